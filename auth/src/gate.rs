@@ -1,0 +1,202 @@
+//! The one way in.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use oci::RepoName;
+
+use crate::{
+    Access, Action, Actions, Credential, Identity, IssuedToken, Permit, Policy, Refusal, Scope,
+    Tokens, Verb,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Knows one kind of credential.
+#[async_trait]
+pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
+    /// Whose credential this is.
+    ///
+    /// - `Ok(None)`: it is not of my kind; the next authenticator is asked;
+    /// - `Err`: it is, and it is bad, or cannot be checked now.
+    ///
+    /// `from` is the client's address, for counting failures.
+    async fn authenticate(
+        &self,
+        credential: &Credential,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Option<Identity>, Refusal>;
+
+    /// Whether an identity that it made earlier, and that a token still carries, has been taken away since (the user was
+    /// removed). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
+    fn revoked(&self, who: &Identity) -> bool;
+}
+
+/// Who gets in, and to what. Made once from the configuration.
+#[derive(Debug)]
+pub struct Gate(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Open,
+    Guarded {
+        authenticators: Vec<Arc<dyn Authenticator>>,
+        policy: Arc<dyn Policy>,
+        tokens: Option<Arc<Tokens>>,
+        anonymous: bool,
+    },
+}
+
+impl Gate {
+    /// No authentication: everybody is a stranger, and may do everything.
+    pub fn open() -> Self {
+        Self(Kind::Open)
+    }
+
+    /// `authenticators` are asked in this order, after `tokens`. With `anonymous`, whoever sends no credential is
+    /// [`Identity::anonymous`] and `policy` decides; without it they are asked for one.
+    pub fn new(
+        authenticators: Vec<Arc<dyn Authenticator>>,
+        policy: Arc<dyn Policy>,
+        tokens: Option<Arc<Tokens>>,
+        anonymous: bool,
+    ) -> Self {
+        Self(Kind::Guarded { authenticators, policy, tokens, anonymous })
+    }
+
+    /// Whether it ever asks for credentials; false when [open](Gate::open).
+    pub fn challenges(&self) -> bool {
+        matches!(self.0, Kind::Guarded { .. })
+    }
+
+    /// Whether strangers come in, and policy decides.
+    pub fn anonymous(&self) -> bool {
+        matches!(self.0, Kind::Open | Kind::Guarded { anonymous: true, .. })
+    }
+
+    /// The `service` that challenges name; `None` when no tokens are issued, so that only Basic can be asked for.
+    pub fn service(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Guarded { tokens: Some(tokens), .. } => Some(tokens.service()),
+            _ => None,
+        }
+    }
+
+    /// Who sent `credential`. A bad credential is never taken for a stranger.
+    pub async fn identify(
+        &self,
+        credential: Option<&Credential>,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Identity, Refusal> {
+        let Kind::Guarded { authenticators, tokens, anonymous, .. } = &self.0 else {
+            return Ok(Identity::anonymous());
+        };
+        let Some(credential) = credential else {
+            return if *anonymous { Ok(Identity::anonymous()) } else { Err(Refusal::Anonymous) };
+        };
+        if let (Some(tokens), Credential::Bearer(token)) = (tokens, credential)
+            && let Some(who) = tokens.verify(token, now)?
+        {
+            let gone = if who.is_anonymous() {
+                !*anonymous
+            } else {
+                authenticators.iter().any(|authenticator| authenticator.revoked(&who))
+            };
+            return if gone { Err(Refusal::BadCredential) } else { Ok(who) };
+        }
+        for authenticator in authenticators {
+            if let Some(who) = authenticator.authenticate(credential, from, now).await? {
+                return Ok(who);
+            }
+        }
+        Err(Refusal::BadCredential)
+    }
+
+    /// The permit for `V` in `repo`. A token must have been issued for it, and policy must allow it now.
+    pub async fn permit<V: Verb>(
+        &self,
+        who: &Identity,
+        repo: &RepoName,
+    ) -> Result<Permit<V>, Refusal> {
+        if let Some(access) = who.access()
+            && !access.allows(V::ACTION, repo)
+        {
+            return Err(Refusal::InsufficientScope);
+        }
+        if self.allows(who, V::ACTION, repo).await? {
+            Ok(Permit::new(repo.clone(), who.clone()))
+        } else if who.is_anonymous() {
+            Err(Refusal::Anonymous)
+        } else {
+            Err(Refusal::Forbidden)
+        }
+    }
+
+    /// Whether `who` may pull from `repo`: the same as asking for the permit. For mounting without `from`.
+    pub async fn sees(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
+        let scoped = who.access().is_none_or(|access| access.allows(Action::Get, repo));
+        Ok(scoped && self.allows(who, Action::Get, repo).await?)
+    }
+
+    /// Whether `repo` is in the catalog of `who`: when it may pull from it. A token for the catalog lists what its user
+    /// may pull, though it gives no right to do so; any other token lists what it was issued for.
+    pub async fn lists(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
+        match who.access() {
+            Some(access) if access.catalog() => self.allows(who, Action::Get, repo).await,
+            _ => self.sees(who, repo).await,
+        }
+    }
+
+    /// A token for what `who` may do of `scopes`; perhaps for nothing, which still proves who it is.
+    ///
+    /// A token gets no further token: it would outlive its own end. [`Refusal::Forbidden`] also where no tokens are
+    /// configured.
+    pub async fn issue(
+        &self,
+        who: &Identity,
+        scopes: &[Scope],
+        now: SystemTime,
+    ) -> Result<IssuedToken, Refusal> {
+        let Kind::Guarded { tokens: Some(tokens), .. } = &self.0 else {
+            return Err(Refusal::Forbidden);
+        };
+        if who.access().is_some() {
+            return Err(Refusal::BadCredential);
+        }
+        let mut access = Access::default();
+        for scope in scopes {
+            match scope {
+                Scope::Repository { name, actions } => {
+                    let mut granted = Actions::NONE;
+                    for action in actions.iter() {
+                        if self.allows(who, action, name).await? {
+                            granted = granted.with(action);
+                        }
+                    }
+                    access.add(name.clone(), granted);
+                }
+                Scope::Catalog => access.add_catalog(),
+                Scope::Other => {}
+            }
+        }
+        tokens.issue(who, &access, now)
+    }
+
+    async fn allows(
+        &self,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+    ) -> Result<bool, Refusal> {
+        match &self.0 {
+            Kind::Open => Ok(true),
+            Kind::Guarded { policy, .. } => policy.allows(who, action, repo).await,
+        }
+    }
+}

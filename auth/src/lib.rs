@@ -1,0 +1,55 @@
+//! Who is asking, and what they may do.
+//!
+//! A request passes here once, on its way in:
+//!
+//! ```text
+//! Authorization header ─► Credential ─► Gate::identify ─► Identity ─► Gate::permit::<V> ─► Permit<V>
+//! ```
+//!
+//! - [`Credential`] is what the client sent, [`Identity`] who that is, [`Permit`] the proof that it may do one
+//!   thing in one repository. Only [`Gate`] makes a permit, and every deed of the registry takes one, so a handler
+//!   without its check does not compile.
+//! - Two seams: [`Authenticator`] (htpasswd here; our own tokens are the gate's) and [`Policy`] (RBAC files, or any
+//!   authenticated user).
+//! - No rule is a refusal, and an authenticator or policy that cannot answer is [`Refusal::Unavailable`], never a
+//!   yes and never "no such thing".
+//!
+//! Who may see what, by what is configured:
+//!
+//! | configuration | a user | a stranger |
+//! |---|---|---|
+//! | nothing ([`Gate::open`]) | everything | everything |
+//! | htpasswd | everything ([`AllowAuthenticated`]) | nothing |
+//! | htpasswd, `anonymous: true` | everything | pull |
+//! | htpasswd, RBAC files ([`Rbac`]) | what the rules say | nothing |
+//! | htpasswd, RBAC files, `anonymous: true` | what the rules say | what the rules give `system:anonymous` or `system:unauthenticated` |
+
+mod action;
+mod credential;
+mod gate;
+pub mod htpasswd;
+mod identity;
+mod keyed;
+mod permit;
+mod policy;
+pub mod rbac;
+mod refusal;
+mod scope;
+mod secret;
+mod throttle;
+pub mod token;
+mod watched;
+
+pub use action::{Action, Actions};
+pub use credential::Credential;
+pub use gate::{Authenticator, Gate};
+pub use htpasswd::Htpasswd;
+pub use identity::Identity;
+pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
+pub use policy::{AllowAuthenticated, Policy};
+pub use rbac::Rbac;
+pub use refusal::Refusal;
+pub use scope::{Access, InvalidScope, Scope};
+pub use secret::Secret;
+pub use token::{IssuedToken, Tokens};
+pub use watched::LoadError;

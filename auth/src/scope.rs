@@ -1,0 +1,131 @@
+//! What a token is asked for, and what it is limited to.
+
+use oci::RepoName;
+
+use crate::{Action, Actions};
+
+#[cfg(test)]
+mod tests;
+
+/// Most scopes of one token request.
+const MAX_SCOPES: usize = 32;
+
+/// One scope of a token request, in the Docker token protocol (distribution docs, "Token Scope Documentation"):
+/// `repository:team/app:pull,push`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Actions in one repository. A class (`repository(plugin)`) changes nothing: rights are the repository's.
+    Repository {
+        /// Which.
+        name: RepoName,
+        /// What is asked for. `push` asks for moving tags too, since clients know no word for it.
+        actions: Actions,
+    },
+    /// `registry:catalog:*`: the catalog as the user sees it.
+    Catalog,
+    /// A kind of resource that this registry does not have. Nothing is granted for it.
+    Other,
+}
+
+impl Scope {
+    /// Reads the `scope` parameters of a token request: each may hold several scopes parted by spaces.
+    pub fn parse_all<'a>(
+        parameters: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<Self>, InvalidScope> {
+        let mut scopes = Vec::new();
+        let texts = parameters.into_iter().flat_map(|parameter| parameter.split(' '));
+        for text in texts.filter(|text| !text.is_empty()) {
+            if scopes.len() == MAX_SCOPES {
+                return Err(InvalidScope::TooMany);
+            }
+            scopes.push(Self::parse(text)?);
+        }
+        Ok(scopes)
+    }
+
+    /// Reads one scope, `type:name:actions`. The name may hold `:`, so the actions are what follows the last one.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        let (resource, actions) = text.rsplit_once(':').ok_or(InvalidScope::Malformed)?;
+        let (kind, name) = resource.split_once(':').ok_or(InvalidScope::Malformed)?;
+        let kind = without_class(kind).ok_or(InvalidScope::Malformed)?;
+        match (kind, name) {
+            ("", _) | (_, "") => Err(InvalidScope::Malformed),
+            ("registry", "catalog") if actions == "*" => Ok(Self::Catalog),
+            ("repository", name) => Ok(Self::Repository {
+                name: RepoName::parse(name).map_err(|_| InvalidScope::Repository)?,
+                // Actions that only other registries know are never granted, so they are dropped here.
+                actions: actions.split(',').map(asked).fold(Actions::NONE, Actions::union),
+            }),
+            _ => Ok(Self::Other),
+        }
+    }
+}
+
+fn without_class(kind: &str) -> Option<&str> {
+    match kind.split_once('(') {
+        None => Some(kind),
+        Some((kind, class)) => class.strip_suffix(')').map(|_| kind),
+    }
+}
+
+fn asked(name: &str) -> Actions {
+    match name {
+        "*" => Actions::ALL,
+        "push" => Actions::NONE.with(Action::Create).with(Action::Update),
+        name => Action::ALL.into_iter().filter(|action| action.scope_name() == name).collect(),
+    }
+}
+
+/// Why a text is no scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidScope {
+    /// Not `type:name:actions`.
+    #[error("invalid scope: it is written type:name:actions, as in repository:team/app:pull,push")]
+    Malformed,
+    /// Of type `repository`, but the name is none.
+    #[error("invalid scope: no such repository name is possible")]
+    Repository,
+    /// More than a client has reason to ask for.
+    #[error("too many scopes: at most {MAX_SCOPES} in one request")]
+    TooMany,
+}
+
+/// What a token is limited to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    repositories: Vec<(RepoName, Actions)>,
+    catalog: bool,
+}
+
+impl Access {
+    /// Whether the token was issued for `action` in exactly this repository.
+    pub fn allows(&self, action: Action, repo: &RepoName) -> bool {
+        self.repositories
+            .iter()
+            .any(|(name, actions)| name == repo && actions.contains(action))
+    }
+
+    /// Whether the token was issued for the catalog.
+    pub fn catalog(&self) -> bool {
+        self.catalog
+    }
+
+    /// Each repository once, with what may be done in it.
+    pub fn repositories(&self) -> &[(RepoName, Actions)] {
+        &self.repositories
+    }
+
+    pub(crate) fn add(&mut self, repo: RepoName, actions: Actions) {
+        if actions.is_empty() {
+            return;
+        }
+        match self.repositories.iter_mut().find(|(name, _)| *name == repo) {
+            Some((_, had)) => *had = had.union(actions),
+            None => self.repositories.push((repo, actions)),
+        }
+    }
+
+    pub(crate) fn add_catalog(&mut self) {
+        self.catalog = true;
+    }
+}

@@ -1,0 +1,143 @@
+//! Files that are read again when they change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+#[cfg(test)]
+mod tests;
+
+/// What was made of a file or folder, and again whenever its content changes. What is broken or gone leaves the last good
+/// state in force.
+pub(crate) struct Watched<T> {
+    path: PathBuf,
+    read: fn(&Path) -> Result<Vec<Source>, LoadError>,
+    parse: Parse<T>,
+    current: ArcSwap<T>,
+    seen: Mutex<Vec<Source>>,
+}
+
+type Parse<T> = Box<dyn Fn(&[Source]) -> Result<T, LoadError> + Send + Sync>;
+
+/// One file and what it holds.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+impl<T: Send + Sync + 'static> Watched<T> {
+    pub(crate) fn load(
+        path: &Path,
+        read: fn(&Path) -> Result<Vec<Source>, LoadError>,
+        parse: impl Fn(&[Source]) -> Result<T, LoadError> + Send + Sync + 'static,
+    ) -> Result<Self, LoadError> {
+        let sources = read(path)?;
+        let first = parse(&sources)?;
+        Ok(Self {
+            path: path.to_owned(),
+            read,
+            parse: Box::new(parse),
+            current: ArcSwap::from_pointee(first),
+            seen: Mutex::new(sources),
+        })
+    }
+
+    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<T>> {
+        self.current.load()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads again; true when the content was new and is now in force.
+    ///
+    /// The content itself is compared: time stamps miss a change within their own grain, and a symlink swapped to another
+    /// folder (Kubernetes' volumes) is then nothing special. The files are small.
+    pub(crate) fn reload(&self) -> Result<bool, LoadError> {
+        let sources = (self.read)(&self.path)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == sources {
+            return Ok(false);
+        }
+        let next = (self.parse)(&sources)?;
+        self.current.store(Arc::new(next));
+        *seen = sources;
+        Ok(true)
+    }
+
+    /// Reloads for ever. A lasting failure is logged once.
+    pub(crate) async fn watch(self: Arc<Self>, every: Duration) {
+        let mut last_failure = None;
+        loop {
+            tokio::time::sleep(every).await;
+            let watched = Arc::clone(&self);
+            let failure = match tokio::task::spawn_blocking(move || watched.reload()).await {
+                Ok(Ok(false)) => None,
+                Ok(Ok(true)) => {
+                    tracing::info!(path = %self.path.display(), "read again after a change");
+                    None
+                }
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(error) = &failure
+                && failure != last_failure
+            {
+                tracing::error!(%error, "the change is not in force; the state before it stays");
+            }
+            last_failure = failure;
+        }
+    }
+}
+
+/// Why a file of users, rules or keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// It holds something that it may not.
+    #[error("{}:{line}: {message}", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Where, from 1.
+        line: u64,
+        /// What, and how to mend it.
+        message: String,
+    },
+    /// It cannot be used as a whole.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What, and how to mend it.
+        message: String,
+    },
+}
+
+/// Reads a text file of at most `limit` bytes.
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, LoadError> {
+    use io::Read;
+    let failed = |source| LoadError::Io { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(limit + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > limit {
+        return Err(LoadError::File {
+            path: path.to_owned(),
+            message: format!("larger than {limit} bytes"),
+        });
+    }
+    Ok(text)
+}

@@ -6,6 +6,9 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 
+#[cfg(test)]
+mod tests;
+
 /// A code of distribution-spec, "Error Codes", or one of the few that Distribution added and clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ErrorCode {
@@ -192,8 +195,16 @@ impl ErrorBody {
     }
 
     /// The JSON text.
+    ///
+    /// # Panics
+    ///
+    /// Never: strings and JSON values always serialise.
+    #[expect(
+        clippy::expect_used,
+        reason = "strings and JSON values always serialise"
+    )]
     pub fn to_json(&self) -> String {
-        serde_json::json!(self).to_string()
+        serde_json::to_string(self).expect("an error body is JSON")
     }
 }
 

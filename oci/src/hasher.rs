@@ -62,8 +62,9 @@ impl Hasher {
         self.written
     }
 
-    /// The state as bytes: version, algorithm, count of bytes taken (u64, little-endian), then the state of
-    /// the `sha2` crate, whose encoding is stable within its 0.11 releases; a later one needs a new version.
+    /// The state as bytes: version, algorithm, count of bytes taken (u64, little-endian), the state of the `sha2`
+    /// crate, whose encoding is stable within its 0.11 releases (a later one needs a new version), and a check
+    /// sum over all that, because `sha2` would go on from a damaged state to a wrong digest.
     ///
     /// It holds up to a block of the content itself: store it where the content may be stored.
     pub fn checkpoint(&self) -> Vec<u8> {
@@ -73,12 +74,18 @@ impl Hasher {
             State::Sha256(hash) => bytes.extend_from_slice(&hash.serialize()),
             State::Sha512(hash) => bytes.extend_from_slice(&hash.serialize()),
         }
+        let sum = check_sum(&bytes);
+        bytes.extend_from_slice(&sum);
         bytes
     }
 
     /// Goes on from a [`Hasher::checkpoint`].
     pub fn resume(checkpoint: &[u8]) -> Result<Self, InvalidCheckpoint> {
-        let [VERSION, algorithm, rest @ ..] = checkpoint else {
+        let (content, sum) = checkpoint.split_last_chunk().ok_or(InvalidCheckpoint)?;
+        if check_sum(content) != *sum {
+            return Err(InvalidCheckpoint);
+        }
+        let [VERSION, algorithm, rest @ ..] = content else {
             return Err(InvalidCheckpoint);
         };
         let (written, state) = rest.split_first_chunk().ok_or(InvalidCheckpoint)?;
@@ -110,6 +117,13 @@ fn algorithm_named(code: u8) -> Result<Algorithm, InvalidCheckpoint> {
         .into_iter()
         .find(|algorithm| algorithm_code(*algorithm) == code)
         .ok_or(InvalidCheckpoint)
+}
+
+/// The first eight bytes of the SHA-256.
+fn check_sum(content: &[u8]) -> [u8; 8] {
+    let mut sum = [0; 8];
+    sum.copy_from_slice(&sha2::Sha256::digest(content)[..8]);
+    sum
 }
 
 fn restore<H: SerializableState>(state: &[u8]) -> Result<H, InvalidCheckpoint> {

@@ -56,7 +56,7 @@ impl Hashers {
         let mut bytes = Vec::new();
         for hasher in &self.0 {
             let one = hasher.checkpoint();
-            // At most 10 + 209 bytes each.
+            // At most 18 + 209 bytes each.
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "a checkpoint is under 300 bytes"

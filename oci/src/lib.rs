@@ -30,6 +30,8 @@ mod name;
 mod operation;
 mod page;
 mod reference;
+#[cfg(test)]
+mod strategies;
 mod tag;
 mod text;
 mod upload_id;
@@ -40,8 +42,8 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use hasher::{Hasher, InvalidCheckpoint};
 pub use hashers::Hashers;
 pub use manifest::{
-    Expected, InvalidManifest, MAX_DEPTH, MAX_DESCRIPTORS, MAX_MANIFEST_BYTES, Manifest,
-    ManifestKind, inferred_media_type,
+    Expected, InvalidManifest, MAX_DEPTH, MAX_DESCRIPTORS, MAX_MANIFEST_BYTES, MAX_VALUES,
+    Manifest, ManifestKind, inferred_media_type,
 };
 pub use media_type::{InvalidMediaType, MediaType};
 pub use name::{InvalidName, RepoName};

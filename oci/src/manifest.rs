@@ -27,6 +27,9 @@ pub const MAX_DESCRIPTORS: usize = 20_000;
 /// Deepest nesting of objects and arrays in one manifest.
 pub const MAX_DEPTH: usize = 64;
 
+/// Most JSON values in one manifest, whatever they are.
+pub const MAX_VALUES: usize = 250_000;
+
 /// A manifest: an image manifest, an index, or whatever a client says is one; with the exact bytes it came as.
 ///
 /// Made by [`Manifest::parse`] only, so none exists that two readers could take for two things (CVE-2021-41190).

@@ -4,6 +4,9 @@ use std::fmt;
 
 use uuid::{Uuid, Variant};
 
+#[cfg(test)]
+mod tests;
+
 /// An upload session's name: a version 4 UUID (RFC 9562) in its one canonical text form, lower-case with hyphens.
 ///
 /// 122 random bits, so that nobody guesses another's session; the form is what Distribution writes in `_uploads`.

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{MAX_DEPTH, MAX_DESCRIPTORS, MAX_MANIFEST_BYTES};
+use super::{MAX_DEPTH, MAX_DESCRIPTORS, MAX_MANIFEST_BYTES, MAX_VALUES};
 use crate::{Digest, ErrorCode, MediaType};
 
 /// What is wrong with a manifest, and where. Nothing of it was kept.
@@ -47,6 +47,9 @@ pub enum InvalidManifest {
     /// It names more than any manifest needs to.
     #[error("the manifest has more than {MAX_DESCRIPTORS} descriptors")]
     TooManyDescriptors,
+    /// It holds more than any manifest needs to.
+    #[error("the manifest has more than {MAX_VALUES} values")]
+    TooManyValues,
     /// Two readers could take it for two things.
     #[error("the manifest is ambiguous: {0}")]
     Ambiguous(String),

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{InvalidManifest, MAX_DEPTH};
+use super::{InvalidManifest, MAX_DEPTH, MAX_VALUES};
 
 /// Most members of one object that is looked into.
-const MAX_MEMBERS: usize = 1_000;
+const MAX_MEMBERS: usize = 10_000;
 
 /// An object's members, their values still text.
 pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -106,9 +106,10 @@ pub(super) fn elements<'a>(text: &'a str, at: &str) -> Result<Vec<&'a RawValue>,
     Ok(elements.unwrap_or_default())
 }
 
-/// Refuses what nests deeper than [`MAX_DEPTH`], before anything recurses into it.
-pub(super) fn check_depth(text: &str) -> Result<(), InvalidManifest> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+/// Refuses what nests deeper than [`MAX_DEPTH`] or holds more than [`MAX_VALUES`], before any of it is built: some
+/// bodies would grow to twenty times their length in memory.
+pub(super) fn check_extent(text: &str) -> Result<(), InvalidManifest> {
+    let (mut depth, mut values, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
     for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
@@ -118,6 +119,9 @@ pub(super) fn check_depth(text: &str) -> Result<(), InvalidManifest> {
             b'{' | b'[' if depth == MAX_DEPTH => return Err(InvalidManifest::TooDeep),
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
+            // Every value but a container's first follows a comma.
+            b',' if values == MAX_VALUES => return Err(InvalidManifest::TooManyValues),
+            b',' => values += 1,
             _ => {}
         }
     }

@@ -35,6 +35,15 @@ const DESCRIPTOR: &[&str] = &[
     "platform",
 ];
 
+const PLATFORM: &[&str] = &[
+    "architecture",
+    "os",
+    "os.version",
+    "os.features",
+    "variant",
+    "features",
+];
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Links {
     pub(super) config: Option<Descriptor>,
@@ -77,6 +86,8 @@ impl Reader<'_> {
         let mut layers = self.list("layers")?;
         layers.extend(self.list("blobs")?);
         let said: Option<Option<String>> = self.plain("artifactType")?;
+        let unique = check_object(self.members, "manifest", "annotations", &[]);
+        self.judge(unique)?;
         let annotations: Option<Annotations> = self.plain("annotations")?;
         Ok(Links {
             config,
@@ -126,7 +137,9 @@ impl Reader<'_> {
             .budget
             .checked_sub(1)
             .ok_or(InvalidManifest::TooManyDescriptors)?;
-        Members::parse(text, at, DESCRIPTOR)?;
+        let members = Members::parse(text, at, DESCRIPTOR)?;
+        check_object(&members, at, "platform", PLATFORM)?;
+        check_object(&members, at, "annotations", &[])?;
         serde_json::from_str(text).map_err(|error| field(at, &error))
     }
 
@@ -136,6 +149,19 @@ impl Reader<'_> {
             Err(InvalidManifest::Field { .. }) if self.shape == Shape::Guessed => Ok(T::default()),
             found => found,
         }
+    }
+}
+
+/// Refuses a member that is an object with a name given twice, or near a `known` one.
+fn check_object(
+    members: &Members<'_>,
+    at: &str,
+    name: &str,
+    known: &[&str],
+) -> Result<(), InvalidManifest> {
+    match members.get(name) {
+        None | Some("null") => Ok(()),
+        Some(text) => Members::parse(text, &format!("{at}.{name}"), known).map(drop),
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a body and its Content-Type to what it is and names, by the rules against confusion.
 
-use super::json::{Members, check_depth};
+use super::json::{Members, check_extent};
 use super::links::{KNOWN, Links, Shape};
 use super::{InvalidManifest, ManifestKind};
 use crate::MediaType;
@@ -57,7 +57,7 @@ fn read(body: &[u8]) -> Result<Members<'_>, InvalidManifest> {
     }
     let text = std::str::from_utf8(body)
         .map_err(|_| InvalidManifest::Json("it is not UTF-8".to_owned()))?;
-    check_depth(text)?;
+    check_extent(text)?;
     // Also refuses whatever comes after the object.
     Members::parse(text, "manifest", KNOWN).map_err(|error| match error {
         InvalidManifest::Field { reason, .. } => InvalidManifest::Json(reason),
@@ -123,6 +123,10 @@ fn infer(members: &Members<'_>) -> Option<MediaType> {
     }
 }
 
+fn says_media_type(members: &Members<'_>) -> bool {
+    !matches!(members.get("mediaType"), None | Some("null" | "\"\""))
+}
+
 fn media_type(json: &str) -> Option<MediaType> {
     serde_json::from_str(json).ok()
 }
@@ -158,9 +162,9 @@ fn check_kind(
     if kind != ManifestKind::Artifact && members.get("schemaVersion") != Some("2") {
         return missing("schemaVersion", "must be 2");
     }
-    let is_docker = matches!(*media_type, ref t if *t == MediaType::DOCKER_MANIFEST || *t == MediaType::DOCKER_LIST);
+    let is_docker = [MediaType::DOCKER_MANIFEST, MediaType::DOCKER_LIST].contains(media_type);
     // Without it, a reader of the bytes alone takes it for its OCI counterpart.
-    if is_docker && !members.has("mediaType") {
+    if is_docker && !says_media_type(members) {
         return missing(
             "mediaType",
             "missing: Docker manifests must say what they are",

@@ -1,5 +1,6 @@
 //! Every endpoint, one enum: what is routed on, authorized, counted and served.
 
+mod endpoint;
 mod error;
 mod examples;
 mod parse;

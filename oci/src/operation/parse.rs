@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::Method;
 
+use super::endpoint::Endpoint;
 use super::query::Query;
 use super::{Operation, OperationError};
 use crate::{Algorithm, Digest, InvalidReference, Page, Reference, RepoName, Tag, UploadId};
@@ -28,7 +29,7 @@ impl Request {
         let endpoint = Endpoint::parse(path)?;
         let query = query.map_or(Ok(Query::default()), Query::parse)?;
         let ns = query.ns.as_deref().map(ns).transpose()?;
-        let operation = endpoint.operation(method, query)?;
+        let operation = operation(endpoint, method, query)?;
         Ok(Self { operation, ns })
     }
 
@@ -49,144 +50,49 @@ impl Request {
     }
 }
 
-/// A path, taken apart but for its last word.
-enum Endpoint<'a> {
-    Base,
-    Catalog,
-    Blob(&'a str, Cow<'a, str>),
-    Uploads(&'a str),
-    Upload(&'a str, &'a str),
-    Manifest(&'a str, Cow<'a, str>),
-    Tags(&'a str),
-    Referrers(&'a str, Cow<'a, str>),
-}
-
-impl<'a> Endpoint<'a> {
-    fn parse(path: &'a str) -> Result<Self, OperationError> {
-        let Some(rest) = path.strip_prefix("/v2/") else {
-            return if path == "/v2" {
-                Ok(Self::Base)
-            } else {
-                Err(OperationError::NotFound)
-            };
-        };
-        match rest {
-            "" => return Ok(Self::Base),
-            "_catalog" => return Ok(Self::Catalog),
-            _ => check(rest)?,
-        }
-        if let Some(repo) = rest.strip_suffix("/blobs/uploads/") {
-            return Ok(Self::Uploads(repo));
-        }
-        if rest == "blobs/uploads/" {
-            return Ok(Self::Uploads(""));
-        }
-        if rest.ends_with('/') {
-            return Err(OperationError::Path("it ends in '/'"));
-        }
-        let (rest, last) = rest.rsplit_once('/').unwrap_or(("", rest));
-        let (repo, keyword) = rest.rsplit_once('/').unwrap_or(("", rest));
-        match (keyword, last) {
-            ("uploads", _) if repo == "blobs" => Ok(Self::Upload("", last)),
-            ("uploads", _) => match repo.strip_suffix("/blobs") {
-                Some(repo) => Ok(Self::Upload(repo, last)),
-                None => Err(OperationError::NotFound),
-            },
-            ("blobs", "uploads") => Ok(Self::Uploads(repo)),
-            ("blobs", _) => Ok(Self::Blob(repo, colon(last)?)),
-            ("manifests", _) => Ok(Self::Manifest(repo, colon(last)?)),
-            ("referrers", _) => Ok(Self::Referrers(repo, colon(last)?)),
-            ("tags", "list") => Ok(Self::Tags(repo)),
-            _ => Err(OperationError::NotFound),
-        }
+fn operation(
+    endpoint: Endpoint<'_>,
+    method: &Method,
+    query: Query<'_>,
+) -> Result<Operation, OperationError> {
+    let allowed = endpoint.allowed();
+    if !allowed
+        .split(", ")
+        .any(|allowed| allowed == method.as_str())
+    {
+        return Err(OperationError::MethodNotAllowed { allow: allowed });
     }
-
-    fn operation(self, method: &Method, query: Query<'_>) -> Result<Operation, OperationError> {
-        let allowed = self.allowed();
-        if !allowed
-            .split(", ")
-            .any(|allowed| allowed == method.as_str())
-        {
-            return Err(OperationError::MethodNotAllowed { allow: allowed });
-        }
-        Ok(match self {
-            Self::Base => Operation::Base,
-            Self::Catalog => Operation::Catalog { page: page(query)? },
-            Self::Blob(repo, digest) => {
-                let (repo, digest) = (RepoName::parse(repo)?, Digest::parse(&digest)?);
-                match *method {
-                    Method::GET => Operation::GetBlob { repo, digest },
-                    Method::HEAD => Operation::HeadBlob { repo, digest },
-                    _ => Operation::DeleteBlob { repo, digest },
-                }
+    Ok(match endpoint {
+        Endpoint::Base => Operation::Base,
+        Endpoint::Catalog => Operation::Catalog { page: page(query)? },
+        Endpoint::Blob(repo, digest) => {
+            let (repo, digest) = (RepoName::parse(repo)?, Digest::parse(&digest)?);
+            match *method {
+                Method::GET => Operation::GetBlob { repo, digest },
+                Method::HEAD => Operation::HeadBlob { repo, digest },
+                _ => Operation::DeleteBlob { repo, digest },
             }
-            Self::Uploads(repo) => start_upload(RepoName::parse(repo)?, &query)?,
-            Self::Upload(repo, id) => upload(method, RepoName::parse(repo)?, id, &query)?,
-            Self::Manifest(repo, reference) => {
-                manifest(method, RepoName::parse(repo)?, &reference, &query)?
-            }
-            Self::Tags(repo) => Operation::ListTags {
-                repo: RepoName::parse(repo)?,
-                page: page(query)?,
-            },
-            Self::Referrers(repo, digest) => Operation::Referrers {
-                repo: RepoName::parse(repo)?,
-                digest: Digest::parse(&digest)?,
-                artifact_type: query
-                    .artifact_type
-                    .as_deref()
-                    .map(artifact_type)
-                    .transpose()?,
-                page: page(query)?,
-            },
-        })
-    }
-
-    /// The methods it answers, as the `Allow` header lists them.
-    fn allowed(&self) -> &'static str {
-        match self {
-            Self::Base | Self::Catalog | Self::Tags(_) | Self::Referrers(..) => "GET, HEAD",
-            Self::Blob(..) => "GET, HEAD, DELETE",
-            Self::Uploads(_) => "POST",
-            Self::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
-            Self::Manifest(..) => "GET, HEAD, PUT, DELETE",
         }
-    }
-}
-
-/// What no path may hold, whatever it means. `%3A` is let through for [`colon`].
-fn check(path: &str) -> Result<(), OperationError> {
-    let bytes = path.as_bytes();
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'/' if at == 0 || bytes[at - 1] == b'/' => {
-                return Err(OperationError::Path("a segment is empty"));
-            }
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b':' | b'/' => {}
-            b'%' if bytes[at..].len() >= 3 && bytes[at..at + 3].eq_ignore_ascii_case(b"%3a") => {}
-            b'%' => {
-                return Err(OperationError::Path("only ':' may be percent-encoded"));
-            }
-            _ => return Err(OperationError::Path("a character is not allowed")),
+        Endpoint::Uploads(repo) => start_upload(RepoName::parse(repo)?, &query)?,
+        Endpoint::Upload(repo, id) => upload(method, RepoName::parse(repo)?, id, &query)?,
+        Endpoint::Manifest(repo, reference) => {
+            manifest(method, RepoName::parse(repo)?, &reference, &query)?
         }
-    }
-    if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(OperationError::Path("a segment is '.' or '..'"));
-    }
-    Ok(())
-}
-
-/// Decodes the one escape that clients send: `%3A` in a digest.
-fn colon(segment: &str) -> Result<Cow<'_, str>, OperationError> {
-    let Some(at) = segment.find('%') else {
-        return Ok(Cow::Borrowed(segment));
-    };
-    // `check` has seen that every '%' begins a "%3A".
-    let (before, after) = (&segment[..at], &segment[at + 3..]);
-    if before.contains(':') || after.contains([':', '%']) {
-        return Err(OperationError::Path("there is more than one ':'"));
-    }
-    Ok(Cow::Owned(format!("{before}:{after}")))
+        Endpoint::Tags(repo) => Operation::ListTags {
+            repo: RepoName::parse(repo)?,
+            page: page(query)?,
+        },
+        Endpoint::Referrers(repo, digest) => Operation::Referrers {
+            repo: RepoName::parse(repo)?,
+            digest: Digest::parse(&digest)?,
+            artifact_type: query
+                .artifact_type
+                .as_deref()
+                .map(artifact_type)
+                .transpose()?,
+            page: page(query)?,
+        },
+    })
 }
 
 fn start_upload(repo: RepoName, query: &Query<'_>) -> Result<Operation, OperationError> {

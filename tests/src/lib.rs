@@ -1,0 +1,41 @@
+//! The harness of the end-to-end tests: it starts real registries, makes real images and runs
+//! real clients, each test in folders and on ports of its own.
+//!
+//! A test usually opens a [`Lab`], starts a registry in it with [`registry_under_test`] and runs
+//! programs against the returned [`Endpoint`]. Everything started is ended, and every folder removed,
+//! when the `Lab` is dropped; a failing test prints the logs and keeps its folder.
+//!
+//! Nothing here skips: a program that is missing fails the test and names `scripts/lab-install`.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every function here fails the running test when it cannot do its work"
+)]
+
+pub mod access;
+pub mod api;
+pub mod containerd;
+pub mod daemon;
+pub mod endpoint;
+pub mod image;
+pub mod lab;
+pub mod layout;
+pub mod or_fail;
+pub mod peer;
+pub mod podman;
+pub mod port;
+pub mod program;
+pub mod server;
+pub mod tls;
+pub mod toolbox;
+
+pub use access::Access;
+pub use api::Api;
+pub use daemon::Daemon;
+pub use endpoint::Endpoint;
+pub use image::Image;
+pub use lab::Lab;
+pub use layout::Layout;
+pub use or_fail::{OrFail, fail};
+pub use program::Program;
+pub use server::{Server, Settings, registry_under_test};

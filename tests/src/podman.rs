@@ -1,0 +1,61 @@
+//! podman and buildah with storage of a test's own.
+
+use std::path::PathBuf;
+
+use crate::{Lab, Program};
+
+/// podman's and buildah's shared storage in a lab.
+#[derive(Debug)]
+pub struct Storage<'lab> {
+    lab: &'lab Lab,
+    name: &'static str,
+}
+
+impl<'lab> Storage<'lab> {
+    /// Empty storage; two names in one lab are two machines.
+    pub fn new(lab: &'lab Lab, name: &'static str) -> Self {
+        Self { lab, name }
+    }
+
+    /// `podman` on it.
+    pub fn podman(&self) -> Program {
+        self.on_storage("podman").arg("--cgroup-manager=cgroupfs")
+    }
+
+    /// `buildah` on it.
+    pub fn buildah(&self) -> Program {
+        self.on_storage("buildah")
+    }
+
+    /// `podman run` of an image, with what a container without privileges needs here: raising a limit
+    /// is refused in a container, and crun does not take the hybrid cgroup tree.
+    pub fn run(&self, image: &str) -> Program {
+        self.podman()
+            .args([
+                "run",
+                "--rm",
+                "--pull=never",
+                "--runtime=runc",
+                "--network=host",
+            ])
+            .args([
+                "--ulimit=nofile=1024:1024",
+                "--ulimit=nproc=1024:1024",
+                "--log-driver=k8s-file",
+            ])
+            .arg(image)
+    }
+
+    fn on_storage(&self, program: &str) -> Program {
+        let dir = |part: &str| -> PathBuf { self.lab.dir(format!("{}-{part}", self.name)) };
+        // podman refuses a runroot longer than 50 characters: names here are short on purpose.
+        // vfs works on every file system that a test may stand on, also in a container.
+        self.lab
+            .program(program)
+            .arg("--root")
+            .arg(dir("root"))
+            .arg("--runroot")
+            .arg(dir("run"))
+            .arg("--storage-driver=vfs")
+    }
+}

@@ -1,0 +1,243 @@
+//! `slipway serve`, the program under test.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::Signal;
+
+use crate::{Access, Api, Daemon, Endpoint, Lab, OrFail, fail, peer::Peer, tls};
+
+/// What a registry is started with. The default is open, plain HTTP, on files.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Users and rights; without, the registry is open.
+    pub access: Option<Access>,
+    /// The authority and the certificate of TLS.
+    pub tls: Option<(PathBuf, tls::Certificate)>,
+    /// Objects in memory instead of files.
+    pub memory: bool,
+    /// Where data is kept; `data` in the lab when there is none.
+    pub data: Option<PathBuf>,
+    /// More configuration, YAML at the top level.
+    pub more: String,
+}
+
+impl Settings {
+    /// Users, rights and TLS, everything in the lab.
+    pub fn guarded(lab: &Lab) -> Self {
+        let authority = tls::Authority::new(lab);
+        Self {
+            access: Some(Access::write(lab)),
+            tls: Some((
+                authority.certificate.clone(),
+                authority.issue(lab, "server"),
+            )),
+            ..Self::default()
+        }
+    }
+}
+
+/// A running (or killed, between restarts) `slipway serve`.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    config: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    daemon: Daemon,
+}
+
+impl Server {
+    /// Starts it and waits until it is ready.
+    pub fn start(lab: &Lab, settings: &Settings) -> Self {
+        let mut server = Self::launch(lab, settings);
+        server.wait_ready();
+        server
+    }
+
+    /// Starts it without waiting, for tests of starts that fail.
+    pub fn launch(lab: &Lab, settings: &Settings) -> Self {
+        let endpoint = Endpoint {
+            host: format!("127.0.0.1:{}", lab.port()),
+            ca: settings.tls.as_ref().map(|(ca, _)| ca.clone()),
+            login: None,
+        };
+        let data = settings.data.clone().unwrap_or_else(|| lab.path("data"));
+        let name = endpoint.host.replace(':', "-");
+        let config = lab.write(
+            format!("slipway-{name}.yaml"),
+            config_text(&endpoint, &data, settings),
+        );
+        let log = lab.path(format!("slipway-{name}.log"));
+        let daemon = Daemon::start("slipway", serve(&config), &log);
+        Self {
+            endpoint,
+            config,
+            data,
+            log,
+            daemon,
+        }
+    }
+
+    /// Where it answers, anonymously.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> &Path {
+        &self.config
+    }
+
+    /// The folder of its data: `objects` and `index.db` are in it.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The process.
+    pub fn daemon(&mut self) -> &mut Daemon {
+        &mut self.daemon
+    }
+
+    /// SIGKILL, and nothing started in its place.
+    pub fn kill(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// SIGTERM, and waits for the clean end.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        let status = self.daemon.stop();
+        if !status.success() {
+            fail(format!("a stopped server should end with 0, but: {status}"));
+        }
+    }
+
+    /// Starts it again on the same port and data, after [`kill`](Self::kill) or [`stop`](Self::stop).
+    pub fn start_again(&mut self) {
+        self.launch_again();
+        self.wait_ready();
+    }
+
+    /// Starts it again without waiting.
+    pub fn launch_again(&mut self) {
+        self.daemon = Daemon::start("slipway", serve(&self.config), &self.log);
+    }
+
+    /// Waits for `/readyz`.
+    #[track_caller]
+    pub fn wait_ready(&mut self) {
+        let api = Api::new(&self.endpoint);
+        self.daemon.wait_until(|| {
+            api.get("/readyz")
+                .is_ok_and(|reply| reply.status.is_success())
+        });
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.daemon.signal(signal);
+    }
+
+    /// A `slipway` command on this server's configuration, such as `["storage", "fsck"]`.
+    pub fn command(&self, lab: &Lab, words: &[&str]) -> crate::Program {
+        lab.program(&binary().display().to_string())
+            .args(words)
+            .arg("--config")
+            .arg(&self.config)
+    }
+
+    /// Runs `storage fsck --json` and fails the test if it finds anything.
+    #[track_caller]
+    pub fn fsck_is_clean(&self, lab: &Lab) {
+        let ended = self.command(lab, &["storage", "fsck", "--json"]).run();
+        if !ended.status.success() {
+            fail(format!("fsck found something\n{}", ended.report));
+        }
+    }
+}
+
+/// The program under test: `SLIPWAY_BIN`, or the one that cargo built beside the running test.
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("SLIPWAY_BIN") {
+        return PathBuf::from(path);
+    }
+    let test = std::env::current_exe().or_fail("find the running test");
+    // target/debug/deps/clients-0123 → target/debug/slipway
+    let path = test
+        .ancestors()
+        .nth(2)
+        .or_fail("the profile's folder")
+        .join("slipway");
+    if !path.is_file() {
+        fail(format!(
+            "{} is not there: cargo build -p slipway",
+            path.display()
+        ));
+    }
+    path
+}
+
+/// The registry that client tests run against, in the lab, with the endpoint to reach it.
+///
+/// Slipway, unless `SLIPWAY_TEST_REGISTRY` names another: `docker-registry`, `distribution`, or the host
+/// and port of an open one that runs already. Tests of the guarded kind need one that is started here.
+pub fn registry_under_test(lab: &Lab, settings: &Settings) -> (Box<dyn std::any::Any>, Endpoint) {
+    let peer = match std::env::var("SLIPWAY_TEST_REGISTRY").as_deref() {
+        Err(_) | Ok("slipway") => {
+            let server = Server::start(lab, settings);
+            let endpoint = server.endpoint().clone();
+            return (Box::new(server), endpoint);
+        }
+        Ok("docker-registry") => Peer::DockerRegistry,
+        Ok("distribution") => Peer::Distribution,
+        Ok(host) if settings.access.is_none() && settings.tls.is_none() => {
+            return (Box::new(()), Endpoint::plain(host));
+        }
+        Ok(host) => fail(format!("{host} is not ours to set up with users and TLS")),
+    };
+    let tls = settings.tls.as_ref().map(|(ca, own)| (ca.as_path(), own));
+    let (daemon, endpoint) = peer.start(lab, &lab.dir("peer"), settings.access.as_ref(), tls);
+    (Box::new(daemon), endpoint)
+}
+
+fn serve(config: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("serve").arg("--config").arg(config);
+    // A developer's own settings must not reach the server under test.
+    for (key, _) in std::env::vars_os() {
+        if key.to_string_lossy().starts_with("SLIPWAY_") {
+            command.env_remove(key);
+        }
+    }
+    command
+}
+
+fn config_text(endpoint: &Endpoint, data: &Path, settings: &Settings) -> String {
+    let data = data.display();
+    let mut text = format!("listen: [\"{}\"]\ndataDir: {data}\n", endpoint.host);
+    let _ = if settings.memory {
+        writeln!(text, "storage: {{memory: {{}}}}")
+    } else {
+        writeln!(text, "storage: {{fs: {{root: {data}/objects}}}}")
+    };
+    let _ = writeln!(text, "index: {{sqlite: {{path: {data}/index.db}}}}");
+    if let Some((_, own)) = &settings.tls {
+        let _ = writeln!(
+            text,
+            "tls: {{certFile: {}, keyFile: {}}}",
+            own.cert.display(),
+            own.key.display()
+        );
+    }
+    if let Some(access) = &settings.access {
+        let _ = write!(
+            text,
+            "auth:\n  anonymous: true\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\n",
+            access.htpasswd.display(),
+            access.rbac.display()
+        );
+    }
+    text + &settings.more
+}

@@ -1,0 +1,61 @@
+//! Where the programs are that `scripts/lab-install` installed.
+
+use std::path::{Path, PathBuf};
+
+use crate::{OrFail, api::digest_of, fail};
+
+/// The checkout's root.
+pub fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .or_fail("the checkout's folder")
+        .to_path_buf()
+}
+
+/// The folder for what is costly to make and may outlive a checkout, `$XDG_CACHE_HOME/slipway-lab`.
+pub fn cache() -> PathBuf {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+        .or_fail("find a cache folder (HOME or XDG_CACHE_HOME)");
+    base.join("slipway-lab")
+}
+
+/// The folder of the pinned Go programs, named after what they are built from.
+///
+/// `scripts/lab-install` computes the same name; the two must agree.
+pub fn go_bin() -> PathBuf {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/go");
+    let source: Vec<u8> = ["go.mod", "go.sum", "cri-image/main.go"]
+        .into_iter()
+        .flat_map(|file| std::fs::read(module.join(file)).or_fail(file))
+        .collect();
+    let digest = digest_of(&source);
+    let name: String = digest
+        .trim_start_matches("sha256:")
+        .chars()
+        .take(16)
+        .collect();
+    cache().join(format!("go-{name}")).join("bin")
+}
+
+/// The `PATH` of every program of a lab.
+pub fn search_path() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!(
+        "{}:{path}:/usr/local/sbin:/usr/sbin:/sbin",
+        go_bin().display()
+    )
+}
+
+/// The file of a program by its name, or a failed test that says how to install it.
+pub fn find(name: &str) -> PathBuf {
+    if name.contains('/') {
+        return PathBuf::from(name);
+    }
+    search_path()
+        .split(':')
+        .map(|dir| Path::new(dir).join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| fail(format!("{name} is not installed: run scripts/lab-install")))
+}

@@ -1,5 +1,8 @@
 //! Which part of a list is wanted.
 
+#[cfg(test)]
+mod tests;
+
 /// The parameters `n` and `last` of a list (distribution-spec, "Listing Tags").
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Page {

@@ -241,6 +241,10 @@ fn bodies_that_are_two_things_are_refused() {
             own("application/vnd.example+json"),
         ),
         (
+            json!({"manifests": null, "layers": []}),
+            own("application/vnd.example+json"),
+        ),
+        (
             json!({"manifests": [], "config": {}}),
             own("application/vnd.example"),
         ),

@@ -66,7 +66,12 @@ impl Gate {
         tokens: Option<Arc<Tokens>>,
         anonymous: bool,
     ) -> Self {
-        Self(Kind::Guarded { authenticators, policy, tokens, anonymous })
+        Self(Kind::Guarded {
+            authenticators,
+            policy,
+            tokens,
+            anonymous,
+        })
     }
 
     /// Whether it ever asks for credentials; false when [open](Gate::open).
@@ -76,13 +81,23 @@ impl Gate {
 
     /// Whether strangers come in, and policy decides.
     pub fn anonymous(&self) -> bool {
-        matches!(self.0, Kind::Open | Kind::Guarded { anonymous: true, .. })
+        matches!(
+            self.0,
+            Kind::Open
+                | Kind::Guarded {
+                    anonymous: true,
+                    ..
+                }
+        )
     }
 
     /// The `service` that challenges name; `None` when no tokens are issued, so that only Basic can be asked for.
     pub fn service(&self) -> Option<&str> {
         match &self.0 {
-            Kind::Guarded { tokens: Some(tokens), .. } => Some(tokens.service()),
+            Kind::Guarded {
+                tokens: Some(tokens),
+                ..
+            } => Some(tokens.service()),
             _ => None,
         }
     }
@@ -94,11 +109,21 @@ impl Gate {
         from: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<Identity, Refusal> {
-        let Kind::Guarded { authenticators, tokens, anonymous, .. } = &self.0 else {
+        let Kind::Guarded {
+            authenticators,
+            tokens,
+            anonymous,
+            ..
+        } = &self.0
+        else {
             return Ok(Identity::anonymous());
         };
         let Some(credential) = credential else {
-            return if *anonymous { Ok(Identity::anonymous()) } else { Err(Refusal::Anonymous) };
+            return if *anonymous {
+                Ok(Identity::anonymous())
+            } else {
+                Err(Refusal::Anonymous)
+            };
         };
         if let (Some(tokens), Credential::Bearer(token)) = (tokens, credential)
             && let Some(who) = tokens.verify(token, now)?
@@ -106,9 +131,15 @@ impl Gate {
             let gone = if who.is_anonymous() {
                 !*anonymous
             } else {
-                authenticators.iter().any(|authenticator| authenticator.revoked(&who))
+                authenticators
+                    .iter()
+                    .any(|authenticator| authenticator.revoked(&who))
             };
-            return if gone { Err(Refusal::BadCredential) } else { Ok(who) };
+            return if gone {
+                Err(Refusal::BadCredential)
+            } else {
+                Ok(who)
+            };
         }
         for authenticator in authenticators {
             if let Some(who) = authenticator.authenticate(credential, from, now).await? {
@@ -138,19 +169,15 @@ impl Gate {
         }
     }
 
-    /// Whether `who` may pull from `repo`: the same as asking for the permit. For mounting without `from`.
+    /// Whether `repo` is in the catalog of `who`: when it may pull from it.
+    ///
+    /// A token for the catalog lists whatever its user may pull, though it gives no right to do so: mounting must ask for
+    /// the [`Permit`]. Any other token lists what it was issued for.
     pub async fn sees(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
-        let scoped = who.access().is_none_or(|access| access.allows(Action::Get, repo));
+        let scoped = who
+            .access()
+            .is_none_or(|access| access.catalog() || access.allows(Action::Get, repo));
         Ok(scoped && self.allows(who, Action::Get, repo).await?)
-    }
-
-    /// Whether `repo` is in the catalog of `who`: when it may pull from it. A token for the catalog lists what its user
-    /// may pull, though it gives no right to do so; any other token lists what it was issued for.
-    pub async fn lists(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
-        match who.access() {
-            Some(access) if access.catalog() => self.allows(who, Action::Get, repo).await,
-            _ => self.sees(who, repo).await,
-        }
     }
 
     /// A token for what `who` may do of `scopes`; perhaps for nothing, which still proves who it is.
@@ -163,7 +190,11 @@ impl Gate {
         scopes: &[Scope],
         now: SystemTime,
     ) -> Result<IssuedToken, Refusal> {
-        let Kind::Guarded { tokens: Some(tokens), .. } = &self.0 else {
+        let Kind::Guarded {
+            tokens: Some(tokens),
+            ..
+        } = &self.0
+        else {
             return Err(Refusal::Forbidden);
         };
         if who.access().is_some() {

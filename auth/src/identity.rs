@@ -8,11 +8,11 @@ use crate::Access;
 mod tests;
 
 /// Group of every identity that proved who it is.
-pub const AUTHENTICATED: &str = "system:authenticated";
+pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 /// Group of strangers.
-pub const UNAUTHENTICATED: &str = "system:unauthenticated";
+pub(crate) const UNAUTHENTICATED: &str = "system:unauthenticated";
 /// User name of strangers.
-pub const ANONYMOUS: &str = "system:anonymous";
+pub(crate) const ANONYMOUS: &str = "system:anonymous";
 
 /// Who is asking, in Kubernetes' terms: a user name and groups. When it came from a token of ours, also what that
 /// token is limited to. Cheap to clone.
@@ -71,7 +71,10 @@ impl Identity {
     /// The same identity, limited to `access`.
     #[must_use]
     pub(crate) fn limited_to(self, access: Access) -> Self {
-        Self { access: Some(Arc::new(access)), ..self }
+        Self {
+            access: Some(Arc::new(access)),
+            ..self
+        }
     }
 
     /// User name.

@@ -1,7 +1,11 @@
 //! Keys for what is remembered about secrets.
 
+use std::fmt;
+
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
+
+use crate::LoadError;
 
 /// Makes the keys under which caches remember credentials: HMAC-SHA-256 under a key of this process. The secret itself
 /// is not kept, and nobody outside can find two inputs with one key.
@@ -11,10 +15,10 @@ pub(crate) struct Keyed(hmac::Key);
 pub(crate) type Fingerprint = [u8; 32];
 
 impl Keyed {
-    pub(crate) fn new() -> Result<Self, NoRandomness> {
+    pub(crate) fn new() -> Result<Self, LoadError> {
         hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
             .map(Self)
-            .map_err(|_| NoRandomness)
+            .map_err(|_| LoadError::Randomness)
     }
 
     /// The fingerprint of `parts` in this order. Each goes in behind its length, so that ("a:b", "c") and ("a", "b:c")
@@ -31,7 +35,11 @@ impl Keyed {
     }
 }
 
-/// The operating system gave no random bytes.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the operating system gave no random bytes")]
-pub(crate) struct NoRandomness;
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyed(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

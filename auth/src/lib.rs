@@ -34,6 +34,7 @@ mod permit;
 mod policy;
 pub mod rbac;
 mod refusal;
+mod replace;
 mod scope;
 mod secret;
 mod throttle;

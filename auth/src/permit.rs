@@ -55,7 +55,11 @@ pub struct Permit<V: Verb> {
 
 impl<V: Verb> Permit<V> {
     pub(crate) fn new(repo: RepoName, who: Identity) -> Self {
-        Self { repo, who, verb: PhantomData }
+        Self {
+            repo,
+            who,
+            verb: PhantomData,
+        }
     }
 
     /// The repository it holds for, and no other.
@@ -71,7 +75,13 @@ impl<V: Verb> Permit<V> {
 
 impl<V: Verb> fmt::Debug for Permit<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Permit({} {} by {})", V::ACTION, self.repo, self.who.name())
+        write!(
+            f,
+            "Permit({} {} by {})",
+            V::ACTION,
+            self.repo,
+            self.who.name()
+        )
     }
 }
 

@@ -11,8 +11,12 @@ use crate::{Action, Identity, Refusal};
 #[async_trait]
 pub trait Policy: fmt::Debug + Send + Sync + 'static {
     /// Whether `who` may do `action` in `repo`. No rule means no; no answer is [`Refusal::Unavailable`].
-    async fn allows(&self, who: &Identity, action: Action, repo: &RepoName)
-    -> Result<bool, Refusal>;
+    async fn allows(
+        &self,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+    ) -> Result<bool, Refusal>;
 }
 
 /// The policy where there are users but no rules: whoever proved who they are may do everything, a stranger may pull.

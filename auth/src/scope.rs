@@ -33,7 +33,9 @@ impl Scope {
         parameters: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<Self>, InvalidScope> {
         let mut scopes = Vec::new();
-        let texts = parameters.into_iter().flat_map(|parameter| parameter.split(' '));
+        let texts = parameters
+            .into_iter()
+            .flat_map(|parameter| parameter.split(' '));
         for text in texts.filter(|text| !text.is_empty()) {
             if scopes.len() == MAX_SCOPES {
                 return Err(InvalidScope::TooMany);
@@ -54,7 +56,10 @@ impl Scope {
             ("repository", name) => Ok(Self::Repository {
                 name: RepoName::parse(name).map_err(|_| InvalidScope::Repository)?,
                 // Actions that only other registries know are never granted, so they are dropped here.
-                actions: actions.split(',').map(asked).fold(Actions::NONE, Actions::union),
+                actions: actions
+                    .split(',')
+                    .map(asked)
+                    .fold(Actions::NONE, Actions::union),
             }),
             _ => Ok(Self::Other),
         }
@@ -72,7 +77,10 @@ fn asked(name: &str) -> Actions {
     match name {
         "*" => Actions::ALL,
         "push" => Actions::NONE.with(Action::Create).with(Action::Update),
-        name => Action::ALL.into_iter().filter(|action| action.scope_name() == name).collect(),
+        name => Action::ALL
+            .into_iter()
+            .filter(|action| action.scope_name() == name)
+            .collect(),
     }
 }
 

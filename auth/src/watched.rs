@@ -1,5 +1,6 @@
 //! Files that are read again when they change.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,10 +49,6 @@ impl<T: Send + Sync + 'static> Watched<T> {
 
     pub(crate) fn current(&self) -> arc_swap::Guard<Arc<T>> {
         self.current.load()
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Reads again; true when the content was new and is now in force.
@@ -124,20 +121,52 @@ pub enum LoadError {
         /// What, and how to mend it.
         message: String,
     },
+    /// The operating system gave no random bytes for a key.
+    #[error("the operating system gave no random bytes")]
+    Randomness,
+}
+
+impl LoadError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn line(path: &Path, line: u64, message: impl Into<String>) -> Self {
+        Self::Line {
+            path: path.to_owned(),
+            line,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn file(path: &Path, message: impl Into<String>) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Watched<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watched({})", self.path.display())
+    }
 }
 
 /// Reads a text file of at most `limit` bytes.
 pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, LoadError> {
     use io::Read;
-    let failed = |source| LoadError::Io { path: path.to_owned(), source };
+    let failed = |source| LoadError::io(path, source);
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(limit + 1).read_to_string(&mut text).map_err(failed)?;
+    file.take(limit + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
     if text.len() as u64 > limit {
-        return Err(LoadError::File {
-            path: path.to_owned(),
-            message: format!("larger than {limit} bytes"),
-        });
+        return Err(LoadError::file(path, format!("larger than {limit} bytes")));
     }
     Ok(text)
 }

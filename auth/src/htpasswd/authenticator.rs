@@ -2,47 +2,165 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
-use crate::{Authenticator, Credential, Identity, LoadError, Refusal};
+use super::hash::MAX_PASSWORD;
+use super::users::Users;
+use crate::keyed::Keyed;
+use crate::throttle::Throttle;
+use crate::watched::Watched;
+use crate::{Authenticator, Credential, Identity, LoadError, Refusal, Secret};
+
+#[cfg(test)]
+mod tests;
+
+const PROVIDER: &str = "htpasswd";
+/// Checks waiting or running; beyond that clients are told to come again. More than one address may have under way.
+const MAX_QUEUED: usize = 256;
+const BUSY: Refusal = Refusal::Unavailable {
+    retry_after: Duration::from_secs(2),
+};
 
 /// Authenticates Basic credentials against an htpasswd file.
-#[derive(Debug)]
-pub struct Htpasswd {}
+///
+/// A pair that was right is remembered, under a keyed hash, until the file changes: a pull of twenty layers, or a
+/// hundred clients starting at once with the same pair, pay for one bcrypt. Wrong pairs are not remembered; they are
+/// [throttled](Refusal::Throttled) per account and address. The work runs on at most all cores but one, so a flood of
+/// passwords does not starve the rest.
+pub struct Htpasswd {
+    users: Arc<Watched<Users>>,
+    keyed: Keyed,
+    throttle: Throttle,
+    queue: Arc<Semaphore>,
+    cores: Arc<Semaphore>,
+    checks: AtomicU64,
+}
 
 impl Htpasswd {
     /// Reads the file. An error names the line.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let _ = path;
-        unimplemented!()
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            users: Arc::new(Watched::load(path, Users::read, Users::parse)?),
+            keyed: Keyed::new()?,
+            throttle: Throttle::new(),
+            queue: Arc::new(Semaphore::new(MAX_QUEUED)),
+            cores: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            checks: AtomicU64::new(0),
+        })
     }
 
-    /// Reads the file again if it changed; true when something new is in force. On an error the users from before stay.
+    /// Reads the file again if it changed; true when something new is in force. On an error, also when the file is
+    /// gone, the users from before stay.
     pub fn reload(&self) -> Result<bool, LoadError> {
-        unimplemented!()
+        self.users.reload()
     }
 
     /// Reloads `every` so often, for ever; spawn it. Failures are logged.
     pub fn watch(&self, every: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let _ = every;
-        async { unimplemented!() }
+        Arc::clone(&self.users).watch(every)
+    }
+
+    /// How many passwords were hashed since the start.
+    pub fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
+    }
+
+    async fn verify(
+        &self,
+        user: &str,
+        password: &Secret,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Identity, Refusal> {
+        let users = Arc::clone(&self.users.current());
+        let pair = self
+            .keyed
+            .of(&[b"pair", user.as_bytes(), password.expose().as_bytes()]);
+        // Whoever asks for the same pair meanwhile waits for this one's outcome.
+        let place = match users.verified.get_value_or_guard_async(&pair).await {
+            Ok(who) => return Ok(who),
+            Err(place) => place,
+        };
+        let attempt = self
+            .throttle
+            .attempt(&self.keyed, user, from, now)
+            .map_err(|retry_after| Refusal::Throttled { retry_after })?;
+        match self.check(&users, user, password).await {
+            Ok(true) => {
+                self.throttle.forgive(&attempt);
+                let who = Identity::authenticated(PROVIDER, user, []);
+                // It fails only when the place was taken meanwhile, by the same answer.
+                let _ = place.insert(who.clone());
+                Ok(who)
+            }
+            Ok(false) => Err(Refusal::BadCredential),
+            Err(refusal) => {
+                self.throttle.forgive(&attempt);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// One bcrypt, whoever the user is.
+    async fn check(&self, users: &Users, user: &str, password: &Secret) -> Result<bool, Refusal> {
+        let queued = Arc::clone(&self.queue)
+            .try_acquire_owned()
+            .map_err(|_| BUSY)?;
+        let core = Arc::clone(&self.cores)
+            .acquire_owned()
+            .await
+            .map_err(|_| BUSY)?;
+        let (hash, known) = users.hash_for(user, &self.keyed).ok_or(BUSY)?;
+        let password = password.clone();
+        self.checks.fetch_add(1, Ordering::Relaxed);
+        let matches = tokio::task::spawn_blocking(move || {
+            let matches = hash.matches(&password);
+            // Held to here: a client that hangs up does not make room for the next while its work still runs.
+            drop((queued, core));
+            matches
+        });
+        Ok(matches.await.map_err(|_| BUSY)? & known)
     }
 }
 
 #[async_trait]
 impl Authenticator for Htpasswd {
+    /// A password that bcrypt cannot hold (over 72 bytes, or with a NUL) is not of its kind: it may be the token of
+    /// another authenticator.
     async fn authenticate(
         &self,
-        _credential: &Credential,
-        _from: Option<IpAddr>,
-        _now: SystemTime,
+        credential: &Credential,
+        from: Option<IpAddr>,
+        now: SystemTime,
     ) -> Result<Option<Identity>, Refusal> {
-        unimplemented!()
+        match credential {
+            Credential::Basic { user, password } if is_possible(password) => {
+                self.verify(user, password, from, now).await.map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
-    fn revoked(&self, _who: &Identity) -> bool {
-        unimplemented!()
+    fn revoked(&self, who: &Identity) -> bool {
+        who.provider() == PROVIDER && !self.users.current().contains(who.name())
+    }
+}
+
+fn is_possible(password: &Secret) -> bool {
+    let text = password.expose();
+    (1..=MAX_PASSWORD).contains(&text.len()) && !text.contains('\0')
+}
+
+impl std::fmt::Debug for Htpasswd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Htpasswd")
+            .field("users", &self.users)
+            .finish_non_exhaustive()
     }
 }

@@ -1,54 +1,97 @@
-//! Kubernetes RBAC from YAML files.
+//! Kubernetes RBAC (rbac.authorization.k8s.io/v1) from a folder of YAML files, by Kubernetes' rules.
+//!
+//! A repository is the virtual resource `images.registry.alauda.io` ([`Resource`]) named by the rest of its path in the
+//! namespace that is its first segment: `team-a/app/web` is `app/web` in `team-a`. A repository of one segment is
+//! nameless in the namespace of that segment: rules without `resourceNames` hold for it, and so does a name of `""`.
+//! So `kubectl auth can-i get images.registry.alauda.io/app/web -n team-a` asks the same question of a cluster.
+
+mod aggregate;
+mod bindings;
+mod builtin;
+mod index;
+mod objects;
+mod read;
+mod rights;
+mod selector;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use oci::RepoName;
 
+use self::index::Index;
+use crate::watched::Watched;
 use crate::{Action, Identity, LoadError, Policy, Refusal};
+
+#[cfg(test)]
+mod tests;
 
 /// The virtual resource that rules are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// API group.
+    /// API group, as in a rule's `apiGroups`.
     pub group: String,
-    /// Resource, perhaps with a subresource behind `/`.
+    /// Resource, as in a rule's `resources`; a subresource stands behind `/`.
     pub resource: String,
 }
 
 impl Default for Resource {
     fn default() -> Self {
-        Self { group: "registry.alauda.io".into(), resource: "images".into() }
+        Self {
+            group: "registry.alauda.io".into(),
+            resource: "images".into(),
+        }
     }
 }
 
-/// The rules in force.
+/// Decides by the ClusterRoles, Roles and their bindings in a folder.
+///
+/// Files end in `.yaml`, `.yml` or `.json`, may hold several documents and `List`s; subfolders are not read. Where they
+/// do not define them, there are the ClusterRoles `system:image-puller`, `system:image-pusher`, `system:image-pruner`,
+/// `view`, `edit`, `admin` and `cluster-admin`.
 #[derive(Debug)]
-pub struct Rbac {}
+pub struct Rbac {
+    index: Arc<Watched<Index>>,
+}
 
 impl Rbac {
-    /// Reads every `.yaml`, `.yml` and `.json` of the folder. An error names file and line.
+    /// Reads the folder. An error names file and line; one broken object refuses the whole folder, since rules that are
+    /// half there are not those that somebody wrote.
     pub fn load(dir: &Path, resource: Resource) -> Result<Self, LoadError> {
-        let _ = (dir, resource);
-        unimplemented!()
+        let parse = move |sources: &[_]| Index::new(read::objects(sources)?, &resource);
+        Ok(Self {
+            index: Arc::new(Watched::load(dir, read::folder, parse)?),
+        })
     }
 
-    /// Reads the folder again if it changed; true when something new is in force. On an error the rules from before stay.
+    /// Reads the folder again if it changed; true when something new is in force. On an error the rules from before
+    /// stay.
     pub fn reload(&self) -> Result<bool, LoadError> {
-        unimplemented!()
+        self.index.reload()
     }
 
     /// Reloads `every` so often, for ever; spawn it. Failures are logged.
     pub fn watch(&self, every: Duration) -> impl Future<Output = ()> + Send + use<> {
-        let _ = every;
-        async { unimplemented!() }
+        Arc::clone(&self.index).watch(every)
     }
 
-    /// Which bindings allow it; none means no.
+    /// Which bindings allow it, in the order in which Kubernetes looks at them; none means no.
     pub fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
-        let _ = (who, action, repo);
-        unimplemented!()
+        self.index.current().explain(who, action, repo)
+    }
+}
+
+#[async_trait]
+impl Policy for Rbac {
+    async fn allows(
+        &self,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+    ) -> Result<bool, Refusal> {
+        Ok(self.index.current().allows(who, action, repo))
     }
 }
 
@@ -63,16 +106,4 @@ pub struct Reason {
     pub subject: String,
     /// File and line of the binding: `rules.yaml:12`.
     pub place: String,
-}
-
-#[async_trait]
-impl Policy for Rbac {
-    async fn allows(
-        &self,
-        _who: &Identity,
-        _action: Action,
-        _repo: &RepoName,
-    ) -> Result<bool, Refusal> {
-        unimplemented!()
-    }
 }

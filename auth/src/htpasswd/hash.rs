@@ -1,0 +1,58 @@
+//! One bcrypt hash.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::Secret;
+
+/// Longest password in bytes. bcrypt does not look further, so a longer one is refused rather than cut (CVE-2024-9683).
+pub(super) const MAX_PASSWORD: usize = 72;
+/// Highest cost accepted, also that of `htpasswd -C`: each step doubles the work, and 17 is seconds.
+const MAX_COST: u32 = 17;
+
+/// A bcrypt hash in crypt form, `$2b$12$` and 53 characters. Hashes are not printed.
+#[derive(Clone)]
+pub(super) struct Hash(Arc<str>);
+
+impl Hash {
+    /// Reads a hash; the error says what it is instead, without showing it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(other) = other_kind(text) {
+            return Err(format!("{other}, but only bcrypt is accepted"));
+        }
+        let parts = (text.len() == 60 && text.is_ascii())
+            .then(|| bcrypt::HashParts::from_str(text).ok())
+            .flatten()
+            .ok_or("a damaged bcrypt hash")?;
+        match parts.get_cost() {
+            4..=MAX_COST => Ok(Self(text.into())),
+            cost => Err(format!(
+                "a bcrypt hash of cost {cost}, but 4 to {MAX_COST} are accepted"
+            )),
+        }
+    }
+
+    /// Whether `password` is the one. Takes tens of milliseconds of one core; constant in the password.
+    pub(super) fn matches(&self, password: &Secret) -> bool {
+        bcrypt::non_truncating_verify(password.expose(), &self.0).unwrap_or(false)
+    }
+}
+
+fn other_kind(text: &str) -> Option<&'static str> {
+    const KINDS: [(&str, &str); 6] = [
+        // What crypt_blowfish made before 2011, with a sign error that lets passwords collide.
+        ("$2x$", "a bcrypt hash of the broken 2x kind"),
+        ("$apr1$", "an MD5 hash (apr1)"),
+        ("{SHA}", "a SHA-1 hash"),
+        ("$5$", "a SHA-256 crypt hash"),
+        ("$6$", "a SHA-512 crypt hash"),
+        ("$argon2", "an Argon2 hash"),
+    ];
+    if let Some((_, kind)) = KINDS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
+        return Some(kind);
+    }
+    let is_bcrypt = ["$2a$", "$2b$", "$2y$"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix));
+    (!is_bcrypt).then_some("no bcrypt hash (perhaps crypt, or a password in plain text)")
+}

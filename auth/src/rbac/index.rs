@@ -1,0 +1,106 @@
+//! The rules, laid out for asking.
+
+use std::collections::HashMap;
+
+use oci::RepoName;
+
+use super::bindings::{Binding, bindings};
+use super::read::Placed;
+use super::rights::Rights;
+use super::{Reason, Resource};
+use crate::{Action, Identity, LoadError};
+
+/// The rights of every user and group, added up over their bindings, so that a question costs two hash look-ups for the
+/// user and two for each group, however many rules there are.
+pub(super) struct Index {
+    users: HashMap<String, Granted>,
+    groups: HashMap<String, Granted>,
+    bindings: Vec<Binding>,
+}
+
+#[derive(Default)]
+struct Granted {
+    everywhere: Rights,
+    namespaces: HashMap<String, Rights>,
+}
+
+impl Index {
+    pub(super) fn new(objects: Vec<Placed>, resource: &Resource) -> Result<Self, LoadError> {
+        let bindings = bindings(objects, resource)?;
+        let mut users: HashMap<String, Granted> = HashMap::new();
+        let mut groups: HashMap<String, Granted> = HashMap::new();
+        for binding in &bindings {
+            for subject in &binding.subjects {
+                let subjects = if subject.is_group {
+                    &mut groups
+                } else {
+                    &mut users
+                };
+                let granted = subjects.entry(subject.name.clone()).or_default();
+                match &binding.namespace {
+                    None => granted.everywhere.add(&binding.rights),
+                    Some(namespace) => {
+                        let rights = granted.namespaces.entry(namespace.clone()).or_default();
+                        rights.add(&binding.rights);
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            users,
+            groups,
+            bindings,
+        })
+    }
+
+    pub(super) fn allows(&self, who: &Identity, action: Action, repo: &RepoName) -> bool {
+        let (namespace, name) = (repo.namespace(), repo.rest());
+        let allowed = |granted: &Granted| {
+            granted.everywhere.on(name).contains(action)
+                || granted
+                    .namespaces
+                    .get(namespace)
+                    .is_some_and(|rights| rights.on(name).contains(action))
+        };
+        self.users.get(who.name()).is_some_and(allowed)
+            || who
+                .groups()
+                .any(|group| self.groups.get(group).is_some_and(allowed))
+    }
+
+    pub(super) fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
+        let applies = |binding: &&Binding| {
+            binding
+                .namespace
+                .as_deref()
+                .is_none_or(|namespace| namespace == repo.namespace())
+                && binding.rights.on(repo.rest()).contains(action)
+        };
+        let reasons = |namespaced: bool| {
+            let bindings = self.bindings.iter().filter(applies);
+            bindings
+                .filter(move |binding| binding.namespace.is_some() == namespaced)
+                .filter_map(|binding| reason(binding, who))
+        };
+        reasons(false).chain(reasons(true)).collect()
+    }
+}
+
+fn reason(binding: &Binding, who: &Identity) -> Option<Reason> {
+    let subject = binding.subjects.iter().find(|subject| {
+        if subject.is_group {
+            who.groups().any(|group| group == subject.name)
+        } else {
+            who.name() == subject.name
+        }
+    })?;
+    Some(Reason {
+        binding: match &binding.namespace {
+            None => format!("ClusterRoleBinding {}", binding.name),
+            Some(namespace) => format!("RoleBinding {namespace}/{}", binding.name),
+        },
+        role: binding.role.clone(),
+        subject: subject.written.clone(),
+        place: binding.place.clone(),
+    })
+}

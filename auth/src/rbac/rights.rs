@@ -1,0 +1,76 @@
+//! What rules give on the resource that we ask about.
+
+use std::collections::HashMap;
+
+use super::Resource;
+use super::objects::PolicyRule;
+use crate::{Action, Actions};
+
+/// Actions on every repository, and on some by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rights {
+    any: Actions,
+    named: HashMap<Box<str>, Actions>,
+}
+
+impl Rights {
+    /// What the rules give (Kubernetes, `RuleAllows` of the RBAC authorizer): each of group, resource and verb must be
+    /// listed or be `*`, and the name too if names are listed.
+    pub(super) fn of(rules: &[PolicyRule], resource: &Resource) -> Self {
+        let mut rights = Self::default();
+        for rule in rules.iter().filter(|rule| is_about(rule, resource)) {
+            let verbs = rule.verbs.as_deref().unwrap_or_default();
+            let allowed = |action: &Action| verbs.iter().any(|v| v == "*" || v == action.verb());
+            let actions: Actions = Action::ALL.into_iter().filter(allowed).collect();
+            match rule.resource_names.as_deref() {
+                None | Some([]) => rights.any = rights.any.union(actions),
+                Some(names) => {
+                    for name in names {
+                        rights.add_named(name, actions);
+                    }
+                }
+            }
+        }
+        rights
+    }
+
+    /// What is given on the repository called `name` within its namespace.
+    pub(super) fn on(&self, name: &str) -> Actions {
+        // Most sets have no names; then there is nothing to hash.
+        if self.named.is_empty() {
+            return self.any;
+        }
+        self.named
+            .get(name)
+            .map_or(self.any, |named| named.union(self.any))
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.any = self.any.union(other.any);
+        for (name, actions) in &other.named {
+            self.add_named(name, *actions);
+        }
+    }
+
+    fn add_named(&mut self, name: &str, actions: Actions) {
+        let had = self.named.entry(name.into()).or_default();
+        *had = had.union(actions);
+    }
+}
+
+fn is_about(rule: &PolicyRule, asked: &Resource) -> bool {
+    let groups = rule.api_groups.as_deref().unwrap_or_default();
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    // `*/layers` is the subresource of any resource; `images` alone does not hold for `images/layers`.
+    let is_any_with =
+        |written: &str| match (written.strip_prefix("*/"), asked.resource.split_once('/')) {
+            (Some(written), Some((_, subresource))) => written == subresource,
+            _ => false,
+        };
+    groups
+        .iter()
+        .any(|group| group == "*" || *group == asked.group)
+        && resources
+            .iter()
+            .any(|written| written == "*" || *written == asked.resource || is_any_with(written))
+}

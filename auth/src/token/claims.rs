@@ -1,0 +1,165 @@
+//! What a token says.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use oci::RepoName;
+use serde::{Deserialize, Serialize};
+
+use super::Tokens;
+use crate::{Access, Action, Actions, Identity};
+
+/// `iss` of every token.
+pub(super) const ISSUER: &str = "slipway";
+/// How far the clocks of two replicas may be apart. It never lengthens a token's life.
+const LEEWAY: u64 = 30;
+
+/// The payload (RFC 7519 §4.1; `access` as in the Docker token protocol). Times are seconds since 1970.
+///
+/// Only we write it, so anything more than this is not ours.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Claims {
+    iss: String,
+    sub: String,
+    aud: String,
+    exp: u64,
+    nbf: u64,
+    iat: u64,
+    /// Which authenticator vouched for `sub`; empty for a stranger.
+    provider: String,
+    groups: Vec<String>,
+    access: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    r#type: String,
+    name: String,
+    actions: Vec<String>,
+}
+
+/// When a token holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Life {
+    from: u64,
+    until: u64,
+}
+
+/// A verified token.
+#[derive(Clone, Debug)]
+pub(super) struct Verified {
+    pub(super) who: Identity,
+    pub(super) life: Life,
+}
+
+impl Claims {
+    pub(super) fn new(
+        who: &Identity,
+        access: &Access,
+        service: &str,
+        ttl: Duration,
+        now: SystemTime,
+    ) -> Self {
+        let iat = seconds(now);
+        let mut entries: Vec<Entry> = access
+            .repositories()
+            .iter()
+            .map(|(name, actions)| Entry::new("repository", name.as_str(), *actions))
+            .collect();
+        if access.catalog() {
+            entries.push(Entry::catalog());
+        }
+        Self {
+            iss: ISSUER.into(),
+            // The Docker token protocol has strangers without a subject.
+            sub: if who.is_anonymous() {
+                String::new()
+            } else {
+                who.name().into()
+            },
+            aud: service.into(),
+            exp: iat.saturating_add(ttl.as_secs()),
+            nbf: iat,
+            iat,
+            provider: who.provider().into(),
+            groups: who.groups().map(str::to_owned).collect(),
+            access: entries,
+        }
+    }
+
+    /// The identity and life; `None` when they make no sense.
+    pub(super) fn into_verified(self) -> Option<Verified> {
+        let issued_within_limits = self.iat <= self.nbf
+            && self.nbf <= self.exp
+            && self.exp - self.iat <= Tokens::MAX_TTL.as_secs();
+        if !issued_within_limits {
+            return None;
+        }
+        let mut access = Access::default();
+        for entry in self.access {
+            match entry.r#type.as_str() {
+                "repository" => {
+                    let actions = entry.actions.iter().map(|name| by_name(name));
+                    let actions = actions.collect::<Option<Actions>>()?;
+                    access.add(RepoName::parse(&entry.name).ok()?, actions);
+                }
+                "registry" if entry.name == "catalog" => access.add_catalog(),
+                _ => return None,
+            }
+        }
+        let who = match (self.provider.as_str(), self.sub.as_str()) {
+            ("", "") => Identity::anonymous(),
+            ("", _) | (_, "") => return None,
+            (provider, name) => Identity::authenticated(provider, name, self.groups),
+        };
+        let life = Life {
+            from: self.nbf,
+            until: self.exp,
+        };
+        Some(Verified {
+            who: who.limited_to(access),
+            life,
+        })
+    }
+}
+
+impl Entry {
+    fn new(kind: &str, name: &str, actions: Actions) -> Self {
+        Self {
+            r#type: kind.into(),
+            name: name.into(),
+            actions: actions
+                .iter()
+                .map(|action| action.scope_name().into())
+                .collect(),
+        }
+    }
+
+    fn catalog() -> Self {
+        Self {
+            r#type: "registry".into(),
+            name: "catalog".into(),
+            actions: vec!["*".into()],
+        }
+    }
+}
+
+impl Life {
+    pub(super) fn contains(self, now: SystemTime) -> bool {
+        let now = seconds(now);
+        self.from <= now.saturating_add(LEEWAY) && now < self.until
+    }
+}
+
+fn by_name(name: &str) -> Option<Action> {
+    Action::ALL
+        .into_iter()
+        .find(|action| action.scope_name() == name)
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}

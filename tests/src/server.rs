@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::process::Signal;
-
-use crate::{Access, Api, Daemon, Endpoint, Lab, OrFail, fail, peer::Peer, tls};
+use crate::{Access, Api, Daemon, Endpoint, Lab, OrFail, fail, peer::Peer, tls, toolbox};
 
 /// What a registry is started with. The default is open, plain HTTP, on files.
 #[derive(Debug, Default)]
@@ -45,7 +43,7 @@ pub struct Server {
     config: PathBuf,
     data: PathBuf,
     log: PathBuf,
-    daemon: Daemon,
+    daemon: Option<Daemon>,
 }
 
 impl Server {
@@ -58,6 +56,13 @@ impl Server {
 
     /// Starts it without waiting, for tests of starts that fail.
     pub fn launch(lab: &Lab, settings: &Settings) -> Self {
+        let mut server = Self::prepare(lab, settings);
+        server.launch_again();
+        server
+    }
+
+    /// Writes its configuration and starts nothing yet.
+    pub fn prepare(lab: &Lab, settings: &Settings) -> Self {
         let endpoint = Endpoint {
             host: format!("127.0.0.1:{}", lab.port()),
             ca: settings.tls.as_ref().map(|(ca, _)| ca.clone()),
@@ -65,18 +70,13 @@ impl Server {
         };
         let data = settings.data.clone().unwrap_or_else(|| lab.path("data"));
         let name = endpoint.host.replace(':', "-");
-        let config = lab.write(
-            format!("slipway-{name}.yaml"),
-            config_text(&endpoint, &data, settings),
-        );
-        let log = lab.path(format!("slipway-{name}.log"));
-        let daemon = Daemon::start("slipway", serve(&config), &log);
+        let text = config_text(&endpoint, &data, settings);
         Self {
+            config: lab.write(format!("slipway-{name}.yaml"), text),
+            log: lab.path(format!("slipway-{name}.log")),
+            daemon: None,
             endpoint,
-            config,
             data,
-            log,
-            daemon,
         }
     }
 
@@ -96,19 +96,25 @@ impl Server {
     }
 
     /// The process.
+    #[track_caller]
     pub fn daemon(&mut self) -> &mut Daemon {
-        &mut self.daemon
+        self.daemon.as_mut().or_fail("the server was never started")
+    }
+
+    /// All it has logged, over every start.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// SIGKILL, and nothing started in its place.
     pub fn kill(&mut self) {
-        self.daemon.kill();
+        self.daemon().kill();
     }
 
     /// SIGTERM, and waits for the clean end.
     #[track_caller]
     pub fn stop(&mut self) {
-        let status = self.daemon.stop();
+        let status = self.daemon().stop();
         if !status.success() {
             fail(format!("a stopped server should end with 0, but: {status}"));
         }
@@ -122,22 +128,17 @@ impl Server {
 
     /// Starts it again without waiting.
     pub fn launch_again(&mut self) {
-        self.daemon = Daemon::start("slipway", serve(&self.config), &self.log);
+        self.daemon = Some(Daemon::start("slipway", serve(&self.config), &self.log));
     }
 
     /// Waits for `/readyz`.
     #[track_caller]
     pub fn wait_ready(&mut self) {
         let api = Api::new(&self.endpoint);
-        self.daemon.wait_until(|| {
+        self.daemon().wait_until(|| {
             api.get("/readyz")
                 .is_ok_and(|reply| reply.status.is_success())
         });
-    }
-
-    /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
-        self.daemon.signal(signal);
     }
 
     /// A `slipway` command on this server's configuration, such as `["storage", "fsck"]`.
@@ -163,20 +164,7 @@ pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("SLIPWAY_BIN") {
         return PathBuf::from(path);
     }
-    let test = std::env::current_exe().or_fail("find the running test");
-    // target/debug/deps/clients-0123 → target/debug/slipway
-    let path = test
-        .ancestors()
-        .nth(2)
-        .or_fail("the profile's folder")
-        .join("slipway");
-    if !path.is_file() {
-        fail(format!(
-            "{} is not there: cargo build -p slipway",
-            path.display()
-        ));
-    }
-    path
+    toolbox::built("slipway")
 }
 
 /// The registry that client tests run against, in the lab, with the endpoint to reach it.

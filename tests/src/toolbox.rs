@@ -59,3 +59,21 @@ pub fn find(name: &str) -> PathBuf {
         .find(|file| file.is_file())
         .unwrap_or_else(|| fail(format!("{name} is not installed: run scripts/lab-install")))
 }
+
+/// A program of this workspace that cargo built beside the running test.
+pub fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().or_fail("find the running test");
+    // target/debug/deps/clients-0123 → target/debug/slipway
+    let path = test
+        .ancestors()
+        .nth(2)
+        .or_fail("the profile's folder")
+        .join(name);
+    if !path.is_file() {
+        fail(format!(
+            "{} is not there: cargo build --workspace --all-targets",
+            path.display()
+        ));
+    }
+    path
+}

@@ -1,0 +1,305 @@
+//! The house keeps its shape: which crate may know which, who may name what, how long a file may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tests::{OrFail, toolbox};
+
+/// Which of our crates each crate may depend on, for its production code (ARCHITECTURE.md).
+const EDGES: &[(&str, &[&str])] = &[
+    ("oci", &[]),
+    ("sendfile", &[]),
+    ("storage", &["oci"]),
+    ("auth", &["oci"]),
+    ("registry", &["auth", "oci", "sendfile", "storage"]),
+    (
+        "slipway",
+        &["auth", "oci", "registry", "sendfile", "storage"],
+    ),
+    ("conformance", &["oci"]),
+    ("tests", &["oci"]),
+    ("bench", &["oci"]),
+];
+
+/// Crates of others that only some folders may name.
+const NAMES: &[(&str, &[&str])] = &[
+    (
+        "axum",
+        &[
+            "registry/src/http",
+            "slipway",
+            "sendfile/src/tests.rs",
+            "sendfile/tests",
+            "sendfile/examples",
+        ],
+    ),
+    ("aws_sdk_s3", &["storage/src/s3"]),
+    ("kube", &["auth"]),
+    ("rusqlite", &["storage/src"]),
+];
+
+/// Production lines in one file, at most.
+const LINES: usize = 400;
+
+/// Every workspace member with the workspace members it depends on outside its tests.
+fn edges(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let packages = metadata["packages"].as_array().or_fail("packages");
+    let name = |value: &Value| value["name"].as_str().or_fail("a name").to_owned();
+    let ours: BTreeSet<String> = packages.iter().map(name).collect();
+    let own_dependencies = |package: &Value| {
+        let dependencies = package["dependencies"]
+            .as_array()
+            .or_fail("dependencies")
+            .iter();
+        dependencies
+            .filter(|dependency| dependency["kind"] != "dev")
+            .map(name)
+            .filter(|dependency| ours.contains(dependency))
+            .collect()
+    };
+    packages
+        .iter()
+        .map(|package| (name(package), own_dependencies(package)))
+        .collect()
+}
+
+fn forbidden_edges(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let allowed: BTreeMap<_, _> = EDGES.iter().copied().collect();
+    let mut found = Vec::new();
+    for (from, targets) in edges {
+        let Some(may) = allowed.get(from.as_str()) else {
+            found.push(format!("{from} is not in the table of crates"));
+            continue;
+        };
+        let beyond = targets
+            .iter()
+            .filter(|target| !may.contains(&target.as_str()));
+        found.extend(beyond.map(|target| format!("{from} → {target}")));
+    }
+    found
+}
+
+/// A Rust file of the checkout: its path from the root and its text.
+type Source = (PathBuf, String);
+
+fn sources() -> Vec<Source> {
+    let root = toolbox::checkout();
+    let listed = Command::new("git")
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "*.rs",
+        ])
+        .current_dir(&root)
+        .output()
+        .or_fail("git ls-files");
+    assert!(
+        listed.status.success(),
+        "git ls-files: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    let files = String::from_utf8(listed.stdout).or_fail("file names in UTF-8");
+    let read = |name: &str| {
+        // A file may be listed and just deleted.
+        std::fs::read_to_string(root.join(name))
+            .ok()
+            .map(|text| (PathBuf::from(name), text))
+    };
+    files.lines().filter_map(read).collect()
+}
+
+/// The lines of code: no comments, and nothing from the first test module on.
+fn production(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .take_while(|line| line.trim() != "#[cfg(test)]")
+        .map(|line| line.split("//").next().unwrap_or_default())
+}
+
+fn is_test(path: &Path) -> bool {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    let test_folder = parts
+        .iter()
+        .any(|part| matches!(part.as_ref(), "tests" | "benches" | "examples"));
+    test_folder || path.file_name().is_some_and(|name| name == "tests.rs")
+}
+
+/// Whether a line names `word` as a whole word.
+fn names(line: &str, word: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    line.split(|c: char| !part_of_name(c))
+        .any(|found| found == word)
+}
+
+fn forbidden_names(sources: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources {
+        // This file names them all.
+        if path.ends_with("tests/tests/architecture.rs") {
+            continue;
+        }
+        for (word, places) in NAMES {
+            let allowed = places.iter().any(|place| path.starts_with(place));
+            let path_of_it = format!("{word}::");
+            let code = text
+                .lines()
+                .map(|line| line.split("//").next().unwrap_or_default());
+            if !allowed
+                && code
+                    .into_iter()
+                    .any(|line| line.contains(&path_of_it) && names(line, word))
+            {
+                found.push(format!("{} names {word}", path.display()));
+            }
+        }
+    }
+    found
+}
+
+fn forbidden_unsafe(sources: &[Source]) -> Vec<String> {
+    let outside = sources
+        .iter()
+        .filter(|(path, _)| !path.starts_with("sendfile"));
+    let mut found = Vec::new();
+    for (path, text) in outside.filter(|(path, _)| !path.ends_with("tests/tests/architecture.rs")) {
+        let code = text
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default());
+        let forms = [
+            "unsafe {",
+            "unsafe fn",
+            "unsafe impl",
+            "unsafe extern",
+            "unsafe trait",
+            "unsafe(",
+        ];
+        if code
+            .into_iter()
+            .any(|line| forms.iter().any(|form| line.contains(form)))
+        {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+fn too_long(sources: &[Source]) -> Vec<String> {
+    let counted = sources
+        .iter()
+        .filter(|(path, _)| !is_test(path))
+        .map(|(path, text)| (path, production(text).count()));
+    counted
+        .filter(|(_, lines)| *lines > LINES)
+        .map(|(path, lines)| format!("{} has {lines} lines", path.display()))
+        .collect()
+}
+
+#[test]
+fn crates_depend_downwards_only() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let told = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--no-deps"])
+        .current_dir(toolbox::checkout())
+        .output()
+        .or_fail("cargo metadata");
+    assert!(
+        told.status.success(),
+        "cargo metadata: {}",
+        String::from_utf8_lossy(&told.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&told.stdout).or_fail("parse cargo metadata");
+    let edges = edges(&metadata);
+    assert!(edges.contains_key("slipway"), "{edges:?}");
+    assert_eq!(forbidden_edges(&edges), [""; 0]);
+}
+
+#[test]
+fn an_edge_that_points_up_or_sideways_would_be_noticed() {
+    let metadata = serde_json::json!({"packages": [
+        {"name": "auth", "dependencies": [{"name": "storage", "kind": null}, {"name": "oci", "kind": null}]},
+        {"name": "oci", "dependencies": [{"name": "auth", "kind": "dev"}]},
+        {"name": "storage", "dependencies": [{"name": "registry", "kind": "build"}]},
+        {"name": "registry", "dependencies": []},
+        {"name": "newcomer", "dependencies": []},
+    ]});
+    let found = forbidden_edges(&edges(&metadata));
+    assert_eq!(
+        found,
+        [
+            "auth → storage",
+            "newcomer is not in the table of crates",
+            "storage → registry"
+        ]
+    );
+}
+
+#[test]
+fn foreign_crates_are_named_only_where_they_may_be() {
+    assert_eq!(forbidden_names(&sources()), [""; 0]);
+}
+
+#[test]
+fn a_foreign_crate_named_in_the_wrong_place_would_be_noticed() {
+    let source = |path: &str, text: &str| (PathBuf::from(path), text.to_owned());
+    let found = forbidden_names(&[
+        source("registry/src/http/route.rs", "use axum::Router;"),
+        source("registry/src/pull.rs", "use axum::Router;"),
+        source(
+            "registry/src/push.rs",
+            "// axum::Router lives elsewhere\nuse my_axum::Router;",
+        ),
+        source("storage/src/blobs.rs", "let client: aws_sdk_s3::Client;"),
+    ]);
+    assert_eq!(
+        found,
+        [
+            "registry/src/pull.rs names axum",
+            "storage/src/blobs.rs names aws_sdk_s3"
+        ]
+    );
+}
+
+#[test]
+fn no_file_has_more_production_lines_than_fit_one_idea() {
+    assert_eq!(too_long(&sources()), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_too_long_would_be_noticed_and_its_tests_are_not_counted() {
+    let lines = "let x = 1;\n".repeat(LINES);
+    let tested = format!("{lines}#[cfg(test)]\nmod tests {{\n{lines}}}\n");
+    let long = format!("{lines}let y = 2;\n");
+    let found = too_long(&[
+        (PathBuf::from("oci/src/tested.rs"), tested),
+        (PathBuf::from("oci/src/long.rs"), long.clone()),
+        (PathBuf::from("oci/src/name/tests.rs"), long),
+    ]);
+    assert_eq!(found, [format!("oci/src/long.rs has {} lines", LINES + 1)]);
+}
+
+#[test]
+fn unsafe_code_is_in_crate_sendfile_alone() {
+    assert_eq!(forbidden_unsafe(&sources()), [""; 0]);
+    let planted = [
+        (
+            PathBuf::from("sendfile/src/sys.rs"),
+            "unsafe { call() }".to_owned(),
+        ),
+        (
+            PathBuf::from("oci/src/digest.rs"),
+            "let x = unsafe { call() };".to_owned(),
+        ),
+        (
+            PathBuf::from("oci/src/name.rs"),
+            "// unsafe { call() }".to_owned(),
+        ),
+    ];
+    assert_eq!(
+        forbidden_unsafe(&planted),
+        ["oci/src/digest.rs"],
+        "it would be noticed"
+    );
+}

@@ -1,0 +1,121 @@
+//! The documents say what works: every `sh` block in README.md and docs/*.md is run as a reader would,
+//! block after block, in a machine of its own.
+//!
+//! A block that cannot run here (it needs a host of the reader's) is fenced as `console`, not `sh`.
+
+use std::path::{Path, PathBuf};
+
+use tests::{Lab, OrFail, server, toolbox};
+
+/// The documents with what their blocks say, in order.
+fn documents() -> Vec<(PathBuf, Vec<String>)> {
+    let root = toolbox::checkout();
+    let mut files = vec![root.join("README.md")];
+    if let Ok(listed) = std::fs::read_dir(root.join("docs")) {
+        let pages = listed.map(|entry| entry.or_fail("list docs").path());
+        files.extend(pages.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    }
+    files.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).or_fail(format!("read {}", path.display()));
+        let blocks = blocks(&text);
+        (path, blocks)
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// The contents of the blocks fenced as `sh` and nothing more.
+fn blocks(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<(bool, String)> = None;
+    for line in text.lines() {
+        match (&mut open, line.trim().strip_prefix("```")) {
+            (None, Some(info)) => open = Some((info.trim() == "sh", String::new())),
+            (Some(_), Some("")) => {
+                if let Some((true, block)) = open.take() {
+                    found.push(block);
+                }
+            }
+            (Some((_, block)), _) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+/// A script of all blocks, run in one shell so that `cd`, variables and background programs last. It has
+/// processes and a network of its own: a document may say port 5000, and what it leaves running ends with it.
+fn run(path: &Path, blocks: &[String]) -> Result<(), String> {
+    let lab = Lab::new("docs");
+    let bin = lab.dir("bin");
+    std::os::unix::fs::symlink(server::binary(), bin.join("slipway"))
+        .or_fail("put slipway on PATH");
+    let script = format!(
+        "set -euo pipefail\nip link set lo up\nset -x\n{}",
+        blocks.concat()
+    );
+    let file = lab.write("blocks.sh", script);
+    // The checkout as a reader has it, without its build folders being written to.
+    let work = lab.dir("work");
+    let ended = lab
+        .program("unshare")
+        .args([
+            "--net",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "bash",
+        ])
+        .arg(file)
+        .env(
+            "PATH",
+            format!("{}:{}", bin.display(), toolbox::search_path()),
+        )
+        .env("CHECKOUT", toolbox::checkout())
+        .dir(work)
+        .run();
+    if ended.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}\n{}", path.display(), ended.report))
+}
+
+#[test]
+fn every_command_in_the_documents_works() {
+    let documents = documents();
+    let count: usize = documents.iter().map(|(_, blocks)| blocks.len()).sum();
+    assert!(
+        count > 0,
+        "no sh block in README.md and docs/*.md: nothing was tested"
+    );
+    let failures: Vec<String> = documents
+        .iter()
+        .filter(|(_, blocks)| !blocks.is_empty())
+        .filter_map(|(path, blocks)| run(path, blocks).err())
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    println!("{count} blocks of {} documents", documents.len());
+}
+
+#[test]
+fn only_blocks_fenced_as_sh_are_taken_and_a_failing_one_is_noticed() {
+    let text =
+        "a\n```sh\none\n```\n```console\n$ two\n```\n```yaml\nthree\n```\n```sh\nfour\nfive\n```\n";
+    assert_eq!(blocks(text), ["one\n", "four\nfive\n"]);
+    let page = Path::new("page.md");
+    assert_eq!(
+        run(page, &["x=1\n".to_owned(), "test $x = 1\n".to_owned()]),
+        Ok(())
+    );
+    let said = run(page, &["false\n".to_owned(), "true\n".to_owned()])
+        .err()
+        .or_fail("a failure");
+    assert!(
+        said.contains("page.md") && said.contains("+ false"),
+        "{said}"
+    );
+}

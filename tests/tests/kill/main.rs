@@ -1,0 +1,151 @@
+//! kill -9 at random moments while many clients push, move tags, delete and upload in chunks; after each
+//! restart every acknowledged write must be there byte for byte, every acknowledged delete must have
+//! happened, and `storage fsck` must find nothing.
+//!
+//! `SLIPWAY_KILLS` is the number of rounds, `SLIPWAY_SEED` repeats a run's random choices (the moments of
+//! the kills are still up to the machine). `scripts/kill-test N` runs it alone.
+
+mod ledger;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ledger::Ledger;
+use tests::{Api, Lab, OrFail, Server, Settings, fail};
+
+const WRITERS: u64 = 8;
+
+/// Rounds on one data folder before a fresh one, so that checking all of it stays quick.
+const ROUNDS_PER_FOLDER: u64 = 25;
+
+fn number(variable: &str, default: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().or_fail(format!("{variable} is a number")),
+        Err(_) => default,
+    }
+}
+
+#[test]
+fn no_acknowledged_write_is_lost_when_the_server_is_killed_at_random_moments() {
+    let rounds = number("SLIPWAY_KILLS", 20);
+    let seed = number("SLIPWAY_SEED", fastrand::u64(..1_000_000_000));
+    println!("{rounds} kills, SLIPWAY_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut restarts = Vec::new();
+    let mut acknowledged = 0;
+    let mut done = 0;
+    while done < rounds {
+        let lab = Lab::new("kill");
+        let mut server = Server::start(&lab, &Settings::default());
+        let mut ledgers: Vec<Ledger> = (0..WRITERS).map(Ledger::new).collect();
+        for _ in 0..ROUNDS_PER_FOLDER.min(rounds - done) {
+            done += 1;
+            kill_while_writing(&mut server, &mut ledgers, &mut random);
+            let begun = Instant::now();
+            server.start_again();
+            restarts.push(begun.elapsed());
+            let lost = check(&server, &mut ledgers);
+            if !lost.is_empty() {
+                fail(format!(
+                    "round {done}, SLIPWAY_SEED={seed}:\n{}",
+                    lost.join("\n")
+                ));
+            }
+            server.fsck_is_clean(&lab);
+        }
+        acknowledged += ledgers
+            .iter()
+            .map(|ledger| ledger.acknowledged)
+            .sum::<u64>();
+        server.stop();
+        server.fsck_is_clean(&lab);
+        println!("{done} kills, {acknowledged} acknowledged writes, 0 lost");
+    }
+    restarts.sort_unstable();
+    let at = |percent: usize| {
+        restarts
+            .get(restarts.len() * percent / 101)
+            .copied()
+            .unwrap_or_default()
+    };
+    println!(
+        "restart until ready: median {:?}, 99 % {:?}, slowest {:?}",
+        at(50),
+        at(99),
+        at(100)
+    );
+    assert!(
+        acknowledged > rounds,
+        "the clients did write: {acknowledged} writes in {rounds} rounds"
+    );
+}
+
+#[test]
+fn the_check_notices_a_blob_a_tag_and_a_delete_that_were_lost() {
+    let lab = Lab::new("kill-check");
+    let mut server = Server::start(&lab, &Settings::default());
+    let mut ledgers = vec![Ledger::new(0)];
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..4 {
+        kill_while_writing(&mut server, &mut ledgers, &mut random);
+        server.start_again();
+        assert_eq!(check(&server, &mut ledgers), [""; 0]);
+    }
+    let api = Api::new(server.endpoint());
+    let [image, tag, gone] = ledgers[0].samples();
+
+    let _ = api
+        .delete(&format!("/v2/{}/manifests/{}", tag.0, tag.1))
+        .or_fail("lose a tag");
+    let _ = api
+        .push_manifest(&gone.0, &gone.1, &gone.2)
+        .or_fail("undo a delete");
+    let layer = ledger::layer_digest(&image.2);
+    let _ = api
+        .delete(&format!("/v2/{}/blobs/{layer}", image.0))
+        .or_fail("lose a blob");
+    let lost = check(&server, &mut ledgers).join("\n");
+    for name in [format!("{}:{}", tag.0, tag.1), gone.1, layer] {
+        assert!(
+            lost.contains(&name),
+            "{name} is not among the losses:\n{lost}"
+        );
+    }
+}
+
+/// Lets every writer work, kills the server after a random while, waits for the writers.
+fn kill_while_writing(server: &mut Server, ledgers: &mut [Ledger], random: &mut fastrand::Rng) {
+    let api = Api::new(server.endpoint());
+    let killed = AtomicBool::new(false);
+    let pause = Duration::from_micros(random.u64(2_000..400_000));
+    std::thread::scope(|scope| {
+        for ledger in ledgers {
+            let own = fastrand::Rng::with_seed(random.u64(..));
+            let (api, killed) = (&api, &killed);
+            scope.spawn(move || writer::write_until_killed(api, ledger, own, killed));
+        }
+        std::thread::sleep(pause);
+        killed.store(true, Ordering::SeqCst);
+        server.kill();
+    });
+}
+
+/// Holds every ledger against what the server serves, the writers' ledgers side by side.
+fn check(server: &Server, ledgers: &mut [Ledger]) -> Vec<String> {
+    let api = Api::new(server.endpoint());
+    std::thread::scope(|scope| {
+        let checks: Vec<_> = ledgers
+            .iter_mut()
+            .map(|ledger| scope.spawn(|| ledger.settle_and_check(&api)))
+            .collect();
+        checks
+            .into_iter()
+            .flat_map(|check| {
+                check
+                    .join()
+                    .unwrap_or_else(|_| vec!["a check panicked".to_owned()])
+            })
+            .collect()
+    })
+}

@@ -183,7 +183,7 @@ impl Writer<'_> {
     /// Opens an upload, or goes on with the one that is open: a chunk more, or the end. The session must
     /// outlive the kills; where to go on is what the server says.
     fn continue_upload(&mut self) -> Act {
-        let Some(upload) = self.ledger.upload.clone() else {
+        let Some(mut upload) = self.ledger.upload.clone() else {
             let repository = self.repository();
             let Ok(opened) = self.api.open_upload(&repository) else {
                 return Err(Gone);
@@ -199,6 +199,7 @@ impl Writer<'_> {
             return Ok(());
         };
         let status = acknowledged(self.api.get(&upload.location), 204)?;
+        upload.location = next_location(&upload.location, &status);
         let (_, last) = status
             .header(RANGE.as_str())
             .split_once('-')
@@ -223,9 +224,7 @@ impl Writer<'_> {
                 .body(chunk.to_vec());
             let reply = acknowledged(self.api.send(patch), 202)?;
             self.ledger.acknowledged += 1;
-            let next = reply.header("location").to_owned();
-            let base = reqwest::Url::parse(&upload.location).or_fail("the upload's URL");
-            let location = base.join(&next).or_fail("the next Location").to_string();
+            let location = next_location(&upload.location, &reply);
             self.ledger.upload = Some(Upload { location, ..upload });
             return Ok(());
         }
@@ -275,6 +274,13 @@ impl Writer<'_> {
     fn noise(&mut self, most: usize) -> Vec<u8> {
         noise(self.random.fork(), most)
     }
+}
+
+/// Where a reply says that the upload goes on.
+fn next_location(before: &str, reply: &Reply) -> String {
+    let base = reqwest::Url::parse(before).or_fail("the upload's URL");
+    let next = base.join(reply.header("location")).or_fail("a Location");
+    next.to_string()
 }
 
 fn noise(mut random: fastrand::Rng, most: usize) -> Vec<u8> {

@@ -92,6 +92,13 @@ impl<T: Send + Sync + 'static> Watched<T> {
     }
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The text may be hashes or keys.
+        write!(f, "Source({})", self.path.display())
+    }
+}
+
 /// Why a file of users, rules or keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

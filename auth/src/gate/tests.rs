@@ -1,1 +1,455 @@
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::{Duration, UNIX_EPOCH};
 
+use tempfile::TempDir;
+
+use super::*;
+use crate::{AllowAuthenticated, Delete, Pull, Push, Retag, Secret};
+
+/// Knows everybody whose password is their name.
+#[derive(Debug, Default)]
+struct Names {
+    removed: Mutex<HashSet<String>>,
+}
+
+#[async_trait]
+impl Authenticator for Names {
+    async fn authenticate(
+        &self,
+        credential: &Credential,
+        _: Option<IpAddr>,
+        _: SystemTime,
+    ) -> Result<Option<Identity>, Refusal> {
+        match credential {
+            Credential::Basic { user, password } if user == password.expose() => {
+                Ok(Some(Identity::authenticated("names", user, [])))
+            }
+            Credential::Basic { user, .. } if user == "later" => Ok(None),
+            Credential::Basic { user, .. } if user == "down" => Err(Refusal::Unavailable {
+                retry_after: Duration::from_secs(1),
+            }),
+            Credential::Basic { .. } => Err(Refusal::BadCredential),
+            Credential::Bearer(_) => Ok(None),
+        }
+    }
+
+    fn revoked(&self, who: &Identity) -> bool {
+        who.provider() == "names" && self.removed.lock().unwrap().contains(who.name())
+    }
+}
+
+/// Allows what is in the list; `down/…` cannot be decided.
+#[derive(Debug, Default)]
+struct Listed(Mutex<HashSet<(String, Action, String)>>);
+
+impl Listed {
+    fn allow(&self, who: &str, action: Action, repo: &str) {
+        self.0
+            .lock()
+            .unwrap()
+            .insert((who.into(), action, repo.into()));
+    }
+}
+
+#[async_trait]
+impl Policy for Listed {
+    async fn allows(
+        &self,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+    ) -> Result<bool, Refusal> {
+        if repo.namespace() == "down" {
+            return Err(Refusal::Unavailable {
+                retry_after: Duration::from_secs(1),
+            });
+        }
+        let asked = (who.name().to_owned(), action, repo.as_str().to_owned());
+        Ok(self.0.lock().unwrap().contains(&asked))
+    }
+}
+
+struct Lab {
+    _dir: TempDir,
+    names: Arc<Names>,
+    policy: Arc<Listed>,
+    gate: Gate,
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(2_000_000_000)
+}
+
+fn lab(anonymous: bool) -> Lab {
+    let dir = tempfile::tempdir().unwrap();
+    let tokens =
+        Tokens::load_or_create(&dir.path().join("k"), vec![], Tokens::DEFAULT_TTL).unwrap();
+    let (names, policy) = (Arc::new(Names::default()), Arc::new(Listed::default()));
+    let gate = Gate::new(
+        vec![Arc::clone(&names) as Arc<dyn Authenticator>],
+        Arc::clone(&policy) as Arc<dyn Policy>,
+        Some(Arc::new(tokens)),
+        anonymous,
+    );
+    Lab {
+        _dir: dir,
+        names,
+        policy,
+        gate,
+    }
+}
+
+fn repo(name: &str) -> RepoName {
+    RepoName::parse(name).unwrap()
+}
+
+fn basic(user: &str, password: &str) -> Credential {
+    Credential::Basic {
+        user: user.into(),
+        password: Secret::new(password.into()),
+    }
+}
+
+impl Lab {
+    async fn identify(&self, credential: &Credential) -> Result<Identity, Refusal> {
+        self.gate.identify(Some(credential), None, now()).await
+    }
+
+    /// The identity behind a token of `user` for `scopes`.
+    async fn token(&self, user: &str, scopes: &[&str]) -> Identity {
+        let who = self.identify(&basic(user, user)).await.unwrap();
+        let scopes = Scope::parse_all(scopes.iter().copied()).unwrap();
+        let issued = self.gate.issue(&who, &scopes, now()).await.unwrap();
+        self.identify(&Credential::Bearer(Secret::new(issued.token().into())))
+            .await
+            .unwrap()
+    }
+
+    /// What of the four is permitted, or the refusal of those that are not.
+    async fn verbs(&self, who: &Identity, name: &str) -> (Vec<Action>, HashSet<String>) {
+        let name = repo(name);
+        let answers = [
+            self.gate
+                .permit::<Pull>(who, &name)
+                .await
+                .map(|permit| check(&permit, &name)),
+            self.gate
+                .permit::<Push>(who, &name)
+                .await
+                .map(|permit| check(&permit, &name)),
+            self.gate
+                .permit::<Retag>(who, &name)
+                .await
+                .map(|permit| check(&permit, &name)),
+            self.gate
+                .permit::<Delete>(who, &name)
+                .await
+                .map(|permit| check(&permit, &name)),
+        ];
+        let refused = answers
+            .iter()
+            .filter_map(|a| a.as_ref().err())
+            .map(|r| format!("{r:?}"))
+            .collect();
+        (answers.into_iter().flatten().collect(), refused)
+    }
+}
+
+fn check<V: Verb>(permit: &Permit<V>, repo: &RepoName) -> Action {
+    assert_eq!(permit.repo(), repo);
+    V::ACTION
+}
+
+#[tokio::test]
+async fn an_open_gate_asks_nobody() {
+    let gate = Gate::open();
+    assert!(!gate.challenges() && gate.anonymous() && gate.service().is_none());
+    for credential in [None, Some(basic("any", "body"))] {
+        let who = gate
+            .identify(credential.as_ref(), None, now())
+            .await
+            .unwrap();
+        assert!(who.is_anonymous());
+        assert!(gate.permit::<Delete>(&who, &repo("a/b")).await.is_ok());
+        assert!(gate.sees(&who, &repo("a/b")).await.unwrap());
+        assert_eq!(
+            gate.issue(&who, &[], now()).await.unwrap_err(),
+            Refusal::Forbidden
+        );
+    }
+}
+
+#[tokio::test]
+async fn strangers_come_in_only_where_they_may_and_bad_credentials_never() {
+    let (closed, open) = (lab(false), lab(true));
+    assert_eq!(
+        closed.gate.identify(None, None, now()).await,
+        Err(Refusal::Anonymous)
+    );
+    let who = open.gate.identify(None, None, now()).await.unwrap();
+    assert!(who.is_anonymous());
+    assert_eq!(
+        open.gate
+            .permit::<Pull>(&who, &repo("a/b"))
+            .await
+            .unwrap_err(),
+        Refusal::Anonymous
+    );
+    for lab in [&closed, &open] {
+        assert!(lab.gate.challenges());
+        for bad in [
+            basic("alice", "x"),
+            basic("later", "x"),
+            Credential::Bearer(Secret::new("x".into())),
+        ] {
+            assert_eq!(lab.identify(&bad).await, Err(Refusal::BadCredential));
+        }
+        assert!(matches!(
+            lab.identify(&basic("down", "x")).await,
+            Err(Refusal::Unavailable { .. })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn without_rules_users_may_everything_and_strangers_pull() {
+    let gate = Gate::new(
+        vec![Arc::new(Names::default())],
+        Arc::new(AllowAuthenticated),
+        None,
+        true,
+    );
+    let alice = gate
+        .identify(Some(&basic("alice", "alice")), None, now())
+        .await
+        .unwrap();
+    let stranger = gate.identify(None, None, now()).await.unwrap();
+    let name = repo("a/b");
+    assert!(gate.permit::<Delete>(&alice, &name).await.is_ok());
+    assert!(gate.permit::<Retag>(&alice, &name).await.is_ok());
+    assert!(gate.permit::<Pull>(&stranger, &name).await.is_ok());
+    assert_eq!(
+        gate.permit::<Push>(&stranger, &name).await.unwrap_err(),
+        Refusal::Anonymous
+    );
+    assert_eq!(
+        gate.permit::<Delete>(&stranger, &name).await.unwrap_err(),
+        Refusal::Anonymous
+    );
+    assert!(gate.service().is_none());
+}
+
+/// What a token was asked for, what its user may, and what comes out of both: every combination, in the repository
+/// itself and around it.
+#[tokio::test]
+async fn t26_a_token_gives_what_was_asked_and_is_allowed_there_and_nowhere_else() {
+    for asked in [
+        "pull",
+        "push",
+        "retag",
+        "delete",
+        "pull,push",
+        "*",
+        "pull,delete",
+        "",
+        "nonsense",
+    ] {
+        for mask in 0..16u8 {
+            let lab = lab(false);
+            let allowed = |action: Action| mask & action as u8 != 0;
+            for action in Action::ALL.into_iter().filter(|action| allowed(*action)) {
+                for name in ["team/app", "team/app/x", "team", "team/ap", "app"] {
+                    lab.policy.allow("alice", action, name);
+                }
+            }
+            let who = lab
+                .token("alice", &[&format!("repository:team/app:{asked}")])
+                .await;
+            let wanted = |action: Action| match asked {
+                "*" => true,
+                asked => asked.split(',').any(|word| {
+                    word == action.scope_name() || (word == "push" && action == Action::Update)
+                }),
+            };
+            let expected: Vec<_> = Action::ALL
+                .into_iter()
+                .filter(|a| wanted(*a) && allowed(*a))
+                .collect();
+            let (got, refused) = lab.verbs(&who, "team/app").await;
+            assert_eq!(got, expected, "asked {asked}, allowed {mask:04b}");
+            assert!(
+                refused.iter().all(|refusal| refusal == "InsufficientScope"),
+                "{refused:?}"
+            );
+            for other in ["team/app/x", "team", "team/ap", "app", "team/app2"] {
+                assert_eq!(lab.verbs(&who, other).await.0, [], "{other}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn t11_what_policy_takes_away_a_token_does_not_keep() {
+    let lab = lab(false);
+    lab.policy.allow("alice", Action::Get, "team/app");
+    let who = lab.token("alice", &["repository:team/app:pull"]).await;
+    assert!(
+        lab.gate
+            .permit::<Pull>(&who, &repo("team/app"))
+            .await
+            .is_ok()
+    );
+    lab.policy.0.lock().unwrap().clear();
+    let refusal = lab
+        .gate
+        .permit::<Pull>(&who, &repo("team/app"))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal, Refusal::Forbidden);
+}
+
+#[tokio::test]
+async fn t11_a_removed_user_loses_the_tokens() {
+    let lab = lab(false);
+    let who = lab.identify(&basic("alice", "alice")).await.unwrap();
+    let issued = lab.gate.issue(&who, &[], now()).await.unwrap();
+    let bearer = Credential::Bearer(Secret::new(issued.token().into()));
+    assert_eq!(lab.identify(&bearer).await.unwrap().name(), "alice");
+    lab.names.removed.lock().unwrap().insert("alice".into());
+    assert_eq!(lab.identify(&bearer).await, Err(Refusal::BadCredential));
+}
+
+#[tokio::test]
+async fn a_strangers_token_ends_with_strangers() {
+    let open = lab(true);
+    open.policy
+        .allow("system:anonymous", Action::Get, "pub/app");
+    let who = open.gate.identify(None, None, now()).await.unwrap();
+    let scopes = Scope::parse_all(["repository:pub/app:pull,push repository:a/b:pull"]).unwrap();
+    let issued = open.gate.issue(&who, &scopes, now()).await.unwrap();
+    let bearer = Credential::Bearer(Secret::new(issued.token().into()));
+    let who = open.identify(&bearer).await.unwrap();
+    assert_eq!(open.verbs(&who, "pub/app").await.0, [Action::Get]);
+    assert_eq!(open.verbs(&who, "a/b").await.0, []);
+    let Kind::Guarded {
+        authenticators,
+        policy,
+        tokens,
+        ..
+    } = open.gate.0
+    else {
+        panic!()
+    };
+    let closed = Gate::new(authenticators, policy, tokens, false);
+    assert_eq!(
+        closed.identify(Some(&bearer), None, now()).await,
+        Err(Refusal::BadCredential)
+    );
+}
+
+#[tokio::test]
+async fn a_token_gets_no_further_token() {
+    let lab = lab(false);
+    let who = lab.token("alice", &["repository:a/b:pull"]).await;
+    assert_eq!(
+        lab.gate.issue(&who, &[], now()).await.unwrap_err(),
+        Refusal::BadCredential
+    );
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_with_the_next_token_of_the_same_user() {
+    let lab = lab(false);
+    let password = lab.identify(&basic("alice", "alice")).await.unwrap();
+    let one = lab.token("alice", &["repository:a/b:push"]).await;
+    let two = lab.token("alice", &["repository:a/b:pull,push"]).await;
+    let bob = lab.token("bob", &["repository:a/b:push"]).await;
+    assert_eq!(one.principal(), password.principal());
+    assert_eq!(one.principal(), two.principal());
+    assert_ne!(one.principal(), bob.principal());
+}
+
+#[tokio::test]
+async fn the_catalog_is_what_may_be_pulled() {
+    let lab = lab(false);
+    lab.policy.allow("alice", Action::Get, "a/b");
+    lab.policy.allow("alice", Action::Get, "a/c");
+    let plain = lab.identify(&basic("alice", "alice")).await.unwrap();
+    let catalog = lab.token("alice", &["registry:catalog:*"]).await;
+    let scoped = lab
+        .token("alice", &["repository:a/b:pull", "repository:a/d:pull"])
+        .await;
+    for (name, expected) in [
+        ("a/b", [true, true, true]),
+        ("a/c", [true, true, false]),
+        ("a/d", [false; 3]),
+    ] {
+        for (who, expected) in [&plain, &catalog, &scoped].into_iter().zip(expected) {
+            assert_eq!(
+                lab.gate.sees(who, &repo(name)).await,
+                Ok(expected),
+                "{name}"
+            );
+        }
+    }
+    let refusal = lab
+        .gate
+        .permit::<Pull>(&catalog, &repo("a/b"))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal, Refusal::InsufficientScope, "seeing is not pulling");
+}
+
+#[tokio::test]
+async fn no_answer_is_neither_yes_nor_no() {
+    let lab = lab(false);
+    let who = lab.identify(&basic("alice", "alice")).await.unwrap();
+    let unavailable = |refusal: Refusal| matches!(refusal, Refusal::Unavailable { .. });
+    assert!(unavailable(
+        lab.gate
+            .permit::<Pull>(&who, &repo("down/a"))
+            .await
+            .unwrap_err()
+    ));
+    assert!(unavailable(
+        lab.gate.sees(&who, &repo("down/a")).await.unwrap_err()
+    ));
+    let scopes = Scope::parse_all(["repository:down/a:pull"]).unwrap();
+    assert!(unavailable(
+        lab.gate.issue(&who, &scopes, now()).await.unwrap_err()
+    ));
+}
+
+#[tokio::test]
+async fn authenticators_are_asked_in_order_until_one_knows() {
+    #[derive(Debug)]
+    struct Later;
+    #[async_trait]
+    impl Authenticator for Later {
+        async fn authenticate(
+            &self,
+            _: &Credential,
+            _: Option<IpAddr>,
+            _: SystemTime,
+        ) -> Result<Option<Identity>, Refusal> {
+            Ok(Some(Identity::authenticated("later", "x", [])))
+        }
+        fn revoked(&self, _: &Identity) -> bool {
+            false
+        }
+    }
+    let authenticators: Vec<Arc<dyn Authenticator>> =
+        vec![Arc::new(Names::default()), Arc::new(Later)];
+    let gate = Gate::new(authenticators, Arc::new(AllowAuthenticated), None, false);
+    for (credential, provider) in [(basic("a", "a"), "names"), (basic("later", "x"), "later")] {
+        let who = gate.identify(Some(&credential), None, now()).await.unwrap();
+        assert_eq!(who.provider(), provider);
+    }
+    let bad = gate.identify(Some(&basic("a", "b")), None, now()).await;
+    assert_eq!(
+        bad,
+        Err(Refusal::BadCredential),
+        "a wrong password is not tried elsewhere"
+    );
+}

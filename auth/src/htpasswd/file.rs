@@ -59,8 +59,7 @@ impl File {
             text if text.contains('\0') => return Err(EditError::Password("holds a NUL")),
             _ => {}
         }
-        let hash = bcrypt::non_truncating_hash(password.expose(), COST)
-            .map_err(|_| EditError::Randomness)?;
+        let hash = bcrypt::hash(password.expose(), COST).map_err(|_| EditError::Randomness)?;
         let line = format!("{user}:{hash}");
         if let Some(old) = self.lines.iter_mut().find(|line| is_of(line, user)) {
             *old = line;

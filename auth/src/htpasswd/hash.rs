@@ -1,5 +1,6 @@
 //! One bcrypt hash.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -12,7 +13,10 @@ const MAX_COST: u32 = 17;
 
 /// A bcrypt hash in crypt form, `$2b$12$` and 53 characters. Hashes are not printed.
 #[derive(Clone)]
-pub(super) struct Hash(Arc<str>);
+pub(super) struct Hash {
+    text: Arc<str>,
+    cost: u32,
+}
 
 impl Hash {
     /// Reads a hash; the error says what it is instead, without showing it.
@@ -25,7 +29,10 @@ impl Hash {
             .flatten()
             .ok_or("a damaged bcrypt hash")?;
         match parts.get_cost() {
-            4..=MAX_COST => Ok(Self(text.into())),
+            cost @ 4..=MAX_COST => Ok(Self {
+                text: text.into(),
+                cost,
+            }),
             cost => Err(format!(
                 "a bcrypt hash of cost {cost}, but 4 to {MAX_COST} are accepted"
             )),
@@ -34,7 +41,14 @@ impl Hash {
 
     /// Whether `password` is the one. Takes tens of milliseconds of one core; constant in the password.
     pub(super) fn matches(&self, password: &Secret) -> bool {
-        bcrypt::non_truncating_verify(password.expose(), &self.0).unwrap_or(false)
+        // The library's non-truncating form refuses 72 bytes already; the caller has refused more than that.
+        bcrypt::verify(password.expose(), &self.text).unwrap_or(false)
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hash(bcrypt, cost {})", self.cost)
     }
 }
 

@@ -94,6 +94,9 @@ fn options() -> serde_saphyr::Options {
             max_nodes: 1_000_000,
             max_aliases: 1_000,
         },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+        },
         with_snippet: false,
     }
 }

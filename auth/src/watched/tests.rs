@@ -1,1 +1,117 @@
+use std::fs;
+use std::os::unix::fs::symlink;
 
+use super::*;
+
+fn one(path: &Path) -> Result<Vec<Source>, LoadError> {
+    Ok(vec![Source {
+        path: path.to_owned(),
+        text: read_text(path, 100)?,
+    }])
+}
+
+fn number(sources: &[Source]) -> Result<u32, LoadError> {
+    sources[0]
+        .text
+        .trim()
+        .parse()
+        .map_err(|_| LoadError::file(&sources[0].path, "no number"))
+}
+
+fn load(path: &Path) -> Watched<u32> {
+    Watched::load(path, one, number).unwrap()
+}
+
+#[test]
+fn a_change_comes_into_force_and_no_change_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n");
+    fs::write(&path, "1").unwrap();
+    let watched = load(&path);
+    let before = Arc::clone(&watched.current());
+    assert!(!watched.reload().unwrap());
+    assert!(Arc::ptr_eq(&before, &watched.current()));
+    // Of the same length, and within one tick of the file system's clock.
+    fs::write(&path, "2").unwrap();
+    assert!(watched.reload().unwrap());
+    assert_eq!(**watched.current(), 2);
+    assert!(!watched.reload().unwrap());
+}
+
+#[test]
+fn what_is_broken_gone_or_too_large_leaves_the_old_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n");
+    fs::write(&path, "1").unwrap();
+    let watched = load(&path);
+    fs::write(&path, "x").unwrap();
+    assert!(
+        watched
+            .reload()
+            .unwrap_err()
+            .to_string()
+            .contains("no number")
+    );
+    // It stays an error, so that a watcher that starts later still says so.
+    assert!(watched.reload().is_err());
+    fs::write(&path, "1".repeat(101)).unwrap();
+    assert!(
+        watched
+            .reload()
+            .unwrap_err()
+            .to_string()
+            .contains("larger than 100 bytes")
+    );
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        watched.reload().unwrap_err(),
+        LoadError::Io { .. }
+    ));
+    assert_eq!(**watched.current(), 1);
+    fs::write(&path, "3").unwrap();
+    assert!(watched.reload().unwrap());
+    assert_eq!(**watched.current(), 3);
+}
+
+#[test]
+fn a_start_without_the_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Watched::load(&dir.path().join("n"), one, number).unwrap_err();
+    assert!(error.to_string().contains("n: No such file"), "{error}");
+}
+
+/// As the kubelet updates a Secret: a new folder, and `..data` swapped to it by rename.
+#[test]
+fn a_swapped_symlink_is_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (folder, text) in [("..1", "1"), ("..2", "2")] {
+        fs::create_dir(at(folder)).unwrap();
+        fs::write(at(folder).join("n"), text).unwrap();
+    }
+    symlink("..1", at("..data")).unwrap();
+    symlink("..data/n", at("n")).unwrap();
+    let watched = load(&at("n"));
+    symlink("..2", at("..data_tmp")).unwrap();
+    fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    assert!(watched.reload().unwrap());
+    assert_eq!(**watched.current(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn watching_needs_no_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n");
+    fs::write(&path, "1").unwrap();
+    let watched = Arc::new(load(&path));
+    let task = tokio::spawn(Arc::clone(&watched).watch(Duration::from_secs(2)));
+    for text in ["2", "broken", "3"] {
+        fs::write(&path, text).unwrap();
+        if text != "broken" {
+            while watched.current().to_string() != text {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    task.abort();
+}

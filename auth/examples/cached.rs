@@ -1,0 +1,112 @@
+//! What a request pays for authentication when the credential is remembered: nanoseconds for `identify` and `permit`, by
+//! password and by token, under rules for a thousand users.
+//!
+//! `cargo run --release -p auth --example cached`
+
+use std::fmt::Write;
+use std::fs;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use auth::rbac::Resource;
+use auth::{Credential, Gate, Htpasswd, Pull, Rbac, Scope, Secret, Tokens};
+use oci::RepoName;
+
+const ROUNDS: u32 = 300_000;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let dir = tempfile::tempdir()?;
+    let at = |name: &str| dir.path().join(name);
+    let mut users = auth::htpasswd::File::load(&at("users"))?;
+    let password = Secret::new("correct horse".into());
+    users.set_password("user7", &password)?;
+    users.save()?;
+    fs::create_dir(at("rules"))?;
+    fs::write(at("rules/rules.yaml"), rules()?)?;
+
+    let tokens = Tokens::load_or_create(&at("keys.pem"), vec![], Tokens::DEFAULT_TTL)?;
+    let gate = Gate::new(
+        vec![Arc::new(Htpasswd::load(&at("users"))?)],
+        Arc::new(Rbac::load(&at("rules"), Resource::default())?),
+        Some(Arc::new(tokens)),
+        false,
+    );
+    let now = SystemTime::now();
+    let repo = RepoName::parse("team7/app")?;
+    let basic = Credential::Basic {
+        user: "user7".into(),
+        password,
+    };
+    let first = Instant::now();
+    let who = gate.identify(Some(&basic), None, now).await?;
+    println!(
+        "first password check      {:>9} µs",
+        first.elapsed().as_micros()
+    );
+    let scopes = Scope::parse_all(["repository:team7/app:pull"])?;
+    let issue = Instant::now();
+    let issued = gate.issue(&who, &scopes, now).await?;
+    println!(
+        "issue a token             {:>9} µs",
+        issue.elapsed().as_micros()
+    );
+    let bearer = Credential::Bearer(Secret::new(issued.token().to_owned()));
+    let first = Instant::now();
+    gate.identify(Some(&bearer), None, now).await?;
+    println!(
+        "first token check         {:>9} µs",
+        first.elapsed().as_micros()
+    );
+
+    for (name, credential) in [("password", &basic), ("token", &bearer)] {
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            black_box(
+                gate.identify(Some(black_box(credential)), None, now)
+                    .await?,
+            );
+        }
+        println!("identify by {name:<8}      {:>9} ns", per_round(start));
+        let who = gate.identify(Some(credential), None, now).await?;
+        let start = Instant::now();
+        for _ in 0..ROUNDS {
+            black_box(
+                gate.permit::<Pull>(black_box(&who), black_box(&repo))
+                    .await?,
+            );
+        }
+        println!("permit after {name:<8}     {:>9} ns", per_round(start));
+    }
+    Ok(())
+}
+
+fn per_round(start: Instant) -> u128 {
+    start.elapsed().as_nanos() / u128::from(ROUNDS)
+}
+
+/// Everybody may pull from their own namespace, and all from one in common.
+fn rules() -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for n in 0..1000 {
+        write!(
+            text,
+            "{}",
+            binding(
+                &format!("team{n}"),
+                &format!("{{kind: User, name: user{n}}}")
+            )
+        )?;
+    }
+    text += &binding("common", "{kind: Group, name: 'system:authenticated'}");
+    Ok(text)
+}
+
+fn binding(namespace: &str, subject: &str) -> String {
+    format!(
+        "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+         metadata: {{name: pull, namespace: {namespace}}}\n\
+         roleRef: {{kind: ClusterRole, name: 'system:image-puller'}}\nsubjects: [{subject}]\n"
+    )
+}

@@ -46,6 +46,12 @@ proptest! {
 }
 
 #[test]
+fn a_colon_moves_nobody_to_another_provider() {
+    assert_ne!(of("a:b", "c").principal(), of("a", "b:c").principal());
+    assert_ne!(of("1", "1:x").principal(), of("1:1", "x").principal());
+}
+
+#[test]
 fn a_user_called_like_a_stranger_does_not_own_a_strangers_uploads() {
     assert_ne!(
         of("htpasswd", ANONYMOUS).principal(),

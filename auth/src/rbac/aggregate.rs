@@ -57,7 +57,7 @@ pub(super) fn rights(
     }
 }
 
-/// Which roles each aggregated one takes up; never itself.
+/// Which roles each aggregated one takes up. One that selects itself gains nothing by it.
 fn sources(roles: &HashMap<String, ClusterRole>) -> Vec<(&str, Vec<&str>)> {
     let aggregated = roles.iter().filter_map(|(name, role)| match &role.rules {
         Rules::Aggregated(selectors) => Some((name.as_str(), selectors)),
@@ -65,11 +65,10 @@ fn sources(roles: &HashMap<String, ClusterRole>) -> Vec<(&str, Vec<&str>)> {
     });
     aggregated
         .map(|(name, selectors)| {
-            let taken = roles.iter().filter(|(other, role)| {
-                *other != name
-                    && selectors
-                        .iter()
-                        .any(|selector| selects(selector, &role.labels))
+            let taken = roles.iter().filter(|(_, role)| {
+                selectors
+                    .iter()
+                    .any(|selector| selects(selector, &role.labels))
             });
             (name, taken.map(|(other, _)| other.as_str()).collect())
         })

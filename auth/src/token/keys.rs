@@ -1,6 +1,8 @@
 //! The key file, signing and verifying.
 
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -127,7 +129,11 @@ impl Keys {
 
 /// Makes the file with one fresh key, unless it is there.
 pub(super) fn create_if_missing(path: &Path) -> Result<(), LoadError> {
-    if path.exists() {
+    if let Ok(there) = fs::metadata(path) {
+        if there.mode() & 0o007 != 0 {
+            let path = path.display();
+            tracing::warn!("everybody on this machine can read {path}: chmod o-rwx {path}");
+        }
         return Ok(());
     }
     let key =

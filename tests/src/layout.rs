@@ -113,3 +113,13 @@ pub fn files(root: &Path) -> BTreeSet<PathBuf> {
     }
     found
 }
+
+/// Where the Distribution layout below `objects` keeps a blob's bytes.
+pub fn blob_file(objects: &Path, digest: &str) -> PathBuf {
+    let hex = digest.trim_start_matches("sha256:");
+    objects
+        .join("docker/registry/v2/blobs/sha256")
+        .join(&hex[..2])
+        .join(hex)
+        .join("data")
+}

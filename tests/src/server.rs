@@ -149,10 +149,13 @@ impl Server {
             .arg(&self.config)
     }
 
-    /// Runs `storage fsck --json` and fails the test if it finds anything.
+    /// Runs `storage fsck --deep`, beside the running server or without one, and fails the test if it finds
+    /// anything.
     #[track_caller]
     pub fn fsck_is_clean(&self, lab: &Lab) {
-        let ended = self.command(lab, &["storage", "fsck", "--json"]).run();
+        let ended = self
+            .command(lab, &["storage", "fsck", "--deep", "--json"])
+            .run();
         if !ended.status.success() {
             fail(format!("fsck found something\n{}", ended.report));
         }
@@ -208,9 +211,11 @@ fn config_text(endpoint: &Endpoint, data: &Path, settings: &Settings) -> String 
     let _ = if settings.memory {
         writeln!(text, "storage: {{memory: {{}}}}")
     } else {
-        writeln!(text, "storage: {{fs: {{root: {data}/objects}}}}")
+        writeln!(
+            text,
+            "storage: {{fs: {{root: {data}/objects}}}}\nindex: {{sqlite: {{path: {data}/index.db}}}}"
+        )
     };
-    let _ = writeln!(text, "index: {{sqlite: {{path: {data}/index.db}}}}");
     if let Some((_, own)) = &settings.tls {
         let _ = writeln!(
             text,

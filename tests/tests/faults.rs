@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tests::api::{MANIFEST, digest_of};
+use tests::layout::blob_file;
 use tests::{Api, Lab, OrFail, Server, Settings};
 
 /// A small file system in memory, unmounted when dropped.
@@ -39,16 +40,6 @@ fn noise(size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
     fastrand::fill(&mut bytes);
     bytes
-}
-
-/// Where the Distribution layout keeps a blob's bytes.
-fn data_file(objects: &Path, digest: &str) -> PathBuf {
-    let hex = digest.trim_start_matches("sha256:");
-    objects
-        .join("docker/registry/v2/blobs/sha256")
-        .join(&hex[..2])
-        .join(hex)
-        .join("data")
 }
 
 #[test]
@@ -250,7 +241,7 @@ fn a_truncated_blob_is_never_served_as_whole_and_fsck_names_it() {
     let layer = noise(3 << 20);
     let digest = digest_of(&layer);
     let manifest = api.push_image("team/app", "v1", std::slice::from_ref(&layer));
-    let file = data_file(&server.data().join("objects"), &digest);
+    let file = blob_file(&server.data().join("objects"), &digest);
     let cut = OpenOptions::new()
         .write(true)
         .open(&file)
@@ -303,7 +294,7 @@ fn a_blob_and_a_manifest_whose_files_vanished_are_errors_and_fsck_names_them() {
     let lost = [digest_of(&layer), digest_of(&manifest)];
     server.stop();
     for digest in &lost {
-        std::fs::remove_file(data_file(&server.data().join("objects"), digest))
+        std::fs::remove_file(blob_file(&server.data().join("objects"), digest))
             .or_fail("lose a file");
     }
     server.start_again();
@@ -360,4 +351,25 @@ fn a_client_that_goes_away_mid_push_leaves_nothing_that_fsck_minds() {
     let _ = api.manifest("team/app", "v1").or_fail("pull").expect(200);
     server.stop();
     server.fsck_is_clean(&lab);
+}
+
+#[test]
+fn a_byte_that_changed_on_disk_is_found_by_a_deep_fsck() {
+    let lab = Lab::new("bit-rot");
+    let mut server = Server::start(&lab, &Settings::default());
+    let api = Api::new(server.endpoint());
+    let layer = noise(100_000);
+    api.push_image("team/app", "v1", std::slice::from_ref(&layer));
+    server.stop();
+    let deep = || server.command(&lab, &["storage", "fsck", "--deep", "--json"]);
+    deep().ok();
+    let digest = digest_of(&layer);
+    let file = OpenOptions::new()
+        .write(true)
+        .open(blob_file(&server.data().join("objects"), &digest))
+        .or_fail("open the blob's file");
+    file.write_all_at(&[!layer[50_000]], 50_000)
+        .or_fail("change a byte");
+    let found = deep().fails();
+    assert!(found.contains(&digest), "fsck names the blob: {found}");
 }

@@ -11,6 +11,7 @@ mod oras;
 mod podman;
 mod regctl;
 mod skopeo;
+mod slipway;
 mod umoci;
 
 use std::any::Any;

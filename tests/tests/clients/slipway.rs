@@ -1,0 +1,66 @@
+//! The program's own client commands: users made and logins kept where the other clients find them.
+
+use tests::{Access, Image, Lab, Server, Settings, access, server};
+
+use crate::Scene;
+use crate::skopeo::{push, skopeo};
+
+#[test]
+fn slipway_user_add_and_login_let_skopeo_in_and_logout_locks_it_out() {
+    let lab = Lab::new("login");
+    let access = Access::write(&lab);
+    lab.write(
+        "rbac/ada.yaml",
+        access::binding("team", "image-owner", "ada"),
+    );
+    let settings = Settings {
+        access: Some(access),
+        ..Settings::default()
+    };
+    let server = Server::start(&lab, &settings);
+    let add = ["user", "add", "ada", "--password-stdin"];
+    server.command(&lab, &add).stdin("a long password").ok();
+    let said = server.command(&lab, &["user", "list"]).ok();
+    assert!(said.contains("ada") && said.contains("pusher"), "{said}");
+
+    let scene = Scene {
+        at: server.endpoint().clone(),
+        _registry: Box::new(server),
+        lab,
+    };
+    let logins = scene.lab.path("logins.json");
+    let slipway = |words: &[&str]| {
+        let program = scene
+            .lab
+            .program(&server::binary().display().to_string())
+            .args(words);
+        program.arg("--authfile").arg(&logins)
+    };
+    let login = |password: &str| {
+        slipway(&[
+            "login",
+            "--username",
+            "ada",
+            "--password-stdin",
+            &scene.at.host,
+        ])
+        .stdin(password)
+    };
+    login("another password").fails();
+    login("a long password").ok();
+
+    let image = Image::busybox(&scene.lab, "app");
+    push(&scene, &image, "team/app:v1")
+        .arg("--authfile")
+        .arg(&logins)
+        .ok();
+    let inspect = || {
+        skopeo(&scene, &scene.at, "inspect", "--")
+            .arg("--authfile")
+            .arg(&logins)
+            .arg(format!("docker://{}", scene.at.image("team/app:v1")))
+    };
+    inspect().ok();
+    slipway(&["logout", &scene.at.host]).ok();
+    inspect().fails();
+}

@@ -13,6 +13,8 @@ pub struct Settings {
     pub access: Option<Access>,
     /// The authority and the certificate of TLS.
     pub tls: Option<(PathBuf, tls::Certificate)>,
+    /// Authorities of client certificates, which clients must show then.
+    pub client_ca: Option<PathBuf>,
     /// Objects in memory instead of files.
     pub memory: bool,
     /// Where data is kept; `data` in the lab when there is none.
@@ -219,10 +221,13 @@ fn config_text(endpoint: &Endpoint, data: &Path, settings: &Settings) -> String 
     if let Some((_, own)) = &settings.tls {
         let _ = writeln!(
             text,
-            "tls: {{certFile: {}, keyFile: {}}}",
+            "tls:\n  certFile: {}\n  keyFile: {}",
             own.cert.display(),
             own.key.display()
         );
+        if let Some(authority) = &settings.client_ca {
+            let _ = writeln!(text, "  clientCaFile: {}", authority.display());
+        }
     }
     if let Some(access) = &settings.access {
         let _ = write!(

@@ -11,6 +11,9 @@ use arc_swap::ArcSwap;
 #[cfg(test)]
 mod tests;
 
+/// How long a changed file must stay as it is before a watcher believes it.
+const SETTLE: Duration = Duration::from_millis(100);
+
 /// What was made of a file or folder, and again whenever its content changes. What is broken or gone leaves the last good
 /// state in force.
 pub(crate) struct Watched<T> {
@@ -56,10 +59,22 @@ impl<T: Send + Sync + 'static> Watched<T> {
     /// The content itself is compared: time stamps miss a change within their own grain, and a symlink swapped to another
     /// folder (Kubernetes' volumes) is then nothing special. The files are small.
     pub(crate) fn reload(&self) -> Result<bool, LoadError> {
-        let sources = (self.read)(&self.path)?;
+        self.reload_settled(Duration::ZERO)
+    }
+
+    /// Reloads, but leaves a change that is not the same after `settle` for the next time: an editor that empties a file
+    /// before it writes must not lock everybody out in between.
+    fn reload_settled(&self, settle: Duration) -> Result<bool, LoadError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let sources = (self.read)(&self.path)?;
         if *seen == sources {
             return Ok(false);
+        }
+        if !settle.is_zero() {
+            std::thread::sleep(settle);
+            if (self.read)(&self.path)? != sources {
+                return Ok(false);
+            }
         }
         let next = (self.parse)(&sources)?;
         self.current.store(Arc::new(next));
@@ -73,7 +88,8 @@ impl<T: Send + Sync + 'static> Watched<T> {
         loop {
             tokio::time::sleep(every).await;
             let watched = Arc::clone(&self);
-            let failure = match tokio::task::spawn_blocking(move || watched.reload()).await {
+            let reload = tokio::task::spawn_blocking(move || watched.reload_settled(SETTLE));
+            let failure = match reload.await {
                 Ok(Ok(false)) => None,
                 Ok(Ok(true)) => {
                     tracing::info!(path = %self.path.display(), "read again after a change");

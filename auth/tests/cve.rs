@@ -336,6 +336,46 @@ async fn cve_2026_71326_nobody_gets_anothers_identity() {
     }
 }
 
+/// A file of users that changes under load drops nobody whom both states know.
+#[tokio::test(flavor = "multi_thread")]
+async fn t57_reloading_drops_no_request() {
+    let lab = lab(&["alice"], "");
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let clients: Vec<_> = (0..4u8)
+        .map(|n| {
+            let (gate, stop) = (Arc::clone(&lab.gate), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let (credential, mut served) = (basic("alice", "alice"), 0);
+                let from = Some(std::net::Ipv4Addr::new(192, 0, 2, n).into());
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    gate.identify(Some(&credential), from, at(NOW))
+                        .await
+                        .unwrap();
+                    served += 1;
+                    tokio::task::yield_now().await;
+                }
+                served
+            })
+        })
+        .collect();
+    let users = lab.dir.path().join("users");
+    let alice = fs::read_to_string(&users).unwrap();
+    for n in 0..100 {
+        let next = lab.dir.path().join("next");
+        fs::write(
+            &next,
+            format!("{alice}{}", password_line(&format!("user{n}"), "x")),
+        )
+        .unwrap();
+        fs::rename(&next, &users).unwrap();
+        assert!(lab.users.reload().unwrap());
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for client in clients {
+        assert!(client.await.unwrap() > 0);
+    }
+}
+
 /// Gitea kept the first decision of a connection for all that followed.
 #[tokio::test]
 async fn cve_2026_27775_each_question_has_its_own_answer() {

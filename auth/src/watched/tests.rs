@@ -115,3 +115,23 @@ async fn watching_needs_no_call() {
     }
     task.abort();
 }
+
+#[test]
+fn a_file_that_is_being_written_is_left_for_the_next_time() {
+    /// Grows with every look.
+    fn growing(path: &Path) -> Result<Vec<Source>, LoadError> {
+        let sources = one(path)?;
+        fs::write(path, format!("{}1", sources[0].text)).unwrap();
+        Ok(sources)
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("n");
+    fs::write(&path, "1").unwrap();
+    let growing = Watched::load(&path, growing, number).unwrap();
+    assert!(!growing.reload_settled(Duration::from_millis(1)).unwrap());
+    assert_eq!(**growing.current(), 1);
+    let still = load(&path);
+    fs::write(&path, "7").unwrap();
+    assert!(still.reload_settled(Duration::from_millis(1)).unwrap());
+    assert_eq!(**still.current(), 7);
+}

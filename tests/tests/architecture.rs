@@ -31,6 +31,7 @@ const NAMES: &[(&str, &[&str])] = &[
             "registry/src/http",
             "slipway",
             "sendfile/src/tests.rs",
+            "sendfile/src/tests",
             "sendfile/tests",
             "sendfile/examples",
         ],

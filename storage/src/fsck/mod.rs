@@ -1,0 +1,1 @@
+//! Holds objects and index against each other.

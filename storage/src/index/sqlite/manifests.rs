@@ -1,0 +1,375 @@
+//! Manifests and tags.
+
+use std::time::SystemTime;
+
+use oci::{Digest, Manifest, RepoName, Tag};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::column::{count, millis, number, word};
+use super::{Link, ManifestFacts, ManifestRecord, NewManifest, PutOutcome, blobs, journal};
+use crate::MoveTags;
+use crate::index::{Edge, EdgeKind, MAX_LISTED_ANNOTATIONS};
+
+/// A manifest as the tables take it; everything that is asked of the manifest is asked before the writer is.
+#[derive(Debug)]
+pub(super) struct Entry {
+    repo: RepoName,
+    digest: Digest,
+    media_type: String,
+    size: u64,
+    artifact_type: Option<String>,
+    annotations: Option<String>,
+    edges: Vec<Edge>,
+}
+
+impl Entry {
+    pub(super) fn of(repo: &RepoName, manifest: &Manifest) -> Self {
+        Self {
+            repo: repo.clone(),
+            digest: manifest.digest(),
+            media_type: manifest.media_type().as_str().to_owned(),
+            size: manifest.bytes().len() as u64,
+            artifact_type: manifest.artifact_type().map(str::to_owned),
+            annotations: manifest
+                .subject()
+                .and_then(|_| listed_annotations(manifest)),
+            edges: Edge::of(manifest),
+        }
+    }
+
+    /// Records the manifest and returns its row. One that is there is left as it is, but for its media type.
+    pub(super) fn record(&self, c: &Connection, now: SystemTime) -> rusqlite::Result<i64> {
+        let repo = blobs::repository(c, &self.repo)?;
+        blobs::record(c, &self.digest, self.size, now)?;
+        let known: Option<(i64, String)> = c
+            .prepare_cached("SELECT id, media_type FROM manifests WHERE repo = ?1 AND digest = ?2")?
+            .query_row(params![repo, self.digest.to_string()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        match known {
+            Some((id, media_type)) if media_type == self.media_type => Ok(id),
+            // The same bytes may mean something else when they are read as another type.
+            Some((id, _)) => {
+                forget_edges(c, id)?;
+                self.update(c, id)?;
+                self.record_edges(c, repo, id)?;
+                Ok(id)
+            }
+            None => {
+                let id = self.insert(c, repo, now)?;
+                self.record_edges(c, repo, id)?;
+                count_manifests(c, repo, 1)?;
+                Ok(id)
+            }
+        }
+    }
+
+    fn insert(&self, c: &Connection, repo: i64, now: SystemTime) -> rusqlite::Result<i64> {
+        c.prepare_cached(
+            "INSERT INTO manifests (repo, digest, media_type, size, artifact_type, subject, annotations, pushed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+        )?
+        .query_row(
+            params![
+                repo,
+                self.digest.to_string(),
+                self.media_type,
+                number(self.size),
+                self.artifact_type,
+                self.subject(c)?,
+                self.annotations,
+                millis(now),
+            ],
+            |row| row.get(0),
+        )
+    }
+
+    fn update(&self, c: &Connection, id: i64) -> rusqlite::Result<()> {
+        c.prepare_cached(
+            "UPDATE manifests SET media_type = ?2, artifact_type = ?3, subject = ?4, annotations = ?5 WHERE id = ?1",
+        )?
+        .execute(params![id, self.media_type, self.artifact_type, self.subject(c)?, self.annotations])
+        .map(drop)
+    }
+
+    fn subject(&self, c: &Connection) -> rusqlite::Result<Option<i64>> {
+        let subject = self
+            .edges
+            .iter()
+            .find(|edge| edge.kind == EdgeKind::Subject);
+        subject
+            .map(|edge| blobs::named(c, &edge.target))
+            .transpose()
+    }
+
+    fn record_edges(&self, c: &Connection, repo: i64, id: i64) -> rusqlite::Result<()> {
+        let mut insert = c.prepare_cached(
+            "INSERT INTO manifest_edges (manifest, kind, target, repo) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for edge in &self.edges {
+            insert.execute(params![
+                id,
+                kind_text(edge.kind),
+                blobs::named(c, &edge.target)?,
+                repo
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+/// What the referrers list repeats, unless it is too much to repeat.
+fn listed_annotations(manifest: &Manifest) -> Option<String> {
+    if manifest.annotations().is_empty() {
+        return None;
+    }
+    serde_json::to_string(manifest.annotations())
+        .ok()
+        .filter(|json| json.len() <= MAX_LISTED_ANNOTATIONS)
+}
+
+/// A push: a manifest, what must be there first, and the tags to point at it.
+#[derive(Debug)]
+pub(super) struct Push {
+    entry: Entry,
+    required: Vec<Digest>,
+    tags: Vec<Tag>,
+    moves: MoveTags,
+    now: SystemTime,
+}
+
+impl Push {
+    pub(super) fn of(new: &NewManifest<'_>) -> Self {
+        Self {
+            entry: Entry::of(new.repo, new.manifest),
+            required: new
+                .manifest
+                .required_blobs()
+                .map(|blob| blob.digest)
+                .collect(),
+            tags: new.tags.to_vec(),
+            moves: new.moves,
+            now: new.now,
+        }
+    }
+
+    /// Checks everything before it writes anything, so a refused push leaves nothing.
+    pub(super) fn apply(&self, c: &Connection) -> rusqlite::Result<PutOutcome> {
+        let repo = &self.entry.repo;
+        let missing = blobs::missing(c, repo, &self.required)?;
+        if !missing.is_empty() {
+            return Ok(PutOutcome::MissingBlobs(missing));
+        }
+        if self.moves == MoveTags::Refused {
+            for tag in &self.tags {
+                let there = by_tag(c, repo, tag)?;
+                if there.is_some_and(|facts| facts.digest != self.entry.digest) {
+                    return Ok(PutOutcome::TagExists(tag.clone()));
+                }
+            }
+        }
+        let id = self.entry.record(c, self.now)?;
+        journal::add(c, &Link::Revision(repo.clone(), self.entry.digest))?;
+        for tag in &self.tags {
+            point(c, repo, tag, id, self.now)?;
+            journal::add(c, &Link::Tag(repo.clone(), tag.clone()))?;
+        }
+        Ok(PutOutcome::Done)
+    }
+}
+
+/// Points a tag at a manifest of its repository.
+pub(super) fn point(
+    c: &Connection,
+    repo: &RepoName,
+    tag: &Tag,
+    manifest: i64,
+    now: SystemTime,
+) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "INSERT INTO tags (repo, name, manifest, moved)
+         VALUES ((SELECT id FROM repositories WHERE name = ?1), ?2, ?3, ?4)
+         ON CONFLICT (repo, name) DO UPDATE SET manifest = excluded.manifest, moved = excluded.moved
+         WHERE manifest <> excluded.manifest",
+    )?
+    .execute(params![repo.as_str(), tag.as_str(), manifest, millis(now)])
+    .map(drop)
+}
+
+pub(super) fn by_tag(
+    c: &Connection,
+    repo: &RepoName,
+    tag: &Tag,
+) -> rusqlite::Result<Option<ManifestFacts>> {
+    c.prepare_cached(
+        "SELECT m.digest, m.media_type, m.size FROM repositories r, tags t, manifests m
+         WHERE r.name = ?1 AND t.repo = r.id AND t.name = ?2 AND m.id = t.manifest",
+    )?
+    .query_row(params![repo.as_str(), tag.as_str()], facts)
+    .optional()
+}
+
+pub(super) fn by_digest(
+    c: &Connection,
+    repo: &RepoName,
+    digest: &Digest,
+) -> rusqlite::Result<Option<ManifestFacts>> {
+    c.prepare_cached(
+        "SELECT m.digest, m.media_type, m.size FROM repositories r, manifests m
+         WHERE r.name = ?1 AND m.repo = r.id AND m.digest = ?2",
+    )?
+    .query_row(params![repo.as_str(), digest.to_string()], facts)
+    .optional()
+}
+
+fn facts(row: &Row<'_>) -> rusqlite::Result<ManifestFacts> {
+    Ok(ManifestFacts {
+        digest: word(row, 0)?,
+        media_type: media_type(row, 1)?,
+        size: count(row, 2)?,
+    })
+}
+
+pub(super) fn media_type(row: &Row<'_>, column: usize) -> rusqlite::Result<oci::MediaType> {
+    word(row, column)
+}
+
+/// A manifest's row.
+pub(super) fn find(
+    c: &Connection,
+    repo: &RepoName,
+    digest: &Digest,
+) -> rusqlite::Result<Option<i64>> {
+    c.prepare_cached(
+        "SELECT m.id FROM repositories r, manifests m WHERE r.name = ?1 AND m.repo = r.id AND m.digest = ?2",
+    )?
+    .query_row(params![repo.as_str(), digest.to_string()], |row| row.get(0))
+    .optional()
+}
+
+pub(super) fn held(
+    c: &Connection,
+    repo: &RepoName,
+    digests: &[Digest],
+) -> rusqlite::Result<Vec<Digest>> {
+    let mut held = Vec::new();
+    for digest in digests {
+        if find(c, repo, digest)?.is_some() {
+            held.push(*digest);
+        }
+    }
+    Ok(held)
+}
+
+pub(super) fn delete_tag(c: &Connection, repo: &RepoName, tag: &Tag) -> rusqlite::Result<bool> {
+    let deleted = c
+        .prepare_cached(
+            "DELETE FROM tags WHERE repo = (SELECT id FROM repositories WHERE name = ?1) AND name = ?2",
+        )?
+        .execute(params![repo.as_str(), tag.as_str()])?;
+    if deleted > 0 {
+        journal::add(c, &Link::Tag(repo.clone(), tag.clone()))?;
+    }
+    Ok(deleted > 0)
+}
+
+/// Forgets a manifest and its tags.
+pub(super) fn delete(
+    c: &Connection,
+    repo: &RepoName,
+    digest: &Digest,
+) -> rusqlite::Result<Option<Vec<Tag>>> {
+    let Some(id) = find(c, repo, digest)? else {
+        return Ok(None);
+    };
+    let tags: Vec<Tag> = c
+        .prepare_cached("DELETE FROM tags WHERE manifest = ?1 RETURNING name")?
+        .query_map([id], |row| word(row, 0))?
+        .collect::<Result<_, _>>()?;
+    for tag in &tags {
+        journal::add(c, &Link::Tag(repo.clone(), tag.clone()))?;
+    }
+    forget_edges(c, id)?;
+    let repo_id: i64 = c
+        .prepare_cached("DELETE FROM manifests WHERE id = ?1 RETURNING repo")?
+        .query_row([id], |row| row.get(0))?;
+    count_manifests(c, repo_id, -1)?;
+    journal::add(c, &Link::Revision(repo.clone(), *digest))?;
+    Ok(Some(tags))
+}
+
+fn forget_edges(c: &Connection, manifest: i64) -> rusqlite::Result<()> {
+    c.prepare_cached("DELETE FROM manifest_edges WHERE manifest = ?1")?
+        .execute([manifest])
+        .map(drop)
+}
+
+fn count_manifests(c: &Connection, repo: i64, change: i64) -> rusqlite::Result<()> {
+    c.prepare_cached("UPDATE repositories SET manifests = manifests + ?2 WHERE id = ?1")?
+        .execute([repo, change])
+        .map(drop)
+}
+
+fn kind_text(kind: EdgeKind) -> &'static str {
+    match kind {
+        EdgeKind::Config => "config",
+        EdgeKind::Layer => "layer",
+        EdgeKind::Child => "child",
+        EdgeKind::Subject => "subject",
+    }
+}
+
+pub(super) fn records(
+    c: &Connection,
+    repo: &RepoName,
+    after: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<ManifestRecord>> {
+    c.prepare_cached(
+        "SELECT m.digest, m.media_type, m.size, m.artifact_type, m.id FROM manifests m
+         WHERE m.repo = (SELECT id FROM repositories WHERE name = ?1) AND m.digest > ?2
+         ORDER BY m.digest LIMIT ?3",
+    )?
+    .query_map(params![repo.as_str(), after, number(limit)], |row| {
+        full(c, row)
+    })?
+    .collect()
+}
+
+pub(super) fn record(
+    c: &Connection,
+    repo: &RepoName,
+    digest: &Digest,
+) -> rusqlite::Result<Option<ManifestRecord>> {
+    c.prepare_cached(
+        "SELECT m.digest, m.media_type, m.size, m.artifact_type, m.id FROM repositories r, manifests m
+         WHERE r.name = ?1 AND m.repo = r.id AND m.digest = ?2",
+    )?
+    .query_row(params![repo.as_str(), digest.to_string()], |row| full(c, row))
+    .optional()
+}
+
+fn full(c: &Connection, row: &Row<'_>) -> rusqlite::Result<ManifestRecord> {
+    let mut edges: Vec<Edge> = c
+        .prepare_cached(
+            "SELECT e.kind, b.digest FROM manifest_edges e JOIN blobs b ON b.id = e.target WHERE e.manifest = ?1",
+        )?
+        .query_map([row.get::<_, i64>(4)?], |row| {
+            // The table's CHECK lets no fifth kind in.
+            let kind = match row.get_ref(0)?.as_str()? {
+                "config" => EdgeKind::Config,
+                "layer" => EdgeKind::Layer,
+                "child" => EdgeKind::Child,
+                _ => EdgeKind::Subject,
+            };
+            Ok(Edge { kind, target: word(row, 1)? })
+        })?
+        .collect::<Result<_, _>>()?;
+    edges.sort();
+    Ok(ManifestRecord {
+        facts: facts(row)?,
+        artifact_type: row.get(3)?,
+        edges,
+    })
+}

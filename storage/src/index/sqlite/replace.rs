@@ -1,0 +1,88 @@
+//! A new index in place of an old one.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use super::open::{beside, log_of};
+use super::{OpenIndexError, SqliteIndex};
+
+/// An index that is being built beside the one it will replace.
+#[derive(Debug)]
+pub struct Rebuilt {
+    index: SqliteIndex,
+    building: std::path::PathBuf,
+    path: std::path::PathBuf,
+}
+
+/// Begins a new index for `path`, beside it. What an earlier attempt left is removed; the index at `path` stays as it
+/// is until [`Rebuilt::put_in_place`].
+pub fn rebuild(path: &Path) -> Result<Rebuilt, OpenIndexError> {
+    let building = beside(path, ".new");
+    remove(&building).map_err(|error| OpenIndexError::io(&building, error))?;
+    Ok(Rebuilt {
+        index: SqliteIndex::open(&building)?,
+        building,
+        path: path.to_owned(),
+    })
+}
+
+impl Rebuilt {
+    /// The new index.
+    pub fn index(&self) -> &SqliteIndex {
+        &self.index
+    }
+
+    /// Replaces the old index by the new one.
+    ///
+    /// SQLite ties a log to a file by name only: an old log beside a new file would be played into it. So the old file
+    /// goes first, then its log, then the new file comes. Stopped anywhere between, there is no index at all, which a
+    /// server refuses to start on; never a mixture.
+    pub fn put_in_place(self) -> Result<(), OpenIndexError> {
+        let Self {
+            index,
+            building,
+            path,
+        } = self;
+        // Moves the log into the file and syncs it: the last connection is closed.
+        drop(index);
+        let place = || {
+            if fs::metadata(log_of(&building)).is_ok_and(|log| log.len() > 0) {
+                return Err(io::Error::other(
+                    "the new index's log was not moved into its file",
+                ));
+            }
+            File::open(&building)?.sync_all()?;
+            let old = beside(&path, ".old");
+            if path.exists() {
+                fs::rename(&path, &old)?;
+            }
+            remove(&path)?;
+            sync_folder(&path)?;
+            fs::rename(&building, &path)?;
+            remove(&building)?;
+            sync_folder(&path)?;
+            remove(&old)
+        };
+        place().map_err(|error| OpenIndexError::io(&path, error))
+    }
+}
+
+/// Removes an index file and what SQLite keeps beside it.
+fn remove(path: &Path) -> io::Result<()> {
+    for file in [path.to_owned(), log_of(path), beside(path, "-shm")] {
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}

@@ -1,11 +1,15 @@
-//! How much there is: for administrators, not for requests.
+//! How much is stored.
 
+use crate::index::Census;
 use crate::{Index, StorageError};
 
-pub use crate::index::{Census, RepositoryCensus};
+/// Counts, sums, and the largest repositories.
+pub type Stats = Census;
 
-/// Counts everything, and names the `top` repositories that hold the most bytes. Reads the whole index; a server goes
-/// on meanwhile.
-pub async fn stats(index: &dyn Index, top: usize) -> Result<Census, StorageError> {
-    index.census(top).await
+/// Repositories that are named.
+const LARGEST: usize = 10;
+
+/// Counts everything. Reads the whole index, so it takes seconds where there are millions.
+pub async fn stats(index: &dyn Index) -> Result<Stats, StorageError> {
+    index.census(LARGEST).await
 }

@@ -200,6 +200,10 @@ impl Findings {
         }
     }
 
+    pub(crate) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        findings.into_iter().for_each(|finding| self.add(finding));
+    }
+
     fn count(&self, severity: Severity) -> u64 {
         match severity {
             Severity::Error => self.errors,

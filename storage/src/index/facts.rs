@@ -66,6 +66,8 @@ pub struct NewManifest<'a> {
     pub tags: &'a [Tag],
     /// Whether tags that point elsewhere may be moved.
     pub moves: crate::MoveTags,
+    /// Whether blobs that it names may be missing.
+    pub sparse: crate::Sparse,
     /// When it was pushed.
     pub now: SystemTime,
 }

@@ -1,10 +1,15 @@
-//! The index again, out of the objects: after it was lost, or for a directory that CNCF Distribution wrote.
+//! Builds the index from the objects.
 //!
-//! One pass over the blobs, one over the repositories; neither is held in memory. Nothing that is damaged stops it: what
-//! cannot be taken is left out and reported, and what the repository's clients push again heals it.
+//! For directories that CNCF Distribution wrote, and for an index that was lost. The objects are
+//! read in the order of their keys, in which leaves come before roots: blobs, then of each
+//! repository its blobs, its manifests, its tags. So every fact finds its ground recorded already,
+//! and nothing is kept but the batch at hand. What cannot be recorded is a finding; the objects
+//! stay as they are.
+//!
+//! What the objects do not hold is lost with the old index: upload sessions (clients start anew),
+//! and when something was pushed.
 
-mod finding;
-mod places;
+mod batch;
 mod read;
 
 #[cfg(test)]
@@ -14,45 +19,62 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use oci::{Digest, RepoName};
+use serde::Serialize;
 
+use crate::fsck::{Finding, Findings, Kind, bytes};
 use crate::index::Fact;
 use crate::index::sqlite::{OpenIndexError, rebuild};
-use crate::{Index, ObjectStore, StorageError, layout};
-use read::{Found, Reader};
+use crate::layout::{self, Place};
+use crate::{Index, Key, Meta, ObjectStore, StorageError};
+use batch::Batch;
+use read::{Read, link};
 
-pub use finding::{Finding, Report};
-
-/// Objects read at once.
+/// Objects read at once; each may be a manifest of 8 MiB.
 const PARALLEL: usize = 16;
-/// Facts in one transaction, and the bytes of manifests among them.
-const BATCH: usize = 1_000;
-const BATCH_BYTES: usize = 16 << 20;
-/// Findings that are kept; more are counted.
-const MAX_FINDINGS: usize = 10_000;
 
-/// How thorough to be.
+/// How to read.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ReindexOptions {
-    /// Read every blob and leave out those that are not what their digest says. Manifests are read in any case.
+pub struct Options {
+    /// Read every blob and leave out those that are not what their digest says: who pushes them
+    /// again then mends them. Manifests are always read.
     pub deep: bool,
 }
 
 /// How far it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// Objects seen.
-    pub objects: u64,
-    /// Facts recorded.
-    pub facts: u64,
-    /// Findings so far.
-    pub findings: u64,
+    /// Distinct blobs and manifests in the store.
+    pub blobs: u64,
+    /// Repositories that hold anything.
+    pub repositories: u64,
+    /// Blobs of repositories.
+    pub layers: u64,
+    /// Manifests of repositories.
+    pub manifests: u64,
+    /// Tags.
+    pub tags: u64,
+    /// Bytes that were hashed.
+    pub hashed_bytes: u64,
+}
+
+/// What the new index holds, and what could not be recorded.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reindexed {
+    /// How much was recorded.
+    pub recorded: Progress,
+    /// What is wrong with the rest.
+    #[serde(flatten)]
+    pub findings: Findings,
 }
 
 /// Why there is no new index. The old one is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ReindexError {
-    /// The index file.
+    /// The file cannot be made or replaced.
     #[error(transparent)]
     Index(#[from] OpenIndexError),
     /// The store or the new index does not answer.
@@ -60,144 +82,136 @@ pub enum ReindexError {
     Storage(#[from] StorageError),
 }
 
-/// Builds a new SQLite index from the store beside `path`, then puts it in place. No server may be running.
-pub async fn replace(
+/// Builds the index file `into` anew from the objects, beside the old one, and replaces that.
+///
+/// Nobody else may work with the file. Where this is stopped, the old index stays.
+pub async fn reindex(
     store: &Arc<dyn ObjectStore>,
-    path: &Path,
-    options: ReindexOptions,
+    into: &Path,
+    options: Options,
     now: SystemTime,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Report, ReindexError> {
-    let new = rebuild(path)?;
-    let report = load(store, new.index(), options, now, progress).await?;
-    new.put_in_place()?;
-    Ok(report)
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Reindexed, ReindexError> {
+    let rebuilt = rebuild(into)?;
+    let reindexed = fill(store, rebuilt.index(), options, now, progress).await?;
+    rebuilt.put_in_place()?;
+    Ok(reindexed)
 }
 
-/// Records what the store holds in an index that is new.
-pub async fn load(
+/// Records everything in an index that is empty.
+async fn fill(
     store: &Arc<dyn ObjectStore>,
     index: &dyn Index,
-    options: ReindexOptions,
+    options: Options,
     now: SystemTime,
-    progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Report, StorageError> {
-    let mut loading = Loading {
-        index,
-        report: Report::default(),
-        facts: Vec::new(),
-        bytes: 0,
-        progress: Progress::default(),
-        tell: progress,
-    };
-    let reader = Reader {
-        store: Arc::clone(store),
-        deep: options.deep,
-    };
-    // Blobs first: a layer link says something only if its blob is there.
-    for prefix in [layout::blobs(), layout::repositories()] {
-        let places = places::grouped(store.list(&prefix, None));
-        let mut found = places
-            .map_ok(|place| reader.read(place))
-            .try_buffered(PARALLEL)
-            .boxed();
-        while let Some(found) = found.try_next().await? {
-            loading.take(found).await?;
-        }
-        loading.commit().await?;
-    }
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Reindexed, StorageError> {
+    let mut batch = Batch::new(index, progress);
+    blobs(store, options, &mut batch).await?;
+    repositories(store, &mut batch).await?;
+    let reindexed = batch.finish().await?;
     index.finish_load(now).await?;
-    Ok(loading.report)
+    Ok(reindexed)
 }
 
-/// Facts on their way into the index.
-struct Loading<'a> {
-    index: &'a dyn Index,
-    report: Report,
-    facts: Vec<Fact>,
-    bytes: usize,
-    progress: Progress,
-    tell: &'a mut (dyn FnMut(Progress) + Send),
-}
-
-impl Loading<'_> {
-    async fn take(&mut self, found: Found) -> Result<(), StorageError> {
-        self.progress.objects += found.objects;
-        for finding in found.findings {
-            self.report.add(finding);
-        }
-        for fact in found.facts {
-            if let Fact::Manifest { manifest, .. } = &fact {
-                self.bytes += manifest.bytes().len();
-            }
-            self.facts.push(fact);
-        }
-        if self.facts.len() >= BATCH || self.bytes >= BATCH_BYTES {
-            self.commit().await?;
-        }
-        Ok(())
+async fn blobs(
+    store: &Arc<dyn ObjectStore>,
+    options: Options,
+    batch: &mut Batch<'_>,
+) -> Result<(), StorageError> {
+    let mut found = store
+        .list(&layout::blobs(), None)
+        .map_err(StorageError::from)
+        .map_ok(|meta| blob(store, meta, options))
+        .try_buffered(PARALLEL);
+    while let Some(read) = found.try_next().await? {
+        batch.add(read).await?;
     }
+    Ok(())
+}
 
-    async fn commit(&mut self) -> Result<(), StorageError> {
-        let facts = std::mem::take(&mut self.facts);
-        self.bytes = 0;
-        let outlines: Vec<Outline> = facts.iter().map(Outline::of).collect();
-        let groundless = self.index.load(facts).await?;
-        let mut groundless = groundless.into_iter().peekable();
-        for (place, outline) in outlines.into_iter().enumerate() {
-            if groundless.next_if_eq(&place).is_some() {
-                if let Some(finding) = outline.finding {
-                    self.report.add(finding);
-                }
-            } else {
-                self.report.count(outline.kind);
-                self.progress.facts += 1;
-            }
-        }
-        self.progress.findings = self.report.found();
-        (self.tell)(self.progress);
-        Ok(())
+async fn blob(
+    store: &Arc<dyn ObjectStore>,
+    meta: Meta,
+    options: Options,
+) -> Result<Read, StorageError> {
+    let Meta { key, size, .. } = meta;
+    let Some(Place::Blob(digest)) = layout::parse(key.as_str()) else {
+        return Ok(Read::finding(Finding::new(Kind::FileUnknown, key, "not of the layout")));
+    };
+    let fact = Read::fact(&key, Fact::Blob { digest, size });
+    if !options.deep {
+        return Ok(fact);
     }
+    let Some(object) = bytes::open(&**store, &key).await? else {
+        return Ok(Read::default());
+    };
+    let got = bytes::hash(object, digest.algorithm()).await?;
+    let mut read = if got == digest {
+        fact
+    } else {
+        let what = format!("its bytes have the digest {got}; it was left out");
+        Read::finding(Finding::new(Kind::BlobHash, key, what))
+    };
+    read.hashed_bytes = size;
+    Ok(read)
 }
 
-/// What is remembered of a fact while the index has it.
-struct Outline {
-    kind: Kind,
-    /// What it means if the index refuses the fact.
-    finding: Option<Finding>,
-}
-
-/// What kind of fact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Blob,
-    Layer,
-    Manifest,
-    Tag,
-    Stale,
-}
-
-impl Outline {
-    fn of(fact: &Fact) -> Self {
-        let (kind, finding) = match fact {
-            Fact::Blob { .. } => (Kind::Blob, None),
-            Fact::Layer { repo, digest } => {
-                let (repo, digest) = (repo.clone(), *digest);
-                (
-                    Kind::Layer,
-                    Some(Finding::LayerWithoutBlob { repo, digest }),
-                )
-            }
-            Fact::Manifest { .. } => (Kind::Manifest, None),
-            Fact::Tag { repo, tag, digest } => {
-                let (repo, tag, digest) = (repo.clone(), tag.clone(), *digest);
-                (
-                    Kind::Tag,
-                    Some(Finding::TagWithoutManifest { repo, tag, digest }),
-                )
-            }
-            Fact::Stale(_) => (Kind::Stale, None),
+async fn repositories(
+    store: &Arc<dyn ObjectStore>,
+    batch: &mut Batch<'_>,
+) -> Result<(), StorageError> {
+    let mut objects = store.list(&layout::repositories(), None).peekable();
+    let links = stream::try_unfold(&mut objects, async |objects| {
+        let Some(meta) = objects.try_next().await? else {
+            return Ok::<_, StorageError>(None);
         };
-        Self { kind, finding }
+        let key = meta.key;
+        let link = match layout::parse(key.as_str()) {
+            Some(Place::Revision(repo, digest)) => {
+                // A revision's media type is the next key, where there is one.
+                let beside = layout::media_type(&repo, &digest);
+                let is_beside = std::pin::Pin::new(&mut *objects)
+                    .next_if(|next| next.as_ref().is_ok_and(|next| next.key == beside))
+                    .await
+                    .is_some();
+                Link::Revision(repo, digest, is_beside.then_some(beside))
+            }
+            place => Link::of(place),
+        };
+        Ok(Some(((key, link), objects)))
+    });
+    let mut read = std::pin::pin!(
+        links
+            .map_ok(|(key, found)| link(store, key, found))
+            .try_buffered(PARALLEL)
+    );
+    while let Some(read) = read.try_next().await? {
+        batch.add(read).await?;
+    }
+    Ok(())
+}
+
+/// A key below the repositories, with what belongs to it.
+enum Link {
+    Layer(RepoName, Digest),
+    Revision(RepoName, Digest, Option<Key>),
+    Tag(RepoName, oci::Tag),
+    Upload,
+    /// Read with what it belongs to, or history.
+    Nothing,
+    Unknown,
+}
+
+impl Link {
+    fn of(place: Option<Place>) -> Self {
+        match place {
+            Some(Place::Layer(repo, digest)) => Self::Layer(repo, digest),
+            Some(Place::Revision(repo, digest)) => Self::Revision(repo, digest, None),
+            Some(Place::TagCurrent(repo, tag)) => Self::Tag(repo, tag),
+            Some(Place::Upload(..)) => Self::Upload,
+            Some(Place::MediaType(..) | Place::TagIndex(..)) => Self::Nothing,
+            Some(Place::Blob(_)) | None => Self::Unknown,
+        }
     }
 }

@@ -1,204 +1,170 @@
-//! One object and what it says.
+//! From a key below the repositories to the fact that it stands for.
 
 use std::sync::Arc;
 
-use oci::{Algorithm, Digest, Manifest, MediaType, RepoName, Tag};
+use oci::{Digest, Manifest, MediaType, RepoName, Tag};
 
-use super::finding::Finding;
-use super::places::Located;
-use crate::index::{Fact, Link};
-use crate::layout::Place;
-use crate::{Key, Meta, ObjectStore, StorageError, StoreError, content, layout};
+use super::Link;
+use crate::fsck::{Finding, Kind, bytes, quoted};
+use crate::index::{self, Fact};
+use crate::{Key, ObjectStore, StorageError, layout};
 
-/// Longest link or media type that is read; both are far shorter.
-const MAX_TEXT: u64 = 1 << 10;
-
-/// What an object says, and what is wrong with it.
+/// What a key came to.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) objects: u64,
-    pub(super) facts: Vec<Fact>,
-    pub(super) findings: Vec<Finding>,
+pub(super) struct Read {
+    /// Facts, each with the key that says so.
+    pub(super) facts: Vec<(Key, Fact)>,
+    pub(super) finding: Option<Finding>,
+    pub(super) hashed_bytes: u64,
 }
 
-impl Found {
-    fn fact(mut self, fact: Fact) -> Self {
-        self.facts.push(fact);
-        self
-    }
-
-    fn finding(mut self, finding: Finding) -> Self {
-        self.findings.push(finding);
-        self
-    }
-
-    /// A link that does not say what its name says: its name is believed, as only a push of just that digest made it.
-    fn damaged_link(self, key: &Key, link: Link) -> Self {
-        let key = key.to_string();
-        self.finding(Finding::DamagedLink { key })
-            .fact(Fact::Stale(link))
-    }
-}
-
-/// Reads objects.
-#[derive(Debug, Clone)]
-pub(super) struct Reader {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) deep: bool,
-}
-
-impl Reader {
-    /// Understands one object. An object that has gone since it was listed says nothing.
-    pub(super) async fn read(&self, located: Located) -> Result<Found, StorageError> {
-        let Located {
-            meta,
-            place,
-            beside,
-        } = located;
-        let found = Found {
-            objects: 1 + u64::from(beside.is_some()),
-            ..Found::default()
-        };
-        match place {
-            Some(Place::Blob(digest)) => self.blob(found, digest, meta.size).await,
-            Some(Place::Layer(repo, digest)) => self.layer(found, &meta, repo, digest).await,
-            Some(Place::Revision(repo, digest)) => {
-                self.revision(found, &meta, beside, repo, digest).await
-            }
-            Some(Place::TagCurrent(repo, tag)) => self.tag(found, &meta, repo, tag).await,
-            // What a tag pointed to before is nothing that is served; uploads are begun again.
-            Some(Place::TagIndex(..) | Place::Upload(..)) => Ok(found),
-            Some(Place::MediaType(..)) | None => {
-                let key = meta.key.to_string();
-                Ok(found.finding(Finding::UnknownObject { key }))
-            }
+impl Read {
+    pub(super) fn fact(key: &Key, fact: Fact) -> Self {
+        Self {
+            facts: vec![(key.clone(), fact)],
+            ..Self::default()
         }
     }
 
-    async fn blob(&self, found: Found, digest: Digest, size: u64) -> Result<Found, StorageError> {
-        if size == 0 && Digest::of(digest.algorithm(), b"") != digest {
-            return Ok(found.finding(Finding::EmptyBlob { digest }));
-        }
-        if self.deep {
-            let object = self.store.get(&layout::blob(&digest)).await?;
-            let actual = content::digest(object, digest.algorithm()).await?;
-            if actual != digest {
-                let found_digest = actual;
-                return Ok(found.finding(Finding::DamagedBlob {
-                    digest,
-                    found: found_digest,
-                }));
-            }
-        }
-        Ok(found.fact(Fact::Blob { digest, size }))
-    }
-
-    async fn layer(
-        &self,
-        mut found: Found,
-        meta: &Meta,
-        repo: RepoName,
-        digest: Digest,
-    ) -> Result<Found, StorageError> {
-        if !self.says(meta, &digest).await? {
-            found = found.damaged_link(&meta.key, Link::Layer(repo.clone(), digest));
-        }
-        Ok(found.fact(Fact::Layer { repo, digest }))
-    }
-
-    async fn revision(
-        &self,
-        mut found: Found,
-        meta: &Meta,
-        beside: Option<Meta>,
-        repo: RepoName,
-        digest: Digest,
-    ) -> Result<Found, StorageError> {
-        if !self.says(meta, &digest).await? {
-            found = found.damaged_link(&meta.key, Link::Revision(repo.clone(), digest));
-        }
-        let object = match self.store.get(&layout::blob(&digest)).await {
-            Ok(object) => object,
-            Err(StoreError::NotFound(_)) => {
-                return Ok(found.finding(Finding::ManifestWithoutBytes { repo, digest }));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let unreadable = |why: String| Finding::UnreadableManifest {
-            repo: repo.clone(),
-            digest,
-            why,
-        };
-        if object.size > oci::MAX_MANIFEST_BYTES as u64 {
-            return Ok(found.finding(unreadable(format!("it has {} bytes", object.size))));
-        }
-        let bytes = content::bytes(object).await?;
-        let said = match beside {
-            Some(beside) => self.media_type(&beside).await?,
-            None => None,
-        };
-        let Some(media_type) = said.or_else(|| oci::inferred_media_type(&bytes)) else {
-            return Ok(found.finding(unreadable("nothing tells its media type".to_owned())));
-        };
-        match Manifest::parse(bytes, Some(&media_type), digest) {
-            Ok(manifest) => {
-                let manifest = Box::new(manifest);
-                Ok(found.fact(Fact::Manifest { repo, manifest }))
-            }
-            Err(error) => Ok(found.finding(unreadable(error.to_string()))),
-        }
-    }
-
-    async fn tag(
-        &self,
-        found: Found,
-        meta: &Meta,
-        repo: RepoName,
-        tag: Tag,
-    ) -> Result<Found, StorageError> {
-        let text = self.text(meta).await?;
-        match text.as_deref().map(|text| Digest::parse(text.trim())) {
-            Some(Ok(digest)) => Ok(found.fact(Fact::Tag { repo, tag, digest })),
-            _ => Ok(found.finding(Finding::UnreadableTag { repo, tag })),
-        }
-    }
-
-    /// Whether a link holds the digest that its name holds.
-    ///
-    /// Only the length is looked at, unless it is other than expected: there are as many links as blobs, and a link is
-    /// written as a whole or, by a crash of Distribution, not at all.
-    async fn says(&self, meta: &Meta, digest: &Digest) -> Result<bool, StorageError> {
-        if !self.deep && meta.size == length(digest) {
-            return Ok(true);
-        }
-        let text = self.text(meta).await?;
-        Ok(text.is_some_and(|text| text.trim() == digest.to_string()))
-    }
-
-    async fn media_type(&self, beside: &Meta) -> Result<Option<MediaType>, StorageError> {
-        let text = self.text(beside).await?;
-        Ok(text.and_then(|text| MediaType::parse(text.trim()).ok()))
-    }
-
-    async fn text(&self, meta: &Meta) -> Result<Option<String>, StorageError> {
-        if meta.size > MAX_TEXT {
-            return Ok(None);
-        }
-        match self.store.get(&meta.key).await {
-            Ok(object) => {
-                let bytes = content::bytes(object).await?;
-                Ok(String::from_utf8(bytes.into()).ok())
-            }
-            Err(StoreError::NotFound(_)) => Ok(None),
-            Err(error) => Err(error.into()),
+    pub(super) fn finding(finding: Finding) -> Self {
+        Self {
+            finding: Some(finding),
+            ..Self::default()
         }
     }
 }
 
-fn length(digest: &Digest) -> u64 {
-    let hex = match digest.algorithm() {
-        Algorithm::Sha256 => 64,
-        Algorithm::Sha512 => 128,
+pub(super) async fn link(
+    store: &Arc<dyn ObjectStore>,
+    key: Key,
+    link: Link,
+) -> Result<Read, StorageError> {
+    let store = &**store;
+    match link {
+        Link::Layer(repo, digest) => {
+            let stale = index::Link::Layer(repo.clone(), digest);
+            let fact = Fact::Layer { repo, digest };
+            named(store, &key, &digest, fact, stale).await
+        }
+        Link::Revision(repo, digest, beside) => {
+            let manifest = match manifest(store, &digest, beside.as_ref()).await? {
+                Ok(manifest) => Box::new(manifest),
+                Err(problem) => return Ok(Read::finding(problem.at(key))),
+            };
+            let stale = index::Link::Revision(repo.clone(), digest);
+            let fact = Fact::Manifest { repo, manifest };
+            named(store, &key, &digest, fact, stale).await
+        }
+        Link::Tag(repo, tag) => tagged(store, key, repo, tag).await,
+        Link::Upload => {
+            let what = "an upload of the old index: its client has to start anew";
+            Ok(Read::finding(Finding::new(Kind::UploadOrphan, key, what)))
+        }
+        Link::Nothing => Ok(Read::default()),
+        Link::Unknown => {
+            let what = "not of the layout";
+            Ok(Read::finding(Finding::new(Kind::FileUnknown, key, what)))
+        }
+    }
+}
+
+/// A link whose place says already what it must say. So an empty one, as a loss of power leaves
+/// it, loses nothing: it is recorded, and written again when the server starts. One that says
+/// something else is believed in neither.
+async fn named(
+    store: &dyn ObjectStore,
+    key: &Key,
+    digest: &Digest,
+    fact: Fact,
+    stale: index::Link,
+) -> Result<Read, StorageError> {
+    let Some(said) = bytes::link(store, key).await? else {
+        return Ok(Read::default());
     };
-    "sha256:".len() as u64 + hex
+    if said == digest.to_string() {
+        return Ok(Read::fact(key, fact));
+    }
+    if !said.is_empty() {
+        let what = format!("{} instead of {digest}; it was left out", quoted(&said));
+        return Ok(Read::finding(Finding::new(Kind::LinkContent, key, what)));
+    }
+    let what = "is empty; what it said is in its name, and the server will write it again";
+    Ok(Read {
+        facts: vec![(key.clone(), fact), (key.clone(), Fact::Stale(stale))],
+        finding: Some(Finding::new(Kind::LinkContent, key, what).as_note()),
+        hashed_bytes: 0,
+    })
+}
+
+/// What a tag points to is nowhere but in its link.
+async fn tagged(
+    store: &dyn ObjectStore,
+    key: Key,
+    repo: RepoName,
+    tag: Tag,
+) -> Result<Read, StorageError> {
+    let Some(said) = bytes::link(store, &key).await? else {
+        return Ok(Read::default());
+    };
+    let Ok(digest) = Digest::parse(&said) else {
+        let what = format!("{} instead of a digest; the tag was left out", quoted(&said));
+        return Ok(Read::finding(Finding::new(Kind::LinkContent, key, what)));
+    };
+    let entry = layout::tag_index(&repo, &tag, &digest);
+    let stale = index::Link::Tag(repo.clone(), tag.clone());
+    let mut read = Read::fact(&key, Fact::Tag { repo, tag, digest });
+    if bytes::link(store, &entry).await? != Some(said) {
+        read.facts.push((entry, Fact::Stale(stale)));
+    }
+    Ok(read)
+}
+
+/// Why a manifest is left out.
+struct Problem(Kind, String);
+
+impl Problem {
+    fn at(self, key: Key) -> Finding {
+        let Self(kind, what) = self;
+        Finding::new(kind, key, what)
+    }
+}
+
+async fn manifest(
+    store: &dyn ObjectStore,
+    digest: &Digest,
+    beside: Option<&Key>,
+) -> Result<Result<Manifest, Problem>, StorageError> {
+    let refused = |why: String| {
+        let what = format!("the manifest was left out: {why}");
+        Ok(Err(Problem(Kind::ManifestRefused, what)))
+    };
+    let media_type = match beside {
+        None => None,
+        Some(beside) => {
+            let said = bytes::link(store, beside).await?.unwrap_or_default();
+            match MediaType::parse(&said) {
+                Ok(media_type) => Some(media_type),
+                Err(error) => {
+                    return refused(format!("the media type beside it {}: {error}", quoted(&said)));
+                }
+            }
+        }
+    };
+    let Some(object) = bytes::open(store, &layout::blob(digest)).await? else {
+        let what = format!("the bytes of manifest {digest} are not there; it was left out");
+        return Ok(Err(Problem(Kind::BlobMissing, what)));
+    };
+    let size = object.size;
+    if size > oci::MAX_MANIFEST_BYTES as u64 {
+        return refused(oci::InvalidManifest::TooLarge.to_string());
+    }
+    let found = bytes::read(object, size).await?;
+    match Manifest::parse(found, media_type.as_ref(), *digest) {
+        Ok(manifest) => Ok(Ok(manifest)),
+        Err(oci::InvalidManifest::DigestMismatch { actual }) => {
+            let what = format!("the bytes of manifest {digest} have the digest {actual}; it was left out");
+            Ok(Err(Problem(Kind::BlobHash, what)))
+        }
+        Err(error) => refused(error.to_string()),
+    }
 }

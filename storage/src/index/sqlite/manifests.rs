@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{count, millis, number, word};
 use super::{Link, ManifestFacts, ManifestRecord, NewManifest, PutOutcome, blobs, journal};
-use crate::MoveTags;
+use crate::{MoveTags, Sparse};
 use crate::index::{Edge, EdgeKind, MAX_LISTED_ANNOTATIONS};
 
 /// A manifest as the tables take it; everything that is asked of the manifest is asked before the writer is.
@@ -143,11 +143,13 @@ impl Push {
     pub(super) fn of(new: &NewManifest<'_>) -> Self {
         Self {
             entry: Entry::of(new.repo, new.manifest),
-            required: new
-                .manifest
-                .required_blobs()
-                .map(|blob| blob.digest)
-                .collect(),
+            required: match new.sparse {
+                Sparse::Allowed => Vec::new(),
+                Sparse::Refused => {
+                    let blobs = new.manifest.required_blobs();
+                    blobs.map(|blob| blob.digest).collect()
+                }
+            },
             tags: new.tags.to_vec(),
             moves: new.moves,
             now: new.now,

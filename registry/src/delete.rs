@@ -1,0 +1,42 @@
+//! Taking content out of a repository: roots before leaves.
+
+use auth::{Delete, Permit};
+use oci::{Digest, Reference};
+use storage::Unlink;
+
+use crate::{Error, Registry};
+
+impl Registry {
+    /// A tag: only the name goes, the manifest stays. A digest: the manifest and every tag that
+    /// points to it, in one transaction.
+    pub async fn delete_manifest(
+        &self,
+        permit: &Permit<Delete>,
+        reference: &Reference,
+    ) -> Result<(), Error> {
+        let catalog = &self.storage.catalog;
+        let found = match reference {
+            Reference::Tag(tag) => catalog.delete_tag(permit.repo(), tag).await?,
+            Reference::Digest(digest) => catalog.delete_manifest(permit.repo(), digest).await?,
+        };
+        if found {
+            Ok(())
+        } else {
+            Err(Error::ManifestUnknown(reference.clone()))
+        }
+    }
+
+    /// Takes a blob out of this repository; other repositories keep it. Refused while a manifest
+    /// of this repository needs it.
+    pub async fn delete_blob(
+        &self,
+        permit: &Permit<Delete>,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        match self.storage.blobs.unlink(permit.repo(), digest).await? {
+            Unlink::Done => Ok(()),
+            Unlink::Unknown => Err(Error::BlobUnknown(*digest)),
+            Unlink::Referenced => Err(Error::BlobInUse(*digest)),
+        }
+    }
+}

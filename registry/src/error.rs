@@ -1,0 +1,71 @@
+//! What can go wrong in a deed, by what the caller can do about it.
+
+use auth::Refusal;
+use oci::{Digest, InvalidManifest, Reference, RepoName, Tag};
+use storage::{PutError, StorageError, UploadError};
+
+/// Why a deed was not done. [`crate::http`] alone turns it into a status and an OCI error body.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller may not do this, or is not known.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The repository holds no such blob.
+    #[error("blob {0} is not in this repository")]
+    BlobUnknown(Digest),
+    /// The blob is part of a manifest of this repository; delete that first.
+    #[error("blob {0} is used by a manifest of this repository: delete the manifest first")]
+    BlobInUse(Digest),
+    /// The repository holds no such manifest or tag.
+    #[error("manifest {0} is not in this repository")]
+    ManifestUnknown(Reference),
+    /// No repository of that name.
+    #[error("repository {0} does not exist")]
+    NameUnknown(RepoName),
+    /// The manifest's bytes break a rule of its format.
+    #[error(transparent)]
+    ManifestInvalid(#[from] InvalidManifest),
+    /// The manifest names blobs that were not pushed to this repository.
+    #[error("push these blobs to the repository first: {}", Listed(.0))]
+    ManifestBlobsUnknown(Vec<Digest>),
+    /// The tag points to other content, and the caller may create tags but not move them.
+    #[error("tag {0} exists and you may not move it")]
+    TagExists(Tag),
+    /// The upload session failed; the session's own words say how.
+    #[error(transparent)]
+    Upload(UploadError),
+    /// Storage could not answer.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<UploadError> for Error {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Storage(error) => Self::Storage(error),
+            error => Self::Upload(error),
+        }
+    }
+}
+
+impl From<PutError> for Error {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::MissingBlobs(digests) => Self::ManifestBlobsUnknown(digests),
+            PutError::TagExists(tag) => Self::TagExists(tag),
+            PutError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+struct Listed<'a>(&'a [Digest]);
+
+impl std::fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, digest) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            write!(f, "{separator}{digest}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! `/v2/<name>/manifests/<reference>`.
+
+use auth::{Delete, Pull, Push, Refusal, Retag};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, Response, StatusCode};
+use oci::{Algorithm, ErrorCode, MAX_MANIFEST_BYTES, Manifest, MediaType, Reference};
+use oci::{RepoName, Tag};
+use storage::{ByteStream, StoredManifest};
+
+use super::hall::Ask;
+use super::incoming::{Unread, whole};
+use super::problem::Problem;
+use super::reply::{DOCKER_CONTENT_DIGEST, Reply, manifest_path, put_digest, put_length};
+use super::reply::{put_location, status, value};
+use super::{Body, conditional};
+
+static OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+static OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+pub(super) async fn get(ask: &Ask<'_>, repo: &RepoName, reference: &Reference) -> Reply {
+    found(ask, repo, reference, |manifest| {
+        Response::new(Body::full(manifest.bytes.clone()))
+    })
+    .await
+}
+
+pub(super) async fn head(ask: &Ask<'_>, repo: &RepoName, reference: &Reference) -> Reply {
+    found(ask, repo, reference, |manifest| {
+        let mut response = status(StatusCode::OK);
+        put_length(response.headers_mut(), manifest.bytes.len() as u64);
+        response
+    })
+    .await
+}
+
+async fn found(
+    ask: &Ask<'_>,
+    repo: &RepoName,
+    reference: &Reference,
+    reply: impl FnOnce(&StoredManifest) -> Response<Body>,
+) -> Reply {
+    let permit = ask.permit::<Pull>(repo).await?;
+    let manifest = match ask.registry.cached_manifest(&permit, reference) {
+        Some(manifest) => manifest,
+        None => {
+            let _place = ask.admission.manifests.admit().await?;
+            ask.registry.manifest(&permit, reference).await?
+        }
+    };
+    let mut response = if conditional::is_not_modified(ask.headers, &manifest.digest) {
+        status(StatusCode::NOT_MODIFIED)
+    } else {
+        let mut response = reply(&manifest);
+        let media_type = value(manifest.media_type.as_str());
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        response
+    };
+    put_digest(response.headers_mut(), &manifest.digest);
+    Ok(response)
+}
+
+pub(super) async fn put(
+    ask: &Ask<'_>,
+    repo: &RepoName,
+    reference: &Reference,
+    mut tags: Vec<Tag>,
+    body: ByteStream,
+) -> Reply {
+    let permit = ask.permit::<Push>(repo).await?;
+    let _place = ask.admission.manifests.admit().await?;
+    let bytes = read(body).await?;
+    let manifest = parse(ask, reference, bytes)?;
+    if let Reference::Tag(tag) = reference {
+        tags.insert(0, tag.clone());
+    }
+    let retag = match ask.permit::<Retag>(repo).await {
+        Ok(permit) => Some(permit),
+        Err(crate::Error::Refused(Refusal::Forbidden | Refusal::InsufficientScope)) => None,
+        Err(crate::Error::Refused(Refusal::Anonymous)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    ask.registry
+        .put_manifest(&permit, retag.as_ref(), &manifest, &tags, ask.now)
+        .await?;
+    Ok(created(repo, reference, &manifest, &tags))
+}
+
+async fn read(body: ByteStream) -> Result<Bytes, Problem> {
+    whole(body, MAX_MANIFEST_BYTES)
+        .await
+        .map_err(|unread| match unread {
+            Unread::TooLarge => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::ManifestInvalid,
+                format!("a manifest may have at most {MAX_MANIFEST_BYTES} bytes"),
+            )
+            .closing(),
+            Unread::Broken(error) => Problem::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::ManifestInvalid,
+                format!("the manifest did not arrive whole: {error}"),
+            )
+            .closing(),
+        })
+}
+
+fn parse(ask: &Ask<'_>, reference: &Reference, bytes: Bytes) -> Result<Manifest, Problem> {
+    let media_type = match ask.headers.get(CONTENT_TYPE) {
+        None => None,
+        Some(header) => {
+            let parsed = header.to_str().ok().map(MediaType::from_content_type);
+            let Some(Ok(media_type)) = parsed else {
+                let message = format!("Content-Type {header:?} is not a media type");
+                return Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    ErrorCode::ManifestInvalid,
+                    message,
+                ));
+            };
+            Some(media_type)
+        }
+    };
+    let parsed = match reference {
+        Reference::Digest(digest) => Manifest::parse(bytes, media_type.as_ref(), *digest),
+        Reference::Tag(_) => Manifest::parse(bytes, media_type.as_ref(), Algorithm::Sha256),
+    };
+    parsed.map_err(|error| crate::Error::from(error).into())
+}
+
+fn created(
+    repo: &RepoName,
+    reference: &Reference,
+    manifest: &Manifest,
+    tags: &[Tag],
+) -> Response<Body> {
+    let mut response = status(StatusCode::CREATED);
+    let headers = response.headers_mut();
+    put_location(headers, &manifest_path(repo, &manifest.digest()));
+    headers.insert(&DOCKER_CONTENT_DIGEST, value(&manifest.digest().to_string()));
+    if let Some(subject) = manifest.subject() {
+        headers.insert(&OCI_SUBJECT, value(&subject.digest.to_string()));
+    }
+    // The tag in the path needs no confirmation; those in the query do.
+    let asked = match reference {
+        Reference::Tag(_) => &tags[1..],
+        Reference::Digest(_) => tags,
+    };
+    for tag in asked {
+        headers.append(&OCI_TAG, value(tag.as_str()));
+    }
+    response
+}
+
+pub(super) async fn delete(ask: &Ask<'_>, repo: &RepoName, reference: &Reference) -> Reply {
+    let permit = ask.permit::<Delete>(repo).await?;
+    let _place = ask.admission.manifests.admit().await?;
+    ask.registry.delete_manifest(&permit, reference).await?;
+    Ok(status(StatusCode::ACCEPTED))
+}

@@ -1,0 +1,264 @@
+//! HTTP: the only room of this crate that knows it.
+//!
+//! [`Front`] takes every request of every connection. `/v2/` goes straight to the hall, because a
+//! manifest is answered in less time than a general router takes; everything else goes to axum.
+
+mod admission;
+mod blobs;
+mod body;
+mod challenge;
+mod chunk;
+mod conditional;
+mod connection;
+mod forwarded;
+mod hall;
+mod incoming;
+mod lists;
+mod manifests;
+mod problem;
+mod range;
+mod reply;
+mod request_id;
+mod rest;
+mod token;
+mod trace;
+mod uploads;
+
+pub use admission::Admissions;
+pub use body::Body;
+pub use challenge::Hosts;
+pub use connection::Connection;
+pub use forwarded::TrustedProxies;
+pub use request_id::{RequestId, RequestIds};
+pub use trace::{AccessLog, Format, Metrics, Observer};
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use oci::Operation;
+use tower::ServiceExt as _;
+
+use crate::Registry;
+use admission::Admission;
+use hall::{Ask, Hall};
+use problem::Problem;
+use trace::Record;
+
+static OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What bounds a request, and what the front must know of its surroundings.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Requests under way at once, by class.
+    pub admissions: Admissions,
+    /// Silence after which a request's body is given up.
+    pub body_stall: Duration,
+    /// Proxies whose forwarded headers count.
+    pub trusted_proxies: TrustedProxies,
+    /// Names that clients reach the registry by.
+    pub hosts: Hosts,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            admissions: Admissions::default(),
+            body_stall: Duration::from_secs(60),
+            trusted_proxies: TrustedProxies::default(),
+            hosts: Hosts::default(),
+        }
+    }
+}
+
+/// The front door.
+#[derive(Debug)]
+pub struct Front {
+    hall: Hall,
+    rest: axum::Router,
+    observer: Arc<Observer>,
+    ids: RequestIds,
+}
+
+impl Front {
+    /// Opens the door to `registry`. `more` are routes of other rooms of the program.
+    pub fn new(
+        registry: Arc<Registry>,
+        limits: Limits,
+        observer: Arc<Observer>,
+        more: axum::Router,
+    ) -> Result<Self, getrandom::Error> {
+        let rest = rest::router(Arc::clone(&registry), Arc::clone(&observer)).merge(more);
+        Ok(Self {
+            hall: Hall {
+                registry,
+                admission: Admission::new(limits.admissions),
+                limits,
+            },
+            rest,
+            observer,
+            ids: RequestIds::new()?,
+        })
+    }
+
+    /// Answers one request. Never fails: what goes wrong is a reply too.
+    pub async fn respond<B>(&self, request: Request<B>, connection: &Connection) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
+    {
+        let (parts, body) = request.into_parts();
+        let limits = &self.hall.limits;
+        let client = limits.trusted_proxies.client(connection, &parts.headers);
+        let mut record = Record::start(
+            &self.observer,
+            self.ids.next(),
+            parts.method.clone(),
+            parts.uri.clone(),
+            client,
+            SystemTime::now(),
+        );
+        let path = parts.uri.path();
+        let mut response = if path == "/v2" || path.starts_with("/v2/") {
+            self.registry(&parts, body, connection, &mut record).await
+        } else if path == "/auth/token" {
+            self.token(&parts, body, &mut record).await
+        } else {
+            self.other(parts, body).await
+        };
+        record.status = response.status();
+        response
+            .headers_mut()
+            .insert(&X_REQUEST_ID, record.id.header());
+        response.map(|body| body.recorded(record))
+    }
+
+    async fn registry<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        connection: &Connection,
+        record: &mut Record,
+    ) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let uri = &parts.uri;
+        let asked = match oci::Request::parse(&parts.method, uri.path(), uri.query()) {
+            Ok(asked) => asked,
+            Err(error) => return self.refuse(error.into(), parts, connection, None, record),
+        };
+        let namespace = asked.ns().and_then(|ns| HeaderValue::from_str(ns).ok());
+        let operation = asked.into_operation();
+        record.operation = operation.name();
+        // The operation is needed again only to word a challenge.
+        let challenged = self.hall.registry.gate().challenges().then(|| operation.clone());
+        match self.ask(operation, parts, body, connection, record).await {
+            Ok(mut response) => {
+                if let Some(namespace) = namespace {
+                    response.headers_mut().insert(&OCI_NAMESPACE, namespace);
+                }
+                response
+            }
+            Err(problem) => self.refuse(problem, parts, connection, challenged.as_ref(), record),
+        }
+    }
+
+    async fn ask<B>(
+        &self,
+        operation: Operation,
+        parts: &Parts,
+        body: B,
+        connection: &Connection,
+        record: &mut Record,
+    ) -> reply::Reply
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        let hall = &self.hall;
+        let gate = hall.registry.gate();
+        let credential = token::credential(&parts.headers)?;
+        // Clients learn here whether to authenticate at all, so the base always asks.
+        if operation == Operation::Base && credential.is_none() && gate.challenges() {
+            return Err(auth::Refusal::Anonymous.into());
+        }
+        let who = gate
+            .identify(credential.as_ref(), Some(record.client), record.at)
+            .await?;
+        let who = record.user.insert(who);
+        let ask = Ask {
+            registry: &hall.registry,
+            admission: &hall.admission,
+            connection,
+            headers: &parts.headers,
+            who,
+            now: record.at,
+        };
+        let body = incoming::stream(body, hall.limits.body_stall);
+        hall::answer(&ask, operation, body).await
+    }
+
+    async fn token<B>(&self, parts: &Parts, body: B, record: &mut Record) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        record.operation = "token";
+        let body = incoming::stream(body, self.hall.limits.body_stall);
+        match token::token(&self.hall, parts, record.client, body, record.at).await {
+            Ok((who, response)) => {
+                record.user = Some(who);
+                response
+            }
+            Err(problem) => {
+                record.error = Some((problem.code.as_str(), problem.cause.clone()));
+                problem.into_response(record.id)
+            }
+        }
+    }
+
+    async fn other<B>(&self, parts: Parts, body: B) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request = Request::from_parts(parts, axum::body::Body::new(body));
+        match self.rest.clone().oneshot(request).await {
+            Ok(response) => response.map(Body::other),
+            Err(never) => match never {},
+        }
+    }
+
+    /// The reply to what went wrong, written into the record too.
+    fn refuse(
+        &self,
+        problem: Problem,
+        parts: &Parts,
+        connection: &Connection,
+        operation: Option<&Operation>,
+        record: &mut Record,
+    ) -> Response<Body> {
+        record.error = Some((problem.code.as_str(), problem.cause.clone()));
+        let challenge = problem.challenge();
+        let mut response = problem.into_response(record.id);
+        if let Some(challenge) = challenge {
+            let limits = &self.hall.limits;
+            let secure = limits.trusted_proxies.is_secure(connection, &parts.headers);
+            let scheme = if secure { "https" } else { "http" };
+            let host = limits.hosts.of(&parts.headers, &parts.uri);
+            let realm = format!("{scheme}://{host}/auth/token");
+            let service = self.hall.registry.gate().service();
+            challenge::add(response.headers_mut(), challenge, &realm, service, operation);
+        }
+        if parts.method == http::Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+        debug_assert_ne!(response.status(), StatusCode::OK);
+        response
+    }
+}

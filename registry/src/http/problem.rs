@@ -1,0 +1,284 @@
+//! Errors on the wire: the one table from what went wrong to status, OCI code and headers.
+
+use auth::Refusal;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RANGE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
+use oci::{ErrorBody, ErrorCode, OperationError};
+use storage::{StorageError, UploadError};
+
+use super::{Body, RequestId};
+use crate::Error;
+
+/// A reply that says what went wrong. 5xx say nothing of our insides: the log line of the same
+/// request id does.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) code: ErrorCode,
+    /// What the client reads.
+    message: String,
+    /// What only the log says.
+    pub(super) cause: Option<String>,
+    extra: Extra,
+}
+
+/// The header that a status calls for.
+#[derive(Debug)]
+enum Extra {
+    None,
+    /// 401: the hall adds the challenge, which depends on the request.
+    Challenge(Challenge),
+    Allow(String),
+    RetryAfter(u64),
+    /// 416 on an upload: `Range` tells where to go on.
+    Received(u64),
+    /// The body was not read to its end, so the connection cannot be used again.
+    Close,
+}
+
+/// Why credentials are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// None were sent.
+    Missing,
+    /// They are wrong or no longer valid.
+    Invalid,
+    /// The token is good but does not hold this right.
+    InsufficientScope,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            cause: None,
+            extra: Extra::None,
+        }
+    }
+
+    /// 405 with what is allowed.
+    pub(super) fn method_not_allowed(methods: &str) -> Self {
+        Self {
+            extra: Extra::Allow(methods.to_owned()),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                ErrorCode::Unsupported,
+                format!("use one of: {methods}"),
+            )
+        }
+    }
+
+    /// 429 with the seconds to wait.
+    pub(super) fn too_many(seconds: u64) -> Self {
+        Self {
+            extra: Extra::RetryAfter(seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorCode::TooManyRequests,
+                format!("the server is busy, try again in {seconds} s"),
+            )
+        }
+    }
+
+    /// The request's body broke off or stalled; nothing more can be read from the connection.
+    pub(super) fn closing(mut self) -> Self {
+        self.extra = Extra::Close;
+        self
+    }
+
+    /// The challenge that the reply must carry, if it is a 401.
+    pub(super) fn challenge(&self) -> Option<Challenge> {
+        match self.extra {
+            Extra::Challenge(challenge) => Some(challenge),
+            _ => None,
+        }
+    }
+
+    /// 500: a fault of ours.
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+        Self::hidden(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::Unknown,
+            "internal error",
+            causes(error),
+        )
+    }
+
+    fn hidden(status: StatusCode, code: ErrorCode, message: &str, cause: String) -> Self {
+        Self {
+            cause: Some(cause),
+            ..Self::new(status, code, message)
+        }
+    }
+
+    /// The reply: the OCI error body of distribution-spec §Error Codes, with the request id.
+    pub(super) fn into_response(self, id: RequestId) -> Response<Body> {
+        let detail = serde_json::json!({ "requestId": id.to_string() });
+        let body = ErrorBody::new(self.code, self.message, detail).to_json();
+        let mut response = Response::new(Body::full(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (name, value) = match self.extra {
+            Extra::None | Extra::Challenge(_) => return response,
+            Extra::Allow(methods) => (ALLOW, HeaderValue::try_from(methods)),
+            Extra::RetryAfter(seconds) => (RETRY_AFTER, Ok(HeaderValue::from(seconds))),
+            Extra::Received(bytes) => (RANGE, Ok(super::reply::received(bytes))),
+            Extra::Close => (CONNECTION, Ok(HeaderValue::from_static("close"))),
+        };
+        if let Ok(value) = value {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<OperationError> for Problem {
+    fn from(error: OperationError) -> Self {
+        let extra = error.allow().map_or(Extra::None, |methods| {
+            Extra::Allow(methods.to_owned())
+        });
+        Self {
+            extra,
+            ..Self::new(error.status(), error.code(), error.to_string())
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let unauthorized = |challenge, message: &str| Self {
+            extra: Extra::Challenge(challenge),
+            ..Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
+        };
+        match refusal {
+            Refusal::Anonymous => unauthorized(Challenge::Missing, "authentication required"),
+            Refusal::BadCredential => {
+                unauthorized(Challenge::Invalid, "these credentials are not valid")
+            }
+            Refusal::InsufficientScope => unauthorized(
+                Challenge::InsufficientScope,
+                "the token does not grant this; ask for one that does",
+            ),
+            Refusal::Forbidden => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::Denied,
+                "you may not do this in this repository",
+            ),
+            Refusal::Throttled { retry_after } => Self::too_many(retry_after.as_secs().max(1)),
+            Refusal::Unavailable { retry_after } => Self {
+                extra: Extra::RetryAfter(retry_after.as_secs().max(1)),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    ErrorCode::Unavailable,
+                    "rights cannot be checked at the moment, try again",
+                )
+            },
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        let cause = causes(&error);
+        let (status, message) = match error {
+            StorageError::Full => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "storage is full: nothing was stored",
+            ),
+            StorageError::ReadOnly => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage takes no writes after a failed sync; content is still served",
+            ),
+            StorageError::Unavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage cannot answer at the moment, try again",
+            ),
+            StorageError::Corrupt { .. } => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the stored content is damaged and is not served; pushing it again mends it",
+            ),
+        };
+        let code = match status {
+            StatusCode::INTERNAL_SERVER_ERROR => ErrorCode::Unknown,
+            _ => ErrorCode::Unavailable,
+        };
+        Self::hidden(status, code, message, cause)
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        let message = error.to_string();
+        match error {
+            UploadError::Unknown => {
+                Self::new(StatusCode::NOT_FOUND, ErrorCode::BlobUploadUnknown, message)
+            }
+            UploadError::OutOfOrder { have } => Self {
+                extra: Extra::Received(have),
+                ..Self::new(
+                    StatusCode::RANGE_NOT_SATISFIABLE,
+                    ErrorCode::BlobUploadInvalid,
+                    message,
+                )
+            },
+            UploadError::Busy => {
+                Self::new(StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid, message)
+            }
+            UploadError::DigestMismatch { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, message)
+            }
+            UploadError::SizeMismatch { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid, message)
+            }
+            UploadError::TooLarge { .. } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::SizeInvalid,
+                message,
+            )
+            .closing(),
+            UploadError::Body(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::BlobUploadInvalid,
+                message,
+            )
+            .closing(),
+            UploadError::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let (status, code) = match error {
+            Error::Refused(refusal) => return refusal.into(),
+            Error::Upload(error) => return error.into(),
+            Error::Storage(error) => return error.into(),
+            Error::BlobUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+            Error::BlobInUse(_) => (StatusCode::CONFLICT, ErrorCode::Denied),
+            Error::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+            Error::NameUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
+            Error::ManifestInvalid(error) => (error.status(), error.code()),
+            Error::ManifestBlobsUnknown(_) => {
+                (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown)
+            }
+            Error::TagExists(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+        };
+        Self::new(status, code, message)
+    }
+}
+
+/// An error with all that caused it, for the log.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

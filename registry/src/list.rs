@@ -1,0 +1,104 @@
+//! Lists: tags, repositories, referrers.
+
+use auth::{Identity, Permit, Pull};
+use oci::{Descriptor, Digest, Page, RepoName, Tag};
+
+use crate::{Error, Registry};
+
+/// Entries of a page when the client names no size. Tags: all that real repositories have, because
+/// many clients never follow `Link`.
+const TAGS_PAGE: usize = 100_000;
+const CATALOG_PAGE: usize = 1_000;
+const REFERRERS_PAGE: usize = 1_000;
+/// Repositories read at a time while looking for those that the caller may see.
+const CATALOG_STRIDE: usize = 1_000;
+
+/// One page of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The entries, in order.
+    pub entries: Vec<T>,
+    /// There is more after the last entry.
+    pub more: bool,
+}
+
+impl<T> Listing<T> {
+    /// Cuts `entries`, of which one more than `size` was asked for, to a page.
+    fn cut(mut entries: Vec<T>, size: usize) -> Self {
+        let more = entries.len() > size;
+        entries.truncate(size);
+        Self { entries, more }
+    }
+}
+
+impl Registry {
+    /// Tags in byte order after `page.last`.
+    pub async fn tags(&self, permit: &Permit<Pull>, page: &Page) -> Result<Listing<Tag>, Error> {
+        let size = size(page, TAGS_PAGE);
+        let tags = self
+            .storage
+            .catalog
+            .tags(permit.repo(), page.last(), size + 1)
+            .await?
+            .ok_or_else(|| Error::NameUnknown(permit.repo().clone()))?;
+        Ok(Listing::cut(tags, size))
+    }
+
+    /// Repositories in byte order after `page.last`, only those that `who` may pull from: the
+    /// same predicate as a pull, so the list tells nothing that a pull would not.
+    pub async fn catalog(&self, who: &Identity, page: &Page) -> Result<Listing<RepoName>, Error> {
+        let size = size(page, CATALOG_PAGE);
+        let mut seen = Vec::new();
+        let mut last = page.last().map(str::to_owned);
+        loop {
+            let stride = CATALOG_STRIDE.min(size + 1);
+            let names = self
+                .storage
+                .catalog
+                .repositories(last.as_deref(), stride)
+                .await?;
+            let end = names.len() < stride;
+            last = names.last().map(|name| name.as_str().to_owned());
+            for name in names {
+                if self.gate.sees(who, &name).await? {
+                    seen.push(name);
+                }
+                if seen.len() > size {
+                    return Ok(Listing::cut(seen, size));
+                }
+            }
+            if end {
+                return Ok(Listing::cut(seen, size));
+            }
+        }
+    }
+
+    /// Manifests whose subject is `digest`, whether or not the subject exists.
+    pub async fn referrers(
+        &self,
+        permit: &Permit<Pull>,
+        digest: &Digest,
+        artifact_type: Option<&str>,
+        page: &Page,
+    ) -> Result<Listing<Descriptor>, Error> {
+        let size = size(page, REFERRERS_PAGE).min(REFERRERS_PAGE);
+        // A `last` that is no digest is none of ours, and no manifest comes after it.
+        let after = match page.last().map(str::parse) {
+            None => None,
+            Some(Ok(digest)) => Some(digest),
+            Some(Err(_)) => return Ok(Listing::cut(Vec::new(), size)),
+        };
+        let found = self
+            .storage
+            .catalog
+            .referrers(permit.repo(), digest, artifact_type, after.as_ref(), size + 1)
+            .await?;
+        Ok(Listing::cut(found, size))
+    }
+}
+
+/// The size of a page, `default` where the client leaves it to us.
+fn size(page: &Page, default: usize) -> usize {
+    page.n()
+        .map_or(default, |n| usize::try_from(n).unwrap_or(default))
+}

@@ -1,0 +1,36 @@
+//! Writing manifests and tags.
+
+use std::time::SystemTime;
+
+use auth::{Permit, Push, Retag};
+use oci::{Manifest, Tag};
+use storage::MoveTags;
+
+use crate::{Error, Registry};
+
+impl Registry {
+    /// Stores `manifest` and points `tags` at it, all in one step.
+    ///
+    /// Its config and distributable layers must be in the repository already: leaves before roots.
+    /// Children of an index and the subject may come later. Without `retag` a tag that points to
+    /// other content stays where it is and the whole push is refused, decided by the transaction
+    /// itself, so two racing pushes cannot both create the tag.
+    pub async fn put_manifest(
+        &self,
+        permit: &Permit<Push>,
+        retag: Option<&Permit<Retag>>,
+        manifest: &Manifest,
+        tags: &[Tag],
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        let moves = match retag {
+            Some(_) => MoveTags::Allowed,
+            None => MoveTags::Refused,
+        };
+        self.storage
+            .catalog
+            .put(permit.repo(), manifest, tags, moves, now)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,231 @@
+//! The command line. Its help is the manual, so every command has an example.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// An OCI container registry with namespace rights, in one program.
+#[derive(Debug, Parser)]
+#[command(name = "slipway", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  slipway serve                              a registry on 127.0.0.1:5000, files in ./slipway-data
+  slipway serve --config slipway.yaml        with a configuration
+  slipway config print                       what the configuration amounts to
+  slipway storage fsck                       is everything that was stored still there?")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the registry.
+    ///
+    /// Without a configuration it listens on loopback, keeps files in ./slipway-data and serves
+    /// whoever is on this machine. It refuses to listen elsewhere without authentication.
+    /// SIGTERM lets requests under way finish.
+    #[command(after_help = "Examples:
+  slipway serve
+  slipway serve --config /etc/slipway.yaml
+  SLIPWAY_LISTEN='[\"127.0.0.1:5001\"]' SLIPWAY_DATA_DIR=/srv/slipway slipway serve")]
+    Serve(Serve),
+    /// Log in to a registry; podman, docker, helm and this program share the login.
+    ///
+    /// The password is read from standard input, never from the command line.
+    #[command(after_help = "Examples:
+  slipway login --username ada --password-stdin registry.example.com < password
+  slipway login 127.0.0.1:5000                asks for name and password")]
+    Login(Login),
+    /// Forget a login.
+    #[command(after_help = "Example:
+  slipway logout registry.example.com")]
+    Logout(Logout),
+    /// Show or check the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look after what is stored.
+    #[command(subcommand)]
+    Storage(StorageCommand),
+    /// Keep the users of an htpasswd file.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Print a script that completes commands in your shell.
+    #[command(after_help = "Example:
+  slipway completions bash > /etc/bash_completion.d/slipway")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the version.
+    Version {
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file (YAML). Environment variables go over it.
+    #[arg(long, env = "SLIPWAY_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Serve other machines without any authentication.
+    #[arg(long)]
+    pub(crate) insecure_open: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The registry, as in image names: host or host:port.
+    #[arg(env = "SLIPWAY_SERVER")]
+    pub(crate) server: String,
+    /// The user's name; asked for if missing.
+    #[arg(long, short)]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) auth_file: AuthFile,
+    #[command(flatten)]
+    pub(crate) transport: Transport,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logout {
+    /// The registry that was logged in to.
+    #[arg(env = "SLIPWAY_SERVER")]
+    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) auth_file: AuthFile,
+}
+
+/// Where logins are kept.
+#[derive(Debug, Args)]
+pub(crate) struct AuthFile {
+    /// The file of logins. Default: podman's if it is there, else docker's.
+    #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
+    pub(crate) authfile: Option<PathBuf>,
+}
+
+/// How to reach the registry.
+#[derive(Debug, Args)]
+pub(crate) struct Transport {
+    /// Speak plain HTTP. Loopback addresses are tried so by themselves.
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// Trust the certificate authorities in this file (PEM) too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the configuration with nothing left to default.
+    Print(ConfigFile),
+    /// Say whether the configuration can be used.
+    #[command(after_help = "Example:
+  slipway config check --config slipway.yaml && systemctl restart slipway")]
+    Check(ConfigFile),
+    /// Print the JSON schema of the configuration, for editors.
+    Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StorageCommand {
+    /// Check that objects and index agree and that nothing stored is missing.
+    ///
+    /// Exits with 1 when something is wrong. Runs beside a running server.
+    #[command(after_help = "Examples:
+  slipway storage fsck --config slipway.yaml
+  slipway storage fsck --deep --json | jq '.findings[]'")]
+    Fsck {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Read everything and compare it with its digest.
+        #[arg(long)]
+        deep: bool,
+        /// Print the findings as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Rebuild the index from the objects.
+    ///
+    /// For content that another registry wrote (CNCF Distribution's layout), and for an index
+    /// that was lost or damaged. The server must not be running.
+    Reindex {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Count what is stored.
+    Stats {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user.
+    #[command(after_help = "Example:
+  slipway user add ada --password-stdin --config slipway.yaml < password")]
+    Add(User),
+    /// Change a user's password.
+    Passwd(User),
+    /// Remove a user.
+    Remove {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        file: UserFile,
+    },
+    /// List the users.
+    List {
+        #[command(flatten)]
+        file: UserFile,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct User {
+    /// The user's name.
+    pub(crate) name: String,
+    /// Read the password from standard input instead of asking for it.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) file: UserFile,
+}
+
+/// Which htpasswd file.
+#[derive(Debug, Args)]
+pub(crate) struct UserFile {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// The htpasswd file. Default: the one that the configuration names.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) htpasswd: Option<PathBuf>,
+}

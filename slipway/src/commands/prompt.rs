@@ -1,0 +1,44 @@
+//! Asking a person, or reading what a script pipes in.
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+
+use anyhow::Context as _;
+use auth::Secret;
+
+/// More than any password or token.
+const MAX_SECRET: u64 = 64 << 10;
+
+/// A line typed by a person.
+pub(super) fn line(question: &str) -> anyhow::Result<String> {
+    anyhow::ensure!(
+        std::io::stdin().is_terminal(),
+        "{question} is needed: give it as an argument"
+    );
+    eprint!("{question}: ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().to_owned())
+}
+
+/// A password: from standard input as a whole, without its last line break, or typed unseen.
+pub(super) fn password(from_stdin: bool) -> anyhow::Result<Secret> {
+    let password = if from_stdin {
+        let mut text = String::new();
+        std::io::stdin()
+            .take(MAX_SECRET)
+            .read_to_string(&mut text)
+            .context("standard input")?;
+        let end = text.trim_end_matches(['\r', '\n']).len();
+        text.truncate(end);
+        text
+    } else {
+        anyhow::ensure!(
+            std::io::stdin().is_terminal(),
+            "standard input is no terminal: pipe the password in and add --password-stdin"
+        );
+        rpassword::prompt_password("Password: ")?
+    };
+    anyhow::ensure!(!password.is_empty(), "the password is empty");
+    Ok(Secret::new(password))
+}

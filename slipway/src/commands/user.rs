@@ -1,0 +1,72 @@
+//! `slipway user`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use auth::htpasswd::File;
+
+use super::prompt;
+use crate::cli::{Output, User, UserCommand, UserFile};
+use crate::config::load;
+
+pub(super) fn run(command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add(user) => set(&user, false),
+        UserCommand::Passwd(user) => set(&user, true),
+        UserCommand::Remove { name, file } => remove(&name, &file),
+        UserCommand::List { file, output } => list(&file, output),
+    }
+}
+
+fn set(user: &User, exists: bool) -> anyhow::Result<()> {
+    let path = path(&user.file)?;
+    let mut file = File::load(&path)?;
+    let name = &user.name;
+    let known = file.users().any(|known| known == name);
+    anyhow::ensure!(
+        known || !exists,
+        "{name}: no such user in {}; use `slipway user add`",
+        path.display()
+    );
+    anyhow::ensure!(
+        !known || exists,
+        "{name}: is in {} already; use `slipway user passwd`",
+        path.display()
+    );
+    file.set_password(name, &prompt::password(user.password_stdin)?)?;
+    file.save()?;
+    println!("{name}: {} in {}", if exists { "changed" } else { "added" }, path.display());
+    Ok(())
+}
+
+fn remove(name: &str, file: &UserFile) -> anyhow::Result<()> {
+    let path = path(file)?;
+    let mut file = File::load(&path)?;
+    anyhow::ensure!(file.remove(name), "{name}: no such user in {}", path.display());
+    file.save()?;
+    println!("{name}: removed from {}", path.display());
+    Ok(())
+}
+
+fn list(file: &UserFile, output: Output) -> anyhow::Result<()> {
+    let file = File::load(&path(file)?)?;
+    match output {
+        Output::Text => file.users().for_each(|user| println!("{user}")),
+        Output::Json => {
+            let users: Vec<_> = file.users().map(|name| serde_json::json!({ "name": name })).collect();
+            println!("{}", serde_json::to_string(&users)?);
+        }
+    }
+    Ok(())
+}
+
+fn path(file: &UserFile) -> anyhow::Result<PathBuf> {
+    if let Some(path) = &file.htpasswd {
+        return Ok(path.clone());
+    }
+    let config = load(file.config.config.as_deref(), true)?;
+    let htpasswd = config.auth.htpasswd.context(
+        "no htpasswd file: name it with --htpasswd FILE, or a configuration that does with --config",
+    )?;
+    Ok(htpasswd.file)
+}

@@ -1,0 +1,100 @@
+use std::path::Path;
+
+use super::load::parse;
+use super::{Config, Index, Storage};
+
+fn from(yaml: &str, variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    parse(Some((Path::new("slipway.yaml"), yaml)), variables, false)
+}
+
+fn error(yaml: &str, variables: &[(&str, &str)]) -> String {
+    format!("{:#}", from(yaml, variables).unwrap_err())
+}
+
+#[test]
+fn nothing_configured_is_a_loopback_server_on_files() {
+    let config = from("# nothing\n", &[]).unwrap();
+    assert_eq!(config.listen[0].to_string(), "127.0.0.1:5000");
+    assert!(config.auth.is_open());
+    assert!(
+        matches!(config.storage(), Storage::Fs(fs) if fs.root == Path::new("./slipway-data/objects"))
+    );
+    assert!(
+        matches!(config.index(), Index::Sqlite(db) if db.path == Path::new("./slipway-data/index.db"))
+    );
+}
+
+#[test]
+fn an_unknown_key_is_an_error_with_its_place() {
+    let error = error("dataDir: /d\nauth:\n  anonymus: true\n", &[]);
+    assert!(error.contains("slipway.yaml"), "{error}");
+    assert!(error.contains("anonymus"), "{error}");
+    assert!(error.contains('3'), "the line: {error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn two_kinds_of_storage_are_an_error() {
+    let error = error("storage: {fs: {root: /a}, memory: {}}", &[]);
+    assert!(error.contains("slipway.yaml"), "{error}");
+}
+
+#[test]
+fn every_key_is_a_variable_too() {
+    let variables = [
+        ("SLIPWAY_LISTEN", "[\"127.0.0.1:7000\", \"[::1]:7000\"]"),
+        ("SLIPWAY_DATA_DIR", "/d"),
+        ("SLIPWAY_STORAGE__FS__ROOT", "/o"),
+        ("SLIPWAY_AUTH__HTPASSWD__FILE", "/h"),
+        ("SLIPWAY_AUTH__ANONYMOUS", "true"),
+        ("SLIPWAY_UPLOADS__EXPIRE_AFTER", "90s"),
+        ("SLIPWAY_TLS__CERT_FILE", "/c"),
+        ("SLIPWAY_TLS__KEY_FILE", "/k"),
+        ("SLIPWAY_TRUSTED_PROXIES", "[10.0.0.0/8]"),
+    ];
+    let config = from("storage: {memory: {}}", &variables).unwrap();
+    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.data_dir, Path::new("/d"));
+    assert!(matches!(config.storage(), Storage::Fs(fs) if fs.root == Path::new("/o")));
+    assert_eq!(config.auth.htpasswd.unwrap().file, Path::new("/h"));
+    assert!(config.auth.anonymous);
+    assert_eq!(config.uploads.expire_after.get().as_secs(), 90);
+    assert_eq!(config.tls.unwrap().cert_file, Path::new("/c"));
+    assert_eq!(config.trusted_proxies.len(), 1);
+}
+
+#[test]
+fn variables_of_others_are_left_alone_and_misspelt_ones_are_not() {
+    let others = [
+        ("SLIPWAY_SERVER", "http://x"),
+        ("SLIPWAY_PORT_5000_TCP", "tcp://10.0.0.1:5000"),
+        ("SLIPWAY_SERVICE_HOST", "10.0.0.1"),
+    ];
+    from("", &others).unwrap();
+    let error = error("", &[("SLIPWAY_STORAGE__FS__ROOTS", "/o")]);
+    assert!(error.contains("SLIPWAY"), "{error}");
+    assert!(error.contains("roots"), "{error}");
+}
+
+#[test]
+fn an_open_server_stays_on_loopback_unless_told() {
+    for address in ["0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000"] {
+        let yaml = format!("listen: ['{address}']");
+        let refusal = error(&yaml, &[]);
+        assert!(refusal.contains("--insecure-open"), "{refusal}");
+        from(&format!("{yaml}\ninsecureOpen: true"), &[]).unwrap();
+        from(&format!("{yaml}\nauth: {{htpasswd: {{file: /h}}}}"), &[]).unwrap();
+    }
+    from("listen: ['[::1]:5000', '[::ffff:127.0.0.1]:5001']", &[]).unwrap();
+}
+
+#[test]
+fn what_is_printed_can_be_read_back() {
+    let yaml = "auth: {htpasswd: {file: /h}, rbac: {dir: /r}}\nstorage: {memory: {}}\n";
+    let printed = serde_saphyr::to_string(&from(yaml, &[]).unwrap().effective()).unwrap();
+    let again = from(&printed, &[]).unwrap().effective();
+    assert_eq!(serde_saphyr::to_string(&again).unwrap(), printed);
+}

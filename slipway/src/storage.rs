@@ -1,0 +1,72 @@
+//! Opening what is stored, as the configuration says.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rustix::fs::{FlockOperation, flock};
+use storage::{FsStore, Index, Limits, MemoryStore, ObjectStore, Sparse, SqliteIndex, Storage};
+
+use crate::config::{self, Config};
+
+/// The right to change what is stored; one process has it, until it drops it or dies.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// Takes the lock of the data directory.
+pub(crate) fn lock(config: &Config) -> anyhow::Result<Lock> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("dataDir: {}", config.data_dir.display()))?;
+    let path = config.data_dir.join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| path.display().to_string())?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive).with_context(|| {
+        format!("{}: another slipway uses this data: stop it first", path.display())
+    })?;
+    Ok(Lock { _file: file })
+}
+
+/// Opens everything for serving. Whoever calls it holds the lock.
+pub(crate) async fn open(config: &Config, _lock: &Lock) -> anyhow::Result<Storage> {
+    let limits = Limits {
+        max_blob_bytes: config.uploads.max_blob_bytes,
+        manifest_cache_bytes: config.limits.manifest_cache_bytes,
+        sparse: match config.manifests.sparse {
+            true => Sparse::Allowed,
+            false => Sparse::Refused,
+        },
+    };
+    let storage = Storage::open(objects(config)?, index(config)?, limits).await?;
+    Ok(storage)
+}
+
+/// The objects.
+pub(crate) fn objects(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    match config.storage() {
+        config::Storage::Memory(_) => Ok(Arc::new(MemoryStore::new())),
+        config::Storage::Fs(fs) => {
+            let root = fs.root;
+            let store = FsStore::open(&root)
+                .with_context(|| format!("storage.fs.root: {}", root.display()))?;
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+fn index(config: &Config) -> anyhow::Result<Arc<dyn Index>> {
+    let config::Index::Sqlite(sqlite) = config.index();
+    let index = if sqlite.path == Path::new(":memory:") {
+        SqliteIndex::in_memory()
+    } else {
+        SqliteIndex::open(&sqlite.path)
+    };
+    let index = index.with_context(|| format!("index.sqlite.path: {}", sqlite.path.display()))?;
+    Ok(Arc::new(index))
+}

@@ -1,0 +1,157 @@
+//! Blobs, as repositories hold them. There is no way to a blob but through a repository.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use oci::{Digest, RepoName};
+
+use crate::detached::detached;
+use crate::hot::Hot;
+use crate::index::Link;
+use crate::mirror::Mirror;
+use crate::{Index, Object, ObjectStore, StorageError, Unlink, layout};
+
+/// Open files kept at hand. Each is a file handle, so they are few.
+const HANDLES: u64 = 512;
+/// Links kept in memory, about 200 bytes each.
+const LINKS: u64 = 20_000;
+
+/// Blobs of repositories.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    index: Arc<dyn Index>,
+    mirror: Arc<Mirror>,
+    /// Sizes of blobs, by the repository that holds them.
+    links: Arc<Hot<(RepoName, Digest), u64>>,
+    /// Opened bytes. Only ever asked after a link was found, so they show nobody anything.
+    handles: Arc<Hot<Digest, Object>>,
+}
+
+impl Blobs {
+    pub(crate) fn new(
+        store: &Arc<dyn ObjectStore>,
+        index: &Arc<dyn Index>,
+        mirror: &Arc<Mirror>,
+    ) -> Self {
+        Self {
+            store: Arc::clone(store),
+            index: Arc::clone(index),
+            mirror: Arc::clone(mirror),
+            links: Arc::new(Hot::new(LINKS, |_, _| 1)),
+            handles: Arc::new(Hot::new(HANDLES, |_, _| 1)),
+        }
+    }
+
+    /// The blob's size, if the repository holds it.
+    pub async fn stat(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<u64>, StorageError> {
+        let key = (repo.clone(), *digest);
+        if let Some(size) = self.links.get(&key) {
+            return Ok(Some(size));
+        }
+        let look = self.links.look(&key);
+        let size = self.index.blob(repo, digest).await?;
+        if let Some(size) = size {
+            self.links.keep(look, key, size);
+        }
+        Ok(size)
+    }
+
+    /// The blob, opened, if the repository holds it.
+    pub async fn open(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<Object>, StorageError> {
+        let Some(size) = self.stat(repo, digest).await? else {
+            return Ok(None);
+        };
+        if let Some(object) = self.handles.get(digest) {
+            return Ok(Some(object));
+        }
+        let look = self.handles.look(digest);
+        let object = self.store.get(&layout::blob(digest)).await?;
+        if object.size != size {
+            let what = format!("blob {digest} has {} bytes instead of {size}", object.size);
+            return Err(StorageError::Corrupt { what });
+        }
+        self.handles.keep(look, *digest, object.clone());
+        Ok(Some(object))
+    }
+
+    /// Makes a blob of `from` one of `into` too. False: `from` does not hold it.
+    pub async fn mount(
+        &self,
+        into: &RepoName,
+        from: &RepoName,
+        digest: &Digest,
+        now: SystemTime,
+    ) -> Result<bool, StorageError> {
+        let this = self.clone();
+        let (into, from, digest) = (into.clone(), from.clone(), *digest);
+        detached(async move {
+            let mounted = this.index.mount_blob(&into, &from, &digest, now).await?;
+            if mounted.is_some() {
+                this.settle(&into, &digest).await?;
+            }
+            Ok(mounted.is_some())
+        })
+        .await
+    }
+
+    /// Repositories that hold the blob. For mounting: whoever shows them must ask what the
+    /// caller may see.
+    pub async fn holders(
+        &self,
+        digest: &Digest,
+        after: Option<&RepoName>,
+        limit: usize,
+    ) -> Result<Vec<RepoName>, StorageError> {
+        self.index.holders(digest, after, limit).await
+    }
+
+    /// Takes the blob out of the repository. Its bytes stay: other repositories may hold it.
+    pub async fn unlink(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Unlink, StorageError> {
+        let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
+        detached(async move {
+            let unlinked = this.index.unlink_blob(&repo, &digest).await?;
+            this.links.invalidate(&(repo.clone(), digest));
+            if unlinked == Unlink::Done {
+                this.settle(&repo, &digest).await?;
+            }
+            Ok(unlinked)
+        })
+        .await
+    }
+
+    /// Records a blob whose bytes have just been put in place. Call it detached.
+    pub(crate) async fn link(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        size: u64,
+        session: Option<&oci::UploadId>,
+        now: SystemTime,
+    ) -> Result<(), StorageError> {
+        self.index
+            .link_blob(repo, digest, size, session, now)
+            .await?;
+        // An older handle would go on serving the bytes that these have replaced.
+        self.handles.invalidate(digest);
+        self.links.invalidate(&(repo.clone(), *digest));
+        self.settle(repo, digest).await
+    }
+
+    async fn settle(&self, repo: &RepoName, digest: &Digest) -> Result<(), StorageError> {
+        let link = Link::Layer(repo.clone(), *digest);
+        self.mirror.settle(&[link]).await
+    }
+}

@@ -1,0 +1,161 @@
+use std::fs;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use oci::{Algorithm, Digest, Hasher, Hashers, RepoName, Tag, UploadId};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::FsStore;
+use crate::suite::{Store, body};
+use crate::{AppendError, Durability, ObjectStore as _, Progress, StoreError, layout};
+
+fn open() -> (Store, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FsStore::open(folder.path()).unwrap();
+    (Arc::new(store), folder)
+}
+
+crate::object_store_suite!(open());
+
+fn repo() -> RepoName {
+    RepoName::parse("team/app").unwrap()
+}
+
+fn staged() -> crate::Key {
+    layout::staged(&repo(), &UploadId::from_random([7; 16]))
+}
+
+fn start() -> Progress {
+    Progress {
+        offset: 0,
+        hashers: Hashers::new(&[Algorithm::Sha256]),
+    }
+}
+
+#[tokio::test]
+async fn the_tree_is_that_of_distribution() {
+    let (store, folder) = open();
+    let digest = Digest::of(Algorithm::Sha256, b"x");
+    let tag = Tag::parse("v1").unwrap();
+    for key in [
+        layout::blob(&digest),
+        layout::layer(&repo(), &digest),
+        layout::revision(&repo(), &digest),
+        layout::tag_current(&repo(), &tag),
+        layout::tag_index(&repo(), &tag, &digest),
+    ] {
+        store
+            .put(&key, Bytes::from_static(b"x"), Durability::Now)
+            .await
+            .unwrap();
+    }
+    let hex = digest.hex();
+    let root = folder.path().join("docker/registry/v2");
+    let repository = root.join("repositories/team/app");
+    for file in [
+        root.join(format!("blobs/sha256/{}/{hex}/data", &hex[..2])),
+        repository.join(format!("_layers/sha256/{hex}/link")),
+        repository.join(format!("_manifests/revisions/sha256/{hex}/link")),
+        repository.join("_manifests/tags/v1/current/link"),
+        repository.join(format!("_manifests/tags/v1/index/sha256/{hex}/link")),
+    ] {
+        assert!(file.is_file(), "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn folders_that_become_empty_go() {
+    let (store, folder) = open();
+    let key = layout::tag_current(&repo(), &Tag::parse("v1").unwrap());
+    store
+        .put(&key, Bytes::from_static(b"x"), Durability::Now)
+        .await
+        .unwrap();
+    store.delete(&key).await.unwrap();
+    assert!(!folder.path().join("docker").exists());
+    assert!(folder.path().exists());
+}
+
+#[tokio::test]
+async fn what_a_dead_server_was_writing_is_cleared() {
+    let (_, folder) = open();
+    let left = folder.path().join(super::SCRATCH).join("17");
+    fs::write(&left, "half").unwrap();
+    FsStore::open(folder.path()).unwrap();
+    assert!(!left.exists());
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_written() {
+    let (_, folder) = open();
+    let store = FsStore::open(folder.path()).unwrap();
+    let failed = store.disk.synced(Err(std::io::Error::other("EIO")));
+    assert!(matches!(failed, Err(StoreError::ReadOnly)));
+    let key = layout::tag_current(&repo(), &Tag::parse("v1").unwrap());
+    let put = store.put(&key, Bytes::new(), Durability::AtFlush).await;
+    assert!(matches!(put, Err(StoreError::ReadOnly)));
+    assert!(matches!(store.delete(&key).await, Err(StoreError::ReadOnly)));
+    assert!(matches!(store.flush().await, Err(StoreError::ReadOnly)));
+    let appended = store.append(&staged(), start(), body([b"x"])).await;
+    assert!(matches!(
+        appended.failure,
+        Some(AppendError::Store(StoreError::ReadOnly))
+    ));
+}
+
+#[tokio::test]
+async fn a_body_of_many_batches_arrives_whole() {
+    let (store, _folder) = open();
+    let frame = Bytes::from(vec![5; 100_000]);
+    let frames = std::iter::repeat_n(Ok(frame.clone()), 700);
+    let appended = store
+        .append(&staged(), start(), stream::iter(frames).boxed())
+        .await;
+    assert!(appended.failure.is_none());
+    assert_eq!(appended.progress.offset, 70_000_000);
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    (0..700).for_each(|_| hasher.update(&frame));
+    let digest = hasher.finish();
+    assert_eq!(
+        appended.progress.hashers.finish(Algorithm::Sha256),
+        Some(digest)
+    );
+    let object = store.get(&staged()).await.unwrap();
+    let bytes = crate::suite::bytes(&object);
+    assert_eq!(Digest::of(Algorithm::Sha256, &bytes), digest);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// However the bytes are cut into requests and frames, the blob is the same.
+    #[test]
+    fn cuts_do_not_matter(chunks in prop::collection::vec(
+        prop::collection::vec(prop::collection::vec(any::<u8>(), 0..2000), 0..5), 0..6)
+    ) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let (store, _folder) = open();
+            let mut progress = start();
+            let mut all = Vec::new();
+            for frames in chunks {
+                all.extend(frames.concat());
+                let frames = frames.into_iter().map(|frame| Ok(Bytes::from(frame)));
+                let frames: Vec<_> = frames.collect();
+                // As after a restart: the hash goes on from its checkpoint.
+                let checkpoint = progress.hashers.checkpoint();
+                progress.hashers = Hashers::resume(&checkpoint).unwrap();
+                let appended = store
+                    .append(&staged(), progress, stream::iter(frames).boxed())
+                    .await;
+                assert!(appended.failure.is_none());
+                progress = appended.progress;
+            }
+            let digest = Digest::of(Algorithm::Sha256, &all);
+            assert_eq!(progress.hashers.finish(Algorithm::Sha256), Some(digest));
+            assert_eq!(progress.offset, all.len() as u64);
+        });
+    }
+}

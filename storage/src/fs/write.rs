@@ -1,0 +1,92 @@
+//! Files that appear whole, and disappear.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::{Disk, absent, folders, refused};
+use crate::{Durability, Key, StoreError};
+
+/// A rename fails when another request has just removed the target's folder as empty. Each try
+/// makes it again; so many removals in a row do not happen.
+const TRIES: usize = 16;
+
+impl Disk {
+    pub(super) fn put(
+        &self,
+        key: &Key,
+        body: &[u8],
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        self.writable()?;
+        let scratch = self.scratch();
+        let written = self.write(&scratch, body, durability).and_then(|()| {
+            let path = self.path(key);
+            self.rename(&scratch, &path, durability)
+        });
+        if written.is_err() {
+            // What cannot be removed now is removed when the store is opened again.
+            let _ = fs::remove_file(&scratch);
+        }
+        written
+    }
+
+    /// Moves a staged file, whose bytes are synced already, to its name.
+    pub(super) fn publish(&self, staged: &Key, to: &Key) -> Result<(), StoreError> {
+        self.writable()?;
+        let key = staged;
+        let staged = self.path(key);
+        fs::symlink_metadata(&staged).map_err(|error| absent(error, key))?;
+        self.rename(&staged, &self.path(to), Durability::Now)?;
+        if let Some(folder) = staged.parent() {
+            folders::prune(folder, &self.root);
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.writable()?;
+        let path = self.path(key);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),
+            _ => {}
+        }
+        if let Some(folder) = path.parent() {
+            folders::prune(folder, &self.root);
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &Path, body: &[u8], durability: Durability) -> Result<(), StoreError> {
+        let mut file = File::create_new(path).map_err(refused)?;
+        file.write_all(body).map_err(refused)?;
+        match durability {
+            Durability::Now => self.synced(file.sync_data()),
+            Durability::AtFlush => Ok(()),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path, durability: Durability) -> Result<(), StoreError> {
+        let Some(folder) = to.parent() else {
+            let message = "the key has no folder";
+            return Err(refused(io::Error::new(io::ErrorKind::InvalidInput, message)));
+        };
+        let mut changed = vec![folder.to_owned()];
+        let mut tries = 0;
+        loop {
+            let moved = folders::make(folder, &mut changed).and_then(|()| fs::rename(from, to));
+            match moved {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        if durability == Durability::Now {
+            changed.dedup();
+            for folder in &changed {
+                self.synced(folders::sync(folder))?;
+            }
+        }
+        Ok(())
+    }
+}

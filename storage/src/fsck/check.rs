@@ -1,0 +1,242 @@
+//! One thing held against both sides. Looks at the index and the store anew each time, so that
+//! what looked wrong while a server was at work can be looked at again.
+
+use std::sync::Arc;
+
+use oci::{Digest, RepoName, Tag, UploadId};
+
+use super::bytes;
+use super::{Finding, Kind};
+use crate::index::{Link, LinkState};
+use crate::{Index, Key, ObjectStore, StorageError, layout};
+
+/// What can be looked at.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    /// Bytes and their row.
+    Blob(Digest),
+    /// A link object and its row.
+    Link(Link),
+    /// A media type beside a revision's link.
+    MediaType(RepoName, Digest),
+    /// What a tag points or pointed to.
+    TagEntry(RepoName, Tag, Digest),
+    /// A file of an upload.
+    Upload(UploadId, Key),
+    /// A file outside the layout.
+    Unknown(Key),
+}
+
+/// What was found, and what it took.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    pub(super) findings: Vec<Finding>,
+    pub(super) hashed_bytes: u64,
+}
+
+/// Both sides.
+#[derive(Debug, Clone)]
+pub(super) struct Check {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) index: Arc<dyn Index>,
+    pub(super) deep: bool,
+}
+
+impl Check {
+    pub(super) async fn look(&self, subject: &Subject) -> Result<Looked, StorageError> {
+        let findings = match subject {
+            Subject::Blob(digest) => return self.blob(digest).await,
+            Subject::Link(Link::Layer(repo, digest)) => self.layer(repo, digest).await?,
+            Subject::Link(Link::Revision(repo, digest)) => self.revision(repo, digest).await?,
+            Subject::Link(Link::Tag(repo, tag)) => self.tag(repo, tag).await?,
+            Subject::MediaType(repo, digest) => self.media_type(repo, digest).await?,
+            Subject::TagEntry(repo, tag, digest) => self.tag_entry(repo, tag, digest).await?,
+            Subject::Upload(id, key) => match self.index.upload(id).await? {
+                Some(_) => Vec::new(),
+                None => vec![Finding::new(Kind::UploadOrphan, key, "no upload goes on here")],
+            },
+            Subject::Unknown(key) => {
+                vec![Finding::new(Kind::FileUnknown, key, "not of the layout")]
+            }
+        };
+        Ok(Looked {
+            findings,
+            hashed_bytes: 0,
+        })
+    }
+
+    async fn blob(&self, digest: &Digest) -> Result<Looked, StorageError> {
+        let key = layout::blob(digest);
+        let row = self.index.blob_size(digest).await?;
+        let object = bytes::open(&*self.store, &key).await?;
+        let found = |kind, what: String| Looked {
+            findings: vec![Finding::new(kind, &key, what)],
+            hashed_bytes: 0,
+        };
+        Ok(match (row, object) {
+            (None, None) => Looked::default(),
+            (None, Some(object)) => found(
+                Kind::BlobUnreferenced,
+                format!("{} bytes that the index does not know", object.size),
+            ),
+            (Some(size), None) => found(
+                Kind::BlobMissing,
+                format!("there is no such file; it had {size} bytes"),
+            ),
+            (Some(size), Some(object)) if object.size != size => found(
+                Kind::BlobSize,
+                format!("has {} bytes instead of {size}", object.size),
+            ),
+            (Some(hashed_bytes), Some(object)) if self.deep => {
+                let got = bytes::hash(object, digest.algorithm()).await?;
+                let mut looked = Looked {
+                    findings: Vec::new(),
+                    hashed_bytes,
+                };
+                if got != *digest {
+                    looked.findings.push(other_bytes(&key, &got));
+                }
+                looked
+            }
+            _ => Looked::default(),
+        })
+    }
+
+    async fn layer(&self, repo: &RepoName, digest: &Digest) -> Result<Vec<Finding>, StorageError> {
+        let link = Link::Layer(repo.clone(), *digest);
+        let (state, pending) = self.index.link(&link).await?;
+        let key = layout::layer(repo, digest);
+        let said = bytes::link(&*self.store, &key).await?;
+        let expected = (state != LinkState::Absent).then(|| digest.to_string());
+        let is_stray = expected.is_none() && said.is_some() && pending.is_empty();
+        if is_stray && !self.has_object(&layout::blob(digest)).await? {
+            // What Distribution's garbage collection leaves behind.
+            let what = "a link to a blob that is not there";
+            return Ok(vec![Finding::new(Kind::LinkLeftover, &key, what)]);
+        }
+        Ok(compare(&key, expected.as_deref(), said, &pending))
+    }
+
+    async fn tag(&self, repo: &RepoName, tag: &Tag) -> Result<Vec<Finding>, StorageError> {
+        let link = Link::Tag(repo.clone(), tag.clone());
+        let (state, pending) = self.index.link(&link).await?;
+        let key = layout::tag_current(repo, tag);
+        let said = bytes::link(&*self.store, &key).await?;
+        let LinkState::Tag(digest) = state else {
+            return self.stray_tag(repo, &key, said, &pending).await;
+        };
+        let text = digest.to_string();
+        let mut findings = compare(&key, Some(&text), said, &pending);
+        let entry = layout::tag_index(repo, tag, &digest);
+        let said = bytes::link(&*self.store, &entry).await?;
+        findings.extend(compare(&entry, Some(&text), said, &pending));
+        if self.index.manifest(repo, &digest).await?.is_none() {
+            let what = format!("points to {digest}, which {repo} does not hold");
+            findings.push(Finding::new(Kind::TagDangling, &key, what));
+        }
+        Ok(findings)
+    }
+
+    /// A tag's link that the index does not know. Where what it points to is no manifest that can
+    /// be served, there is nothing to know.
+    async fn stray_tag(
+        &self,
+        repo: &RepoName,
+        key: &Key,
+        said: Option<String>,
+        pending: &[i64],
+    ) -> Result<Vec<Finding>, StorageError> {
+        let target = said.as_deref().and_then(|said| Digest::parse(said).ok());
+        let findings = compare(key, None, said, pending);
+        let Some(target) = target.filter(|_| pending.is_empty()) else {
+            return Ok(findings);
+        };
+        if !self.has_object(&layout::revision(repo, &target)).await? {
+            let what = format!("points to {target}, which is not there");
+            return Ok(vec![Finding::new(Kind::LinkLeftover, key, what)]);
+        }
+        if let Some(reason) = self.refused(repo, &target).await? {
+            let what = format!("points to {target}, which is not served: {reason}");
+            return Ok(vec![Finding::new(Kind::ManifestRefused, key, what).as_note()]);
+        }
+        Ok(findings)
+    }
+
+    async fn media_type(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Vec<Finding>, StorageError> {
+        let key = layout::media_type(repo, digest);
+        let row = self.index.manifest(repo, digest).await?;
+        // Where there is a row, the look at the revision compares it.
+        if row.is_some() || !self.has_object(&key).await? {
+            return Ok(Vec::new());
+        }
+        let what = "the media type of a manifest that the index does not know";
+        Ok(vec![Finding::new(Kind::LinkLeftover, &key, what)])
+    }
+
+    async fn tag_entry(
+        &self,
+        repo: &RepoName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<Vec<Finding>, StorageError> {
+        let link = Link::Tag(repo.clone(), tag.clone());
+        let (state, pending) = self.index.link(&link).await?;
+        let key = layout::tag_index(repo, tag, digest);
+        let is_history = state != LinkState::Absent || !pending.is_empty();
+        // Where the tag's own link is a stray, that says it all.
+        if is_history
+            || self.has_object(&layout::tag_current(repo, tag)).await?
+            || !self.has_object(&key).await?
+        {
+            return Ok(Vec::new());
+        }
+        let what = "the history of a tag that is not there";
+        Ok(vec![Finding::new(Kind::LinkLeftover, &key, what)])
+    }
+
+    pub(super) async fn has_object(&self, key: &Key) -> Result<bool, StorageError> {
+        Ok(bytes::head(&*self.store, key).await?.is_some())
+    }
+}
+
+pub(super) fn other_bytes(key: &Key, got: &Digest) -> Finding {
+    Finding::new(Kind::BlobHash, key, format!("its bytes have the digest {got}"))
+}
+
+/// What a link says against what it must say.
+pub(super) fn compare(
+    key: &Key,
+    expected: Option<&str>,
+    said: Option<String>,
+    pending: &[i64],
+) -> Vec<Finding> {
+    let (kind, what) = match (expected, said) {
+        (None, None) => return Vec::new(),
+        (Some(expected), Some(said)) if expected == said => return Vec::new(),
+        (Some(expected), None) => (Kind::LinkMissing, format!("there is no such file; it said {expected}")),
+        (Some(expected), Some(said)) => (
+            Kind::LinkContent,
+            format!("{} instead of {expected}", quoted(&said)),
+        ),
+        (None, Some(said)) => (
+            Kind::LinkStray,
+            format!("{}; the index knows nothing of it", quoted(&said)),
+        ),
+    };
+    let kind = if pending.is_empty() { kind } else { Kind::LinkPending };
+    vec![Finding::new(kind, key, what)]
+}
+
+/// What a file says, fit for a line of text.
+pub(crate) fn quoted(said: &str) -> String {
+    const SHOWN: usize = 160;
+    match said.char_indices().nth(SHOWN) {
+        _ if said.is_empty() => "is empty".to_owned(),
+        None => format!("says {said:?}"),
+        Some((end, _)) => format!("says {:?}…", &said[..end]),
+    }
+}

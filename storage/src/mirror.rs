@@ -1,0 +1,211 @@
+//! Link objects follow the index.
+//!
+//! A transaction that changes what a link must say also writes a journal row for it. *Settling* a
+//! link reads what the index says now and makes the object say it, under a lock for that link. So
+//! it does not matter who settles, how often, or in which order: two racing tag moves end with the
+//! object at whichever the index has, and a crash in between is mended by settling again at start.
+//! A row is forgotten only after a sync that came after its link was written: the look that told
+//! what to write also tells which rows it settles, so one that was written since stays.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use oci::{Digest, RepoName, Tag};
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::index::{Link, LinkState};
+use crate::{Durability, Index, ObjectStore, OpenError, Prefix, StorageError, layout};
+
+/// How long a settled link may stay unsynced. Until then the journal can write it again.
+const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// Rows handled at a time.
+const ROWS: usize = 10_000;
+/// Links settled at once when the journal is replayed.
+const PARALLEL: usize = 32;
+
+/// Keeps link objects at what the index says.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    store: Arc<dyn ObjectStore>,
+    index: Arc<dyn Index>,
+    locks: Mutex<HashMap<Link, Weak<AsyncMutex<()>>>>,
+    /// Rows whose links are written but not synced.
+    settled: Mutex<Vec<i64>>,
+}
+
+impl Mirror {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, index: Arc<dyn Index>) -> Self {
+        Self {
+            store,
+            index,
+            locks: Mutex::default(),
+            settled: Mutex::default(),
+        }
+    }
+
+    /// Makes the objects of these links say what the index says.
+    pub(crate) async fn settle(&self, links: &[Link]) -> Result<(), StorageError> {
+        for link in links {
+            let lock = self.lock(link);
+            let _settling = lock.lock().await;
+            self.write(link).await?;
+        }
+        self.forget(links);
+        Ok(())
+    }
+
+    /// Settles whatever the journal holds: at start, before anybody is served.
+    pub(crate) async fn replay(&self) -> Result<(), StorageError> {
+        loop {
+            let rows = self.index.journal(ROWS).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(links = rows.len(), "settling links that a stop left behind");
+            stream::iter(&rows)
+                .map(|row| self.settle(std::slice::from_ref(&row.link)))
+                .buffer_unordered(PARALLEL)
+                .try_collect::<()>()
+                .await?;
+            self.flush().await?;
+        }
+    }
+
+    /// Makes settled links durable and forgets their rows.
+    pub(crate) async fn flush(&self) -> Result<(), StorageError> {
+        let rows = std::mem::take(&mut *self.settled());
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let flushed = match self.store.flush().await {
+            Ok(()) => self.index.clear_journal(&rows).await,
+            Err(error) => Err(error.into()),
+        };
+        if flushed.is_err() {
+            self.settled().extend(rows);
+        }
+        flushed
+    }
+
+    fn settled(&self) -> MutexGuard<'_, Vec<i64>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Flushes from time to time, until the mirror is dropped.
+    pub(crate) fn flush_in_background(mirror: &Arc<Self>) {
+        let mirror = Arc::downgrade(mirror);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(FLUSH_EVERY).await;
+                let Some(mirror) = mirror.upgrade() else {
+                    return;
+                };
+                if let Err(error) = mirror.flush().await {
+                    tracing::warn!(%error, "links are not synced yet; the journal keeps them");
+                }
+            }
+        });
+    }
+
+    async fn write(&self, link: &Link) -> Result<(), StorageError> {
+        let (state, rows) = self.index.link(link).await?;
+        match (link, state) {
+            (Link::Layer(repo, digest), LinkState::Absent) => {
+                self.store.delete(&layout::layer(repo, digest)).await?;
+            }
+            (Link::Layer(repo, digest), _) => {
+                self.put(&layout::layer(repo, digest), &digest.to_string())
+                    .await?;
+            }
+            (Link::Revision(repo, digest), LinkState::Revision(media_type)) => {
+                self.write_revision(repo, digest, &media_type).await?;
+            }
+            (Link::Revision(repo, digest), _) => {
+                self.store.delete(&layout::media_type(repo, digest)).await?;
+                self.store.delete(&layout::revision(repo, digest)).await?;
+            }
+            (Link::Tag(repo, tag), LinkState::Tag(digest)) => {
+                let text = digest.to_string();
+                self.put(&layout::tag_index(repo, tag, &digest), &text)
+                    .await?;
+                self.put(&layout::tag_current(repo, tag), &text).await?;
+            }
+            (Link::Tag(repo, tag), _) => self.delete_tag(repo, tag).await?,
+        }
+        self.settled().extend(rows);
+        Ok(())
+    }
+
+    /// The media type goes beside the link only where the manifest's bytes do not tell it.
+    async fn write_revision(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        media_type: &oci::MediaType,
+    ) -> Result<(), StorageError> {
+        let bytes = crate::catalog::read(&self.store, digest).await?;
+        let beside = layout::media_type(repo, digest);
+        if oci::inferred_media_type(&bytes).as_ref() == Some(media_type) {
+            self.store.delete(&beside).await?;
+        } else {
+            self.put(&beside, media_type.as_str()).await?;
+        }
+        self.put(&layout::revision(repo, digest), &digest.to_string())
+            .await
+    }
+
+    /// The root goes first: without `current`, the rest is no tag.
+    async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<(), StorageError> {
+        self.store.delete(&layout::tag_current(repo, tag)).await?;
+        let mut rest = self.store.list(&layout::tag(repo, tag), None);
+        while let Some(meta) = rest.try_next().await? {
+            self.store.delete(&meta.key).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, key: &crate::Key, text: &str) -> Result<(), StorageError> {
+        let body = Bytes::copy_from_slice(text.as_bytes());
+        Ok(self.store.put(key, body, Durability::AtFlush).await?)
+    }
+
+    fn lock(&self, link: &Link) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = locks.get(link).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::default();
+        locks.insert(link.clone(), Arc::downgrade(&lock));
+        lock
+    }
+
+    fn forget(&self, links: &[Link]) {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        for link in links {
+            if locks.get(link).is_some_and(|lock| lock.strong_count() == 0) {
+                locks.remove(link);
+            }
+        }
+    }
+}
+
+/// Refuses an index that knows nothing of the repositories in the store.
+pub(crate) async fn refuse_foreign(
+    store: &Arc<dyn ObjectStore>,
+    index: &Arc<dyn Index>,
+) -> Result<(), OpenError> {
+    if index.is_new().await? && holds_something(store, &layout::repositories()).await? {
+        return Err(OpenError::Unindexed);
+    }
+    Ok(())
+}
+
+async fn holds_something(
+    store: &Arc<dyn ObjectStore>,
+    prefix: &Prefix,
+) -> Result<bool, StorageError> {
+    Ok(store.list(prefix, None).try_next().await?.is_some())
+}

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use oci::{Digest, RepoName, Tag, UploadId};
 
-use super::bytes;
+use super::object;
 use super::{Finding, Kind};
 use crate::index::{Link, LinkState};
-use crate::{Index, Key, ObjectStore, StorageError, layout};
+use crate::{Index, Key, ObjectStore, StorageError, content, layout};
 
 /// What can be looked at.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Check {
     async fn blob(&self, digest: &Digest) -> Result<Looked, StorageError> {
         let key = layout::blob(digest);
         let row = self.index.blob_size(digest).await?;
-        let object = bytes::open(&*self.store, &key).await?;
+        let object = object::open(&*self.store, &key).await?;
         let found = |kind, what: String| Looked {
             findings: vec![Finding::new(kind, &key, what)],
             hashed_bytes: 0,
@@ -88,7 +88,7 @@ impl Check {
                 format!("has {} bytes instead of {size}", object.size),
             ),
             (Some(hashed_bytes), Some(object)) if self.deep => {
-                let got = bytes::hash(object, digest.algorithm()).await?;
+                let got = content::digest(object, digest.algorithm()).await?;
                 let mut looked = Looked {
                     findings: Vec::new(),
                     hashed_bytes,
@@ -106,7 +106,7 @@ impl Check {
         let link = Link::Layer(repo.clone(), *digest);
         let (state, pending) = self.index.link(&link).await?;
         let key = layout::layer(repo, digest);
-        let said = bytes::link(&*self.store, &key).await?;
+        let said = object::link(&*self.store, &key).await?;
         let expected = (state != LinkState::Absent).then(|| digest.to_string());
         let is_stray = expected.is_none() && said.is_some() && pending.is_empty();
         if is_stray && !self.has_object(&layout::blob(digest)).await? {
@@ -121,14 +121,14 @@ impl Check {
         let link = Link::Tag(repo.clone(), tag.clone());
         let (state, pending) = self.index.link(&link).await?;
         let key = layout::tag_current(repo, tag);
-        let said = bytes::link(&*self.store, &key).await?;
+        let said = object::link(&*self.store, &key).await?;
         let LinkState::Tag(digest) = state else {
             return self.stray_tag(repo, &key, said, &pending).await;
         };
         let text = digest.to_string();
         let mut findings = compare(&key, Some(&text), said, &pending);
         let entry = layout::tag_index(repo, tag, &digest);
-        let said = bytes::link(&*self.store, &entry).await?;
+        let said = object::link(&*self.store, &entry).await?;
         findings.extend(compare(&entry, Some(&text), said, &pending));
         if self.index.manifest(repo, &digest).await?.is_none() {
             let what = format!("points to {digest}, which {repo} does not hold");
@@ -199,7 +199,7 @@ impl Check {
     }
 
     pub(super) async fn has_object(&self, key: &Key) -> Result<bool, StorageError> {
-        Ok(bytes::head(&*self.store, key).await?.is_some())
+        Ok(object::head(&*self.store, key).await?.is_some())
     }
 }
 

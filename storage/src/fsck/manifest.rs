@@ -1,13 +1,13 @@
 //! A manifest: its link, its bytes, and what the index has of it.
 
-use ::bytes::Bytes;
+use bytes::Bytes;
 use oci::{Digest, Manifest, MediaType, RepoName};
 
-use super::bytes;
+use super::object;
 use super::check::{Check, compare, other_bytes, quoted};
 use super::{Finding, Kind};
 use crate::index::{Edge, Link, LinkState, ManifestRecord};
-use crate::{StorageError, layout};
+use crate::{StorageError, content, layout};
 
 impl Check {
     pub(super) async fn revision(
@@ -18,7 +18,7 @@ impl Check {
         let link = Link::Revision(repo.clone(), *digest);
         let (state, pending) = self.index.link(&link).await?;
         let key = layout::revision(repo, digest);
-        let said = bytes::link(&*self.store, &key).await?;
+        let said = object::link(&*self.store, &key).await?;
         let LinkState::Revision(media_type) = state else {
             let findings = compare(&key, None, said, &pending);
             let is_stray = findings.iter().any(|found| found.id == Kind::LinkStray);
@@ -55,7 +55,7 @@ impl Check {
         digest: &Digest,
     ) -> Result<Result<Bytes, Option<Finding>>, StorageError> {
         let key = layout::blob(digest);
-        let Some(object) = bytes::open(&*self.store, &key).await? else {
+        let Some(object) = object::open(&*self.store, &key).await? else {
             let finding = Finding::new(Kind::BlobMissing, &key, "there is no such file");
             return Ok(Err(Some(finding)));
         };
@@ -63,7 +63,7 @@ impl Check {
         if size > oci::MAX_MANIFEST_BYTES as u64 {
             return Ok(Err(None));
         }
-        let found = bytes::read(object, size).await?;
+        let found = content::bytes(object).await?;
         let got = Digest::of(digest.algorithm(), &found);
         if got == *digest {
             return Ok(Ok(found));
@@ -83,7 +83,7 @@ impl Check {
         pending: &[i64],
     ) -> Result<Vec<Finding>, StorageError> {
         let key = layout::media_type(repo, digest);
-        let said = bytes::link(&*self.store, &key).await?;
+        let said = object::link(&*self.store, &key).await?;
         let is_told = oci::inferred_media_type(manifest_bytes).as_ref() == Some(media_type);
         Ok(match said {
             Some(said) if is_told && said == media_type.as_str() => {
@@ -145,7 +145,7 @@ impl Check {
         let Ok(found) = self.sound_bytes(digest).await? else {
             return Ok(None);
         };
-        let beside = bytes::link(&*self.store, &layout::media_type(repo, digest)).await?;
+        let beside = object::link(&*self.store, &layout::media_type(repo, digest)).await?;
         let media_type = match beside.as_deref().map(MediaType::parse) {
             None => None,
             Some(Ok(media_type)) => Some(media_type),

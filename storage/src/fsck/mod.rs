@@ -8,7 +8,7 @@
 //! Bounded memory: rows come in pages, keys in a stream, and findings beyond
 //! [`MAX_FINDINGS`] are counted only. Nothing is changed.
 
-pub(crate) mod bytes;
+pub(crate) mod object;
 mod check;
 mod finding;
 mod manifest;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use futures_util::stream::{self, Peekable};
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Digest, RepoName};
 
 use super::check::{Check, Subject};
 use super::{Checked, Finding, Kind, Options, Report};
 use crate::index::{Link, LinkState};
 use crate::layout::{self, Place};
-use crate::{Index as _, Meta, ObjectStore as _, StorageError, StoreError};
+use crate::{Meta, StorageError, StoreError};
 
 /// Rows or keys handled at a time.
 const PAGE: usize = 1_000;

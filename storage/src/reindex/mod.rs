@@ -23,11 +23,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, RepoName};
 use serde::Serialize;
 
-use crate::fsck::{Finding, Findings, Kind, bytes};
+use crate::fsck::{Finding, Findings, Kind, object};
 use crate::index::Fact;
 use crate::index::sqlite::{OpenIndexError, rebuild};
 use crate::layout::{self, Place};
-use crate::{Index, Key, Meta, ObjectStore, StorageError};
+use crate::{Index, Key, Meta, ObjectStore, StorageError, content};
 use batch::Batch;
 use read::{Read, link};
 
@@ -143,10 +143,10 @@ async fn blob(
     if !options.deep {
         return Ok(fact);
     }
-    let Some(object) = bytes::open(&**store, &key).await? else {
+    let Some(object) = object::open(&**store, &key).await? else {
         return Ok(Read::default());
     };
-    let got = bytes::hash(object, digest.algorithm()).await?;
+    let got = content::digest(object, digest.algorithm()).await?;
     let mut read = if got == digest {
         fact
     } else {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use oci::{Digest, Manifest, MediaType, RepoName, Tag};
 
 use super::Link;
-use crate::fsck::{Finding, Kind, bytes, quoted};
+use crate::fsck::{Finding, Kind, object, quoted};
 use crate::index::{self, Fact};
-use crate::{Key, ObjectStore, StorageError, layout};
+use crate::{Key, ObjectStore, StorageError, content, layout};
 
 /// What a key came to.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ async fn named(
     fact: Fact,
     stale: index::Link,
 ) -> Result<Read, StorageError> {
-    let Some(said) = bytes::link(store, key).await? else {
+    let Some(said) = object::link(store, key).await? else {
         return Ok(Read::default());
     };
     if said == digest.to_string() {
@@ -103,7 +103,7 @@ async fn tagged(
     repo: RepoName,
     tag: Tag,
 ) -> Result<Read, StorageError> {
-    let Some(said) = bytes::link(store, &key).await? else {
+    let Some(said) = object::link(store, &key).await? else {
         return Ok(Read::default());
     };
     let Ok(digest) = Digest::parse(&said) else {
@@ -113,7 +113,7 @@ async fn tagged(
     let entry = layout::tag_index(&repo, &tag, &digest);
     let stale = index::Link::Tag(repo.clone(), tag.clone());
     let mut read = Read::fact(&key, Fact::Tag { repo, tag, digest });
-    if bytes::link(store, &entry).await? != Some(said) {
+    if object::link(store, &entry).await? != Some(said) {
         read.facts.push((entry, Fact::Stale(stale)));
     }
     Ok(read)
@@ -141,7 +141,7 @@ async fn manifest(
     let media_type = match beside {
         None => None,
         Some(beside) => {
-            let said = bytes::link(store, beside).await?.unwrap_or_default();
+            let said = object::link(store, beside).await?.unwrap_or_default();
             match MediaType::parse(&said) {
                 Ok(media_type) => Some(media_type),
                 Err(error) => {
@@ -150,7 +150,7 @@ async fn manifest(
             }
         }
     };
-    let Some(object) = bytes::open(store, &layout::blob(digest)).await? else {
+    let Some(object) = object::open(store, &layout::blob(digest)).await? else {
         let what = format!("the bytes of manifest {digest} are not there; it was left out");
         return Ok(Err(Problem(Kind::BlobMissing, what)));
     };
@@ -158,7 +158,7 @@ async fn manifest(
     if size > oci::MAX_MANIFEST_BYTES as u64 {
         return refused(oci::InvalidManifest::TooLarge.to_string());
     }
-    let found = bytes::read(object, size).await?;
+    let found = content::bytes(object).await?;
     match Manifest::parse(found, media_type.as_ref(), *digest) {
         Ok(manifest) => Ok(Ok(manifest)),
         Err(oci::InvalidManifest::DigestMismatch { actual }) => {

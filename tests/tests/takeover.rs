@@ -39,7 +39,7 @@ fn fill(lab: &Lab, at: &Endpoint) -> Vec<(&'static str, Image)> {
 
 fn holds_all(lab: &Lab, at: &Endpoint, images: &[(&str, Image)]) {
     for (number, (name, image)) in images.iter().enumerate() {
-        let back = Layout::at(lab.path(format!("back-{number}-{}", at.host)));
+        let back = Layout::at(lab.path(format!("back-{number}-{}", at.host.replace(':', "-"))));
         let to = format!("oci:{}:v1", back.root().display());
         copy_all(lab, &format!("docker://{}", at.image(name)), &to);
         assert_eq!(back.content("v1"), image.layout.content("v1"), "{name}");

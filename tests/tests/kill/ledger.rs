@@ -68,28 +68,23 @@ impl Ledger {
         }
     }
 
-    /// An image that is there (with a layer of its own), a tag that is set, a manifest that was deleted.
-    pub(crate) fn samples(&self) -> [Sample; 3] {
-        let image = |known: Known, nth: usize| {
-            let mut found = self.images.iter().filter(|(_, image)| image.known == known);
-            let (digest, image) = found
-                .nth(nth)
-                .or_fail(format!("an image that is {known:?}"));
-            (
+    /// An image that is there, a tag that is set, a manifest that was deleted: once the book has all three.
+    pub(crate) fn samples(&self) -> Option<[Sample; 3]> {
+        let image = |known: Known| {
+            let (digest, image) = self.images.iter().find(|(_, image)| image.known == known)?;
+            Some((
                 image.repository.clone(),
                 digest.clone(),
                 image.manifest.clone(),
-            )
+            ))
         };
-        let set = |(_, names): &(&(String, String), &Vec<Option<String>>)| {
-            names.iter().all(Option::is_some)
-        };
-        let ((repository, tag), _) = self.tags.iter().find(set).or_fail("a tag that is set");
-        [
-            image(Known::Present, 0),
-            (repository.clone(), tag.clone(), Vec::new()),
-            image(Known::Absent, 0),
-        ]
+        let set = self
+            .tags
+            .iter()
+            .find(|(_, names)| names.iter().all(Option::is_some));
+        let ((repository, tag), _) = set?;
+        let tag = (repository.clone(), tag.clone(), Vec::new());
+        Some([image(Known::Present)?, tag, image(Known::Absent)?])
     }
 
     /// Looks at everything in the book: what was unsure becomes what is seen, what was known must be so.

@@ -8,18 +8,18 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::column::{count, millis, number, only_count, word};
 use super::{Link, Unlink, journal};
 
+pub(super) const SIZE: &str = "SELECT b.size FROM blobs b, repositories r, repo_blobs l
+         WHERE b.digest = ?1 AND r.name = ?2 AND l.repo = r.id AND l.blob = b.id AND b.size IS NOT NULL";
+
 /// The size of a blob that the repository holds.
 pub(super) fn size(
     c: &Connection,
     repo: &RepoName,
     digest: &Digest,
 ) -> rusqlite::Result<Option<u64>> {
-    c.prepare_cached(
-        "SELECT b.size FROM blobs b, repositories r, repo_blobs l
-         WHERE b.digest = ?1 AND r.name = ?2 AND l.repo = r.id AND l.blob = b.id AND b.size IS NOT NULL",
-    )?
-    .query_row(params![digest.to_string(), repo.as_str()], only_count)
-    .optional()
+    c.prepare_cached(SIZE)?
+        .query_row(params![digest.to_string(), repo.as_str()], only_count)
+        .optional()
 }
 
 /// The size of a blob whose bytes must be there.
@@ -113,6 +113,8 @@ pub(super) fn hold(c: &Connection, repo: i64, blob: i64, now: SystemTime) -> rus
         .map(drop)
 }
 
+pub(super) const IS_NEEDED: &str = "SELECT 1 FROM manifest_edges WHERE target = ?1 AND repo = ?2 AND kind IN ('config', 'layer') LIMIT 1";
+
 pub(super) fn unlink(c: &Connection, repo: &RepoName, digest: &Digest) -> rusqlite::Result<Unlink> {
     let held: Option<(i64, i64)> = c
         .prepare_cached(
@@ -126,11 +128,7 @@ pub(super) fn unlink(c: &Connection, repo: &RepoName, digest: &Digest) -> rusqli
     let Some((id, blob)) = held else {
         return Ok(Unlink::Unknown);
     };
-    let is_needed = c
-        .prepare_cached(
-            "SELECT 1 FROM manifest_edges WHERE target = ?1 AND repo = ?2 AND kind IN ('config', 'layer') LIMIT 1",
-        )?
-        .exists([blob, id])?;
+    let is_needed = c.prepare_cached(IS_NEEDED)?.exists([blob, id])?;
     if is_needed {
         return Ok(Unlink::Referenced);
     }
@@ -140,6 +138,12 @@ pub(super) fn unlink(c: &Connection, repo: &RepoName, digest: &Digest) -> rusqli
     Ok(Unlink::Done)
 }
 
+pub(super) const HOLDERS: &str =
+    "SELECT r.name FROM repo_blobs l JOIN repositories r ON r.id = l.repo
+         WHERE l.blob = (SELECT id FROM blobs WHERE digest = ?1)
+           AND l.repo > coalesce((SELECT id FROM repositories WHERE name = ?2), 0)
+         ORDER BY l.repo LIMIT ?3";
+
 /// In the order of rows: the index alone answers, however many hold the blob.
 pub(super) fn holders(
     c: &Connection,
@@ -147,16 +151,11 @@ pub(super) fn holders(
     after: &str,
     limit: usize,
 ) -> rusqlite::Result<Vec<RepoName>> {
-    c.prepare_cached(
-        "SELECT r.name FROM repo_blobs l JOIN repositories r ON r.id = l.repo
-         WHERE l.blob = (SELECT id FROM blobs WHERE digest = ?1)
-           AND l.repo > coalesce((SELECT id FROM repositories WHERE name = ?2), 0)
-         ORDER BY l.repo LIMIT ?3",
-    )?
-    .query_map(params![digest.to_string(), after, number(limit)], |row| {
-        word(row, 0)
-    })?
-    .collect()
+    c.prepare_cached(HOLDERS)?
+        .query_map(params![digest.to_string(), after, number(limit)], |row| {
+            word(row, 0)
+        })?
+        .collect()
 }
 
 pub(super) fn all(

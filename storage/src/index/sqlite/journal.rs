@@ -32,11 +32,14 @@ pub(super) fn clear(c: &Connection, rows: &[i64]) -> rusqlite::Result<()> {
     Ok(())
 }
 
+pub(super) const ROWS_OF_LINK: &str =
+    "SELECT id FROM journal WHERE repo = ?1 AND kind = ?2 AND name = ?3";
+
 /// What the tables say of a link, and the rows that writing this settles.
 pub(super) fn state(c: &Connection, link: &Link) -> rusqlite::Result<(LinkState, Vec<i64>)> {
     let (kind, repo, name) = columns(link);
     let rows = c
-        .prepare_cached("SELECT id FROM journal WHERE repo = ?1 AND kind = ?2 AND name = ?3")?
+        .prepare_cached(ROWS_OF_LINK)?
         .query_map(params![repo, kind, name], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let state = match link {

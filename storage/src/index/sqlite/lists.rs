@@ -9,6 +9,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::column::{count, number, word};
 use super::manifests::media_type;
 
+pub(super) const TAGS: &str =
+    "SELECT name FROM tags WHERE repo = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
+pub(super) const REPOSITORIES: &str =
+    "SELECT name FROM repositories WHERE manifests > 0 AND name > ?1 ORDER BY name LIMIT ?2";
+
 pub(super) fn tags(
     c: &Connection,
     repo: &RepoName,
@@ -22,7 +27,7 @@ pub(super) fn tags(
     let Some(repo) = repo else {
         return Ok(None);
     };
-    c.prepare_cached("SELECT name FROM tags WHERE repo = ?1 AND name > ?2 ORDER BY name LIMIT ?3")?
+    c.prepare_cached(TAGS)?
         .query_map(params![repo, last, number(limit)], |row| word(row, 0))?
         .collect::<Result<_, _>>()
         .map(Some)
@@ -50,11 +55,9 @@ pub(super) fn repositories(
     last: &str,
     limit: usize,
 ) -> rusqlite::Result<Vec<RepoName>> {
-    c.prepare_cached(
-        "SELECT name FROM repositories WHERE manifests > 0 AND name > ?1 ORDER BY name LIMIT ?2",
-    )?
-    .query_map(params![last, number(limit)], |row| word(row, 0))?
-    .collect()
+    c.prepare_cached(REPOSITORIES)?
+        .query_map(params![last, number(limit)], |row| word(row, 0))?
+        .collect()
 }
 
 pub(super) fn all_repositories(
@@ -68,13 +71,13 @@ pub(super) fn all_repositories(
 }
 
 /// The same columns, range and order with and without a type, each by an index of its own.
-const REFERRERS: &str = "
+pub(super) const REFERRERS: &str = "
     SELECT digest, media_type, size, artifact_type, annotations FROM manifests
     WHERE repo = (SELECT id FROM repositories WHERE name = ?1)
       AND subject = (SELECT id FROM blobs WHERE digest = ?2)
       AND digest > ?3
     ORDER BY digest LIMIT ?4";
-const REFERRERS_BY_TYPE: &str = "
+pub(super) const REFERRERS_BY_TYPE: &str = "
     SELECT digest, media_type, size, artifact_type, annotations FROM manifests
     WHERE repo = (SELECT id FROM repositories WHERE name = ?1)
       AND subject = (SELECT id FROM blobs WHERE digest = ?2)

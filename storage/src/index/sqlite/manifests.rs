@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{count, millis, number, word};
 use super::{Link, ManifestFacts, ManifestRecord, NewManifest, PutOutcome, blobs, journal};
-use crate::{MoveTags, Sparse};
 use crate::index::{Edge, EdgeKind, MAX_LISTED_ANNOTATIONS};
+use crate::{MoveTags, Sparse};
 
 /// A manifest as the tables take it; everything that is asked of the manifest is asked before the writer is.
 #[derive(Debug)]
@@ -199,30 +199,32 @@ pub(super) fn point(
     .map(drop)
 }
 
+pub(super) const BY_TAG: &str =
+    "SELECT m.digest, m.media_type, m.size FROM repositories r, tags t, manifests m
+         WHERE r.name = ?1 AND t.repo = r.id AND t.name = ?2 AND m.id = t.manifest";
+
 pub(super) fn by_tag(
     c: &Connection,
     repo: &RepoName,
     tag: &Tag,
 ) -> rusqlite::Result<Option<ManifestFacts>> {
-    c.prepare_cached(
-        "SELECT m.digest, m.media_type, m.size FROM repositories r, tags t, manifests m
-         WHERE r.name = ?1 AND t.repo = r.id AND t.name = ?2 AND m.id = t.manifest",
-    )?
-    .query_row(params![repo.as_str(), tag.as_str()], facts)
-    .optional()
+    c.prepare_cached(BY_TAG)?
+        .query_row(params![repo.as_str(), tag.as_str()], facts)
+        .optional()
 }
+
+pub(super) const BY_DIGEST: &str =
+    "SELECT m.digest, m.media_type, m.size FROM repositories r, manifests m
+         WHERE r.name = ?1 AND m.repo = r.id AND m.digest = ?2";
 
 pub(super) fn by_digest(
     c: &Connection,
     repo: &RepoName,
     digest: &Digest,
 ) -> rusqlite::Result<Option<ManifestFacts>> {
-    c.prepare_cached(
-        "SELECT m.digest, m.media_type, m.size FROM repositories r, manifests m
-         WHERE r.name = ?1 AND m.repo = r.id AND m.digest = ?2",
-    )?
-    .query_row(params![repo.as_str(), digest.to_string()], facts)
-    .optional()
+    c.prepare_cached(BY_DIGEST)?
+        .query_row(params![repo.as_str(), digest.to_string()], facts)
+        .optional()
 }
 
 fn facts(row: &Row<'_>) -> rusqlite::Result<ManifestFacts> {

@@ -123,7 +123,7 @@ fn check(connection: &Connection, path: &Path) -> Result<usize, OpenIndexError> 
 /// Finds a file that was cut. With a log there may be pages that only the log has.
 fn check_length(connection: &Connection, path: &Path) -> Result<(), OpenIndexError> {
     let sql = |error| OpenIndexError::sql(path, error);
-    let number = |name| connection.pragma_query_value(None, name, |row| only_count(row));
+    let number = |name| connection.pragma_query_value(None, name, only_count);
     let expected = number("page_count").map_err(sql)? * number("page_size").map_err(sql)?;
     let length = fs::metadata(path)
         .map_err(|e| OpenIndexError::io(path, e))?

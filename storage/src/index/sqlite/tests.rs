@@ -1,1 +1,4 @@
-
+mod damage;
+mod file;
+mod memory;
+mod plans;

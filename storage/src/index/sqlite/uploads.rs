@@ -65,12 +65,15 @@ pub(super) fn delete(c: &Connection, id: &UploadId) -> rusqlite::Result<bool> {
     Ok(changed > 0)
 }
 
+pub(super) const IDLE: &str =
+    "SELECT id, repo FROM uploads WHERE touched < ?1 ORDER BY touched LIMIT ?2";
+
 pub(super) fn idle(
     c: &Connection,
     idle_since: SystemTime,
     limit: usize,
 ) -> rusqlite::Result<Vec<(UploadId, RepoName)>> {
-    c.prepare_cached("SELECT id, repo FROM uploads WHERE touched < ?1 ORDER BY touched LIMIT ?2")?
+    c.prepare_cached(IDLE)?
         .query_map(params![millis(idle_since), number(limit)], |row| {
             Ok((word(row, 0)?, word(row, 1)?))
         })?

@@ -37,9 +37,11 @@ pub(super) struct Writer {
 
 struct Job {
     sync: Sync,
-    /// Without a connection it does not run and will be refused.
-    run: Box<dyn FnOnce(Option<&Connection>) -> Done + Send>,
+    run: Work,
 }
+
+/// Without a connection it does not run and will be refused.
+type Work = Box<dyn FnOnce(Option<&Connection>) -> Done + Send>;
 
 /// A job that has run, or has not: whom to tell, and why it failed if it did.
 struct Done {

@@ -1,0 +1,129 @@
+//! The suite over an index in a file, and what only a file can do.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::index::sqlite::rebuild;
+use crate::index::suite::{BLOB_SIZE, Subject, at, blob, hold, image, put, repo, tag};
+use crate::{Index as _, SqliteIndex, StorageError};
+
+fn open() -> (Subject, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (reopen(&folder), folder)
+}
+
+fn reopen(folder: &TempDir) -> Subject {
+    Arc::new(SqliteIndex::open(&folder.path().join("index.sqlite")).unwrap())
+}
+
+crate::index_suite!(open());
+
+#[tokio::test]
+async fn what_was_recorded_is_there_after_opening_again() {
+    let (index, folder) = open();
+    hold(&index, &repo("a"), &[1]).await;
+    put(&index, &repo("a"), &image(1, &[]), &["v1"]).await;
+    drop(index);
+    let index = reopen(&folder);
+    assert!(index.tag(&repo("a"), &tag("v1")).await.unwrap().is_some());
+    assert_eq!(index.journal(10).await.unwrap().len(), 3);
+    drop(index);
+    let kept: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(kept, ["index.sqlite"], "closing leaves one file");
+}
+
+/// Members of one batch do not know of each other: one that fails takes nothing with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_change_spoils_no_other() {
+    let (index, _folder) = open();
+    let session = crate::index::Session {
+        id: oci::UploadId::from_random([1; 16]),
+        repo: repo("a"),
+        owner: String::new(),
+        offset: 0,
+        hashers: Vec::new(),
+        touched: at(1),
+    };
+    let mut waiting = Vec::new();
+    for number in 0..100 {
+        let (index, session) = (Arc::clone(&index), session.clone());
+        waiting.push(tokio::spawn(async move {
+            // The session's second creation breaks its primary key.
+            let created = index.create_upload(&session).await.is_ok();
+            hold(&index, &repo("a"), &[number]).await;
+            created
+        }));
+    }
+    let mut created = 0;
+    for waiting in waiting {
+        created += usize::from(waiting.await.unwrap());
+    }
+    assert_eq!(created, 1);
+    assert_eq!(
+        index.layers(&repo("a"), None, 1_000).await.unwrap().len(),
+        100
+    );
+}
+
+#[tokio::test]
+async fn beside_a_server_one_may_look_but_not_touch() {
+    let (index, folder) = open();
+    hold(&index, &repo("a"), &[1]).await;
+    let path = folder.path().join("index.sqlite");
+    let beside = SqliteIndex::open_beside_server(&path).unwrap();
+    assert_eq!(
+        beside.blob(&repo("a"), &blob(1)).await.unwrap(),
+        Some(BLOB_SIZE)
+    );
+    let refused = beside.link_blob(&repo("a"), &blob(2), 1, None, at(1)).await;
+    assert!(matches!(refused, Err(StorageError::ReadOnly)));
+    // It sees what the server does meanwhile.
+    hold(&index, &repo("a"), &[2]).await;
+    assert_eq!(
+        beside.blob(&repo("a"), &blob(2)).await.unwrap(),
+        Some(BLOB_SIZE)
+    );
+}
+
+#[tokio::test]
+async fn a_rebuilt_index_replaces_the_old_one_and_its_log() {
+    let (index, folder) = open();
+    let path = folder.path().join("index.sqlite");
+    hold(&index, &repo("old"), &[1]).await;
+    // As a killed server leaves it: a log that was not moved into the file.
+    let log = std::fs::read(folder.path().join("index.sqlite-wal")).unwrap();
+    assert!(!log.is_empty());
+    drop(index);
+    std::fs::write(folder.path().join("index.sqlite-wal"), log).unwrap();
+
+    let new = rebuild(&path).unwrap();
+    let (name, digest) = (repo("new"), blob(2));
+    let linked = new.index().link_blob(&name, &digest, 1, None, at(1));
+    linked.await.unwrap();
+    new.put_in_place().unwrap();
+    let index = reopen(&folder);
+    assert_eq!(index.blob(&repo("old"), &blob(1)).await.unwrap(), None);
+    assert_eq!(index.blob(&repo("new"), &blob(2)).await.unwrap(), Some(1));
+    assert_eq!(index.damage().await.unwrap(), [""; 0]);
+}
+
+/// A process that dies loses nothing that it acknowledged, soft or durable: here its file and log are copied as they
+/// are while it lives.
+#[tokio::test]
+async fn a_killed_process_loses_nothing() {
+    let (index, folder) = open();
+    for number in 0..50 {
+        hold(&index, &repo("a"), &[number]).await;
+        let after = tempfile::tempdir().unwrap();
+        for file in ["index.sqlite", "index.sqlite-wal"] {
+            std::fs::copy(folder.path().join(file), after.path().join(file)).unwrap();
+        }
+        let survivor = reopen(&after);
+        let held = survivor.layers(&repo("a"), None, 100).await.unwrap();
+        assert_eq!(held.len() as u64, number + 1);
+    }
+}

@@ -1,0 +1,933 @@
+//! What every [`Index`] must do, one function a clause. [`index_suite!`] makes a test of each, so a failure names the
+//! index and the clause.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "clauses of tests: their names say what they demand, and they fail by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use oci::{Algorithm, Descriptor, Digest, Manifest, MediaType, RepoName, Tag, UploadId};
+use serde_json::{Value, json};
+
+use super::{
+    Edge, EdgeKind, Fact, Link, LinkState, MAX_LISTED_ANNOTATIONS, NewManifest, PutOutcome,
+    Session, Unlink,
+};
+use crate::{Index, MoveTags, Sparse};
+
+/// An index under test.
+pub type Subject = Arc<dyn Index>;
+
+/// One test per clause for the index that `$open` opens; it returns the index and whatever must live as long.
+#[macro_export]
+macro_rules! index_suite {
+    ($open:expr) => {
+        $crate::index_suite!($open;
+            a_new_index_knows_nothing,
+            a_blob_is_seen_only_where_it_is_held,
+            linking_again_counts_once,
+            mounting_needs_a_holder,
+            a_blob_that_a_manifest_needs_stays,
+            holders_are_paged,
+            an_upload_session_lives_until_its_blob_is_linked,
+            idle_sessions_are_found,
+            a_manifest_needs_all_its_blobs,
+            what_may_be_absent_is_not_needed,
+            a_sparse_image_needs_none,
+            a_tag_moves_only_when_it_may,
+            pushing_again_changes_nothing,
+            the_same_bytes_may_get_another_type,
+            deleting_a_tag_keeps_the_manifest,
+            deleting_a_manifest_frees_its_tags,
+            a_repository_lives_as_long_as_its_manifests,
+            tags_are_paged_in_byte_order,
+            repositories_are_paged_in_byte_order,
+            referrers_are_filtered_and_paged,
+            referrers_repeat_no_more_than_is_bounded,
+            every_change_is_in_the_journal,
+            clearing_the_journal_leaves_what_came_since,
+            records_tell_what_a_manifest_names,
+            what_has_no_ground_is_not_loaded,
+            everything_is_counted,
+            of_racing_first_pushes_one_wins,
+            racing_moves_leave_one_of_them,
+        );
+    };
+    ($open:expr; $($clause:ident),+ $(,)?) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $clause() {
+                let (index, _keep) = $open;
+                $crate::index::suite::$clause(index).await;
+            }
+        )+
+    };
+}
+
+/// A repository's name.
+pub fn repo(name: &str) -> RepoName {
+    RepoName::parse(name).unwrap()
+}
+
+/// A tag.
+pub fn tag(name: &str) -> Tag {
+    Tag::parse(name).unwrap()
+}
+
+/// The digest of some content that is told by a number.
+pub fn blob(number: u64) -> Digest {
+    Digest::of(Algorithm::Sha256, &number.to_le_bytes())
+}
+
+/// Bytes of [`blob`].
+pub const BLOB_SIZE: u64 = 8;
+
+/// A time, in seconds after 1970.
+pub fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn descriptor(media_type: MediaType, digest: Digest) -> Value {
+    serde_json::to_value(Descriptor::new(media_type, digest, BLOB_SIZE)).unwrap()
+}
+
+fn manifest(media_type: &MediaType, body: &Value) -> Manifest {
+    let bytes = Bytes::from(serde_json::to_vec(body).unwrap());
+    Manifest::parse(bytes, Some(media_type), Algorithm::Sha256).unwrap()
+}
+
+/// An image of the blobs `config` and `layers`.
+pub fn image(config: u64, layers: &[u64]) -> Manifest {
+    artifact(config, layers, None, None, &[])
+}
+
+/// An image manifest about `subject`.
+pub fn artifact(
+    config: u64,
+    layers: &[u64],
+    subject: Option<Digest>,
+    artifact_type: Option<&str>,
+    annotations: &[(&str, &str)],
+) -> Manifest {
+    let layers: Vec<Value> = layers
+        .iter()
+        .map(|layer| descriptor(MediaType::OCI_LAYER_GZIP, blob(*layer)))
+        .collect();
+    let mut body = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST.as_str(),
+        "config": descriptor(MediaType::OCI_CONFIG, blob(config)),
+        "layers": layers,
+    });
+    if let Some(subject) = subject {
+        body["subject"] = descriptor(MediaType::OCI_MANIFEST, subject);
+    }
+    if let Some(artifact_type) = artifact_type {
+        body["artifactType"] = artifact_type.into();
+    }
+    for (key, value) in annotations {
+        body["annotations"][key] = (*value).into();
+    }
+    manifest(&MediaType::OCI_MANIFEST, &body)
+}
+
+/// An image index of these manifests.
+pub fn list(children: &[Descriptor]) -> Manifest {
+    let body = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_INDEX.as_str(),
+        "manifests": children,
+    });
+    manifest(&MediaType::OCI_INDEX, &body)
+}
+
+/// Pushes what may move tags.
+pub async fn put(
+    index: &Subject,
+    repo: &RepoName,
+    manifest: &Manifest,
+    tags: &[&str],
+) -> PutOutcome {
+    push(index, repo, manifest, tags, MoveTags::Allowed).await
+}
+
+async fn push(
+    index: &Subject,
+    repo: &RepoName,
+    manifest: &Manifest,
+    tags: &[&str],
+    moves: MoveTags,
+) -> PutOutcome {
+    let tags: Vec<Tag> = tags.iter().map(|name| tag(name)).collect();
+    let new = NewManifest {
+        repo,
+        manifest,
+        tags: &tags,
+        moves,
+        sparse: Sparse::Refused,
+        now: at(1),
+    };
+    index.put_manifest(&new).await.unwrap()
+}
+
+/// Links blobs.
+pub async fn hold(index: &Subject, repo: &RepoName, blobs: &[u64]) {
+    for number in blobs {
+        let digest = blob(*number);
+        let linked = index.link_blob(repo, &digest, BLOB_SIZE, None, at(1));
+        linked.await.unwrap();
+    }
+}
+
+async fn tagged(index: &Subject, repo: &RepoName, name: &str) -> Option<Digest> {
+    let facts = index.tag(repo, &tag(name)).await.unwrap();
+    facts.map(|facts| facts.digest)
+}
+
+async fn tag_names(
+    index: &Subject,
+    repo: &RepoName,
+    last: Option<&str>,
+    limit: usize,
+) -> Vec<String> {
+    let tags = index.tags(repo, last, limit).await.unwrap().unwrap();
+    tags.iter().map(ToString::to_string).collect()
+}
+
+async fn clear(index: &Subject) {
+    let rows: Vec<i64> = journal(index).await.into_iter().map(|(id, _)| id).collect();
+    index.clear_journal(&rows).await.unwrap();
+}
+
+async fn journal(index: &Subject) -> Vec<(i64, Link)> {
+    let rows = index.journal(1_000).await.unwrap();
+    rows.into_iter().map(|row| (row.id, row.link)).collect()
+}
+
+async fn links(index: &Subject) -> Vec<Link> {
+    journal(index)
+        .await
+        .into_iter()
+        .map(|(_, link)| link)
+        .collect()
+}
+
+pub async fn a_new_index_knows_nothing(index: Subject) {
+    let a = repo("a");
+    index.ping().await.unwrap();
+    assert!(index.is_new().await.unwrap());
+    assert_eq!(index.blob(&a, &blob(1)).await.unwrap(), None);
+    assert_eq!(index.manifest(&a, &blob(1)).await.unwrap(), None);
+    assert_eq!(index.tag(&a, &tag("v1")).await.unwrap(), None);
+    assert_eq!(index.tags(&a, None, 10).await.unwrap(), None);
+    assert_eq!(index.repositories(None, 10).await.unwrap(), []);
+    assert_eq!(
+        index.referrers(&a, &blob(1), None, None, 10).await.unwrap(),
+        []
+    );
+    assert_eq!(index.delete_manifest(&a, &blob(1)).await.unwrap(), None);
+    assert!(!index.delete_tag(&a, &tag("v1")).await.unwrap());
+    assert_eq!(links(&index).await, []);
+    hold(&index, &a, &[1]).await;
+    assert!(!index.is_new().await.unwrap());
+}
+
+pub async fn a_blob_is_seen_only_where_it_is_held(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    hold(&index, &a, &[1]).await;
+    assert_eq!(index.blob(&a, &blob(1)).await.unwrap(), Some(BLOB_SIZE));
+    assert_eq!(index.blob(&b, &blob(1)).await.unwrap(), None);
+    assert_eq!(index.blob(&a, &blob(2)).await.unwrap(), None);
+    let asked = [blob(2), blob(1), blob(2)];
+    assert_eq!(index.missing_blobs(&a, &asked).await.unwrap(), [blob(2)]);
+    assert_eq!(
+        index.missing_blobs(&b, &asked).await.unwrap(),
+        [blob(2), blob(1)]
+    );
+    assert_eq!(index.unlink_blob(&a, &blob(1)).await.unwrap(), Unlink::Done);
+    assert_eq!(index.blob(&a, &blob(1)).await.unwrap(), None);
+    assert_eq!(
+        index.unlink_blob(&a, &blob(1)).await.unwrap(),
+        Unlink::Unknown
+    );
+    assert_eq!(index.blob_size(&blob(1)).await.unwrap(), Some(BLOB_SIZE));
+}
+
+pub async fn linking_again_counts_once(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1, 1, 2]).await;
+    assert_eq!(index.layers(&a, None, 10).await.unwrap().len(), 2);
+    // A push that replaces damaged bytes also replaces what was known of them.
+    index
+        .link_blob(&a, &blob(1), 99, None, at(2))
+        .await
+        .unwrap();
+    assert_eq!(index.blob(&a, &blob(1)).await.unwrap(), Some(99));
+}
+
+pub async fn mounting_needs_a_holder(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    hold(&index, &a, &[1]).await;
+    assert_eq!(
+        index.mount_blob(&b, &a, &blob(2), at(1)).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        index
+            .mount_blob(&b, &repo("c"), &blob(1), at(1))
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(index.blob(&b, &blob(1)).await.unwrap(), None);
+    assert_eq!(
+        index.mount_blob(&b, &a, &blob(1), at(1)).await.unwrap(),
+        Some(BLOB_SIZE)
+    );
+    assert_eq!(index.blob(&b, &blob(1)).await.unwrap(), Some(BLOB_SIZE));
+    assert_eq!(index.unlink_blob(&a, &blob(1)).await.unwrap(), Unlink::Done);
+    assert_eq!(index.blob(&b, &blob(1)).await.unwrap(), Some(BLOB_SIZE));
+}
+
+pub async fn a_blob_that_a_manifest_needs_stays(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    hold(&index, &a, &[1, 2]).await;
+    hold(&index, &b, &[1, 2]).await;
+    let image = image(1, &[2]);
+    assert_eq!(put(&index, &a, &image, &[]).await, PutOutcome::Done);
+    for number in [1, 2] {
+        assert_eq!(
+            index.unlink_blob(&a, &blob(number)).await.unwrap(),
+            Unlink::Referenced
+        );
+        assert_eq!(
+            index.unlink_blob(&b, &blob(number)).await.unwrap(),
+            Unlink::Done
+        );
+    }
+    index.delete_manifest(&a, &image.digest()).await.unwrap();
+    assert_eq!(index.unlink_blob(&a, &blob(2)).await.unwrap(), Unlink::Done);
+}
+
+pub async fn holders_are_paged(index: Subject) {
+    let names: BTreeSet<RepoName> = (0..7).map(|n| repo(&format!("r{n}"))).collect();
+    for name in &names {
+        hold(&index, name, &[1]).await;
+    }
+    hold(&index, &repo("other"), &[2]).await;
+    let mut seen = BTreeSet::new();
+    let mut last: Option<RepoName> = None;
+    loop {
+        let page = index.holders(&blob(1), last.as_ref(), 3).await.unwrap();
+        assert!(page.len() <= 3);
+        let Some(end) = page.last() else { break };
+        last = Some(end.clone());
+        for name in page {
+            assert!(seen.insert(name), "listed twice");
+        }
+    }
+    assert_eq!(seen, names);
+}
+
+fn session(id: u8, touched: u64) -> Session {
+    Session {
+        id: UploadId::from_random([id; 16]),
+        repo: repo("a"),
+        owner: "user:5:alice".to_owned(),
+        offset: 0,
+        hashers: vec![1, 2],
+        touched: at(touched),
+    }
+}
+
+pub async fn an_upload_session_lives_until_its_blob_is_linked(index: Subject) {
+    let mut session = session(1, 5);
+    assert_eq!(index.upload(&session.id).await.unwrap(), None);
+    index.create_upload(&session).await.unwrap();
+    assert_eq!(
+        index.upload(&session.id).await.unwrap().as_ref(),
+        Some(&session)
+    );
+    let done = index.checkpoint_upload(&session.id, 77, &[3], at(9));
+    assert!(done.await.unwrap());
+    session.offset = 77;
+    session.hashers = vec![3];
+    session.touched = at(9);
+    assert_eq!(
+        index.upload(&session.id).await.unwrap().as_ref(),
+        Some(&session)
+    );
+    let digest = blob(1);
+    let linked = index.link_blob(&session.repo, &digest, 77, Some(&session.id), at(10));
+    linked.await.unwrap();
+    assert_eq!(index.upload(&session.id).await.unwrap(), None);
+    let late = index.checkpoint_upload(&session.id, 78, &[3], at(11));
+    assert!(!late.await.unwrap());
+    assert!(!index.delete_upload(&session.id).await.unwrap());
+}
+
+pub async fn idle_sessions_are_found(index: Subject) {
+    for (id, touched) in [(1, 30), (2, 10), (3, 20), (4, 99)] {
+        index.create_upload(&session(id, touched)).await.unwrap();
+    }
+    let idle = index.idle_uploads(at(30), 10).await.unwrap();
+    let ids: Vec<UploadId> = idle.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [session(2, 0).id, session(3, 0).id]);
+    assert_eq!(index.idle_uploads(at(100), 1).await.unwrap().len(), 1);
+    assert!(index.delete_upload(&ids[0]).await.unwrap());
+    assert_eq!(index.idle_uploads(at(30), 10).await.unwrap().len(), 1);
+}
+
+pub async fn a_manifest_needs_all_its_blobs(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    hold(&index, &a, &[1]).await;
+    // Held elsewhere is not held here.
+    hold(&index, &b, &[2, 3]).await;
+    clear(&index).await;
+    let image = image(1, &[2, 3, 2]);
+    let missing = vec![blob(2), blob(3)];
+    assert_eq!(
+        put(&index, &a, &image, &["v1"]).await,
+        PutOutcome::MissingBlobs(missing)
+    );
+    assert_eq!(index.manifest(&a, &image.digest()).await.unwrap(), None);
+    assert_eq!(tagged(&index, &a, "v1").await, None);
+    assert_eq!(index.repositories(None, 10).await.unwrap(), []);
+    assert_eq!(links(&index).await, []);
+    hold(&index, &a, &[2, 3]).await;
+    assert_eq!(put(&index, &a, &image, &["v1"]).await, PutOutcome::Done);
+    let facts = index.manifest(&a, &image.digest()).await.unwrap().unwrap();
+    assert_eq!(facts.media_type, MediaType::OCI_MANIFEST);
+    assert_eq!(facts.size, image.bytes().len() as u64);
+    assert_eq!(tagged(&index, &a, "v1").await, Some(image.digest()));
+    assert_eq!(index.manifest(&b, &image.digest()).await.unwrap(), None);
+}
+
+pub async fn what_may_be_absent_is_not_needed(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let foreign = descriptor(MediaType::DOCKER_LAYER_FOREIGN_GZIP, blob(9));
+    let image = manifest(
+        &MediaType::DOCKER_MANIFEST,
+        &json!({
+            "schemaVersion": 2,
+            "mediaType": MediaType::DOCKER_MANIFEST.as_str(),
+            "config": descriptor(MediaType::DOCKER_CONFIG, blob(1)),
+            "layers": [foreign],
+        }),
+    );
+    assert_eq!(put(&index, &a, &image, &[]).await, PutOutcome::Done);
+    // Children and a subject may come later, or never.
+    let child = Descriptor::new(MediaType::OCI_MANIFEST, blob(10), 1);
+    assert_eq!(
+        put(&index, &a, &list(&[child]), &[]).await,
+        PutOutcome::Done
+    );
+    let about = artifact(1, &[], Some(blob(11)), None, &[]);
+    assert_eq!(put(&index, &a, &about, &[]).await, PutOutcome::Done);
+}
+
+pub async fn a_sparse_image_needs_none(index: Subject) {
+    let (a, image) = (repo("a"), image(1, &[2]));
+    let new = NewManifest {
+        repo: &a,
+        manifest: &image,
+        tags: &[],
+        moves: MoveTags::Refused,
+        sparse: Sparse::Allowed,
+        now: at(1),
+    };
+    assert_eq!(index.put_manifest(&new).await.unwrap(), PutOutcome::Done);
+    // It is named, not there.
+    assert_eq!(index.blob_size(&blob(2)).await.unwrap(), None);
+    assert_eq!(index.blob(&a, &blob(2)).await.unwrap(), None);
+}
+
+pub async fn a_tag_moves_only_when_it_may(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1, 2]).await;
+    let (one, two) = (image(1, &[]), image(2, &[]));
+    assert_eq!(
+        push(&index, &a, &one, &["v1"], MoveTags::Refused).await,
+        PutOutcome::Done
+    );
+    assert_eq!(
+        push(&index, &a, &one, &["v1"], MoveTags::Refused).await,
+        PutOutcome::Done
+    );
+    let refused = push(&index, &a, &two, &["v2", "v1"], MoveTags::Refused).await;
+    assert_eq!(refused, PutOutcome::TagExists(tag("v1")));
+    assert_eq!(index.manifest(&a, &two.digest()).await.unwrap(), None);
+    assert_eq!(tagged(&index, &a, "v2").await, None);
+    assert_eq!(tagged(&index, &a, "v1").await, Some(one.digest()));
+    assert_eq!(put(&index, &a, &two, &["v1"]).await, PutOutcome::Done);
+    assert_eq!(tagged(&index, &a, "v1").await, Some(two.digest()));
+    // What a tag no longer points to is still there.
+    assert!(index.manifest(&a, &one.digest()).await.unwrap().is_some());
+}
+
+pub async fn pushing_again_changes_nothing(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1, 2]).await;
+    let image = image(1, &[2]);
+    put(&index, &a, &image, &["v1"]).await;
+    let before = index.revisions(&a, None, 10).await.unwrap();
+    assert_eq!(put(&index, &a, &image, &["v1"]).await, PutOutcome::Done);
+    assert_eq!(index.revisions(&a, None, 10).await.unwrap(), before);
+    index.delete_manifest(&a, &image.digest()).await.unwrap();
+    // It was counted once: nothing is left.
+    assert_eq!(index.repositories(None, 10).await.unwrap(), []);
+}
+
+pub async fn the_same_bytes_may_get_another_type(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let body = json!({
+        "schemaVersion": 2,
+        "config": descriptor(MediaType::OCI_CONFIG, blob(1)),
+        "layers": [],
+    });
+    let oci = manifest(&MediaType::OCI_MANIFEST, &body);
+    let other_type = MediaType::parse("application/vnd.example+json").unwrap();
+    let other = manifest(&other_type, &body);
+    assert_eq!(oci.digest(), other.digest());
+    assert_ne!(oci.artifact_type(), other.artifact_type());
+    put(&index, &a, &oci, &["v1"]).await;
+    put(&index, &a, &other, &[]).await;
+    let facts = index.tag(&a, &tag("v1")).await.unwrap().unwrap();
+    assert_eq!(facts.media_type, other_type);
+    let record = index.revision(&a, &oci.digest()).await.unwrap().unwrap();
+    assert_eq!(record.edges, Edge::of(&other));
+    assert_eq!(record.artifact_type.as_deref(), other.artifact_type());
+}
+
+pub async fn deleting_a_tag_keeps_the_manifest(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let image = image(1, &[]);
+    put(&index, &a, &image, &["v1", "v2"]).await;
+    assert!(index.delete_tag(&a, &tag("v1")).await.unwrap());
+    assert!(!index.delete_tag(&a, &tag("v1")).await.unwrap());
+    assert_eq!(tagged(&index, &a, "v1").await, None);
+    assert_eq!(tagged(&index, &a, "v2").await, Some(image.digest()));
+    assert!(index.manifest(&a, &image.digest()).await.unwrap().is_some());
+}
+
+pub async fn deleting_a_manifest_frees_its_tags(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    for repo in [&a, &b] {
+        hold(&index, repo, &[1, 2]).await;
+    }
+    let (one, two) = (image(1, &[]), image(2, &[]));
+    put(&index, &a, &one, &["v1", "v2"]).await;
+    put(&index, &b, &one, &["v1"]).await;
+    put(&index, &a, &two, &["v3"]).await;
+    let mut freed = index
+        .delete_manifest(&a, &one.digest())
+        .await
+        .unwrap()
+        .unwrap();
+    freed.sort();
+    assert_eq!(freed, [tag("v1"), tag("v2")]);
+    assert_eq!(
+        index.delete_manifest(&a, &one.digest()).await.unwrap(),
+        None
+    );
+    assert_eq!(tag_names(&index, &a, None, 10).await, ["v3"]);
+    assert_eq!(tagged(&index, &b, "v1").await, Some(one.digest()));
+    // Blobs stay until they are unlinked.
+    assert_eq!(index.blob(&a, &blob(1)).await.unwrap(), Some(BLOB_SIZE));
+}
+
+pub async fn a_repository_lives_as_long_as_its_manifests(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1, 2]).await;
+    assert_eq!(index.repositories(None, 10).await.unwrap(), []);
+    assert_eq!(index.tags(&a, None, 10).await.unwrap(), None);
+    let (one, two) = (image(1, &[]), image(2, &[]));
+    put(&index, &a, &one, &[]).await;
+    put(&index, &a, &two, &[]).await;
+    assert_eq!(
+        index.repositories(None, 10).await.unwrap(),
+        std::slice::from_ref(&a)
+    );
+    assert_eq!(index.tags(&a, None, 10).await.unwrap(), Some(vec![]));
+    index.delete_manifest(&a, &one.digest()).await.unwrap();
+    assert_eq!(
+        index.repositories(None, 10).await.unwrap(),
+        std::slice::from_ref(&a)
+    );
+    index.delete_manifest(&a, &two.digest()).await.unwrap();
+    assert_eq!(index.repositories(None, 10).await.unwrap(), []);
+    assert_eq!(index.tags(&a, None, 10).await.unwrap(), None);
+    assert_eq!(index.all_repositories(None, 10).await.unwrap(), [a]);
+    assert!(!index.is_new().await.unwrap());
+}
+
+pub async fn tags_are_paged_in_byte_order(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let names = [
+        "_x", "a", "B", "v1.10", "v1.9", "v1-9", "Z", "0", "aa", "v1_9",
+    ];
+    put(&index, &a, &image(1, &[]), &names).await;
+    let mut expected = names.map(str::to_owned);
+    expected.sort_unstable();
+    assert_eq!(tag_names(&index, &a, None, 100).await, expected);
+    let mut paged: Vec<String> = Vec::new();
+    loop {
+        let page = tag_names(&index, &a, paged.last().map(String::as_str), 3).await;
+        if page.is_empty() {
+            break;
+        }
+        paged.extend(page);
+    }
+    assert_eq!(paged, expected);
+    // `last` need not be a tag that is there, nor one that could be.
+    assert_eq!(tag_names(&index, &a, Some("v1.95"), 100).await, ["v1_9"]);
+    assert_eq!(
+        tag_names(&index, &a, Some("\u{10FFFF}"), 100).await.len(),
+        0
+    );
+    assert_eq!(tag_names(&index, &a, None, 0).await.len(), 0);
+    let targets = index.tag_targets(&a, Some(&tag("v1_9")), 10).await.unwrap();
+    assert_eq!(targets, []);
+    let targets = index.tag_targets(&a, None, 1).await.unwrap();
+    assert_eq!(targets, [(tag("0"), image(1, &[]).digest())]);
+}
+
+pub async fn repositories_are_paged_in_byte_order(index: Subject) {
+    let mut names = ["b", "a/b", "a", "a-b", "a/b/c", "a.b", "a0"].map(repo);
+    for name in &names {
+        hold(&index, name, &[1]).await;
+        put(&index, name, &image(1, &[]), &[]).await;
+    }
+    hold(&index, &repo("only/blobs"), &[1]).await;
+    names.sort();
+    assert_eq!(index.repositories(None, 100).await.unwrap(), names);
+    assert_eq!(index.repositories(None, 2).await.unwrap(), names[..2]);
+    let last = names[1].as_str();
+    assert_eq!(
+        index.repositories(Some(last), 100).await.unwrap(),
+        names[2..]
+    );
+    assert_eq!(
+        index.all_repositories(None, 100).await.unwrap().len(),
+        names.len() + 1
+    );
+}
+
+pub async fn referrers_are_filtered_and_paged(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    for repo in [&a, &b] {
+        hold(&index, repo, &[1, 2]).await;
+    }
+    let subject = blob(100);
+    let mut all = Vec::new();
+    for n in 0..9u64 {
+        let kind = if n % 3 == 0 { "kind/one" } else { "kind/two" };
+        let number = n.to_string();
+        let referrer = artifact(1, &[], Some(subject), Some(kind), &[("n", &number)]);
+        put(&index, &a, &referrer, &[]).await;
+        all.push(referrer.descriptor());
+    }
+    put(
+        &index,
+        &a,
+        &artifact(1, &[], Some(blob(101)), Some("kind/one"), &[]),
+        &[],
+    )
+    .await;
+    put(
+        &index,
+        &b,
+        &artifact(2, &[], Some(subject), Some("kind/one"), &[]),
+        &[],
+    )
+    .await;
+    all.sort_by_key(|descriptor| descriptor.digest);
+    assert_eq!(
+        index
+            .referrers(&a, &subject, None, None, 100)
+            .await
+            .unwrap(),
+        all
+    );
+    let ones: Vec<Descriptor> = all
+        .iter()
+        .filter(|descriptor| descriptor.artifact_type.as_deref() == Some("kind/one"))
+        .cloned()
+        .collect();
+    assert_eq!(ones.len(), 3);
+    let kind = Some("kind/one");
+    assert_eq!(
+        index
+            .referrers(&a, &subject, kind, None, 100)
+            .await
+            .unwrap(),
+        ones
+    );
+    let page = index.referrers(&a, &subject, None, None, 4).await.unwrap();
+    assert_eq!(page, all[..4]);
+    let rest = index.referrers(&a, &subject, None, Some(&all[3].digest), 100);
+    assert_eq!(rest.await.unwrap(), all[4..]);
+    let rest = index.referrers(&a, &subject, kind, Some(&ones[0].digest), 1);
+    assert_eq!(rest.await.unwrap(), ones[1..2]);
+    assert_eq!(
+        index
+            .referrers(&a, &subject, Some("kind"), None, 9)
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        index
+            .referrers(&b, &subject, None, None, 9)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    index.delete_manifest(&a, &all[0].digest).await.unwrap();
+    assert_eq!(
+        index
+            .referrers(&a, &subject, None, None, 100)
+            .await
+            .unwrap(),
+        all[1..]
+    );
+}
+
+pub async fn referrers_repeat_no_more_than_is_bounded(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let long = "x".repeat(MAX_LISTED_ANNOTATIONS);
+    let referrer = artifact(1, &[], Some(blob(9)), Some("a/b"), &[("long", &long)]);
+    put(&index, &a, &referrer, &[]).await;
+    let listed = index.referrers(&a, &blob(9), None, None, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert!(listed[0].annotations.is_empty());
+    assert_eq!(listed[0].artifact_type.as_deref(), Some("a/b"));
+}
+
+pub async fn every_change_is_in_the_journal(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    let layer = |repo: &RepoName| Link::Layer(repo.clone(), blob(1));
+    let current = |name| Link::Tag(a.clone(), tag(name));
+    let image = image(1, &[]);
+    let revision = Link::Revision(a.clone(), image.digest());
+
+    hold(&index, &a, &[1]).await;
+    assert_eq!(links(&index).await, [layer(&a)]);
+    let (state, rows) = index.link(&layer(&a)).await.unwrap();
+    assert_eq!((state, rows.len()), (LinkState::Present, 1));
+    index.clear_journal(&rows).await.unwrap();
+    assert_eq!(links(&index).await, []);
+
+    index.mount_blob(&b, &a, &blob(1), at(1)).await.unwrap();
+    assert_eq!(links(&index).await, [layer(&b)]);
+    clear(&index).await;
+
+    put(&index, &a, &image, &["v1", "v2"]).await;
+    assert_eq!(
+        links(&index).await,
+        [revision.clone(), current("v1"), current("v2")]
+    );
+    let state = index.link(&revision).await.unwrap().0;
+    assert_eq!(state, LinkState::Revision(MediaType::OCI_MANIFEST));
+    let state = index.link(&current("v1")).await.unwrap().0;
+    assert_eq!(state, LinkState::Tag(image.digest()));
+    clear(&index).await;
+
+    index.delete_tag(&a, &tag("v1")).await.unwrap();
+    assert_eq!(links(&index).await, [current("v1")]);
+    assert_eq!(
+        index.link(&current("v1")).await.unwrap().0,
+        LinkState::Absent
+    );
+    clear(&index).await;
+
+    index.delete_manifest(&a, &image.digest()).await.unwrap();
+    assert_eq!(links(&index).await, [current("v2"), revision.clone()]);
+    assert_eq!(index.link(&revision).await.unwrap().0, LinkState::Absent);
+    clear(&index).await;
+
+    index.unlink_blob(&a, &blob(1)).await.unwrap();
+    assert_eq!(links(&index).await, [layer(&a)]);
+    assert_eq!(index.link(&layer(&a)).await.unwrap().0, LinkState::Absent);
+}
+
+pub async fn clearing_the_journal_leaves_what_came_since(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let link = Link::Layer(a.clone(), blob(1));
+    let (_, rows) = index.link(&link).await.unwrap();
+    index.clear_journal(&rows).await.unwrap();
+    // The number of a cleared row is not given again.
+    hold(&index, &a, &[1]).await;
+    index.clear_journal(&rows).await.unwrap();
+    assert_eq!(links(&index).await, [link]);
+}
+
+pub async fn records_tell_what_a_manifest_names(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1, 2, 3]).await;
+    // One blob may be named twice, also as two things.
+    let about = artifact(1, &[3, 2, 3, 1], Some(blob(50)), Some("a/b"), &[]);
+    put(&index, &a, &about, &[]).await;
+    let record = index.revision(&a, &about.digest()).await.unwrap().unwrap();
+    assert_eq!(record.edges, Edge::of(&about));
+    assert_eq!(record.edges.len(), 5);
+    let subject = Edge {
+        kind: EdgeKind::Subject,
+        target: blob(50),
+    };
+    assert!(record.edges.contains(&subject));
+    assert_eq!(record.artifact_type.as_deref(), Some("a/b"));
+    assert_eq!(index.revisions(&a, None, 10).await.unwrap(), [record]);
+    let held = index
+        .held_manifests(&a, &[blob(1), about.digest()])
+        .await
+        .unwrap();
+    assert_eq!(held, [about.digest()]);
+    // What is only named is not there.
+    assert_eq!(index.blob_size(&blob(50)).await.unwrap(), None);
+    assert_eq!(index.all_blobs(None, 100).await.unwrap().len(), 4);
+    let size = Some(about.bytes().len() as u64);
+    assert_eq!(index.blob_size(&about.digest()).await.unwrap(), size);
+}
+
+pub async fn what_has_no_ground_is_not_loaded(index: Subject) {
+    let a = repo("a");
+    let image = image(1, &[2]);
+    let facts = vec![
+        Fact::Blob {
+            digest: blob(1),
+            size: BLOB_SIZE,
+        },
+        Fact::Layer {
+            repo: a.clone(),
+            digest: blob(1),
+        },
+        Fact::Layer {
+            repo: a.clone(),
+            digest: blob(2),
+        },
+        Fact::Tag {
+            repo: a.clone(),
+            tag: tag("early"),
+            digest: image.digest(),
+        },
+        Fact::Manifest {
+            repo: a.clone(),
+            manifest: Box::new(image.clone()),
+        },
+        Fact::Tag {
+            repo: a.clone(),
+            tag: tag("v1"),
+            digest: image.digest(),
+        },
+        Fact::Stale(Link::Layer(a.clone(), blob(1))),
+    ];
+    assert_eq!(index.load(facts).await.unwrap(), [2, 3]);
+    index.finish_load(at(1)).await.unwrap();
+    assert!(!index.is_new().await.unwrap());
+    assert_eq!(index.layers(&a, None, 10).await.unwrap(), [blob(1)]);
+    assert_eq!(tag_names(&index, &a, None, 10).await, ["v1"]);
+    assert_eq!(links(&index).await, [Link::Layer(a, blob(1))]);
+}
+
+pub async fn everything_is_counted(index: Subject) {
+    let (a, b) = (repo("a"), repo("b"));
+    hold(&index, &a, &[1, 2, 3]).await;
+    hold(&index, &b, &[1]).await;
+    let image = image(1, &[2]);
+    put(&index, &a, &image, &["v1", "v2"]).await;
+    index.unlink_blob(&a, &blob(3)).await.unwrap();
+    index
+        .create_upload(&Session {
+            offset: 5,
+            ..session(1, 1)
+        })
+        .await
+        .unwrap();
+    let size = image.bytes().len() as u64;
+    let census = index.census(1).await.unwrap();
+    assert_eq!(census.repositories, 1);
+    assert_eq!((census.manifests, census.tags), (1, 2));
+    assert_eq!(
+        (census.blobs, census.stored_bytes),
+        (4, 3 * BLOB_SIZE + size)
+    );
+    assert_eq!(census.logical_bytes, 3 * BLOB_SIZE + size);
+    assert_eq!((census.unheld_blobs, census.unheld_bytes), (1, BLOB_SIZE));
+    assert_eq!((census.uploads, census.upload_bytes), (1, 5));
+    assert_eq!(census.largest.len(), 1);
+    let largest = &census.largest[0];
+    assert_eq!((&largest.name, largest.bytes), (&a, 2 * BLOB_SIZE + size));
+    assert_eq!((largest.manifests, largest.tags, largest.blobs), (1, 2, 2));
+    assert_eq!(index.damage().await.unwrap(), [""; 0]);
+}
+
+pub async fn of_racing_first_pushes_one_wins(index: Subject) {
+    const RACERS: u64 = 64;
+    let a = repo("a");
+    let numbers: Vec<u64> = (0..RACERS).collect();
+    hold(&index, &a, &numbers).await;
+    let racers: Vec<_> = numbers
+        .iter()
+        .map(|number| {
+            let (index, a, image) = (Arc::clone(&index), a.clone(), image(*number, &[]));
+            tokio::spawn(async move {
+                let outcome = push(&index, &a, &image, &["v1"], MoveTags::Refused).await;
+                (image.digest(), outcome)
+            })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for racer in racers {
+        match racer.await.unwrap() {
+            (digest, PutOutcome::Done) => winners.push(digest),
+            (_, outcome) => assert_eq!(outcome, PutOutcome::TagExists(tag("v1"))),
+        }
+    }
+    assert_eq!(winners.len(), 1);
+    assert_eq!(tagged(&index, &a, "v1").await, Some(winners[0]));
+    assert_eq!(index.revisions(&a, None, 100).await.unwrap().len(), 1);
+}
+
+pub async fn racing_moves_leave_one_of_them(index: Subject) {
+    let a = repo("a");
+    let numbers: Vec<u64> = (0..16).collect();
+    hold(&index, &a, &numbers).await;
+    let racers: Vec<_> = numbers
+        .iter()
+        .map(|number| {
+            let (index, a, image) = (Arc::clone(&index), a.clone(), image(*number, &[]));
+            tokio::spawn(async move {
+                assert_eq!(put(&index, &a, &image, &["v1"]).await, PutOutcome::Done);
+                index.delete_tag(&a, &tag("v1")).await.unwrap();
+                assert_eq!(put(&index, &a, &image, &["v1"]).await, PutOutcome::Done);
+            })
+        })
+        .collect();
+    for racer in racers {
+        racer.await.unwrap();
+    }
+    let digest = tagged(&index, &a, "v1").await.unwrap();
+    assert!(
+        numbers
+            .iter()
+            .any(|number| image(*number, &[]).digest() == digest)
+    );
+    assert_eq!(
+        index.revisions(&a, None, 100).await.unwrap().len(),
+        numbers.len()
+    );
+}

@@ -1,10 +1,10 @@
 //! What every case works with: the machine, the subjects, the rounds.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use crate::load::{Extent, Load, Target, Work, run, trust};
@@ -33,6 +33,7 @@ pub(crate) struct Bench {
     pub(crate) certificate: Certificate,
     folder: TempDir,
     next_folder: Cell<u32>,
+    left_out: RefCell<Vec<(Subject, String)>>,
 }
 
 /// How a case wants its servers.
@@ -68,6 +69,7 @@ impl Bench {
             rounds,
             folder,
             next_folder: Cell::new(0),
+            left_out: RefCell::default(),
         })
     }
 
@@ -126,19 +128,31 @@ impl Bench {
         })
     }
 
-    /// Starts all wanted servers and sets the stage on each; those that fail are left out with a line on stderr.
+    /// Starts all wanted servers and sets the stage on each; those that fail are left out, which the report says.
     pub(crate) fn start_all(&self, wanted: Wanted<'_>, stage: impl Fn(&Server) -> Result<()>) -> Vec<Server> {
         let able = self.present(wanted.among).into_iter().filter(|subject| subject.can(wanted.auth));
         let started = able.filter_map(|subject| {
             let server = self.start(subject, wanted.auth, wanted.tls).and_then(|server| {
-                stage(&server)?;
+                stage(&server).with_context(|| format!("its log ends: {}", server.log_end()))?;
                 Ok(server)
             });
             server
-                .inspect_err(|error| eprintln!("bench: {} is left out: {error:#}", subject.title()))
+                .inspect_err(|error| self.leave_out(subject, error))
                 .ok()
         });
         started.collect()
+    }
+
+    /// Notes that a subject cannot take part in the case at hand.
+    pub(crate) fn leave_out(&self, subject: Subject, error: &anyhow::Error) {
+        let why = format!("{error:#}");
+        eprintln!("bench: {} is left out: {why}", subject.title());
+        self.left_out.borrow_mut().push((subject, why));
+    }
+
+    /// Those left out since the last call.
+    pub(crate) fn left_out(&self) -> Vec<(Subject, String)> {
+        self.left_out.take()
     }
 
     /// The window of a timed run.
@@ -161,6 +175,7 @@ impl Bench {
     ) -> Measure {
         self.rounds(name, unit, aims, servers, |server| {
             let (outcome, usage) = run(&self.machine, server, &server.target, load, work(server)?)?;
+            server.calm();
             Ok(Sample::of(unit, &outcome, &usage))
         })
     }

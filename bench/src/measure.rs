@@ -22,6 +22,8 @@ pub(crate) enum Unit {
     Megabytes,
     /// Milliseconds; less is better.
     Milliseconds,
+    /// The 99th percentile in milliseconds; less is better.
+    Percentile99,
     /// KiB; less is better.
     Kibibytes,
     /// MiB; less is better.
@@ -36,6 +38,7 @@ impl Unit {
             Self::Images => "images/s",
             Self::Megabytes => "MB/s",
             Self::Milliseconds => "ms",
+            Self::Percentile99 => "p99 ms",
             Self::Kibibytes => "KiB",
             Self::Mebibytes => "MiB",
         }
@@ -44,7 +47,7 @@ impl Unit {
     /// What CPU time is given per.
     pub(crate) fn cpu_sign(self) -> &'static str {
         match self {
-            Self::Requests => "CPU µs/request",
+            Self::Requests | Self::Percentile99 => "CPU µs/request",
             Self::Images => "CPU µs/image",
             Self::Megabytes => "CPU ms/GB",
             Self::Milliseconds => "CPU µs/turn",
@@ -104,7 +107,7 @@ impl Percentiles {
 }
 
 impl Sample {
-    /// Of a load run: a rate, or for [`Unit::Milliseconds`] the median latency.
+    /// Of a load run: a rate, or for units of time the median or 99th percentile of latency.
     pub(crate) fn of(unit: Unit, outcome: &Outcome, usage: &Usage) -> Self {
         let seconds = outcome.elapsed.as_secs_f64();
         let latency = Percentiles::of(&outcome.latencies);
@@ -115,6 +118,10 @@ impl Sample {
             ),
             Unit::Milliseconds => (
                 latency.map_or(f64::NAN, |latency| latency.p50),
+                per(usage.cpu * 1e6, number(outcome.turns)),
+            ),
+            Unit::Percentile99 => (
+                latency.map_or(f64::NAN, |latency| latency.p99),
                 per(usage.cpu * 1e6, number(outcome.turns)),
             ),
             _ => (number(outcome.turns) / seconds, per(usage.cpu * 1e6, number(outcome.turns))),
@@ -160,8 +167,6 @@ pub(crate) enum Aim {
     },
     /// At most this, in the row's unit.
     Below(f64),
-    /// The 99th percentile at most this many milliseconds.
-    P99Below(f64),
 }
 
 /// One row: the same load on every subject.

@@ -16,6 +16,9 @@ use crate::material::{Access, Blob, Certificate, Manifest};
 use crate::peers::{Auth, Subject};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
+const CALM_FOR: Duration = Duration::from_millis(100);
+const CALM_WITHIN: Duration = Duration::from_secs(5);
+const LONGEST_MESSAGE: usize = 1000;
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a server is started with.
@@ -98,7 +101,8 @@ impl Server {
         let log = fs::read(self.folder.join("log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().rev().take(5).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+        let end = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
+        shorten(&end)
     }
 
     /// What it has used so far.
@@ -117,6 +121,19 @@ impl Server {
     /// Lets its peak of resident memory begin anew.
     pub(crate) fn forget_peak(&self) {
         accounting::forget_peak(self.child.id());
+    }
+
+    /// Waits until it no longer works at what clients left behind, so that it does not spoil the next one's turn.
+    pub(crate) fn calm(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < CALM_WITHIN {
+            let Ok(before) = self.usage() else { return };
+            std::thread::sleep(CALM_FOR);
+            let Ok(after) = self.usage() else { return };
+            if after.since(&before).cpu < CALM_FOR.as_secs_f64() / 4.0 {
+                return;
+            }
+        }
     }
 
     /// Places a blob in it: by pushing, or as a file in nginx's folder.
@@ -173,6 +190,14 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// The first part of a long message.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_MESSAGE) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
     }
 }
 

@@ -36,10 +36,7 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         });
         for (size, blob, connections) in &sizes {
             for &connections in *connections {
-                let load = Load {
-                    connections,
-                    extent: bench.window(),
-                };
+                let load = Load::closed(connections, bench.window());
                 let name = match connections {
                     1 => format!("{size}, {how}, 1 connection"),
                     _ => format!("{size}, {how}, {connections} connections"),

@@ -24,7 +24,7 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         tls: false,
     };
     let servers = bench.start_all(wanted, |_| Ok(()));
-    let pattern = Blob::small(1024);
+    let (config, layer) = (Blob::config(), Blob::small(1024));
     let salt = Cell::new(0);
     let aim = Aim::Times {
         factor: 2.0,
@@ -32,16 +32,14 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         row: None,
     };
     let measures = [(1, 100), (16, 600), (64, 1200)].map(|(connections, turns)| {
-        let load = Load {
-            connections,
-            extent: Extent::Turns(bench.size(turns * 3, turns)),
-        };
+        let load = Load::closed(connections, Extent::Turns(bench.size(turns * 3, turns)));
         let name = format!("{connections} at a time");
         bench.measure(name, Unit::Images, &[aim], &servers, load, |_| {
             bench.settle();
             Ok(PushImages {
                 repo: REPO.to_owned(),
-                pattern: pattern.clone(),
+                config: config.clone(),
+                layer: layer.clone(),
                 salt: salt.replace(salt.get() + 1),
             })
         })

@@ -101,10 +101,7 @@ fn sample(
     // Warms up code, connections and folders; the blob is none of those that count.
     server.place_blob(REPO, &Blob::mebibytes(1).vary(u64::MAX, round))?;
     bench.settle();
-    let shape = Load {
-        connections: shape.connections,
-        extent: Extent::Turns(shape.turns),
-    };
+    let shape = Load::closed(shape.connections, Extent::Turns(shape.turns));
     let work = PushBlobs {
         repo: REPO.to_owned(),
         pattern: pattern.clone(),

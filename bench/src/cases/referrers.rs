@@ -21,7 +21,7 @@ pub(super) const CASE: Case = Case {
 
 fn run(bench: &Bench) -> Result<Vec<Measure>> {
     let count: u64 = bench.size(10_000, 1_000);
-    let config = Blob::small(256);
+    let config = Blob::config();
     let subject = Manifest::image(&config, &[]);
     // zot rewrites its index with every push, which makes a stage of this size a matter of hours.
     let among = [Subject::Slipway, Subject::Distribution, Subject::DockerRegistry];
@@ -79,10 +79,7 @@ fn push(bench: &Bench, server: &Server, config: &Blob, subject: &Manifest, count
             (manifest.digest.clone(), Arc::new(manifest))
         },
     };
-    let shape = Load {
-        connections: 16,
-        extent: Extent::Turns(count),
-    };
+    let shape = Load::closed(16, Extent::Turns(count));
     let (outcome, _) = load(&bench.machine, server, &server.target, shape, work)?;
     let error = outcome.first_error.unwrap_or_default();
     ensure!(outcome.errors == 0, "{} referrers were refused, first: {error}", outcome.errors);

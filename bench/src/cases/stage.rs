@@ -9,7 +9,7 @@ use crate::measure::{Aim, Measure, Unit};
 use crate::peers::{Auth, Subject, reindex};
 use crate::process::Server;
 
-/// Writes the layout for each server that reads it, and starts them; those that fail are left out with a line on stderr.
+/// Writes the layout for each server that reads it, and starts them; those that fail are left out, which the report says.
 pub(super) fn started_on_layout(bench: &Bench, write: impl Fn(&Layout) -> Result<()>) -> Vec<Server> {
     let start = |subject: Subject| {
         let folder = bench.new_folder(subject);
@@ -22,7 +22,7 @@ pub(super) fn started_on_layout(bench: &Bench, write: impl Fn(&Layout) -> Result
     let present = bench.present(&Subject::LAYOUT).into_iter();
     let started = present.filter_map(|subject| {
         start(subject)
-            .inspect_err(|error| eprintln!("bench: {} is left out: {error:#}", subject.title()))
+            .inspect_err(|error| bench.leave_out(subject, error))
             .ok()
     });
     started.collect()
@@ -49,10 +49,8 @@ pub(super) struct Listing<'a> {
 impl Listing<'_> {
     /// Measures it: in milliseconds with one connection, as a rate with more.
     pub(super) fn measure(&self, bench: &Bench, servers: &[Server]) -> Measure {
-        let load = Load {
-            connections: self.connections,
-            extent: if self.whole { Extent::Turns(bench.size(10, 4)) } else { bench.window() },
-        };
+        let extent = if self.whole { Extent::Turns(bench.size(10, 4).max(self.connections as u64)) } else { bench.window() };
+        let load = Load::closed(self.connections, extent);
         let unit = if self.connections == 1 { Unit::Milliseconds } else { Unit::Requests };
         let mut measure = bench.measure(self.name.as_str(), unit, self.aims, servers, load, |server| {
             let (length, entries) = self.count(&server.target)?;

@@ -20,7 +20,7 @@ pub(super) const CASE: Case = Case {
 fn run(bench: &Bench) -> Result<Vec<Measure>> {
     let repositories: u64 = bench.size(1_000, 100);
     let each: u64 = bench.size(1_000, 100);
-    let config = Blob::small(256);
+    let config = Blob::config();
     let servers = started_on_layout(bench, |layout| {
         layout.blob(REPO, &config)?;
         for number in 0..repositories {

@@ -16,7 +16,7 @@ pub(super) const CASE: Case = Case {
 
 fn run(bench: &Bench) -> Result<Vec<Measure>> {
     let count: usize = bench.size(100_000, 10_000);
-    let config = Blob::small(256);
+    let config = Blob::config();
     let manifest = Manifest::image(&config, &[]);
     let servers = started_on_layout(bench, |layout| {
         layout.blob(REPO, &config)?;

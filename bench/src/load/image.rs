@@ -11,16 +11,18 @@ use crate::material::{Blob, Manifest};
 pub(crate) struct PushImages {
     /// The repository.
     pub(crate) repo: String,
-    /// Varied to make a config and a layer each turn.
-    pub(crate) pattern: Blob,
+    /// Varied to make a config each turn.
+    pub(crate) config: Blob,
+    /// Varied to make a layer each turn.
+    pub(crate) layer: Blob,
     /// Makes the images of this run differ from those of another.
     pub(crate) salt: u64,
 }
 
 impl Work for PushImages {
     async fn once(&self, connection: &mut Connection, turn: u64) -> Result<Done> {
-        let config = self.pattern.vary(self.salt, turn * 2);
-        let layer = self.pattern.vary(self.salt, turn * 2 + 1);
+        let config = self.config.vary(self.salt, turn);
+        let layer = self.layer.vary(self.salt, turn);
         for blob in [&config, &layer] {
             push_blob(connection, &self.repo, blob, Form::Put).await.context("blob")?;
         }

@@ -46,6 +46,19 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// How long.
     pub(crate) extent: Extent,
+    /// Requests per second in all, evenly spread over the connections; `None`: as fast as they are answered.
+    pub(crate) pace: Option<f64>,
+}
+
+impl Load {
+    /// A closed loop.
+    pub(crate) fn closed(connections: usize, extent: Extent) -> Self {
+        Self {
+            connections,
+            extent,
+            pace: None,
+        }
+    }
 }
 
 /// Runs `work` on `server` and returns what was seen, with the server's use of CPU and memory in that time.
@@ -70,6 +83,7 @@ pub(crate) fn run<W: Work>(
             Extent::Turns(turns) => turns,
             Extent::Time { .. } => u64::MAX,
         },
+        interval: load.pace.map(|pace| Duration::from_secs_f64(crate::number(load.connections as u64) / pace)),
         connected: Barrier::new(threads + 1),
         started: Barrier::new(threads + 1),
         window,
@@ -122,6 +136,8 @@ struct Shared<W> {
     target: Arc<Target>,
     turns: AtomicU64,
     last: u64,
+    /// Between a connection's requests, when they are paced.
+    interval: Option<Duration>,
     connected: Barrier,
     started: Barrier,
     window: &'static OnceLock<Window>,
@@ -168,12 +184,13 @@ async fn open(target: &Arc<Target>, connections: usize, tally: &Rc<Tally>) -> Re
 }
 
 async fn turn_around<W: Work>(shared: Arc<Shared<W>>, mut connection: Connection, tally: Rc<Tally>) {
+    let mut due = shared.interval.map(|interval| Instant::now() + interval.mul_f64(fastrand::f64()));
     loop {
         let turn = shared.turns.fetch_add(1, Ordering::Relaxed);
         if turn >= shared.last {
             return;
         }
-        let began = Instant::now();
+        let began = wait_until_due(&mut due, shared.interval).await;
         match shared.work.once(&mut connection, turn).await {
             Ok(done) => tally.done(began, done),
             Err(error) => {
@@ -183,6 +200,23 @@ async fn turn_around<W: Work>(shared: Arc<Shared<W>>, mut connection: Connection
             }
         }
     }
+}
+
+/// The moment from which a turn's time counts. A request that was due while the last one was still under way counts
+/// from when it was due: a client that waits for a slow server must not hide how slow it is.
+async fn wait_until_due(due: &mut Option<Instant>, interval: Option<Duration>) -> Instant {
+    let now = Instant::now();
+    let (Some(moment), Some(interval)) = (due.as_mut(), interval) else {
+        return now;
+    };
+    let this = *moment;
+    *moment = this + interval;
+    if this <= now {
+        return this;
+    }
+    tokio::time::sleep_until(this.into()).await;
+    // The timer's millisecond is ours, not the server's.
+    Instant::now()
 }
 
 fn sleep_until(moment: Instant) {

@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 const BLOCK: usize = 1024 * 1024;
 /// Go's `io.Copy` buffer, and so the chunk in which Go's clients stream.
 const CHUNK: usize = 32 * 1024;
+/// An image configuration up to where its tail, the author's name, begins.
+const CONFIG: &str = r#"{"architecture":"amd64","os":"linux","config":{"Entrypoint":["/bin/true"],"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":[]},"author":""#;
 
 /// A blob: N times the same random block, then a few bytes of its own.
 ///
@@ -27,20 +29,27 @@ struct Body {
     chunked: Vec<u8>,
     blocks: u64,
     hashed: Sha256,
+    /// Ends every tail.
+    close: &'static str,
 }
 
 impl Blob {
     /// A blob of `mebibytes` MiB and 32 bytes.
     pub(crate) fn mebibytes(mebibytes: u64) -> Self {
-        Self::build(random(BLOCK), mebibytes)
+        Self::build(random(BLOCK), mebibytes, "")
     }
 
-    /// A blob of `bytes` and 32 bytes, for configs and layers of small images.
+    /// A blob of `bytes` and 32 bytes, for layers of small images.
     pub(crate) fn small(bytes: usize) -> Self {
-        Self::build(random(bytes), 1)
+        Self::build(random(bytes), 1, "")
     }
 
-    fn build(block: Vec<u8>, blocks: u64) -> Self {
+    /// An image configuration: a JSON object, as some registries look into it.
+    pub(crate) fn config() -> Self {
+        Self::build(CONFIG.into(), 1, "\"}")
+    }
+
+    fn build(block: Vec<u8>, blocks: u64, close: &'static str) -> Self {
         let mut hashed = Sha256::new();
         for _ in 0..blocks {
             hashed.update(&block);
@@ -56,12 +65,13 @@ impl Blob {
             chunked,
             blocks,
             hashed,
+            close,
         });
         Self::finish(body, 0, 0)
     }
 
     fn finish(body: Arc<Body>, salt: u64, number: u64) -> Self {
-        let tail = format!("{salt:016x}{number:016x}").into_bytes();
+        let tail = format!("{salt:016x}{number:016x}{}", body.close).into_bytes();
         let mut hash = body.hashed.clone();
         hash.update(&tail);
         let digest = name(&hash.finalize());
@@ -149,6 +159,14 @@ mod tests {
         two.write_to(&mut bytes).unwrap();
         assert_eq!(bytes.len() as u64, two.size());
         assert_eq!(sha256(&bytes), two.digest());
+    }
+
+    #[test]
+    fn a_configuration_is_json_however_it_varies() {
+        let mut bytes = Vec::new();
+        Blob::config().vary(1, 2).write_to(&mut bytes).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["author"], "00000000000000010000000000000002");
     }
 
     #[test]

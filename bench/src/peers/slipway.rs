@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{Auth, Subject};
 use crate::load::{Session, Target};
-use crate::process::Setup;
+use crate::process::{Setup, shorten};
 
 /// `SLIPWAY_BIN`, or what cargo built beside this program, or in the checkout.
 pub(super) fn program() -> Option<PathBuf> {
@@ -68,7 +68,7 @@ pub(crate) fn reindex(setup: &Setup<'_>) -> Result<()> {
     ensure!(
         output.status.success(),
         "slipway storage reindex: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
+        shorten(String::from_utf8_lossy(&output.stderr).trim())
     );
     Ok(())
 }

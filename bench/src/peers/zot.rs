@@ -40,6 +40,7 @@ pub(super) fn version(command: &mut Command) -> Option<String> {
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     let object: serde_json::Value = text.lines().find_map(|line| serde_json::from_str(line).ok())?;
-    let tag = object["releaseTag"].as_str().filter(|tag| !tag.is_empty());
-    Some(format!("zot {}", tag.or(object["commit"].as_str()).unwrap_or("of unknown version")))
+    let names = ["releaseTag", "commit"].map(|key| object[key].as_str().unwrap_or_default());
+    let name = names.into_iter().find(|name| !name.is_empty());
+    Some(format!("zot {}", name.unwrap_or("of an unnamed build")))
 }

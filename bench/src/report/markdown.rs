@@ -119,8 +119,11 @@ fn notes(text: &mut String, case: &CaseReport) {
         .iter()
         .flat_map(|row| row.notes.iter().map(|(subject, note)| (&row.name, *subject, note)))
         .collect();
-    if !notes.is_empty() {
+    if !notes.is_empty() || !case.left_out.is_empty() {
         text.push('\n');
+    }
+    for (subject, why) in &case.left_out {
+        let _ = writeln!(text, "- {} could not take part: {}", subject.title(), why.replace('\n', " "));
     }
     for (name, subject, note) in notes {
         let note = note.replace('\n', " ");

@@ -34,6 +34,8 @@ struct CaseReport {
     name: &'static str,
     about: &'static str,
     measures: Vec<Measure>,
+    /// Who could not be started or set up, and why.
+    left_out: Vec<(Subject, String)>,
     /// Why it has none.
     failure: Option<String>,
 }
@@ -58,12 +60,13 @@ impl Report {
         }
     }
 
-    /// Adds what a case measured.
-    pub(crate) fn add(&mut self, case: &Case, measures: Vec<Measure>) {
+    /// Adds what a case measured, and who could not take part.
+    pub(crate) fn add(&mut self, case: &Case, measures: Vec<Measure>, left_out: Vec<(Subject, String)>) {
         self.cases.push(CaseReport {
             name: case.name,
             about: case.about,
             measures,
+            left_out,
             failure: None,
         });
     }
@@ -75,13 +78,15 @@ impl Report {
             name: case.name,
             about: case.about,
             measures: Vec::new(),
+            left_out: Vec::new(),
             failure: Some(format!("{error:#}")),
         });
     }
 
-    /// How many cases could not be run.
+    /// How many cases could not be run, or not with all who should take part.
     pub(crate) fn failed(&self) -> usize {
-        self.cases.iter().filter(|case| case.failure.is_some()).count()
+        let failed = |case: &&CaseReport| case.failure.is_some() || !case.left_out.is_empty();
+        self.cases.iter().filter(failed).count()
     }
 
     /// All samples.
@@ -109,11 +114,6 @@ impl CaseReport {
                 let reached = measure.median(Subject::Slipway);
                 let words = format!("< {} {}", figure(limit), measure.unit.sign());
                 (words, reached.map(|reached| (reached, reached < limit)))
-            }
-            Aim::P99Below(limit) => {
-                let p99 = measure.median_of(Subject::Slipway, |sample| Some(sample.latency?.p99));
-                let words = format!("p99 < {} ms", figure(limit));
-                (words, p99.map(|p99| (p99, p99 < limit)))
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::{Access, Api, Daemon, Endpoint, Lab, OrFail, fail, peer::Peer, tls, toolbox};
 
@@ -122,10 +123,16 @@ impl Server {
         }
     }
 
-    /// Starts it again on the same port and data, after [`kill`](Self::kill) or [`stop`](Self::stop).
-    pub fn start_again(&mut self) {
+    /// Starts it again on the same port and data, after [`kill`](Self::kill) or [`stop`](Self::stop). How
+    /// long it took from the start of the process until it was ready.
+    #[track_caller]
+    pub fn start_again(&mut self) -> Duration {
+        // Made first: a client takes longer to make than the server to start.
+        let api = Api::new(&self.endpoint);
+        let begun = Instant::now();
         self.launch_again();
-        self.wait_ready();
+        self.wait_until_ready(&api);
+        begun.elapsed()
     }
 
     /// Starts it again without waiting.
@@ -137,6 +144,11 @@ impl Server {
     #[track_caller]
     pub fn wait_ready(&mut self) {
         let api = Api::new(&self.endpoint);
+        self.wait_until_ready(&api);
+    }
+
+    #[track_caller]
+    fn wait_until_ready(&mut self, api: &Api) {
         self.daemon().wait_until(|| {
             api.get("/readyz")
                 .is_ok_and(|reply| reply.status.is_success())

@@ -40,6 +40,7 @@ pub(super) struct Check {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) index: Arc<dyn Index>,
     pub(super) deep: bool,
+    pub(super) complete: bool,
 }
 
 impl Check {
@@ -52,12 +53,13 @@ impl Check {
             Subject::MediaType(repo, digest) => self.media_type(repo, digest).await?,
             Subject::TagEntry(repo, tag, digest) => self.tag_entry(repo, tag, digest).await?,
             Subject::Upload(id, key) => match self.index.upload(id).await? {
+                None => {
+                    self.left(Kind::UploadOrphan, key, "no upload goes on here")
+                        .await?
+                }
                 Some(_) => Vec::new(),
-                None => vec![Finding::new(Kind::UploadOrphan, key, "no upload goes on here")],
             },
-            Subject::Unknown(key) => {
-                vec![Finding::new(Kind::FileUnknown, key, "not of the layout")]
-            }
+            Subject::Unknown(key) => self.left(Kind::FileUnknown, key, "not of the layout").await?,
         };
         Ok(Looked {
             findings,
@@ -196,6 +198,13 @@ impl Check {
         }
         let what = "the history of a tag that is not there";
         Ok(vec![Finding::new(Kind::LinkLeftover, &key, what)])
+    }
+
+    /// A file that nothing needs, if it is still there.
+    async fn left(&self, kind: Kind, key: &Key, what: &str) -> Result<Vec<Finding>, StorageError> {
+        let is_there = self.has_object(key).await?;
+        let finding = is_there.then(|| Finding::new(kind, key, what));
+        Ok(finding.into_iter().collect())
     }
 
     pub(super) async fn has_object(&self, key: &Key) -> Result<bool, StorageError> {

@@ -131,7 +131,8 @@ impl Check {
         let needed: Vec<Digest> = manifest.required_blobs().map(|blob| blob.digest).collect();
         for blob in self.index.missing_blobs(repo, &needed).await? {
             let what = format!("it needs {blob}, which {repo} does not hold");
-            findings.push(Finding::new(Kind::ManifestIncomplete, &place, what));
+            let finding = Finding::new(Kind::ManifestIncomplete, &place, what);
+            findings.push(if self.complete { finding } else { finding.as_note() });
         }
         Ok(findings)
     }

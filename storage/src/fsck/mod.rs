@@ -37,6 +37,9 @@ pub struct Options {
     /// A server may be at work: what looks wrong is looked at once more after this time, because
     /// a push that was half way then is not now.
     pub again_after: Option<Duration>,
+    /// No image may ever be pushed without its blobs: one that lacks some has lost them. Else it
+    /// is only noted.
+    pub complete: bool,
 }
 
 /// What was looked at.
@@ -86,6 +89,7 @@ pub async fn fsck(
         store: Arc::clone(store),
         index: Arc::clone(index),
         deep: options.deep,
+        complete: options.complete,
     };
     let mut pass = Pass::new(check, options, progress);
     pass.database().await?;

@@ -12,9 +12,6 @@
 mod batch;
 mod read;
 
-#[cfg(test)]
-mod tests;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -1,0 +1,282 @@
+//! The index is made again from the objects, whatever state they are in.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod house;
+
+use std::fs;
+
+use house::{House, dump_file, image, manifest, nowhere, now, push_blob, push_image, put, repo, sha256, tag};
+use oci::{Algorithm, Digest, MediaType, Reference, UploadId};
+use serde_json::json;
+use storage::fsck::{Kind, Options};
+use storage::index::LinkState;
+use storage::reindex::{self, ReindexError, Reindexed, reindex};
+use storage::{OpenError, Storage, layout};
+
+const APP: &str = "a/b/c/d/e/app";
+
+async fn furnished() -> House {
+    let house = House::new();
+    let storage = house.open().await;
+    push_image(&storage, &repo(APP), "one", Algorithm::Sha256, &[tag("v1")]).await;
+    push_image(&storage, &repo("app"), "two", Algorithm::Sha512, &[tag("v2")]).await;
+    storage.close().await.unwrap();
+    drop(storage);
+    house
+}
+
+fn one() -> Digest {
+    image("one", Algorithm::Sha256).digest()
+}
+
+async fn deep(house: &House) -> Reindexed {
+    let options = reindex::Options { deep: true };
+    let (store, index) = (house.store(), house.index_file());
+    reindex(&store, &index, options, now(), &|_| {}).await.unwrap()
+}
+
+fn kinds(reindexed: &Reindexed) -> Vec<&'static str> {
+    reindexed.findings.kinds.keys().map(|kind| kind.id()).collect()
+}
+
+async fn served(storage: &Storage, name: &str, named: &str) -> Option<Digest> {
+    let reference = Reference::Tag(tag(named));
+    let found = storage.catalog.manifest(&repo(name), &reference).await;
+    found.unwrap().map(|manifest| manifest.digest)
+}
+
+#[tokio::test]
+async fn a_lost_index_is_made_again() {
+    let house = furnished().await;
+    let before = dump_file(&house.index_file()).await;
+    fs::remove_file(house.index_file()).unwrap();
+    let reindexed = deep(&house).await;
+    assert_eq!(kinds(&reindexed), [""; 0]);
+    let recorded = reindexed.recorded;
+    assert_eq!((recorded.repositories, recorded.blobs), (2, 6));
+    assert_eq!((recorded.layers, recorded.manifests, recorded.tags), (4, 2, 2));
+    assert!(recorded.hashed_bytes > 0);
+    assert_eq!(dump_file(&house.index_file()).await, before);
+    let storage = house.open().await;
+    assert_eq!(served(&storage, APP, "v1").await, Some(one()));
+}
+
+/// A log that stays beside would be played into the new file.
+#[tokio::test]
+async fn nothing_of_the_old_index_comes_into_the_new() {
+    let house = furnished().await;
+    let before = dump_file(&house.index_file()).await;
+    let objects = house.copy();
+    let storage = house.open().await;
+    push_image(&storage, &repo("late"), "late", Algorithm::Sha256, &[tag("v1")]).await;
+    // As a kill leaves it: with its log, of which the file has nothing yet.
+    for suffix in ["", "-wal", "-shm"] {
+        let name = format!("index.db{suffix}");
+        let from = house.index_file().with_file_name(&name);
+        fs::copy(from, objects.index_file().with_file_name(&name)).unwrap();
+    }
+    drop(storage);
+    let log = objects.index_file().with_file_name("index.db-wal");
+    assert!(fs::metadata(log).unwrap().len() > 0);
+    objects.reindex().await;
+    assert_eq!(dump_file(&objects.index_file()).await, before);
+    let mut files: Vec<_> = fs::read_dir(objects.index_file().parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.ends_with("-shm") && !name.ends_with("-wal"))
+        .collect();
+    files.sort();
+    assert_eq!(files, ["index.db", "objects"]);
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_replaced() {
+    let house = furnished().await;
+    let before = dump_file(&house.index_file()).await;
+    for damage in ["", "no database at all", "SQLite format 3\0 cut"] {
+        fs::write(house.index_file(), damage).unwrap();
+        house.reindex().await;
+        assert_eq!(dump_file(&house.index_file()).await, before, "{damage:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_leaves_the_old_index() {
+    let house = furnished().await;
+    let before = dump_file(&house.index_file()).await;
+    // A link that points to itself cannot be read, which is not the same as not being there.
+    let link = house.file(&layout::revision(&repo(APP), &one()));
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&link, &link).unwrap();
+    let (store, index) = (house.store(), house.index_file());
+    let options = reindex::Options::default();
+    let failed = reindex(&store, &index, options, now(), &|_| {}).await;
+    assert!(matches!(failed, Err(ReindexError::Storage(_))), "{failed:?}");
+    assert_eq!(dump_file(&house.index_file()).await, before);
+}
+
+/// Serving a new index beside old objects would hide them.
+#[tokio::test]
+async fn objects_without_index_are_served_only_after_a_reindex() {
+    let house = furnished().await;
+    fs::remove_file(house.index_file()).unwrap();
+    let store = house.store();
+    let index = std::sync::Arc::new(storage::SqliteIndex::open(&house.index_file()).unwrap());
+    let opened = Storage::open(store, index, storage::Limits::default()).await;
+    assert!(matches!(opened, Err(OpenError::Unindexed)));
+    house.reindex().await;
+    drop(house.open().await);
+}
+
+#[tokio::test]
+async fn an_empty_store_makes_an_index_that_serves() {
+    let house = House::new();
+    let reindexed = house.reindex().await;
+    assert_eq!(reindexed.recorded, reindex::Progress::default());
+    drop(house.open().await);
+}
+
+/// As a loss of power leaves links that were never synced.
+#[tokio::test]
+async fn empty_links_are_taken_from_their_names_and_written_again() {
+    let house = furnished().await;
+    let before = dump_file(&house.index_file()).await;
+    for key in [
+        layout::layer(&repo(APP), &sha256(b"layer one")),
+        layout::revision(&repo(APP), &one()),
+        layout::tag_index(&repo(APP), &tag("v1"), &one()),
+    ] {
+        house.write(&key, "");
+    }
+    let reindexed = house.reindex().await;
+    assert!(reindexed.findings.is_clean(), "{:#?}", reindexed.findings.list);
+    assert_eq!(kinds(&reindexed), ["link.content"]);
+    assert_eq!(dump_file(&house.index_file()).await, before);
+    assert_eq!(house.found(Options::default()).await, ["link.pending"]);
+    let storage = house.open().await;
+    storage.close().await.unwrap();
+    drop(storage);
+    assert_eq!(house.found(Options::default()).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_a_tag_pointed_to_cannot_be_guessed() {
+    for content in ["", "v1", "sha256:", "../../../etc/passwd"] {
+        let house = furnished().await;
+        house.write(&layout::tag_current(&repo(APP), &tag("v1")), content);
+        let reindexed = house.reindex().await;
+        assert_eq!(kinds(&reindexed), ["link.content"], "{content:?}");
+        assert!(!reindexed.findings.is_clean());
+        let storage = house.open().await;
+        assert_eq!(served(&storage, APP, "v1").await, None);
+        let by_digest = Reference::Digest(one());
+        let found = storage.catalog.manifest(&repo(APP), &by_digest).await.unwrap();
+        assert!(found.is_some(), "the manifest itself stays");
+    }
+}
+
+/// A link never makes anything visible but what its own name says.
+#[tokio::test]
+async fn a_link_that_says_something_else_is_left_out() {
+    let house = furnished().await;
+    let secret = sha256(b"layer one");
+    house.write(&layout::layer(&repo("app"), &nowhere()), secret.to_string());
+    house.write(&layout::revision(&repo("app"), &one()), secret.to_string());
+    let reindexed = house.reindex().await;
+    assert_eq!(reindexed.findings.kinds[&Kind::LinkContent], 2);
+    let index = house.index();
+    assert_eq!(index.blob(&repo("app"), &secret).await.unwrap(), None);
+    assert_eq!(index.manifest(&repo("app"), &one()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_found() {
+    let house = furnished().await;
+    let app = repo("app");
+    house.write(&layout::layer(&app, &nowhere()), nowhere().to_string());
+    house.write(&layout::revision(&app, &nowhere()), nowhere().to_string());
+    house.write(&layout::tag_current(&app, &tag("gone")), nowhere().to_string());
+    house.write(&layout::staged(&app, &UploadId::from_random([3; 16])), "bytes");
+    house.write_at("docker/registry/v2/repositories/app/_manifests/README", "");
+    house.write_at("docker/registry/v2/blobs/README", "");
+    let duplicate = br#"{"schemaVersion":2,"config":{},"config":{}}"#;
+    house.write(&layout::blob(&sha256(duplicate)), duplicate);
+    house.write(&layout::revision(&app, &sha256(duplicate)), sha256(duplicate).to_string());
+    let lie = sha256(b"what it says");
+    house.write(&layout::blob(&lie), "what it is");
+    house.write(&layout::revision(&app, &lie), lie.to_string());
+    let reindexed = house.reindex().await;
+    let found: Vec<_> = reindexed.findings.kinds.iter().map(|(kind, n)| (kind.id(), *n)).collect();
+    let mut expected = [
+        ("blob.missing", 1),
+        ("blob.hash", 1),
+        ("link.leftover", 1),
+        ("manifest.refused", 1),
+        ("tag.dangling", 1),
+        ("upload.orphan", 1),
+        ("file.unknown", 2),
+    ];
+    expected.sort_by_key(|(id, _)| Kind::ALL.iter().position(|kind| kind.id() == *id));
+    assert_eq!(found, expected, "{:#?}", reindexed.findings.list);
+    assert_eq!(reindexed.recorded.manifests, 2, "the sound ones are all there");
+}
+
+#[tokio::test]
+async fn deep_leaves_out_what_is_not_what_it_says_and_a_push_mends_it() {
+    let house = furnished().await;
+    let layer = sha256(b"layer one");
+    house.write(&layout::blob(&layer), "layer 0ne");
+    assert_eq!(kinds(&house.reindex().await), [""; 0]);
+    assert_eq!(kinds(&deep(&house).await), ["blob.hash", "link.leftover"]);
+    let storage = house.open().await;
+    assert_eq!(storage.blobs.stat(&repo(APP), &layer).await.unwrap(), None);
+    push_blob(&storage, &repo(APP), b"layer one", Algorithm::Sha256).await;
+    storage.close().await.unwrap();
+    drop(storage);
+    let options = Options { deep: true, complete: true, again_after: None };
+    assert_eq!(house.found(options).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn media_types_that_the_bytes_do_not_tell_come_back() {
+    let house = House::new();
+    let storage = house.open().await;
+    let media_type = MediaType::parse("application/vnd.example+json").unwrap();
+    let opaque = manifest(&json!({"layers": []}), &media_type, Algorithm::Sha256);
+    put(&storage, &repo("x"), &opaque, &[tag("v1")]).await;
+    storage.close().await.unwrap();
+    drop(storage);
+    house.reindex().await;
+    let link = storage::index::Link::Revision(repo("x"), opaque.digest());
+    let (state, _) = house.index().link(&link).await.unwrap();
+    assert_eq!(state, LinkState::Revision(media_type));
+}
+
+/// More than one batch, in repositories whose names sort otherwise than their keys.
+#[tokio::test]
+async fn many_of_everything() {
+    let house = House::new();
+    let body = image("one", Algorithm::Sha256);
+    let digest = body.digest();
+    house.write(&layout::blob(&digest), body.bytes());
+    for content in ["config one", "layer one"] {
+        house.write(&layout::blob(&sha256(content.as_bytes())), content);
+    }
+    let names = ["a", "a-b", "a.b", "a/0", "a/b", "a_b", "a0"].map(repo);
+    for name in &names {
+        for content in ["config one", "layer one"] {
+            let digest = sha256(content.as_bytes());
+            house.write(&layout::layer(name, &digest), digest.to_string());
+        }
+        house.write(&layout::revision(name, &digest), digest.to_string());
+        for n in 0..400 {
+            let tag = tag(&format!("v{n}"));
+            house.write(&layout::tag_current(name, &tag), digest.to_string());
+            house.write(&layout::tag_index(name, &tag, &digest), digest.to_string());
+        }
+    }
+    let recorded = house.reindex().await.recorded;
+    assert_eq!((recorded.repositories, recorded.tags), (7, 7 * 400));
+    let options = Options { deep: true, complete: true, again_after: None };
+    assert_eq!(house.found(options).await, [""; 0]);
+}

@@ -96,7 +96,7 @@ impl Blobs {
         detached(async move {
             let mounted = this.index.mount_blob(&into, &from, &digest, now).await?;
             if mounted.is_some() {
-                this.settle(&into, &digest).await?;
+                this.settle(&into, &digest).await;
             }
             Ok(mounted.is_some())
         })
@@ -125,7 +125,7 @@ impl Blobs {
             let unlinked = this.index.unlink_blob(&repo, &digest).await?;
             this.links.invalidate(&(repo.clone(), digest));
             if unlinked == Unlink::Done {
-                this.settle(&repo, &digest).await?;
+                this.settle(&repo, &digest).await;
             }
             Ok(unlinked)
         })
@@ -147,11 +147,12 @@ impl Blobs {
         // An older handle would go on serving the bytes that these have replaced.
         self.handles.invalidate(digest);
         self.links.invalidate(&(repo.clone(), *digest));
-        self.settle(repo, digest).await
+        self.settle(repo, digest).await;
+        Ok(())
     }
 
-    async fn settle(&self, repo: &RepoName, digest: &Digest) -> Result<(), StorageError> {
+    async fn settle(&self, repo: &RepoName, digest: &Digest) {
         let link = Link::Layer(repo.clone(), *digest);
-        self.mirror.settle(&[link]).await
+        self.mirror.settle(&[link]).await;
     }
 }

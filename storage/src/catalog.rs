@@ -1,23 +1,27 @@
 //! Manifests, tags and referrers of repositories.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use bytes::Bytes;
-use oci::{Descriptor, Digest, Manifest, MediaType, Reference, RepoName, Tag};
+use oci::{Descriptor, Digest, MediaType, Reference, RepoName, Tag};
 
-use crate::detached::detached;
 use crate::hot::Hot;
-use crate::index::{Link, ManifestFacts, NewManifest, PutOutcome};
+use crate::index::ManifestFacts;
 use crate::mirror::Mirror;
-use crate::{Content, Durability, Index, Limits, ObjectStore, StorageError, layout};
+use crate::{Index, Limits, ObjectStore, StorageError, content, layout};
 
+mod change;
 mod referrers;
+
+#[cfg(test)]
+mod tests;
 
 /// What an entry of the cache costs besides the manifest's bytes.
 const ENTRY: u64 = 512;
+/// The part of the cache's bytes that tags have.
+const TAGS_PART: u64 = 16;
+/// Listed referrers that are looked for at a time.
+const STRIDE: usize = 200;
 
 /// Whether a push may point existing tags elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +73,9 @@ pub struct Catalog {
     store: Arc<dyn ObjectStore>,
     index: Arc<dyn Index>,
     mirror: Arc<Mirror>,
-    hot: Arc<Hot<(RepoName, Reference), Arc<StoredManifest>>>,
+    manifests: Arc<Hot<(RepoName, Digest), Arc<StoredManifest>>>,
+    /// What tags point to. Apart, so that a manifest with several tags is in memory once, and has one media type.
+    tags: Arc<Hot<(RepoName, Tag), Digest>>,
     sparse: Sparse,
 }
 
@@ -80,34 +86,38 @@ impl Catalog {
         mirror: &Arc<Mirror>,
         limits: &Limits,
     ) -> Self {
+        let bytes = limits.manifest_cache_bytes;
+        let weight = |_: &_, manifest: &Arc<StoredManifest>| manifest.bytes.len() as u64 + ENTRY;
         Self {
             store: Arc::clone(store),
             index: Arc::clone(index),
             mirror: Arc::clone(mirror),
-            hot: Arc::new(Hot::new(limits.manifest_cache_bytes, |_, manifest| {
-                manifest.bytes.len() as u64 + ENTRY
-            })),
+            manifests: Arc::new(Hot::new(bytes - bytes / TAGS_PART, weight)),
+            tags: Arc::new(Hot::new(bytes / TAGS_PART, |_, _| ENTRY)),
             sparse: limits.sparse,
         }
     }
 
-    /// The manifest, if it is in memory.
+    /// The manifest, if it is in memory. Neither waits nor allocates.
     pub fn cached(&self, repo: &RepoName, reference: &Reference) -> Option<Arc<StoredManifest>> {
-        self.hot.get(&(repo.clone(), reference.clone()))
+        let digest = match reference {
+            Reference::Digest(digest) => *digest,
+            Reference::Tag(tag) => self.tags.get(&(repo.clone(), tag.clone()))?,
+        };
+        self.manifests.get(&(repo.clone(), digest))
     }
 
-    /// The manifest that a tag or digest names in the repository. Its bytes are hashed before they
-    /// are believed.
+    /// The manifest that a tag or digest names in the repository: out of memory, or by one read of the index and one of
+    /// the object, whose bytes are hashed before they are believed.
     pub async fn manifest(
         &self,
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<Option<Arc<StoredManifest>>, StorageError> {
-        let key = (repo.clone(), reference.clone());
-        if let Some(manifest) = self.hot.get(&key) {
+        if let Some(manifest) = self.cached(repo, reference) {
             return Ok(Some(manifest));
         }
-        let look = self.hot.look(&key);
+        let looks = (self.tags.look_at(repo), self.manifests.look_at(repo));
         let facts = match reference {
             Reference::Tag(tag) => self.index.tag(repo, tag).await?,
             Reference::Digest(digest) => self.index.manifest(repo, digest).await?,
@@ -115,92 +125,22 @@ impl Catalog {
         let Some(facts) = facts else {
             return Ok(None);
         };
-        let manifest = self.load(facts).await?;
-        self.hot.keep(look, key, Arc::clone(&manifest));
-        Ok(Some(manifest))
-    }
-
-    /// Stores a manifest and points `tags` at it: all or nothing.
-    ///
-    /// The blobs that it names must be in the repository, unless the registry takes sparse images;
-    /// manifests that it names may come later.
-    pub async fn put(
-        &self,
-        repo: &RepoName,
-        manifest: &Manifest,
-        tags: &[Tag],
-        moves: MoveTags,
-        now: SystemTime,
-    ) -> Result<(), PutError> {
-        let (this, repo) = (self.clone(), repo.clone());
-        let (manifest, tags) = (manifest.clone(), tags.to_vec());
-        detached(async move { this.put_whole(&repo, &manifest, &tags, moves, now).await }).await
-    }
-
-    async fn put_whole(
-        &self,
-        repo: &RepoName,
-        manifest: &Manifest,
-        tags: &[Tag],
-        moves: MoveTags,
-        now: SystemTime,
-    ) -> Result<(), PutError> {
-        let digest = manifest.digest();
-        let bytes = manifest.bytes().clone();
-        self.store
-            .put(&layout::blob(&digest), bytes, Durability::Now)
-            .await
-            .map_err(StorageError::from)?;
-        let new = NewManifest {
-            repo,
-            manifest,
-            tags,
-            moves,
-            sparse: self.sparse,
-            now,
-        };
-        match self.index.put_manifest(&new).await? {
-            PutOutcome::Done => {}
-            PutOutcome::MissingBlobs(digests) => return Err(PutError::MissingBlobs(digests)),
-            PutOutcome::TagExists(tag) => return Err(PutError::TagExists(tag)),
-        }
-        self.changed(repo, Some(&digest), tags);
-        Ok(self.settle(repo, Some(&digest), tags).await?)
-    }
-
-    /// Forgets a tag; the manifest stays. False: it was not there.
-    pub async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<bool, StorageError> {
-        let (this, repo, tag) = (self.clone(), repo.clone(), tag.clone());
-        detached(async move {
-            let found = this.index.delete_tag(&repo, &tag).await?;
-            let tags = [tag];
-            this.changed(&repo, None, &tags);
-            if found {
-                this.settle(&repo, None, &tags).await?;
+        let key = (repo.clone(), facts.digest);
+        // By another name it may be in memory; but one that the index has seen change since must not be taken.
+        let kept = self.manifests.get(&key);
+        let manifest = match kept.filter(|kept| kept.media_type == facts.media_type) {
+            Some(manifest) => manifest,
+            None => {
+                let manifest = self.load(facts).await?;
+                self.manifests.keep(looks.1, key, Arc::clone(&manifest));
+                manifest
             }
-            Ok(found)
-        })
-        .await
-    }
-
-    /// Forgets a manifest and the tags that point to it. False: it was not there.
-    pub async fn delete_manifest(
-        &self,
-        repo: &RepoName,
-        digest: &Digest,
-    ) -> Result<bool, StorageError> {
-        let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
-        detached(async move {
-            let Some(tags) = this.index.delete_manifest(&repo, &digest).await? else {
-                return Ok(false);
-            };
-            this.changed(&repo, Some(&digest), &tags);
-            // Roots before leaves: the tags' links go first.
-            this.settle(&repo, None, &tags).await?;
-            this.settle(&repo, Some(&digest), &[]).await?;
-            Ok(true)
-        })
-        .await
+        };
+        if let Reference::Tag(tag) = reference {
+            let key = (repo.clone(), tag.clone());
+            self.tags.keep(looks.0, key, manifest.digest);
+        }
+        Ok(Some(manifest))
     }
 
     /// Tags in byte order after `last`. `None`: there is no such repository.
@@ -222,43 +162,9 @@ impl Catalog {
         self.index.repositories(last, limit).await
     }
 
-    async fn load(&self, facts: ManifestFacts) -> Result<Arc<StoredManifest>, StorageError> {
-        let digest = facts.digest;
-        let bytes = read(&self.store, &digest).await?;
-        if Digest::of(digest.algorithm(), &bytes) != digest {
-            let what = format!("the bytes of manifest {digest} are others");
-            return Err(StorageError::Corrupt { what });
-        }
-        Ok(Arc::new(StoredManifest {
-            digest,
-            media_type: facts.media_type,
-            bytes,
-        }))
-    }
-
-    fn changed(&self, repo: &RepoName, digest: Option<&Digest>, tags: &[Tag]) {
-        let digest = digest.map(|digest| Reference::Digest(*digest));
-        let tags = tags.iter().map(|tag| Reference::Tag(tag.clone()));
-        for reference in digest.into_iter().chain(tags) {
-            self.hot.invalidate(&(repo.clone(), reference));
-        }
-    }
-
-    /// Leaves before roots: the revision's link, then the tags'.
-    async fn settle(
-        &self,
-        repo: &RepoName,
-        digest: Option<&Digest>,
-        tags: &[Tag],
-    ) -> Result<(), StorageError> {
-        let revision = digest.map(|digest| Link::Revision(repo.clone(), *digest));
-        let tags = tags.iter().map(|tag| Link::Tag(repo.clone(), tag.clone()));
-        let links: Vec<Link> = revision.into_iter().chain(tags).collect();
-        self.mirror.settle(&links).await
-    }
-
-    /// Manifests whose subject is `subject`, in the order of their digests' text after `after`;
-    /// also those that an older client listed under the subject's fall-back tag.
+    /// Manifests whose subject is `subject`, in the order of their digests' text after `after`; also those that an older
+    /// client listed under the subject's fall-back tag, as far as the repository holds them: such a client does not take
+    /// out of its list what is deleted here.
     pub async fn referrers(
         &self,
         repo: &RepoName,
@@ -272,11 +178,45 @@ impl Catalog {
             .referrers(repo, subject, artifact_type, after, limit)
             .await?;
         let fallback = Reference::Tag(Tag::referrers_of(subject));
-        let listed = match self.manifest(repo, &fallback).await? {
-            Some(list) => referrers::listed(&list, subject, artifact_type, after),
-            None => Vec::new(),
+        let Some(list) = self.manifest(repo, &fallback).await? else {
+            return Ok(indexed);
         };
-        Ok(referrers::merge(indexed, listed, limit))
+        let mut listed = referrers::listed(&list, subject, artifact_type, after);
+        listed.retain(|listed| !indexed.iter().any(|known| known.digest == listed.digest));
+        let mut held = Vec::new();
+        // No more than `limit` can be wanted, and the first come first.
+        for stride in listed.chunks(STRIDE) {
+            held.extend(self.held(repo, stride).await?);
+            if held.len() >= limit {
+                break;
+            }
+        }
+        Ok(referrers::merge(indexed, held, limit))
+    }
+
+    async fn held(
+        &self,
+        repo: &RepoName,
+        listed: &[Descriptor],
+    ) -> Result<Vec<Descriptor>, StorageError> {
+        let digests: Vec<Digest> = listed.iter().map(|listed| listed.digest).collect();
+        let held = self.index.held_manifests(repo, &digests).await?;
+        let is_held = |listed: &&Descriptor| held.contains(&listed.digest);
+        Ok(listed.iter().filter(is_held).cloned().collect())
+    }
+
+    async fn load(&self, facts: ManifestFacts) -> Result<Arc<StoredManifest>, StorageError> {
+        let digest = facts.digest;
+        let bytes = read(&self.store, &digest).await?;
+        if Digest::of(digest.algorithm(), &bytes) != digest {
+            let what = format!("the bytes of manifest {digest} are others");
+            return Err(StorageError::Corrupt { what });
+        }
+        Ok(Arc::new(StoredManifest {
+            digest,
+            media_type: facts.media_type,
+            bytes,
+        }))
     }
 }
 
@@ -286,24 +226,10 @@ pub(crate) async fn read(
     digest: &Digest,
 ) -> Result<Bytes, StorageError> {
     let object = store.get(&layout::blob(digest)).await?;
-    match object.content {
-        Content::Bytes(bytes) => Ok(bytes),
-        Content::File(file) => {
-            let size = object.size;
-            if size > oci::MAX_MANIFEST_BYTES as u64 {
-                let what = format!("manifest {digest} has {size} bytes, more than any may have");
-                return Err(StorageError::Corrupt { what });
-            }
-            tokio::task::spawn_blocking(move || read_file(&file, size))
-                .await
-                .map_err(StorageError::unavailable)?
-                .map_err(StorageError::unavailable)
-        }
+    let size = object.size;
+    if size > oci::MAX_MANIFEST_BYTES as u64 {
+        let what = format!("manifest {digest} has {size} bytes, more than any may have");
+        return Err(StorageError::Corrupt { what });
     }
-}
-
-fn read_file(file: &File, size: u64) -> std::io::Result<Bytes> {
-    let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes.into())
+    content::bytes(object).await
 }

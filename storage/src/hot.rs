@@ -1,11 +1,17 @@
 //! What was asked for lately, kept in memory and never out of date.
 //!
-//! The danger is a reader that misses, reads the index, is overtaken by a writer, and then keeps
-//! what it read. So a reader notes the generation of its key's shard before it reads, and keeps
-//! what it found only if no writer has been there since. A writer commits first and then drops the
-//! entry, raising the generation: it never puts its own value in, because two writers may come
-//! here in another order than they committed. A reader that looks after the last of them reads
-//! what the last commit left.
+//! The dangers, and what is done about each:
+//!
+//! - *A reader misses, reads the index, is overtaken by a writer, and keeps what it read.* So a reader notes the
+//!   generation of its key's shard before it reads, and keeps what it found only if that is unchanged; a writer raises
+//!   it when it begins and when it ends.
+//! - *Two writers come here in another order than they committed.* So a writer never puts its value in; it only drops
+//!   what is there, and the next reader reads what the last commit left.
+//! - *One reader sees a commit, and a later one sees in memory what was before it.* So nothing is kept while a writer is
+//!   at work on the shard. What was kept before then may be served until the writer ends; but then nobody reads the
+//!   index for that key, and once it is evicted everybody does. Each key thus only ever moves forward.
+//! - *A writer panics between commit and drop.* So what it will drop is known before the commit where it can be, and
+//!   dropped with the writer.
 
 #[cfg(test)]
 mod tests;
@@ -13,32 +19,72 @@ mod tests;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use oci::{Digest, RepoName};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-/// Keys that share a generation only cost each other a repeated read.
+/// Groups that share a shard only cost each other a repeated read.
 const SHARDS: usize = 64;
 /// For the cache's own tables: what an entry weighs if nothing is known yet.
 const EXPECTED_ITEMS: u64 = 10_000;
 
+/// A key that changes together with others: a writer announces the group, as it may not know all keys beforehand.
+pub(crate) trait Grouped {
+    /// What keys of one group have in common.
+    type Group: Hash;
+
+    /// This key's group.
+    fn group(&self) -> &Self::Group;
+}
+
+impl<T> Grouped for (RepoName, T) {
+    type Group = RepoName;
+
+    fn group(&self) -> &RepoName {
+        &self.0
+    }
+}
+
+impl Grouped for Digest {
+    type Group = Self;
+
+    fn group(&self) -> &Self {
+        self
+    }
+}
+
 /// A bounded cache that is exact.
-pub(crate) struct Hot<K, V> {
+pub(crate) struct Hot<K: Grouped + Hash + Eq, V: Clone> {
     cache: Cache<K, V, Weight<K, V>>,
-    generations: [Mutex<u64>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    generation: u64,
+    writers: usize,
 }
 
 /// The state of the cache when a reader began to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look(u64);
 
-impl<K: Hash + Eq, V: Clone> Hot<K, V> {
+/// A writer at work: made before its commit, dropped after it and before its reply.
+#[must_use]
+pub(crate) struct Change<'a, K: Grouped + Hash + Eq, V: Clone> {
+    hot: &'a Hot<K, V>,
+    shard: usize,
+    keys: Vec<K>,
+}
+
+impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
     /// A cache that holds entries of `capacity` in total, weighed by `weight`.
     pub(crate) fn new(capacity: u64, weight: fn(&K, &V) -> u64) -> Self {
         let items = usize::try_from(capacity.min(EXPECTED_ITEMS)).unwrap_or(0);
         Self {
             cache: Cache::with_weighter(items, capacity, Weight(weight)),
-            generations: std::array::from_fn(|_| Mutex::new(0)),
+            shards: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
         }
     }
@@ -50,35 +96,76 @@ impl<K: Hash + Eq, V: Clone> Hot<K, V> {
 
     /// To be called before reading what will be kept.
     pub(crate) fn look(&self, key: &K) -> Look {
-        Look(*self.generation(key))
+        self.look_at(key.group())
     }
 
-    /// Keeps what was read after `look`, unless a writer has been there since.
+    /// The same, for a key that only reading will tell.
+    pub(crate) fn look_at(&self, group: &K::Group) -> Look {
+        Look(self.lock(self.shard(group)).generation)
+    }
+
+    /// Keeps what was read after `look`, unless a writer has been there since or is there now.
     pub(crate) fn keep(&self, look: Look, key: K, value: V) {
-        let generation = self.generation(&key);
-        if *generation == look.0 {
+        let shard = self.lock(self.shard(key.group()));
+        if shard.writers == 0 && shard.generation == look.0 {
             self.cache.insert(key, value);
         }
     }
 
-    /// To be called by a writer after its commit and before its reply.
-    pub(crate) fn invalidate(&self, key: &K) {
-        let mut generation = self.generation(key);
-        *generation = generation.wrapping_add(1);
-        self.cache.remove(key);
+    /// Announces a change of some keys of a group.
+    pub(crate) fn change(&self, group: &K::Group) -> Change<'_, K, V> {
+        let number = self.shard(group);
+        let mut shard = self.lock(number);
+        shard.writers += 1;
+        shard.generation = shard.generation.wrapping_add(1);
+        Change {
+            hot: self,
+            shard: number,
+            keys: Vec::new(),
+        }
     }
 
-    fn generation(&self, key: &K) -> MutexGuard<'_, u64> {
+    /// Drops a key that has changed already: where nobody may see the value before the commit.
+    pub(crate) fn invalidate(&self, key: &K)
+    where
+        K: Clone,
+    {
+        self.change(key.group()).of(key.clone());
+    }
+
+    fn shard(&self, group: &K::Group) -> usize {
         // The remainder is below SHARDS, and a number that small fits.
         #[expect(clippy::cast_possible_truncation, reason = "below 64")]
-        let shard = (self.hasher.hash_one(key) % SHARDS as u64) as usize;
-        self.generations[shard]
+        let shard = (self.hasher.hash_one(group) % SHARDS as u64) as usize;
+        shard
+    }
+
+    fn lock(&self, shard: usize) -> MutexGuard<'_, Shard> {
+        self.shards[shard]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K, V> std::fmt::Debug for Hot<K, V> {
+impl<K: Grouped + Hash + Eq, V: Clone> Change<'_, K, V> {
+    /// Names a key that will have changed.
+    pub(crate) fn of(&mut self, key: K) {
+        self.keys.push(key);
+    }
+}
+
+impl<K: Grouped + Hash + Eq, V: Clone> Drop for Change<'_, K, V> {
+    fn drop(&mut self) {
+        let mut shard = self.hot.lock(self.shard);
+        for key in self.keys.drain(..) {
+            self.hot.cache.remove(&key);
+        }
+        shard.writers -= 1;
+        shard.generation = shard.generation.wrapping_add(1);
+    }
+}
+
+impl<K: Grouped + Hash + Eq, V: Clone> std::fmt::Debug for Hot<K, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hot").finish_non_exhaustive()
     }

@@ -7,13 +7,17 @@
 //! A row is forgotten only after a sync that came after its link was written: the look that told
 //! what to write also tells which rows it settles, so one that was written since stays.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use oci::{Digest, RepoName, Tag};
+use oci::{Digest, MediaType, RepoName, Tag};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::index::{Link, LinkState};
@@ -25,15 +29,20 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 const ROWS: usize = 10_000;
 /// Links settled at once when the journal is replayed.
 const PARALLEL: usize = 32;
+/// Locks; two links that share one only wait for each other.
+const LOCKS: usize = 256;
 
 /// Keeps link objects at what the index says.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     store: Arc<dyn ObjectStore>,
     index: Arc<dyn Index>,
-    locks: Mutex<HashMap<Link, Weak<AsyncMutex<()>>>>,
+    locks: Box<[AsyncMutex<()>]>,
+    hasher: RandomState,
     /// Rows whose links are written but not synced.
     settled: Mutex<Vec<i64>>,
+    /// A link could not be written; the journal has it.
+    is_behind: AtomicBool,
 }
 
 impl Mirror {
@@ -41,35 +50,53 @@ impl Mirror {
         Self {
             store,
             index,
-            locks: Mutex::default(),
+            locks: (0..LOCKS).map(|_| AsyncMutex::default()).collect(),
+            hasher: RandomState::new(),
             settled: Mutex::default(),
+            is_behind: AtomicBool::new(false),
         }
     }
 
     /// Makes the objects of these links say what the index says.
-    pub(crate) async fn settle(&self, links: &[Link]) -> Result<(), StorageError> {
+    ///
+    /// Never fails: what was asked for is durable in the index, and the journal remembers a link that cannot be written
+    /// now. To tell the client of a failure would be to tell it that nothing had changed.
+    pub(crate) async fn settle(&self, links: &[Link]) {
         for link in links {
-            let lock = self.lock(link);
-            let _settling = lock.lock().await;
-            self.write(link).await?;
+            if let Err(error) = self.settle_one(link).await {
+                tracing::warn!(?link, %error, "a link is not written yet; the journal keeps it");
+                self.is_behind.store(true, Ordering::Relaxed);
+            }
         }
-        self.forget(links);
-        Ok(())
     }
 
-    /// Settles whatever the journal holds: at start, before anybody is served.
+    async fn settle_one(&self, link: &Link) -> Result<(), StorageError> {
+        // The remainder is below LOCKS, and a number that small fits.
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let lock = (self.hasher.hash_one(link) % LOCKS as u64) as usize;
+        let _settling = self.locks[lock].lock().await;
+        self.write(link).await
+    }
+
+    /// Settles whatever the journal holds: at start, before anybody is served. What cannot be written now stays in the
+    /// journal and does not keep the server from starting.
     pub(crate) async fn replay(&self) -> Result<(), StorageError> {
+        let mut after = 0;
         loop {
-            let rows = self.index.journal(ROWS).await?;
-            if rows.is_empty() {
+            let rows = self.index.journal(after, ROWS).await?;
+            let Some(last) = rows.last() else {
                 return Ok(());
-            }
-            tracing::info!(links = rows.len(), "settling links that a stop left behind");
-            stream::iter(&rows)
-                .map(|row| self.settle(std::slice::from_ref(&row.link)))
-                .buffer_unordered(PARALLEL)
-                .try_collect::<()>()
-                .await?;
+            };
+            after = last.id;
+            tracing::info!(
+                links = rows.len(),
+                "settling links that were not settled or synced"
+            );
+            stream::iter(rows)
+                .for_each_concurrent(PARALLEL, |row| async move {
+                    self.settle(&[row.link]).await;
+                })
+                .await;
             self.flush().await?;
         }
     }
@@ -90,6 +117,18 @@ impl Mirror {
         flushed
     }
 
+    /// Flushes; first settles what could not be settled when it was its time.
+    async fn catch_up(&self) -> Result<(), StorageError> {
+        if !self.is_behind.swap(false, Ordering::Relaxed) {
+            return self.flush().await;
+        }
+        let replayed = self.replay().await;
+        if replayed.is_err() {
+            self.is_behind.store(true, Ordering::Relaxed);
+        }
+        replayed
+    }
+
     fn settled(&self) -> MutexGuard<'_, Vec<i64>> {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +142,7 @@ impl Mirror {
                 let Some(mirror) = mirror.upgrade() else {
                     return;
                 };
-                if let Err(error) = mirror.flush().await {
+                if let Err(error) = mirror.catch_up().await {
                     tracing::warn!(%error, "links are not synced yet; the journal keeps them");
                 }
             }
@@ -144,11 +183,16 @@ impl Mirror {
         &self,
         repo: &RepoName,
         digest: &Digest,
-        media_type: &oci::MediaType,
+        media_type: &MediaType,
     ) -> Result<(), StorageError> {
-        let bytes = crate::catalog::read(&self.store, digest).await?;
         let beside = layout::media_type(repo, digest);
-        if oci::inferred_media_type(&bytes).as_ref() == Some(media_type) {
+        let told = match crate::catalog::read(&self.store, digest).await {
+            Ok(bytes) => oci::inferred_media_type(&bytes),
+            // Damage to the manifest is no reason to lose what is known of it.
+            Err(StorageError::Corrupt { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if told.as_ref() == Some(media_type) {
             self.store.delete(&beside).await?;
         } else {
             self.put(&beside, media_type.as_str()).await?;
@@ -170,25 +214,6 @@ impl Mirror {
     async fn put(&self, key: &crate::Key, text: &str) -> Result<(), StorageError> {
         let body = Bytes::copy_from_slice(text.as_bytes());
         Ok(self.store.put(key, body, Durability::AtFlush).await?)
-    }
-
-    fn lock(&self, link: &Link) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lock) = locks.get(link).and_then(Weak::upgrade) {
-            return lock;
-        }
-        let lock = Arc::default();
-        locks.insert(link.clone(), Arc::downgrade(&lock));
-        lock
-    }
-
-    fn forget(&self, links: &[Link]) {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        for link in links {
-            if locks.get(link).is_some_and(|lock| lock.strong_count() == 0) {
-                locks.remove(link);
-            }
-        }
     }
 }
 

@@ -166,8 +166,8 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
 
     // The journal of link objects.
 
-    /// Stale links, oldest first, at most `limit`.
-    async fn journal(&self, limit: usize) -> Result<Vec<JournalRow>, StorageError>;
+    /// Stale links, oldest first, whose numbers are greater than `after`.
+    async fn journal(&self, after: i64, limit: usize) -> Result<Vec<JournalRow>, StorageError>;
 
     /// Forgets rows whose links are durable (soft: doing it again does no harm).
     async fn clear_journal(&self, rows: &[i64]) -> Result<(), StorageError>;

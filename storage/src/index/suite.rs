@@ -206,7 +206,7 @@ async fn clear(index: &Subject) {
 }
 
 async fn journal(index: &Subject) -> Vec<(i64, Link)> {
-    let rows = index.journal(1_000).await.unwrap();
+    let rows = index.journal(0, 1_000).await.unwrap();
     rows.into_iter().map(|row| (row.id, row.link)).collect()
 }
 

@@ -13,9 +13,9 @@ pub(super) fn add(c: &Connection, link: &Link) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-pub(super) fn list(c: &Connection, limit: usize) -> rusqlite::Result<Vec<JournalRow>> {
-    c.prepare_cached("SELECT id, kind, repo, name FROM journal ORDER BY id LIMIT ?1")?
-        .query_map([number(limit)], |row| {
+pub(super) fn list(c: &Connection, after: i64, limit: usize) -> rusqlite::Result<Vec<JournalRow>> {
+    c.prepare_cached("SELECT id, kind, repo, name FROM journal WHERE id > ?1 ORDER BY id LIMIT ?2")?
+        .query_map([after, number(limit)], |row| {
             Ok(JournalRow {
                 id: row.get(0)?,
                 link: link(row)?,

@@ -307,8 +307,8 @@ impl Index for SqliteIndex {
         .await
     }
 
-    async fn journal(&self, limit: usize) -> Result<Vec<JournalRow>, StorageError> {
-        self.read(move |c| journal::list(c, limit)).await
+    async fn journal(&self, after: i64, limit: usize) -> Result<Vec<JournalRow>, StorageError> {
+        self.read(move |c| journal::list(c, after, limit)).await
     }
 
     async fn clear_journal(&self, rows: &[i64]) -> Result<(), StorageError> {

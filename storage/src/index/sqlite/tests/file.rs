@@ -27,7 +27,7 @@ async fn what_was_recorded_is_there_after_opening_again() {
     drop(index);
     let index = reopen(&folder);
     assert!(index.tag(&repo("a"), &tag("v1")).await.unwrap().is_some());
-    assert_eq!(index.journal(10).await.unwrap().len(), 3);
+    assert_eq!(index.journal(0, 10).await.unwrap().len(), 3);
     drop(index);
     let kept: Vec<String> = std::fs::read_dir(folder.path())
         .unwrap()

@@ -1,0 +1,148 @@
+//! Pushing and deleting manifests and tags.
+//!
+//! Each runs detached: between the commit, the memory and the links it must not stop because a client went away.
+
+use std::time::SystemTime;
+
+use oci::{Digest, Manifest, RepoName, Tag};
+
+use super::{Catalog, MoveTags, PutError, Sparse};
+use crate::detached::detached;
+use crate::index::{Link, NewManifest, PutOutcome};
+use crate::{Durability, StorageError, layout};
+
+impl Catalog {
+    /// Stores a manifest and points `tags` at it: all or nothing.
+    ///
+    /// The blobs that it names must be in the repository, unless sparse manifests are allowed; manifests that it names
+    /// may come later. Pushing what is there again is fine, and replaces its bytes, should they be damaged.
+    pub async fn put(
+        &self,
+        repo: &RepoName,
+        manifest: &Manifest,
+        tags: &[Tag],
+        moves: MoveTags,
+        now: SystemTime,
+    ) -> Result<(), PutError> {
+        let (this, repo) = (self.clone(), repo.clone());
+        let (manifest, tags) = (manifest.clone(), tags.to_vec());
+        detached(async move {
+            let new = NewManifest {
+                repo: &repo,
+                manifest: &manifest,
+                tags: &tags,
+                moves,
+                sparse: this.sparse,
+                now,
+            };
+            this.put_whole(&new).await
+        })
+        .await
+    }
+
+    async fn put_whole(&self, new: &NewManifest<'_>) -> Result<(), PutError> {
+        self.check(new).await?;
+        let &NewManifest {
+            repo,
+            manifest,
+            tags,
+            ..
+        } = new;
+        let digest = manifest.digest();
+        let bytes = manifest.bytes().clone();
+        self.store
+            .put(&layout::blob(&digest), bytes, Durability::Now)
+            .await
+            .map_err(StorageError::from)?;
+        {
+            let mut manifests_change = self.manifests.change(repo);
+            manifests_change.of((repo.clone(), digest));
+            let mut tags_change = self.tags.change(repo);
+            for tag in tags {
+                tags_change.of((repo.clone(), tag.clone()));
+            }
+            match self.index.put_manifest(new).await? {
+                PutOutcome::Done => {}
+                PutOutcome::MissingBlobs(digests) => return Err(PutError::MissingBlobs(digests)),
+                PutOutcome::TagExists(tag) => return Err(PutError::TagExists(tag)),
+            }
+        }
+        self.settle(repo, Some(&digest), tags).await;
+        Ok(())
+    }
+
+    /// Refuses early what the transaction would refuse, so that refused pushes do not fill the disk with manifests that
+    /// nobody holds. The transaction decides all the same: this may be out of date by then.
+    async fn check(&self, new: &NewManifest<'_>) -> Result<(), PutError> {
+        if new.sparse == Sparse::Refused {
+            let blobs: Vec<Digest> = new.manifest.required_blobs().map(|b| b.digest).collect();
+            let missing = self.index.missing_blobs(new.repo, &blobs).await?;
+            if !missing.is_empty() {
+                return Err(PutError::MissingBlobs(missing));
+            }
+        }
+        if new.moves == MoveTags::Refused {
+            for tag in new.tags {
+                let there = self.index.tag(new.repo, tag).await?;
+                if there.is_some_and(|there| there.digest != new.manifest.digest()) {
+                    return Err(PutError::TagExists(tag.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a tag; the manifest stays. False: it was not there.
+    pub async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<bool, StorageError> {
+        let (this, repo, tag) = (self.clone(), repo.clone(), tag.clone());
+        detached(async move {
+            let found = {
+                let mut change = this.tags.change(&repo);
+                change.of((repo.clone(), tag.clone()));
+                this.index.delete_tag(&repo, &tag).await?
+            };
+            if found {
+                this.settle(&repo, None, &[tag]).await;
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Forgets a manifest and the tags that point to it. False: it was not there.
+    pub async fn delete_manifest(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<bool, StorageError> {
+        let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
+        detached(async move {
+            let freed = {
+                let mut manifests_change = this.manifests.change(&repo);
+                manifests_change.of((repo.clone(), digest));
+                let mut tags_change = this.tags.change(&repo);
+                let freed = this.index.delete_manifest(&repo, &digest).await?;
+                for tag in freed.iter().flatten() {
+                    tags_change.of((repo.clone(), tag.clone()));
+                }
+                freed
+            };
+            let Some(freed) = freed else {
+                return Ok(false);
+            };
+            // Roots before leaves: the tags' links go first.
+            this.settle(&repo, None, &freed).await;
+            this.settle(&repo, Some(&digest), &[]).await;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Leaves before roots: the revision's link, then the tags'.
+    async fn settle(&self, repo: &RepoName, digest: Option<&Digest>, tags: &[Tag]) {
+        let revision = digest.map(|digest| Link::Revision(repo.clone(), *digest));
+        let tags = tags.iter().map(|tag| Link::Tag(repo.clone(), tag.clone()));
+        let links: Vec<Link> = revision.into_iter().chain(tags).collect();
+        self.mirror.settle(&links).await;
+    }
+}

@@ -28,11 +28,7 @@ impl Registry {
 
     /// Takes a blob out of this repository; other repositories keep it. Refused while a manifest
     /// of this repository needs it.
-    pub async fn delete_blob(
-        &self,
-        permit: &Permit<Delete>,
-        digest: &Digest,
-    ) -> Result<(), Error> {
+    pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), Error> {
         match self.storage.blobs.unlink(permit.repo(), digest).await? {
             Unlink::Done => Ok(()),
             Unlink::Unknown => Err(Error::BlobUnknown(*digest)),

@@ -91,7 +91,13 @@ impl Registry {
         let found = self
             .storage
             .catalog
-            .referrers(permit.repo(), digest, artifact_type, after.as_ref(), size + 1)
+            .referrers(
+                permit.repo(),
+                digest,
+                artifact_type,
+                after.as_ref(),
+                size + 1,
+            )
             .await?;
         Ok(Listing::cut(found, size))
     }

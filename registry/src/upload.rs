@@ -125,7 +125,11 @@ impl Registry {
     ) -> Result<Mounted, Error> {
         let blobs = &self.storage.blobs;
         let done = blobs.mount(into.repo(), from.repo(), digest, now).await?;
-        Ok(if done { Mounted::Done } else { Mounted::NotFound })
+        Ok(if done {
+            Mounted::Done
+        } else {
+            Mounted::NotFound
+        })
     }
 
     /// As [`Registry::mount`], from whichever repository the caller may pull the blob.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use auth::{Delete, Pull};
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use oci::{Digest, ErrorCode, RepoName};
+use oci::{Digest, RepoName};
 use storage::{Content, Object};
 
 use super::admission::Admitted;
@@ -32,7 +32,7 @@ pub(super) async fn get(ask: &Ask<'_>, repo: &RepoName, digest: &Digest) -> Repl
     let (code, range) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0..size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Wanted::Unsatisfiable => return Err(unsatisfiable(digest, size)),
+        Wanted::Unsatisfiable => return Err(Problem::unsatisfiable(size)),
     };
     let length = range.end - range.start;
     let content_range = format!("bytes {}-{}/{size}", range.start, range.end.wrapping_sub(1));
@@ -98,12 +98,4 @@ fn not_modified(digest: &Digest) -> Response<Body> {
     let mut response = status(StatusCode::NOT_MODIFIED);
     put_digest(response.headers_mut(), digest);
     response
-}
-
-fn unsatisfiable(digest: &Digest, size: u64) -> Problem {
-    Problem::new(
-        StatusCode::RANGE_NOT_SATISFIABLE,
-        ErrorCode::RangeInvalid,
-        format!("the range lies outside the {size} bytes of {digest}"),
-    )
 }

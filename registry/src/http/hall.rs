@@ -77,9 +77,9 @@ pub(super) async fn answer(ask: &Ask<'_>, operation: Operation, body: ByteStream
             artifact_type,
             page,
         } => lists::referrers(ask, &repo, &digest, artifact_type.as_deref(), &page).await,
-        Operation::GetManifest { repo, reference } => manifests::get(ask, &repo, &reference).await,
-        Operation::HeadManifest { repo, reference } => {
-            manifests::head(ask, &repo, &reference).await
+        Operation::GetManifest { repo, reference }
+        | Operation::HeadManifest { repo, reference } => {
+            manifests::get(ask, &repo, &reference).await
         }
         Operation::PutManifest {
             repo,

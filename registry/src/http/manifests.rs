@@ -6,40 +6,20 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, Response, StatusCode};
 use oci::{Algorithm, ErrorCode, MAX_MANIFEST_BYTES, Manifest, MediaType, Reference};
 use oci::{RepoName, Tag};
-use storage::{ByteStream, StoredManifest};
+use storage::ByteStream;
 
 use super::hall::Ask;
 use super::incoming::{Unread, whole};
 use super::problem::Problem;
-use super::reply::{DOCKER_CONTENT_DIGEST, Reply, manifest_path, put_digest, put_length};
+use super::reply::{DOCKER_CONTENT_DIGEST, Reply, manifest_path, put_digest};
 use super::reply::{put_location, status, value};
 use super::{Body, conditional};
 
 static OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 static OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
+/// `GET` and `HEAD`: the body of the latter is dropped on the way out.
 pub(super) async fn get(ask: &Ask<'_>, repo: &RepoName, reference: &Reference) -> Reply {
-    found(ask, repo, reference, |manifest| {
-        Response::new(Body::full(manifest.bytes.clone()))
-    })
-    .await
-}
-
-pub(super) async fn head(ask: &Ask<'_>, repo: &RepoName, reference: &Reference) -> Reply {
-    found(ask, repo, reference, |manifest| {
-        let mut response = status(StatusCode::OK);
-        put_length(response.headers_mut(), manifest.bytes.len() as u64);
-        response
-    })
-    .await
-}
-
-async fn found(
-    ask: &Ask<'_>,
-    repo: &RepoName,
-    reference: &Reference,
-    reply: impl FnOnce(&StoredManifest) -> Response<Body>,
-) -> Reply {
     let permit = ask.permit::<Pull>(repo).await?;
     let manifest = match ask.registry.cached_manifest(&permit, reference) {
         Some(manifest) => manifest,
@@ -51,7 +31,7 @@ async fn found(
     let mut response = if conditional::is_not_modified(ask.headers, &manifest.digest) {
         status(StatusCode::NOT_MODIFIED)
     } else {
-        let mut response = reply(&manifest);
+        let mut response = Response::new(Body::full(manifest.bytes.clone()));
         let media_type = value(manifest.media_type.as_str());
         response.headers_mut().insert(CONTENT_TYPE, media_type);
         response
@@ -137,7 +117,10 @@ fn created(
     let mut response = status(StatusCode::CREATED);
     let headers = response.headers_mut();
     put_location(headers, &manifest_path(repo, &manifest.digest()));
-    headers.insert(&DOCKER_CONTENT_DIGEST, value(&manifest.digest().to_string()));
+    headers.insert(
+        &DOCKER_CONTENT_DIGEST,
+        value(&manifest.digest().to_string()),
+    );
     if let Some(subject) = manifest.subject() {
         headers.insert(&OCI_SUBJECT, value(&subject.digest.to_string()));
     }

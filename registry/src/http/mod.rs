@@ -37,7 +37,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use oci::Operation;
 use tower::ServiceExt as _;
 
@@ -129,6 +129,9 @@ impl Front {
         } else {
             self.other(parts, body).await
         };
+        if record.method == Method::HEAD {
+            response = reply::headless(response);
+        }
         record.status = response.status();
         response
             .headers_mut()
@@ -156,7 +159,12 @@ impl Front {
         let operation = asked.into_operation();
         record.operation = operation.name();
         // The operation is needed again only to word a challenge.
-        let challenged = self.hall.registry.gate().challenges().then(|| operation.clone());
+        let challenged = self
+            .hall
+            .registry
+            .gate()
+            .challenges()
+            .then(|| operation.clone());
         match self.ask(operation, parts, body, connection, record).await {
             Ok(mut response) => {
                 if let Some(namespace) = namespace {
@@ -253,12 +261,14 @@ impl Front {
             let host = limits.hosts.of(&parts.headers, &parts.uri);
             let realm = format!("{scheme}://{host}/auth/token");
             let service = self.hall.registry.gate().service();
-            challenge::add(response.headers_mut(), challenge, &realm, service, operation);
+            challenge::add(
+                response.headers_mut(),
+                challenge,
+                &realm,
+                service,
+                operation,
+            );
         }
-        if parts.method == http::Method::HEAD {
-            *response.body_mut() = Body::empty();
-        }
-        debug_assert_ne!(response.status(), StatusCode::OK);
         response
     }
 }

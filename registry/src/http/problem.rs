@@ -1,7 +1,7 @@
 //! Errors on the wire: the one table from what went wrong to status, OCI code and headers.
 
 use auth::Refusal;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RANGE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use oci::{ErrorBody, ErrorCode, OperationError};
 use storage::{StorageError, UploadError};
@@ -32,6 +32,8 @@ enum Extra {
     RetryAfter(u64),
     /// 416 on an upload: `Range` tells where to go on.
     Received(u64),
+    /// 416 on content: how long it is (RFC 9110 §14.4).
+    Size(u64),
     /// The body was not read to its end, so the connection cannot be used again.
     Close,
 }
@@ -82,6 +84,18 @@ impl Problem {
         }
     }
 
+    /// 416: the content has `size` bytes.
+    pub(super) fn unsatisfiable(size: u64) -> Self {
+        Self {
+            extra: Extra::Size(size),
+            ..Self::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                ErrorCode::RangeInvalid,
+                format!("the range lies outside the content's {size} bytes"),
+            )
+        }
+    }
+
     /// The request's body broke off or stalled; nothing more can be read from the connection.
     pub(super) fn closing(mut self) -> Self {
         self.extra = Extra::Close;
@@ -126,6 +140,10 @@ impl Problem {
             Extra::Allow(methods) => (ALLOW, HeaderValue::try_from(methods)),
             Extra::RetryAfter(seconds) => (RETRY_AFTER, Ok(HeaderValue::from(seconds))),
             Extra::Received(bytes) => (RANGE, Ok(super::reply::received(bytes))),
+            Extra::Size(size) => (
+                CONTENT_RANGE,
+                HeaderValue::try_from(format!("bytes */{size}")),
+            ),
             Extra::Close => (CONNECTION, Ok(HeaderValue::from_static("close"))),
         };
         if let Ok(value) = value {
@@ -137,9 +155,9 @@ impl Problem {
 
 impl From<OperationError> for Problem {
     fn from(error: OperationError) -> Self {
-        let extra = error.allow().map_or(Extra::None, |methods| {
-            Extra::Allow(methods.to_owned())
-        });
+        let extra = error
+            .allow()
+            .map_or(Extra::None, |methods| Extra::Allow(methods.to_owned()));
         Self {
             extra,
             ..Self::new(error.status(), error.code(), error.to_string())

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body::Body as _;
 use oci::{Digest, RepoName, UploadId};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -31,6 +32,19 @@ pub(super) fn json(value: &impl Serialize) -> Reply {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
+}
+
+/// The reply to HEAD: what GET would say, its length included, without the body.
+pub(super) fn headless(mut response: Response<Body>) -> Response<Body> {
+    let length = response.body().size_hint().exact();
+    if let Some(length) = length
+        && !response.headers().contains_key(CONTENT_LENGTH)
+        && response.status() != StatusCode::NOT_MODIFIED
+    {
+        put_length(response.headers_mut(), length);
+    }
+    *response.body_mut() = Body::empty();
+    response
 }
 
 /// Names the content by its digest, for the client and for its cache.

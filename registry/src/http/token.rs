@@ -1,7 +1,7 @@
 //! `/auth/token`: a short-lived token for credentials, in the Docker token protocol (`GET`) and
 //! in its OAuth 2 form (`POST`, `grant_type=password`), which containerd tries first.
 
-use auth::{Credential, Secret, Scope};
+use auth::{Credential, Scope, Secret};
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use oci::ErrorCode;

@@ -40,7 +40,11 @@ pub(super) async fn start(
                 Some(from) => ask.registry.mount(&permit, &from, digest, ask.now).await?,
                 None => Mounted::NotFound,
             },
-            None => ask.registry.mount_from_any(&permit, digest, ask.now).await?,
+            None => {
+                ask.registry
+                    .mount_from_any(&permit, digest, ask.now)
+                    .await?
+            }
         };
         if mounted == Mounted::Done {
             return Ok(stored(repo, digest));

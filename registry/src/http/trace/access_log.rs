@@ -117,7 +117,10 @@ fn write_out(lines: &Lines) {
         let closed = waiting.closed;
         drop(waiting);
         if dropped > 0 {
-            tracing::warn!(dropped, "access log lines were dropped: standard error is too slow");
+            tracing::warn!(
+                dropped,
+                "access log lines were dropped: standard error is too slow"
+            );
         }
         // A standard error that is gone must not end the server.
         let _ = std::io::stderr().write_all(batch.as_bytes());

@@ -55,11 +55,7 @@ impl Metrics {
             "From the request's head to the last byte of the reply's body",
             duration.clone(),
         );
-        names.register(
-            "http_response_bytes",
-            "Bytes of reply bodies",
-            sent.clone(),
-        );
+        names.register("http_response_bytes", "Bytes of reply bodies", sent.clone());
         names.register(
             "http_requests_in_flight",
             "Requests not answered to the end",

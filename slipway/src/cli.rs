@@ -169,10 +169,19 @@ pub(crate) enum StorageCommand {
     /// Rebuild the index from the objects.
     ///
     /// For content that another registry wrote (CNCF Distribution's layout), and for an index
-    /// that was lost or damaged. The server must not be running.
+    /// that was lost or damaged. The server must not be running. Upload sessions end; their
+    /// clients start anew. Exits with 1 when something could not be taken over.
+    #[command(after_help = "Example:
+  systemctl stop slipway && slipway storage reindex --config slipway.yaml && systemctl start slipway")]
     Reindex {
         #[command(flatten)]
         file: ConfigFile,
+        /// Read everything and leave out what is not what its digest says.
+        #[arg(long)]
+        deep: bool,
+        /// Print the result as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Count what is stored.
     Stats {

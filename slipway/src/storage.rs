@@ -1,7 +1,7 @@
 //! Opening what is stored, as the configuration says.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -69,4 +69,30 @@ fn index(config: &Config) -> anyhow::Result<Arc<dyn Index>> {
     };
     let index = index.with_context(|| format!("index.sqlite.path: {}", sqlite.path.display()))?;
     Ok(Arc::new(index))
+}
+
+/// The objects and the index, to look at them: also while a server works with them.
+pub(crate) fn look_at(config: &Config) -> anyhow::Result<(Arc<dyn ObjectStore>, Arc<dyn Index>)> {
+    let config::Storage::Fs(fs) = config.storage() else {
+        anyhow::bail!("storage.memory: nothing outlives the server");
+    };
+    let store = FsStore::open_beside_server(&fs.root)
+        .with_context(|| format!("storage.fs.root: {}", fs.root.display()))?;
+    Ok((Arc::new(store), look_at_index(config)?))
+}
+
+/// The index, to look at it.
+pub(crate) fn look_at_index(config: &Config) -> anyhow::Result<Arc<dyn Index>> {
+    let index = SqliteIndex::open_beside_server(&index_file(config)?)?;
+    Ok(Arc::new(index))
+}
+
+/// The index's file.
+pub(crate) fn index_file(config: &Config) -> anyhow::Result<PathBuf> {
+    let config::Index::Sqlite(sqlite) = config.index();
+    anyhow::ensure!(
+        sqlite.path != Path::new(":memory:"),
+        "index.sqlite.path: an index in memory does not outlive the server"
+    );
+    Ok(sqlite.path)
 }

@@ -108,7 +108,7 @@ pub fn parse(key: &str) -> Option<Place> {
         let [algorithm, two, hex, "data"] = split(path)? else {
             return None;
         };
-        return hex.starts_with(two).then(|| digest(algorithm, hex))?.map(Place::Blob);
+        return (hex.get(..2) == Some(two)).then(|| digest(algorithm, hex))?.map(Place::Blob);
     }
     let path = path.strip_prefix("repositories/")?;
     let (name, rest) = path.split_once("/_")?;

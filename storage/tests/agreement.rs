@@ -5,7 +5,9 @@
 mod house;
 
 use futures_util::{StreamExt as _, stream};
-use house::{House, descriptor, dump, dump_file, image, manifest, now, push_blob, push_image, put, repo, tag};
+use house::{
+    House, descriptor, dump, dump_file, image, manifest, now, push_blob, push_image, put, repo, tag,
+};
 use oci::{Algorithm, Digest, Manifest, MediaType, RepoName, Tag};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -102,7 +104,11 @@ fn referrer(n: u8) -> Manifest {
 
 fn opaque(n: u8) -> Manifest {
     let media_type = MediaType::parse("application/vnd.example+json").unwrap();
-    manifest(&json!({"config": null, "n": n}), &media_type, Algorithm::Sha512)
+    manifest(
+        &json!({"config": null, "n": n}),
+        &media_type,
+        Algorithm::Sha512,
+    )
 }
 
 async fn act(storage: &Storage, deed: &Deed) {
@@ -137,14 +143,20 @@ async fn act(storage: &Storage, deed: &Deed) {
         }
         Deed::DeleteManifest(repo, n) => {
             for manifest in [of(*n), referrer(*n), opaque(*n)] {
-                catalog.delete_manifest(repo, &manifest.digest()).await.unwrap();
+                catalog
+                    .delete_manifest(repo, &manifest.digest())
+                    .await
+                    .unwrap();
             }
         }
         Deed::Abandon(repo) => {
             let uploads = &storage.uploads;
             let id = uploads.start(repo, "ada", None, now()).await.unwrap();
             let body = stream::iter([Ok("half".into())]).boxed();
-            uploads.append(repo, "ada", &id, None, body, now()).await.unwrap();
+            uploads
+                .append(repo, "ada", &id, None, body, now())
+                .await
+                .unwrap();
         }
         Deed::Kill => {}
     }
@@ -166,19 +178,30 @@ async fn agree(deeds: &[Deed], is_closed: bool) -> Result<(), TestCaseError> {
     let before = dump(&**storage.index()).await;
     drop(storage);
 
-    let options = Options { deep: true, ..Options::default() };
+    let options = Options {
+        deep: true,
+        ..Options::default()
+    };
     let report = house.fsck(options).await;
     prop_assert!(report.is_clean(), "{:#?}", report.findings.list);
     // Everything that is left over has its reason; sessions that go on are not left over.
     let allowed = [Kind::BlobUnreferenced, Kind::ManifestIncomplete];
     prop_assert!(
-        report.findings.kinds.keys().all(|kind| allowed.contains(kind)),
+        report
+            .findings
+            .kinds
+            .keys()
+            .all(|kind| allowed.contains(kind)),
         "{:#?}",
         report.findings.list
     );
 
     let reindexed = house.reindex().await;
-    prop_assert!(reindexed.findings.is_clean(), "{:#?}", reindexed.findings.list);
+    prop_assert!(
+        reindexed.findings.is_clean(),
+        "{:#?}",
+        reindexed.findings.list
+    );
     prop_assert_eq!(dump_file(&house.index_file()).await, before);
     prop_assert!(house.fsck(options).await.is_clean());
     Ok(())
@@ -208,11 +231,13 @@ async fn races_leave_the_links_where_the_index_is() {
         tokio::spawn(async move {
             for round in 0..12_u8 {
                 let n = (client + round) % 4;
-                match round % 4 {
-                    3 if client % 2 == 0 => act(&storage, &Deed::DeleteTag(repo.clone(), tag("v1"))).await,
-                    3 => act(&storage, &Deed::DeleteManifest(repo.clone(), n)).await,
-                    _ => act(&storage, &Deed::Sparse(repo.clone(), n, vec![tag("v1"), tag("v2")])).await,
-                }
+                let repo = repo.clone();
+                let deed = match round % 4 {
+                    3 if client % 2 == 0 => Deed::DeleteTag(repo, tag("v1")),
+                    3 => Deed::DeleteManifest(repo, n),
+                    _ => Deed::Sparse(repo, n, vec![tag("v1"), tag("v2")]),
+                };
+                act(&storage, &deed).await;
             }
         })
     });
@@ -222,7 +247,15 @@ async fn races_leave_the_links_where_the_index_is() {
     storage.close().await.unwrap();
     let before = dump(&**storage.index()).await;
     drop(storage);
-    assert_eq!(house.found(Options { deep: true, ..Options::default() }).await, [""; 0]);
+    assert_eq!(
+        house
+            .found(Options {
+                deep: true,
+                ..Options::default()
+            })
+            .await,
+        [""; 0]
+    );
     house.reindex().await;
     assert_eq!(dump_file(&house.index_file()).await, before);
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use house::{House, image, manifest, nowhere, now, push_blob, push_image, put, repo, sha256, tag};
+use house::{House, image, manifest, now, nowhere, push_blob, push_image, put, repo, sha256, tag};
 use oci::{Algorithm, Digest, MediaType, UploadId};
 use serde_json::json;
 use storage::fsck::{Checked, Kind, Options, fsck};
@@ -25,7 +25,14 @@ async fn furnished() -> House {
     let house = House::new();
     let storage = house.open().await;
     push_image(&storage, &repo(APP), "one", Algorithm::Sha256, &[tag("v1")]).await;
-    push_image(&storage, &repo(OTHER), "two", Algorithm::Sha512, &[tag("v2")]).await;
+    push_image(
+        &storage,
+        &repo(OTHER),
+        "two",
+        Algorithm::Sha512,
+        &[tag("v2")],
+    )
+    .await;
     put(&storage, &repo(APP), &opaque(), &[tag("opaque")]).await;
     storage.close().await.unwrap();
     drop(storage);
@@ -73,21 +80,42 @@ fn flip(house: &House, digest: &Digest) {
 }
 
 const CASES: &[Case] = &[
-    (Kind::BlobMissing, "a layer", |h| h.remove(&layout::blob(&layer_one()))),
-    (Kind::BlobMissing, "a manifest", |h| h.remove(&layout::blob(&two()))),
-    (Kind::BlobSize, "a layer grew", |h| append(h, &layer_one())),
-    (Kind::BlobSize, "a layer was cut", |h| h.write(&layout::blob(&layer_one()), "layer")),
-    (Kind::BlobSize, "a manifest grew", |h| append(h, &two())),
-    (Kind::BlobSize, "a manifest is empty", |h| h.write(&layout::blob(&one()), "")),
-    (Kind::BlobHash, "a bit of a layer", |h| flip(h, &layer_one())),
-    (Kind::BlobHash, "a bit of a manifest", |h| flip(h, &two())),
-    (Kind::BlobUnreferenced, "in the middle", |h| h.write(&layout::blob(&sha256(b"x")), "x")),
-    (Kind::BlobUnreferenced, "at the end", |h| {
-        h.write(&layout::blob(&Digest::parse(&format!("sha512:{}", "f".repeat(128))).unwrap()), "");
+    (Kind::BlobMissing, "a layer", |h| {
+        h.remove(&layout::blob(&layer_one()));
     }),
-    (Kind::LinkMissing, "of a layer", |h| h.remove(&layout::layer(&repo(APP), &layer_one()))),
-    (Kind::LinkMissing, "of a manifest", |h| h.remove(&layout::revision(&repo(OTHER), &two()))),
-    (Kind::LinkMissing, "of a tag", |h| h.remove(&layout::tag_current(&repo(APP), &tag("v1")))),
+    (Kind::BlobMissing, "a manifest", |h| {
+        h.remove(&layout::blob(&two()));
+    }),
+    (Kind::BlobSize, "a layer grew", |h| append(h, &layer_one())),
+    (Kind::BlobSize, "a layer was cut", |h| {
+        h.write(&layout::blob(&layer_one()), "layer");
+    }),
+    (Kind::BlobSize, "a manifest grew", |h| append(h, &two())),
+    (Kind::BlobSize, "a manifest is empty", |h| {
+        h.write(&layout::blob(&one()), "");
+    }),
+    (Kind::BlobHash, "a bit of a layer", |h| {
+        flip(h, &layer_one());
+    }),
+    (Kind::BlobHash, "a bit of a manifest", |h| flip(h, &two())),
+    (Kind::BlobUnreferenced, "in the middle", |h| {
+        h.write(&layout::blob(&sha256(b"x")), "x");
+    }),
+    (Kind::BlobUnreferenced, "at the end", |h| {
+        h.write(
+            &layout::blob(&Digest::parse(&format!("sha512:{}", "f".repeat(128))).unwrap()),
+            "",
+        );
+    }),
+    (Kind::LinkMissing, "of a layer", |h| {
+        h.remove(&layout::layer(&repo(APP), &layer_one()));
+    }),
+    (Kind::LinkMissing, "of a manifest", |h| {
+        h.remove(&layout::revision(&repo(OTHER), &two()));
+    }),
+    (Kind::LinkMissing, "of a tag", |h| {
+        h.remove(&layout::tag_current(&repo(APP), &tag("v1")));
+    }),
     (Kind::LinkMissing, "of a tag's index", |h| {
         h.remove(&layout::tag_index(&repo(APP), &tag("v1"), &one()));
     }),
@@ -104,64 +132,123 @@ const CASES: &[Case] = &[
         h.write(&layout::tag_current(&repo(APP), &tag("v1")), "");
     }),
     (Kind::LinkContent, "another manifest, of a tag", |h| {
-        h.write(&layout::tag_current(&repo(APP), &tag("v1")), opaque().digest().to_string());
+        h.write(
+            &layout::tag_current(&repo(APP), &tag("v1")),
+            opaque().digest().to_string(),
+        );
     }),
     (Kind::LinkContent, "a line break", |h| {
-        h.write(&layout::layer(&repo(APP), &layer_one()), format!("{}\n", layer_one()));
+        h.write(
+            &layout::layer(&repo(APP), &layer_one()),
+            format!("{}\n", layer_one()),
+        );
     }),
     (Kind::LinkContent, "far too long", |h| {
         h.write(&layout::layer(&repo(APP), &layer_one()), vec![0; 1 << 20]);
     }),
     (Kind::LinkContent, "another media type", |h| {
-        h.write(&layout::media_type(&repo(APP), &opaque().digest()), "text/plain");
+        h.write(
+            &layout::media_type(&repo(APP), &opaque().digest()),
+            "text/plain",
+        );
     }),
-    (Kind::LinkContent, "a media type where the bytes say another", |h| {
-        h.write(&layout::media_type(&repo(APP), &one()), "text/plain");
-    }),
+    (
+        Kind::LinkContent,
+        "a media type where the bytes say another",
+        |h| {
+            h.write(&layout::media_type(&repo(APP), &one()), "text/plain");
+        },
+    ),
     (Kind::LinkStray, "of a layer", |h| {
-        h.write(&layout::layer(&repo(OTHER), &layer_one()), layer_one().to_string());
+        h.write(
+            &layout::layer(&repo(OTHER), &layer_one()),
+            layer_one().to_string(),
+        );
     }),
-    (Kind::LinkStray, "of a manifest, in a repository that is unknown", |h| {
-        h.write(&layout::revision(&repo("un/known"), &one()), one().to_string());
-    }),
+    (
+        Kind::LinkStray,
+        "of a manifest, in a repository that is unknown",
+        |h| {
+            h.write(
+                &layout::revision(&repo("un/known"), &one()),
+                one().to_string(),
+            );
+        },
+    ),
     (Kind::LinkStray, "of a tag", |h| {
-        h.write(&layout::tag_current(&repo(APP), &tag("v9")), one().to_string());
+        h.write(
+            &layout::tag_current(&repo(APP), &tag("v9")),
+            one().to_string(),
+        );
     }),
     (Kind::LinkStray, "of a tag, torn", |h| {
         h.write(&layout::tag_current(&repo(APP), &tag("v9")), "");
     }),
     (Kind::LinkPending, "a tag", |h| {
-        h.sql(&format!("INSERT INTO journal (kind, repo, name) VALUES ('tag', '{APP}', 'v1')"));
-        h.write(&layout::tag_current(&repo(APP), &tag("v1")), opaque().digest().to_string());
+        h.sql(&format!(
+            "INSERT INTO journal (kind, repo, name) VALUES ('tag', '{APP}', 'v1')"
+        ));
+        h.write(
+            &layout::tag_current(&repo(APP), &tag("v1")),
+            opaque().digest().to_string(),
+        );
     }),
     (Kind::LinkPending, "a layer", |h| {
         let name = layer_one();
-        h.sql(&format!("INSERT INTO journal (kind, repo, name) VALUES ('layer', '{APP}', '{name}')"));
+        h.sql(&format!(
+            "INSERT INTO journal (kind, repo, name) VALUES ('layer', '{APP}', '{name}')"
+        ));
         h.remove(&layout::layer(&repo(APP), &layer_one()));
     }),
     (Kind::LinkLeftover, "of a layer", |h| {
-        h.write(&layout::layer(&repo(APP), &nowhere()), nowhere().to_string());
+        h.write(
+            &layout::layer(&repo(APP), &nowhere()),
+            nowhere().to_string(),
+        );
     }),
     (Kind::LinkLeftover, "of a tag", |h| {
-        h.write(&layout::tag_current(&repo(APP), &tag("v9")), nowhere().to_string());
+        h.write(
+            &layout::tag_current(&repo(APP), &tag("v9")),
+            nowhere().to_string(),
+        );
     }),
     (Kind::LinkLeftover, "of a tag's index", |h| {
-        h.write(&layout::tag_index(&repo(APP), &tag("v9"), &one()), one().to_string());
+        h.write(
+            &layout::tag_index(&repo(APP), &tag("v9"), &one()),
+            one().to_string(),
+        );
     }),
-    (Kind::LinkLeftover, "of a media type that the bytes say", |h| {
-        h.write(&layout::media_type(&repo(APP), &one()), MediaType::OCI_MANIFEST.as_str());
-    }),
-    (Kind::LinkLeftover, "of the media type of no manifest", |h| {
-        h.write(&layout::media_type(&repo(APP), &nowhere()), "text/plain");
-    }),
+    (
+        Kind::LinkLeftover,
+        "of a media type that the bytes say",
+        |h| {
+            h.write(
+                &layout::media_type(&repo(APP), &one()),
+                MediaType::OCI_MANIFEST.as_str(),
+            );
+        },
+    ),
+    (
+        Kind::LinkLeftover,
+        "of the media type of no manifest",
+        |h| {
+            h.write(&layout::media_type(&repo(APP), &nowhere()), "text/plain");
+        },
+    ),
     (Kind::ManifestRefused, "of the index", |h| {
         h.sql(&format!(
             "UPDATE manifests SET media_type = '{}' WHERE media_type = '{}'",
-            MediaType::OCI_INDEX, MediaType::parse("application/vnd.example+json").unwrap()
+            MediaType::OCI_INDEX,
+            MediaType::parse("application/vnd.example+json").unwrap()
         ));
-        h.write(&layout::media_type(&repo(APP), &opaque().digest()), MediaType::OCI_INDEX.as_str());
+        h.write(
+            &layout::media_type(&repo(APP), &opaque().digest()),
+            MediaType::OCI_INDEX.as_str(),
+        );
     }),
-    (Kind::ManifestFacts, "another size", |h| h.sql("UPDATE manifests SET size = size + 1")),
+    (Kind::ManifestFacts, "another size", |h| {
+        h.sql("UPDATE manifests SET size = size + 1");
+    }),
     (Kind::ManifestFacts, "another artifact type", |h| {
         h.sql("UPDATE manifests SET artifact_type = 'text/plain'");
     }),
@@ -280,7 +367,10 @@ async fn what_is_never_served_is_noted() {
     let digest = sha256(schema1);
     house.write(&layout::blob(&digest), schema1);
     house.write(&layout::revision(&repo(APP), &digest), digest.to_string());
-    house.write(&layout::tag_current(&repo(APP), &tag("old")), digest.to_string());
+    house.write(
+        &layout::tag_current(&repo(APP), &tag("old")),
+        digest.to_string(),
+    );
     let report = house.fsck(deep()).await;
     assert!(report.is_clean(), "{:#?}", report.findings.list);
     assert_eq!(report.findings.kinds[&Kind::ManifestRefused], 2);
@@ -297,7 +387,10 @@ async fn what_the_journal_holds_is_pending_until_the_next_start() {
     }
     let (key, bytes) = (layout::blob(&manifest.digest()), manifest.bytes().clone());
     let store = storage.store();
-    store.put(&key, bytes, storage::Durability::Now).await.unwrap();
+    store
+        .put(&key, bytes, storage::Durability::Now)
+        .await
+        .unwrap();
     let new = NewManifest {
         repo: &repo,
         manifest: &manifest,
@@ -307,7 +400,11 @@ async fn what_the_journal_holds_is_pending_until_the_next_start() {
         now: now(),
     };
     storage.index().put_manifest(&new).await.unwrap();
-    storage.index().delete_tag(&repo, &tag("opaque")).await.unwrap();
+    storage
+        .index()
+        .delete_tag(&repo, &tag("opaque"))
+        .await
+        .unwrap();
     drop(storage);
     let report = house.fsck(deep()).await;
     assert!(report.is_clean(), "{:#?}", report.findings.list);
@@ -335,9 +432,15 @@ async fn what_looks_wrong_is_looked_at_again() {
             fs::rename(&aside, house.file(&key)).unwrap();
         }
     };
-    let report = fsck(&house.store(), &house.index(), options, &heal).await.unwrap();
+    let report = fsck(&house.store(), &house.index(), options, &heal)
+        .await
+        .unwrap();
     assert!(!aside.exists());
-    assert!(report.findings.list.is_empty(), "{:#?}", report.findings.list);
+    assert!(
+        report.findings.list.is_empty(),
+        "{:#?}",
+        report.findings.list
+    );
 
     house.remove(&key);
     assert_eq!(house.found(options).await, ["blob.missing"]);

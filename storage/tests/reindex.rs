@@ -5,7 +5,9 @@ mod house;
 
 use std::fs;
 
-use house::{House, dump_file, image, manifest, nowhere, now, push_blob, push_image, put, repo, sha256, tag};
+use house::{
+    House, dump_file, image, manifest, now, nowhere, push_blob, push_image, put, repo, sha256, tag,
+};
 use oci::{Algorithm, Digest, MediaType, Reference, UploadId};
 use serde_json::json;
 use storage::fsck::{Kind, Options};
@@ -19,7 +21,14 @@ async fn furnished() -> House {
     let house = House::new();
     let storage = house.open().await;
     push_image(&storage, &repo(APP), "one", Algorithm::Sha256, &[tag("v1")]).await;
-    push_image(&storage, &repo("app"), "two", Algorithm::Sha512, &[tag("v2")]).await;
+    push_image(
+        &storage,
+        &repo("app"),
+        "two",
+        Algorithm::Sha512,
+        &[tag("v2")],
+    )
+    .await;
     storage.close().await.unwrap();
     drop(storage);
     house
@@ -32,11 +41,18 @@ fn one() -> Digest {
 async fn deep(house: &House) -> Reindexed {
     let options = reindex::Options { deep: true };
     let (store, index) = (house.store(), house.index_file());
-    reindex(&store, &index, options, now(), &|_| {}).await.unwrap()
+    reindex(&store, &index, options, now(), &|_| {})
+        .await
+        .unwrap()
 }
 
 fn kinds(reindexed: &Reindexed) -> Vec<&'static str> {
-    reindexed.findings.kinds.keys().map(|kind| kind.id()).collect()
+    reindexed
+        .findings
+        .kinds
+        .keys()
+        .map(|kind| kind.id())
+        .collect()
 }
 
 async fn served(storage: &Storage, name: &str, named: &str) -> Option<Digest> {
@@ -54,7 +70,10 @@ async fn a_lost_index_is_made_again() {
     assert_eq!(kinds(&reindexed), [""; 0]);
     let recorded = reindexed.recorded;
     assert_eq!((recorded.repositories, recorded.blobs), (2, 6));
-    assert_eq!((recorded.layers, recorded.manifests, recorded.tags), (4, 2, 2));
+    assert_eq!(
+        (recorded.layers, recorded.manifests, recorded.tags),
+        (4, 2, 2)
+    );
     assert!(recorded.hashed_bytes > 0);
     assert_eq!(dump_file(&house.index_file()).await, before);
     let storage = house.open().await;
@@ -68,7 +87,14 @@ async fn nothing_of_the_old_index_comes_into_the_new() {
     let before = dump_file(&house.index_file()).await;
     let objects = house.copy();
     let storage = house.open().await;
-    push_image(&storage, &repo("late"), "late", Algorithm::Sha256, &[tag("v1")]).await;
+    push_image(
+        &storage,
+        &repo("late"),
+        "late",
+        Algorithm::Sha256,
+        &[tag("v1")],
+    )
+    .await;
     // As a kill leaves it: with its log, of which the file has nothing yet.
     for suffix in ["", "-wal", "-shm"] {
         let name = format!("index.db{suffix}");
@@ -111,7 +137,10 @@ async fn a_failure_leaves_the_old_index() {
     let (store, index) = (house.store(), house.index_file());
     let options = reindex::Options::default();
     let failed = reindex(&store, &index, options, now(), &|_| {}).await;
-    assert!(matches!(failed, Err(ReindexError::Storage(_))), "{failed:?}");
+    assert!(
+        matches!(failed, Err(ReindexError::Storage(_))),
+        "{failed:?}"
+    );
     assert_eq!(dump_file(&house.index_file()).await, before);
 }
 
@@ -149,7 +178,11 @@ async fn empty_links_are_taken_from_their_names_and_written_again() {
         house.write(&key, "");
     }
     let reindexed = house.reindex().await;
-    assert!(reindexed.findings.is_clean(), "{:#?}", reindexed.findings.list);
+    assert!(
+        reindexed.findings.is_clean(),
+        "{:#?}",
+        reindexed.findings.list
+    );
     assert_eq!(kinds(&reindexed), ["link.content"]);
     assert_eq!(dump_file(&house.index_file()).await, before);
     assert_eq!(house.found(Options::default()).await, ["link.pending"]);
@@ -170,7 +203,11 @@ async fn what_a_tag_pointed_to_cannot_be_guessed() {
         let storage = house.open().await;
         assert_eq!(served(&storage, APP, "v1").await, None);
         let by_digest = Reference::Digest(one());
-        let found = storage.catalog.manifest(&repo(APP), &by_digest).await.unwrap();
+        let found = storage
+            .catalog
+            .manifest(&repo(APP), &by_digest)
+            .await
+            .unwrap();
         assert!(found.is_some(), "the manifest itself stays");
     }
 }
@@ -195,18 +232,32 @@ async fn what_cannot_be_recorded_is_found() {
     let app = repo("app");
     house.write(&layout::layer(&app, &nowhere()), nowhere().to_string());
     house.write(&layout::revision(&app, &nowhere()), nowhere().to_string());
-    house.write(&layout::tag_current(&app, &tag("gone")), nowhere().to_string());
-    house.write(&layout::staged(&app, &UploadId::from_random([3; 16])), "bytes");
+    house.write(
+        &layout::tag_current(&app, &tag("gone")),
+        nowhere().to_string(),
+    );
+    house.write(
+        &layout::staged(&app, &UploadId::from_random([3; 16])),
+        "bytes",
+    );
     house.write_at("docker/registry/v2/repositories/app/_manifests/README", "");
     house.write_at("docker/registry/v2/blobs/README", "");
     let duplicate = br#"{"schemaVersion":2,"config":{},"config":{}}"#;
     house.write(&layout::blob(&sha256(duplicate)), duplicate);
-    house.write(&layout::revision(&app, &sha256(duplicate)), sha256(duplicate).to_string());
+    house.write(
+        &layout::revision(&app, &sha256(duplicate)),
+        sha256(duplicate).to_string(),
+    );
     let lie = sha256(b"what it says");
     house.write(&layout::blob(&lie), "what it is");
     house.write(&layout::revision(&app, &lie), lie.to_string());
     let reindexed = house.reindex().await;
-    let found: Vec<_> = reindexed.findings.kinds.iter().map(|(kind, n)| (kind.id(), *n)).collect();
+    let found: Vec<_> = reindexed
+        .findings
+        .kinds
+        .iter()
+        .map(|(kind, n)| (kind.id(), *n))
+        .collect();
     let mut expected = [
         ("blob.missing", 1),
         ("blob.hash", 1),
@@ -218,7 +269,10 @@ async fn what_cannot_be_recorded_is_found() {
     ];
     expected.sort_by_key(|(id, _)| Kind::ALL.iter().position(|kind| kind.id() == *id));
     assert_eq!(found, expected, "{:#?}", reindexed.findings.list);
-    assert_eq!(reindexed.recorded.manifests, 2, "the sound ones are all there");
+    assert_eq!(
+        reindexed.recorded.manifests, 2,
+        "the sound ones are all there"
+    );
 }
 
 #[tokio::test]
@@ -227,14 +281,51 @@ async fn deep_leaves_out_what_is_not_what_it_says_and_a_push_mends_it() {
     let layer = sha256(b"layer one");
     house.write(&layout::blob(&layer), "layer 0ne");
     assert_eq!(kinds(&house.reindex().await), [""; 0]);
-    assert_eq!(kinds(&deep(&house).await), ["blob.hash", "link.leftover"]);
+    let found = ["blob.hash", "link.leftover", "manifest.incomplete"];
+    assert_eq!(kinds(&deep(&house).await), found);
     let storage = house.open().await;
     assert_eq!(storage.blobs.stat(&repo(APP), &layer).await.unwrap(), None);
     push_blob(&storage, &repo(APP), b"layer one", Algorithm::Sha256).await;
     storage.close().await.unwrap();
     drop(storage);
-    let options = Options { deep: true, complete: true, again_after: None };
+    let options = Options {
+        deep: true,
+        complete: true,
+        again_after: None,
+    };
     assert_eq!(house.found(options).await, [""; 0]);
+}
+
+/// A reindex must not make of a lost blob an image that was sparse from the beginning.
+#[tokio::test]
+async fn a_lost_blob_is_damage_before_and_after() {
+    let house = furnished().await;
+    house.remove(&layout::blob(&sha256(b"layer one")));
+    assert_eq!(house.found(Options::default()).await, ["blob.missing"]);
+    let reindexed = house.reindex().await;
+    assert_eq!(kinds(&reindexed), ["link.leftover", "manifest.incomplete"]);
+    assert_eq!(reindexed.findings.errors, 1);
+    let report = house.fsck(Options::default()).await;
+    assert_eq!(report.findings.kinds[&Kind::ManifestIncomplete], 1);
+    assert!(!report.is_clean());
+}
+
+#[tokio::test]
+async fn a_sparse_image_stays_one() {
+    let house = House::new();
+    let storage = house.open().await;
+    put(
+        &storage,
+        &repo(APP),
+        &image("one", Algorithm::Sha256),
+        &[tag("v1")],
+    )
+    .await;
+    storage.close().await.unwrap();
+    drop(storage);
+    let reindexed = house.reindex().await;
+    assert!(reindexed.findings.list.is_empty() && reindexed.recorded.manifests == 1);
+    assert!(house.fsck(Options::default()).await.is_clean());
 }
 
 #[tokio::test]
@@ -277,6 +368,10 @@ async fn many_of_everything() {
     }
     let recorded = house.reindex().await.recorded;
     assert_eq!((recorded.repositories, recorded.tags), (7, 7 * 400));
-    let options = Options { deep: true, complete: true, again_after: None };
+    let options = Options {
+        deep: true,
+        complete: true,
+        again_after: None,
+    };
     assert_eq!(house.found(options).await, [""; 0]);
 }

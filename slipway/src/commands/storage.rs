@@ -1,9 +1,88 @@
 //! `slipway storage`.
 
-use std::process::ExitCode;
+mod print;
+mod spinner;
 
-use crate::cli::StorageCommand;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use storage::{fsck, reindex, stats};
+
+use crate::cli::{ConfigFile, Output, StorageCommand};
+use crate::config::{Config, load};
+use crate::storage::{index_file, lock, look_at, look_at_index, objects};
+use spinner::Spinner;
+
+/// How long a push may be half way before it looks like damage.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(command: StorageCommand) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("{command:?}: not built yet")
+    match command {
+        StorageCommand::Fsck { file, deep, json } => check(&config(&file)?, deep, json).await,
+        StorageCommand::Reindex { file, deep, json } => rebuild(&config(&file)?, deep, json).await,
+        StorageCommand::Stats { file, output } => count(&config(&file)?, output).await,
+    }
+}
+
+/// Whom it is served to makes no difference here.
+fn config(file: &ConfigFile) -> anyhow::Result<Config> {
+    load(file.config.as_deref(), true)
+}
+
+async fn check(config: &Config, deep: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let (store, index) = look_at(config)?;
+    let options = fsck::Options {
+        deep,
+        again_after: Some(AGAIN_AFTER),
+        complete: !config.manifests.sparse,
+    };
+    let spinner = Spinner::start();
+    let tell = |checked: fsck::Checked| spinner.say(print::checked(&checked));
+    let report = fsck::fsck(&store, &index, options, &tell).await?;
+    spinner.stop();
+    if json {
+        print::json(&report)?;
+    } else {
+        print::findings(&report.findings)?;
+        print::line(&print::checked(&report.checked))?;
+        print::verdict(&report.findings)?;
+    }
+    Ok(code(report.is_clean()))
+}
+
+async fn rebuild(config: &Config, deep: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let path = index_file(config)?;
+    let _lock = lock(config)?;
+    let store = objects(config)?;
+    let spinner = Spinner::start();
+    let tell = |recorded: reindex::Progress| spinner.say(print::recorded(&recorded));
+    let options = reindex::Options { deep };
+    let reindexed = reindex::reindex(&store, &path, options, SystemTime::now(), &tell).await?;
+    spinner.stop();
+    if json {
+        print::json(&reindexed)?;
+    } else {
+        print::findings(&reindexed.findings)?;
+        print::line(&print::recorded(&reindexed.recorded))?;
+        print::verdict(&reindexed.findings)?;
+    }
+    Ok(code(reindexed.findings.is_clean()))
+}
+
+async fn count(config: &Config, output: Output) -> anyhow::Result<ExitCode> {
+    let index = look_at_index(config)?;
+    let stats = stats::stats(&*index).await?;
+    match output {
+        Output::Text => print::stats(&stats)?,
+        Output::Json => print::json(&stats)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn code(is_clean: bool) -> ExitCode {
+    if is_clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

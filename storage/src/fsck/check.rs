@@ -59,7 +59,10 @@ impl Check {
                 }
                 Some(_) => Vec::new(),
             },
-            Subject::Unknown(key) => self.left(Kind::FileUnknown, key, "not of the layout").await?,
+            Subject::Unknown(key) => {
+                self.left(Kind::FileUnknown, key, "not of the layout")
+                    .await?
+            }
         };
         Ok(Looked {
             findings,
@@ -71,36 +74,56 @@ impl Check {
         let key = layout::blob(digest);
         let row = self.index.blob_size(digest).await?;
         let object = object::open(&*self.store, &key).await?;
-        let found = |kind, what: String| Looked {
-            findings: vec![Finding::new(kind, &key, what)],
-            hashed_bytes: 0,
-        };
-        Ok(match (row, object) {
-            (None, None) => Looked::default(),
-            (None, Some(object)) => found(
-                Kind::BlobUnreferenced,
-                format!("{} bytes that the index does not know", object.size),
-            ),
-            (Some(size), None) => found(
-                Kind::BlobMissing,
-                format!("there is no such file; it had {size} bytes"),
-            ),
-            (Some(size), Some(object)) if object.size != size => found(
-                Kind::BlobSize,
-                format!("has {} bytes instead of {size}", object.size),
-            ),
-            (Some(hashed_bytes), Some(object)) if self.deep => {
-                let got = content::digest(object, digest.algorithm()).await?;
-                let mut looked = Looked {
-                    findings: Vec::new(),
-                    hashed_bytes,
-                };
-                if got != *digest {
-                    looked.findings.push(other_bytes(&key, &got));
-                }
-                looked
+        let (kind, what, hashed_bytes) = match (row, object) {
+            (None, None) => return Ok(Looked::default()),
+            (None, Some(object)) => {
+                let what = format!("{} bytes that the index does not know", object.size);
+                let findings = vec![Finding::new(Kind::BlobUnreferenced, &key, what)];
+                return Ok(Looked {
+                    findings,
+                    hashed_bytes: 0,
+                });
             }
-            _ => Looked::default(),
+            (Some(size), None) => {
+                let what = format!("{digest} has no file; it had {size} bytes");
+                (Kind::BlobMissing, what, 0)
+            }
+            (Some(size), Some(object)) if object.size != size => {
+                let what = format!("{digest} has {} bytes instead of {size}", object.size);
+                (Kind::BlobSize, what, 0)
+            }
+            (Some(_), Some(_)) if !self.deep => return Ok(Looked::default()),
+            (Some(hashed_bytes), Some(object)) => {
+                let got = content::digest(object, digest.algorithm()).await?;
+                if got == *digest {
+                    return Ok(Looked {
+                        findings: Vec::new(),
+                        hashed_bytes,
+                    });
+                }
+                (Kind::BlobHash, other_bytes(digest, &got), hashed_bytes)
+            }
+        };
+        let what = format!("{what}{}", self.held_by(digest).await?);
+        Ok(Looked {
+            findings: vec![Finding::new(kind, &key, what)],
+            hashed_bytes,
+        })
+    }
+
+    /// Who misses a blob.
+    async fn held_by(&self, digest: &Digest) -> Result<String, StorageError> {
+        const SHOWN: usize = 5;
+        let holders = self.index.holders(digest, None, SHOWN + 1).await?;
+        let names: Vec<&str> = holders.iter().take(SHOWN).map(RepoName::as_str).collect();
+        let more = if holders.len() > SHOWN {
+            " and more"
+        } else {
+            ""
+        };
+        Ok(match names.as_slice() {
+            [] => String::new(),
+            names => format!("; held by {}{more}", names.join(", ")),
         })
     }
 
@@ -159,7 +182,7 @@ impl Check {
         }
         if let Some(reason) = self.refused(repo, &target).await? {
             let what = format!("points to {target}, which is not served: {reason}");
-            return Ok(vec![Finding::new(Kind::ManifestRefused, key, what).as_note()]);
+            return Ok(vec![Finding::new(Kind::ManifestRefused, key, what).noted()]);
         }
         Ok(findings)
     }
@@ -212,8 +235,8 @@ impl Check {
     }
 }
 
-pub(super) fn other_bytes(key: &Key, got: &Digest) -> Finding {
-    Finding::new(Kind::BlobHash, key, format!("its bytes have the digest {got}"))
+pub(super) fn other_bytes(digest: &Digest, got: &Digest) -> String {
+    format!("the bytes of {digest} have the digest {got}")
 }
 
 /// What a link says against what it must say.
@@ -226,7 +249,10 @@ pub(super) fn compare(
     let (kind, what) = match (expected, said) {
         (None, None) => return Vec::new(),
         (Some(expected), Some(said)) if expected == said => return Vec::new(),
-        (Some(expected), None) => (Kind::LinkMissing, format!("there is no such file; it said {expected}")),
+        (Some(expected), None) => (
+            Kind::LinkMissing,
+            format!("there is no such file; it said {expected}"),
+        ),
         (Some(expected), Some(said)) => (
             Kind::LinkContent,
             format!("{} instead of {expected}", quoted(&said)),
@@ -236,7 +262,11 @@ pub(super) fn compare(
             format!("{}; the index knows nothing of it", quoted(&said)),
         ),
     };
-    let kind = if pending.is_empty() { kind } else { Kind::LinkPending };
+    let kind = if pending.is_empty() {
+        kind
+    } else {
+        Kind::LinkPending
+    };
     vec![Finding::new(kind, key, what)]
 }
 

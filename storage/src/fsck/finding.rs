@@ -136,7 +136,7 @@ impl Finding {
     }
 
     /// The same where it harms nothing.
-    pub(crate) fn as_note(mut self) -> Self {
+    pub(crate) fn noted(mut self) -> Self {
         self.severity = Severity::Note;
         self
     }
@@ -144,7 +144,9 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, place, what, .. } = self;
+        let Self {
+            id, place, what, ..
+        } = self;
         write!(f, "{id} {place}: {what}")
     }
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use oci::{Digest, Manifest, MediaType, RepoName};
 
-use super::object;
 use super::check::{Check, compare, other_bytes, quoted};
+use super::object;
 use super::{Finding, Kind};
 use crate::index::{Edge, Link, LinkState, ManifestRecord};
 use crate::{StorageError, content, layout};
@@ -25,7 +25,9 @@ impl Check {
             return match self.refused(repo, digest).await? {
                 Some(reason) if is_stray => {
                     let what = format!("the manifest is not served: {reason}");
-                    Ok(vec![Finding::new(Kind::ManifestRefused, &key, what).as_note()])
+                    Ok(vec![
+                        Finding::new(Kind::ManifestRefused, &key, what).noted(),
+                    ])
                 }
                 _ => Ok(findings),
             };
@@ -56,7 +58,7 @@ impl Check {
     ) -> Result<Result<Bytes, Option<Finding>>, StorageError> {
         let key = layout::blob(digest);
         let Some(object) = object::open(&*self.store, &key).await? else {
-            let finding = Finding::new(Kind::BlobMissing, &key, "there is no such file");
+            let finding = Finding::new(Kind::BlobMissing, &key, format!("{digest} has no file"));
             return Ok(Err(Some(finding)));
         };
         let size = object.size;
@@ -70,7 +72,9 @@ impl Check {
         }
         let has_size = self.index.blob_size(digest).await? == Some(size);
         // Once is enough: a wrong size says that the bytes are others.
-        Ok(Err(has_size.then(|| other_bytes(&key, &got))))
+        Ok(Err(has_size.then(|| {
+            Finding::new(Kind::BlobHash, &key, other_bytes(digest, &got))
+        })))
     }
 
     /// The media type beside the link: there exactly where the bytes do not tell it.
@@ -132,9 +136,17 @@ impl Check {
         for blob in self.index.missing_blobs(repo, &needed).await? {
             let what = format!("it needs {blob}, which {repo} does not hold");
             let finding = Finding::new(Kind::ManifestIncomplete, &place, what);
-            findings.push(if self.complete { finding } else { finding.as_note() });
+            let is_wrong = self.complete || self.was_held(repo, &blob).await?;
+            findings.push(if is_wrong { finding } else { finding.noted() });
         }
         Ok(findings)
+    }
+
+    /// A link to a blob that is not held says that it was: the image was whole once.
+    async fn was_held(&self, repo: &RepoName, blob: &Digest) -> Result<bool, StorageError> {
+        let link = Link::Layer(repo.clone(), *blob);
+        let (_, pending) = self.index.link(&link).await?;
+        Ok(pending.is_empty() && self.has_object(&layout::layer(repo, blob)).await?)
     }
 
     /// Why a manifest that the index does not know could not be in it. `None`: it could.

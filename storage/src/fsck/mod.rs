@@ -8,10 +8,10 @@
 //! Bounded memory: rows come in pages, keys in a stream, and findings beyond
 //! [`MAX_FINDINGS`] are counted only. Nothing is changed.
 
-pub(crate) mod object;
 mod check;
 mod finding;
 mod manifest;
+pub(crate) mod object;
 mod pass;
 
 #[cfg(test)]

@@ -20,8 +20,14 @@ fn keys_are_those_of_distribution() {
     let id = UploadId::parse("0f0e0d0c-0b0a-4908-8706-050403020100").unwrap();
     let below = "docker/registry/v2/repositories/team/app";
     for (key, expected) in [
-        (blob(&digest), format!("docker/registry/v2/blobs/sha256/2c/{hex}/data")),
-        (layer(&repo, &digest), format!("{below}/_layers/sha256/{hex}/link")),
+        (
+            blob(&digest),
+            format!("docker/registry/v2/blobs/sha256/2c/{hex}/data"),
+        ),
+        (
+            layer(&repo, &digest),
+            format!("{below}/_layers/sha256/{hex}/link"),
+        ),
         (
             revision(&repo, &digest),
             format!("{below}/_manifests/revisions/sha256/{hex}/link"),
@@ -69,7 +75,14 @@ fn what_distribution_keeps_beside_an_upload_belongs_to_it() {
 #[test]
 fn a_repository_may_be_called_like_a_part_of_the_layout() {
     let digest = Digest::of(Algorithm::Sha256, b"hello");
-    for name in ["blobs", "link", "data", "a/layers", "a/manifests/tags", "sha256/current"] {
+    for name in [
+        "blobs",
+        "link",
+        "data",
+        "a/layers",
+        "a/manifests/tags",
+        "sha256/current",
+    ] {
         let repo = repo(name);
         assert_eq!(
             parse(layer(&repo, &digest).as_str()),
@@ -101,7 +114,9 @@ fn what_is_not_of_the_layout_is_nothing() {
         format!("{root}/repositories/a/_manifests/tags/v1/current"),
         format!("{root}/repositories/a/_manifests/tags/.v1/current/link"),
         format!("{root}/repositories/a/_manifests/tags/v1/index/sha256/{hex}/data"),
-        format!("{root}/repositories/a/_manifests/revisions/sha256/{hex}/signatures/sha256/{hex}/link"),
+        format!(
+            "{root}/repositories/a/_manifests/revisions/sha256/{hex}/signatures/sha256/{hex}/link"
+        ),
         format!("{root}/repositories/a/_uploads/data"),
         format!("{root}/repositories/a/_uploads/not-an-id/data"),
         format!("{root}/repositories/a/_other/sha256/{hex}/link"),
@@ -123,7 +138,11 @@ fn tags() -> impl Strategy<Value = Tag> {
 
 fn digests() -> impl Strategy<Value = Digest> {
     (any::<bool>(), any::<[u8; 8]>()).prop_map(|(long, content)| {
-        let algorithm = if long { Algorithm::Sha512 } else { Algorithm::Sha256 };
+        let algorithm = if long {
+            Algorithm::Sha512
+        } else {
+            Algorithm::Sha256
+        };
         Digest::of(algorithm, &content)
     })
 }

@@ -1,6 +1,8 @@
 //! Facts on their way into the index, many to a transaction.
 
-use oci::RepoName;
+use std::collections::HashSet;
+
+use oci::{Digest, RepoName};
 
 use super::read::Read;
 use super::{Progress, Reindexed};
@@ -20,8 +22,10 @@ pub(super) struct Batch<'a> {
     keys: Vec<Key>,
     facts: Vec<Fact>,
     bytes: usize,
-    /// Of the last fact: all of a repository's come together.
+    /// Of the last fact: all of a repository's come together, its blobs before its manifests.
     repo: Option<RepoName>,
+    /// Blobs that it held once and that are gone.
+    gone: HashSet<Digest>,
 }
 
 impl<'a> Batch<'a> {
@@ -34,6 +38,7 @@ impl<'a> Batch<'a> {
             facts: Vec::new(),
             bytes: 0,
             repo: None,
+            gone: HashSet::new(),
         }
     }
 
@@ -67,52 +72,72 @@ impl<'a> Batch<'a> {
         let groundless = self.index.load(facts).await?;
         self.bytes = 0;
         let mut groundless = groundless.into_iter().peekable();
-        for (place, (key, loaded)) in std::mem::take(&mut self.keys).into_iter().zip(kinds).enumerate()
+        for (place, (key, loaded)) in std::mem::take(&mut self.keys)
+            .into_iter()
+            .zip(kinds)
+            .enumerate()
         {
-            if groundless.next_if_eq(&place).is_some() {
-                self.reindexed.findings.extend(loaded.groundless(key));
-            } else {
-                self.count(loaded);
-            }
+            let is_recorded = groundless.next_if_eq(&place).is_none();
+            self.settle(&key, &loaded, is_recorded);
         }
         (self.progress)(self.reindexed.recorded);
         Ok(())
     }
 
-    fn count(&mut self, loaded: Loaded) {
-        let recorded = &mut self.reindexed.recorded;
-        let repo = match loaded {
-            Loaded::Blob => {
-                recorded.blobs += 1;
-                return;
-            }
-            Loaded::Stale => return,
-            Loaded::Layer(repo) => {
-                recorded.layers += 1;
-                repo
-            }
-            Loaded::Manifest(repo) => {
-                recorded.manifests += 1;
-                repo
-            }
-            Loaded::Tag(repo, _) => {
-                recorded.tags += 1;
-                repo
-            }
-        };
-        if self.repo.as_ref() != Some(&repo) {
+    /// Counts what was recorded, and finds what was not.
+    fn settle(&mut self, key: &Key, loaded: &Loaded, is_recorded: bool) {
+        let is_first = self.enter(loaded);
+        let Reindexed { recorded, findings } = &mut self.reindexed;
+        if is_first {
             recorded.repositories += 1;
-            self.repo = Some(repo);
         }
+        match loaded {
+            Loaded::Blob => recorded.blobs += 1,
+            Loaded::Layer(..) if is_recorded => recorded.layers += 1,
+            Loaded::Layer(_, digest) => {
+                self.gone.insert(*digest);
+                let what = "a link to a blob that is not there; it was left out";
+                findings.add(Finding::new(Kind::LinkLeftover, key, what));
+            }
+            Loaded::Manifest(repo, needed) => {
+                recorded.manifests += 1;
+                for gone in needed.iter().filter(|needed| self.gone.contains(needed)) {
+                    let what = format!("it needs {gone}, which {repo} held once and which is gone");
+                    findings.add(Finding::new(Kind::ManifestIncomplete, key, what));
+                }
+            }
+            Loaded::Tag(..) if is_recorded => recorded.tags += 1,
+            Loaded::Tag(repo, digest) => {
+                let what =
+                    format!("points to {digest}, which {repo} does not hold; it was left out");
+                findings.add(Finding::new(Kind::TagDangling, key, what));
+            }
+            Loaded::Stale => {}
+        }
+    }
+
+    /// Whether this is the first of its repository.
+    fn enter(&mut self, loaded: &Loaded) -> bool {
+        let (Loaded::Layer(repo, _) | Loaded::Manifest(repo, _) | Loaded::Tag(repo, _)) = loaded
+        else {
+            return false;
+        };
+        let is_first = self.repo.as_ref() != Some(repo);
+        if is_first {
+            self.repo = Some(repo.clone());
+            self.gone.clear();
+        }
+        is_first
     }
 }
 
 /// What is remembered of a fact until it is known whether it was recorded.
 enum Loaded {
     Blob,
-    Layer(RepoName),
-    Manifest(RepoName),
-    Tag(RepoName, oci::Digest),
+    Layer(RepoName, Digest),
+    /// With the blobs that it needs.
+    Manifest(RepoName, Vec<Digest>),
+    Tag(RepoName, Digest),
     Stale,
 }
 
@@ -120,24 +145,13 @@ impl Loaded {
     fn of(fact: &Fact) -> Self {
         match fact {
             Fact::Blob { .. } => Self::Blob,
-            Fact::Layer { repo, .. } => Self::Layer(repo.clone()),
-            Fact::Manifest { repo, .. } => Self::Manifest(repo.clone()),
+            Fact::Layer { repo, digest } => Self::Layer(repo.clone(), *digest),
+            Fact::Manifest { repo, manifest } => {
+                let needed = manifest.required_blobs().map(|blob| blob.digest);
+                Self::Manifest(repo.clone(), needed.collect())
+            }
             Fact::Tag { repo, digest, .. } => Self::Tag(repo.clone(), *digest),
             Fact::Stale(_) => Self::Stale,
-        }
-    }
-
-    fn groundless(self, key: Key) -> Option<Finding> {
-        match self {
-            Self::Layer(_) => {
-                let what = "a link to a blob that is not there; it was left out";
-                Some(Finding::new(Kind::LinkLeftover, key, what))
-            }
-            Self::Tag(repo, digest) => {
-                let what = format!("points to {digest}, which {repo} does not hold; it was left out");
-                Some(Finding::new(Kind::TagDangling, key, what))
-            }
-            Self::Blob | Self::Manifest(_) | Self::Stale => None,
         }
     }
 }

@@ -45,7 +45,7 @@ pub struct Options {
 pub struct Progress {
     /// Distinct blobs and manifests in the store.
     pub blobs: u64,
-    /// Repositories that hold anything.
+    /// Repositories that hold or held anything.
     pub repositories: u64,
     /// Blobs of repositories.
     pub layers: u64,
@@ -134,7 +134,11 @@ async fn blob(
 ) -> Result<Read, StorageError> {
     let Meta { key, size, .. } = meta;
     let Some(Place::Blob(digest)) = layout::parse(key.as_str()) else {
-        return Ok(Read::finding(Finding::new(Kind::FileUnknown, key, "not of the layout")));
+        return Ok(Read::finding(Finding::new(
+            Kind::FileUnknown,
+            key,
+            "not of the layout",
+        )));
     };
     let fact = Read::fact(&key, Fact::Blob { digest, size });
     if !options.deep {

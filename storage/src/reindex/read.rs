@@ -91,7 +91,7 @@ async fn named(
     let what = "is empty; what it said is in its name, and the server will write it again";
     Ok(Read {
         facts: vec![(key.clone(), fact), (key.clone(), Fact::Stale(stale))],
-        finding: Some(Finding::new(Kind::LinkContent, key, what).as_note()),
+        finding: Some(Finding::new(Kind::LinkContent, key, what).noted()),
         hashed_bytes: 0,
     })
 }
@@ -107,7 +107,10 @@ async fn tagged(
         return Ok(Read::default());
     };
     let Ok(digest) = Digest::parse(&said) else {
-        let what = format!("{} instead of a digest; the tag was left out", quoted(&said));
+        let what = format!(
+            "{} instead of a digest; the tag was left out",
+            quoted(&said)
+        );
         return Ok(Read::finding(Finding::new(Kind::LinkContent, key, what)));
     };
     let entry = layout::tag_index(&repo, &tag, &digest);
@@ -145,7 +148,10 @@ async fn manifest(
             match MediaType::parse(&said) {
                 Ok(media_type) => Some(media_type),
                 Err(error) => {
-                    return refused(format!("the media type beside it {}: {error}", quoted(&said)));
+                    return refused(format!(
+                        "the media type beside it {}: {error}",
+                        quoted(&said)
+                    ));
                 }
             }
         }
@@ -162,7 +168,8 @@ async fn manifest(
     match Manifest::parse(found, media_type.as_ref(), *digest) {
         Ok(manifest) => Ok(Ok(manifest)),
         Err(oci::InvalidManifest::DigestMismatch { actual }) => {
-            let what = format!("the bytes of manifest {digest} have the digest {actual}; it was left out");
+            let what =
+                format!("the bytes of manifest {digest} have the digest {actual}; it was left out");
             Ok(Err(Problem(Kind::BlobHash, what)))
         }
         Err(error) => refused(error.to_string()),

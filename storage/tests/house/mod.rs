@@ -18,9 +18,7 @@ use serde_json::{Value, json};
 use storage::fsck::{Options, Report, fsck};
 use storage::index::ManifestRecord;
 use storage::reindex::{self, Reindexed, reindex};
-use storage::{
-    FsStore, Index, Key, Limits, MoveTags, ObjectStore, SqliteIndex, Storage,
-};
+use storage::{FsStore, Index, Key, Limits, MoveTags, ObjectStore, SqliteIndex, Storage};
 use tempfile::TempDir;
 
 pub(crate) struct House {
@@ -77,7 +75,9 @@ impl House {
     pub(crate) async fn open(&self) -> Storage {
         let store = Arc::new(FsStore::open(&self.objects()).unwrap());
         let index = Arc::new(SqliteIndex::open(&self.index_file()).unwrap());
-        Storage::open(store, index, Limits::default()).await.unwrap()
+        Storage::open(store, index, Limits::default())
+            .await
+            .unwrap()
     }
 
     pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
@@ -125,7 +125,9 @@ impl House {
     /// Changes the index behind its back. It must change something.
     pub(crate) fn sql(&self, sql: &str) {
         let connection = rusqlite::Connection::open(self.index_file()).unwrap();
-        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        connection
+            .pragma_update(None, "foreign_keys", false)
+            .unwrap();
         assert!(connection.execute(sql, []).unwrap() > 0, "{sql}");
     }
 }
@@ -143,12 +145,20 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-pub(crate) async fn push_blob(storage: &Storage, repo: &RepoName, content: &[u8], of: Algorithm) -> Digest {
+pub(crate) async fn push_blob(
+    storage: &Storage,
+    repo: &RepoName,
+    content: &[u8],
+    of: Algorithm,
+) -> Digest {
     let digest = Digest::of(of, content);
     let content = Bytes::copy_from_slice(content);
     let body = futures_util::stream::iter([Ok(content)]).boxed();
     let uploads = &storage.uploads;
-    uploads.whole(repo, &digest, body, None, now()).await.unwrap();
+    uploads
+        .whole(repo, &digest, body, None, now())
+        .await
+        .unwrap();
     digest
 }
 
@@ -162,7 +172,12 @@ pub(crate) fn manifest(body: &Value, media_type: &MediaType, of: Algorithm) -> M
     Manifest::parse(body.into(), Some(media_type), of).unwrap()
 }
 
-pub(crate) async fn put(storage: &Storage, repo: &RepoName, manifest: &Manifest, tags: &[Tag]) -> Digest {
+pub(crate) async fn put(
+    storage: &Storage,
+    repo: &RepoName,
+    manifest: &Manifest,
+    tags: &[Tag],
+) -> Digest {
     let catalog = &storage.catalog;
     catalog
         .put(repo, manifest, tags, MoveTags::Allowed, now())

@@ -128,13 +128,13 @@ impl Catalog {
         let key = (repo.clone(), facts.digest);
         // By another name it may be in memory; but one that the index has seen change since must not be taken.
         let kept = self.manifests.get(&key);
-        let manifest = match kept.filter(|kept| kept.media_type == facts.media_type) {
-            Some(manifest) => manifest,
-            None => {
-                let manifest = self.load(facts).await?;
-                self.manifests.keep(looks.1, key, Arc::clone(&manifest));
-                manifest
-            }
+        let kept = kept.filter(|kept| kept.media_type == facts.media_type);
+        let manifest = if let Some(manifest) = kept {
+            manifest
+        } else {
+            let manifest = self.load(facts).await?;
+            self.manifests.keep(looks.1, key, Arc::clone(&manifest));
+            manifest
         };
         if let Reference::Tag(tag) = reference {
             let key = (repo.clone(), tag.clone());

@@ -7,12 +7,16 @@ use oci::{Descriptor, Digest, Manifest, MediaType, Reference, RepoName, Tag};
 use crate::index::suite::{artifact, at, blob, hold, image, list, repo, tag};
 use crate::suite::bytes;
 use crate::{
-    Durability, Limits, MemoryStore, MoveTags, PutError, Sparse, SqliteIndex,
-    Storage, StorageError, layout,
+    Durability, Limits, MemoryStore, MoveTags, PutError, Sparse, SqliteIndex, Storage,
+    StorageError, layout,
 };
 
 async fn storage() -> Arc<Storage> {
-    let index = Arc::new(SqliteIndex::in_memory().unwrap());
+    storage_with(SqliteIndex::in_memory().unwrap()).await
+}
+
+async fn storage_with(index: SqliteIndex) -> Arc<Storage> {
+    let index = Arc::new(index);
     let limits = Limits {
         sparse: Sparse::Refused,
         ..Limits::default()
@@ -230,7 +234,10 @@ async fn of_racing_first_pushes_one_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_tag_never_goes_back() {
     const PUSHES: u64 = 300;
-    let storage = storage().await;
+    // A file, because its readers do not queue behind its writer.
+    let folder = tempfile::tempdir().unwrap();
+    let index = SqliteIndex::open(&folder.path().join("index.sqlite")).unwrap();
+    let storage = storage_with(index).await;
     let numbers: Vec<u64> = (0..=PUSHES).collect();
     hold(storage.index(), &repo("a"), &numbers).await;
     let images: Arc<Vec<Digest>> =

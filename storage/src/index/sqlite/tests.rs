@@ -1,4 +1,5 @@
 mod damage;
 mod file;
 mod memory;
+mod model;
 mod plans;

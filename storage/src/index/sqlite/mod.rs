@@ -77,6 +77,16 @@ impl SqliteIndex {
         })
     }
 
+    /// An index that is being built in a file of its own; its reads queue with its writes.
+    fn building(path: &Path) -> Result<Self, OpenIndexError> {
+        let connection = open::builder(path)?;
+        let writer = Writer::start_building(connection).map_err(|e| OpenIndexError::io(path, e))?;
+        Ok(Self {
+            readers: None,
+            writer: Some(writer),
+        })
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,

@@ -21,7 +21,7 @@ pub fn rebuild(path: &Path) -> Result<Rebuilt, OpenIndexError> {
     let building = beside(path, ".new");
     remove(&building).map_err(|error| OpenIndexError::io(&building, error))?;
     Ok(Rebuilt {
-        index: SqliteIndex::open(&building)?,
+        index: SqliteIndex::building(&building)?,
         building,
         path: path.to_owned(),
     })
@@ -44,14 +44,9 @@ impl Rebuilt {
             building,
             path,
         } = self;
-        // Moves the log into the file and syncs it: the last connection is closed.
+        // Writes what is in memory: the connection is closed.
         drop(index);
         let place = || {
-            if fs::metadata(log_of(&building)).is_ok_and(|log| log.len() > 0) {
-                return Err(io::Error::other(
-                    "the new index's log was not moved into its file",
-                ));
-            }
             File::open(&building)?.sync_all()?;
             let old = beside(&path, ".old");
             if path.exists() {

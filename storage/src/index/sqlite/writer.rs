@@ -85,10 +85,19 @@ impl From<Refusal> for StorageError {
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> io::Result<Self> {
+        Self::start_with(Turn::new(connection, true))
+    }
+
+    /// Leaves all syncing to whoever puts the file in place.
+    pub(super) fn start_building(connection: Connection) -> io::Result<Self> {
+        Self::start_with(Turn::new(connection, false))
+    }
+
+    fn start_with(turn: Turn) -> io::Result<Self> {
         let (jobs, queue) = channel();
         let thread = thread::Builder::new()
             .name("index".to_owned())
-            .spawn(move || Turn::new(connection).serve(&queue))?;
+            .spawn(move || turn.serve(&queue))?;
         Ok(Self {
             jobs: Some(jobs),
             thread: Some(thread),
@@ -139,6 +148,8 @@ impl Drop for Writer {
 /// What the thread has in hand.
 struct Turn {
     connection: Connection,
+    /// Whether anything is ever synced here.
+    syncs: bool,
     /// How SQLite is set.
     sync: Sync,
     /// A sync failed: nothing more is written, because what the disk holds is not known.
@@ -148,9 +159,10 @@ struct Turn {
 }
 
 impl Turn {
-    fn new(connection: Connection) -> Self {
+    fn new(connection: Connection, syncs: bool) -> Self {
         Self {
             connection,
+            syncs,
             sync: Sync::Durable,
             broken: false,
             checkpointed: 0,
@@ -249,7 +261,7 @@ impl Turn {
         } else {
             (Sync::Soft, "normal")
         };
-        if self.sync != sync {
+        if self.syncs && self.sync != sync {
             self.connection.pragma_update(None, "synchronous", value)?;
             self.sync = sync;
         }
@@ -259,7 +271,7 @@ impl Turn {
     /// Moves the log into the file, now and then, after everybody has their answer.
     fn checkpoint(&mut self) {
         let changes = self.connection.total_changes();
-        if self.broken || changes - self.checkpointed < CHECKPOINT_EVERY {
+        if !self.syncs || self.broken || changes - self.checkpointed < CHECKPOINT_EVERY {
             return;
         }
         self.checkpointed = changes;

@@ -258,13 +258,12 @@ async fn a_tag_never_goes_back() {
                     let before = least.load(Ordering::SeqCst);
                     let hot = storage.catalog.cached(&repo("a"), &reference);
                     hits += usize::from(hot.is_some());
-                    let seen = match hot {
-                        Some(seen) => seen,
-                        None => {
-                            let a = repo("a");
-                            let cold = storage.catalog.manifest(&a, &reference).await;
-                            cold.unwrap().unwrap()
-                        }
+                    let seen = if let Some(seen) = hot {
+                        seen
+                    } else {
+                        let a = repo("a");
+                        let cold = storage.catalog.manifest(&a, &reference).await;
+                        cold.unwrap().unwrap()
                     };
                     let seen = images.iter().position(|digest| *digest == seen.digest);
                     let seen = seen.unwrap() as u64;

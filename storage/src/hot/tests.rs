@@ -82,18 +82,15 @@ fn no_value_goes_back() {
             scope.spawn(|| {
                 for _ in 0..50_000 {
                     let before = least.load(Ordering::SeqCst);
-                    let seen = match hot.get(&0) {
-                        Some(seen) => {
-                            hits.fetch_add(1, Ordering::Relaxed);
-                            seen
-                        }
-                        None => {
-                            let look = hot.look(&0);
-                            let read = index.load(Ordering::SeqCst);
-                            thread::yield_now();
-                            hot.keep(look, 0, read);
-                            read
-                        }
+                    let seen = if let Some(seen) = hot.get(&0) {
+                        hits.fetch_add(1, Ordering::Relaxed);
+                        seen
+                    } else {
+                        let look = hot.look(&0);
+                        let read = index.load(Ordering::SeqCst);
+                        thread::yield_now();
+                        hot.keep(look, 0, read);
+                        read
                     };
                     assert!(seen >= before, "{seen} came after {before}");
                     least.fetch_max(seen, Ordering::SeqCst);

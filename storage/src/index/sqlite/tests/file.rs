@@ -122,6 +122,14 @@ async fn a_killed_process_loses_nothing() {
         for file in ["index.sqlite", "index.sqlite-wal"] {
             std::fs::copy(folder.path().join(file), after.path().join(file)).unwrap();
         }
+        let beside = SqliteIndex::open_beside_server(&after.path().join("index.sqlite")).unwrap();
+        let held = beside.layers(&repo("a"), None, 100).await.unwrap();
+        assert_eq!(
+            held.len() as u64,
+            number + 1,
+            "looked at before anybody mends it"
+        );
+        drop(beside);
         let survivor = reopen(&after);
         let held = survivor.layers(&repo("a"), None, 100).await.unwrap();
         assert_eq!(held.len() as u64, number + 1);

@@ -14,7 +14,9 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
-        LogFormat::Text => registry.with(lines.with_target(false).with_ansi(false)).init(),
+        LogFormat::Text => registry
+            .with(lines.with_target(false).with_ansi(false))
+            .init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
     }
     Ok(())

@@ -6,6 +6,7 @@ mod config;
 mod logging;
 mod serve;
 mod storage;
+mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;

@@ -28,7 +28,10 @@ pub(crate) fn lock(config: &Config) -> anyhow::Result<Lock> {
         .open(&path)
         .with_context(|| path.display().to_string())?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).with_context(|| {
-        format!("{}: another slipway uses this data: stop it first", path.display())
+        format!(
+            "{}: another slipway uses this data: stop it first",
+            path.display()
+        )
     })?;
     Ok(Lock { _file: file })
 }

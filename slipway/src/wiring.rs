@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
 use registry::Registry;
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
-use registry::http::TrustedProxies;
+use registry::http::{Sink, TrustedProxies};
 
 use crate::commands::VERSION;
 use crate::config::{Auth, Config, LogFormat};
@@ -27,13 +27,14 @@ pub(crate) struct Wired {
 }
 
 /// Opens storage, loads rights, and puts the front door before them.
-pub(crate) async fn wire(config: &Config) -> anyhow::Result<Wired> {
+pub(crate) async fn wire(config: &Config, sink: Option<Sink>) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
     let registry = Arc::new(Registry::new(storage, gate(config)?));
     let observer = Arc::new(Observer {
         metrics: Metrics::new(VERSION),
         log: AccessLog::start(format(config))?,
+        sink,
     });
     let front = Front::new(
         Arc::clone(&registry),
@@ -85,7 +86,12 @@ fn gate(config: &Config) -> anyhow::Result<Gate> {
     }
     let tokens = tokens(auth, &config.hosts, &config.data_dir)?;
     let anonymous = auth.anonymous;
-    Ok(Gate::new(authenticators, policy(auth)?, Some(tokens), anonymous))
+    Ok(Gate::new(
+        authenticators,
+        policy(auth)?,
+        Some(tokens),
+        anonymous,
+    ))
 }
 
 fn policy(auth: &Auth) -> anyhow::Result<Arc<dyn Policy>> {

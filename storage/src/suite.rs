@@ -1,6 +1,12 @@
 //! What every [`ObjectStore`] must do, one function a clause. [`object_store_suite!`] makes a test
 //! of each, so a failure names the store and the clause.
 
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a suite reports by panicking"
+)]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

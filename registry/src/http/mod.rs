@@ -30,7 +30,7 @@ pub use challenge::Hosts;
 pub use connection::Connection;
 pub use forwarded::TrustedProxies;
 pub use request_id::{RequestId, RequestIds};
-pub use trace::{AccessLog, Format, Metrics, Observer};
+pub use trace::{AccessLog, Finished, Format, Metrics, Observer, Sink};
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -48,6 +48,7 @@ use problem::Problem;
 use trace::Record;
 
 static OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What bounds a request, and what the front must know of its surroundings.
@@ -121,6 +122,9 @@ impl Front {
             client,
             SystemTime::now(),
         );
+        if self.observer.sink.is_some() {
+            record.traceparent = parts.headers.get(&TRACEPARENT).cloned();
+        }
         let path = parts.uri.path();
         let mut response = if path == "/v2" || path.starts_with("/v2/") {
             self.registry(&parts, body, connection, &mut record).await

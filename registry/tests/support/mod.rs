@@ -148,6 +148,7 @@ impl Server {
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),
+            sink: None,
         });
         let rest = axum::Router::new();
         let front = Front::new(Arc::clone(&registry), setup.limits, observer, rest).unwrap();

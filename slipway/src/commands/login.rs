@@ -23,7 +23,11 @@ pub(super) async fn login(args: Login) -> anyhow::Result<()> {
     let password = prompt::password(args.password_stdin)?;
     check(&base, &args.transport, &user, &password).await?;
     for path in files.put(&args.server, &user, &password)? {
-        println!("logged in to {} as {user}; kept in {}", args.server, path.display());
+        println!(
+            "logged in to {} as {user}; kept in {}",
+            args.server,
+            path.display()
+        );
     }
     Ok(())
 }
@@ -34,7 +38,11 @@ pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     let removed = files.remove(&args.server)?;
     anyhow::ensure!(!removed.is_empty(), "{}: not logged in", args.server);
     for path in removed {
-        println!("logged out of {}; removed from {}", args.server, path.display());
+        println!(
+            "logged out of {}; removed from {}",
+            args.server,
+            path.display()
+        );
     }
     Ok(())
 }
@@ -111,7 +119,13 @@ fn realm(answer: &Response) -> anyhow::Result<Option<Url>> {
         .headers()
         .get(reqwest::header::WWW_AUTHENTICATE)
         .and_then(|value| value.to_str().ok())
-        .with_context(|| format!("{}: this is no registry ({})", answer.url(), answer.status()))?;
+        .with_context(|| {
+            format!(
+                "{}: this is no registry ({})",
+                answer.url(),
+                answer.status()
+            )
+        })?;
     let Some(parameters) = challenge.strip_prefix("Bearer ") else {
         return Ok(None);
     };
@@ -120,9 +134,12 @@ fn realm(answer: &Response) -> anyhow::Result<Option<Url>> {
         .find_map(|parameter| parameter.trim().strip_prefix("realm=\"")?.strip_suffix('"'))
         .with_context(|| format!("{}: a challenge without realm", answer.url()))?;
     let mut realm = Url::parse(realm)?;
-    let service = parameters
-        .split(',')
-        .find_map(|parameter| parameter.trim().strip_prefix("service=\"")?.strip_suffix('"'));
+    let service = parameters.split(',').find_map(|parameter| {
+        parameter
+            .trim()
+            .strip_prefix("service=\"")?
+            .strip_suffix('"')
+    });
     if let Some(service) = service {
         realm.query_pairs_mut().append_pair("service", service);
     }

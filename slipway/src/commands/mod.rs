@@ -22,7 +22,13 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let config = crate::config::load(args.file.config.as_deref(), args.insecure_open)?;
             crate::logging::start(&config.log)?;
-            runtime()?.block_on(crate::serve::run(config))?;
+            // Outside the runtime: the exporter has a thread and a client of its own.
+            let traces = crate::telemetry::start(&config.telemetry)?;
+            let sink = traces.as_ref().map(crate::telemetry::Traces::sink);
+            runtime()?.block_on(crate::serve::run(config, sink))?;
+            if let Some(traces) = traces {
+                traces.stop();
+            }
         }
         Command::Login(args) => runtime()?.block_on(login::login(args))?,
         Command::Logout(args) => login::logout(&args)?,
@@ -38,8 +44,13 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Files are read and written on blocking threads, which are made when needed: each of the uploads
+/// that `limits` admits by default may occupy one, and cold reads come on top.
+const BLOCKING_THREADS: usize = 2_048;
+
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
 }

@@ -35,14 +35,22 @@ fn set(user: &User, exists: bool) -> anyhow::Result<()> {
     );
     file.set_password(name, &prompt::password(user.password_stdin)?)?;
     file.save()?;
-    println!("{name}: {} in {}", if exists { "changed" } else { "added" }, path.display());
+    println!(
+        "{name}: {} in {}",
+        if exists { "changed" } else { "added" },
+        path.display()
+    );
     Ok(())
 }
 
 fn remove(name: &str, file: &UserFile) -> anyhow::Result<()> {
     let path = path(file)?;
     let mut file = File::load(&path)?;
-    anyhow::ensure!(file.remove(name), "{name}: no such user in {}", path.display());
+    anyhow::ensure!(
+        file.remove(name),
+        "{name}: no such user in {}",
+        path.display()
+    );
     file.save()?;
     println!("{name}: removed from {}", path.display());
     Ok(())
@@ -53,7 +61,10 @@ fn list(file: &UserFile, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Text => file.users().for_each(|user| println!("{user}")),
         Output::Json => {
-            let users: Vec<_> = file.users().map(|name| serde_json::json!({ "name": name })).collect();
+            let users: Vec<_> = file
+                .users()
+                .map(|name| serde_json::json!({ "name": name }))
+                .collect();
             println!("{}", serde_json::to_string(&users)?);
         }
     }

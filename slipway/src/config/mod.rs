@@ -222,7 +222,10 @@ impl Config {
             "listen: name at least one address, such as 127.0.0.1:5000"
         );
         self.auth.check()?;
-        let exposed = self.listen.iter().find(|a| !a.ip().to_canonical().is_loopback());
+        let exposed = self
+            .listen
+            .iter()
+            .find(|a| !a.ip().to_canonical().is_loopback());
         if let Some(address) = exposed
             && self.auth.is_open()
             && !self.insecure_open

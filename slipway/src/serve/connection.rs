@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -102,8 +103,11 @@ where
     // HTTP/2 answers each request in a task of its own, so a request holds what it uses.
     let front = Arc::clone(&server.front);
     let connection = Arc::new(connection);
+    let asked = Arc::new(AtomicBool::new(false));
+    let waiting = Arc::clone(&asked);
     let service = service_fn(move |request| {
         let (front, connection) = (Arc::clone(&front), Arc::clone(&connection));
+        asked.store(true, Ordering::Relaxed);
         async move { Ok::<_, Infallible>(front.respond(request, &connection).await) }
     });
     match protocol {
@@ -130,10 +134,22 @@ where
                 .keep_alive_interval(KEEP_ALIVE)
                 .keep_alive_timeout(KEEP_ALIVE)
                 .serve_connection(io, service);
-            finish(served, server).await?;
+            tokio::select! {
+                served = finish(served, server) => served?,
+                () = silence(server.limits.header, &waiting) => {}
+            }
         }
     }
     Ok(())
+}
+
+/// Ends when nothing was asked for `patience`; never once something was. HTTP/2 knows no such
+/// bound of its own: its pings begin after the preface, which may never come.
+async fn silence(patience: Duration, asked: &AtomicBool) {
+    tokio::time::sleep(patience).await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Drives the connection; once the server stops, until the requests under way are answered.

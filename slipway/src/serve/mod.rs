@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use registry::http::Front;
+use registry::http::{Front, Sink};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,11 +21,11 @@ use crate::config::Config;
 use crate::wiring;
 
 /// Serves until SIGTERM or SIGINT, then lets what is under way finish.
-pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()> {
     raise_file_limit();
     let listeners = listen::bind(&config)?;
     let tls = config.tls.as_ref().map(tls::Tls::load).transpose()?;
-    let wired = wiring::wire(&config).await?;
+    let wired = wiring::wire(&config, sink).await?;
     let server = Arc::new(Server {
         front: wired.front,
         tls,
@@ -34,7 +34,11 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         stopping: CancellationToken::new(),
     });
     let background = TaskTracker::new();
-    janitor::start(&background, &wired.registry, config.uploads.expire_after.get());
+    janitor::start(
+        &background,
+        &wired.registry,
+        config.uploads.expire_after.get(),
+    );
     if let Some(tls) = &server.tls {
         tls::reload_on_change(&background, tls);
     }
@@ -48,7 +52,12 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!("stopping: no new connections, requests under way may finish");
     accepting.shutdown().await;
     drain(&server, config.drain_timeout.get()).await;
-    wired.registry.storage().close().await.context("closing storage")?;
+    wired
+        .registry
+        .storage()
+        .close()
+        .await
+        .context("closing storage")?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -82,12 +91,19 @@ async fn drain(server: &Server, patience: Duration) {
         .is_err()
     {
         let left = server.connections.len();
-        tracing::warn!(left, "connections are cut off: the drain time-out has passed");
+        tracing::warn!(
+            left,
+            "connections are cut off: the drain time-out has passed"
+        );
     }
 }
 
 fn announce(config: &Config, listeners: &[tokio::net::TcpListener]) {
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     for listener in listeners {
         if let Ok(address) = listener.local_addr() {
             tracing::info!("listening on {scheme}://{address}");

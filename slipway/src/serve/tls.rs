@@ -110,6 +110,10 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("{}", path.display()))?;
-    anyhow::ensure!(!chain.is_empty(), "{}: no certificate in it", path.display());
+    anyhow::ensure!(
+        !chain.is_empty(),
+        "{}: no certificate in it",
+        path.display()
+    );
     Ok(chain)
 }

@@ -2,15 +2,17 @@
 
 mod access_log;
 mod metrics;
+mod sink;
 
 pub use access_log::{AccessLog, Format};
 pub use metrics::Metrics;
+pub use sink::{Finished, Sink};
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use http::{Method, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode, Uri};
 
 use super::RequestId;
 
@@ -21,6 +23,8 @@ pub struct Observer {
     pub metrics: Metrics,
     /// Where the lines go.
     pub log: AccessLog,
+    /// Who else wants to know.
+    pub sink: Option<Sink>,
 }
 
 /// What is known of a request, filled in on its way. Dropping it writes it down, so that a
@@ -41,6 +45,8 @@ pub(super) struct Record {
     pub(super) sent: u64,
     /// OCI error code and hidden cause of a failure.
     pub(super) error: Option<(&'static str, Option<String>)>,
+    /// The caller's place in a trace; kept only for a sink.
+    pub(super) traceparent: Option<HeaderValue>,
 }
 
 impl Record {
@@ -66,6 +72,7 @@ impl Record {
             status: StatusCode::OK,
             sent: 0,
             error: None,
+            traceparent: None,
         }
     }
 }
@@ -77,5 +84,19 @@ impl Drop for Record {
         metrics.in_flight.dec();
         metrics.observe(self.operation, self.status.as_u16(), took, self.sent);
         self.observer.log.write(self, took);
+        if let Some(sink) = &self.observer.sink {
+            let traceparent = self.traceparent.as_ref();
+            sink.take(&Finished {
+                operation: self.operation,
+                method: self.method.as_str(),
+                path: self.uri.path(),
+                status: self.status.as_u16(),
+                started: self.at,
+                took,
+                sent: self.sent,
+                request_id: self.id.to_string(),
+                traceparent: traceparent.and_then(|value| value.to_str().ok()),
+            });
+        }
     }
 }

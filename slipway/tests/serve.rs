@@ -1,0 +1,194 @@
+//! `slipway serve`: what it starts as, what it refuses, how it bounds connections and how it ends.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use support::{Server, error_line, run, slipway, stdout};
+
+#[test]
+fn with_nothing_configured_it_is_open_on_loopback_and_says_so() {
+    let server = Server::start("");
+    assert!(server.host.starts_with("127.0.0.1:"));
+    server.line("no authentication is configured");
+    let answer = server.get("/v2/", "");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn it_refuses_to_be_open_to_other_machines() {
+    let mut command = slipway();
+    command.env("SLIPWAY_LISTEN", "['0.0.0.0:0']").arg("serve");
+    let line = error_line(&run(&mut command, ""));
+    assert!(line.contains("--insecure-open"), "{line}");
+    assert!(line.contains("0.0.0.0"), "{line}");
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("bad.yaml");
+    std::fs::write(&config, "auth:\n  anonymus: true\n").unwrap();
+    let mut command = slipway();
+    command.args(["config", "check", "--config"]).arg(&config);
+    let line = error_line(&run(&mut command, ""));
+    assert!(line.contains("bad.yaml"), "{line}");
+    assert!(line.contains("anonymus"), "{line}");
+    assert!(line.contains("line 2"), "{line}");
+}
+
+#[test]
+fn two_servers_do_not_share_a_folder() {
+    let server = Server::start("");
+    let mut command = slipway();
+    command
+        .arg("serve")
+        .env("SLIPWAY_LISTEN", "['127.0.0.1:0']")
+        .env("SLIPWAY_DATA_DIR", server.folder.path().join("data"));
+    let line = error_line(&run(&mut command, ""));
+    assert!(line.contains("another slipway"), "{line}");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = slipway();
+    command
+        .arg("serve")
+        .env("SLIPWAY_LISTEN", format!("['{address}']"))
+        .env("SLIPWAY_DATA_DIR", folder.path());
+    let line = error_line(&run(&mut command, ""));
+    assert!(line.contains(&address), "{line}");
+}
+
+#[test]
+fn it_ends_well_when_told() {
+    let server = Server::start("");
+    server.terminate();
+    server.line("stopped");
+    assert!(server.wait());
+}
+
+/// Slow-loris: a header that never ends, a connection that never speaks, an idle keep-alive.
+#[test]
+fn silent_connections_are_closed() {
+    let server = Server::start("limits: {headerTimeout: 1s}\n");
+    for start in ["", "P", "PRI", "GET /v2/ HTTP/1.1\r\nhost: x\r\n"] {
+        let mut stream = TcpStream::connect(&server.host).unwrap();
+        stream.write_all(start.as_bytes()).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        let mut rest = Vec::new();
+        let read = stream.read_to_end(&mut rest);
+        // Closed or reset, but not waited for by this client until its own patience ends.
+        let waited = read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        assert!(!waited, "{start:?}");
+    }
+    let mut idle = TcpStream::connect(&server.host).unwrap();
+    idle.set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    idle.write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    let mut answer = Vec::new();
+    idle.read_to_end(&mut answer).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn every_request_is_one_line_of_json() {
+    let server = Server::start("log: {format: json}\n");
+    server.get("/v2/a/manifests/v1?x=%22%0a", "x: y\r\n");
+    let line = server.line("get_manifest");
+    let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(json["http.status"], 404);
+    assert_eq!(json["http.path"], "/v2/a/manifests/v1");
+    assert_eq!(json["error.code"], "MANIFEST_UNKNOWN");
+    assert!(json["duration_ms"].is_f64());
+}
+
+/// A collector: takes one request and tells what it was.
+fn collector() -> (String, mpsc::Receiver<(String, Vec<u8>)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, received) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut all = Vec::new();
+            let mut buffer = [0; 4096];
+            loop {
+                let read = stream.read(&mut buffer).unwrap();
+                all.extend_from_slice(&buffer[..read]);
+                let text = String::from_utf8_lossy(&all).to_ascii_lowercase();
+                let Some(end) = all.windows(4).position(|four| four == b"\r\n\r\n") else {
+                    continue;
+                };
+                let length = text.split("content-length: ").nth(1);
+                let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+                if all.len() >= end + 4 + length.unwrap_or(0) || read == 0 {
+                    let head = text[..end].to_owned();
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                    let _ = sender.send((head, all[end + 4..].to_vec()));
+                    break;
+                }
+            }
+        }
+    });
+    (url, received)
+}
+
+#[test]
+fn requests_are_traced_to_a_collector() {
+    let (url, received) = collector();
+    let server = Server::start(&format!("telemetry: {{otlpEndpoint: '{url}'}}\n"));
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01\r\n");
+    server.get("/v2/a/manifests/v1", &parent);
+    server.terminate();
+    let (head, body) = received.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(head.starts_with("post /v1/traces "), "{head}");
+    assert!(head.contains("application/x-protobuf"), "{head}");
+    let holds = |bytes: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);
+    assert!(holds(b"get_manifest"));
+    assert!(holds(b"/v2/a/manifests/v1"));
+    // The caller's trace goes on here.
+    let id = u128::from_str_radix(trace, 16).unwrap().to_be_bytes();
+    assert!(holds(&id));
+    assert!(server.wait());
+}
+
+#[test]
+fn what_is_printed_is_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = slipway();
+    command
+        .args(["config", "print"])
+        .env("SLIPWAY_DATA_DIR", folder.path());
+    let printed = stdout(&run(&mut command, ""));
+    let file = folder.path().join("printed.yaml");
+    std::fs::write(&file, &printed).unwrap();
+    let mut command = slipway();
+    command.args(["config", "print", "--config"]).arg(&file);
+    assert_eq!(stdout(&run(&mut command, "")), printed);
+    let schema = stdout(&run(slipway().args(["config", "schema"]), ""));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert!(schema["properties"]["trustedProxies"].is_object());
+}
+
+#[test]
+fn version_and_completions_are_printed() {
+    let json = stdout(&run(slipway().args(["version", "--output", "json"]), ""));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["version"], env!("CARGO_PKG_VERSION"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&run(slipway().args(["completions", shell]), ""));
+        assert!(script.contains("slipway"), "{shell}");
+    }
+}

@@ -1,0 +1,160 @@
+//! The program as a user runs it.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test file uses its part of it"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// How long a server may take to say where it listens.
+const START: Duration = Duration::from_secs(30);
+
+/// The program, without the variables of whoever runs the tests.
+pub fn slipway() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("SLIPWAY_") || name.ends_with("_AUTH_FILE") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs it to its end, with `input` on standard input.
+pub fn run(command: &mut Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that reads no input closes the pipe.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The one line of an error; fails if it is none or more, or the exit code is 0.
+pub fn error_line(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(!output.status.success(), "it succeeded: {text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    /// `host:port`.
+    pub host: String,
+    lines: mpsc::Receiver<String>,
+    pub folder: TempDir,
+}
+
+impl Server {
+    /// Starts `slipway serve` on a free port with this configuration besides.
+    pub fn start(yaml: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = yaml.replace("FOLDER", folder.path().to_str().unwrap());
+        let config = folder.path().join("slipway.yaml");
+        let data = folder.path().join("data");
+        let listen = if yaml.contains("listen:") {
+            ""
+        } else {
+            "listen: ['127.0.0.1:0']\n"
+        };
+        std::fs::write(
+            &config,
+            format!("{listen}dataDir: {}\n{yaml}", data.display()),
+        )
+        .unwrap();
+        Self::spawn(folder, &config)
+    }
+
+    fn spawn(folder: TempDir, config: &Path) -> Self {
+        let mut child = slipway()
+            .args(["serve", "--config"])
+            .arg(config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut server = Self {
+            child,
+            host: String::new(),
+            lines,
+            folder,
+        };
+        let line = server.line("listening on");
+        let host = line.rsplit("//").next().unwrap();
+        let end = |char: char| !char.is_ascii_hexdigit() && !"[]:.".contains(char);
+        server.host = host.split(end).next().unwrap().to_owned();
+        server
+    }
+
+    /// Waits for a log line that holds `text`.
+    pub fn line(&self, text: &str) -> String {
+        let mut seen = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(START) {
+            if line.contains(text) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("no line with {text:?} in {seen:#?}");
+    }
+
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    }
+
+    /// Waits for the end; true when it ended well.
+    pub fn wait(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
+    /// One request by hand, on a connection that ends with it.
+    pub fn http(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    pub fn get(&self, path: &str, headers: &str) -> String {
+        self.http(&format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
+        ))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -85,7 +85,10 @@ fn cpu(pid: &str) -> Result<f64> {
 }
 
 fn family(pid: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let children = children.split_ascii_whitespace().filter_map(|child| child.parse().ok());
+    let children =
+        fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children
+        .split_ascii_whitespace()
+        .filter_map(|child| child.parse().ok());
     std::iter::once(pid).chain(children).collect()
 }

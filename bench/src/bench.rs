@@ -80,13 +80,19 @@ impl Bench {
 
     /// The subjects of `among` that are here.
     pub(crate) fn present(&self, among: &[Subject]) -> Vec<Subject> {
-        self.subjects.iter().copied().filter(|subject| among.contains(subject)).collect()
+        self.subjects
+            .iter()
+            .copied()
+            .filter(|subject| among.contains(subject))
+            .collect()
     }
 
     /// A folder that nobody has.
     pub(crate) fn new_folder(&self, subject: Subject) -> PathBuf {
         let number = self.next_folder.replace(self.next_folder.get() + 1);
-        self.folder.path().join(format!("{number}-{}", subject.title().replace(' ', "-")))
+        self.folder
+            .path()
+            .join(format!("{number}-{}", subject.title().replace(' ', "-")))
     }
 
     /// Starts a server on an empty folder.
@@ -101,15 +107,24 @@ impl Bench {
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub(crate) fn start_on(&self, subject: Subject, folder: &std::path::Path, auth: Auth, tls: bool) -> Result<Server> {
+    pub(crate) fn start_on(
+        &self,
+        subject: Subject,
+        folder: &std::path::Path,
+        auth: Auth,
+        tls: bool,
+    ) -> Result<Server> {
         let setup = self.setup(folder, auth, tls)?;
         let target = Target {
             address: setup.address,
-            tls: tls.then(|| trust(self.certificate.der.clone())).transpose()?,
+            tls: tls
+                .then(|| trust(self.certificate.der.clone()))
+                .transpose()?,
             authorization: None,
         };
         let mut server = Server::start(&self.machine, subject, &setup, target)?;
-        server.target.authorization = subject.authorization(auth, &self.access, &server.target, REPO)?;
+        server.target.authorization =
+            subject.authorization(auth, &self.access, &server.target, REPO)?;
         Ok(server)
     }
 
@@ -117,7 +132,12 @@ impl Bench {
     ///
     /// # Errors
     /// No port is free.
-    pub(crate) fn setup<'a>(&'a self, folder: &'a std::path::Path, auth: Auth, tls: bool) -> Result<Setup<'a>> {
+    pub(crate) fn setup<'a>(
+        &'a self,
+        folder: &'a std::path::Path,
+        auth: Auth,
+        tls: bool,
+    ) -> Result<Setup<'a>> {
         Ok(Setup {
             folder,
             address: free_address()?,
@@ -129,13 +149,23 @@ impl Bench {
     }
 
     /// Starts all wanted servers and sets the stage on each; those that fail are left out, which the report says.
-    pub(crate) fn start_all(&self, wanted: Wanted<'_>, stage: impl Fn(&Server) -> Result<()>) -> Vec<Server> {
-        let able = self.present(wanted.among).into_iter().filter(|subject| subject.can(wanted.auth));
+    pub(crate) fn start_all(
+        &self,
+        wanted: Wanted<'_>,
+        stage: impl Fn(&Server) -> Result<()>,
+    ) -> Vec<Server> {
+        let able = self
+            .present(wanted.among)
+            .into_iter()
+            .filter(|subject| subject.can(wanted.auth));
         let started = able.filter_map(|subject| {
-            let server = self.start(subject, wanted.auth, wanted.tls).and_then(|server| {
-                stage(&server).with_context(|| format!("its log ends: {}", server.log_end()))?;
-                Ok(server)
-            });
+            let server = self
+                .start(subject, wanted.auth, wanted.tls)
+                .and_then(|server| {
+                    stage(&server)
+                        .with_context(|| format!("its log ends: {}", server.log_end()))?;
+                    Ok(server)
+                });
             server
                 .inspect_err(|error| self.leave_out(subject, error))
                 .ok()
@@ -203,10 +233,19 @@ impl Bench {
     pub(crate) fn tell(&self, measure: &Measure) {
         let median = |&subject: &Subject| {
             let value = measure.median(subject)?;
-            Some(format!("{} {}", subject.title(), crate::report::figure(value)))
+            Some(format!(
+                "{} {}",
+                subject.title(),
+                crate::report::figure(value)
+            ))
         };
         let figures: Vec<_> = self.subjects.iter().filter_map(median).collect();
-        eprintln!("  {} [{}]: {}", measure.name, measure.unit.sign(), figures.join(", "));
+        eprintln!(
+            "  {} [{}]: {}",
+            measure.name,
+            measure.unit.sign(),
+            figures.join(", ")
+        );
         for (subject, note) in &measure.notes {
             eprintln!("    {}: {note}", subject.title());
         }

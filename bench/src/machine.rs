@@ -25,7 +25,11 @@ impl Machine {
     pub(crate) fn new(pin: bool) -> Self {
         let all: Vec<usize> = sched_getaffinity(None).map_or_else(
             |_| vec![0],
-            |set| (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
+            |set| {
+                (0..CpuSet::MAX_CPU)
+                    .filter(|&cpu| set.is_set(cpu))
+                    .collect()
+            },
         );
         Self {
             split: pin && all.len() >= CORES_TO_SPLIT,
@@ -77,7 +81,9 @@ impl Machine {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let value = |text: &str, key: &str| {
             let line = text.lines().find(|line| line.starts_with(key));
-            let value = line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned());
+            let value = line
+                .and_then(|line| line.split_once(':'))
+                .map(|(_, value)| value.trim().to_owned());
             value.unwrap_or_else(|| "unknown".to_owned())
         };
         let sharing = if self.split {
@@ -100,7 +106,11 @@ impl Machine {
                 |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
             ),
             disk: disk(folder),
-            load_before: read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" "),
+            load_before: read("/proc/loadavg")
+                .split(' ')
+                .take(3)
+                .collect::<Vec<_>>()
+                .join(" "),
         }
     }
 }
@@ -125,17 +135,22 @@ pub(crate) struct Description {
 }
 
 fn disk(folder: &Path) -> String {
-    let tmpfs = statfs(folder).is_ok_and(|stat| i64::try_from(stat.f_type).is_ok_and(|kind| kind == TMPFS));
+    let tmpfs = statfs(folder).is_ok_and(|stat| stat.f_type == TMPFS);
     if tmpfs {
         return "tmpfs: durable writes cost nothing here, choose another with --dir".to_owned();
     }
-    let output = Command::new("df").arg("--output=fstype,source").arg(folder).output();
+    let output = Command::new("df")
+        .arg("--output=fstype,source")
+        .arg(folder)
+        .output();
     output.map_or_else(
         |_| "unknown".to_owned(),
         |output| {
             let text = String::from_utf8_lossy(&output.stdout);
             let line = text.lines().nth(1).unwrap_or("unknown");
-            line.split_ascii_whitespace().collect::<Vec<_>>().join(" on ")
+            line.split_ascii_whitespace()
+                .collect::<Vec<_>>()
+                .join(" on ")
         },
     )
 }

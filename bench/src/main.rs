@@ -72,10 +72,16 @@ fn run() -> Result<()> {
     let arguments = Arguments::parse();
     let chosen = cases::choose(&arguments.only)?;
     let machine = Machine::new(!arguments.no_pin);
-    let asked: &[Subject] = if arguments.subjects.is_empty() { &Subject::ALL } else { &arguments.subjects };
+    let asked: &[Subject] = if arguments.subjects.is_empty() {
+        &Subject::ALL
+    } else {
+        &arguments.subjects
+    };
     let subjects = present(asked);
     ensure!(!subjects.is_empty(), "none of the subjects is here");
-    let rounds = arguments.rounds.unwrap_or(if arguments.quick { 3 } else { 5 });
+    let rounds = arguments
+        .rounds
+        .unwrap_or(if arguments.quick { 3 } else { 5 });
     ensure!(rounds > 0, "--rounds must be at least 1");
 
     let mut report = Report::begin(&machine, &subjects, rounds, &arguments.dir);
@@ -102,7 +108,12 @@ fn run() -> Result<()> {
             std::fs::write(&file, text).with_context(|| file.display().to_string())?;
         }
     }
-    ensure!(report.failed() == 0, "{} of {} cases were not run as they should be", report.failed(), asked_for);
+    ensure!(
+        report.failed() == 0,
+        "{} of {} cases were not run as they should be",
+        report.failed(),
+        asked_for
+    );
     Ok(())
 }
 
@@ -113,7 +124,11 @@ fn present(asked: &[Subject]) -> Vec<Subject> {
         if subject.program().is_some() {
             present.push(subject);
         } else {
-            eprintln!("bench: {} is not here: {}", subject.title(), subject.remedy());
+            eprintln!(
+                "bench: {} is not here: {}",
+                subject.title(),
+                subject.remedy()
+            );
         }
     }
     present

@@ -124,7 +124,10 @@ impl Sample {
                 latency.map_or(f64::NAN, |latency| latency.p99),
                 per(usage.cpu * 1e6, number(outcome.turns)),
             ),
-            _ => (number(outcome.turns) / seconds, per(usage.cpu * 1e6, number(outcome.turns))),
+            _ => (
+                number(outcome.turns) / seconds,
+                per(usage.cpu * 1e6, number(outcome.turns)),
+            ),
         };
         Self {
             value,
@@ -226,8 +229,18 @@ impl Measure {
     }
 
     /// The median of something else in the samples.
-    pub(crate) fn median_of(&self, subject: Subject, what: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-        median(self.samples.get(&subject)?.iter().filter_map(what).collect())
+    pub(crate) fn median_of(
+        &self,
+        subject: Subject,
+        what: impl Fn(&Sample) -> Option<f64>,
+    ) -> Option<f64> {
+        median(
+            self.samples
+                .get(&subject)?
+                .iter()
+                .filter_map(what)
+                .collect(),
+        )
     }
 }
 

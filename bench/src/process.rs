@@ -55,7 +55,12 @@ impl Server {
     ///
     /// # Errors
     /// The program is missing, ends at once or does not answer; the message holds the end of its log.
-    pub(crate) fn start(machine: &Machine, subject: Subject, setup: &Setup<'_>, target: Target) -> Result<Self> {
+    pub(crate) fn start(
+        machine: &Machine,
+        subject: Subject,
+        setup: &Setup<'_>,
+        target: Target,
+    ) -> Result<Self> {
         let mut command = subject.command(setup)?;
         fs::create_dir_all(setup.folder)?;
         let log = File::create(setup.folder.join("log"))?;
@@ -87,10 +92,18 @@ impl Server {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("{} ended at once ({status}): {}", self.subject.title(), self.log_end());
+                bail!(
+                    "{} ended at once ({status}): {}",
+                    self.subject.title(),
+                    self.log_end()
+                );
             }
             if begun.elapsed() > READY_WITHIN {
-                bail!("{} does not answer: {}", self.subject.title(), self.log_end());
+                bail!(
+                    "{} does not answer: {}",
+                    self.subject.title(),
+                    self.log_end()
+                );
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -110,7 +123,8 @@ impl Server {
     /// # Errors
     /// It is gone.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(self.child.id()).with_context(|| format!("{} is gone: {}", self.subject.title(), self.log_end()))
+        Usage::of(self.child.id())
+            .with_context(|| format!("{} is gone: {}", self.subject.title(), self.log_end()))
     }
 
     /// The folder that it was started on.
@@ -216,7 +230,10 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     folders.extend(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
     folders.extend(std::env::var_os("SLIPWAY_LAB_BIN").map(PathBuf::from));
     folders.extend(lab_cache());
-    folders.into_iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+    folders
+        .into_iter()
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 /// The `bin` folders that `scripts/lab-install` made.
@@ -227,14 +244,21 @@ fn lab_cache() -> Vec<PathBuf> {
     let Some(Ok(entries)) = base.map(|base| fs::read_dir(base.join("slipway-lab"))) else {
         return Vec::new();
     };
-    entries.flatten().map(|entry| entry.path().join("bin")).collect()
+    entries
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect()
 }
 
 /// The output of a short command, one line, for version numbers.
 pub(crate) fn one_line(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
     // nginx prints its version on stderr.
-    let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    let text = if output.stdout.is_empty() {
+        output.stderr
+    } else {
+        output.stdout
+    };
     let text = String::from_utf8_lossy(&text).into_owned();
     text.lines().next().map(str::to_owned)
 }

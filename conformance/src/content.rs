@@ -92,7 +92,7 @@ fn image(algorithm: Algorithm, layer_type: &str) -> (Vec<Blob>, Value) {
     (blobs.to_vec(), json)
 }
 
-fn index(media_type: &str, manifests: Vec<Value>) -> Value {
+fn index(media_type: &str, manifests: &[Value]) -> Value {
     json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": manifests })
 }
 
@@ -120,7 +120,7 @@ fn indexed(name: &'static str, algorithm: Algorithm) -> DataSet {
         set.blobs.extend(blobs);
         set.manifests.push(manifest);
     }
-    let json = index(OCI_INDEX, children);
+    let json = index(OCI_INDEX, &children);
     set.manifests
         .push(Manifest::of(algorithm, OCI_INDEX, &json));
     set
@@ -166,7 +166,7 @@ pub(crate) fn sets() -> Vec<DataSet> {
 
     let mut nested = indexed("nested-index", sha256);
     if let Some(inner) = nested.manifests.last() {
-        let json = index(OCI_INDEX, vec![descriptor(OCI_INDEX, &inner.blob)]);
+        let json = index(OCI_INDEX, &[descriptor(OCI_INDEX, &inner.blob)]);
         nested
             .manifests
             .push(Manifest::of(sha256, OCI_INDEX, &json));
@@ -175,7 +175,7 @@ pub(crate) fn sets() -> Vec<DataSet> {
     sets.push(one(
         "empty-index",
         Vec::new(),
-        &index(OCI_INDEX, Vec::new()),
+        &index(OCI_INDEX, &[]),
         sha256,
     ));
 
@@ -277,7 +277,7 @@ fn sparse(algorithm: Algorithm) -> DataSet {
         platform(&set.manifests[0], "amd64"),
         platform(&absent, "arm64"),
     ];
-    let json = index(OCI_INDEX, children);
+    let json = index(OCI_INDEX, &children);
     set.manifests
         .push(Manifest::of(algorithm, OCI_INDEX, &json));
     set

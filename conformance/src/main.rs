@@ -38,7 +38,7 @@ struct Cli {
     /// A user who may push, pull and delete below the repository prefix.
     #[arg(long)]
     user: Option<String>,
-    /// The user's password, in a file; or in the environment as CONFORMANCE_PASSWORD.
+    /// The user's password, in a file; or in the environment as `CONFORMANCE_PASSWORD`.
     #[arg(long)]
     password_file: Option<PathBuf>,
     /// Repositories are made below this name.
@@ -89,9 +89,9 @@ async fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<bool> {
     let clauses = chosen(&cli);
     if cli.list {
-        clauses
-            .iter()
-            .for_each(|clause| println!("{}", clause.name));
+        for clause in &clauses {
+            println!("{}", clause.name);
+        }
         return Ok(true);
     }
     let client = Client::new(&cli.url, login(&cli)?, cli.ca_file.as_deref())?;

@@ -1,6 +1,8 @@
 //! Who may do what, over the wire: every operation for every kind of caller, and what a stranger
 //! may learn.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
 mod support;
 
 use std::time::Duration;

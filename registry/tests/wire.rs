@@ -1,5 +1,7 @@
 //! What goes over the wire: paths, limits, framing, headers, errors.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
 mod support;
 
 use std::time::Duration;
@@ -278,7 +280,7 @@ async fn cve_2021_41190_manifests_that_can_be_read_two_ways_are_refused() {
     for bad in [
         text.replacen("\"layers\"", "\"manifests\":[],\"layers\"", 1),
         text.replacen(
-            "{",
+            '{',
             "{\"mediaType\":\"application/vnd.oci.image.index.v1+json\",",
             1,
         ),

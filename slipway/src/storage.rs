@@ -41,9 +41,10 @@ pub(crate) async fn open(config: &Config, _lock: &Lock) -> anyhow::Result<Storag
     let limits = Limits {
         max_blob_bytes: config.uploads.max_blob_bytes,
         manifest_cache_bytes: config.limits.manifest_cache_bytes,
-        sparse: match config.manifests.sparse {
-            true => Sparse::Allowed,
-            false => Sparse::Refused,
+        sparse: if config.manifests.sparse {
+            Sparse::Allowed
+        } else {
+            Sparse::Refused
         },
     };
     let storage = Storage::open(objects(config)?, index(config)?, limits).await?;

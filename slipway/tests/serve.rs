@@ -1,5 +1,7 @@
 //! `slipway serve`: what it starts as, what it refuses, how it bounds connections and how it ends.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
 mod support;
 
 use std::io::{Read as _, Write as _};

@@ -115,11 +115,7 @@ impl Blobs {
     }
 
     /// Takes the blob out of the repository. Its bytes stay: other repositories may hold it.
-    pub async fn unlink(
-        &self,
-        repo: &RepoName,
-        digest: &Digest,
-    ) -> Result<Unlink, StorageError> {
+    pub async fn unlink(&self, repo: &RepoName, digest: &Digest) -> Result<Unlink, StorageError> {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
         detached(async move {
             let unlinked = this.index.unlink_blob(&repo, &digest).await?;

@@ -54,7 +54,9 @@ pub fn blob(digest: &Digest) -> Key {
 /// The link that makes a blob one of the repository's.
 pub fn layer(repo: &RepoName, digest: &Digest) -> Key {
     let (algorithm, hex) = parts(digest);
-    Key::new(format!("{ROOT}/repositories/{repo}/_layers/{algorithm}/{hex}/link"))
+    Key::new(format!(
+        "{ROOT}/repositories/{repo}/_layers/{algorithm}/{hex}/link"
+    ))
 }
 
 /// The link that makes a manifest one of the repository's.
@@ -75,7 +77,10 @@ pub fn tag_current(repo: &RepoName, tag: &Tag) -> Key {
 /// What a tag points or pointed to.
 pub fn tag_index(repo: &RepoName, tag: &Tag, digest: &Digest) -> Key {
     let (algorithm, hex) = parts(digest);
-    Key::new(format!("{}index/{algorithm}/{hex}/link", tag_folder(repo, tag)))
+    Key::new(format!(
+        "{}index/{algorithm}/{hex}/link",
+        tag_folder(repo, tag)
+    ))
 }
 
 /// Everything of a tag.
@@ -108,7 +113,9 @@ pub fn parse(key: &str) -> Option<Place> {
         let [algorithm, two, hex, "data"] = split(path)? else {
             return None;
         };
-        return (hex.get(..2) == Some(two)).then(|| digest(algorithm, hex))?.map(Place::Blob);
+        return (hex.get(..2) == Some(two))
+            .then(|| digest(algorithm, hex))?
+            .map(Place::Blob);
     }
     let path = path.strip_prefix("repositories/")?;
     let (name, rest) = path.split_once("/_")?;

@@ -33,8 +33,8 @@ pub use blobs::Blobs;
 pub use catalog::{Catalog, MoveTags, PutError, Sparse, StoredManifest};
 pub use error::StorageError;
 pub use fs::FsStore;
-pub use index::{Index, Unlink};
 pub use index::sqlite::SqliteIndex;
+pub use index::{Index, Unlink};
 pub use key::{Key, Prefix};
 pub use memory::MemoryStore;
 pub use store::{

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, BoxStream};
 use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 
 use crate::{
     Appended, ByteStream, Content, Durability, Key, Meta, Object, ObjectStore, Prefix, Progress,
@@ -111,7 +111,10 @@ impl ObjectStore for MemoryStore {
             size: bytes.len() as u64,
             modified: SystemTime::now(),
         });
-        let objects = contents.objects.iter().map(|(key, stored)| stored.meta(key));
+        let objects = contents
+            .objects
+            .iter()
+            .map(|(key, stored)| stored.meta(key));
         let mut found: Vec<Meta> = objects
             .chain(staged)
             .filter(|meta| meta.key.as_str().starts_with(prefix.as_str()))
@@ -165,7 +168,9 @@ impl ObjectStore for MemoryStore {
             .staged
             .remove(staged)
             .ok_or_else(|| StoreError::NotFound(staged.clone()))?;
-        contents.objects.insert(to.clone(), Stored::now(bytes.freeze()));
+        contents
+            .objects
+            .insert(to.clone(), Stored::now(bytes.freeze()));
         Ok(())
     }
 

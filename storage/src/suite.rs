@@ -120,7 +120,10 @@ pub async fn put_then_get_returns_the_bytes(store: Store) {
 pub async fn what_is_not_there_is_not_found(store: Store) {
     let missing = key("a", "missing");
     assert!(matches!(store.get(&missing).await, Err(StoreError::NotFound(key)) if key == missing));
-    assert!(matches!(store.head(&missing).await, Err(StoreError::NotFound(_))));
+    assert!(matches!(
+        store.head(&missing).await,
+        Err(StoreError::NotFound(_))
+    ));
 }
 
 /// A shorter object leaves nothing of a longer one.
@@ -137,7 +140,10 @@ pub async fn delete_is_idempotent(store: Store) {
     put(&store, &key, "x").await;
     store.delete(&key).await.expect("delete");
     store.delete(&key).await.expect("delete again");
-    assert!(matches!(store.get(&key).await, Err(StoreError::NotFound(_))));
+    assert!(matches!(
+        store.get(&key).await,
+        Err(StoreError::NotFound(_))
+    ));
 }
 
 /// Only what was named goes, though names share folders.
@@ -172,7 +178,11 @@ pub async fn list_is_in_byte_order_and_resumes(store: Store) {
     assert_eq!(all, sorted);
     for (i, last) in all.iter().enumerate() {
         let last = Key::new(last.as_str());
-        assert_eq!(keys(&store, Some(&last)).await, all[i + 1..], "after {last}");
+        assert_eq!(
+            keys(&store, Some(&last)).await,
+            all[i + 1..],
+            "after {last}"
+        );
     }
 }
 
@@ -194,7 +204,9 @@ pub async fn list_keeps_to_its_prefix(store: Store) {
 /// The hash is that of what is stored, over several appends.
 pub async fn append_hashes_what_it_stores(store: Store) {
     let key = staged(1);
-    let first = store.append(&key, start(), body([b"hel", b"", b"lo "])).await;
+    let first = store
+        .append(&key, start(), body([b"hel", b"", b"lo "]))
+        .await;
     assert!(first.failure.is_none());
     assert_eq!(first.progress.offset, 6);
     let second = store.append(&key, first.progress, body([b"world"])).await;

@@ -345,7 +345,7 @@ impl Uploads {
     }
 
     /// Ends the body with an error where it would pass what was announced or may be stored.
-    fn bounded<'a>(&self, body: ByteStream, have: u64, length: Option<u64>) -> ByteStream {
+    fn bounded(&self, body: ByteStream, have: u64, length: Option<u64>) -> ByteStream {
         let room = self.max_bytes.saturating_sub(have);
         let mut left = length.map_or(room, |length| length.min(room));
         body.map(move |frame| {

@@ -18,7 +18,11 @@ pub(super) const CASE: Case = Case {
 fn run(bench: &Bench) -> Result<Vec<Measure>> {
     let sizes = [
         ("1 MB", Blob::mebibytes(1), [1, 64, 1000].as_slice()),
-        (bench.size("1 GiB", "128 MiB"), Blob::mebibytes(bench.size(1024, 128)), [1, 16].as_slice()),
+        (
+            bench.size("1 GiB", "128 MiB"),
+            Blob::mebibytes(bench.size(1024, 128)),
+            [1, 16].as_slice(),
+        ),
     ];
     let mut measures = Vec::new();
     for (tls, how) in [(false, "plain"), (true, "TLS")] {
@@ -42,9 +46,14 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
                     _ => format!("{size}, {how}, {connections} connections"),
                 };
                 let aims = aims(tls, connections);
-                measures.push(bench.measure(name, Unit::Megabytes, &aims, &servers, load, |server| {
-                    Ok(Get::new(&server.target, &path(blob), blob.size()))
-                }));
+                measures.push(bench.measure(
+                    name,
+                    Unit::Megabytes,
+                    &aims,
+                    &servers,
+                    load,
+                    |server| Ok(Get::new(&server.target, &path(blob), blob.size())),
+                ));
             }
         }
     }
@@ -56,7 +65,11 @@ fn path(blob: &Blob) -> String {
 }
 
 fn aims(tls: bool, connections: usize) -> Vec<Aim> {
-    let times = |factor, of| Aim::Times { factor, of, row: None };
+    let times = |factor, of| Aim::Times {
+        factor,
+        of,
+        row: None,
+    };
     match (tls, connections) {
         (false, 64) => vec![
             times(0.8, Subject::Nginx),

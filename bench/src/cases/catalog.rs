@@ -45,7 +45,10 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         aims: &[],
         ..one_page
     };
-    Ok(vec![one_page.measure(bench, &servers), whole.measure(bench, &servers)])
+    Ok(vec![
+        one_page.measure(bench, &servers),
+        whole.measure(bench, &servers),
+    ])
 }
 
 fn repo(number: usize) -> String {

@@ -36,9 +36,20 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         Ok(())
     };
     let mut measures = Vec::new();
-    for (auth, who) in [(Auth::None, "anonymous"), (Auth::Basic, "Basic"), (Auth::Token, "Bearer token")] {
+    for (auth, who) in [
+        (Auth::None, "anonymous"),
+        (Auth::Basic, "Basic"),
+        (Auth::Token, "Bearer token"),
+    ] {
         let among = &Subject::ALL;
-        let servers = bench.start_all(Wanted { among, auth, tls: false }, stage);
+        let servers = bench.start_all(
+            Wanted {
+                among,
+                auth,
+                tls: false,
+            },
+            stage,
+        );
         let references: &[(&str, &str)] = match auth {
             Auth::None => &[("tag", "latest"), ("digest", &manifest.digest)],
             _ => &[("tag", "latest")],
@@ -53,9 +64,14 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
                 };
                 let length = manifest.bytes.len() as u64;
                 let aims = aims(auth, by, connections);
-                measures.push(bench.measure(name, Unit::Requests, &aims, &servers, load, |server| {
-                    Ok(Get::new(&server.target, &path, length))
-                }));
+                measures.push(bench.measure(
+                    name,
+                    Unit::Requests,
+                    &aims,
+                    &servers,
+                    load,
+                    |server| Ok(Get::new(&server.target, &path, length)),
+                ));
             }
         }
         let load = Load {
@@ -66,9 +82,11 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         let path = format!("/v2/{REPO}/manifests/latest");
         let name = format!("by tag, {who}, 1000 clients sending 10,000 a second in all");
         let aims = [Aim::Below(5.0)];
-        measures.push(bench.measure(name, Unit::Percentile99, &aims, &servers, load, |server| {
-            Ok(Get::new(&server.target, &path, manifest.bytes.len() as u64))
-        }));
+        measures.push(
+            bench.measure(name, Unit::Percentile99, &aims, &servers, load, |server| {
+                Ok(Get::new(&server.target, &path, manifest.bytes.len() as u64))
+            }),
+        );
     }
     Ok(measures)
 }
@@ -76,8 +94,16 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
 fn aims(auth: Auth, by: &str, connections: usize) -> Vec<Aim> {
     let of = Subject::Distribution;
     match (auth, by, connections) {
-        (Auth::None, "tag", 64) => vec![Aim::Times { factor: 8.0, of, row: None }],
-        (Auth::Basic | Auth::Token, "tag", 64) => vec![Aim::Times { factor: 6.0, of, row: Some(ANONYMOUS) }],
+        (Auth::None, "tag", 64) => vec![Aim::Times {
+            factor: 8.0,
+            of,
+            row: None,
+        }],
+        (Auth::Basic | Auth::Token, "tag", 64) => vec![Aim::Times {
+            factor: 6.0,
+            of,
+            row: Some(ANONYMOUS),
+        }],
         _ => Vec::new(),
     }
 }

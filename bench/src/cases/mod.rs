@@ -1,5 +1,10 @@
 //! The cases, one a file.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "cases have one signature, and some of them can fail"
+)]
+
 mod blob;
 mod catalog;
 mod images;
@@ -48,12 +53,18 @@ pub(crate) const CASES: &[Case] = &[
 /// A name that fits none.
 pub(crate) fn choose(only: &[String]) -> Result<Vec<&'static Case>> {
     for name in only {
-        let fits = CASES.iter().any(|case| case.name.starts_with(name.as_str()));
-        ensure!(fits, "no case is called {name:?}; there are:\n{}", listing());
+        let fits = CASES
+            .iter()
+            .any(|case| case.name.starts_with(name.as_str()));
+        ensure!(
+            fits,
+            "no case is called {name:?}; there are:\n{}",
+            listing()
+        );
     }
-    let chosen = CASES
-        .iter()
-        .filter(|case| only.is_empty() || only.iter().any(|name| case.name.starts_with(name.as_str())));
+    let chosen = CASES.iter().filter(|case| {
+        only.is_empty() || only.iter().any(|name| case.name.starts_with(name.as_str()))
+    });
     Ok(chosen.collect())
 }
 

@@ -75,7 +75,10 @@ fn one(bench: &Bench, shape: &Shape, pattern: &Blob, form: Form, how: &str) -> M
     let mut measure = Measure::new(name, Unit::Megabytes, aims);
     for round in 0..bench.rounds {
         for subject in bench.present(&Subject::REGISTRIES) {
-            measure.add(subject, sample(bench, subject, shape, pattern, form, round as u64));
+            measure.add(
+                subject,
+                sample(bench, subject, shape, pattern, form, round as u64),
+            );
         }
     }
     bench.tell(&measure);
@@ -95,7 +98,10 @@ fn sample(
     let needed = pattern.size() * (shape.turns + 2);
     let disk = rustix::fs::statvfs(&folder)?;
     if disk.f_bavail * disk.f_frsize < needed * 5 / 4 {
-        bail!("left out: needs {} GB free on the disk, choose another with --dir", needed / 1_000_000_000);
+        bail!(
+            "left out: needs {} GB free on the disk, choose another with --dir",
+            needed / 1_000_000_000
+        );
     }
     let server = bench.start_on(subject, &folder, Auth::None, false)?;
     // Warms up code, connections and folders; the blob is none of those that count.

@@ -10,7 +10,10 @@ use crate::peers::{Auth, Subject, reindex};
 use crate::process::Server;
 
 /// Writes the layout for each server that reads it, and starts them; those that fail are left out, which the report says.
-pub(super) fn started_on_layout(bench: &Bench, write: impl Fn(&Layout) -> Result<()>) -> Vec<Server> {
+pub(super) fn started_on_layout(
+    bench: &Bench,
+    write: impl Fn(&Layout) -> Result<()>,
+) -> Vec<Server> {
     let start = |subject: Subject| {
         let folder = bench.new_folder(subject);
         write(&Layout::new(&folder.join("objects")))?;
@@ -49,20 +52,39 @@ pub(super) struct Listing<'a> {
 impl Listing<'_> {
     /// Measures it: in milliseconds with one connection, as a rate with more.
     pub(super) fn measure(&self, bench: &Bench, servers: &[Server]) -> Measure {
-        let extent = if self.whole { Extent::Turns(bench.size(10, 4).max(self.connections as u64)) } else { bench.window() };
+        let extent = if self.whole {
+            Extent::Turns(bench.size(10, 4).max(self.connections as u64))
+        } else {
+            bench.window()
+        };
         let load = Load::closed(self.connections, extent);
-        let unit = if self.connections == 1 { Unit::Milliseconds } else { Unit::Requests };
-        let mut measure = bench.measure(self.name.as_str(), unit, self.aims, servers, load, |server| {
-            let (length, entries) = self.count(&server.target)?;
-            // Distribution 2.8 knows no pages of tags and answers with the whole list.
-            let unpaged = server.subject == Subject::DockerRegistry && entries > self.entries;
-            ensure!(entries == self.entries || unpaged, "{entries} entries instead of {}", self.entries);
-            Ok(if self.whole {
-                Get::pages(&server.target, self.path, length)
-            } else {
-                Get::new(&server.target, self.path, length)
-            })
-        });
+        let unit = if self.connections == 1 {
+            Unit::Milliseconds
+        } else {
+            Unit::Requests
+        };
+        let mut measure = bench.measure(
+            self.name.as_str(),
+            unit,
+            self.aims,
+            servers,
+            load,
+            |server| {
+                let (length, entries) = self.count(&server.target)?;
+                // Distribution 2.8 knows no pages of tags and answers with the whole list.
+                let unpaged = server.subject == Subject::DockerRegistry && entries > self.entries;
+                ensure!(
+                    entries == self.entries || unpaged,
+                    "{entries} entries instead of {}",
+                    self.entries
+                );
+                Ok(if self.whole {
+                    Get::pages(&server.target, self.path, length)
+                } else {
+                    Get::new(&server.target, self.path, length)
+                })
+            },
+        );
         for server in servers {
             if let Ok((_, entries)) = self.count(&server.target)
                 && entries > self.entries
@@ -81,14 +103,22 @@ impl Listing<'_> {
             session.pages(self.path)?
         } else {
             let (reply, body) = session.get(self.path)?;
-            ensure!(reply.status == 200, "GET {}: status {}", self.path, reply.status);
+            ensure!(
+                reply.status == 200,
+                "GET {}: status {}",
+                self.path,
+                reply.status
+            );
             vec![body]
         };
         let (mut length, mut entries) = (0, 0);
         for page in pages {
             length += page.len() as u64;
             let page: serde_json::Value = serde_json::from_slice(&page)?;
-            entries += page[self.field].as_array().with_context(|| format!("no {}", self.field))?.len();
+            entries += page[self.field]
+                .as_array()
+                .with_context(|| format!("no {}", self.field))?
+                .len();
         }
         Ok((length, entries))
     }

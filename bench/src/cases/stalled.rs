@@ -73,23 +73,29 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
 fn sample(server: &Server, blob: &Blob, clients: u64) -> Result<(Sample, Sample)> {
     static NEVER: OnceLock<crate::load::Window> = OnceLock::new();
     let tally = Rc::new(Tally::new(&NEVER));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let target = Arc::new(server.target.clone());
     let head = target.head("GET", &format!("/v2/{REPO}/blobs/{}", blob.digest()));
     let before = server.usage()?;
-    let mut held = Vec::new();
+    let mut stalled = Vec::new();
     runtime.block_on(async {
         for _ in 0..clients {
             let mut connection = Connection::new(Arc::clone(&target), Rc::clone(&tally));
             let status = connection.begin(head.as_bytes()).await?;
             ensure!(status == 200, "status {status}");
-            held.push(connection);
+            stalled.push(connection);
         }
         Ok(())
     })?;
     std::thread::sleep(FILLING);
     let after = server.usage()?;
-    drop(held);
-    let gained = number(after.anonymous.saturating_sub(before.anonymous)) / 1024.0 / number(clients);
-    Ok((Sample::bare(gained), Sample::bare(number(after.resident) / 1_048_576.0)))
+    drop(stalled);
+    let gained =
+        number(after.anonymous.saturating_sub(before.anonymous)) / 1024.0 / number(clients);
+    Ok((
+        Sample::bare(gained),
+        Sample::bare(number(after.resident) / 1_048_576.0),
+    ))
 }

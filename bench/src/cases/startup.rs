@@ -42,9 +42,17 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         .collect();
 
     let total = repositories * each;
-    let mut ready = Measure::new(format!("ready with {total} manifests"), Unit::Milliseconds, &[Aim::Below(200.0)]);
+    let mut ready = Measure::new(
+        format!("ready with {total} manifests"),
+        Unit::Milliseconds,
+        &[Aim::Below(200.0)],
+    );
     let mut first = Measure::new("first manifest GET after that", Unit::Milliseconds, &[]);
-    let mut idle = Measure::new("resident memory when idle", Unit::Mebibytes, &[Aim::Below(30.0)]);
+    let mut idle = Measure::new(
+        "resident memory when idle",
+        Unit::Mebibytes,
+        &[Aim::Below(30.0)],
+    );
     let last = Manifest::numbered(&config, total - 1);
     for _ in 0..bench.rounds {
         for (subject, folder) in &folders {
@@ -55,17 +63,30 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
                     continue;
                 }
             };
-            ready.add(*subject, Ok(Sample::bare(server.ready_after.as_secs_f64() * 1e3)));
+            ready.add(
+                *subject,
+                Ok(Sample::bare(server.ready_after.as_secs_f64() * 1e3)),
+            );
             let begun = std::time::Instant::now();
             let path = format!("/v2/{}/manifests/{}", repo(repositories - 1), last.digest);
             let got = Session::new(&server.target)?.verify(&path, &last.digest);
-            first.add(*subject, got.map(|()| Sample::bare(begun.elapsed().as_secs_f64() * 1e3)));
+            first.add(
+                *subject,
+                got.map(|()| Sample::bare(begun.elapsed().as_secs_f64() * 1e3)),
+            );
             std::thread::sleep(std::time::Duration::from_millis(300));
-            idle.add(*subject, server.usage().map(|usage| Sample::bare(number(usage.resident) / 1_048_576.0)));
+            idle.add(
+                *subject,
+                server
+                    .usage()
+                    .map(|usage| Sample::bare(number(usage.resident) / 1_048_576.0)),
+            );
         }
     }
     let measures = vec![ready, first, idle];
-    measures.iter().for_each(|measure| bench.tell(measure));
+    for measure in &measures {
+        bench.tell(measure);
+    }
     Ok(measures)
 }
 

@@ -29,11 +29,15 @@ impl Payload<'_> {
             Self::Empty => first.extend_from_slice(b"\r\n"),
             Self::Nothing => first.extend_from_slice(b"Content-Length: 0\r\n\r\n"),
             Self::Bytes(bytes) => {
-                first.extend_from_slice(format!("Content-Length: {}\r\n\r\n", bytes.len()).as_bytes());
+                first.extend_from_slice(
+                    format!("Content-Length: {}\r\n\r\n", bytes.len()).as_bytes(),
+                );
                 first.extend_from_slice(bytes);
             }
             Self::Sized(blob) => {
-                first.extend_from_slice(format!("Content-Length: {}\r\n\r\n", blob.size()).as_bytes());
+                first.extend_from_slice(
+                    format!("Content-Length: {}\r\n\r\n", blob.size()).as_bytes(),
+                );
             }
             Self::Chunked(_) => first.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n"),
         }

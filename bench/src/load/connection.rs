@@ -40,7 +40,9 @@ impl Target {
     pub(crate) fn head(&self, method: &str, path: &str) -> String {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         if let Some(value) = &self.authorization {
-            head += &format!("Authorization: {value}\r\n");
+            for part in ["Authorization: ", value, "\r\n"] {
+                head.push_str(part);
+            }
         }
         head
     }
@@ -125,7 +127,11 @@ impl Connection {
     }
 
     /// As [`Self::exchange`], and keeps the reply's body.
-    pub(crate) async fn fetch(&mut self, head: &[u8], payload: &Payload<'_>) -> Result<(Reply, Vec<u8>)> {
+    pub(crate) async fn fetch(
+        &mut self,
+        head: &[u8],
+        payload: &Payload<'_>,
+    ) -> Result<(Reply, Vec<u8>)> {
         let mut body = Vec::new();
         let reply = self.perform(head, payload, Some(&mut body)).await?;
         Ok((reply, body))
@@ -138,7 +144,12 @@ impl Connection {
         Ok(self.read_head().await?.status)
     }
 
-    async fn perform(&mut self, head: &[u8], payload: &Payload<'_>, keep: Option<&mut Vec<u8>>) -> Result<Reply> {
+    async fn perform(
+        &mut self,
+        head: &[u8],
+        payload: &Payload<'_>,
+        keep: Option<&mut Vec<u8>>,
+    ) -> Result<Reply> {
         self.open().await?;
         let outcome = self.perform_open(head, payload, keep).await;
         match &outcome {
@@ -198,7 +209,8 @@ impl Connection {
                 }
                 self.fill().await?;
             }
-            let here = usize::try_from(left).map_or(usize::MAX, |left| left.min(self.end - self.start));
+            let here =
+                usize::try_from(left).map_or(usize::MAX, |left| left.min(self.end - self.start));
             let here = here.min(self.end - self.start);
             if let Some(kept) = keep.as_deref_mut() {
                 kept.extend_from_slice(&self.buffer[self.start..self.start + here]);
@@ -213,7 +225,8 @@ impl Connection {
     async fn read_chunks(&mut self, mut keep: Option<&mut Vec<u8>>) -> Result<u64> {
         let mut chunks = Chunks::default();
         loop {
-            let (used, done) = chunks.feed(&self.buffer[self.start..self.end], keep.as_deref_mut())?;
+            let (used, done) =
+                chunks.feed(&self.buffer[self.start..self.end], keep.as_deref_mut())?;
             self.start += used;
             self.tally.received(used as u64);
             if done {

@@ -42,7 +42,11 @@ impl Work for Get {
             ensure!(reply.status == 200, "status {}", reply.status);
             length += reply.length;
         }
-        ensure!(length == self.length, "{length} bytes instead of {}", self.length);
+        ensure!(
+            length == self.length,
+            "{length} bytes instead of {}",
+            self.length
+        );
         Ok(Done::default())
     }
 }

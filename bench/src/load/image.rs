@@ -24,7 +24,9 @@ impl Work for PushImages {
         let config = self.config.vary(self.salt, turn);
         let layer = self.layer.vary(self.salt, turn);
         for blob in [&config, &layer] {
-            push_blob(connection, &self.repo, blob, Form::Put).await.context("blob")?;
+            push_blob(connection, &self.repo, blob, Form::Put)
+                .await
+                .context("blob")?;
         }
         let manifest = Manifest::image(&config, &[&layer]);
         let tag = format!("t{:x}-{turn}", self.salt);

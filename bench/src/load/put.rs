@@ -39,9 +39,13 @@ pub(super) async fn put_manifest(
     reference: &str,
     manifest: &Manifest,
 ) -> Result<()> {
-    let head = connection.target.head("PUT", &format!("/v2/{repo}/manifests/{reference}"));
+    let head = connection
+        .target
+        .head("PUT", &format!("/v2/{repo}/manifests/{reference}"));
     let head = format!("{head}Content-Type: {}\r\n", manifest.media_type);
-    let reply = connection.exchange(head.as_bytes(), &Payload::Bytes(&manifest.bytes)).await?;
+    let reply = connection
+        .exchange(head.as_bytes(), &Payload::Bytes(&manifest.bytes))
+        .await?;
     ensure!(reply.status == 201, "PUT manifest: status {}", reply.status);
     Ok(())
 }

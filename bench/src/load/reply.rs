@@ -65,7 +65,11 @@ impl Head {
         if name.eq_ignore_ascii_case("content-length") {
             self.framing = Framing::Length(text().trim().parse().context("Content-Length")?);
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            ensure!(value.eq_ignore_ascii_case(b"chunked"), "transfer coding {}", text());
+            ensure!(
+                value.eq_ignore_ascii_case(b"chunked"),
+                "transfer coding {}",
+                text()
+            );
             self.framing = Framing::Chunked;
         } else if name.eq_ignore_ascii_case("connection") {
             self.closes |= value.eq_ignore_ascii_case(b"close");
@@ -96,7 +100,9 @@ impl Head {
 /// The path and query of `<…>; rel="next"`, absolute or relative (RFC 8288).
 fn next_of(link: &str) -> Option<String> {
     let (address, parameters) = link.strip_prefix('<')?.split_once('>')?;
-    parameters.contains("next").then(|| path_of(address).to_owned())
+    parameters
+        .contains("next")
+        .then(|| path_of(address).to_owned())
 }
 
 /// The path and query of an address.
@@ -126,7 +132,11 @@ enum ChunkState {
 
 impl Chunks {
     /// Takes what it can of `bytes`: how many it took, and whether the body is complete.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut keep: Option<&mut Vec<u8>>) -> Result<(usize, bool)> {
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        mut keep: Option<&mut Vec<u8>>,
+    ) -> Result<(usize, bool)> {
         let mut used = 0;
         loop {
             let rest = &bytes[used..];
@@ -188,14 +198,18 @@ mod tests {
     fn chunks_are_read_however_they_are_cut() {
         let wire = b"4\r\nWiki\r\n6;x=1\r\npedia \r\n0\r\n\r\n";
         for cut in 1..wire.len() {
-            let (mut chunks, mut body, mut start, mut done) = (Chunks::default(), Vec::new(), 0, false);
+            let (mut chunks, mut body, mut start, mut done) =
+                (Chunks::default(), Vec::new(), 0, false);
             for end in [cut, wire.len()] {
                 let (used, over) = chunks.feed(&wire[start..end], Some(&mut body)).unwrap();
                 start += used;
                 done = over;
             }
             assert!(done);
-            assert_eq!((body.as_slice(), chunks.length, start), (&b"Wikipedia "[..], 10, wire.len()));
+            assert_eq!(
+                (body.as_slice(), chunks.length, start),
+                (&b"Wikipedia "[..], 10, wire.len())
+            );
         }
         assert!(Chunks::default().feed(b"2\r\nabc\r\n", None).is_err());
     }
@@ -203,7 +217,10 @@ mod tests {
     #[test]
     fn the_next_page_is_found_in_absolute_and_relative_links() {
         let relative = "</v2/_catalog?last=b&n=2>; rel=\"next\"";
-        assert_eq!(next_of(relative).as_deref(), Some("/v2/_catalog?last=b&n=2"));
+        assert_eq!(
+            next_of(relative).as_deref(),
+            Some("/v2/_catalog?last=b&n=2")
+        );
         let absolute = "<http://127.0.0.1:5000/v2/_catalog?last=b>; rel=\"next\"";
         assert_eq!(next_of(absolute).as_deref(), Some("/v2/_catalog?last=b"));
     }

@@ -83,14 +83,17 @@ pub(crate) fn run<W: Work>(
             Extent::Turns(turns) => turns,
             Extent::Time { .. } => u64::MAX,
         },
-        interval: load.pace.map(|pace| Duration::from_secs_f64(crate::number(load.connections as u64) / pace)),
+        interval: load
+            .pace
+            .map(|pace| Duration::from_secs_f64(crate::number(load.connections as u64) / pace)),
         connected: Barrier::new(threads + 1),
         started: Barrier::new(threads + 1),
         window,
     });
     let handles: Vec<_> = (0..threads)
         .map(|thread| {
-            let connections = load.connections / threads + usize::from(thread < load.connections % threads);
+            let connections =
+                load.connections / threads + usize::from(thread < load.connections % threads);
             let (shared, machine) = (Arc::clone(&shared), machine.clone());
             std::thread::spawn(move || {
                 machine.pin_generator();
@@ -119,7 +122,9 @@ pub(crate) fn run<W: Work>(
     }
     let mut total = Outcome::empty();
     for handle in handles {
-        let outcome = handle.join().map_err(|_| anyhow!("a generator thread failed"))??;
+        let outcome = handle
+            .join()
+            .map_err(|_| anyhow!("a generator thread failed"))??;
         total.merge(outcome);
     }
     let (after, own_after, elapsed) = match measured {
@@ -146,7 +151,9 @@ struct Shared<W> {
 /// One generator thread: its connections take turns on one core.
 fn generate<W: Work>(shared: &Arc<Shared<W>>, connections: usize) -> Result<Outcome> {
     let tally = Rc::new(Tally::new(shared.window));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let opened = match &runtime {
         Ok(runtime) => runtime.block_on(open(&shared.target, connections, &tally)),
         Err(error) => Err(anyhow!("{error}")),
@@ -158,7 +165,11 @@ fn generate<W: Work>(shared: &Arc<Shared<W>>, connections: usize) -> Result<Outc
     let runtime = runtime?;
     let local = LocalSet::new();
     for connection in opened {
-        local.spawn_local(turn_around(Arc::clone(shared), connection, Rc::clone(&tally)));
+        local.spawn_local(turn_around(
+            Arc::clone(shared),
+            connection,
+            Rc::clone(&tally),
+        ));
     }
     let end = shared.window.get().and_then(|window| window.end);
     match end {
@@ -173,7 +184,11 @@ fn generate<W: Work>(shared: &Arc<Shared<W>>, connections: usize) -> Result<Outc
     Ok(tally.finish())
 }
 
-async fn open(target: &Arc<Target>, connections: usize, tally: &Rc<Tally>) -> Result<Vec<Connection>> {
+async fn open(
+    target: &Arc<Target>,
+    connections: usize,
+    tally: &Rc<Tally>,
+) -> Result<Vec<Connection>> {
     let mut opened = Vec::with_capacity(connections);
     for _ in 0..connections {
         let mut connection = Connection::new(Arc::clone(target), Rc::clone(tally));
@@ -183,8 +198,14 @@ async fn open(target: &Arc<Target>, connections: usize, tally: &Rc<Tally>) -> Re
     Ok(opened)
 }
 
-async fn turn_around<W: Work>(shared: Arc<Shared<W>>, mut connection: Connection, tally: Rc<Tally>) {
-    let mut due = shared.interval.map(|interval| Instant::now() + interval.mul_f64(fastrand::f64()));
+async fn turn_around<W: Work>(
+    shared: Arc<Shared<W>>,
+    mut connection: Connection,
+    tally: Rc<Tally>,
+) {
+    let mut due = shared
+        .interval
+        .map(|interval| Instant::now() + interval.mul_f64(fastrand::f64()));
     loop {
         let turn = shared.turns.fetch_add(1, Ordering::Relaxed);
         if turn >= shared.last {

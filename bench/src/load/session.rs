@@ -26,7 +26,9 @@ impl Session {
     /// # Errors
     /// No runtime could be made.
     pub(crate) fn new(target: &Target) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let tally = Rc::new(Tally::new(&NEVER));
         Ok(Self {
             runtime,
@@ -39,8 +41,12 @@ impl Session {
     /// # Errors
     /// The connection failed.
     pub(crate) fn get(&mut self, path: &str) -> Result<(Reply, Vec<u8>)> {
-        let head = format!("{}Accept: {ACCEPT}\r\n", self.connection.target.head("GET", path));
-        self.runtime.block_on(self.connection.fetch(head.as_bytes(), &Payload::Empty))
+        let head = format!(
+            "{}Accept: {ACCEPT}\r\n",
+            self.connection.target.head("GET", path)
+        );
+        self.runtime
+            .block_on(self.connection.fetch(head.as_bytes(), &Payload::Empty))
     }
 
     /// GETs a path and all pages after it: the pages' bodies.
@@ -65,7 +71,10 @@ impl Session {
     pub(crate) fn verify(&mut self, path: &str, digest: &str) -> Result<()> {
         let (reply, body) = self.get(path)?;
         ensure!(reply.status == 200, "GET {path}: status {}", reply.status);
-        ensure!(sha256(&body) == digest, "GET {path}: other bytes than {digest}");
+        ensure!(
+            sha256(&body) == digest,
+            "GET {path}: other bytes than {digest}"
+        );
         Ok(())
     }
 
@@ -82,7 +91,12 @@ impl Session {
     ///
     /// # Errors
     /// Any reply but 201.
-    pub(crate) fn put_manifest(&mut self, repo: &str, reference: &str, manifest: &Manifest) -> Result<()> {
+    pub(crate) fn put_manifest(
+        &mut self,
+        repo: &str,
+        reference: &str,
+        manifest: &Manifest,
+    ) -> Result<()> {
         let put = put_manifest(&mut self.connection, repo, reference, manifest);
         self.runtime.block_on(put)
     }

@@ -73,7 +73,9 @@ impl Tally {
         }
         self.turns.set(self.turns.get() + 1);
         self.bytes.set(self.bytes.get() + done.sent);
-        self.latencies.borrow_mut().saturating_record(micros(now - began));
+        self.latencies
+            .borrow_mut()
+            .saturating_record(micros(now - began));
         if let Some(tail) = done.tail {
             self.tails.borrow_mut().saturating_record(micros(tail));
         }
@@ -151,7 +153,10 @@ impl Outcome {
 }
 
 /// One microsecond to ten minutes in three digits.
-#[expect(clippy::expect_used, reason = "the bounds are constants that the constructor accepts")]
+#[expect(
+    clippy::expect_used,
+    reason = "the bounds are constants that the constructor accepts"
+)]
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 600_000_000, 3).expect("constant bounds")
 }

@@ -39,15 +39,24 @@ impl Work for PushBlobs {
 ///
 /// # Errors
 /// Any reply but 202, 202, 201.
-pub(crate) async fn push_blob(connection: &mut Connection, repo: &str, blob: &Blob, form: Form) -> Result<Done> {
+pub(crate) async fn push_blob(
+    connection: &mut Connection,
+    repo: &str,
+    blob: &Blob,
+    form: Form,
+) -> Result<Done> {
     let target = connection.target.clone();
     let post = target.head("POST", &format!("/v2/{repo}/blobs/uploads/"));
-    let reply = connection.exchange(post.as_bytes(), &Payload::Nothing).await?;
+    let reply = connection
+        .exchange(post.as_bytes(), &Payload::Nothing)
+        .await?;
     let mut place = location(&reply, 202).context("POST")?;
     let mut sent = None;
     if form == Form::Stream {
         let patch = target.head("PATCH", &place) + "Content-Type: application/octet-stream\r\n";
-        let reply = connection.exchange(patch.as_bytes(), &Payload::Chunked(blob)).await?;
+        let reply = connection
+            .exchange(patch.as_bytes(), &Payload::Chunked(blob))
+            .await?;
         place = location(&reply, 202).context("PATCH")?;
         sent = connection.body_sent();
     }

@@ -23,7 +23,7 @@ const BCRYPT_COST: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct Certificate {
     /// The certificate.
-    pub(crate) certificate: PathBuf,
+    pub(crate) file: PathBuf,
     /// Its private key.
     pub(crate) key: PathBuf,
     /// The certificate again, for the client to trust.
@@ -38,17 +38,21 @@ impl Certificate {
     /// The file system's.
     pub(crate) fn make(folder: &Path) -> Result<Self> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        params
+            .subject_alt_names
+            .push(SanType::IpAddress([127, 0, 0, 1].into()));
+        params
+            .extended_key_usages
+            .push(ExtendedKeyUsagePurpose::ServerAuth);
         let signing_key = KeyPair::generate()?;
         let cert = params.self_signed(&signing_key)?;
         let made = CertifiedKey { cert, signing_key };
-        let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
-        fs::write(&certificate, made.cert.pem())?;
+        let (file, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+        fs::write(&file, made.cert.pem())?;
         let key_pem = made.signing_key.serialize_pem();
         fs::write(&key, &key_pem)?;
         Ok(Self {
-            certificate,
+            file,
             key,
             der: made.cert.der().clone(),
             key_pem,
@@ -76,15 +80,24 @@ impl Access {
     /// # Errors
     /// The file system's.
     pub(crate) fn make(folder: &Path) -> Result<Self> {
-        let (htpasswd, rbac, signer) = (folder.join("htpasswd"), folder.join("rbac"), folder.join("signer"));
+        let (htpasswd, rbac, signer) = (
+            folder.join("htpasswd"),
+            folder.join("rbac"),
+            folder.join("signer"),
+        );
         // `2y` is what htpasswd writes and what every peer reads.
-        let hash = bcrypt::hash_with_result(PASSWORD, BCRYPT_COST)?.format_for_version(bcrypt::Version::TwoY);
+        let hash = bcrypt::hash_with_result(PASSWORD, BCRYPT_COST)?
+            .format_for_version(bcrypt::Version::TwoY);
         fs::write(&htpasswd, format!("{USER}:{hash}\n"))?;
         fs::create_dir_all(&rbac)?;
         fs::write(rbac.join("bench.yaml"), POLICY)?;
         fs::create_dir_all(&signer)?;
         let signer = Certificate::make(&signer)?;
-        Ok(Self { htpasswd, rbac, signer })
+        Ok(Self {
+            htpasswd,
+            rbac,
+            signer,
+        })
     }
 
     /// The `Authorization` header of the user and password.
@@ -106,8 +119,12 @@ impl Access {
         });
         let mut header = Header::new(Algorithm::ES256);
         header.x5c = Some(vec![STANDARD.encode(&self.signer.der)]);
-        let key = EncodingKey::from_ec_pem(self.signer.key_pem.as_bytes()).context("the signing key")?;
-        Ok(format!("Bearer {}", jsonwebtoken::encode(&header, &claims, &key)?))
+        let key =
+            EncodingKey::from_ec_pem(self.signer.key_pem.as_bytes()).context("the signing key")?;
+        Ok(format!(
+            "Bearer {}",
+            jsonwebtoken::encode(&header, &claims, &key)?
+        ))
     }
 }
 

@@ -172,7 +172,10 @@ mod tests {
     #[test]
     fn the_chunked_block_is_the_block() {
         let blob = Blob::mebibytes(1);
-        assert_eq!(blob.chunked_block().len(), BLOCK + (BLOCK / CHUNK) * "8000\r\n\r\n".len());
+        assert_eq!(
+            blob.chunked_block().len(),
+            BLOCK + (BLOCK / CHUNK) * "8000\r\n\r\n".len()
+        );
         assert_eq!(&blob.chunked_block()[6..6 + CHUNK], &blob.block()[..CHUNK]);
     }
 }

@@ -40,7 +40,10 @@ impl Layout {
     /// # Errors
     /// The file system's.
     pub(crate) fn link_blob(&self, repo: &str, blob: &Blob) -> Result<()> {
-        let path = format!("repositories/{repo}/_layers/{}/link", slashed(blob.digest()));
+        let path = format!(
+            "repositories/{repo}/_layers/{}/link",
+            slashed(blob.digest())
+        );
         self.write(&path, blob.digest().as_bytes())
     }
 
@@ -50,7 +53,10 @@ impl Layout {
     /// The file system's.
     pub(crate) fn manifest(&self, repo: &str, manifest: &Manifest) -> Result<()> {
         self.data(&manifest.digest, &manifest.bytes)?;
-        let path = format!("repositories/{repo}/_manifests/revisions/{}/link", slashed(&manifest.digest));
+        let path = format!(
+            "repositories/{repo}/_manifests/revisions/{}/link",
+            slashed(&manifest.digest)
+        );
         self.write(&path, manifest.digest.as_bytes())
     }
 

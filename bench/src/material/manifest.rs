@@ -39,7 +39,10 @@ impl Manifest {
 
     /// An image of this config and these layers.
     pub(crate) fn image(config: &Blob, layers: &[&Blob]) -> Self {
-        let layers: Vec<_> = layers.iter().map(|layer| descriptor(LAYER, layer)).collect();
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|layer| descriptor(LAYER, layer))
+            .collect();
         let value = json!({
             "schemaVersion": 2, "mediaType": IMAGE,
             "config": descriptor(CONFIG, config), "layers": layers,

@@ -1,5 +1,6 @@
 //! CNCF Distribution, 2.8 as Debian ships it and 3 as its module builds: one configuration format.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 
@@ -26,13 +27,14 @@ http:
         setup.address
     );
     if let Some(tls) = setup.tls {
-        text += &format!(
-            "  tls: {{certificate: {}, key: {}}}\n",
-            tls.certificate.display(),
+        writeln!(
+            text,
+            "  tls: {{certificate: {}, key: {}}}",
+            tls.file.display(),
             tls.key.display()
-        );
+        )?;
     }
-    text += &match setup.auth {
+    let auth = match setup.auth {
         Auth::None => String::new(),
         Auth::Basic => format!(
             "auth:\n  htpasswd: {{realm: bench, path: {}}}\n",
@@ -40,13 +42,17 @@ http:
         ),
         Auth::Token => format!(
             "auth:\n  token: {{realm: \"http://127.0.0.1:1/\", service: {ISSUER}, issuer: {ISSUER}, rootcertbundle: {}}}\n",
-            setup.access.signer.certificate.display()
+            setup.access.signer.file.display()
         ),
     };
+    text.push_str(&auth);
     text += "health: {storagedriver: {enabled: true, interval: 10s, threshold: 3}}\n";
     let file = setup.folder.join("config.yml");
     fs::write(&file, text)?;
     // 3 exports traces by default and would log that nobody takes them.
-    command.arg("serve").arg(file).env("OTEL_TRACES_EXPORTER", "none");
+    command
+        .arg("serve")
+        .arg(file)
+        .env("OTEL_TRACES_EXPORTER", "none");
     Ok(())
 }

@@ -47,11 +47,22 @@ pub(crate) enum Auth {
 
 impl Subject {
     /// Every subject, in the order of the report's columns.
-    pub(crate) const ALL: [Self; 5] = [Self::Slipway, Self::Distribution, Self::DockerRegistry, Self::Zot, Self::Nginx];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Slipway,
+        Self::Distribution,
+        Self::DockerRegistry,
+        Self::Zot,
+        Self::Nginx,
+    ];
     /// Those that read and write the Distribution layout.
     pub(crate) const LAYOUT: [Self; 3] = [Self::Slipway, Self::Distribution, Self::DockerRegistry];
     /// Those that are registries.
-    pub(crate) const REGISTRIES: [Self; 4] = [Self::Slipway, Self::Distribution, Self::DockerRegistry, Self::Zot];
+    pub(crate) const REGISTRIES: [Self; 4] = [
+        Self::Slipway,
+        Self::Distribution,
+        Self::DockerRegistry,
+        Self::Zot,
+    ];
 
     /// Its name in the report.
     pub(crate) fn title(self) -> &'static str {
@@ -97,10 +108,18 @@ impl Subject {
         if self == Self::Distribution {
             // Built by `go install`, it does not know its own version; the Go linker does.
             let mut go = Command::new("go");
-            let module = go.args(["version", "-m"]).arg(self.program()?).output().ok()?;
+            let module = go
+                .args(["version", "-m"])
+                .arg(self.program()?)
+                .output()
+                .ok()?;
             let module = String::from_utf8_lossy(&module.stdout).into_owned();
-            let line = module.lines().find(|line| line.contains("github.com/distribution/distribution/v3\t"));
-            if let Some(version) = line.and_then(|line| line.split('\t').find(|word| word.starts_with('v'))) {
+            let line = module
+                .lines()
+                .find(|line| line.contains("github.com/distribution/distribution/v3\t"));
+            if let Some(version) =
+                line.and_then(|line| line.split('\t').find(|word| word.starts_with('v')))
+            {
                 return Some(format!("distribution {version}"));
             }
         }
@@ -126,12 +145,15 @@ impl Subject {
     /// The program is missing, or the configuration cannot be written.
     pub(crate) fn command(self, setup: &Setup<'_>) -> Result<Command> {
         let program = self.program();
-        let program = program.with_context(|| format!("{} is not here: {}", self.title(), self.remedy()))?;
+        let program =
+            program.with_context(|| format!("{} is not here: {}", self.title(), self.remedy()))?;
         std::fs::create_dir_all(setup.folder)?;
         let mut command = Command::new(program);
         match self {
             Self::Slipway => slipway::configure(&mut command, setup)?,
-            Self::Distribution | Self::DockerRegistry => distribution::configure(&mut command, setup)?,
+            Self::Distribution | Self::DockerRegistry => {
+                distribution::configure(&mut command, setup)?;
+            }
             Self::Zot => zot::configure(&mut command, setup)?,
             Self::Nginx => nginx::configure(&mut command, setup)?,
         }
@@ -142,7 +164,13 @@ impl Subject {
     ///
     /// # Errors
     /// No token was issued.
-    pub(crate) fn authorization(self, auth: Auth, access: &Access, target: &Target, repo: &str) -> Result<Option<String>> {
+    pub(crate) fn authorization(
+        self,
+        auth: Auth,
+        access: &Access,
+        target: &Target,
+        repo: &str,
+    ) -> Result<Option<String>> {
         match auth {
             Auth::None => Ok(None),
             Auth::Basic => Ok(Some(Access::basic())),

@@ -16,12 +16,16 @@ pub(super) fn configure(command: &mut Command, setup: &Setup<'_>) -> Result<()> 
             " ssl",
             format!(
                 "ssl_certificate {}; ssl_certificate_key {};",
-                tls.certificate.display(),
+                tls.file.display(),
                 tls.key.display()
             ),
         ),
     };
-    let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
+    let user = if rustix::process::getuid().is_root() {
+        "user root;"
+    } else {
+        ""
+    };
     let text = format!(
         "{user}
 daemon off;

@@ -1,5 +1,6 @@
 //! Slipway itself.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,9 +16,14 @@ pub(super) fn program() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("SLIPWAY_BIN") {
         return Some(PathBuf::from(named));
     }
-    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join("slipway")));
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| Some(own.parent()?.join("slipway")));
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/slipway");
-    [beside, Some(built)].into_iter().flatten().find(|file| file.is_file())
+    [beside, Some(built)]
+        .into_iter()
+        .flatten()
+        .find(|file| file.is_file())
 }
 
 /// Its configuration, defaults wherever there are any.
@@ -38,14 +44,20 @@ index: {{sqlite: {{path: {folder}/data/index.db}}}}
         setup.address
     );
     if let Some(tls) = setup.tls {
-        text += &format!("tls: {{certFile: {}, keyFile: {}}}\n", tls.certificate.display(), tls.key.display());
+        writeln!(
+            text,
+            "tls: {{certFile: {}, keyFile: {}}}",
+            tls.file.display(),
+            tls.key.display()
+        )?;
     }
     if setup.auth != Auth::None {
-        text += &format!(
-            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\n",
+        writeln!(
+            text,
+            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}",
             setup.access.htpasswd.display(),
             setup.access.rbac.display()
-        );
+        )?;
     }
     fs::create_dir_all(setup.folder.join("data"))?;
     let file = setup.folder.join("slipway.yaml");
@@ -84,10 +96,19 @@ pub(super) fn token(session: &mut Session, target: &Target, repo: &str) -> Resul
         rest.split_once('"').map(|(value, _)| value.to_owned())
     };
     let realm = part("realm").context("no realm")?;
-    let path = realm.find("/auth/").map_or("/auth/token", |at| &realm[at..]).to_owned();
+    let path = realm
+        .find("/auth/")
+        .map_or("/auth/token", |at| &realm[at..])
+        .to_owned();
     let service = part("service").unwrap_or_default();
-    let (reply, body) = session.get(&format!("{path}?service={service}&scope=repository:{repo}:pull,push"))?;
-    ensure!(reply.status == 200, "token endpoint: status {}", reply.status);
+    let (reply, body) = session.get(&format!(
+        "{path}?service={service}&scope=repository:{repo}:pull,push"
+    ))?;
+    ensure!(
+        reply.status == 200,
+        "token endpoint: status {}",
+        reply.status
+    );
     let body: serde_json::Value = serde_json::from_slice(&body)?;
     let token = body["token"].as_str().context("no token")?;
     Ok(format!("Bearer {token}"))

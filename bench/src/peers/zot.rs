@@ -16,7 +16,7 @@ pub(super) fn configure(command: &mut Command, setup: &Setup<'_>) -> Result<()> 
         "port": setup.address.port().to_string(),
     });
     if let Some(tls) = setup.tls {
-        http["tls"] = json!({"cert": tls.certificate, "key": tls.key});
+        http["tls"] = json!({"cert": tls.file, "key": tls.key});
     }
     if setup.auth != Auth::None {
         http["realm"] = json!("bench");
@@ -39,7 +39,9 @@ pub(super) fn version(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
-    let object: serde_json::Value = text.lines().find_map(|line| serde_json::from_str(line).ok())?;
+    let object: serde_json::Value = text
+        .lines()
+        .find_map(|line| serde_json::from_str(line).ok())?;
     let names = ["releaseTag", "commit"].map(|key| object[key].as_str().unwrap_or_default());
     let name = names.into_iter().find(|name| !name.is_empty());
     Some(format!("zot {}", name.unwrap_or("of an unnamed build")))

@@ -19,12 +19,24 @@ impl Report {
         for (name, value) in [
             ("Date", &self.date),
             ("Command", &format!("`{}`", self.command)),
-            ("Machine", &format!("{}, {} cores, {}", machine.processor, machine.cores, machine.memory)),
+            (
+                "Machine",
+                &format!(
+                    "{}, {} cores, {}",
+                    machine.processor, machine.cores, machine.memory
+                ),
+            ),
             ("Cores", &machine.sharing),
             ("Kernel", &machine.kernel),
             ("Data on", &machine.disk),
             ("Load before", &machine.load_before),
-            ("Rounds", &format!("{}; figures are medians, in brackets the lowest and highest", self.rounds)),
+            (
+                "Rounds",
+                &format!(
+                    "{}; figures are medians, in brackets the lowest and highest",
+                    self.rounds
+                ),
+            ),
         ] {
             let _ = writeln!(text, "- {name}: {value}");
         }
@@ -50,7 +62,11 @@ impl Report {
 
     /// One line a row: the figure of each subject, ratios, aims.
     fn overview(&self, text: &mut String, case: &CaseReport) {
-        let taking_part = |subject: &&Subject| case.measures.iter().any(|row| row.samples.contains_key(subject));
+        let taking_part = |subject: &&Subject| {
+            case.measures
+                .iter()
+                .any(|row| row.samples.contains_key(subject))
+        };
         let subjects: Vec<_> = self.subjects.iter().filter(taking_part).copied().collect();
         text.push_str("\n| |");
         for subject in &subjects {
@@ -66,7 +82,10 @@ impl Report {
             }
             for peer in [Subject::Distribution, Subject::DockerRegistry] {
                 let both = row.median(Subject::Slipway).zip(row.median(peer));
-                let ratio = both.map_or_else(|| "–".to_owned(), |(own, base)| format!("**{}×**", figure(ratio(row, own, base))));
+                let ratio = both.map_or_else(
+                    || "–".to_owned(),
+                    |(own, base)| format!("**{}×**", figure(ratio(row, own, base))),
+                );
                 let _ = write!(text, " {ratio} |");
             }
             let aims: Vec<_> = row.aims.iter().map(|aim| verdict(case, row, aim)).collect();
@@ -76,10 +95,20 @@ impl Report {
 
     /// One line a row and subject: latencies, CPU, memory.
     fn details(&self, text: &mut String, case: &CaseReport) {
-        let measured = |row: &&Measure| row.samples.values().flatten().any(|sample| sample.cpu.is_some());
+        let measured = |row: &&Measure| {
+            row.samples
+                .values()
+                .flatten()
+                .any(|sample| sample.cpu.is_some())
+        };
         let rows: Vec<_> = case.measures.iter().filter(measured).collect();
         let Some(first) = rows.first() else { return };
-        let tails = rows.iter().any(|row| row.samples.values().flatten().any(|sample| sample.tail.is_some()));
+        let tails = rows.iter().any(|row| {
+            row.samples
+                .values()
+                .flatten()
+                .any(|sample| sample.tail.is_some())
+        });
         let tail_head = if tails { " tail p50 / p99 ms |" } else { "" };
         let tail_line = if tails { "---:|" } else { "" };
         let _ = write!(
@@ -90,14 +119,31 @@ impl Report {
             first.unit.cpu_sign()
         );
         for row in rows {
-            for &subject in self.subjects.iter().filter(|subject| row.samples.contains_key(subject)) {
+            for &subject in self
+                .subjects
+                .iter()
+                .filter(|subject| row.samples.contains_key(subject))
+            {
                 let _ = write!(text, "| {} | {} |", row.name, subject.title());
-                let _ = write!(text, " {} |", percentiles(row, subject, |sample| sample.latency, true));
+                let _ = write!(
+                    text,
+                    " {} |",
+                    percentiles(row, subject, |sample| sample.latency, true)
+                );
                 if tails {
-                    let _ = write!(text, " {} |", percentiles(row, subject, |sample| sample.tail, false));
+                    let _ = write!(
+                        text,
+                        " {} |",
+                        percentiles(row, subject, |sample| sample.tail, false)
+                    );
                 }
-                let cell = |what: fn(&Sample) -> Option<f64>| row.median_of(subject, what).map_or_else(|| "–".to_owned(), figure);
-                let busy = row.median_of(subject, |sample| sample.generator).unwrap_or_default();
+                let cell = |what: fn(&Sample) -> Option<f64>| {
+                    row.median_of(subject, what)
+                        .map_or_else(|| "–".to_owned(), figure)
+                };
+                let busy = row
+                    .median_of(subject, |sample| sample.generator)
+                    .unwrap_or_default();
                 let mark = if busy > GENERATOR_BOUND { " ⚠" } else { "" };
                 let _ = writeln!(
                     text,
@@ -117,13 +163,22 @@ fn notes(text: &mut String, case: &CaseReport) {
     let notes: Vec<_> = case
         .measures
         .iter()
-        .flat_map(|row| row.notes.iter().map(|(subject, note)| (&row.name, *subject, note)))
+        .flat_map(|row| {
+            row.notes
+                .iter()
+                .map(|(subject, note)| (&row.name, *subject, note))
+        })
         .collect();
     if !notes.is_empty() || !case.left_out.is_empty() {
         text.push('\n');
     }
     for (subject, why) in &case.left_out {
-        let _ = writeln!(text, "- {} could not take part: {}", subject.title(), why.replace('\n', " "));
+        let _ = writeln!(
+            text,
+            "- {} could not take part: {}",
+            subject.title(),
+            why.replace('\n', " ")
+        );
     }
     for (name, subject, note) in notes {
         let note = note.replace('\n', " ");
@@ -144,20 +199,38 @@ fn median_and_range(row: &Measure, subject: Subject) -> String {
     let values = row.values(subject);
     match (row.median(subject), values.first(), values.last()) {
         (Some(median), Some(&least), Some(&most)) => {
-            let mark = if row.notes.contains_key(&subject) { " ⚠" } else { "" };
-            format!("{} ({}–{}){mark}", figure(median), figure(least), figure(most))
+            let mark = if row.notes.contains_key(&subject) {
+                " ⚠"
+            } else {
+                ""
+            };
+            format!(
+                "{} ({}–{}){mark}",
+                figure(median),
+                figure(least),
+                figure(most)
+            )
         }
         _ => "–".to_owned(),
     }
 }
 
-fn percentiles(row: &Measure, subject: Subject, of: fn(&Sample) -> Option<Percentiles>, last: bool) -> String {
+fn percentiles(
+    row: &Measure,
+    subject: Subject,
+    of: fn(&Sample) -> Option<Percentiles>,
+    last: bool,
+) -> String {
     let at = |what: fn(Percentiles) -> f64| {
         let median = row.median_of(subject, |sample| of(sample).map(what));
         median.map_or_else(|| "–".to_owned(), figure)
     };
     let two = format!("{} / {}", at(|of| of.p50), at(|of| of.p99));
-    if last { format!("{two} / {}", at(|of| of.p999)) } else { two }
+    if last {
+        format!("{two} / {}", at(|of| of.p999))
+    } else {
+        two
+    }
 }
 
 /// Three digits that matter: 0.0123, 1.23, 12.3, 123, 12,345.
@@ -200,7 +273,9 @@ fn mebibytes(bytes: u64) -> f64 {
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
 }
 
 #[cfg(test)]

@@ -42,15 +42,24 @@ struct CaseReport {
 
 impl Report {
     /// A report of a run that begins now.
-    pub(crate) fn begin(machine: &Machine, subjects: &[Subject], rounds: usize, folder: &Path) -> Self {
+    pub(crate) fn begin(
+        machine: &Machine,
+        subjects: &[Subject],
+        rounds: usize,
+        folder: &Path,
+    ) -> Self {
         let arguments: Vec<_> = std::env::args().skip(1).collect();
         let command = format!("cargo run --release -p bench -- {}", arguments.join(" "));
         let version = |&subject: &Subject| {
-            let version = subject.version().unwrap_or_else(|| "of unknown version".to_owned());
+            let version = subject
+                .version()
+                .unwrap_or_else(|| "of unknown version".to_owned());
             (subject, version)
         };
         Self {
-            date: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            date: jiff::Timestamp::now()
+                .strftime("%Y-%m-%d %H:%M UTC")
+                .to_string(),
             command: command.trim_end_matches(['-', ' ']).to_owned(),
             machine: machine.describe(folder),
             versions: subjects.iter().map(version).collect(),
@@ -61,7 +70,12 @@ impl Report {
     }
 
     /// Adds what a case measured, and who could not take part.
-    pub(crate) fn add(&mut self, case: &Case, measures: Vec<Measure>, left_out: Vec<(Subject, String)>) {
+    pub(crate) fn add(
+        &mut self,
+        case: &Case,
+        measures: Vec<Measure>,
+        left_out: Vec<(Subject, String)>,
+    ) {
         self.cases.push(CaseReport {
             name: case.name,
             about: case.about,
@@ -103,9 +117,13 @@ impl CaseReport {
     fn judge(&self, measure: &Measure, aim: &Aim) -> (String, Option<(f64, bool)>) {
         match *aim {
             Aim::Times { factor, of, row } => {
-                let base = row.and_then(|row| self.measures.iter().find(|measure| measure.name == row));
+                let base =
+                    row.and_then(|row| self.measures.iter().find(|measure| measure.name == row));
                 let base = base.unwrap_or(measure).median(of);
-                let reached = measure.median(Subject::Slipway).zip(base).map(|(own, base)| ratio(measure, own, base));
+                let reached = measure
+                    .median(Subject::Slipway)
+                    .zip(base)
+                    .map(|(own, base)| ratio(measure, own, base));
                 let elsewhere = if row.is_some() { " anonymous" } else { "" };
                 let words = format!("≥ {}× {}{elsewhere}", figure(factor), of.title());
                 (words, reached.map(|reached| (reached, reached >= factor)))
@@ -121,5 +139,9 @@ impl CaseReport {
 
 /// How many times better `own` is than `base`.
 fn ratio(measure: &Measure, own: f64, base: f64) -> f64 {
-    if measure.unit.more_is_better() { own / base } else { base / own }
+    if measure.unit.more_is_better() {
+        own / base
+    } else {
+        base / own
+    }
 }

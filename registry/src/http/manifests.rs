@@ -21,12 +21,11 @@ static OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// `GET` and `HEAD`: the body of the latter is dropped on the way out.
 pub(super) async fn get(ask: &Ask<'_>, repo: &RepoName, reference: &Reference) -> Reply {
     let permit = ask.permit::<Pull>(repo).await?;
-    let manifest = match ask.registry.cached_manifest(&permit, reference) {
-        Some(manifest) => manifest,
-        None => {
-            let _place = ask.admission.manifests.admit().await?;
-            ask.registry.manifest(&permit, reference).await?
-        }
+    let manifest = if let Some(manifest) = ask.registry.cached_manifest(&permit, reference) {
+        manifest
+    } else {
+        let _place = ask.admission.manifests.admit().await?;
+        ask.registry.manifest(&permit, reference).await?
     };
     let mut response = if conditional::is_not_modified(ask.headers, &manifest.digest) {
         status(StatusCode::NOT_MODIFIED)
@@ -56,8 +55,9 @@ pub(super) async fn put(
     }
     let retag = match ask.permit::<Retag>(repo).await {
         Ok(permit) => Some(permit),
-        Err(crate::Error::Refused(Refusal::Forbidden | Refusal::InsufficientScope)) => None,
-        Err(crate::Error::Refused(Refusal::Anonymous)) => None,
+        Err(crate::Error::Refused(
+            Refusal::Anonymous | Refusal::Forbidden | Refusal::InsufficientScope,
+        )) => None,
         Err(error) => return Err(error.into()),
     };
     ask.registry

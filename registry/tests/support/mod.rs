@@ -3,8 +3,11 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
     clippy::allow_attributes,
-    reason = "each test file uses its part of it"
+    reason = "tests panic to report, and each test file uses its part of this"
 )]
 
 use std::convert::Infallible;

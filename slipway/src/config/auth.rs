@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 
 /// Who may do what. With none of the keys set, everyone may do everything.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Auth {
     /// Strangers are `system:anonymous` and the policy decides what they may do.
@@ -69,17 +69,6 @@ impl Default for Tokens {
         Self {
             lifetime: Span::seconds(300),
             key_file: None,
-        }
-    }
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self {
-            anonymous: false,
-            htpasswd: None,
-            rbac: None,
-            tokens: Tokens::default(),
         }
     }
 }

@@ -64,6 +64,10 @@ pub(crate) struct Config {
 /// Certificate and key, in PEM files that are read again when they change.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are the keys of the contract"
+)]
 pub(crate) struct Tls {
     /// The certificate chain, the server's own first.
     pub(crate) cert_file: PathBuf,

@@ -112,17 +112,17 @@ where
     });
     match protocol {
         Protocol::Http1 => {
-            let served = http1::Builder::new()
+            let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(server.limits.header)
                 .max_headers(MAX_HEADERS)
                 .max_buf_size(MAX_BUFFER)
                 .writev(true)
                 .serve_connection(io, service);
-            finish(served, server).await?;
+            finish(connection, server).await?;
         }
         Protocol::Http2 => {
-            let served = http2::Builder::new(TokioExecutor::new())
+            let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
@@ -135,7 +135,7 @@ where
                 .keep_alive_timeout(KEEP_ALIVE)
                 .serve_connection(io, service);
             tokio::select! {
-                served = finish(served, server) => served?,
+                ended = finish(connection, server) => ended?,
                 () = silence(server.limits.header, &waiting) => {}
             }
         }
@@ -159,7 +159,7 @@ where
 {
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        served = &mut connection => return served,
+        ended = &mut connection => return ended,
         () = server.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     connection.await

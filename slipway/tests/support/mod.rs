@@ -3,8 +3,11 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
     clippy::allow_attributes,
-    reason = "each test file uses its part of it"
+    reason = "tests panic to report, and each test file uses its part of this"
 )]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -110,7 +113,7 @@ impl Server {
         let line = server.line("listening on");
         let host = line.rsplit("//").next().unwrap();
         let end = |char: char| !char.is_ascii_hexdigit() && !"[]:.".contains(char);
-        server.host = host.split(end).next().unwrap().to_owned();
+        host.split(end).next().unwrap().clone_into(&mut server.host);
         server
     }
 

@@ -122,11 +122,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    async fn run(
-        &mut self,
-        store: &FsStore,
-        mut body: ByteStream,
-    ) -> Result<(), AppendError> {
+    async fn run(&mut self, store: &FsStore, mut body: ByteStream) -> Result<(), AppendError> {
         let (mut batch, mut end) = collect(&mut body).await;
         while !batch.is_empty() {
             let mut writer = Writer {

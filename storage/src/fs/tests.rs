@@ -96,7 +96,10 @@ async fn after_a_failed_sync_nothing_is_written() {
     let key = layout::tag_current(&repo(), &Tag::parse("v1").unwrap());
     let put = store.put(&key, Bytes::new(), Durability::AtFlush).await;
     assert!(matches!(put, Err(StoreError::ReadOnly)));
-    assert!(matches!(store.delete(&key).await, Err(StoreError::ReadOnly)));
+    assert!(matches!(
+        store.delete(&key).await,
+        Err(StoreError::ReadOnly)
+    ));
     assert!(matches!(store.flush().await, Err(StoreError::ReadOnly)));
     let appended = store.append(&staged(), start(), body([b"x"])).await;
     assert!(matches!(

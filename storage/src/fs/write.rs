@@ -69,7 +69,10 @@ impl Disk {
     fn rename(&self, from: &Path, to: &Path, durability: Durability) -> Result<(), StoreError> {
         let Some(folder) = to.parent() else {
             let message = "the key has no folder";
-            return Err(refused(io::Error::new(io::ErrorKind::InvalidInput, message)));
+            return Err(refused(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                message,
+            )));
         };
         let mut changed = vec![folder.to_owned()];
         let mut tries = 0;
@@ -77,7 +80,9 @@ impl Disk {
             let moved = folders::make(folder, &mut changed).and_then(|()| fs::rename(from, to));
             match moved {
                 Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {
+                    tries += 1;
+                }
                 Err(error) => return Err(refused(error)),
             }
         }

@@ -86,7 +86,7 @@ impl Metrics {
         }
     }
 
-    /// The OpenMetrics text of all metrics.
+    /// The text of all metrics, as Prometheus reads it.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.names)?;

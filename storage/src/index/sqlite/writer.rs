@@ -88,7 +88,8 @@ impl Writer {
         Self::start_with(Turn::new(connection, true))
     }
 
-    /// Leaves all syncing to whoever puts the file in place.
+    /// For a file that nobody else looks at: nothing is synced, and only what is durable is committed, with all that
+    /// came before it.
     pub(super) fn start_building(connection: Connection) -> io::Result<Self> {
         Self::start_with(Turn::new(connection, false))
     }
@@ -209,7 +210,8 @@ impl Turn {
             }
             answers.push(done.answer);
         }
-        if lost.is_none() {
+        // While building, a commit would only write pages out that the next batch changes again.
+        if lost.is_none() && (self.syncs || durable) {
             lost = self.execute("COMMIT").err();
         }
         (answers, lost)
@@ -221,7 +223,11 @@ impl Turn {
         }
         self.set_sync(durable)
             .map_err(|error| Refusal::of(&error))?;
-        self.execute("BEGIN IMMEDIATE")
+        if self.connection.is_autocommit() {
+            self.execute("BEGIN IMMEDIATE")
+        } else {
+            Ok(())
+        }
     }
 
     fn end_savepoint(&self, failure: Option<Refusal>) -> Result<(), Refusal> {

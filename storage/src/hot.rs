@@ -7,11 +7,10 @@
 //!   it when it begins and when it ends.
 //! - *Two writers come here in another order than they committed.* So a writer never puts its value in; it only drops
 //!   what is there, and the next reader reads what the last commit left.
-//! - *One reader sees a commit, and a later one sees in memory what was before it.* So nothing is kept while a writer is
-//!   at work on the shard. What was kept before then may be served until the writer ends; but then nobody reads the
-//!   index for that key, and once it is evicted everybody does. Each key thus only ever moves forward.
-//! - *A writer panics between commit and drop.* So what it will drop is known before the commit where it can be, and
-//!   dropped with the writer.
+//! - *One reader sees a commit, and a later one sees in memory what was before it.* So a writer drops what will change
+//!   before it commits, and nothing is kept while it is at work on the shard: whoever asks meanwhile asks the index. To
+//!   leave the old value there until the commit would not do: a reader that missed before the value was kept, and was
+//!   slow, reads the index after the commit, and the next one would find the old value.
 
 #[cfg(test)]
 mod tests;
@@ -75,7 +74,6 @@ pub(crate) struct Look(u64);
 pub(crate) struct Change<'a, K: Grouped + Hash + Eq, V: Clone> {
     hot: &'a Hot<K, V>,
     shard: usize,
-    keys: Vec<K>,
 }
 
 impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
@@ -121,16 +119,12 @@ impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
         Change {
             hot: self,
             shard: number,
-            keys: Vec::new(),
         }
     }
 
     /// Drops a key that has changed already: where nobody may see the value before the commit.
-    pub(crate) fn invalidate(&self, key: &K)
-    where
-        K: Clone,
-    {
-        self.change(key.group()).of(key.clone());
+    pub(crate) fn invalidate(&self, key: &K) {
+        self.change(key.group()).of(key);
     }
 
     fn shard(&self, group: &K::Group) -> usize {
@@ -148,18 +142,15 @@ impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
 }
 
 impl<K: Grouped + Hash + Eq, V: Clone> Change<'_, K, V> {
-    /// Names a key that will have changed.
-    pub(crate) fn of(&mut self, key: K) {
-        self.keys.push(key);
+    /// Drops a key that will change; it stays away until this is dropped.
+    pub(crate) fn of(&self, key: &K) {
+        self.hot.cache.remove(key);
     }
 }
 
 impl<K: Grouped + Hash + Eq, V: Clone> Drop for Change<'_, K, V> {
     fn drop(&mut self) {
         let mut shard = self.hot.lock(self.shard);
-        for key in self.keys.drain(..) {
-            self.hot.cache.remove(&key);
-        }
         shard.writers -= 1;
         shard.generation = shard.generation.wrapping_add(1);
     }

@@ -55,11 +55,11 @@ impl Catalog {
             .await
             .map_err(StorageError::from)?;
         {
-            let mut manifests_change = self.manifests.change(repo);
-            manifests_change.of((repo.clone(), digest));
-            let mut tags_change = self.tags.change(repo);
+            let manifests_change = self.manifests.change(repo);
+            manifests_change.of(&(repo.clone(), digest));
+            let tags_change = self.tags.change(repo);
             for tag in tags {
-                tags_change.of((repo.clone(), tag.clone()));
+                tags_change.of(&(repo.clone(), tag.clone()));
             }
             match self.index.put_manifest(new).await? {
                 PutOutcome::Done => {}
@@ -97,8 +97,8 @@ impl Catalog {
         let (this, repo, tag) = (self.clone(), repo.clone(), tag.clone());
         detached(async move {
             let found = {
-                let mut change = this.tags.change(&repo);
-                change.of((repo.clone(), tag.clone()));
+                let change = this.tags.change(&repo);
+                change.of(&(repo.clone(), tag.clone()));
                 this.index.delete_tag(&repo, &tag).await?
             };
             if found {
@@ -118,12 +118,14 @@ impl Catalog {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
         detached(async move {
             let freed = {
-                let mut manifests_change = this.manifests.change(&repo);
-                manifests_change.of((repo.clone(), digest));
-                let mut tags_change = this.tags.change(&repo);
+                // Without the manifest, what its tags' entries say leads nowhere in memory; so it does no harm that the
+                // tags are known only after the commit.
+                let manifests_change = this.manifests.change(&repo);
+                manifests_change.of(&(repo.clone(), digest));
+                let tags_change = this.tags.change(&repo);
                 let freed = this.index.delete_manifest(&repo, &digest).await?;
                 for tag in freed.iter().flatten() {
-                    tags_change.of((repo.clone(), tag.clone()));
+                    tags_change.of(&(repo.clone(), tag.clone()));
                 }
                 freed
             };

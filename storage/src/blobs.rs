@@ -11,8 +11,10 @@ use crate::index::Link;
 use crate::mirror::Mirror;
 use crate::{Index, Object, ObjectStore, StorageError, Unlink, layout};
 
-/// Open files kept at hand. Each is a file handle, so they are few.
+/// Open files kept at hand, at most.
 const HANDLES: u64 = 512;
+/// … and no more than this part of what the process may have open, for connections need handles too.
+const HANDLES_PART: u64 = 8;
 /// Links kept in memory, about 200 bytes each.
 const LINKS: u64 = 20_000;
 
@@ -39,7 +41,7 @@ impl Blobs {
             index: Arc::clone(index),
             mirror: Arc::clone(mirror),
             links: Arc::new(Hot::new(LINKS, |_, _| 1)),
-            handles: Arc::new(Hot::new(HANDLES, |_, _| 1)),
+            handles: Arc::new(Hot::new(handles(), |_, _| 1)),
         }
     }
 
@@ -151,4 +153,9 @@ impl Blobs {
         let link = Link::Layer(repo.clone(), *digest);
         self.mirror.settle(&[link]).await;
     }
+}
+
+fn handles() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(HANDLES, |limit| (limit / HANDLES_PART).clamp(1, HANDLES))
 }

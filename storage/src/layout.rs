@@ -12,7 +12,9 @@
 //!                                                               its bytes do not tell
 //!       tags/<tag>/current/link                                 what the tag points to
 //!       tags/<tag>/index/<algorithm>/<hex>/link                 what it points or pointed to
-//!     _uploads/<uuid>/data                                      an upload so far
+//!     _uploads/<uuid>/data                                      the bytes of an upload session so far
+//! .slipway-scratch/<uuid>                                       ours: what is on its way to its name
+//!                                                               and of no use once the server stops
 //! ```
 //!
 //! A link's content is the digest as text, without a line break.
@@ -25,6 +27,9 @@ use oci::{Algorithm, Digest, RepoName, Tag, UploadId};
 use crate::{Key, Prefix};
 
 const ROOT: &str = "docker/registry/v2";
+const BLOBS: &str = "docker/registry/v2/blobs";
+/// Where things are written before they get their name, when nobody can go on with them later.
+pub(crate) const SCRATCH: &str = ".slipway-scratch";
 
 /// A key, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +98,16 @@ pub fn staged(repo: &RepoName, id: &UploadId) -> Key {
     Key::new(format!("{ROOT}/repositories/{repo}/_uploads/{id}/data"))
 }
 
+/// What Distribution and we keep of the repository's upload sessions.
+pub fn uploads(repo: &RepoName) -> Prefix {
+    Prefix::new(format!("{ROOT}/repositories/{repo}/_uploads/"))
+}
+
+/// The bytes of a blob that arrives in one request.
+pub fn scratch(id: &UploadId) -> Key {
+    Key::new(format!("{SCRATCH}/{id}"))
+}
+
 /// All blobs.
 pub fn blobs() -> Prefix {
     Prefix::new(format!("{ROOT}/blobs/"))
@@ -101,6 +116,15 @@ pub fn blobs() -> Prefix {
 /// All repositories.
 pub fn repositories() -> Prefix {
     Prefix::new(format!("{ROOT}/repositories/"))
+}
+
+/// Whether this folder, as a path from the root, is kept when nothing is in it: the top of the tree, which has at most
+/// some hundreds of folders.
+pub(crate) fn stays(folder: &str) -> bool {
+    let depth = folder.split('/').filter(|part| !part.is_empty()).count();
+    // `docker/registry/v2/repositories`, and below `blobs` the algorithm and two digits.
+    let kept = if folder.starts_with(BLOBS) { 6 } else { 4 };
+    folder == SCRATCH || depth <= kept
 }
 
 /// Reads a key. `None`: it is none of the layout's.

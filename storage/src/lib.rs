@@ -14,6 +14,8 @@ mod catalog;
 mod content;
 mod detached;
 mod error;
+#[cfg(feature = "test-util")]
+pub mod faulty;
 mod fs;
 pub mod fsck;
 mod hot;

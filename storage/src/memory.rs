@@ -73,7 +73,11 @@ impl Contents {
 #[async_trait]
 impl ObjectStore for MemoryStore {
     async fn head(&self, key: &Key) -> Result<Meta, StoreError> {
-        self.lock().get(key).map(|stored| stored.meta(key))
+        let contents = self.lock();
+        if let Some(staged) = contents.staged.get(key) {
+            return Ok(meta_of_staged(key, staged));
+        }
+        contents.get(key).map(|stored| stored.meta(key))
     }
 
     async fn get(&self, key: &Key) -> Result<Object, StoreError> {
@@ -106,11 +110,10 @@ impl ObjectStore for MemoryStore {
         after: Option<&Key>,
     ) -> BoxStream<'a, Result<Meta, StoreError>> {
         let contents = self.lock();
-        let staged = contents.staged.iter().map(|(key, bytes)| Meta {
-            key: key.clone(),
-            size: bytes.len() as u64,
-            modified: SystemTime::now(),
-        });
+        let staged = contents
+            .staged
+            .iter()
+            .map(|(key, bytes)| meta_of_staged(key, bytes));
         let objects = contents
             .objects
             .iter()
@@ -176,5 +179,14 @@ impl ObjectStore for MemoryStore {
 
     async fn flush(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+/// What is staged is being written.
+fn meta_of_staged(key: &Key, bytes: &[u8]) -> Meta {
+    Meta {
+        key: key.clone(),
+        size: bytes.len() as u64,
+        modified: SystemTime::now(),
     }
 }

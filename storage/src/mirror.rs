@@ -21,7 +21,8 @@ use oci::{Digest, MediaType, RepoName, Tag};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::index::{Link, LinkState};
-use crate::{Durability, Index, ObjectStore, OpenError, Prefix, StorageError, layout};
+use crate::layout::Place;
+use crate::{Durability, Index, ObjectStore, OpenError, StorageError, layout};
 
 /// How long a settled link may stay unsynced. Until then the journal can write it again.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
@@ -222,15 +223,19 @@ pub(crate) async fn refuse_foreign(
     store: &Arc<dyn ObjectStore>,
     index: &Arc<dyn Index>,
 ) -> Result<(), OpenError> {
-    if index.is_new().await? && holds_something(store, &layout::repositories()).await? {
+    if index.is_new().await? && holds_content(store).await? {
         return Err(OpenError::Unindexed);
     }
     Ok(())
 }
 
-async fn holds_something(
-    store: &Arc<dyn ObjectStore>,
-    prefix: &Prefix,
-) -> Result<bool, StorageError> {
-    Ok(store.list(prefix, None).try_next().await?.is_some())
+/// Unfinished uploads are no content: a server that was killed during the very first push must start again.
+async fn holds_content(store: &Arc<dyn ObjectStore>) -> Result<bool, StorageError> {
+    let mut objects = store.list(&layout::repositories(), None);
+    while let Some(meta) = objects.try_next().await? {
+        if !matches!(layout::parse(meta.key.as_str()), Some(Place::Upload(..))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

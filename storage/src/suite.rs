@@ -38,6 +38,8 @@ macro_rules! object_store_suite {
             append_cuts_what_a_dead_server_left,
             append_keeps_what_came_before_a_break,
             append_to_lost_bytes_is_not_found,
+            what_is_staged_is_seen_and_deleted,
+            append_of_nothing_makes_an_empty_object,
             publish_moves_and_heals,
             publish_of_nothing_is_not_found,
             an_open_object_outlives_its_name,
@@ -268,6 +270,31 @@ pub async fn append_to_lost_bytes_is_not_found(store: Store) {
         appended.failure,
         Some(AppendError::Store(StoreError::NotFound(_)))
     ));
+}
+
+/// Staged bytes have a size, are listed, and can be dropped.
+pub async fn what_is_staged_is_seen_and_deleted(store: Store) {
+    let key = staged(7);
+    store.append(&key, start(), body([b"12345"])).await;
+    assert_eq!(store.head(&key).await.expect("head").size, 5);
+    assert_eq!(read(&store, &key).await, "12345");
+    assert_eq!(keys(&store, None).await, [key.to_string()]);
+    store.delete(&key).await.expect("delete");
+    assert!(matches!(
+        store.head(&key).await,
+        Err(StoreError::NotFound(_))
+    ));
+    assert!(keys(&store, None).await.is_empty());
+}
+
+/// An empty blob is uploaded as any other.
+pub async fn append_of_nothing_makes_an_empty_object(store: Store) {
+    let key = staged(8);
+    let appended = store.append(&key, start(), body([])).await;
+    assert!(appended.failure.is_none());
+    let blob = layout::blob(&Digest::of(Algorithm::Sha256, b""));
+    store.publish(&key, &blob).await.expect("publish");
+    assert_eq!(read(&store, &blob).await, "");
 }
 
 /// The staged name is gone, the other holds the bytes, whatever it held before.

@@ -5,7 +5,10 @@
 //! process. One request at a time works on it.
 
 mod busy;
-mod rehash;
+mod orphans;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,7 +21,7 @@ use crate::blobs::Blobs;
 use crate::detached::detached;
 use crate::index::Session;
 use crate::{AppendError, BodyError, ByteStream, ChunkRange, Index, ObjectStore, Progress};
-use crate::{StorageError, StoreError, layout};
+use crate::{Key, StorageError, StoreError, content, layout};
 use busy::Busy;
 
 /// Sessions removed at a time.
@@ -165,17 +168,12 @@ impl Uploads {
             let _working = working;
             let progress = match tail {
                 Some((range, body)) => this.receive(&session, range, body, now).await?,
-                // The file of an empty blob must be made.
-                None if session.offset == 0 => {
-                    let nothing = stream::empty().boxed();
-                    this.receive(&session, None, nothing, now).await?
-                }
-                None => resume(&session)?,
+                None => this.settled(&session, now).await?,
             };
             let staged = Staged {
                 repo: &session.repo,
-                id: &session.id,
-                is_session: true,
+                key: layout::staged(&session.repo, &session.id),
+                session: Some(&session.id),
             };
             this.publish(&staged, &digest, &progress, now).await
         })
@@ -213,7 +211,8 @@ impl Uploads {
         .await
     }
 
-    /// Removes sessions that nobody has touched since `idle_since`; returns how many.
+    /// Removes sessions that nobody has touched since `idle_since`, and staged bytes as old that belong to no session;
+    /// returns how many of both.
     pub async fn purge(&self, idle_since: SystemTime) -> Result<usize, StorageError> {
         let mut purged = 0;
         for (id, repo) in self.index.idle_uploads(idle_since, PURGE).await? {
@@ -222,7 +221,7 @@ impl Uploads {
                 purged += 1;
             }
         }
-        Ok(purged)
+        Ok(purged + self.purge_orphans(idle_since).await?)
     }
 
     async fn receive_whole(
@@ -233,8 +232,7 @@ impl Uploads {
         length: Option<u64>,
         now: SystemTime,
     ) -> Result<u64, UploadError> {
-        let id = new_id()?;
-        let key = layout::staged(repo, &id);
+        let key = layout::scratch(&new_id()?);
         let start = Progress {
             offset: 0,
             hashers: Hashers::new(&[digest.algorithm()]),
@@ -248,15 +246,15 @@ impl Uploads {
         };
         let staged = Staged {
             repo,
-            id: &id,
-            is_session: false,
+            key: key.clone(),
+            session: None,
         };
         let published = match stored {
             Ok(()) => self.publish(&staged, digest, &progress, now).await,
             Err(error) => Err(error),
         };
         if published.is_err() {
-            // What stays here is a staged file without a session, which the janitor removes.
+            // What stays here goes when the store is opened again.
             if let Err(error) = self.store.delete(&key).await {
                 tracing::warn!(%error, %key, "a failed upload's bytes stay for now");
             }
@@ -264,9 +262,11 @@ impl Uploads {
         published
     }
 
+    /// The bytes first: a session without bytes is purged one day, bytes without a session must be looked for.
     async fn remove(&self, repo: &RepoName, id: &UploadId) -> Result<(), StorageError> {
+        self.store.delete(&layout::staged(repo, id)).await?;
         self.index.delete_upload(id).await?;
-        Ok(self.store.delete(&layout::staged(repo, id)).await?)
+        Ok(())
     }
 
     async fn session(
@@ -279,6 +279,25 @@ impl Uploads {
         session
             .filter(|session| session.repo == *repo && session.owner == owner)
             .ok_or(UploadError::Unknown)
+    }
+
+    /// The session as it is to be finished without a last chunk: its file has to be made if nothing came, and must hold
+    /// nothing that does not count, such as a chunk that was refused for its length.
+    async fn settled(&self, session: &Session, now: SystemTime) -> Result<Progress, UploadError> {
+        let is_exact = match self
+            .store
+            .head(&layout::staged(&session.repo, &session.id))
+            .await
+        {
+            Ok(meta) => meta.size == session.offset,
+            Err(StoreError::NotFound(_)) => session.offset > 0,
+            Err(error) => return Err(StorageError::from(error).into()),
+        };
+        if is_exact {
+            return Ok(resume(session)?);
+        }
+        self.receive(session, None, stream::empty().boxed(), now)
+            .await
     }
 
     /// Adds a chunk to the staged bytes and records how far they are, whether or not all came.
@@ -325,23 +344,63 @@ impl Uploads {
         progress: &Progress,
         now: SystemTime,
     ) -> Result<u64, UploadError> {
-        let key = layout::staged(staged.repo, staged.id);
+        let size = progress.offset;
         let got = match progress.hashers.finish(digest.algorithm()) {
-            Some(got) => got,
-            None => rehash::file(&self.store, &key, digest.algorithm()).await?,
+            Some(got) => Some(got),
+            None => self.rehash(&staged.key, digest.algorithm()).await?,
         };
-        if got != *digest {
-            return Err(UploadError::DigestMismatch { got });
+        match got {
+            Some(got) if got != *digest => return Err(UploadError::DigestMismatch { got }),
+            Some(_) => match self.store.publish(&staged.key, &layout::blob(digest)).await {
+                Err(StoreError::NotFound(_)) => self.published_before(digest, progress).await?,
+                other => other.map_err(StorageError::from)?,
+            },
+            None => self.published_before(digest, progress).await?,
         }
-        self.store
-            .publish(&key, &layout::blob(digest))
-            .await
-            .map_err(StorageError::from)?;
-        let session = staged.is_session.then_some(staged.id);
         self.blobs
-            .link(staged.repo, digest, progress.offset, session, now)
+            .link(staged.repo, digest, size, staged.session, now)
             .await?;
-        Ok(progress.offset)
+        Ok(size)
+    }
+
+    /// The bytes of a session are gone. Either they are lost, or an earlier request gave them their name and was then kept
+    /// from recording it: then the client, which did send them, tries again and must find them. Hashed also as they were
+    /// while they came: a digest alone must not give anybody what others have stored under it.
+    async fn published_before(
+        &self,
+        digest: &Digest,
+        progress: &Progress,
+    ) -> Result<(), UploadError> {
+        let object = match self.store.get(&layout::blob(digest)).await {
+            Err(StoreError::NotFound(_)) => return Err(UploadError::Unknown),
+            other => other.map_err(StorageError::from)?,
+        };
+        let hashers = &progress.hashers;
+        let mut wanted: Vec<Digest> = hashers
+            .algorithms()
+            .filter_map(|algorithm| hashers.finish(algorithm))
+            .collect();
+        wanted.push(*digest);
+        for digest in wanted {
+            let found = content::digest(object.clone(), digest.algorithm()).await?;
+            if object.size != progress.offset || found != digest {
+                return Err(UploadError::Unknown);
+            }
+        }
+        Ok(())
+    }
+
+    /// The hash of staged bytes by an algorithm that nobody had announced; `None` if they are gone. Keeping every
+    /// algorithm's hash while receiving would make all pushes pay for the few that need this.
+    async fn rehash(
+        &self,
+        staged: &Key,
+        algorithm: Algorithm,
+    ) -> Result<Option<Digest>, StorageError> {
+        match self.store.get(staged).await {
+            Err(StoreError::NotFound(_)) => Ok(None),
+            other => Ok(Some(content::digest(other?, algorithm).await?)),
+        }
     }
 
     /// Ends the body with an error where it would pass what was announced or may be stored.
@@ -376,9 +435,9 @@ impl Uploads {
 /// Bytes that have no name yet.
 struct Staged<'a> {
     repo: &'a RepoName,
-    id: &'a UploadId,
-    /// There is a session for them, which ends when they get their name.
-    is_session: bool,
+    key: Key,
+    /// Ends when they get their name.
+    session: Option<&'a UploadId>,
 }
 
 fn check_length(announced: Option<u64>, got: u64) -> Result<(), UploadError> {

@@ -1,174 +1,90 @@
-//! Uploads on their way to the disk: the next bytes arrive while the last ones are hashed and
-//! written, and the disk is kept busy, so that little is left to sync at the end.
-
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
-use std::sync::Arc;
+//! Uploads on their way to the disk: the next bytes arrive while the last ones are hashed and written, and the disk is
+//! kept busy, so that little is left to sync at the end.
+//!
+//! No space is set aside for the length that a client announces: a header would then fill the disk.
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{FsStore, absent, folders, refused};
+use super::FsStore;
+use super::pipe::{Pipe, Writer};
 use crate::{AppendError, Appended, BodyError, ByteStream, Key, Progress, StoreError};
 
-/// Bytes handed to the writing thread at a time. Two batches are in memory per upload.
-const BATCH: usize = 256 << 10;
-/// Bytes written between two syncs in the background: a final sync of a gigabyte would be a tail
-/// of seconds after the last byte.
-const WRITE_BEHIND: u64 = 32 << 20;
+/// Bytes handed to the writing thread at a time.
+const BATCH: usize = 128 << 10;
 
 pub(super) async fn append(
     store: &FsStore,
     staged: &Key,
     at: Progress,
-    body: ByteStream,
+    mut body: ByteStream,
 ) -> Appended {
     let before = at.clone();
-    let stopped = |error: StoreError| Appended {
-        progress: before,
-        failure: Some(error.into()),
-    };
-    let key = staged.clone();
-    let offset = at.offset;
-    let opened = store.blocking(move |disk| {
-        disk.writable()?;
-        open(&disk.path(&key), offset, &key)
+    let (batch, end) = collect(&mut body).await;
+    let (key, is_all) = (staged.clone(), end.is_some());
+    // A small body costs one trip to another thread: opened, written and synced at once.
+    let first = store.blocking(move |disk| {
+        let mut writer = Writer::open(disk, &key, at)?;
+        writer.write(&batch);
+        if is_all {
+            writer.sync(disk);
+        }
+        Ok(writer)
     });
-    let file = match opened.await {
-        Ok(file) => file,
-        Err(error) => return stopped(error),
+    let written = match (first.await, end) {
+        (Ok(writer), Some(end)) => Ok((writer, end)),
+        (Ok(writer), None) => drain(store, writer, body).await,
+        (Err(error), _) => Err(error),
     };
-    let mut pipe = Pipe {
-        writer: Writer {
-            file: Arc::new(file),
-            progress: at,
+    match written {
+        Ok((writer, end)) => writer.end(before, end),
+        Err(error) => Appended {
+            progress: before,
+            failure: Some(error.into()),
         },
-        behind: None,
-        unsynced: 0,
-    };
-    let failure = pipe.run(store, body).await.err();
-    let file = Arc::clone(&pipe.writer.file);
-    let behind = pipe.behind.take();
-    let last = store.blocking(move |disk| disk.synced(file.sync_data()));
-    let synced = match behind {
-        // Each error is reported once: the sync in the background may have had it.
-        Some(behind) => match store.disk.synced(joined(behind.await)) {
-            Ok(()) => last.await,
-            Err(error) => Err(error),
-        },
-        None => last.await,
-    };
-    if let Err(error) = synced {
-        return stopped(error);
-    }
-    // A failed write may have left bytes past the offset; the next append cuts them.
-    Appended {
-        progress: pipe.writer.progress,
-        failure,
     }
 }
 
-/// Opens a staged file to go on at `offset`.
-fn open(path: &Path, offset: u64, key: &Key) -> Result<File, StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if offset == 0 {
-        options.create(true);
-        if let Some(folder) = path.parent() {
-            folders::make(folder, &mut Vec::new()).map_err(refused)?;
+/// Writes the rest of a body that is too long for one batch.
+async fn drain(
+    store: &FsStore,
+    writer: Writer,
+    mut body: ByteStream,
+) -> Result<(Writer, BodyEnd), StoreError> {
+    let mut pipe = Pipe::new(store, writer);
+    loop {
+        let (batch, end) = collect(&mut body).await;
+        let goes_on = batch.is_empty() || pipe.push(batch).await?;
+        if !goes_on || end.is_some() {
+            // A body is not read on when its bytes cannot be written.
+            return Ok((pipe.finish().await?, end.unwrap_or(Ok(()))));
         }
     }
-    let file = options.open(path).map_err(|error| absent(error, key))?;
-    let length = file.metadata().map_err(refused)?.len();
-    if length < offset {
-        return Err(StoreError::NotFound(key.clone()));
-    }
-    if length > offset {
-        file.set_len(offset).map_err(refused)?;
-    }
-    Ok(file)
-}
-
-/// What the writing thread works on.
-#[derive(Debug)]
-struct Writer {
-    file: Arc<File>,
-    progress: Progress,
 }
 
 impl Writer {
-    /// Writes all, then hashes it: what was not written does not count.
-    fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
-        let mut offset = self.progress.offset;
-        for bytes in batch {
-            self.file.write_all_at(bytes, offset)?;
-            offset += bytes.len() as u64;
-        }
-        for bytes in batch {
-            self.progress.hashers.update(bytes);
-        }
-        self.progress.offset = offset;
-        Ok(())
-    }
-}
-
-struct Pipe {
-    writer: Writer,
-    behind: Option<JoinHandle<io::Result<()>>>,
-    unsynced: u64,
-}
-
-impl Pipe {
-    async fn run(&mut self, store: &FsStore, mut body: ByteStream) -> Result<(), AppendError> {
-        let (mut batch, mut end) = collect(&mut body).await;
-        while !batch.is_empty() {
-            let mut writer = Writer {
-                file: Arc::clone(&self.writer.file),
-                progress: self.writer.progress.clone(),
+    /// What became of the append.
+    fn end(self, before: Progress, end: BodyEnd) -> Appended {
+        if let Some(error) = self.unsynced {
+            return Appended {
+                progress: before,
+                failure: Some(error.into()),
             };
-            let writing = spawn_blocking(move || {
-                let written = writer.write(&batch);
-                (writer, written)
-            });
-            let next = match end {
-                None => collect(&mut body).await,
-                Some(_) => (Vec::new(), end),
-            };
-            let (writer, written) = writing
-                .await
-                .map_err(|error| StoreError::Unavailable(error.into()))?;
-            self.unsynced += writer.progress.offset - self.writer.progress.offset;
-            self.writer = writer;
-            written.map_err(refused)?;
-            self.sync_behind(store).await?;
-            (batch, end) = next;
         }
-        match end {
-            Some(Err(error)) => Err(error.into()),
-            _ => Ok(()),
+        // A failed write may have left bytes past the offset; the next append cuts them.
+        let failed = self.failed.map(AppendError::from);
+        Appended {
+            progress: self.progress,
+            failure: failed.or(end.err().map(AppendError::from)),
         }
-    }
-
-    /// Starts a sync of what is written, once enough is, and once the last one is done.
-    async fn sync_behind(&mut self, store: &FsStore) -> Result<(), StoreError> {
-        if self.unsynced < WRITE_BEHIND || self.behind.as_ref().is_some_and(|b| !b.is_finished()) {
-            return Ok(());
-        }
-        if let Some(done) = self.behind.take() {
-            store.disk.synced(joined(done.await))?;
-        }
-        self.unsynced = 0;
-        let file = Arc::clone(&self.writer.file);
-        self.behind = Some(spawn_blocking(move || file.sync_data()));
-        Ok(())
     }
 }
+
+/// How a body ended.
+type BodyEnd = Result<(), BodyError>;
 
 /// The next batch, and how the body ended if it did.
-async fn collect(body: &mut ByteStream) -> (Vec<Bytes>, Option<Result<(), BodyError>>) {
+async fn collect(body: &mut ByteStream) -> (Vec<Bytes>, Option<BodyEnd>) {
     let mut batch = Vec::new();
     let mut size = 0;
     while size < BATCH {
@@ -184,8 +100,4 @@ async fn collect(body: &mut ByteStream) -> (Vec<Bytes>, Option<Result<(), BodyEr
         }
     }
     (batch, None)
-}
-
-fn joined(result: Result<io::Result<()>, tokio::task::JoinError>) -> io::Result<()> {
-    result.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

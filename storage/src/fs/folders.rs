@@ -1,43 +1,83 @@
-//! Folders: made on the way down, removed on the way up.
+//! Folders: made on the way down, removed on the way up, and synced where an entry must last.
+//!
+//! A file is only as durable as the entries of all folders above it, also of those that another request has made a moment
+//! ago and not synced yet. So a durable write syncs every folder up to the root. It may stop at one that is known to be
+//! durable; only folders that are never removed are remembered as such ([`layout::stays`]), so what is known stays true.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Makes `folder` and what is missing above it. Adds to `changed` every folder that got a new
-/// entry, so that it can be synced.
-pub(super) fn make(folder: &Path, changed: &mut Vec<PathBuf>) -> io::Result<()> {
-    match fs::create_dir(folder) {
-        Ok(()) => {
-            if let Some(parent) = folder.parent() {
-                changed.push(parent.to_owned());
-            }
-            Ok(())
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let Some(parent) = folder.parent() else {
-                return Err(error);
-            };
-            make(parent, changed)?;
-            make(folder, changed)
-        }
-        Err(error) => Err(error),
+use super::{Disk, refused};
+use crate::{StoreError, layout};
+
+/// Folders whose own entries are durable. There are at most as many as the layout has that stay: some hundreds.
+#[derive(Debug, Default)]
+pub(super) struct Durable(Mutex<HashSet<PathBuf>>);
+
+impl Durable {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Makes a folder's entries durable.
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+impl Disk {
+    /// Makes a new entry of `folder` durable, and those that lead to it.
+    pub(super) fn sync_up(&self, folder: &Path) -> Result<(), StoreError> {
+        self.sync_folder(folder)?;
+        for below in folder.ancestors() {
+            if below == self.root || self.durable.lock().contains(below) {
+                return Ok(());
+            }
+            let Some(above) = below.parent() else {
+                return Ok(());
+            };
+            self.sync_folder(above)?;
+            if self.stays(below) {
+                self.durable.lock().insert(below.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_folder(&self, folder: &Path) -> Result<(), StoreError> {
+        match File::open(folder) {
+            Ok(file) => self.synced(file.sync_all()),
+            // Another request has removed what was in it: that is the newer change.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            // Nothing was synced in vain, so this is no reason to stop all writing.
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// Removes `folder` and those above it, as long as they are empty and need not stay.
+    pub(super) fn prune(&self, folder: &Path) {
+        for folder in folder.ancestors() {
+            if self.stays(folder) || fs::remove_dir(folder).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn stays(&self, folder: &Path) -> bool {
+        let below_root = folder.strip_prefix(&self.root).ok().and_then(Path::to_str);
+        below_root.is_none_or(layout::stays)
+    }
 }
 
-/// Removes `folder` and those above it, as long as they are empty and below `root`.
-pub(super) fn prune(folder: &Path, root: &Path) {
-    let mut folder = folder;
-    while folder != root && folder.starts_with(root) && fs::remove_dir(folder).is_ok() {
-        match folder.parent() {
-            Some(parent) => folder = parent,
-            None => return,
+/// Makes `folder` and what is missing above it.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let Some(above) = folder.parent() else {
+                return Err(error);
+            };
+            make(above)?;
+            make(folder)
         }
+        other => other,
     }
 }

@@ -74,8 +74,8 @@ async fn folders_that_become_empty_go() {
         .await
         .unwrap();
     store.delete(&key).await.unwrap();
-    assert!(!folder.path().join("docker").exists());
-    assert!(folder.path().exists());
+    let top = folder.path().join("docker/registry/v2/repositories");
+    assert_eq!(fs::read_dir(top).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -128,6 +128,77 @@ async fn a_body_of_many_batches_arrives_whole() {
     let object = store.get(&staged()).await.unwrap();
     let bytes = crate::suite::bytes(&object);
     assert_eq!(Digest::of(Algorithm::Sha256, &bytes), digest);
+}
+
+#[tokio::test]
+async fn a_durable_write_knows_which_folders_are_durable() {
+    let (_, folder) = open();
+    let store = FsStore::open(folder.path()).unwrap();
+    let digest = Digest::of(Algorithm::Sha256, b"x");
+    let key = layout::blob(&digest);
+    let put = store.put(&key, Bytes::from_static(b"x"), Durability::Now);
+    put.await.unwrap();
+    let known = store.disk.durable.lock().clone();
+    let shelf = folder.path().join("docker/registry/v2/blobs/sha256");
+    let shelf = shelf.join(&digest.hex()[..2]);
+    for stays in shelf.ancestors().take_while(|at| *at != folder.path()) {
+        assert!(known.contains(stays), "{}", stays.display());
+    }
+    assert!(!known.contains(&shelf.join(digest.hex())));
+    // What is known to be durable must never go.
+    store.delete(&key).await.unwrap();
+    assert!(!shelf.join(digest.hex()).exists());
+    assert!(shelf.exists());
+}
+
+#[tokio::test]
+async fn a_full_disk_that_shows_at_a_sync_stops_nothing_else() {
+    let (_, folder) = open();
+    let store = FsStore::open(folder.path()).unwrap();
+    for kind in [
+        std::io::ErrorKind::StorageFull,
+        std::io::ErrorKind::QuotaExceeded,
+    ] {
+        let failed = store.disk.synced_data(Err(kind.into()));
+        assert!(matches!(failed, Err(StoreError::Full)));
+    }
+    assert!(store.flush().await.is_ok());
+    let failed = store.disk.synced_data(Err(std::io::Error::other("EIO")));
+    assert!(matches!(failed, Err(StoreError::ReadOnly)));
+    assert!(matches!(store.flush().await, Err(StoreError::ReadOnly)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_at_any_pace_arrive_whole() {
+    let (store, _folder) = open();
+    let uploads = (0..24_u8).map(|upload| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            // Some all at once, some with pauses in which the writing thread goes back to its pool.
+            let pause = u64::from(upload % 3);
+            let frame = Bytes::from(vec![upload; 50_000]);
+            let frames = stream::iter(0..200).then(move |i| {
+                let frame = frame.clone();
+                async move {
+                    if pause > 0 && i % 7 == 0 {
+                        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+                    }
+                    Ok(frame)
+                }
+            });
+            let key = layout::staged(&repo(), &UploadId::from_random([upload; 16]));
+            let appended = store.append(&key, start(), frames.boxed()).await;
+            assert!(appended.failure.is_none());
+            let digest = Digest::of(Algorithm::Sha256, &vec![upload; 10_000_000]);
+            let hashed = appended.progress.hashers.finish(Algorithm::Sha256);
+            assert_eq!(hashed, Some(digest));
+            let stored = crate::suite::bytes(&store.get(&key).await.unwrap());
+            assert_eq!(Digest::of(Algorithm::Sha256, &stored), digest);
+        })
+    });
+    for upload in uploads.collect::<Vec<_>>() {
+        upload.await.unwrap();
+    }
 }
 
 proptest! {

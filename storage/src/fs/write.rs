@@ -39,7 +39,7 @@ impl Disk {
         fs::symlink_metadata(&staged).map_err(|error| absent(error, key))?;
         self.rename(&staged, &self.path(to), Durability::Now)?;
         if let Some(folder) = staged.parent() {
-            folders::prune(folder, &self.root);
+            self.prune(folder);
         }
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Disk {
             _ => {}
         }
         if let Some(folder) = path.parent() {
-            folders::prune(folder, &self.root);
+            self.prune(folder);
         }
         Ok(())
     }
@@ -61,7 +61,7 @@ impl Disk {
         let mut file = File::create_new(path).map_err(refused)?;
         file.write_all(body).map_err(refused)?;
         match durability {
-            Durability::Now => self.synced(file.sync_data()),
+            Durability::Now => self.synced_data(file.sync_data()),
             Durability::AtFlush => Ok(()),
         }
     }
@@ -74,11 +74,9 @@ impl Disk {
                 message,
             )));
         };
-        let mut changed = vec![folder.to_owned()];
         let mut tries = 0;
         loop {
-            let moved = folders::make(folder, &mut changed).and_then(|()| fs::rename(from, to));
-            match moved {
+            match folders::make(folder).and_then(|()| fs::rename(from, to)) {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {
                     tries += 1;
@@ -86,12 +84,9 @@ impl Disk {
                 Err(error) => return Err(refused(error)),
             }
         }
-        if durability == Durability::Now {
-            changed.dedup();
-            for folder in &changed {
-                self.synced(folders::sync(folder))?;
-            }
+        match durability {
+            Durability::Now => self.sync_up(folder),
+            Durability::AtFlush => Ok(()),
         }
-        Ok(())
     }
 }

@@ -242,7 +242,13 @@ async fn many(path: &Path) {
     let copied = copy.path().join("index.sqlite");
     for end in ["", "-wal"] {
         let name = |path: &Path| format!("{}{end}", path.display());
-        std::fs::copy(name(path), name(&copied)).unwrap();
+        let size = std::fs::copy(name(path), name(&copied)).unwrap();
+        println!("index.sqlite{end}: {} MiB", size >> 20);
+        // Or closing the copy would have to sync all of it.
+        std::fs::File::open(name(&copied))
+            .unwrap()
+            .sync_all()
+            .unwrap();
     }
     time(
         "opening after a kill, first answer, 1,000,000 manifests",

@@ -31,6 +31,7 @@ const NAMES: &[(&str, &[&str])] = &[
             "registry/src/http",
             "slipway",
             "sendfile/src/tests.rs",
+            "registry/tests",
             "sendfile/src/tests",
             "sendfile/tests",
             "sendfile/examples",
@@ -38,7 +39,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ),
     ("aws_sdk_s3", &["storage/src/s3"]),
     ("kube", &["auth"]),
-    ("rusqlite", &["storage/src"]),
+    ("rusqlite", &["storage/src", "storage/tests"]),
 ];
 
 /// Production lines in one file, at most.
@@ -125,7 +126,11 @@ fn is_test(path: &Path) -> bool {
     let test_folder = parts
         .iter()
         .any(|part| matches!(part.as_ref(), "tests" | "benches" | "examples"));
-    test_folder || path.file_name().is_some_and(|name| name == "tests.rs")
+    // A `suite.rs` holds the clauses that every implementation of a seam is tested by.
+    test_folder
+        || path
+            .file_name()
+            .is_some_and(|name| name == "tests.rs" || name == "suite.rs")
 }
 
 /// Whether a line names `word` as a whole word.

@@ -78,8 +78,13 @@ impl Blobs {
         let look = self.handles.look(digest);
         let object = self.store.get(&layout::blob(digest)).await?;
         if object.size != size {
-            let what = format!("blob {digest} has {} bytes instead of {size}", object.size);
-            return Err(StorageError::Corrupt { what });
+            // A push to another repository may have mended what was damaged when this size was kept.
+            self.links.invalidate(&(repo.clone(), *digest));
+            let size = self.index.blob(repo, digest).await?;
+            if size != Some(object.size) {
+                let what = format!("blob {digest} has {} bytes, instead of {size:?}", object.size);
+                return Err(StorageError::Corrupt { what });
+            }
         }
         self.handles.keep(look, *digest, object.clone());
         Ok(Some(object))
@@ -120,8 +125,11 @@ impl Blobs {
     pub async fn unlink(&self, repo: &RepoName, digest: &Digest) -> Result<Unlink, StorageError> {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
         detached(async move {
-            let unlinked = this.index.unlink_blob(&repo, &digest).await?;
-            this.links.invalidate(&(repo.clone(), digest));
+            let unlinked = {
+                let change = this.links.change(&repo);
+                change.of(&(repo.clone(), digest));
+                this.index.unlink_blob(&repo, &digest).await?
+            };
             if unlinked == Unlink::Done {
                 this.settle(&repo, &digest).await;
             }
@@ -139,12 +147,16 @@ impl Blobs {
         session: Option<&oci::UploadId>,
         now: SystemTime,
     ) -> Result<(), StorageError> {
-        self.index
-            .link_blob(repo, digest, size, session, now)
-            .await?;
-        // An older handle would go on serving the bytes that these have replaced.
+        // An older handle would go on serving the bytes that these have replaced, also should the index fail now.
         self.handles.invalidate(digest);
-        self.links.invalidate(&(repo.clone(), *digest));
+        {
+            // The size in memory may be that of damaged bytes which an index was built from.
+            let change = self.links.change(repo);
+            change.of(&(repo.clone(), *digest));
+            self.index
+                .link_blob(repo, digest, size, session, now)
+                .await?;
+        }
         self.settle(repo, digest).await;
         Ok(())
     }

@@ -114,9 +114,10 @@ impl Storage {
         self.index.ping().await
     }
 
-    /// Syncs the links and empties the journal. Call once nothing is under way any more.
+    /// Syncs the links and empties the journal, but for what cannot be written now. Call once nothing is under way any
+    /// more.
     pub async fn close(&self) -> Result<(), StorageError> {
-        self.mirror.flush().await
+        self.mirror.catch_up().await
     }
 
     /// The objects.

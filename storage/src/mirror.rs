@@ -119,7 +119,7 @@ impl Mirror {
     }
 
     /// Flushes; first settles what could not be settled when it was its time.
-    async fn catch_up(&self) -> Result<(), StorageError> {
+    pub(crate) async fn catch_up(&self) -> Result<(), StorageError> {
         if !self.is_behind.swap(false, Ordering::Relaxed) {
             return self.flush().await;
         }

@@ -119,6 +119,8 @@ pub(super) struct Pipe {
     /// Where the last sync in the background began.
     synced: u64,
     behind: Option<JoinHandle<io::Result<()>>>,
+    /// A sync in the background failed.
+    unsynced: Option<StoreError>,
 }
 
 impl Pipe {
@@ -133,6 +135,7 @@ impl Pipe {
             written: Arc::clone(&written),
             synced: offset,
             behind: None,
+            unsynced: None,
             desk: start(Desk {
                 batches,
                 writer,
@@ -167,16 +170,18 @@ impl Pipe {
             }
         }
         self.sync_behind().await?;
-        Ok(true)
+        Ok(self.unsynced.is_none())
     }
 
-    /// Waits until all is written, and makes it durable.
+    /// Waits until all is written, and makes it durable. To be called also after a failure: until then the thread may be
+    /// writing.
     pub(super) async fn finish(mut self) -> Result<Writer, StoreError> {
         let mut last = self.desk.await.map_err(died)?;
         while last.writer.failed.is_none() && !last.batches.is_empty() {
             last = start(last).await.map_err(died)?;
         }
         let mut writer = last.writer;
+        writer.unsynced = self.unsynced;
         if let Some(behind) = self.behind.take() {
             // Each error is reported once: the sync in the background may have had it.
             let result = behind.await.map_err(died)?;
@@ -207,7 +212,10 @@ impl Pipe {
             return Ok(());
         }
         if let Some(done) = self.behind.take() {
-            self.disk.synced_data(done.await.map_err(died)?)?;
+            self.unsynced = self.disk.synced_data(done.await.map_err(died)?).err();
+            if self.unsynced.is_some() {
+                return Ok(());
+            }
         }
         self.synced = written;
         let file = Arc::clone(&self.file);

@@ -1,0 +1,51 @@
+//! A blob in one request.
+
+use std::time::SystemTime;
+
+use oci::{Digest, Hashers, RepoName};
+
+use super::publish::Staged;
+use super::receive::check_length;
+use super::{UploadError, Uploads, new_id};
+use crate::{ByteStream, Progress, layout};
+
+impl Uploads {
+    pub(super) async fn receive_whole(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        body: ByteStream,
+        length: Option<u64>,
+        now: SystemTime,
+    ) -> Result<u64, UploadError> {
+        self.check_room(0, length)?;
+        let key = layout::scratch(&new_id()?);
+        let start = Progress {
+            offset: 0,
+            hashers: Hashers::new(&[digest.algorithm()]),
+        };
+        let body = self.bounded(body, 0, length);
+        let appended = self.store.append(&key, start, body).await;
+        let progress = appended.progress;
+        let stored = match appended.failure {
+            Some(error) => Err(self.failed(error, length)),
+            None => check_length(length, progress.offset),
+        };
+        let staged = Staged {
+            repo,
+            key: key.clone(),
+            session: None,
+        };
+        let published = match stored {
+            Ok(()) => self.publish(&staged, digest, &progress, now).await,
+            Err(error) => Err(error),
+        };
+        if published.is_err() {
+            // What stays here goes when the store is opened again.
+            if let Err(error) = self.store.delete(&key).await {
+                tracing::warn!(%error, %key, "a failed upload's bytes stay for now");
+            }
+        }
+        published
+    }
+}

@@ -82,7 +82,10 @@ impl Blobs {
             self.links.invalidate(&(repo.clone(), *digest));
             let size = self.index.blob(repo, digest).await?;
             if size != Some(object.size) {
-                let what = format!("blob {digest} has {} bytes, instead of {size:?}", object.size);
+                let what = format!(
+                    "blob {digest} has {} bytes, instead of {size:?}",
+                    object.size
+                );
                 return Err(StorageError::Corrupt { what });
             }
         }

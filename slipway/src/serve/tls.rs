@@ -99,9 +99,13 @@ fn read(files: &config::Tls) -> anyhow::Result<Arc<ServerConfig>> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder
-        .with_single_cert(chain, key)
-        .context("tls: the certificate and the key do not belong together")?;
+    let mut config = builder.with_single_cert(chain, key).with_context(|| {
+        format!(
+            "tls: the key in {} does not belong to the certificate in {}",
+            files.key_file.display(),
+            files.cert_file.display()
+        )
+    })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -188,8 +188,8 @@ impl Bench {
     /// The window of a timed run.
     pub(crate) fn window(&self) -> Extent {
         Extent::Time {
-            warm_up: self.size(Duration::from_millis(500), Duration::from_millis(200)),
-            window: self.size(Duration::from_secs(3), Duration::from_millis(800)),
+            warm_up: self.size(Duration::from_millis(300), Duration::from_millis(200)),
+            window: self.size(Duration::from_millis(1500), Duration::from_millis(800)),
         }
     }
 

@@ -57,12 +57,37 @@ pub(crate) enum Command {
         /// The shell.
         shell: Shell,
     },
-    /// Print the version.
-    Version {
-        /// How to print it.
-        #[arg(long, value_enum, default_value_t = Output::Text)]
-        output: Output,
+    /// Write the manual's pages, one for each command.
+    #[command(after_help = "Example:
+  slipway man --dir /usr/local/share/man/man1 && man slipway-storage-fsck")]
+    Man {
+        /// The folder to write them into; it is made if it is missing.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
     },
+    /// Print the version.
+    #[command(after_help = "Examples:
+  slipway version
+  slipway version --json | jq -r .version")]
+    Version(Printing),
+}
+
+/// How the result is printed.
+#[derive(Debug, Args)]
+pub(crate) struct Printing {
+    /// The form of the result.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// The same as --output json.
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+}
+
+impl Printing {
+    /// The form that was asked for.
+    pub(crate) fn form(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
 }
 
 /// How results are printed.
@@ -139,12 +164,19 @@ pub(crate) struct Transport {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print the configuration with nothing left to default.
+    #[command(after_help = "Examples:
+  slipway config print
+  SLIPWAY_LOG__FORMAT=json slipway config print --config slipway.yaml")]
     Print(ConfigFile),
     /// Say whether the configuration can be used.
     #[command(after_help = "Example:
   slipway config check --config slipway.yaml && systemctl restart slipway")]
     Check(ConfigFile),
     /// Print the JSON schema of the configuration, for editors.
+    #[command(after_help = "Example:
+  slipway config schema > slipway.schema.json
+A first line in slipway.yaml lets editors use it:
+  # yaml-language-server: $schema=slipway.schema.json")]
     Schema,
 }
 
@@ -162,9 +194,8 @@ pub(crate) enum StorageCommand {
         /// Read everything and compare it with its digest.
         #[arg(long)]
         deep: bool,
-        /// Print the findings as JSON.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Rebuild the index from the objects.
     ///
@@ -179,17 +210,18 @@ pub(crate) enum StorageCommand {
         /// Read everything and leave out what is not what its digest says.
         #[arg(long)]
         deep: bool,
-        /// Print the result as JSON.
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Count what is stored.
+    #[command(after_help = "Examples:
+  slipway storage stats --config slipway.yaml
+  slipway storage stats --json | jq .repositories")]
     Stats {
         #[command(flatten)]
         file: ConfigFile,
-        /// How to print it.
-        #[arg(long, value_enum, default_value_t = Output::Text)]
-        output: Output,
+        #[command(flatten)]
+        printing: Printing,
     },
 }
 
@@ -200,8 +232,12 @@ pub(crate) enum UserCommand {
   slipway user add ada --password-stdin --config slipway.yaml < password")]
     Add(User),
     /// Change a user's password.
+    #[command(after_help = "Example:
+  slipway user passwd ada --config slipway.yaml      asks for the new one")]
     Passwd(User),
     /// Remove a user.
+    #[command(after_help = "Example:
+  slipway user remove ada --htpasswd /etc/slipway/users")]
     Remove {
         /// The user's name.
         name: String,
@@ -209,12 +245,14 @@ pub(crate) enum UserCommand {
         file: UserFile,
     },
     /// List the users.
+    #[command(after_help = "Examples:
+  slipway user list --config slipway.yaml
+  slipway user list --json | jq -r '.[].name'")]
     List {
         #[command(flatten)]
         file: UserFile,
-        /// How to print them.
-        #[arg(long, value_enum, default_value_t = Output::Text)]
-        output: Output,
+        #[command(flatten)]
+        printing: Printing,
     },
 }
 
@@ -238,3 +276,6 @@ pub(crate) struct UserFile {
     #[arg(long, value_name = "FILE")]
     pub(crate) htpasswd: Option<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 mod authfile;
 mod config;
 mod login;
+mod man;
 mod prompt;
 mod storage;
 mod user;
@@ -39,7 +40,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "slipway", &mut std::io::stdout());
         }
-        Command::Version { output } => version::print(output),
+        Command::Man { dir } => man::write(&dir)?,
+        Command::Version(printing) => version::print(printing.form()),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -18,9 +18,17 @@ const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(command: StorageCommand) -> anyhow::Result<ExitCode> {
     match command {
-        StorageCommand::Fsck { file, deep, json } => check(&config(&file)?, deep, json).await,
-        StorageCommand::Reindex { file, deep, json } => rebuild(&config(&file)?, deep, json).await,
-        StorageCommand::Stats { file, output } => count(&config(&file)?, output).await,
+        StorageCommand::Fsck {
+            file,
+            deep,
+            printing,
+        } => check(&config(&file)?, deep, printing.form()).await,
+        StorageCommand::Reindex {
+            file,
+            deep,
+            printing,
+        } => rebuild(&config(&file)?, deep, printing.form()).await,
+        StorageCommand::Stats { file, printing } => count(&config(&file)?, printing.form()).await,
     }
 }
 
@@ -29,7 +37,7 @@ fn config(file: &ConfigFile) -> anyhow::Result<Config> {
     load(file.config.as_deref(), true)
 }
 
-async fn check(config: &Config, deep: bool, json: bool) -> anyhow::Result<ExitCode> {
+async fn check(config: &Config, deep: bool, output: Output) -> anyhow::Result<ExitCode> {
     let (store, index) = look_at(config)?;
     let options = fsck::Options {
         deep,
@@ -40,17 +48,18 @@ async fn check(config: &Config, deep: bool, json: bool) -> anyhow::Result<ExitCo
     let tell = |checked: fsck::Checked| spinner.say(print::checked(&checked));
     let report = fsck::fsck(&store, &index, options, &tell).await?;
     spinner.stop();
-    if json {
-        print::json(&report)?;
-    } else {
-        print::findings(&report.findings)?;
-        print::line(&print::checked(&report.checked))?;
-        print::verdict(&report.findings)?;
+    match output {
+        Output::Json => print::json(&report)?,
+        Output::Text => {
+            print::findings(&report.findings)?;
+            print::line(&print::checked(&report.checked))?;
+            print::verdict(&report.findings)?;
+        }
     }
     Ok(code(report.is_clean()))
 }
 
-async fn rebuild(config: &Config, deep: bool, json: bool) -> anyhow::Result<ExitCode> {
+async fn rebuild(config: &Config, deep: bool, output: Output) -> anyhow::Result<ExitCode> {
     let path = index_file(config)?;
     let _lock = lock(config)?;
     let store = objects(config)?;
@@ -59,12 +68,13 @@ async fn rebuild(config: &Config, deep: bool, json: bool) -> anyhow::Result<Exit
     let options = reindex::Options { deep };
     let reindexed = reindex::reindex(&store, &path, options, SystemTime::now(), &tell).await?;
     spinner.stop();
-    if json {
-        print::json(&reindexed)?;
-    } else {
-        print::findings(&reindexed.findings)?;
-        print::line(&print::recorded(&reindexed.recorded))?;
-        print::verdict(&reindexed.findings)?;
+    match output {
+        Output::Json => print::json(&reindexed)?,
+        Output::Text => {
+            print::findings(&reindexed.findings)?;
+            print::line(&print::recorded(&reindexed.recorded))?;
+            print::verdict(&reindexed.findings)?;
+        }
     }
     Ok(code(reindexed.findings.is_clean()))
 }

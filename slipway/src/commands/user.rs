@@ -14,7 +14,7 @@ pub(super) fn run(command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Add(user) => set(&user, false),
         UserCommand::Passwd(user) => set(&user, true),
         UserCommand::Remove { name, file } => remove(&name, &file),
-        UserCommand::List { file, output } => list(&file, output),
+        UserCommand::List { file, printing } => list(&file, printing.form()),
     }
 }
 

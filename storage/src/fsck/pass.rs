@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Digest, RepoName};
 
 use super::check::{Check, Subject};
-use super::{Checked, Finding, Kind, Options, Report};
+use super::{Checked, Finding, Kind, Options, Report, Severity};
 use crate::index::{Link, LinkState};
 use crate::layout::{self, Place};
 use crate::{Meta, StorageError, StoreError};
@@ -26,6 +26,8 @@ pub(super) struct Pass<'a> {
     progress: &'a (dyn Fn(Checked) + Sync),
     report: Report,
     again: Vec<Subject>,
+    /// Something among [`Self::again`] is an error.
+    is_wrong: bool,
 }
 
 type Objects<'a> = Peekable<stream::BoxStream<'a, Result<Meta, StoreError>>>;
@@ -42,6 +44,7 @@ impl<'a> Pass<'a> {
             progress,
             report: Report::default(),
             again: Vec::new(),
+            is_wrong: false,
         }
     }
 
@@ -201,6 +204,8 @@ impl<'a> Pass<'a> {
             if looked.hashed_bytes > 0 {
                 (self.progress)(self.report.checked);
             }
+            let is_wrong = |finding: &Finding| finding.severity == Severity::Error;
+            self.is_wrong |= looked.findings.iter().any(is_wrong);
             if self.options.again_after.is_none() {
                 self.report.findings.extend(looked.findings);
             } else if !looked.findings.is_empty() {
@@ -220,7 +225,10 @@ impl<'a> Pass<'a> {
         let Some(pause) = self.options.again_after.filter(|_| !self.again.is_empty()) else {
             return Ok(());
         };
-        tokio::time::sleep(pause).await;
+        // What is only noted is not worth a wait.
+        if std::mem::take(&mut self.is_wrong) {
+            tokio::time::sleep(pause).await;
+        }
         for subject in std::mem::take(&mut self.again) {
             let looked = self.check.look(&subject).await?;
             self.report.findings.extend(looked.findings);

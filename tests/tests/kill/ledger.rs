@@ -17,12 +17,12 @@ pub(crate) enum Known {
     Unsure,
 }
 
-/// A manifest that the writer pushed. Its blobs are made from its number, see [`layers`].
+/// A manifest that the writer pushed, and the layers and config that it names.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) repository: String,
     pub(crate) manifest: Vec<u8>,
-    pub(crate) layers: Vec<Vec<u8>>,
+    pub(crate) blobs: Vec<Vec<u8>>,
     pub(crate) known: Known,
 }
 
@@ -189,15 +189,15 @@ fn check_image(api: &Api, digest: &str, image: &mut Image, lost: &mut Vec<String
     if seen == Known::Absent {
         return;
     }
-    // What is served as a manifest must be whole: every layer readable in the same repository.
-    for layer in &image.layers {
-        let name = digest_of(layer);
+    // What is served as a manifest must be whole: every blob readable in the same repository.
+    for blob in &image.blobs {
+        let name = digest_of(blob);
         let reply = api
             .get(&format!("/v2/{repository}/blobs/{name}"))
-            .or_fail("ask for a layer");
-        if reply.status != 200 || &reply.body != layer {
+            .or_fail("ask for a blob of an image");
+        if reply.status != 200 || &reply.body != blob {
             lost.push(format!(
-                "layer {name} of {repository}@{digest} answers {}",
+                "blob {name} of {repository}@{digest} answers {}",
                 reply.status
             ));
         }

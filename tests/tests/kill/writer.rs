@@ -75,7 +75,7 @@ impl Writer<'_> {
         let image = Image {
             repository: repository.clone(),
             manifest: manifest.clone(),
-            layers,
+            blobs: layers.into_iter().chain([config.into_bytes()]).collect(),
             known: Known::Unsure,
         };
         self.ledger.images.insert(digest.clone(), image);

@@ -168,7 +168,10 @@ pub(crate) enum ConfigCommand {
   slipway config print
   SLIPWAY_LOG__FORMAT=json slipway config print --config slipway.yaml")]
     Print(ConfigFile),
-    /// Say whether the configuration can be used.
+    /// Say whether the configuration can be used, and every file that it names.
+    ///
+    /// Loads certificates, users, rules and keys as the server would, and makes nothing. Run it
+    /// as the user and in the folder of the server.
     #[command(after_help = "Example:
   slipway config check --config slipway.yaml && systemctl restart slipway")]
     Check(ConfigFile),

@@ -9,8 +9,7 @@ use crate::config::{Log, LogFormat};
 
 /// Starts logging for the server.
 pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
-        .with_context(|| format!("log.level: {:?} is no filter", log.level))?;
+    let filter = filter(log)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {
@@ -20,4 +19,10 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
     }
     Ok(())
+}
+
+/// What is logged.
+pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(&log.level)
+        .with_context(|| format!("log.level: {:?} is no filter", log.level))
 }

@@ -16,6 +16,36 @@ pub(crate) struct Lock {
     _file: File,
 }
 
+/// Whether the folders are there or can be made, as far as can be told without making them.
+pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+    folder("dataDir", &config.data_dir)?;
+    if let config::Storage::Fs(fs) = config.storage() {
+        folder("storage.fs.root", &fs.root)?;
+    }
+    if !config.index().is_in_memory() {
+        let file = index_file(config)?;
+        anyhow::ensure!(
+            !file.is_dir(),
+            "index.sqlite.path: {}: is a folder, not a file",
+            file.display()
+        );
+        folder("index.sqlite.path", file.parent().unwrap_or(&file))?;
+    }
+    Ok(())
+}
+
+fn folder(key: &str, path: &Path) -> anyhow::Result<()> {
+    let found = path
+        .ancestors()
+        .find_map(|ancestor| Some((ancestor, ancestor.metadata().ok()?)));
+    match found {
+        Some((file, metadata)) if !metadata.is_dir() => {
+            anyhow::bail!("{key}: {}: is no folder", file.display())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes the lock of the data directory.
 pub(crate) fn lock(config: &Config) -> anyhow::Result<Lock> {
     std::fs::create_dir_all(&config.data_dir)
@@ -65,8 +95,10 @@ pub(crate) fn objects(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
 }
 
 fn index(config: &Config) -> anyhow::Result<Arc<dyn Index>> {
-    let config::Index::Sqlite(sqlite) = config.index();
-    let index = if sqlite.path == Path::new(":memory:") {
+    let index = config.index();
+    let in_memory = index.is_in_memory();
+    let config::Index::Sqlite(sqlite) = index;
+    let index = if in_memory {
         SqliteIndex::in_memory()
     } else {
         SqliteIndex::open(&sqlite.path)
@@ -93,10 +125,11 @@ pub(crate) fn look_at_index(config: &Config) -> anyhow::Result<Arc<dyn Index>> {
 
 /// The index's file.
 pub(crate) fn index_file(config: &Config) -> anyhow::Result<PathBuf> {
-    let config::Index::Sqlite(sqlite) = config.index();
+    let index = config.index();
     anyhow::ensure!(
-        sqlite.path != Path::new(":memory:"),
+        !index.is_in_memory(),
         "index.sqlite.path: an index in memory does not outlive the server"
     );
+    let config::Index::Sqlite(sqlite) = index;
     Ok(sqlite.path)
 }

@@ -1,7 +1,7 @@
 //! From a configuration to a registry behind its front door. The configuration ends here: no
 //! other room sees it.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metric
 use registry::http::{Sink, TrustedProxies};
 
 use crate::commands::VERSION;
-use crate::config::{Auth, Config, LogFormat};
+use crate::config::{self, Auth, Config, LogFormat};
 use crate::storage::{self, Lock};
+use crate::{logging, serve};
 
 /// How often htpasswd and RBAC files are looked at.
 const POLL: Duration = Duration::from_secs(2);
@@ -72,6 +73,21 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// What `slipway config check` does beyond reading the configuration: loads every file that it
+/// names. Makes nothing.
+pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+    logging::filter(&config.log)?;
+    if let Some(tls) = &config.tls {
+        serve::check_tls(tls)?;
+    }
+    if !config.auth.is_open() {
+        htpasswd(&config.auth)?;
+        rbac(&config.auth)?;
+        check_keys(config)?;
+    }
+    storage::check(config)
+}
+
 /// The gate. Must run inside the runtime: files are watched by tasks.
 fn gate(config: &Config) -> anyhow::Result<Gate> {
     let auth = &config.auth;
@@ -79,44 +95,70 @@ fn gate(config: &Config) -> anyhow::Result<Gate> {
         return Ok(Gate::open());
     }
     let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
-    if let Some(htpasswd) = &auth.htpasswd {
-        let htpasswd = Htpasswd::load(&htpasswd.file).context("auth.htpasswd")?;
+    if let Some(htpasswd) = htpasswd(auth)? {
         tokio::spawn(htpasswd.watch(POLL));
         authenticators.push(Arc::new(htpasswd));
     }
-    let tokens = tokens(auth, &config.hosts, &config.data_dir)?;
-    let anonymous = auth.anonymous;
+    let policy: Arc<dyn Policy> = if let Some(rbac) = rbac(auth)? {
+        tokio::spawn(rbac.watch(POLL));
+        Arc::new(rbac)
+    } else {
+        Arc::new(AllowAuthenticated)
+    };
+    let tokens = tokens(config)?;
+    tokio::spawn(tokens.watch(POLL));
     Ok(Gate::new(
         authenticators,
-        policy(auth)?,
-        Some(tokens),
-        anonymous,
+        policy,
+        Some(Arc::new(tokens)),
+        auth.anonymous,
     ))
 }
 
-fn policy(auth: &Auth) -> anyhow::Result<Arc<dyn Policy>> {
-    let Some(rbac) = &auth.rbac else {
-        return Ok(Arc::new(AllowAuthenticated));
-    };
-    let resource = auth::rbac::Resource {
-        group: rbac.group.clone(),
-        resource: rbac.resource.clone(),
-    };
-    let rbac = Rbac::load(&rbac.dir, resource).context("auth.rbac")?;
-    tokio::spawn(rbac.watch(POLL));
-    Ok(Arc::new(rbac))
+fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {
+    let load = |htpasswd: &config::Htpasswd| Htpasswd::load(&htpasswd.file);
+    let loaded = auth.htpasswd.as_ref().map(load).transpose();
+    loaded.context("auth.htpasswd")
 }
 
-fn tokens(auth: &Auth, hosts: &[String], data: &Path) -> anyhow::Result<Arc<Tokens>> {
-    let default = || data.join("token-keys.pem");
-    let path = auth.tokens.key_file.clone().unwrap_or_else(default);
-    let services = if hosts.is_empty() {
-        vec!["slipway".to_owned()]
-    } else {
-        hosts.to_vec()
+fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
+    let load = |rbac: &config::Rbac| {
+        let resource = auth::rbac::Resource {
+            group: rbac.group.clone(),
+            resource: rbac.resource.clone(),
+        };
+        Rbac::load(&rbac.dir, resource)
     };
-    let tokens = Tokens::load_or_create(&path, services, auth.tokens.lifetime.get())
-        .context("auth.tokens.keyFile")?;
-    tokio::spawn(tokens.watch(POLL));
-    Ok(Arc::new(tokens))
+    let loaded = auth.rbac.as_ref().map(load).transpose();
+    loaded.context("auth.rbac")
+}
+
+fn tokens(config: &Config) -> anyhow::Result<Tokens> {
+    let services = config.hosts.clone();
+    let lifetime = config.auth.tokens.lifetime.get();
+    Tokens::load_or_create(&key_file(config), services, lifetime).context("auth.tokens.keyFile")
+}
+
+/// Whether the keys can be loaded or, if there are none, made.
+fn check_keys(config: &Config) -> anyhow::Result<()> {
+    let path = key_file(config);
+    let there = Tokens::check(&path).context("auth.tokens.keyFile")?;
+    let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    if !there
+        && config.auth.tokens.key_file.is_some()
+        && let Some(folder) = folder
+    {
+        anyhow::ensure!(
+            folder.is_dir(),
+            "auth.tokens.keyFile: {}: no such folder to make it in",
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+fn key_file(config: &Config) -> PathBuf {
+    let default = || config.data_dir.join("token-keys.pem");
+    let named = config.auth.tokens.key_file.clone();
+    named.unwrap_or_else(default)
 }

@@ -4,6 +4,7 @@
 mod claims;
 mod keys;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -56,6 +57,17 @@ impl Tokens {
             services,
             ttl: ttl.min(Self::MAX_TTL),
         })
+    }
+
+    /// Whether the key file is there; an error when it is and cannot be used. Makes nothing.
+    pub fn check(path: &Path) -> Result<bool, LoadError> {
+        match Keys::read(path) {
+            Ok(sources) => Keys::parse(&sources).map(|_| true),
+            Err(LoadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the key file again if it changed; true when something new is in force. On an error the keys from before

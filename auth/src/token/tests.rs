@@ -605,3 +605,16 @@ fn a_life_longer_than_the_longest_is_cut() {
     assert!(tokens.verify(&token, at(NOW + 3599)).unwrap().is_some());
     assert!(tokens.verify(&token, at(NOW + 3600)).is_err());
 }
+
+#[test]
+fn a_key_file_is_checked_without_being_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.pem");
+    assert!(!Tokens::check(&path).unwrap());
+    assert!(!path.exists());
+    Tokens::load_or_create(&path, Vec::new(), Tokens::DEFAULT_TTL).unwrap();
+    assert!(Tokens::check(&path).unwrap());
+    fs::write(&path, "no key\n").unwrap();
+    Tokens::check(&path).unwrap_err();
+    Tokens::check(folder.path()).unwrap_err();
+}

@@ -12,7 +12,7 @@ pub(super) fn run(command: ConfigCommand) -> anyhow::Result<()> {
             print!("{}", serde_saphyr::to_string(&config)?);
         }
         ConfigCommand::Check(file) => {
-            load(file.config.as_deref(), false)?;
+            crate::wiring::check(&load(file.config.as_deref(), false)?)?;
             println!("the configuration is good");
         }
         ConfigCommand::Schema => {

@@ -78,13 +78,4 @@ impl Auth {
     pub(crate) fn is_open(&self) -> bool {
         self.htpasswd.is_none() && self.rbac.is_none() && !self.anonymous
     }
-
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            self.rbac.is_none() || self.htpasswd.is_some() || self.anonymous,
-            "auth.rbac: nobody can log in to use these rights: set auth.htpasswd.file, or \
-             auth.anonymous: true for rights of system:anonymous"
-        );
-        Ok(())
-    }
 }

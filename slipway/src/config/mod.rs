@@ -4,12 +4,13 @@
 //! with line and column, because a misspelt `anonymous` must not be silently off.
 
 mod auth;
+mod check;
 mod duration;
 mod environment;
 mod load;
 mod storage;
 
-pub(crate) use auth::Auth;
+pub(crate) use auth::{Auth, Htpasswd, Rbac};
 pub(crate) use duration::Span;
 pub(crate) use load::load;
 pub(crate) use storage::{Index, Storage};
@@ -219,29 +220,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What the file cannot say in its form: rules between keys.
-    fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            !self.listen.is_empty(),
-            "listen: name at least one address, such as 127.0.0.1:5000"
-        );
-        self.auth.check()?;
-        let exposed = self
-            .listen
-            .iter()
-            .find(|a| !a.ip().to_canonical().is_loopback());
-        if let Some(address) = exposed
-            && self.auth.is_open()
-            && !self.insecure_open
-        {
-            anyhow::bail!(
-                "listen: {address} can be reached from other machines, and no authentication is \
-                 configured: set auth.htpasswd, or pass --insecure-open to serve everyone"
-            );
-        }
-        Ok(())
-    }
-
     /// Where content is kept.
     pub(crate) fn storage(&self) -> Storage {
         let default = || Storage::files_in(&self.data_dir);

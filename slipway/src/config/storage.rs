@@ -36,6 +36,9 @@ pub(crate) enum Index {
     Sqlite(Sqlite),
 }
 
+/// The path of an index that is in no file.
+const IN_MEMORY: &str = ":memory:";
+
 /// `SQLite`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -58,7 +61,13 @@ impl Index {
     }
 
     pub(super) fn in_memory() -> Self {
-        let path = PathBuf::from(":memory:");
+        let path = PathBuf::from(IN_MEMORY);
         Self::Sqlite(Sqlite { path })
+    }
+
+    /// Whether it goes with the process.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        let Self::Sqlite(sqlite) = self;
+        sqlite.path == Path::new(IN_MEMORY)
     }
 }

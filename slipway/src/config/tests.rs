@@ -92,6 +92,81 @@ fn an_open_server_stays_on_loopback_unless_told() {
 }
 
 #[test]
+fn values_out_of_range_are_named_with_what_they_may_be() {
+    for (yaml, key, bound) in [
+        ("limits: {connections: 0}", "limits.connections", "1"),
+        (
+            "limits: {connections: 18446744073709551615}",
+            "limits.connections",
+            "10000000",
+        ),
+        ("limits: {blobs: 0}", "limits.blobs", "1"),
+        ("limits: {uploads: 0}", "limits.uploads", "1"),
+        ("limits: {manifests: 0}", "limits.manifests", "1"),
+        ("limits: {lists: 0}", "limits.lists", "1"),
+        (
+            "limits: {manifestCacheBytes: 18446744073709551615}",
+            "limits.manifestCacheBytes",
+            "1099511627776",
+        ),
+        (
+            "limits: {handshakeTimeout: 0s}",
+            "limits.handshakeTimeout",
+            "100ms",
+        ),
+        (
+            "limits: {headerTimeout: 0s}",
+            "limits.headerTimeout",
+            "100ms",
+        ),
+        ("limits: {bodyTimeout: 99ms}", "limits.bodyTimeout", "100ms"),
+        ("limits: {sendTimeout: 25h}", "limits.sendTimeout", "1day"),
+        ("uploads: {maxBlobBytes: 0}", "uploads.maxBlobBytes", "1"),
+        ("uploads: {expireAfter: 0s}", "uploads.expireAfter", "1s"),
+        ("drainTimeout: 1000y", "drainTimeout", "1day"),
+        (
+            "auth: {tokens: {lifetime: 0s}}",
+            "auth.tokens.lifetime",
+            "1m",
+        ),
+        (
+            "auth: {tokens: {lifetime: 12h}}",
+            "auth.tokens.lifetime",
+            "1h",
+        ),
+        ("hosts: ['https://x']", "hosts", "host:port"),
+        ("hosts: ['']", "hosts", "host:port"),
+        (
+            "telemetry: {otlpEndpoint: 'collector:4318'}",
+            "telemetry.otlpEndpoint",
+            "http://",
+        ),
+    ] {
+        let said = error(yaml, &[]);
+        assert!(said.starts_with(&format!("{key}: ")), "{yaml}: {said}");
+        assert!(said.contains(bound), "{yaml}: {said}");
+    }
+    from(
+        "auth: {tokens: {lifetime: 1h}}\nlimits: {connections: 1, manifestCacheBytes: 0}\n\
+         drainTimeout: 0s\nhosts: [a.example, 'a.example:5000', '[::1]:5000']",
+        &[],
+    )
+    .unwrap();
+}
+
+#[test]
+fn content_and_index_live_equally_long() {
+    let lost = "index: {sqlite: {path: ':memory:'}}\n";
+    let said = error(lost, &[]);
+    assert!(said.contains("index.sqlite.path"), "{said}");
+    from(&format!("storage: {{memory: {{}}}}\n{lost}"), &[]).unwrap();
+    let left = "storage: {memory: {}}\nindex: {sqlite: {path: /d/index.db}}";
+    let said = error(left, &[]);
+    assert!(said.contains("storage.memory"), "{said}");
+    error("index: {sqlite: {path: ''}}", &[]);
+}
+
+#[test]
 fn what_is_printed_can_be_read_back() {
     let yaml = "auth: {htpasswd: {file: /h}, rbac: {dir: /r}}\nstorage: {memory: {}}\n";
     let printed = serde_saphyr::to_string(&from(yaml, &[]).unwrap().effective()).unwrap();

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::wiring;
 
 /// Serves until SIGTERM or SIGINT, then lets what is under way finish.
@@ -60,6 +60,11 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
         .context("closing storage")?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Whether the certificates and the key can be used.
+pub(crate) fn check_tls(files: &config::Tls) -> anyhow::Result<()> {
+    tls::Tls::load(files).map(drop)
 }
 
 /// What every connection shares.

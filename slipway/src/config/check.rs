@@ -1,0 +1,145 @@
+//! What the form of the file cannot say: ranges of values and rules between keys.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use auth::Tokens;
+use axum::http::uri::Authority;
+use url::Url;
+
+use super::{Auth, Config, Index, Limits, Span, Storage};
+
+/// Connections or requests at once. More than one machine can have, and less than what would overflow.
+const PLACES: RangeInclusive<usize> = 1..=10_000_000;
+/// Sizes are signed where they are kept.
+const BYTES: RangeInclusive<u64> = 1..=i64::MAX as u64;
+const CACHE: RangeInclusive<u64> = 0..=1 << 40;
+/// Less would cut off clients that do nothing wrong.
+const PATIENCE: RangeInclusive<Span> = Span::milliseconds(100)..=Span::hours(24);
+const DRAIN: RangeInclusive<Span> = Span::seconds(0)..=Span::hours(24);
+const EXPIRY: RangeInclusive<Span> = Span::seconds(1)..=Span::hours(24 * 365);
+/// Clients of the token protocol take every token for one minute at least.
+const LIFETIME: RangeInclusive<Span> = Span::seconds(60)..=Span::seconds(Tokens::MAX_TTL.as_secs());
+
+impl Config {
+    /// An error names the key and says what it may be.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !self.listen.is_empty(),
+            "listen: name at least one address, such as 127.0.0.1:5000"
+        );
+        for host in &self.hosts {
+            anyhow::ensure!(
+                host.parse::<Authority>().is_ok() && !host.contains('@'),
+                "hosts: {host:?} is neither host nor host:port"
+            );
+        }
+        self.limits.check()?;
+        within("uploads.maxBlobBytes", self.uploads.max_blob_bytes, &BYTES)?;
+        within("uploads.expireAfter", self.uploads.expire_after, &EXPIRY)?;
+        within("drainTimeout", self.drain_timeout, &DRAIN)?;
+        if let Some(endpoint) = &self.telemetry.otlp_endpoint {
+            let url = Url::parse(endpoint);
+            anyhow::ensure!(
+                url.is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()),
+                "telemetry.otlpEndpoint: {endpoint:?} is no URL such as http://127.0.0.1:4318"
+            );
+        }
+        self.auth.check()?;
+        self.check_places()?;
+        self.check_exposure()
+    }
+
+    /// Content and index live equally long: content without its index is refused at the next
+    /// start, and an index without its content describes what is gone.
+    fn check_places(&self) -> anyhow::Result<()> {
+        let index = self.index();
+        match (self.storage(), index.is_in_memory()) {
+            (Storage::Fs(_), true) => anyhow::bail!(
+                "index.sqlite.path: an index in memory is gone at the next start while the content \
+                 is not: name a file, or leave the key out"
+            ),
+            (Storage::Memory(_), false) => anyhow::bail!(
+                "index: a file outlives storage.memory and would describe what is gone: leave the \
+                 key out"
+            ),
+            _ => {}
+        }
+        let Index::Sqlite(sqlite) = index;
+        anyhow::ensure!(
+            !sqlite.path.as_os_str().is_empty(),
+            "index.sqlite.path: is empty: name a file, or leave the key out"
+        );
+        Ok(())
+    }
+
+    /// Open to other machines only by decision.
+    fn check_exposure(&self) -> anyhow::Result<()> {
+        let exposed = self
+            .listen
+            .iter()
+            .find(|a| !a.ip().to_canonical().is_loopback());
+        if let Some(address) = exposed
+            && self.auth.is_open()
+            && !self.insecure_open
+        {
+            anyhow::bail!(
+                "listen: {address} can be reached from other machines, and no authentication is \
+                 configured: set auth.htpasswd, or pass --insecure-open to serve everyone"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Auth {
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.rbac.is_none() || self.htpasswd.is_some() || self.anonymous,
+            "auth.rbac: nobody can log in to use these rights: set auth.htpasswd.file, or \
+             auth.anonymous: true for rights of system:anonymous"
+        );
+        within("auth.tokens.lifetime", self.tokens.lifetime, &LIFETIME)
+    }
+}
+
+impl Limits {
+    fn check(&self) -> anyhow::Result<()> {
+        for (key, places) in [
+            ("limits.connections", self.connections),
+            ("limits.blobs", self.blobs),
+            ("limits.uploads", self.uploads),
+            ("limits.manifests", self.manifests),
+            ("limits.lists", self.lists),
+        ] {
+            within(key, places, &PLACES)?;
+        }
+        for (key, span) in [
+            ("limits.handshakeTimeout", self.handshake_timeout),
+            ("limits.headerTimeout", self.header_timeout),
+            ("limits.bodyTimeout", self.body_timeout),
+            ("limits.sendTimeout", self.send_timeout),
+        ] {
+            within(key, span, &PATIENCE)?;
+        }
+        within(
+            "limits.manifestCacheBytes",
+            self.manifest_cache_bytes,
+            &CACHE,
+        )
+    }
+}
+
+fn within<T: Copy + Display + PartialOrd>(
+    key: &str,
+    value: T,
+    range: &RangeInclusive<T>,
+) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        range.contains(&value),
+        "{key}: {value} is out of range: it may be from {} to {}",
+        range.start(),
+        range.end()
+    );
+    Ok(())
+}

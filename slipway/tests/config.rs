@@ -1,0 +1,114 @@
+//! `slipway config`: what it calls good is what the server starts with.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::{error_line, run, slipway, stdout};
+
+/// `config check` of `yaml` in a folder of its own, where `FOLDER` is put for its path.
+fn check(folder: &Path, yaml: &str) -> Output {
+    let config = folder.join("slipway.yaml");
+    std::fs::write(&config, yaml.replace("FOLDER", folder.to_str().unwrap())).unwrap();
+    let mut command = slipway();
+    command
+        .current_dir(folder)
+        .args(["config", "check", "--config"])
+        .arg(&config);
+    run(&mut command, "")
+}
+
+fn certificate(folder: &Path) {
+    let mut openssl = Command::new("openssl");
+    let made = openssl
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args(["-subj", "/CN=localhost", "-keyout", "key.pem", "-out"])
+        .arg("cert.pem")
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+#[test]
+fn every_file_that_the_configuration_names_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    certificate(at);
+    std::fs::write(at.join("garbage"), "not what anybody expects\n").unwrap();
+    std::fs::write(at.join("plain"), "ada:secret\n").unwrap();
+    std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    std::fs::create_dir(at.join("broken")).unwrap();
+    std::fs::write(at.join("broken/role.yaml"), "kind: RoleBinding\n").unwrap();
+    for (yaml, key) in [
+        ("tls: {certFile: /nope, keyFile: key.pem}", "/nope"),
+        ("tls: {certFile: cert.pem, keyFile: /nope}", "tls.keyFile"),
+        ("tls: {certFile: garbage, keyFile: key.pem}", "garbage"),
+        (
+            "tls: {certFile: cert.pem, keyFile: key.pem, clientCaFile: garbage}",
+            "garbage",
+        ),
+        ("auth: {htpasswd: {file: /nope}}", "auth.htpasswd"),
+        ("auth: {htpasswd: {file: plain}}", "auth.htpasswd"),
+        (
+            "auth: {htpasswd: {file: users}, rbac: {dir: /nope}}",
+            "auth.rbac",
+        ),
+        (
+            "auth: {htpasswd: {file: users}, rbac: {dir: broken}}",
+            "role.yaml",
+        ),
+        (
+            "auth: {htpasswd: {file: users}, tokens: {keyFile: garbage}}",
+            "auth.tokens.keyFile",
+        ),
+        (
+            "auth: {htpasswd: {file: users}, tokens: {keyFile: /nope/keys}}",
+            "auth.tokens.keyFile",
+        ),
+        ("log: {level: 'storage=loud'}", "log.level"),
+        ("dataDir: garbage", "dataDir"),
+        ("dataDir: garbage/data", "dataDir"),
+        ("storage: {fs: {root: garbage}}", "storage.fs.root"),
+        ("index: {sqlite: {path: FOLDER}}", "index.sqlite.path"),
+        ("limits: {connections: 0}", "limits.connections"),
+    ] {
+        let line = error_line(&check(at, yaml));
+        assert!(line.contains(key), "{yaml}: {line}");
+    }
+}
+
+#[test]
+fn what_is_good_is_called_so_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    certificate(at);
+    std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    std::fs::create_dir(at.join("rbac")).unwrap();
+    let yaml = "dataDir: ./data/below\n\
+                tls: {certFile: cert.pem, keyFile: key.pem, clientCaFile: cert.pem}\n\
+                auth: {htpasswd: {file: users}, rbac: {dir: rbac}, tokens: {keyFile: keys.pem}}\n";
+    let before = names(at);
+    for _ in 0..2 {
+        let said = check(at, yaml);
+        assert!(said.status.success(), "{said:?}");
+        assert_eq!(stdout(&said), "the configuration is good\n");
+    }
+    let mut after = names(at);
+    after.retain(|name| name != "slipway.yaml");
+    assert_eq!(after, before);
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}

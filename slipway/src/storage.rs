@@ -1,7 +1,7 @@
 //! Opening what is stored, as the configuration says.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,36 +14,6 @@ use crate::config::{self, Config};
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
-}
-
-/// Whether the folders are there or can be made, as far as can be told without making them.
-pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
-    folder("dataDir", &config.data_dir)?;
-    if let config::Storage::Fs(fs) = config.storage() {
-        folder("storage.fs.root", &fs.root)?;
-    }
-    if !config.index().is_in_memory() {
-        let file = index_file(config)?;
-        anyhow::ensure!(
-            !file.is_dir(),
-            "index.sqlite.path: {}: is a folder, not a file",
-            file.display()
-        );
-        folder("index.sqlite.path", file.parent().unwrap_or(&file))?;
-    }
-    Ok(())
-}
-
-fn folder(key: &str, path: &Path) -> anyhow::Result<()> {
-    let found = path
-        .ancestors()
-        .find_map(|ancestor| Some((ancestor, ancestor.metadata().ok()?)));
-    match found {
-        Some((file, metadata)) if !metadata.is_dir() => {
-            anyhow::bail!("{key}: {}: is no folder", file.display())
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Takes the lock of the data directory.

@@ -85,7 +85,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
         rbac(&config.auth)?;
         check_keys(config)?;
     }
-    storage::check(config)
+    config.check_folders()
 }
 
 /// The gate. Must run inside the runtime: files are watched by tasks.

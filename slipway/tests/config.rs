@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -111,4 +112,15 @@ fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+#[test]
+fn a_variable_of_others_may_be_any_bytes() {
+    let bytes = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let mut command = slipway();
+    command.args(["config", "print"]).env("OTHER", bytes);
+    let said = run(&mut command, "");
+    assert!(said.status.success(), "{said:?}");
+    let line = error_line(&run(command.env("SLIPWAY_DATA_DIR", bytes), ""));
+    assert!(line.contains("SLIPWAY_DATA_DIR"), "{line}");
 }

@@ -1,6 +1,8 @@
 //! Keys as environment variables: `SLIPWAY_` and the key's path in upper snake case, joined by
 //! `__`. `storage.fs.root` is `SLIPWAY_STORAGE__FS__ROOT`.
 
+use std::ffi::OsString;
+
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
@@ -10,24 +12,49 @@ const ALTERNATIVES: [&str; 2] = ["storage", "index"];
 
 /// Lays variables over the configuration. `known` holds every key of the top level.
 ///
-/// A variable whose first part is no key is left alone: Kubernetes puts `SLIPWAY_PORT_…` into
-/// every pod beside a service of that name, and clients have variables of their own.
+/// A variable without `__` whose name is no key is left alone: Kubernetes puts `SLIPWAY_PORT_…` into
+/// every pod beside a service of that name, and clients have variables of their own. With `__` it can
+/// only be meant for us, so a misspelt one is an error.
 pub(super) fn overlay(
     config: &mut Value,
     known: &[String],
-    variables: impl Iterator<Item = (String, String)>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> anyhow::Result<()> {
     let mut variables: Vec<_> = variables
-        .filter(|(name, _)| name.starts_with(PREFIX))
+        .filter_map(|(name, text)| {
+            let name = name.to_string_lossy();
+            let key = name.strip_prefix(PREFIX)?;
+            Some((key.to_owned(), text))
+        })
         .collect();
     variables.sort();
-    for (name, text) in variables {
-        let path: Vec<String> = name[PREFIX.len()..].split("__").map(camel).collect();
+    for (key, text) in variables {
+        let name = format!("{PREFIX}{key}");
+        let path: Vec<String> = key.split("__").map(camel).collect();
         if known.contains(&path[0]) {
-            set(config, &path, &text).with_context(|| name.clone())?;
+            let text = text.to_str();
+            let text = text.with_context(|| format!("{name}: its value is not UTF-8"))?;
+            set(config, &path, text).with_context(|| name.clone())?;
+        } else if let Some(meant) = known.iter().find(|known| is_meant(&path[0], known)) {
+            anyhow::bail!(
+                "{name}: the key {meant} is written {PREFIX}{}",
+                upper(meant)
+            );
+        } else {
+            anyhow::ensure!(
+                path.len() == 1,
+                "{name}: {} is no key; there are {}",
+                path[0],
+                known.join(", ")
+            );
         }
     }
     Ok(())
+}
+
+/// `datadir` is meant for `dataDir`.
+fn is_meant(written: &str, key: &str) -> bool {
+    written.eq_ignore_ascii_case(key)
 }
 
 fn set(config: &mut Value, path: &[String], text: &str) -> anyhow::Result<()> {
@@ -78,4 +105,16 @@ fn camel(upper: &str) -> String {
         }
     }
     camel
+}
+
+/// `certFile` → `CERT_FILE`.
+fn upper(camel: &str) -> String {
+    let mut upper = String::with_capacity(camel.len() + 1);
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() {
+            upper.push('_');
+        }
+        upper.push(letter.to_ascii_uppercase());
+    }
+    upper
 }

@@ -1,5 +1,6 @@
 //! From file and environment to a [`Config`] that keeps its rules.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -17,13 +18,13 @@ pub(crate) fn load(file: Option<&Path>, insecure_open: bool) -> anyhow::Result<C
         None => None,
     };
     let text = text.as_ref().map(|(path, text)| (*path, text.as_str()));
-    parse(text, std::env::vars(), insecure_open)
+    parse(text, std::env::vars_os(), insecure_open)
 }
 
 /// As [`load`], with the file's text and the variables given.
 pub(super) fn parse(
     file: Option<(&Path, &str)>,
-    variables: impl Iterator<Item = (String, String)>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
     insecure_open: bool,
 ) -> anyhow::Result<Config> {
     let from_file = match file {

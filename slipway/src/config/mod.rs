@@ -8,6 +8,7 @@ mod check;
 mod duration;
 mod environment;
 mod load;
+mod places;
 mod storage;
 
 pub(crate) use auth::{Auth, Htpasswd, Rbac};

@@ -1,3 +1,5 @@
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 
 use super::load::parse;
@@ -6,7 +8,7 @@ use super::{Config, Index, Storage};
 fn from(yaml: &str, variables: &[(&str, &str)]) -> anyhow::Result<Config> {
     let variables = variables
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        .map(|(name, value)| ((*name).into(), (*value).into()));
     parse(Some((Path::new("slipway.yaml"), yaml)), variables, false)
 }
 
@@ -77,6 +79,29 @@ fn variables_of_others_are_left_alone_and_misspelt_ones_are_not() {
     let error = error("", &[("SLIPWAY_STORAGE__FS__ROOTS", "/o")]);
     assert!(error.contains("SLIPWAY"), "{error}");
     assert!(error.contains("roots"), "{error}");
+}
+
+#[test]
+fn a_misspelt_variable_is_not_silently_off() {
+    let said = error("", &[("SLIPWAY_ATUH__ANONYMOUS", "true")]);
+    assert!(said.contains("SLIPWAY_ATUH__ANONYMOUS"), "{said}");
+    assert!(said.contains("atuh") && said.contains("auth"), "{said}");
+    let said = error("", &[("SLIPWAY_DATADIR", "/d")]);
+    assert!(said.contains("SLIPWAY_DATA_DIR"), "{said}");
+    let said = error("", &[("SLIPWAY___LISTEN", "[]")]);
+    assert!(said.contains("SLIPWAY___LISTEN"), "{said}");
+}
+
+#[test]
+fn what_is_not_utf_8_matters_in_variables_of_ours_only() {
+    let bytes = || OsString::from_vec(b"\xff/d".to_vec());
+    let with = |name: OsString| parse(None, std::iter::once((name, bytes())), false);
+    with("OTHER".into()).unwrap();
+    with("SLIPWAY_SERVICE_HOST".into()).unwrap();
+    with(bytes()).unwrap();
+    let said = format!("{:#}", with("SLIPWAY_DATA_DIR".into()).unwrap_err());
+    assert!(said.contains("SLIPWAY_DATA_DIR"), "{said}");
+    assert!(said.contains("UTF-8"), "{said}");
 }
 
 #[test]

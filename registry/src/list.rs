@@ -10,7 +10,7 @@ use crate::{Error, Registry};
 const TAGS_PAGE: usize = 100_000;
 const CATALOG_PAGE: usize = 1_000;
 const REFERRERS_PAGE: usize = 1_000;
-/// Repositories read at a time while looking for those that the caller may see.
+/// Most repositories that are read at a time while looking for those that the caller may see.
 const CATALOG_STRIDE: usize = 1_000;
 
 /// One page of a list.
@@ -50,8 +50,9 @@ impl Registry {
         let size = size(page, CATALOG_PAGE);
         let mut seen = Vec::new();
         let mut last = page.last().map(str::to_owned);
+        // Whoever sees all is served by one read; who sees little of much costs few reads more.
+        let mut stride = CATALOG_STRIDE.min(size + 1);
         loop {
-            let stride = CATALOG_STRIDE.min(size + 1);
             let names = self
                 .storage
                 .catalog
@@ -70,6 +71,7 @@ impl Registry {
             if end {
                 return Ok(Listing::cut(seen, size));
             }
+            stride = CATALOG_STRIDE.min(stride * 4);
         }
     }
 

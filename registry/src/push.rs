@@ -11,8 +11,9 @@ use crate::{Error, Registry};
 impl Registry {
     /// Stores `manifest` and points `tags` at it, all in one step.
     ///
-    /// Its config and distributable layers must be in the repository already: leaves before roots.
-    /// Children of an index and the subject may come later. Without `retag` a tag that points to
+    /// Where the configuration asks for whole images, config and distributable layers must be in the
+    /// repository already: leaves before roots. Children of an index and the subject may always come
+    /// later. Without `retag` a tag that points to
     /// other content stays where it is and the whole push is refused, decided by the transaction
     /// itself, so two racing pushes cannot both create the tag.
     pub async fn put_manifest(

@@ -271,6 +271,41 @@ async fn the_body_of_a_refused_request_is_no_request() {
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1);
 }
 
+/// RFC 9112 §9.6: a connection that will be closed, because the request's body was not read, is said to be. A client
+/// that keeps its connections would send its next request into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_leaves_the_body_unread_announces_the_close() {
+    let server = Server::guarded().await;
+    let upload = "/v2/team/app/blobs/uploads/07070707-0707-4707-8707-070707070707";
+    let body = "x".repeat(300_000);
+    for (method, path) in [
+        ("PATCH", upload.to_owned()),
+        ("PUT", format!("{upload}?digest=sha256:{}", "0".repeat(64))),
+        ("PUT", "/v2/team/app/manifests/v1".to_owned()),
+        ("GET", "/v2/team/app/tags/list".to_owned()),
+        ("POST", "/v2/team/app/nonsense".to_owned()),
+    ] {
+        let length = body.len();
+        let raw = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let answer = server.raw(raw.as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 4"),
+            "{method} {path}: {answer}"
+        );
+        assert!(
+            answer.contains("connection: close"),
+            "{method} {path}: {answer}"
+        );
+    }
+    // Without a body there is nothing that could be left.
+    let twice = "GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2);
+    let answer = server.raw(twice.as_bytes()).await;
+    assert_eq!(answer.matches("HTTP/1.1 401").count(), 2, "{answer}");
+    assert!(!answer.contains("connection: close"), "{answer}");
+}
+
 /// CVE-2021-41190: one reading of the bytes.
 #[tokio::test(flavor = "multi_thread")]
 async fn cve_2021_41190_manifests_that_can_be_read_two_ways_are_refused() {
@@ -581,7 +616,7 @@ async fn a_blob_in_use_stays() {
     let layer = Digest::of(Algorithm::Sha256, b"layer");
     let path = format!("/v2/a/blobs/{layer}");
     let answer = server.ask(Method::DELETE, &path, &Who::Nobody, b"").await;
-    assert_oci_error(&answer, StatusCode::CONFLICT, "DENIED");
+    assert_oci_error(&answer, StatusCode::CONFLICT, "UNSUPPORTED");
     assert_eq!(server.get(&path).await.body, "layer");
 }
 

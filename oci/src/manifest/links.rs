@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::json::{Members, elements};
 use super::{InvalidManifest, MAX_DESCRIPTORS};
-use crate::{Descriptor, descriptor};
+use crate::{Descriptor, MediaType, descriptor};
 
 /// The members of a manifest that mean something to a registry.
 pub(super) const KNOWN: &[&str] = &[
@@ -86,6 +86,7 @@ impl Reader<'_> {
         let mut layers = self.list("layers")?;
         layers.extend(self.list("blobs")?);
         let said: Option<Option<String>> = self.plain("artifactType")?;
+        check_length("artifactType", said.as_ref().and_then(Option::as_deref))?;
         let unique = check_object(self.members, "manifest", "annotations", &[]);
         self.judge(unique)?;
         let annotations: Option<Annotations> = self.plain("annotations")?;
@@ -162,6 +163,21 @@ fn check_object(
     match members.get(name) {
         None | Some("null") => Ok(()),
         Some(text) => Members::parse(text, &format!("{at}.{name}"), known).map(drop),
+    }
+}
+
+/// A referrers list repeats each artifact type, so a long one would be multiplied by its readers.
+fn check_length(at: &str, media_type: Option<&str>) -> Result<(), InvalidManifest> {
+    match media_type {
+        Some(text) if text.len() > MediaType::MAX_LEN => Err(InvalidManifest::Field {
+            at: at.to_owned(),
+            reason: format!(
+                "{} bytes are too long for a media type, which has at most {}",
+                text.len(),
+                MediaType::MAX_LEN
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 

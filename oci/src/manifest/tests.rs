@@ -527,6 +527,28 @@ fn the_withdrawn_artifact_manifest_is_read() {
     assert_eq!(manifest.artifact_type(), Some("application/spdx+json"));
 }
 
+/// T30: what lists repeat is bounded, whatever the media type is.
+#[test]
+fn t30_an_artifact_type_is_bounded() {
+    for media_type in [
+        MediaType::OCI_MANIFEST,
+        own("application/vnd.example.thing.v1+json"),
+    ] {
+        let of = |length: usize| {
+            let body = json!({
+                "schemaVersion": 2,
+                "mediaType": media_type,
+                "artifactType": "a/".repeat(length / 2),
+                "config": described(&MediaType::OCI_EMPTY, "{}"),
+                "layers": [],
+            });
+            parse(&body, &media_type)
+        };
+        of(254).unwrap();
+        assert!(matches!(of(256), Err(InvalidManifest::Field { at, .. }) if at == "artifactType"));
+    }
+}
+
 /// T40: a push by digest must be of that digest.
 #[test]
 fn the_digest_must_match() {

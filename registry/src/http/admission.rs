@@ -37,9 +37,13 @@ impl Default for Admissions {
     }
 }
 
+/// Bytes of bodies that are read whole (manifests, token forms) and may be in memory at once.
+const BODIES: usize = 64 << 20;
+
 /// The classes' turnstiles.
 #[derive(Debug)]
 pub(super) struct Admission {
+    pub(super) bodies: Budget,
     pub(super) blobs: Turnstile,
     pub(super) uploads: Turnstile,
     pub(super) manifests: Turnstile,
@@ -49,6 +53,7 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(limits: Admissions) -> Self {
         Self {
+            bodies: Budget::new(BODIES),
             blobs: Turnstile::new(limits.blobs),
             uploads: Turnstile::new(limits.uploads),
             manifests: Turnstile::new(limits.manifests),
@@ -82,10 +87,50 @@ impl Turnstile {
     }
 }
 
+/// Bytes that requests may hold together.
+#[derive(Debug)]
+pub(super) struct Budget(Arc<Semaphore>);
+
+/// What one request holds; dropping it gives it back.
+#[derive(Debug, Default)]
+pub(super) struct Share(Option<OwnedSemaphorePermit>);
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Adds `bytes` to `share`. Nobody waits while holding some: that would be a deadlock of two.
+    pub(super) fn grow(&self, share: &mut Share, bytes: usize) -> Result<(), Problem> {
+        let more = u32::try_from(bytes)
+            .ok()
+            .and_then(|bytes| Arc::clone(&self.0).try_acquire_many_owned(bytes).ok())
+            .ok_or_else(|| Problem::too_many(RETRY_AFTER).closing())?;
+        match &mut share.0 {
+            Some(held) => held.merge(more),
+            None => share.0 = Some(more),
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Turnstile;
+    use super::{Budget, Share, Turnstile};
     use http::StatusCode;
+
+    #[test]
+    fn a_spent_budget_answers_429_and_recovers() {
+        let budget = Budget::new(10);
+        let (mut one, mut other) = (Share::default(), Share::default());
+        budget.grow(&mut one, 4).unwrap();
+        budget.grow(&mut one, 4).unwrap();
+        let refused = budget.grow(&mut other, 3).unwrap_err();
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        budget.grow(&mut other, 2).unwrap();
+        drop(one);
+        budget.grow(&mut other, 8).unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_class_answers_429_and_recovers() {

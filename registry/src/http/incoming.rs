@@ -2,14 +2,19 @@
 //! large.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use http_body::Body;
+use http_body::{Body, Frame, SizeHint};
 use storage::{BodyError, ByteStream};
 use tokio::time::{Sleep, sleep};
+
+use super::admission::{Budget, Share};
+use super::problem::Problem;
 
 /// The frames of a request's body as storage takes them. Fails when nothing arrives for `stall`:
 /// a slow sender is fine, a silent one holds a session and a file.
@@ -33,10 +38,18 @@ pub(super) enum Unread {
     TooLarge,
     /// It broke off or stalled.
     Broken(BodyError),
+    /// Other bodies have taken the memory there is for them.
+    Busy(Problem),
 }
 
-/// Reads a body of at most `limit` bytes, whether or not its length was announced.
-pub(super) async fn whole(mut body: ByteStream, limit: usize) -> Result<Bytes, Unread> {
+/// Reads a body of at most `limit` bytes, whether or not its length was announced. What it takes of
+/// `budget` as it arrives is held by the share that comes with it.
+pub(super) async fn whole(
+    mut body: ByteStream,
+    limit: usize,
+    budget: &Budget,
+) -> Result<(Bytes, Share), Unread> {
+    let mut share = Share::default();
     let mut collected = BytesMut::new();
     let mut first = Bytes::new();
     while let Some(frame) = body.next().await {
@@ -44,6 +57,7 @@ pub(super) async fn whole(mut body: ByteStream, limit: usize) -> Result<Bytes, U
         if collected.len() + first.len() + frame.len() > limit {
             return Err(Unread::TooLarge);
         }
+        budget.grow(&mut share, frame.len()).map_err(Unread::Busy)?;
         // Most manifests come in one frame, and are kept as they came.
         if first.is_empty() && collected.is_empty() {
             first = frame;
@@ -52,11 +66,65 @@ pub(super) async fn whole(mut body: ByteStream, limit: usize) -> Result<Bytes, U
         collected.extend_from_slice(&std::mem::take(&mut first));
         collected.extend_from_slice(&frame);
     }
-    Ok(if collected.is_empty() {
+    let bytes = if collected.is_empty() {
         first
     } else {
         collected.freeze()
-    })
+    };
+    Ok((bytes, share))
+}
+
+/// Whether a request's body has been read to its end. Asked when the reply is made: the rest of a body that was
+/// not read cannot be told from the next request, so the connection ends, and the reply must announce that
+/// (RFC 9112 §9.6). A client that is not told sends its next request into a closing connection.
+#[derive(Debug, Clone)]
+pub(super) struct Ended(Option<Arc<AtomicBool>>);
+
+impl Ended {
+    pub(super) fn get(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|ended| ended.load(Ordering::Acquire))
+    }
+}
+
+/// A body that tells when it has been read to its end.
+pub(super) struct Watched<B> {
+    body: B,
+    ended: Ended,
+}
+
+/// Watches `body`. Costs nothing for a request without one.
+pub(super) fn watched<B: Body>(body: B) -> (Watched<B>, Ended) {
+    let there = !body.is_end_stream();
+    let ended = Ended(there.then(|| Arc::new(AtomicBool::new(false))));
+    let watch = ended.clone();
+    (Watched { body, ended }, watch)
+}
+
+impl<B: Body + Unpin> Body for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let whole = matches!(polled, Poll::Ready(None)) || self.body.is_end_stream();
+        if let (true, Some(ended)) = (whole, &self.ended.0) {
+            ended.store(true, Ordering::Release);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 struct Frames<B> {

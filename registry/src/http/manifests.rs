@@ -8,12 +8,16 @@ use oci::{Algorithm, ErrorCode, MAX_MANIFEST_BYTES, Manifest, MediaType, Referen
 use oci::{RepoName, Tag};
 use storage::ByteStream;
 
+use super::admission::{Budget, Share};
 use super::hall::Ask;
 use super::incoming::{Unread, whole};
 use super::problem::Problem;
 use super::reply::{DOCKER_CONTENT_DIGEST, Reply, manifest_path, put_digest};
 use super::reply::{put_location, status, value};
 use super::{Body, conditional};
+
+/// Manifests of more bytes are parsed away from the threads that serve everybody else.
+const LONG: usize = 256 << 10;
 
 static OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 static OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -48,8 +52,8 @@ pub(super) async fn put(
 ) -> Reply {
     let permit = ask.permit::<Push>(repo).await?;
     let _place = ask.admission.manifests.admit().await?;
-    let bytes = read(body).await?;
-    let manifest = parse(ask, reference, bytes)?;
+    let (bytes, _share) = read(body, &ask.admission.bodies).await?;
+    let manifest = parse(ask, reference, bytes).await?;
     if let Reference::Tag(tag) = reference {
         tags.insert(0, tag.clone());
     }
@@ -66,8 +70,8 @@ pub(super) async fn put(
     Ok(created(repo, reference, &manifest, &tags))
 }
 
-async fn read(body: ByteStream) -> Result<Bytes, Problem> {
-    whole(body, MAX_MANIFEST_BYTES)
+async fn read(body: ByteStream, budget: &Budget) -> Result<(Bytes, Share), Problem> {
+    whole(body, MAX_MANIFEST_BYTES, budget)
         .await
         .map_err(|unread| match unread {
             Unread::TooLarge => Problem::new(
@@ -82,10 +86,11 @@ async fn read(body: ByteStream) -> Result<Bytes, Problem> {
                 format!("the manifest did not arrive whole: {error}"),
             )
             .closing(),
+            Unread::Busy(problem) => problem,
         })
 }
 
-fn parse(ask: &Ask<'_>, reference: &Reference, bytes: Bytes) -> Result<Manifest, Problem> {
+async fn parse(ask: &Ask<'_>, reference: &Reference, bytes: Bytes) -> Result<Manifest, Problem> {
     let media_type = match ask.headers.get(CONTENT_TYPE) {
         None => None,
         Some(header) => {
@@ -101,9 +106,27 @@ fn parse(ask: &Ask<'_>, reference: &Reference, bytes: Bytes) -> Result<Manifest,
             Some(media_type)
         }
     };
-    let parsed = match reference {
-        Reference::Digest(digest) => Manifest::parse(bytes, media_type.as_ref(), *digest),
-        Reference::Tag(_) => Manifest::parse(bytes, media_type.as_ref(), Algorithm::Sha256),
+    let is_long = bytes.len() > LONG;
+    let digest = match reference {
+        Reference::Digest(digest) => Some(*digest),
+        Reference::Tag(_) => None,
+    };
+    let read = move || match digest {
+        Some(digest) => Manifest::parse(bytes, media_type.as_ref(), digest),
+        None => Manifest::parse(bytes, media_type.as_ref(), Algorithm::Sha256),
+    };
+    let parsed = if is_long {
+        tokio::task::spawn_blocking(read).await.map_err(|error| {
+            let message = "the manifest could not be read";
+            Problem::hidden(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorCode::Unknown,
+                message,
+                error.to_string(),
+            )
+        })?
+    } else {
+        read()
     };
     parsed.map_err(|error| crate::Error::from(error).into())
 }

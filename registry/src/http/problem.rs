@@ -120,7 +120,12 @@ impl Problem {
         )
     }
 
-    fn hidden(status: StatusCode, code: ErrorCode, message: &str, cause: String) -> Self {
+    pub(super) fn hidden(
+        status: StatusCode,
+        code: ErrorCode,
+        message: &str,
+        cause: String,
+    ) -> Self {
         Self {
             cause: Some(cause),
             ..Self::new(status, code, message)
@@ -276,7 +281,7 @@ impl From<Error> for Problem {
             Error::Upload(error) => return error.into(),
             Error::Storage(error) => return error.into(),
             Error::BlobUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
-            Error::BlobInUse(_) => (StatusCode::CONFLICT, ErrorCode::Denied),
+            Error::BlobInUse(_) => (StatusCode::CONFLICT, ErrorCode::Unsupported),
             Error::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
             Error::NameUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
             Error::ManifestInvalid(error) => (error.status(), error.code()),

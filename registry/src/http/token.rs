@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use storage::ByteStream;
 
 use super::Body;
+use super::admission::Budget;
 use super::hall::Hall;
-use super::incoming::whole;
+use super::incoming::{Unread, whole};
 use super::problem::Problem;
 use super::reply::json;
 
@@ -50,7 +51,7 @@ pub(super) async fn token(
 ) -> Result<(auth::Identity, Response<Body>), Problem> {
     let wanted = match parts.method {
         Method::GET => from_query(&parts.headers, parts.uri.query())?,
-        Method::POST => from_form(body).await?,
+        Method::POST => from_form(body, &hall.admission.bodies).await?,
         _ => return Err(Problem::method_not_allowed("GET, POST")),
     };
     let gate = hall.registry.gate();
@@ -84,10 +85,15 @@ fn from_query(headers: &HeaderMap, query: Option<&str>) -> Result<Wanted, Proble
     })
 }
 
-async fn from_form(body: ByteStream) -> Result<Wanted, Problem> {
-    let bytes = whole(body, MAX_FORM)
+async fn from_form(body: ByteStream, budget: &Budget) -> Result<Wanted, Problem> {
+    let (bytes, _share) = whole(body, MAX_FORM, budget)
         .await
-        .map_err(|_| bad(&"the form is too large or did not arrive whole").closing())?;
+        .map_err(|unread| match unread {
+            Unread::Busy(problem) => problem,
+            Unread::TooLarge | Unread::Broken(_) => {
+                bad(&"the form is too large or did not arrive whole").closing()
+            }
+        })?;
     let form: Form = serde_urlencoded::from_bytes(&bytes).map_err(|error| bad(&error))?;
     if form.grant_type != "password" {
         return Err(bad(&"grant_type must be password"));

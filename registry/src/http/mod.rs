@@ -10,6 +10,7 @@ mod challenge;
 mod chunk;
 mod conditional;
 mod connection;
+mod ended;
 mod forwarded;
 mod hall;
 mod incoming;
@@ -36,8 +37,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use oci::Operation;
 use tower::ServiceExt as _;
 
@@ -112,6 +114,8 @@ impl Front {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
     {
         let (parts, body) = request.into_parts();
+        let (body, body_ended) = ended::watched(body);
+        let version = parts.version;
         let limits = &self.hall.limits;
         let client = limits.trusted_proxies.client(connection, &parts.headers);
         let mut record = Record::start(
@@ -137,9 +141,12 @@ impl Front {
             response = reply::headless(response);
         }
         record.status = response.status();
-        response
-            .headers_mut()
-            .insert(&X_REQUEST_ID, record.id.header());
+        let headers = response.headers_mut();
+        headers.insert(&X_REQUEST_ID, record.id.header());
+        // HTTP/2 resets the one stream and has no such header.
+        if version < Version::HTTP_2 && !body_ended.get() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response.map(|body| body.recorded(record))
     }
 

@@ -213,6 +213,9 @@ pub(crate) enum StorageCommand {
         /// Read everything and leave out what is not what its digest says.
         #[arg(long)]
         deep: bool,
+        /// Lose pushes and deletions that only the old index knows, because their links could not be written.
+        #[arg(long)]
+        discard_journal: bool,
         #[command(flatten)]
         printing: Printing,
     },

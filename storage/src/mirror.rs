@@ -102,6 +102,19 @@ impl Mirror {
         }
     }
 
+    /// Entries in the journal.
+    pub(crate) async fn pending(&self) -> Result<usize, StorageError> {
+        let (mut after, mut count) = (0, 0);
+        loop {
+            let rows = self.index.journal(after, ROWS).await?;
+            let Some(last) = rows.last() else {
+                return Ok(count);
+            };
+            after = last.id;
+            count += rows.len();
+        }
+    }
+
     /// Makes settled links durable and forgets their rows.
     pub(crate) async fn flush(&self) -> Result<(), StorageError> {
         let rows = std::mem::take(&mut *self.settled());

@@ -39,7 +39,10 @@ fn one() -> Digest {
 }
 
 async fn deep(house: &House) -> Reindexed {
-    let options = reindex::Options { deep: true };
+    let options = reindex::Options {
+        deep: true,
+        ..reindex::Options::default()
+    };
     let (store, index) = (house.store(), house.index_file());
     reindex(&store, &index, options, now(), &|_| {})
         .await
@@ -142,6 +145,116 @@ async fn a_failure_leaves_the_old_index() {
         "{failed:?}"
     );
     assert_eq!(dump_file(&house.index_file()).await, before);
+}
+
+/// Takes from the objects what only links say, as if it had never been written: the index has it in its journal.
+async fn late_push_and_deletion(house: &House) {
+    let storage = house.open().await;
+    push_image(
+        &storage,
+        &repo("late"),
+        "late",
+        Algorithm::Sha256,
+        &[tag("v1")],
+    )
+    .await;
+    let deleted = storage.catalog.delete_tag(&repo(APP), &tag("v1")).await;
+    assert!(deleted.unwrap());
+    drop(storage);
+    fs::remove_dir_all(house.objects().join("docker/registry/v2/repositories/late")).unwrap();
+    house.write(
+        &layout::tag_current(&repo(APP), &tag("v1")),
+        one().to_string(),
+    );
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_though_its_links_were_never_written() {
+    let house = furnished().await;
+    late_push_and_deletion(&house).await;
+    let before = dump_file(&house.index_file()).await;
+    let reindexed = house.reindex().await;
+    assert_eq!(kinds(&reindexed), [""; 0]);
+    assert_eq!(dump_file(&house.index_file()).await, before);
+    let storage = house.open().await;
+    let late = image("late", Algorithm::Sha256).digest();
+    assert_eq!(served(&storage, "late", "v1").await, Some(late));
+    assert_eq!(served(&storage, APP, "v1").await, None);
+}
+
+#[tokio::test]
+async fn links_that_cannot_be_written_keep_the_old_index() {
+    let house = furnished().await;
+    late_push_and_deletion(&house).await;
+    let before = dump_file(&house.index_file()).await;
+    // A file where the folder of the repository must be.
+    let blocked = "docker/registry/v2/repositories/late";
+    house.write_at(blocked, "");
+    let (store, index) = (house.store(), house.index_file());
+    let options = reindex::Options::default();
+    let refused = reindex(&store, &index, options, now(), &|_| {}).await;
+    let Err(ReindexError::Unsettled { links }) = refused else {
+        panic!("{refused:?}");
+    };
+    // Of two layers, a revision and a tag.
+    assert_eq!(links, 4);
+    assert_eq!(dump_file(&index).await, before);
+    // Whoever says so loses them.
+    let options = reindex::Options {
+        discard_journal: true,
+        ..options
+    };
+    reindex(&store, &index, options, now(), &|_| {})
+        .await
+        .unwrap();
+    fs::remove_file(house.objects().join(blocked)).unwrap();
+    let storage = house.open().await;
+    assert_eq!(served(&storage, "late", "v1").await, None);
+}
+
+/// A damaged index is not believed that a link must go; but it knows that some are out of date.
+#[tokio::test]
+async fn a_damaged_index_with_a_journal_is_replaced_only_on_demand() {
+    let house = furnished().await;
+    late_push_and_deletion(&house).await;
+    let connection = rusqlite::Connection::open(house.index_file()).unwrap();
+    let damage = "PRAGMA foreign_keys = 0; DELETE FROM manifests";
+    connection.execute_batch(damage).unwrap();
+    drop(connection);
+    let (store, index) = (house.store(), house.index_file());
+    let options = reindex::Options::default();
+    let refused = reindex(&store, &index, options, now(), &|_| {}).await;
+    assert!(
+        matches!(refused, Err(ReindexError::Untrusted { .. })),
+        "{refused:?}"
+    );
+    let link = house.file(&layout::tag_current(&repo(APP), &tag("v1")));
+    assert!(link.exists());
+    let options = reindex::Options {
+        discard_journal: true,
+        ..options
+    };
+    reindex(&store, &index, options, now(), &|_| {})
+        .await
+        .unwrap();
+    let storage = house.open().await;
+    assert_eq!(served(&storage, APP, "v1").await, Some(one()));
+}
+
+/// Another program's database is none of ours to replace.
+#[tokio::test]
+async fn a_foreign_database_stays() {
+    let house = furnished().await;
+    let connection = rusqlite::Connection::open(house.index_file()).unwrap();
+    connection.pragma_update(None, "application_id", 7).unwrap();
+    drop(connection);
+    let (store, index) = (house.store(), house.index_file());
+    let options = reindex::Options::default();
+    let refused = reindex(&store, &index, options, now(), &|_| {}).await;
+    assert!(
+        matches!(refused, Err(ReindexError::Index(_))),
+        "{refused:?}"
+    );
 }
 
 /// Serving a new index beside old objects would hide them.

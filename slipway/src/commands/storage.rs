@@ -26,8 +26,15 @@ pub(super) async fn run(command: StorageCommand) -> anyhow::Result<ExitCode> {
         StorageCommand::Reindex {
             file,
             deep,
+            discard_journal,
             printing,
-        } => rebuild(&config(&file)?, deep, printing.form()).await,
+        } => {
+            let options = reindex::Options {
+                deep,
+                discard_journal,
+            };
+            rebuild(&config(&file)?, options, printing.form()).await
+        }
         StorageCommand::Stats { file, printing } => count(&config(&file)?, printing.form()).await,
     }
 }
@@ -59,13 +66,16 @@ async fn check(config: &Config, deep: bool, output: Output) -> anyhow::Result<Ex
     Ok(code(report.is_clean()))
 }
 
-async fn rebuild(config: &Config, deep: bool, output: Output) -> anyhow::Result<ExitCode> {
+async fn rebuild(
+    config: &Config,
+    options: reindex::Options,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
     let path = index_file(config)?;
     let _lock = lock(config)?;
     let store = objects(config)?;
     let spinner = Spinner::start();
     let tell = |recorded: reindex::Progress| spinner.say(print::recorded(&recorded));
-    let options = reindex::Options { deep };
     let reindexed = reindex::reindex(&store, &path, options, SystemTime::now(), &tell).await?;
     spinner.stop();
     match output {

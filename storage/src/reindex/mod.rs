@@ -6,10 +6,12 @@
 //! and nothing is kept but the batch at hand. What cannot be recorded is a finding; the objects
 //! stay as they are.
 //!
-//! What the objects do not hold is lost with the old index: upload sessions (clients start anew),
-//! and when something was pushed.
+//! Before that, links that the old index has in its journal are settled: they do not say yet what
+//! was acknowledged. What the objects do not hold at all is lost with the old index: upload sessions
+//! (clients start anew), and when something was pushed.
 
 mod batch;
+mod old;
 mod read;
 
 use std::path::Path;
@@ -37,6 +39,9 @@ pub struct Options {
     /// Read every blob and leave out those that are not what their digest says: who pushes them
     /// again then mends them. Manifests are always read.
     pub deep: bool,
+    /// Do not ask the old index which links are out of date, and lose what only it knows: pushes and
+    /// deletions whose links were not written.
+    pub discard_journal: bool,
 }
 
 /// How far it is.
@@ -71,9 +76,27 @@ pub struct Reindexed {
 /// Why there is no new index. The old one is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ReindexError {
-    /// The file cannot be made or replaced.
+    /// The file cannot be made or replaced, or the old one cannot be asked.
     #[error(transparent)]
     Index(#[from] OpenIndexError),
+    /// Objects could not be brought to what the old index says.
+    #[error(
+        "{links} changes that clients were told are done are in the old index only, and cannot be written to the \
+         objects: mend the disk (is it full?) and try again, or lose them by --discard-journal"
+    )]
+    Unsettled {
+        /// Entries left in the journal.
+        links: usize,
+    },
+    /// The old index is damaged, but its journal is not empty.
+    #[error(
+        "{links} changes that clients were told are done are in the old index only, which is damaged: keep a copy of \
+         it, and lose them by --discard-journal"
+    )]
+    Untrusted {
+        /// Entries in the journal.
+        links: usize,
+    },
     /// The store or the new index does not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -81,7 +104,7 @@ pub enum ReindexError {
 
 /// Builds the index file `into` anew from the objects, beside the old one, and replaces that.
 ///
-/// Nobody else may work with the file. Where this is stopped, the old index stays.
+/// Nobody else may work with the file or the store. Where this is stopped, the old index stays.
 pub async fn reindex(
     store: &Arc<dyn ObjectStore>,
     into: &Path,
@@ -89,6 +112,9 @@ pub async fn reindex(
     now: SystemTime,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Reindexed, ReindexError> {
+    if !options.discard_journal {
+        old::settle(store, into).await?;
+    }
     let rebuilt = rebuild(into)?;
     let reindexed = fill(store, rebuilt.index(), options, now, progress).await?;
     rebuilt.put_in_place()?;

@@ -22,8 +22,9 @@ pub enum OpenIndexError {
     },
     /// A newer program wrote it.
     #[error(
-        "the index {path} has the form {found}, this program knows up to {known}: use the newer program, or \
-         `slipway storage reindex` to build the index in the older form"
+        "the index {path} has the form {found}, this program knows up to {known}: use the newer program, or let it \
+         serve and stop once and then run `slipway storage reindex --discard-journal` to build the index in the older \
+         form"
     )]
     NewerSchema {
         /// The file.

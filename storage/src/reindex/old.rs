@@ -1,0 +1,54 @@
+//! What the old index knows better than the objects.
+//!
+//! Its journal names the links that do not say yet what was acknowledged: a full disk or a loss of power leaves such. To
+//! build from the objects without it would lose those pushes, and bring back what was deleted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::ReindexError;
+use crate::index::sqlite::OpenIndexError;
+use crate::mirror::Mirror;
+use crate::{Index, ObjectStore, SqliteIndex, StorageError};
+
+/// Makes the objects say what the index at `path` says, and closes it. One that cannot be read has nothing to say.
+pub(super) async fn settle(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<(), ReindexError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let index: Arc<dyn Index> = match SqliteIndex::open(path) {
+        Ok(index) => Arc::new(index),
+        Err(error @ OpenIndexError::TornIndex { .. }) => {
+            tracing::warn!(%error, "the journal of the old index is lost");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mirror = Mirror::new(Arc::clone(store), Arc::clone(&index));
+    let links = match mirror.pending().await {
+        Ok(0) => return Ok(()),
+        Ok(links) => links,
+        Err(error @ StorageError::Corrupt { .. }) => {
+            tracing::warn!(%error, "the journal of the old index is lost");
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if is_damaged(&*index).await? {
+        return Err(ReindexError::Untrusted { links });
+    }
+    mirror.replay().await?;
+    match mirror.pending().await? {
+        0 => Ok(()),
+        links => Err(ReindexError::Unsettled { links }),
+    }
+}
+
+/// What a damaged index says of a link may be wrong: to delete an object by it could be the second loss.
+async fn is_damaged(index: &dyn Index) -> Result<bool, StorageError> {
+    match index.damage().await {
+        Ok(damage) => Ok(!damage.is_empty()),
+        Err(StorageError::Corrupt { .. }) => Ok(true),
+        Err(error) => Err(error),
+    }
+}

@@ -114,11 +114,34 @@ fn sources() -> Vec<Source> {
     files.lines().filter_map(read).collect()
 }
 
-/// The lines of code: no comments, and nothing from the first test module on.
+/// The lines of code: no comments, and nothing of the test modules that are written in place. A test module in a
+/// file of its own (`mod tests;`) ends nothing: what stands below it is code.
 fn production(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .take_while(|line| line.trim() != "#[cfg(test)]")
+    let mut lines = text.lines().peekable();
+    let mut code = Vec::new();
+    while let Some(line) = lines.next() {
+        code.push(line);
+        if line.trim() != "#[cfg(test)]" {
+            continue;
+        }
+        while let Some(attribute) = lines.next_if(|line| line.trim().starts_with("#[")) {
+            code.push(attribute);
+        }
+        if let Some(opened) = lines.next_if(|line| opens_module(line)) {
+            // Formatted code closes a module in the column that it began in.
+            let indent = opened.len() - opened.trim_start().len();
+            let closes = |line: &str| line.trim_end() == format!("{:indent$}}}", "");
+            while lines.next_if(|line| !closes(line)).is_some() {}
+            lines.next();
+        }
+    }
+    code.into_iter()
         .map(|line| line.split("//").next().unwrap_or_default())
+}
+
+/// Whether a line begins a module that is written in place: `mod tests {`.
+fn opens_module(line: &str) -> bool {
+    line.trim_end().ends_with('{') && line.split_whitespace().any(|word| word == "mod")
 }
 
 fn is_test(path: &Path) -> bool {
@@ -276,14 +299,42 @@ fn no_file_has_more_production_lines_than_fit_one_idea() {
 #[test]
 fn a_file_that_is_too_long_would_be_noticed_and_its_tests_are_not_counted() {
     let lines = "let x = 1;\n".repeat(LINES);
-    let tested = format!("{lines}#[cfg(test)]\nmod tests {{\n{lines}}}\n");
-    let long = format!("{lines}let y = 2;\n");
-    let found = too_long(&[
-        (PathBuf::from("oci/src/tested.rs"), tested),
-        (PathBuf::from("oci/src/long.rs"), long.clone()),
-        (PathBuf::from("oci/src/name/tests.rs"), long),
-    ]);
-    assert_eq!(found, [format!("oci/src/long.rs has {} lines", LINES + 1)]);
+    let few = "let x = 1;\n".repeat(LINES - 1);
+    let within = format!("mod tests {{\n    {{\n    }}\n{lines}}}\n");
+    let found = too_long(
+        &[
+            ("oci/src/tested.rs", format!("{few}#[cfg(test)]\n{within}")),
+            ("oci/src/long.rs", format!("{lines}let y = 2;\n")),
+            ("oci/src/name/tests.rs", format!("{lines}let y = 2;\n")),
+            // Test modules in files of their own stand near the top, in front of all the code.
+            (
+                "oci/src/apart.rs",
+                format!("#[cfg(test)]\nmod tests;\n\n{lines}"),
+            ),
+            (
+                "oci/src/reasoned.rs",
+                format!("#[cfg(test)]\n#[expect(x)]\npub(crate) mod tests;\n{lines}"),
+            ),
+            (
+                "oci/src/behind.rs",
+                format!("#[cfg(test)]\n{within}{lines}"),
+            ),
+            (
+                "oci/src/item.rs",
+                format!("#[cfg(test)]\nuse x::y;\n{lines}"),
+            ),
+        ]
+        .map(|(path, text)| (PathBuf::from(path), text)),
+    );
+    let expected = [
+        ("long", 1),
+        ("apart", 3),
+        ("reasoned", 3),
+        ("behind", 1),
+        ("item", 2),
+    ]
+    .map(|(name, more)| format!("oci/src/{name}.rs has {} lines", LINES + more));
+    assert_eq!(found, expected);
 }
 
 #[test]

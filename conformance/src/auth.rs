@@ -46,10 +46,11 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// A token for what the challenge names.
+/// A token for what the challenge names, and for `more` scopes.
 pub(crate) async fn token(
     http: &reqwest::Client,
     parameters: &BTreeMap<String, String>,
+    more: &[String],
     login: Option<(&str, &str)>,
 ) -> Step<String> {
     let mut realm = Url::parse(&parameters["realm"])
@@ -58,6 +59,9 @@ pub(crate) async fn token(
         if let Some(value) = parameters.get(name) {
             realm.query_pairs_mut().append_pair(name, value);
         }
+    }
+    for scope in more {
+        realm.query_pairs_mut().append_pair("scope", scope);
     }
     let mut request = http.get(realm);
     if let Some((user, password)) = login {

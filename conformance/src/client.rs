@@ -21,9 +21,10 @@ const SILENCE: Duration = Duration::from_millis(700);
 pub(crate) struct Client {
     pub(crate) base: Url,
     pub(crate) login: Option<(String, String)>,
-    http: reqwest::Client,
-    /// The last token, and what it was asked for.
-    token: Mutex<Option<(String, String)>>,
+    /// Trusts the authorities that the suite was told to.
+    pub(crate) http: reqwest::Client,
+    /// What the last challenge was answered with.
+    token: Mutex<Option<String>>,
 }
 
 /// Whose request it is.
@@ -54,6 +55,8 @@ pub(crate) struct Ask {
     /// Send the body in chunks, without its length.
     chunked: bool,
     who: As,
+    /// What the token must be for, where the challenge alone would not say it.
+    scopes: Vec<String>,
 }
 
 impl Ask {
@@ -65,6 +68,7 @@ impl Ask {
             body: Bytes::new(),
             chunked: false,
             who: As::User,
+            scopes: Vec::new(),
         }
     }
 
@@ -80,6 +84,13 @@ impl Ask {
 
     pub(crate) fn chunked(mut self) -> Self {
         self.chunked = true;
+        self
+    }
+
+    /// Asks with a token for this and nothing else, as clients do that need more than one repository for a
+    /// request (Docker tokens: one `scope` each).
+    pub(crate) fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.push(scope.into());
         self
     }
 
@@ -123,36 +134,45 @@ impl Client {
     pub(crate) async fn send(&self, ask: Ask) -> Step<Answer> {
         let authorization = match ask.who {
             As::Stranger => None,
-            As::User => self.known(),
+            As::User if ask.scopes.is_empty() => self.known(),
+            As::User => {
+                let base = self.once(&Ask::new(Method::GET, "/v2/"), None).await?;
+                self.authorize(&base, &ask.scopes).await?
+            }
         };
         let answer = self.once(&ask, authorization).await?;
         if answer.status != StatusCode::UNAUTHORIZED || ask.who == As::Stranger {
             return Ok(answer);
         }
+        match self.authorize(&answer, &ask.scopes).await? {
+            None => Ok(answer),
+            authorization => self.once(&ask, authorization).await,
+        }
+    }
+
+    /// What the login gets for the challenge in `answer`, if there are both.
+    async fn authorize(&self, answer: &Answer, scopes: &[String]) -> Step<Option<String>> {
         let Some((user, password)) = &self.login else {
-            return Ok(answer);
+            return Ok(None);
         };
-        let Some(challenge) = Challenge::parse(answer.header(WWW_AUTHENTICATE.as_str())) else {
-            return Ok(answer);
-        };
-        let authorization = match challenge {
-            Challenge::Basic => auth::basic(user, password),
-            Challenge::Bearer(parameters) => {
-                let token = auth::token(&self.http, &parameters, Some((user, password))).await?;
+        let header = answer.header(WWW_AUTHENTICATE.as_str());
+        let authorization = match Challenge::parse(header) {
+            None => return Ok(None),
+            Some(Challenge::Basic) => auth::basic(user, password),
+            Some(Challenge::Bearer(parameters)) => {
+                let login = Some((user.as_str(), password.as_str()));
+                let token = auth::token(&self.http, &parameters, scopes, login).await?;
                 format!("Bearer {token}")
             }
         };
-        if let Ok(mut token) = self.token.lock() {
-            *token = Some((ask.path.clone(), authorization.clone()));
+        if let Ok(mut known) = self.token.lock() {
+            *known = Some(authorization.clone());
         }
-        self.once(&ask, Some(authorization)).await
+        Ok(Some(authorization))
     }
 
     fn known(&self) -> Option<String> {
-        let token = self.token.lock().ok()?;
-        token
-            .as_ref()
-            .map(|(_, authorization)| authorization.clone())
+        self.token.lock().ok()?.clone()
     }
 
     /// Sends a request with exactly this authorization.
@@ -188,7 +208,15 @@ impl Client {
         })
     }
 
-    /// Sends bytes as they are and reads what comes until the registry closes or is silent.
+    /// The header line, if any, that the last request of the user was let in by: for requests by hand that are to
+    /// be refused for what they are, not for who sends them.
+    pub(crate) fn authorization_line(&self) -> String {
+        let line = |authorization| format!("authorization: {authorization}\r\n");
+        self.known().map(line).unwrap_or_default()
+    }
+
+    /// Sends bytes as they are and reads what comes until the registry closes or is silent. Afterwards the
+    /// registry must still answer: one that has died or hangs is no refusal.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> Step<String> {
         if self.base.scheme() != "http" {
             return Err(Stop::Skip("raw requests are made without TLS only".into()));
@@ -205,8 +233,21 @@ impl Client {
             }
             answer.extend_from_slice(&buffer[..read]);
         }
+        let alive = self.send(Ask::new(Method::GET, "/v2/")).await;
+        match alive {
+            Ok(answer) => answer.expect(&[200]).map(drop)?,
+            Err(Stop::Error(why)) => {
+                return Err(Stop::Fail(format!("it does not answer any more: {why}")));
+            }
+            Err(stop) => return Err(stop),
+        }
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
+}
+
+/// The status of a raw answer, or nothing when there was none.
+pub(crate) fn status_of(raw: &str) -> Option<u16> {
+    raw.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()
 }
 
 impl Answer {

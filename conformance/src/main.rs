@@ -123,7 +123,7 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
 }
 
 fn chosen(cli: &Cli) -> Vec<Clause> {
-    suite::all(cli.edition, cli.user.is_some())
+    suite::all(cli.edition)
         .into_iter()
         .filter(|clause| {
             let filter = cli.filter.as_deref();

@@ -1,4 +1,4 @@
-//! Who is let in, and what a stranger may learn (only with `--user`).
+//! Who is let in, and what a stranger may learn. Without a login nothing here can be asked: all of it is skipped.
 
 use std::sync::Arc;
 
@@ -9,25 +9,42 @@ use crate::client::{Answer, Ask};
 
 pub(super) fn clauses() -> Vec<Clause> {
     vec![
-        clause("authorization/challenge", "RFC 9110 §11.6.1", challenge),
-        clause(
+        guarded("authorization/challenge", "RFC 9110 §11.6.1", challenge),
+        guarded(
             "authorization/wrong password",
             "RFC 9110 §11.6.2",
             wrong_password,
         ),
-        clause("authorization/garbage", "RFC 9110 §11.6.2", garbage),
-        clause("authorization/strangers push nothing", "end-4a", strangers),
-        clause(
+        guarded("authorization/garbage", "RFC 9110 §11.6.2", garbage),
+        guarded("authorization/strangers push nothing", "end-4a", strangers),
+        guarded(
             "authorization/token of another repository",
             "Docker tokens",
             other_scope,
         ),
-        clause(
+        guarded(
             "authorization/absent and forbidden look the same",
             "CVE-2020-13794",
             alike,
         ),
     ]
+}
+
+/// A clause that needs somebody to be.
+fn guarded<F, R>(name: &str, source: &'static str, run: F) -> Clause
+where
+    F: Fn(Arc<Context>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Step> + Send + 'static,
+{
+    clause(name, source, move |context| {
+        let run = run.clone();
+        async move {
+            if context.client.login.is_none() {
+                return Err(Stop::Skip("it needs a login (--user)".into()));
+            }
+            run(context).await
+        }
+    })
 }
 
 async fn challenged(context: &Context, path: &str) -> Step<Challenge> {
@@ -100,8 +117,8 @@ async fn other_scope(context: Arc<Context>) -> Step {
     let Some((user, password)) = &context.client.login else {
         return Err(Stop::Error("no login".into()));
     };
-    let http = reqwest::Client::new();
-    let token = auth::token(&http, &parameters, Some((user, password))).await?;
+    let http = &context.client.http;
+    let token = auth::token(http, &parameters, &[], Some((user, password))).await?;
     let bearer = || Some(format!("Bearer {token}"));
     context
         .client

@@ -7,6 +7,7 @@ use oci::Algorithm;
 use super::steps::{delete, holds, lacks, post, push, put, start, with_digest};
 use crate::Edition;
 use crate::clause::{Clause, Context, Step, clause, demand};
+use crate::client::Ask;
 use crate::content::Blob;
 
 pub(super) fn clauses(edition: Edition) -> Vec<Clause> {
@@ -78,6 +79,13 @@ async fn post_put(context: Arc<Context>, algorithm: Algorithm) -> Step {
     whole(context, Blob::random(algorithm, 5000)).await
 }
 
+/// A mount may be had by who may pull there and push here.
+fn mounting(path: String, from: &str, into: &str) -> Ask {
+    post(path)
+        .scope(format!("repository:{from}:pull"))
+        .scope(format!("repository:{into}:pull,push"))
+}
+
 async fn mount(context: Arc<Context>, algorithm: Algorithm) -> Step {
     let (from, into) = (context.fresh(), context.fresh());
     let blob = Blob::random(algorithm, 3000);
@@ -86,7 +94,8 @@ async fn mount(context: Arc<Context>, algorithm: Algorithm) -> Step {
         "/v2/{into}/blobs/uploads/?mount={}&from={from}",
         blob.digest
     );
-    let answer = context.client.send(post(path)).await?;
+    let ask = mounting(path, &from, &into);
+    let answer = context.client.send(ask).await?;
     answer.unless(&[202])?.expect(&[201])?.location()?;
     holds(&context, &into, &blob).await
 }
@@ -96,7 +105,8 @@ async fn mount_anonymous(context: Arc<Context>, algorithm: Algorithm) -> Step {
     let blob = Blob::random(algorithm, 3000);
     push(&context, &from, &blob).await?;
     let path = format!("/v2/{into}/blobs/uploads/?mount={}", blob.digest);
-    let answer = context.client.send(post(path)).await?;
+    let ask = mounting(path, &from, &into);
+    let answer = context.client.send(ask).await?;
     answer.unless(&[202])?.expect(&[201])?;
     holds(&context, &into, &blob).await
 }
@@ -109,7 +119,8 @@ async fn mount_missing(context: Arc<Context>, algorithm: Algorithm) -> Step {
         "/v2/{into}/blobs/uploads/?mount={}&from={from}",
         blob.digest
     );
-    let answer = context.client.send(post(path)).await?.expect(&[202])?;
+    let ask = mounting(path, &from, &into);
+    let answer = context.client.send(ask).await?.expect(&[202])?;
     let location = answer.location()?;
     let finish = put(with_digest(&location, &blob.digest))
         .header("content-type", "application/octet-stream")

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::steps::{delete, get, push, push_image, put_manifest};
 use crate::clause::{Clause, Context, Step, Stop, clause, demand};
+use crate::client::Ask;
 use crate::content::{Manifest, OCI_INDEX, sets};
 
 pub(super) fn clauses() -> Vec<Clause> {
@@ -59,7 +60,11 @@ async fn pages(context: &Context, path: String, key: &str, n: usize) -> Step<Vec
     let mut all = Vec::new();
     let mut next = Some(path);
     while let Some(path) = next {
-        let answer = context.client.send(get(path)).await?.expect(&[200])?;
+        let ask = match key {
+            "repositories" => listing(path),
+            _ => get(path),
+        };
+        let answer = context.client.send(ask).await?.expect(&[200])?;
         let json = answer.json()?;
         let page = json[key].as_array().cloned().unwrap_or_default();
         demand(page.len() <= n, || {
@@ -109,6 +114,11 @@ async fn tags_after_last(context: Arc<Context>) -> Step {
     Ok(())
 }
 
+/// A request for the catalog, which tokens of repositories do not show.
+fn listing(path: impl Into<String>) -> Ask {
+    get(path).scope("registry:catalog:*")
+}
+
 async fn catalog(context: Arc<Context>) -> Step {
     let mut wanted = Vec::new();
     for _ in 0..5 {
@@ -117,7 +127,7 @@ async fn catalog(context: Arc<Context>) -> Step {
         wanted.push(repo);
     }
     let path = "/v2/_catalog?n=3".to_owned();
-    let answer = context.client.send(get(&*path)).await?;
+    let answer = context.client.send(listing(&*path)).await?;
     if answer.status.is_client_error() {
         return Err(Stop::Skip(format!(
             "{}: {}: no catalog",

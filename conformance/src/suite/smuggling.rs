@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::steps::start;
 use crate::clause::{Clause, Context, Step, clause, demand};
+use crate::client::status_of;
 
 pub(super) fn clauses() -> Vec<Clause> {
     VECTORS
@@ -72,8 +74,11 @@ async fn vector(context: Arc<Context>, headers: &str, body: &str) -> Step {
     let hidden = format!("GET /v2/hidden/manifests/v1 HTTP/1.1\r\nhost: {host}\r\n\r\n");
     let length = hidden.len().to_string();
     let repo = context.fresh();
+    // The honest form is let in, so what is refused below is the framing.
+    start(&context, &repo).await?;
+    let who = context.client.authorization_line();
     let raw = format!(
-        "POST /v2/{repo}/blobs/uploads/ HTTP/1.1\r\nhost: {host}\r\n{headers}\r\n\r\n{body}"
+        "POST /v2/{repo}/blobs/uploads/ HTTP/1.1\r\nhost: {host}\r\n{who}{headers}\r\n\r\n{body}"
     )
     .replace("LENGTH", &length)
     .replace("HIDDEN", &hidden);
@@ -81,5 +86,8 @@ async fn vector(context: Arc<Context>, headers: &str, body: &str) -> Step {
     let answers = answer.matches("HTTP/1.1 ").count();
     demand(answers <= 1, || {
         format!("{answers} answers to one request: {answer:.300}")
+    })?;
+    demand(!matches!(status_of(&answer), Some(401 | 403)), || {
+        format!("refused for who sent it: {answer:.300}")
     })
 }

@@ -1,39 +1,45 @@
 //! Opening what is stored, as the configuration says.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rustix::fs::{FlockOperation, flock};
-use storage::{FsStore, Index, Limits, MemoryStore, ObjectStore, Sparse, SqliteIndex, Storage};
+use storage::{
+    FileLock, FsStore, Index, Limits, MemoryStore, ObjectStore, Sparse, SqliteIndex, Storage,
+    make_durably,
+};
 
 use crate::config::{self, Config};
 
 /// The right to change what is stored; one process has it, until it drops it or dies.
+///
+/// The objects are locked by who opens them. Each has a lock of its own, for two configurations may share any of them.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    _data: FileLock,
+    _index: Option<FileLock>,
 }
 
-/// Takes the lock of the data directory.
+/// Takes the locks of the data directory and of the index.
 pub(crate) fn lock(config: &Config) -> anyhow::Result<Lock> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("dataDir: {}", config.data_dir.display()))?;
-    let path = config.data_dir.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| path.display().to_string())?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).with_context(|| {
-        format!(
-            "{}: another slipway uses this data: stop it first",
-            path.display()
-        )
-    })?;
-    Ok(Lock { _file: file })
+    make_durably(&config.data_dir).context("dataDir")?;
+    let data = FileLock::take(&config.data_dir.join("lock")).context("dataDir")?;
+    let index = if config.index().is_in_memory() {
+        None
+    } else {
+        let file = index_file(config)?;
+        if let Some(folder) = file.parent() {
+            make_durably(folder).context("index.sqlite.path")?;
+        }
+        // Not the index itself, which `reindex` replaces; and beside it also when it is reached by a link.
+        let mut beside = file.canonicalize().unwrap_or(file).into_os_string();
+        beside.push(".lock");
+        Some(FileLock::take(Path::new(&beside)).context("index.sqlite.path")?)
+    };
+    Ok(Lock {
+        _data: data,
+        _index: index,
+    })
 }
 
 /// Opens everything for serving. Whoever calls it holds the lock.

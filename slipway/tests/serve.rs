@@ -55,6 +55,48 @@ fn two_servers_do_not_share_a_folder() {
     assert!(line.contains("another slipway"), "{line}");
 }
 
+/// What two configurations share may be the objects or the index only.
+#[test]
+fn two_servers_share_neither_objects_nor_an_index() {
+    let shared =
+        "storage: {fs: {root: FOLDER/objects}}\nindex: {sqlite: {path: FOLDER/index.db}}\n";
+    let server = Server::start(shared);
+    let folder = server.folder.path();
+    let under_way = folder.join("objects/.slipway-scratch/17");
+    std::fs::write(&under_way, "what the first one is writing").unwrap();
+    let command = |arguments: &[&str], objects: &str, index: &str| {
+        let yaml = format!(
+            "listen: ['127.0.0.1:0']\ndataDir: {0}/other\nstorage: {{fs: {{root: {0}/{objects}}}}}\nindex: {{sqlite: \
+             {{path: {0}/{index}}}}}\n",
+            folder.display()
+        );
+        let config = folder.join("other.yaml");
+        std::fs::write(&config, yaml).unwrap();
+        run(slipway().args(arguments).arg("--config").arg(&config), "")
+    };
+    let serve = ["serve"].as_slice();
+    let reindex = ["storage", "reindex"].as_slice();
+    std::os::unix::fs::symlink(folder.join("index.db"), folder.join("link.db")).unwrap();
+    for (arguments, objects, index, named) in [
+        (serve, "objects", "other.db", "objects/.slipway-lock"),
+        (serve, "other", "index.db", "index.db.lock"),
+        (serve, "other", "link.db", "index.db.lock"),
+        (reindex, "objects", "other.db", "objects/.slipway-lock"),
+        (reindex, "other", "index.db", "index.db.lock"),
+    ] {
+        let line = error_line(&command(arguments, objects, index));
+        assert!(line.contains("another slipway"), "{line}");
+        assert!(line.contains(named), "{line}");
+        assert!(under_way.exists(), "{named}");
+    }
+    // Who only looks need not wait.
+    for look in ["fsck", "stats"] {
+        let output = command(&["storage", look], "objects", "index.db");
+        assert!(output.status.success(), "{look}: {output:?}");
+    }
+    assert!(under_way.exists());
+}
+
 #[test]
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -15,6 +15,7 @@
 //!     _uploads/<uuid>/data                                      the bytes of an upload session so far
 //! .slipway-scratch/<uuid>                                       ours: what is on its way to its name
 //!                                                               and of no use once the server stops
+//! .slipway-lock                                                 ours: held by the process that writes here
 //! ```
 //!
 //! A link's content is the digest as text, without a line break.
@@ -30,6 +31,8 @@ const ROOT: &str = "docker/registry/v2";
 const BLOBS: &str = "docker/registry/v2/blobs";
 /// Where things are written before they get their name, when nobody can go on with them later.
 pub(crate) const SCRATCH: &str = ".slipway-scratch";
+/// What the process that writes here holds.
+pub(crate) const LOCK: &str = ".slipway-lock";
 
 /// A key, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,7 +34,7 @@ mod uploads;
 pub use blobs::Blobs;
 pub use catalog::{Catalog, MoveTags, PutError, Sparse, StoredManifest};
 pub use error::StorageError;
-pub use fs::FsStore;
+pub use fs::{FileLock, FsStore, make_durably};
 pub use index::sqlite::SqliteIndex;
 pub use index::{Index, Unlink};
 pub use key::{Key, Prefix};

@@ -81,3 +81,29 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
         other => other,
     }
 }
+
+/// Makes `folder` and what is missing above it, so that a loss of power does not take it, nor what is synced in it later.
+///
+/// The folder's own entry is synced in any case: whoever made it may have died before that.
+pub fn make_durably(folder: &Path) -> io::Result<()> {
+    // The folder of a file that is named without one.
+    let is_here = folder.as_os_str().is_empty();
+    let folder = if is_here { Path::new(".") } else { folder };
+    let is_missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
+    let missing = folder.ancestors().take_while(is_missing).count();
+    fs::create_dir_all(folder).map_err(|error| named(folder, &error))?;
+    // The entry that must last is that of the folder itself, not that of a link to it.
+    let folder = folder.canonicalize()?;
+    for above in folder.ancestors().skip(1).take(missing.max(1)) {
+        match File::open(above).and_then(|file| file.sync_all()) {
+            // Who may not even read it has not made anything in it.
+            Err(error) if missing == 0 && error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other.map_err(|error| named(above, &error))?,
+        }
+    }
+    Ok(())
+}
+
+fn named(folder: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", folder.display()))
+}

@@ -13,6 +13,7 @@
 mod append;
 mod folders;
 mod list;
+mod lock;
 mod pipe;
 mod write;
 
@@ -29,9 +30,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
+pub use folders::make_durably;
+pub use lock::FileLock;
+
 use folders::Durable;
 
-use crate::layout::SCRATCH;
+use crate::layout::{LOCK, SCRATCH};
 use crate::{
     Appended, ByteStream, Content, Durability, Key, Meta, Object, ObjectStore, Prefix, Progress,
     StoreError,
@@ -52,18 +56,22 @@ struct Disk {
     next_scratch: AtomicU64,
     durable: Durable,
     broken: AtomicBool,
+    /// Held by whoever may write.
+    _lock: Option<FileLock>,
 }
 
 impl FsStore {
     /// Opens the folder, which is made if it is not there. Clears what a dead server was writing.
+    ///
+    /// One process at a time can, until all of its store is dropped: another's error is of the kind
+    /// [`io::ErrorKind::ResourceBusy`], and nothing was touched.
     pub fn open(root: &Path) -> io::Result<Self> {
+        make_durably(root)?;
+        let lock = FileLock::take(&root.join(LOCK))?;
         let scratch = root.join(SCRATCH);
         match fs::remove_dir_all(&scratch) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::create_dir_all(&scratch)?,
-        }
-        if let Some(above) = root.canonicalize()?.parent() {
-            File::open(above)?.sync_all()?;
         }
         Ok(Self {
             disk: Arc::new(Disk {
@@ -73,6 +81,7 @@ impl FsStore {
                 next_scratch: AtomicU64::new(0),
                 durable: Durable::default(),
                 broken: AtomicBool::new(false),
+                _lock: Some(lock),
             }),
         })
     }
@@ -87,6 +96,7 @@ impl FsStore {
                 next_scratch: AtomicU64::new(0),
                 durable: Durable::default(),
                 broken: AtomicBool::new(false),
+                _lock: None,
             }),
         })
     }

@@ -88,6 +88,36 @@ async fn what_a_dead_server_was_writing_is_cleared() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_in_use_is_left_alone() {
+    let (store, folder) = open();
+    let under_way = folder.path().join(super::SCRATCH).join("17");
+    fs::write(&under_way, "half").unwrap();
+    let refused = FsStore::open(folder.path()).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ResourceBusy);
+    assert!(refused.to_string().contains(".slipway-lock"), "{refused}");
+    assert!(under_way.exists());
+    FsStore::open_beside_server(folder.path()).unwrap();
+    drop(store);
+    FsStore::open(folder.path()).unwrap();
+    assert!(!under_way.exists());
+}
+
+#[test]
+fn folders_are_made_also_behind_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    super::make_durably(&at("real/a/b")).unwrap();
+    std::os::unix::fs::symlink(at("real"), at("link")).unwrap();
+    for again in ["link/a/b", "link/c/d", "link"] {
+        super::make_durably(&at(again)).unwrap();
+    }
+    assert!(at("real/a/b").is_dir() && at("real/c/d").is_dir());
+    fs::write(at("file"), "").unwrap();
+    let refused = super::make_durably(&at("file/below")).unwrap_err();
+    assert!(refused.to_string().contains("file"), "{refused}");
+}
+
+#[tokio::test]
 async fn after_a_failed_sync_nothing_is_written() {
     let (_, folder) = open();
     let store = FsStore::open(folder.path()).unwrap();

@@ -121,6 +121,7 @@ async fn every_call_may_fail_once_in_every_way() {
             };
             let has_failed = faulty.failed() > 0;
             assert!(has_failed || told.refused == 0, "{what}");
+            drop(faulty);
             // A crash, and a disk that works again.
             let files = FsStore::open(&folder.path().join("objects")).unwrap();
             let storage = open(Arc::new(files), &folder).await;

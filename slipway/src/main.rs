@@ -9,6 +9,7 @@ mod storage;
 mod telemetry;
 mod wiring;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
         Err(error) => {
             // One line, whatever the causes say: scripts read it, and so do people.
             let line = format!("{error:#}").replace('\n', " ");
-            eprintln!("slipway: {line}");
+            // Where standard error is closed there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "slipway: {line}");
             ExitCode::FAILURE
         }
     }

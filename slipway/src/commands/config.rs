@@ -2,6 +2,7 @@
 
 use schemars::schema_for;
 
+use super::print;
 use crate::cli::ConfigCommand;
 use crate::config::{Config, load};
 
@@ -9,15 +10,12 @@ pub(super) fn run(command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Print(file) => {
             let config = load(file.config.as_deref(), false)?.effective();
-            print!("{}", serde_saphyr::to_string(&config)?);
+            print::whole(serde_saphyr::to_string(&config)?.as_bytes())
         }
         ConfigCommand::Check(file) => {
             crate::wiring::check(&load(file.config.as_deref(), false)?)?;
-            println!("the configuration is good");
+            print::line("the configuration is good")
         }
-        ConfigCommand::Schema => {
-            println!("{}", serde_json::to_string_pretty(&schema_for!(Config))?);
-        }
+        ConfigCommand::Schema => print::line(&serde_json::to_string_pretty(&schema_for!(Config))?),
     }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use auth::Secret;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::authfile::AuthFiles;
-use super::prompt;
+use super::{print, prompt};
 use crate::cli::{Login, Logout, Transport};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,11 +23,11 @@ pub(super) async fn login(args: Login) -> anyhow::Result<()> {
     let password = prompt::password(args.password_stdin)?;
     check(&base, &args.transport, &user, &password).await?;
     for path in files.put(&args.server, &user, &password)? {
-        println!(
+        print::line(&format!(
             "logged in to {} as {user}; kept in {}",
             args.server,
             path.display()
-        );
+        ))?;
     }
     Ok(())
 }
@@ -38,11 +38,11 @@ pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     let removed = files.remove(&args.server)?;
     anyhow::ensure!(!removed.is_empty(), "{}: not logged in", args.server);
     for path in removed {
-        println!(
+        print::line(&format!(
             "logged out of {}; removed from {}",
             args.server,
             path.display()
-        );
+        ))?;
     }
     Ok(())
 }

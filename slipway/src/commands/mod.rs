@@ -4,6 +4,7 @@ mod authfile;
 mod config;
 mod login;
 mod man;
+mod print;
 mod prompt;
 mod storage;
 mod user;
@@ -38,10 +39,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(command) => user::run(command)?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "slipway", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "slipway", &mut script);
+            print::whole(&script)?;
         }
         Command::Man { dir } => man::write(&dir)?,
-        Command::Version(printing) => version::print(printing.form()),
+        Command::Version(printing) => version::print(printing.form())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,14 @@
 //! `slipway storage`.
 
-mod print;
 mod spinner;
+mod text;
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use storage::{fsck, reindex, stats};
 
+use super::print;
 use crate::cli::{ConfigFile, Output, StorageCommand};
 use crate::config::{Config, load};
 use crate::storage::{index_file, lock, look_at, look_at_index, objects};
@@ -52,15 +53,15 @@ async fn check(config: &Config, deep: bool, output: Output) -> anyhow::Result<Ex
         complete: !config.manifests.sparse,
     };
     let spinner = Spinner::start();
-    let tell = |checked: fsck::Checked| spinner.say(print::checked(&checked));
+    let tell = |checked: fsck::Checked| spinner.say(text::checked(&checked));
     let report = fsck::fsck(&store, &index, options, &tell).await?;
     spinner.stop();
     match output {
         Output::Json => print::json(&report)?,
         Output::Text => {
-            print::findings(&report.findings)?;
-            print::line(&print::checked(&report.checked))?;
-            print::verdict(&report.findings)?;
+            text::findings(&report.findings)?;
+            print::line(&text::checked(&report.checked))?;
+            text::verdict(&report.findings)?;
         }
     }
     Ok(code(report.is_clean()))
@@ -75,15 +76,15 @@ async fn rebuild(
     let _lock = lock(config)?;
     let store = objects(config)?;
     let spinner = Spinner::start();
-    let tell = |recorded: reindex::Progress| spinner.say(print::recorded(&recorded));
+    let tell = |recorded: reindex::Progress| spinner.say(text::recorded(&recorded));
     let reindexed = reindex::reindex(&store, &path, options, SystemTime::now(), &tell).await?;
     spinner.stop();
     match output {
         Output::Json => print::json(&reindexed)?,
         Output::Text => {
-            print::findings(&reindexed.findings)?;
-            print::line(&print::recorded(&reindexed.recorded))?;
-            print::verdict(&reindexed.findings)?;
+            text::findings(&reindexed.findings)?;
+            print::line(&text::recorded(&reindexed.recorded))?;
+            text::verdict(&reindexed.findings)?;
         }
     }
     Ok(code(reindexed.findings.is_clean()))
@@ -93,7 +94,7 @@ async fn count(config: &Config, output: Output) -> anyhow::Result<ExitCode> {
     let index = look_at_index(config)?;
     let stats = stats::stats(&*index).await?;
     match output {
-        Output::Text => print::stats(&stats)?,
+        Output::Text => text::stats(&stats)?,
         Output::Json => print::json(&stats)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use auth::htpasswd::File;
 
-use super::prompt;
+use super::{print, prompt};
 use crate::cli::{Output, User, UserCommand, UserFile};
 use crate::config::load;
 
@@ -35,12 +35,8 @@ fn set(user: &User, exists: bool) -> anyhow::Result<()> {
     );
     file.set_password(name, &prompt::password(user.password_stdin)?)?;
     file.save()?;
-    println!(
-        "{name}: {} in {}",
-        if exists { "changed" } else { "added" },
-        path.display()
-    );
-    Ok(())
+    let done = if exists { "changed" } else { "added" };
+    print::line(&format!("{name}: {done} in {}", path.display()))
 }
 
 fn remove(name: &str, file: &UserFile) -> anyhow::Result<()> {
@@ -52,23 +48,21 @@ fn remove(name: &str, file: &UserFile) -> anyhow::Result<()> {
         path.display()
     );
     file.save()?;
-    println!("{name}: removed from {}", path.display());
-    Ok(())
+    print::line(&format!("{name}: removed from {}", path.display()))
 }
 
 fn list(file: &UserFile, output: Output) -> anyhow::Result<()> {
     let file = File::load(&path(file)?)?;
     match output {
-        Output::Text => file.users().for_each(|user| println!("{user}")),
+        Output::Text => file.users().try_for_each(print::line),
         Output::Json => {
             let users: Vec<_> = file
                 .users()
                 .map(|name| serde_json::json!({ "name": name }))
                 .collect();
-            println!("{}", serde_json::to_string(&users)?);
+            print::json(&users)
         }
     }
-    Ok(())
 }
 
 fn path(file: &UserFile) -> anyhow::Result<PathBuf> {

@@ -1,13 +1,14 @@
 //! `slipway version`.
 
+use super::print;
 use crate::cli::Output;
 
 /// The version that this program was built as.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-pub(super) fn print(output: Output) {
+pub(super) fn print(output: Output) -> anyhow::Result<()> {
     match output {
-        Output::Text => println!("slipway {VERSION}"),
-        Output::Json => println!("{}", serde_json::json!({ "version": VERSION })),
+        Output::Text => print::line(&format!("slipway {VERSION}")),
+        Output::Json => print::json(&serde_json::json!({ "version": VERSION })),
     }
 }

@@ -1,24 +1,11 @@
-//! Results, for people and for programs. Who closes the pipe early, as `head` does, wants no more.
-
-use std::io::{self, ErrorKind, Write as _};
+//! Results as text.
 
 use indicatif::{BinaryBytes, HumanCount};
-use serde::Serialize;
 use storage::fsck::{Checked, Findings, Severity};
 use storage::reindex::Progress;
 use storage::stats::Stats;
 
-/// One line of JSON.
-pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    line(&serde_json::to_string(value)?)
-}
-
-pub(super) fn line(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
-}
+use crate::commands::print::line;
 
 /// Each finding, and under it how to mend it.
 pub(super) fn findings(findings: &Findings) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@
 //! |---|---|---|
 //! | nothing ([`Gate::open`]) | everything | everything |
 //! | htpasswd | everything ([`AllowAuthenticated`]) | nothing |
-//! | htpasswd, `anonymous: true` | everything | pull |
+//! | htpasswd, `anonymous: true` | everything | nothing: no rule is a refusal |
 //! | htpasswd, RBAC files ([`Rbac`]) | what the rules say | nothing |
 //! | htpasswd, RBAC files, `anonymous: true` | what the rules say | what the rules give `system:anonymous` or `system:unauthenticated` |
 

@@ -19,14 +19,13 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
     ) -> Result<bool, Refusal>;
 }
 
-/// The policy where there are users but no rules: whoever proved who they are may do everything, a stranger may pull.
-/// (Strangers come this far only with `auth.anonymous: true`.)
+/// The policy where there are users but no rules: whoever proved who they are may do everything, a stranger nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAuthenticated;
 
 #[async_trait]
 impl Policy for AllowAuthenticated {
-    async fn allows(&self, who: &Identity, action: Action, _: &RepoName) -> Result<bool, Refusal> {
-        Ok(!who.is_anonymous() || action == Action::Get)
+    async fn allows(&self, who: &Identity, _: Action, _: &RepoName) -> Result<bool, Refusal> {
+        Ok(!who.is_anonymous())
     }
 }

@@ -213,7 +213,7 @@ async fn strangers_come_in_only_where_they_may_and_bad_credentials_never() {
 }
 
 #[tokio::test]
-async fn without_rules_users_may_everything_and_strangers_pull() {
+async fn without_rules_users_may_everything_and_strangers_nothing() {
     let gate = Gate::new(
         vec![Arc::new(Names::default())],
         Arc::new(AllowAuthenticated),
@@ -228,7 +228,11 @@ async fn without_rules_users_may_everything_and_strangers_pull() {
     let name = repo("a/b");
     assert!(gate.permit::<Delete>(&alice, &name).await.is_ok());
     assert!(gate.permit::<Retag>(&alice, &name).await.is_ok());
-    assert!(gate.permit::<Pull>(&stranger, &name).await.is_ok());
+    assert!(!gate.sees(&stranger, &name).await.unwrap());
+    assert_eq!(
+        gate.permit::<Pull>(&stranger, &name).await.unwrap_err(),
+        Refusal::Anonymous
+    );
     assert_eq!(
         gate.permit::<Push>(&stranger, &name).await.unwrap_err(),
         Refusal::Anonymous

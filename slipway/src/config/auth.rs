@@ -11,7 +11,7 @@ use super::Span;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Auth {
-    /// Strangers are `system:anonymous` and the policy decides what they may do.
+    /// Strangers are `system:anonymous` and the rules of `rbac` decide what they may do.
     pub(crate) anonymous: bool,
     /// Users and bcrypt hashes in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,9 +49,9 @@ pub(crate) struct Rbac {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Tokens {
-    /// How long a token is good.
+    /// How long a token is good: from one minute to one hour.
     pub(crate) lifetime: Span,
-    /// Signing keys in PEM, the first signs. Default: made below `dataDir`.
+    /// Signing keys in PEM, the last signs. Default: made below `dataDir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key_file: Option<PathBuf>,
 }

@@ -95,6 +95,10 @@ impl Config {
 impl Auth {
     fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
+            self.rbac.is_some() || !self.anonymous,
+            "auth.anonymous: no rules say what strangers may do: set auth.rbac.dir"
+        );
+        anyhow::ensure!(
             self.rbac.is_none() || self.htpasswd.is_some() || self.anonymous,
             "auth.rbac: nobody can log in to use these rights: set auth.htpasswd.file, or \
              auth.anonymous: true for rights of system:anonymous"

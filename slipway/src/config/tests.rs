@@ -52,6 +52,7 @@ fn every_key_is_a_variable_too() {
         ("SLIPWAY_STORAGE__FS__ROOT", "/o"),
         ("SLIPWAY_AUTH__HTPASSWD__FILE", "/h"),
         ("SLIPWAY_AUTH__ANONYMOUS", "true"),
+        ("SLIPWAY_AUTH__RBAC__DIR", "/r"),
         ("SLIPWAY_UPLOADS__EXPIRE_AFTER", "90s"),
         ("SLIPWAY_TLS__CERT_FILE", "/c"),
         ("SLIPWAY_TLS__KEY_FILE", "/k"),
@@ -189,6 +190,22 @@ fn content_and_index_live_equally_long() {
     let said = error(left, &[]);
     assert!(said.contains("storage.memory"), "{said}");
     error("index: {sqlite: {path: ''}}", &[]);
+}
+
+#[test]
+fn strangers_get_what_rules_give_them_and_nothing_without_rules() {
+    for yaml in [
+        "auth: {anonymous: true}",
+        "auth: {anonymous: true, htpasswd: {file: /h}}",
+        "listen: ['0.0.0.0:5000']\nauth: {anonymous: true}",
+        "insecureOpen: true\nauth: {anonymous: true}",
+    ] {
+        let said = error(yaml, &[]);
+        assert!(said.contains("auth.rbac.dir"), "{yaml}: {said}");
+    }
+    from("auth: {anonymous: true, rbac: {dir: /r}}", &[]).unwrap();
+    let said = error("auth: {rbac: {dir: /r}}", &[]);
+    assert!(said.contains("auth.htpasswd.file"), "{said}");
 }
 
 #[test]

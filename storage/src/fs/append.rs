@@ -12,6 +12,11 @@ use crate::{AppendError, Appended, BodyError, ByteStream, Key, Progress, StoreEr
 
 /// Bytes handed to the writing thread at a time.
 const BATCH: usize = 128 << 10;
+/// Frames below this are copied together: a client that sends bytes one by one must cost neither a handle of some
+/// thirty bytes nor a system call for each.
+const SMALL: usize = 4 << 10;
+/// Bytes copied together at most.
+const GATHERED: usize = 64 << 10;
 
 pub(super) async fn append(
     store: &FsStore,
@@ -84,20 +89,50 @@ impl Writer {
 type BodyEnd = Result<(), BodyError>;
 
 /// The next batch, and how the body ended if it did.
-async fn collect(body: &mut ByteStream) -> (Vec<Bytes>, Option<BodyEnd>) {
-    let mut batch = Vec::new();
-    let mut size = 0;
-    while size < BATCH {
+pub(super) async fn collect(body: &mut ByteStream) -> (Vec<Bytes>, Option<BodyEnd>) {
+    let mut batch = Batch::default();
+    while batch.size < BATCH {
         match body.next().await {
-            Some(Ok(bytes)) => {
-                size += bytes.len();
-                if !bytes.is_empty() {
-                    batch.push(bytes);
-                }
-            }
-            Some(Err(error)) => return (batch, Some(Err(error))),
-            None => return (batch, Some(Ok(()))),
+            Some(Ok(frame)) => batch.push(frame),
+            Some(Err(error)) => return (batch.end(), Some(Err(error))),
+            None => return (batch.end(), Some(Ok(()))),
         }
     }
-    (batch, None)
+    (batch.end(), None)
+}
+
+#[derive(Default)]
+struct Batch {
+    pieces: Vec<Bytes>,
+    /// Small frames that came after the last piece.
+    gathered: Vec<u8>,
+    size: usize,
+}
+
+impl Batch {
+    fn push(&mut self, frame: Bytes) {
+        self.size += frame.len();
+        if frame.len() >= SMALL {
+            self.part();
+            self.pieces.push(frame);
+            return;
+        }
+        if self.gathered.len() + frame.len() > GATHERED {
+            self.part();
+        }
+        self.gathered.extend_from_slice(&frame);
+    }
+
+    /// Makes a piece of what is gathered.
+    fn part(&mut self) {
+        if !self.gathered.is_empty() {
+            let gathered = std::mem::take(&mut self.gathered);
+            self.pieces.push(gathered.into());
+        }
+    }
+
+    fn end(mut self) -> Vec<Bytes> {
+        self.part();
+        self.pieces
+    }
 }

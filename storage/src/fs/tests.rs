@@ -231,6 +231,53 @@ async fn bodies_at_any_pace_arrive_whole() {
     }
 }
 
+/// A handle for each byte would be thirty times the memory, and a system call each.
+#[tokio::test]
+async fn bytes_that_come_one_by_one_are_handled_together() {
+    let (store, _folder) = open();
+    let content: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
+    let one_by_one = || {
+        let frames: Vec<_> = content.chunks(1).map(Bytes::copy_from_slice).collect();
+        stream::iter(frames.into_iter().map(Ok)).boxed()
+    };
+    let mut body = one_by_one();
+    let mut collected = Vec::new();
+    loop {
+        let (batch, end) = super::append::collect(&mut body).await;
+        assert!(batch.len() <= 3, "{} pieces", batch.len());
+        collected.extend(batch.concat());
+        if end.is_some() {
+            break;
+        }
+    }
+    assert_eq!(collected, content);
+    let appended = store.append(&staged(), start(), one_by_one()).await;
+    assert!(appended.failure.is_none());
+    let object = store.get(&staged()).await.unwrap();
+    assert_eq!(crate::suite::bytes(&object), content);
+}
+
+/// Small frames among large ones stay where they were.
+#[tokio::test]
+async fn frames_of_all_sizes_keep_their_order() {
+    let sizes = [1, 5000, 4095, 4096, 0, 70_000, 3, 4095, 200_000, 17, 1];
+    let frames = sizes.iter().enumerate();
+    let frames: Vec<_> = frames
+        .map(|(i, size)| Bytes::from(vec![u8::try_from(i).unwrap(); *size]))
+        .collect();
+    let mut body = stream::iter(frames.clone().into_iter().map(Ok)).boxed();
+    let mut collected = Vec::new();
+    loop {
+        let (batch, end) = super::append::collect(&mut body).await;
+        assert!(batch.iter().all(|piece| !piece.is_empty()));
+        collected.extend(batch.concat());
+        if end.is_some() {
+            break;
+        }
+    }
+    assert_eq!(collected, frames.concat());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

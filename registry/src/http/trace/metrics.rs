@@ -10,6 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as Names;
 
+use super::process::Process;
+use super::watched::Watched;
+
 /// Seconds: from a manifest out of memory to a layer over a slow line.
 const BUCKETS: [f64; 12] = [
     0.000_1, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0,
@@ -29,7 +32,7 @@ struct Asked {
 /// The HTTP metrics, and the list of all metrics of the program.
 #[derive(Debug)]
 pub struct Metrics {
-    names: Names,
+    all: Names,
     requests: Family<Answered, Counter>,
     duration: Family<Asked, Histogram, fn() -> Histogram>,
     sent: Family<Asked, Counter>,
@@ -39,7 +42,10 @@ pub struct Metrics {
 impl Metrics {
     /// The metrics of a program called `slipway`, at version `version`.
     pub fn new(version: &'static str) -> Self {
-        let mut names = Names::with_prefix("slipway");
+        let mut all = Names::default();
+        let process = all.sub_registry_with_prefix("process");
+        process.register_collector(Box::new(Process));
+        let names = all.sub_registry_with_prefix("slipway");
         let requests = Family::<Answered, Counter>::default();
         let duration: Family<Asked, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(BUCKETS));
@@ -65,12 +71,24 @@ impl Metrics {
         build.get_or_create(&vec![("version", version)]).set(1);
         names.register("build_info", "The running version", build);
         Self {
-            names,
+            all,
             requests,
             duration,
             sent,
             in_flight,
         }
+    }
+
+    /// Shows `slipway_<name>`, read whenever the metrics are asked for.
+    pub fn watch(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        let read = Box::new(read);
+        let names = self.all.sub_registry_with_prefix("slipway");
+        names.register_collector(Box::new(Watched { name, help, read }));
     }
 
     pub(super) fn observe(&self, operation: &'static str, code: u16, took: Duration, sent: u64) {
@@ -89,7 +107,7 @@ impl Metrics {
     /// The text of all metrics, as Prometheus reads it.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.names)?;
+        encode(&mut text, &self.all)?;
         Ok(text)
     }
 }

@@ -2,7 +2,9 @@
 
 mod access_log;
 mod metrics;
+mod process;
 mod sink;
+mod watched;
 
 pub use access_log::{AccessLog, Format};
 pub use metrics::Metrics;

@@ -1,7 +1,7 @@
 //! What can go wrong in a deed, by what the caller can do about it.
 
 use auth::Refusal;
-use oci::{Digest, InvalidManifest, Reference, RepoName, Tag};
+use oci::{Digest, InvalidManifest, MediaType, Reference, RepoName, Tag};
 use storage::{PutError, StorageError, UploadError};
 
 /// Why a deed was not done. [`crate::http`] alone turns it into a status and an OCI error body.
@@ -31,6 +31,9 @@ pub enum Error {
     /// The tag points to other content, and the caller may create tags but not move them.
     #[error("tag {0} exists and you may not move it")]
     TagExists(Tag),
+    /// The manifest's bytes are known as this media type, and the caller may not change what tags serve.
+    #[error("the manifest is in this repository as {0} and you may not change that")]
+    OtherMediaType(MediaType),
     /// The upload session failed; the session's own words say how.
     #[error(transparent)]
     Upload(UploadError),
@@ -53,6 +56,7 @@ impl From<PutError> for Error {
         match error {
             PutError::MissingBlobs(digests) => Self::ManifestBlobsUnknown(digests),
             PutError::TagExists(tag) => Self::TagExists(tag),
+            PutError::OtherType(known) => Self::OtherMediaType(known),
             PutError::Storage(error) => Self::Storage(error),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use oci::{Algorithm, Digest, Operation};
-use support::{Server, Setup, Who, image, request};
+use support::{MANIFEST, Server, Setup, Who, image, request};
 
 /// What an operation needs, as DESIGN's table of verbs has it. Exhaustive: a new operation does
 /// not compile without a line here.
@@ -289,6 +289,43 @@ async fn t21_whoever_may_only_create_moves_no_tag() {
     assert_eq!(answer.status, StatusCode::CREATED);
 }
 
+/// The same bytes as another type would change what every tag of them serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn t21_whoever_may_only_create_changes_no_media_type() {
+    let server = Server::guarded().await;
+    let (root, creator) = (Who::User("root"), Who::User("creator"));
+    let config = server.push_blob("team/app", b"{}", &root).await;
+    let layer = server.push_blob("team/app", b"one", &root).await;
+    let told = format!(r#""mediaType":"{MANIFEST}","#);
+    let silent = String::from_utf8(image(&config, 2, &layer, 3))
+        .unwrap()
+        .replacen(&told, "", 1)
+        .into_bytes();
+    let first = server
+        .put_manifest("team/app", "latest", &silent, &root)
+        .await;
+    assert_eq!(first.status, StatusCode::CREATED);
+    let digest = Digest::of(Algorithm::Sha256, &silent);
+    let path = |reference: &str| format!("/v2/team/app/manifests/{reference}");
+    let other = [("content-type", "application/vnd.example+json")];
+    let push = async |reference: &str, who| {
+        let request = request(Method::PUT, &path(reference), who, &other, &silent);
+        server.send(request).await
+    };
+    for reference in [digest.to_string(), "new".to_owned(), "latest".to_owned()] {
+        let answer = push(&reference, &creator).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{reference}");
+        assert_eq!(answer.code(), "DENIED");
+        let there = server.ask(Method::GET, &path("latest"), &root, b"").await;
+        assert_eq!(there.header("content-type"), MANIFEST);
+    }
+    // With the right to update it becomes the other type.
+    let answer = push(&digest.to_string(), &Who::User("pusher")).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let there = server.ask(Method::GET, &path("latest"), &root, b"").await;
+    assert_eq!(there.header("content-type"), other[0].1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t21_of_racing_creators_one_wins() {
     let server = std::sync::Arc::new(Server::guarded().await);
@@ -396,6 +433,13 @@ async fn tokens_are_issued_by_form_too() {
     server.push_blob("team/app", b"x", &Who::Token(token)).await;
     let answer = server.send(post(&form.replace(password, "wrong"))).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    // What no header could hold is no credential here either.
+    let long = "u".repeat(256);
+    for user in ["", "push%3Aer", "pusher%0A", "pusher%00", &*long] {
+        let form = form.replace("username=pusher", &format!("username={user}"));
+        let answer = server.send(post(&form)).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{user:?}");
+    }
     let answer = server
         .send(post("grant_type=refresh_token&refresh_token=x"))
         .await;

@@ -23,7 +23,8 @@ const TAGS_PART: u64 = 16;
 /// Listed referrers that are looked for at a time.
 const STRIDE: usize = 200;
 
-/// Whether a push may point existing tags elsewhere.
+/// Whether a push may change what existing tags serve: point them elsewhere, or give bytes that are known another media
+/// type, which every tag of them would then have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MoveTags {
     /// It may.
@@ -62,6 +63,9 @@ pub enum PutError {
     /// The tag points elsewhere and may not be moved.
     #[error("tag {0} exists")]
     TagExists(Tag),
+    /// The repository holds these bytes as another media type, and what its tags serve may not be changed.
+    #[error("the manifest is known as {0}")]
+    OtherType(MediaType),
     /// Storage does not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),

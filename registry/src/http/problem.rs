@@ -288,7 +288,9 @@ impl From<Error> for Problem {
             Error::ManifestBlobsUnknown(_) => {
                 (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown)
             }
-            Error::TagExists(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+            Error::TagExists(_) | Error::OtherMediaType(_) => {
+                (StatusCode::FORBIDDEN, ErrorCode::Denied)
+            }
         };
         Self::new(status, code, message)
     }

@@ -65,6 +65,7 @@ impl Catalog {
                 PutOutcome::Done => {}
                 PutOutcome::MissingBlobs(digests) => return Err(PutError::MissingBlobs(digests)),
                 PutOutcome::TagExists(tag) => return Err(PutError::TagExists(tag)),
+                PutOutcome::OtherType(known) => return Err(PutError::OtherType(known)),
             }
         }
         self.settle(repo, Some(&digest), tags).await;
@@ -87,6 +88,11 @@ impl Catalog {
                 if there.is_some_and(|there| there.digest != new.manifest.digest()) {
                     return Err(PutError::TagExists(tag.clone()));
                 }
+            }
+            let digest = new.manifest.digest();
+            let there = self.index.manifest(new.repo, &digest).await?;
+            if let Some(there) = there.filter(|it| it.media_type != *new.manifest.media_type()) {
+                return Err(PutError::OtherType(there.media_type));
             }
         }
         Ok(())

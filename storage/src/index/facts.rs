@@ -64,7 +64,7 @@ pub struct NewManifest<'a> {
     pub manifest: &'a Manifest,
     /// Tags to point at it.
     pub tags: &'a [Tag],
-    /// Whether tags that point elsewhere may be moved.
+    /// Whether what tags serve may change: they may be moved, and known bytes get another media type.
     pub moves: crate::MoveTags,
     /// Whether blobs that it names may be missing.
     pub sparse: crate::Sparse,
@@ -81,6 +81,9 @@ pub enum PutOutcome {
     MissingBlobs(Vec<Digest>),
     /// The tag points elsewhere and may not be moved; nothing was recorded.
     TagExists(Tag),
+    /// The repository holds these bytes as this media type, and what its tags serve may not be changed; nothing was
+    /// recorded.
+    OtherType(MediaType),
 }
 
 /// What is known of a manifest besides its bytes.

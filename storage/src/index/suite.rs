@@ -43,6 +43,7 @@ macro_rules! index_suite {
             a_tag_moves_only_when_it_may,
             pushing_again_changes_nothing,
             the_same_bytes_may_get_another_type,
+            another_type_needs_the_right_to_move_tags,
             deleting_a_tag_keeps_the_manifest,
             deleting_a_manifest_frees_its_tags,
             a_repository_lives_as_long_as_its_manifests,
@@ -56,6 +57,7 @@ macro_rules! index_suite {
             what_has_no_ground_is_not_loaded,
             everything_is_counted,
             of_racing_first_pushes_one_wins,
+            of_racing_types_one_wins,
             racing_moves_leave_one_of_them,
         );
     };
@@ -349,7 +351,7 @@ fn session(id: u8, touched: u64) -> Session {
 pub async fn an_upload_session_lives_until_its_blob_is_linked(index: Subject) {
     let mut session = session(1, 5);
     assert_eq!(index.upload(&session.id).await.unwrap(), None);
-    index.create_upload(&session).await.unwrap();
+    assert!(index.create_upload(&session, 1).await.unwrap());
     assert_eq!(
         index.upload(&session.id).await.unwrap().as_ref(),
         Some(&session)
@@ -374,7 +376,8 @@ pub async fn an_upload_session_lives_until_its_blob_is_linked(index: Subject) {
 
 pub async fn idle_sessions_are_found(index: Subject) {
     for (id, touched) in [(1, 30), (2, 10), (3, 20), (4, 99)] {
-        index.create_upload(&session(id, touched)).await.unwrap();
+        let created = index.create_upload(&session(id, touched), 9).await;
+        assert!(created.unwrap());
     }
     let idle = index.idle_uploads(at(30), 10).await.unwrap();
     let ids: Vec<UploadId> = idle.iter().map(|(id, _)| *id).collect();
@@ -485,26 +488,88 @@ pub async fn pushing_again_changes_nothing(index: Subject) {
     assert_eq!(index.repositories(None, 10).await.unwrap(), []);
 }
 
-pub async fn the_same_bytes_may_get_another_type(index: Subject) {
-    let a = repo("a");
-    hold(&index, &a, &[1]).await;
+/// The same bytes, which do not say what they are, as an image and as something else.
+fn two_types() -> (Manifest, Manifest) {
     let body = json!({
         "schemaVersion": 2,
         "config": descriptor(MediaType::OCI_CONFIG, blob(1)),
         "layers": [],
     });
-    let oci = manifest(&MediaType::OCI_MANIFEST, &body);
     let other_type = MediaType::parse("application/vnd.example+json").unwrap();
-    let other = manifest(&other_type, &body);
+    let types = [&MediaType::OCI_MANIFEST, &other_type];
+    let [oci, other] = types.map(|media_type| manifest(media_type, &body));
     assert_eq!(oci.digest(), other.digest());
+    (oci, other)
+}
+
+pub async fn the_same_bytes_may_get_another_type(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let (oci, other) = two_types();
     assert_ne!(oci.artifact_type(), other.artifact_type());
     put(&index, &a, &oci, &["v1"]).await;
     put(&index, &a, &other, &[]).await;
     let facts = index.tag(&a, &tag("v1")).await.unwrap().unwrap();
-    assert_eq!(facts.media_type, other_type);
+    assert_eq!(facts.media_type, *other.media_type());
     let record = index.revision(&a, &oci.digest()).await.unwrap().unwrap();
     assert_eq!(record.edges, Edge::of(&other));
     assert_eq!(record.artifact_type.as_deref(), other.artifact_type());
+}
+
+/// CVE-2026-31801: who may only create could change what a tag serves, by pushing its bytes as something else.
+pub async fn another_type_needs_the_right_to_move_tags(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    let (oci, other) = two_types();
+    let first = push(&index, &a, &oci, &["latest"], MoveTags::Refused).await;
+    assert_eq!(first, PutOutcome::Done);
+    let before = index.revisions(&a, None, 10).await.unwrap();
+    clear(&index).await;
+    for tags in [[].as_slice(), &["latest"], &["new"]] {
+        let refused = push(&index, &a, &other, tags, MoveTags::Refused).await;
+        assert_eq!(refused, PutOutcome::OtherType(MediaType::OCI_MANIFEST));
+    }
+    assert_eq!(index.revisions(&a, None, 10).await.unwrap(), before);
+    assert_eq!(tagged(&index, &a, "new").await, None);
+    assert_eq!(links(&index).await, []);
+    // The same as before, and another repository, are no change.
+    let same = push(&index, &a, &oci, &["new"], MoveTags::Refused).await;
+    assert_eq!(same, PutOutcome::Done);
+    let b = repo("b");
+    hold(&index, &b, &[1]).await;
+    let elsewhere = push(&index, &b, &other, &["latest"], MoveTags::Refused).await;
+    assert_eq!(elsewhere, PutOutcome::Done);
+    let facts = index.tag(&a, &tag("latest")).await.unwrap().unwrap();
+    assert_eq!(facts.media_type, MediaType::OCI_MANIFEST);
+}
+
+/// Whoever pushes first says what the bytes are; the transaction decides, not a look before it.
+pub async fn of_racing_types_one_wins(index: Subject) {
+    for round in 0..16 {
+        let a = repo(&format!("a{round}"));
+        hold(&index, &a, &[1]).await;
+        let (oci, other) = two_types();
+        let racers = [oci, other].map(|manifest| {
+            let (index, a) = (Arc::clone(&index), a.clone());
+            tokio::spawn(async move {
+                let outcome = push(&index, &a, &manifest, &[], MoveTags::Refused).await;
+                (manifest, outcome)
+            })
+        });
+        let mut done = Vec::new();
+        let mut refused = Vec::new();
+        for racer in racers {
+            match racer.await.unwrap() {
+                (manifest, PutOutcome::Done) => done.push(manifest),
+                (_, outcome) => refused.push(outcome),
+            }
+        }
+        let [winner] = done.try_into().unwrap();
+        let known = winner.media_type().clone();
+        assert_eq!(refused, [PutOutcome::OtherType(known.clone())]);
+        let facts = index.manifest(&a, &winner.digest()).await.unwrap();
+        assert_eq!(facts.unwrap().media_type, known);
+    }
 }
 
 pub async fn deleting_a_tag_keeps_the_manifest(index: Subject) {

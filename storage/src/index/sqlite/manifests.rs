@@ -170,6 +170,13 @@ impl Push {
                     return Ok(PutOutcome::TagExists(tag.clone()));
                 }
             }
+            // Whoever pulls a tag of these bytes would get them as something else.
+            let there = by_digest(c, repo, &self.entry.digest)?;
+            if let Some(facts) =
+                there.filter(|facts| facts.media_type.as_str() != self.entry.media_type)
+            {
+                return Ok(PutOutcome::OtherType(facts.media_type));
+            }
         }
         let id = self.entry.record(c, self.now)?;
         journal::add(c, &Link::Revision(repo.clone(), self.entry.digest))?;

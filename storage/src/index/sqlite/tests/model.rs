@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use oci::{Descriptor, Digest, Manifest, RepoName, Tag};
+use bytes::Bytes;
+use oci::{Algorithm, Descriptor, Digest, Manifest, MediaType, RepoName, Tag};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -40,6 +41,16 @@ fn manifests() -> Vec<Manifest> {
         about(blob(99), "kind/one"),
     ];
     all.extend(images);
+    // The same bytes as two things.
+    all.extend(["a/one", "a/two"].map(|name| {
+        let media_type = MediaType::parse(name).unwrap();
+        Manifest::parse(
+            Bytes::from_static(b"{}"),
+            Some(&media_type),
+            Algorithm::Sha256,
+        )
+        .unwrap()
+    }));
     all
 }
 
@@ -134,6 +145,11 @@ impl Model {
             let is_taken = |tag: &&Tag| there.tags.get(*tag).is_some_and(|other| *other != digest);
             if let Some(taken) = tags.iter().find(is_taken) {
                 return PutOutcome::TagExists(taken.clone());
+            }
+            let known = there.manifests.get(&digest);
+            let known = known.map(|which| manifests()[*which].media_type().clone());
+            if let Some(known) = known.filter(|known| known != manifest.media_type()) {
+                return PutOutcome::OtherType(known);
             }
         }
         self.stored.insert(digest, manifest.bytes().len() as u64);

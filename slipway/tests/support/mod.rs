@@ -140,16 +140,16 @@ impl Server {
     }
 
     /// One request by hand, on a connection that ends with it.
-    pub fn http(&self, request: &str) -> String {
+    pub fn http(&self, request: impl AsRef<[u8]>) -> String {
         let mut stream = TcpStream::connect(&self.host).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_ref()).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
 
     pub fn get(&self, path: &str, headers: &str) -> String {
-        self.http(&format!(
+        self.http(format!(
             "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
         ))
     }

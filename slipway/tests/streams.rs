@@ -1,0 +1,167 @@
+//! HTTP/2 without progress: what is not taken is given up, what is slow lives.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
+mod support;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use h2::RecvStream;
+use h2::client::{Builder, SendRequest};
+use http::{Request, Response};
+use sha2::{Digest as _, Sha256};
+use support::Server;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long anything may take that should happen; more means that it does not.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+type Driver = JoinHandle<Result<(), h2::Error>>;
+
+/// A client that answers pings and settings, and grants each stream `window` bytes.
+async fn client(server: &Server, window: u32) -> (SendRequest<Bytes>, Driver) {
+    let stream = TcpStream::connect(&server.host).await.unwrap();
+    let (client, connection) = Builder::new()
+        .initial_window_size(window)
+        .initial_connection_window_size(16 << 20)
+        .handshake(stream)
+        .await
+        .unwrap();
+    (client.ready().await.unwrap(), tokio::spawn(connection))
+}
+
+async fn get(client: &SendRequest<Bytes>, path: &str) -> Response<RecvStream> {
+    let mut client = client.clone().ready().await.unwrap();
+    let request = Request::get(format!("http://x{path}")).body(()).unwrap();
+    let (response, _) = client.send_request(request, true).unwrap();
+    timeout(PATIENCE, response).await.unwrap().unwrap()
+}
+
+/// Pushes a blob of this size; returns it with its path.
+fn push(server: &Server, size: usize) -> (Vec<u8>, String) {
+    let blob: Vec<u8> = (0..size)
+        .map(|at| u8::try_from(at % 251).unwrap())
+        .collect();
+    let mut hex = String::new();
+    for byte in Sha256::digest(&blob) {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    let mut request = format!(
+        "POST /v2/a/blobs/uploads/?digest=sha256:{hex} HTTP/1.1\r\nhost: x\r\n\
+         connection: close\r\ncontent-length: {size}\r\n\r\n"
+    )
+    .into_bytes();
+    request.extend_from_slice(&blob);
+    let answer = server.http(request);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    (blob, format!("/v2/a/blobs/sha256:{hex}"))
+}
+
+/// The bytes of a reply; the error that ended it.
+async fn read(body: &mut RecvStream) -> Result<Vec<u8>, h2::Error> {
+    let mut all = BytesMut::new();
+    while let Some(piece) = timeout(PATIENCE, body.data()).await.unwrap() {
+        all.extend_from_slice(&piece?);
+    }
+    Ok(all.to_vec())
+}
+
+async fn stalled_streams_are_reset(window: u32, size: usize) {
+    let server = Server::start("limits: {blobs: 2, sendTimeout: 5s, headerTimeout: 1s}\n");
+    let (_, path) = push(&server, size);
+    let (client, driver) = client(&server, window).await;
+    let first = get(&client, &path).await;
+    let second = get(&client, &path).await;
+    assert_eq!([first.status(), second.status()], [200, 200]);
+    // As long as they wait, their places are taken.
+    let answer = server.get(&path, "");
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    for reply in [first, second] {
+        let error = read(&mut reply.into_body()).await.unwrap_err();
+        assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+    }
+    let answer = server.get(&path, "");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // What is left of the connection is idle, and closed in good order.
+    timeout(PATIENCE, driver).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_grants_no_window_loses_its_streams_and_their_places() {
+    stalled_streams_are_reset(0, 200 << 10).await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_in_the_middle_loses_its_streams_and_their_places() {
+    stalled_streams_are_reset(1000, 200 << 10).await;
+}
+
+/// All of such a blob is one piece, which h2 takes over for one byte of window.
+#[tokio::test]
+async fn a_small_blob_keeps_its_place_until_it_is_taken() {
+    stalled_streams_are_reset(1, 10 << 10).await;
+}
+
+#[tokio::test]
+async fn a_stalled_stream_takes_no_other_with_it() {
+    let server = Server::start("limits: {sendTimeout: 1s}\n");
+    let (blob, path) = push(&server, 100 << 10);
+    let (client, _driver) = client(&server, 64 << 10).await;
+    let stalled = get(&client, &path).await;
+    let error = read(&mut stalled.into_body()).await.unwrap_err();
+    assert_eq!(error.reason(), Some(h2::Reason::CANCEL), "{error}");
+    let mut whole = get(&client, &path).await.into_body();
+    whole.flow_control().release_capacity(0).unwrap();
+    let mut taken = Vec::new();
+    while let Some(piece) = timeout(PATIENCE, whole.data()).await.unwrap() {
+        let piece = piece.unwrap();
+        whole.flow_control().release_capacity(piece.len()).unwrap();
+        taken.extend_from_slice(&piece);
+    }
+    assert!(taken == blob, "the blob differs");
+}
+
+#[tokio::test]
+async fn a_slow_client_that_makes_progress_lives() {
+    let server = Server::start("limits: {sendTimeout: 1s, headerTimeout: 1s}\n");
+    let (blob, path) = push(&server, 1 << 20);
+    let (client, _driver) = client(&server, 64 << 10).await;
+    let mut body = get(&client, &path).await.into_body();
+    let mut taken = Vec::new();
+    let mut owed = 0;
+    while let Some(piece) = timeout(PATIENCE, body.data()).await.unwrap() {
+        let piece = piece.unwrap();
+        taken.extend_from_slice(&piece);
+        owed += piece.len();
+        if owed >= 48 << 10 {
+            // In all, much longer than both time-outs.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            body.flow_control().release_capacity(owed).unwrap();
+            owed = 0;
+        }
+    }
+    assert!(taken == blob, "the blob differs");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_told_to_leave() {
+    let server = Server::start("limits: {headerTimeout: 1s}\n");
+    let (client, driver) = client(&server, 64 << 10).await;
+    let reply = get(&client, "/v2/").await;
+    assert_eq!(reply.status(), 200);
+    read(&mut reply.into_body()).await.unwrap();
+    // GOAWAY without an error, then the end.
+    timeout(PATIENCE, driver).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_nothing_is_closed() {
+    let server = Server::start("limits: {headerTimeout: 1s}\n");
+    let (_client, driver) = client(&server, 64 << 10).await;
+    // With or without a farewell.
+    let _ = timeout(PATIENCE, driver).await.unwrap().unwrap();
+}

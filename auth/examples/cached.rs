@@ -35,10 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let now = SystemTime::now();
     let repo = RepoName::parse("team7/app")?;
-    let basic = Credential::Basic {
-        user: "user7".into(),
-        password,
-    };
+    let basic = Credential::basic("user7", password)?;
     let first = Instant::now();
     let who = gate.identify(Some(&basic), None, now).await?;
     println!(

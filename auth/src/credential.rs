@@ -13,14 +13,29 @@ mod tests;
 #[derive(Clone, Debug)]
 pub enum Credential {
     /// RFC 7617: user and password.
-    Basic {
-        /// Never empty, without control characters and `:`.
-        user: String,
-        /// May be a token of another kind in place of a password; that is for the authenticators to say.
-        password: Secret,
-    },
+    Basic(Basic),
     /// RFC 6750: a token.
     Bearer(Secret),
+}
+
+/// A user's name and a password, made by [`Credential::basic`] alone.
+#[derive(Clone, Debug)]
+pub struct Basic {
+    user: String,
+    password: Secret,
+}
+
+impl Basic {
+    /// 1 to [`Credential::MAX_USER_LEN`] bytes, without control characters and `:`.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Never empty, without NUL. May be a token of another kind in place of a password; that is for the
+    /// authenticators to say.
+    pub fn password(&self) -> &Secret {
+        &self.password
+    }
 }
 
 impl Credential {
@@ -28,6 +43,19 @@ impl Credential {
     pub const MAX_LEN: usize = 64 * 1024;
     /// Longest user name in bytes.
     pub const MAX_USER_LEN: usize = 255;
+
+    /// A user and a password, from wherever they came; [`Refusal::BadCredential`] when they could not stand in an
+    /// `Authorization` header, so that no way in takes what another refuses.
+    pub fn basic(user: &str, password: Secret) -> Result<Self, Refusal> {
+        let is_user = (1..=Self::MAX_USER_LEN).contains(&user.len())
+            && !user.contains(|c: char| c == ':' || c.is_control());
+        let is_password = !password.expose().is_empty() && !password.expose().contains('\0');
+        if !is_user || !is_password {
+            return Err(Refusal::BadCredential);
+        }
+        let user = user.to_owned();
+        Ok(Self::Basic(Basic { user, password }))
+    }
 
     /// Reads the value of an `Authorization` header.
     ///
@@ -68,12 +96,5 @@ fn basic(encoded: &str) -> Option<Credential> {
     );
     let decoded = Zeroizing::new(LENIENT.decode(encoded).ok()?);
     let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    let is_user = !user.is_empty()
-        && user.len() <= Credential::MAX_USER_LEN
-        && !user.chars().any(char::is_control);
-    let is_password = !password.is_empty() && !password.contains('\0');
-    (is_user && is_password).then(|| Credential::Basic {
-        user: user.to_owned(),
-        password: Secret::new(password.to_owned()),
-    })
+    Credential::basic(user, Secret::new(password.to_owned())).ok()
 }

@@ -42,7 +42,7 @@ pub mod token;
 mod watched;
 
 pub use action::{Action, Actions};
-pub use credential::Credential;
+pub use credential::{Basic, Credential};
 pub use gate::{Authenticator, Gate};
 pub use htpasswd::Htpasswd;
 pub use identity::Identity;

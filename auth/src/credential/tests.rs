@@ -9,7 +9,10 @@ fn basic(text: &str) -> Result<Option<Credential>, Refusal> {
 
 fn pair(parsed: Result<Option<Credential>, Refusal>) -> (String, String) {
     match parsed.unwrap().unwrap() {
-        Credential::Basic { user, password } => (user, password.expose().to_owned()),
+        Credential::Basic(basic) => {
+            let password = basic.password().expose();
+            (basic.user().to_owned(), password.to_owned())
+        }
         Credential::Bearer(token) => panic!("bearer {}", token.expose()),
     }
 }
@@ -94,6 +97,27 @@ fn the_longest_that_is_allowed_passes() {
     );
     let user = "u".repeat(Credential::MAX_USER_LEN);
     assert_eq!(pair(basic(&format!("{user}:p"))).0, user);
+}
+
+/// A form or a file can hold what no header can.
+#[test]
+fn no_way_in_takes_what_a_header_could_not_hold() {
+    let long = "u".repeat(Credential::MAX_USER_LEN + 1);
+    for (user, password) in [
+        ("", "p"),
+        ("a:b", "p"),
+        ("a\n", "p"),
+        ("a\0", "p"),
+        ("a\u{85}", "p"),
+        (&*long, "p"),
+        ("a", ""),
+        ("a", "p\0"),
+    ] {
+        let made = Credential::basic(user, Secret::new(password.to_owned()));
+        assert_eq!(made.unwrap_err(), Refusal::BadCredential, "{user:?}");
+    }
+    let made = Credential::basic("a", Secret::new("b:c\n".to_owned()));
+    assert_eq!(pair(made.map(Some)), ("a".to_owned(), "b:c\n".to_owned()));
 }
 
 #[test]

@@ -22,14 +22,16 @@ impl Authenticator for Names {
         _: SystemTime,
     ) -> Result<Option<Identity>, Refusal> {
         match credential {
-            Credential::Basic { user, password } if user == password.expose() => {
-                Ok(Some(Identity::authenticated("names", user, [])))
-            }
-            Credential::Basic { user, .. } if user == "later" => Ok(None),
-            Credential::Basic { user, .. } if user == "down" => Err(Refusal::Unavailable {
-                retry_after: Duration::from_secs(1),
-            }),
-            Credential::Basic { .. } => Err(Refusal::BadCredential),
+            Credential::Basic(basic) => match basic.user() {
+                user if user == basic.password().expose() => {
+                    Ok(Some(Identity::authenticated("names", user, [])))
+                }
+                "later" => Ok(None),
+                "down" => Err(Refusal::Unavailable {
+                    retry_after: Duration::from_secs(1),
+                }),
+                _ => Err(Refusal::BadCredential),
+            },
             Credential::Bearer(_) => Ok(None),
         }
     }
@@ -105,10 +107,7 @@ fn repo(name: &str) -> RepoName {
 }
 
 fn basic(user: &str, password: &str) -> Credential {
-    Credential::Basic {
-        user: user.into(),
-        password: Secret::new(password.into()),
-    }
+    Credential::basic(user, Secret::new(password.into())).unwrap()
 }
 
 impl Lab {

@@ -131,7 +131,7 @@ impl Htpasswd {
 
 #[async_trait]
 impl Authenticator for Htpasswd {
-    /// A password that bcrypt cannot hold (over 72 bytes, or with a NUL) is not of its kind: it may be the token of
+    /// A password that bcrypt cannot hold (over 72 bytes) is not of its kind: it may be the token of
     /// another authenticator.
     async fn authenticate(
         &self,
@@ -140,7 +140,8 @@ impl Authenticator for Htpasswd {
         now: SystemTime,
     ) -> Result<Option<Identity>, Refusal> {
         match credential {
-            Credential::Basic { user, password } if is_possible(password) => {
+            Credential::Basic(basic) if is_possible(basic.password()) => {
+                let (user, password) = (basic.user(), basic.password());
                 self.verify(user, password, from, now).await.map(Some)
             }
             _ => Ok(None),
@@ -153,8 +154,7 @@ impl Authenticator for Htpasswd {
 }
 
 fn is_possible(password: &Secret) -> bool {
-    let text = password.expose();
-    (1..=MAX_PASSWORD).contains(&text.len()) && !text.contains('\0')
+    password.expose().len() <= MAX_PASSWORD
 }
 
 impl std::fmt::Debug for Htpasswd {

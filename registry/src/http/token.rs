@@ -102,10 +102,7 @@ async fn from_form(body: ByteStream, budget: &Budget) -> Result<Wanted, Problem>
         return Err(bad(&"grant_type=password needs username and password"));
     };
     Ok(Wanted {
-        credential: Some(Credential::Basic {
-            user,
-            password: Secret::new(password),
-        }),
+        credential: Some(Credential::basic(&user, Secret::new(password))?),
         scopes: Scope::parse_all(form.scope.as_deref()).map_err(|error| bad(&error))?,
     })
 }

@@ -4,8 +4,8 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -132,7 +132,7 @@ fn silent_connections_are_closed() {
         let mut rest = Vec::new();
         let read = stream.read_to_end(&mut rest);
         // Closed or reset, but not waited for by this client until its own patience ends.
-        let waited = read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        let waited = read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         assert!(!waited, "{start:?}");
     }
     let mut idle = TcpStream::connect(&server.host).unwrap();
@@ -143,6 +143,72 @@ fn silent_connections_are_closed() {
     let mut answer = Vec::new();
     idle.read_to_end(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
+/// A method of HTTP/1.1 and the preface of HTTP/2 may begin alike, and come byte by byte.
+#[test]
+fn the_protocol_is_told_by_however_many_pieces_it_comes_in() {
+    let server = Server::start("");
+    let answer = |pieces: [&str; 3]| {
+        let mut stream = TcpStream::connect(&server.host).unwrap();
+        stream.set_nodelay(true).unwrap();
+        for piece in pieces {
+            stream.write_all(piece.as_bytes()).unwrap();
+            thread::sleep(Duration::from_millis(100));
+        }
+        let mut first = [0; 9];
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        stream.read_exact(&mut first).unwrap();
+        first
+    };
+    let post = ["P", "OST /v2/ HTTP/1.1\r\n", "host: x\r\n\r\n"];
+    assert_eq!(&answer(post), b"HTTP/1.1 ");
+    // A SETTINGS frame: its length, type 4, no flags, stream 0.
+    let preface = [
+        "PR",
+        "I * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "\0\0\0\x04\0\0\0\0\0",
+    ];
+    assert_eq!(answer(preface)[3..], [4, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn a_client_that_closes_in_the_middle_of_a_word_is_not_waited_for() {
+    let server = Server::start("");
+    let mut stream = TcpStream::connect(&server.host).unwrap();
+    stream.write_all(b"P").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    // Not at the end of `headerTimeout`, which is a minute.
+    let read = stream.read_to_end(&mut Vec::new());
+    assert!(
+        !read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
+        "still open"
+    );
+}
+
+/// Waiting costs nothing: the program is not woken but by what its clients send.
+#[test]
+fn clients_that_begin_and_stop_wake_nobody() {
+    let server = Server::start("");
+    let waiting: Vec<_> = (0..40)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&server.host).unwrap();
+            stream.write_all(b"P").unwrap();
+            stream
+        })
+        .collect();
+    server.get("/v2/", "");
+    let before = server.wakes();
+    thread::sleep(Duration::from_secs(1));
+    let woken = server.wakes() - before;
+    // A look every 5 ms would be 8000, one every 100 ms 400.
+    assert!(woken < 100, "woken {woken} times");
+    drop(waiting);
 }
 
 #[test]

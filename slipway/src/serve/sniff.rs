@@ -1,11 +1,13 @@
 //! HTTP/1.1 or HTTP/2 on a connection without TLS, told by its first bytes.
 
-use std::time::Duration;
+use std::io;
 
+use rustix::net::{RecvFlags, recv};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// Waits between looks at a connection that has sent a start of the preface only.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How HTTP/2 begins (RFC 9113 §3.4): enough of its preface, since no method of HTTP/1.1 does.
+const PREFACE: &[u8] = b"PRI";
 
 /// The protocols that are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,21 +19,32 @@ pub(super) enum Protocol {
 }
 
 /// Looks at the first bytes without taking them. `None`: the client closed before it said
-/// anything. `PRI` begins the preface of HTTP/2 (RFC 9113 §3.4) and is no method of HTTP/1.1.
-pub(super) async fn protocol(stream: &TcpStream) -> std::io::Result<Option<Protocol>> {
-    let mut start = [0; 3];
+/// anything.
+pub(super) async fn protocol(stream: &TcpStream) -> io::Result<Option<Protocol>> {
     loop {
-        let seen = stream.peek(&mut start).await?;
-        let start = &start[..seen];
-        if start.is_empty() {
-            return Ok(None);
+        let ready = stream.ready(Interest::READABLE).await?;
+        // `WouldBlock` makes the next `ready` wait for more than what was seen. The stream's own
+        // `peek` would show the same bytes again at once.
+        match stream.try_io(Interest::READABLE, || look(stream)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if ready.is_read_closed() {
+                    // Nothing will follow a start that is no request: HTTP/1.1 says so.
+                    return Ok(Some(Protocol::Http1));
+                }
+            }
+            seen => return seen,
         }
-        if start == b"PRI" {
-            return Ok(Some(Protocol::Http2));
-        }
-        if !b"PRI".starts_with(start) {
-            return Ok(Some(Protocol::Http1));
-        }
-        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// What the bytes say that are there; `WouldBlock` if they can still become either.
+fn look(stream: &TcpStream) -> io::Result<Option<Protocol>> {
+    let mut start = [0; PREFACE.len()];
+    let (seen, _) = recv(stream, &mut start, RecvFlags::PEEK)?;
+    match &start[..seen] {
+        [] => Ok(None),
+        PREFACE => Ok(Some(Protocol::Http2)),
+        start if PREFACE.starts_with(start) => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Ok(Some(Protocol::Http1)),
     }
 }

@@ -134,6 +134,20 @@ impl Server {
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
     }
 
+    /// How often its threads have waited for something and got it.
+    pub fn wakes(&self) -> u64 {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let statuses = std::fs::read_dir(tasks).unwrap().map(|task| {
+            std::fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default()
+        });
+        statuses
+            .filter_map(|status| {
+                let (_, count) = status.split_once("\nvoluntary_ctxt_switches:")?;
+                count.lines().next()?.trim().parse::<u64>().ok()
+            })
+            .sum()
+    }
+
     /// Waits for the end; true when it ended well.
     pub fn wait(mut self) -> bool {
         self.child.wait().unwrap().success()

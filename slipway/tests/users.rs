@@ -122,3 +122,33 @@ fn a_login_that_nobody_asks_for_is_refused() {
     assert!(line.contains("host:port"), "{line}");
     assert!(!auth.exists());
 }
+
+/// Types lines at a terminal that `script` makes.
+fn type_at(command: &str, folder: &Path, typed: &str) -> std::process::Output {
+    let program = env!("CARGO_BIN_EXE_slipway");
+    let mut script = std::process::Command::new("script");
+    script
+        .args(["--quiet", "--return", "--command"])
+        .arg(format!("{program} {command}"))
+        .arg("/dev/null")
+        .current_dir(folder);
+    run(&mut script, typed)
+}
+
+#[test]
+fn a_new_password_is_typed_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let add = "user add ada --htpasswd users";
+    let said = type_at(add, at, "first\nfisrt\n");
+    assert!(!said.status.success(), "{said:?}");
+    assert!(stdout(&said).contains("differ"), "{said:?}");
+    assert!(!at.join("users").exists());
+    let said = type_at(add, at, "first\nfirst\n");
+    assert!(said.status.success(), "{said:?}");
+    let before = std::fs::read_to_string(at.join("users")).unwrap();
+    assert!(before.starts_with("ada:$2"), "{before}");
+    let said = type_at("user passwd ada --htpasswd users", at, "a\nb\n");
+    assert!(!said.status.success(), "{said:?}");
+    assert_eq!(std::fs::read_to_string(at.join("users")).unwrap(), before);
+}

@@ -42,3 +42,16 @@ pub(super) fn password(from_stdin: bool) -> anyhow::Result<Secret> {
     anyhow::ensure!(!password.is_empty(), "the password is empty");
     Ok(Secret::new(password))
 }
+
+/// As [`password`], for one that nothing can check yet: a person types it twice.
+pub(super) fn new_password(from_stdin: bool) -> anyhow::Result<Secret> {
+    let new = password(from_stdin)?;
+    if !from_stdin {
+        let again = Secret::new(rpassword::prompt_password("The same again: ")?);
+        anyhow::ensure!(
+            again.expose() == new.expose(),
+            "the two passwords differ: nothing was changed"
+        );
+    }
+    Ok(new)
+}

@@ -33,7 +33,7 @@ fn set(user: &User, exists: bool) -> anyhow::Result<()> {
         "{name}: is in {} already; use `slipway user passwd`",
         path.display()
     );
-    file.set_password(name, &prompt::password(user.password_stdin)?)?;
+    file.set_password(name, &prompt::new_password(user.password_stdin)?)?;
     file.save()?;
     let done = if exists { "changed" } else { "added" };
     print::line(&format!("{name}: {done} in {}", path.display()))

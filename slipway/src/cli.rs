@@ -32,7 +32,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Log in to a registry; podman, docker, helm and this program share the login.
     ///
-    /// The password is read from standard input, never from the command line.
+    /// The password is read from standard input, never from the command line. Where docker's
+    /// configuration names a credential helper (credsStore, credHelpers), that program keeps it.
     #[command(after_help = "Examples:
   slipway login --username ada --password-stdin registry.example.com < password
   slipway login 127.0.0.1:5000                asks for name and password")]
@@ -118,7 +119,7 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Login {
-    /// The registry, as in image names: host or host:port.
+    /// The registry, as in image names (host or host:port) or as a URL without a path.
     #[arg(env = "SLIPWAY_SERVER")]
     pub(crate) server: String,
     /// The user's name; asked for if missing.
@@ -135,7 +136,7 @@ pub(crate) struct Login {
 
 #[derive(Debug, Args)]
 pub(crate) struct Logout {
-    /// The registry that was logged in to.
+    /// The registry that was logged in to, named in the same ways.
     #[arg(env = "SLIPWAY_SERVER")]
     pub(crate) server: String,
     #[command(flatten)]
@@ -145,7 +146,7 @@ pub(crate) struct Logout {
 /// Where logins are kept.
 #[derive(Debug, Args)]
 pub(crate) struct AuthFile {
-    /// The file of logins. Default: podman's if it is there, else docker's.
+    /// The file of logins. Default: docker's, and podman's too where that exists.
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
     pub(crate) authfile: Option<PathBuf>,
 }
@@ -153,7 +154,7 @@ pub(crate) struct AuthFile {
 /// How to reach the registry.
 #[derive(Debug, Args)]
 pub(crate) struct Transport {
-    /// Speak plain HTTP. Loopback addresses are tried so by themselves.
+    /// Speak plain HTTP. To loopback addresses it is spoken by itself where there is no HTTPS.
     #[arg(long)]
     pub(crate) plain_http: bool,
     /// Trust the certificate authorities in this file (PEM) too.

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
 
+#[path = "support/certificate.rs"]
+mod certificate;
 mod support;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use support::{error_line, run, slipway, stdout};
 
@@ -22,25 +24,11 @@ fn check(folder: &Path, yaml: &str) -> Output {
     run(&mut command, "")
 }
 
-fn certificate(folder: &Path) {
-    let mut openssl = Command::new("openssl");
-    let made = openssl
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-        ])
-        .args(["-subj", "/CN=localhost", "-keyout", "key.pem", "-out"])
-        .arg("cert.pem")
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-}
-
 #[test]
 fn every_file_that_the_configuration_names_is_loaded() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    certificate(at);
+    certificate::make(at);
     std::fs::write(at.join("garbage"), "not what anybody expects\n").unwrap();
     std::fs::write(at.join("plain"), "ada:secret\n").unwrap();
     std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
@@ -88,7 +76,7 @@ fn every_file_that_the_configuration_names_is_loaded() {
 fn what_is_good_is_called_so_and_nothing_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    certificate(at);
+    certificate::make(at);
     std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
     std::fs::create_dir(at.join("rbac")).unwrap();
     let yaml = "dataDir: ./data/below\n\

@@ -1,6 +1,7 @@
 //! The files in which podman, docker, helm, skopeo, crane, oras and others look for logins
 //! (containers-auth.json(5), docker's `config.json`).
 
+use std::fmt;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-/// The files that hold logins.
+use super::credhelper::CredHelper;
+
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
+
+/// The files that hold logins, or name programs that do.
 ///
 /// Docker's file is read by all of them, podman's tools included. Podman's own is read first by
 /// podman's tools, so where it exists it must agree.
@@ -40,33 +46,73 @@ impl AuthFiles {
         Ok(Self(files))
     }
 
-    /// Keeps a login; returns the files that hold it now.
+    /// Keeps a login; returns where it is now.
     pub(super) fn put(
         &self,
         server: &str,
         user: &str,
         password: &Secret,
-    ) -> anyhow::Result<&[PathBuf]> {
-        let login = STANDARD.encode(format!("{user}:{}", password.expose()));
+    ) -> anyhow::Result<Vec<Place<'_>>> {
+        let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
-            auths(&mut document, path)?.insert(server.to_owned(), json!({ "auth": login }));
+            let helper =
+                CredHelper::of(&document, server).with_context(|| path.display().to_string())?;
+            let entry = match &helper {
+                None => {
+                    let login = format!("{user}:{}", password.expose());
+                    json!({ "auth": STANDARD.encode(login) })
+                }
+                Some(helper) => {
+                    helper.store(server, user, password)?;
+                    // As docker does: the name without the password, which the helper has.
+                    json!({})
+                }
+            };
+            auths(&mut document, path)?.insert(server.to_owned(), entry);
             write(path, &document)?;
+            places.push(Place { path, helper });
         }
-        Ok(&self.0)
+        Ok(places)
     }
 
-    /// Forgets a login; returns the files that held it.
-    pub(super) fn remove(&self, server: &str) -> anyhow::Result<Vec<&Path>> {
-        let mut removed = Vec::new();
+    /// Forgets a login; returns where it was.
+    pub(super) fn remove(&self, server: &str) -> anyhow::Result<Vec<Place<'_>>> {
+        let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
-            if auths(&mut document, path)?.remove(server).is_some() {
+            let helper =
+                CredHelper::of(&document, server).with_context(|| path.display().to_string())?;
+            let erased = match &helper {
+                None => false,
+                Some(helper) => helper.erase(server)?,
+            };
+            let removed = auths(&mut document, path)?.remove(server).is_some();
+            if removed {
                 write(path, &document)?;
-                removed.push(path.as_path());
+            }
+            if erased || removed {
+                places.push(Place { path, helper });
             }
         }
-        Ok(removed)
+        Ok(places)
+    }
+}
+
+/// Where a login is kept.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    path: &'a Path,
+    helper: Option<CredHelper>,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.helper {
+            None => write!(f, "in {path}"),
+            Some(helper) => write!(f, "by {}, which {path} names", helper.program()),
+        }
     }
 }
 
@@ -87,10 +133,16 @@ fn auths<'a>(document: &'a mut Value, path: &Path) -> anyhow::Result<&'a mut Map
         .with_context(|| format!("{}: is no file of logins; mend or move it", path.display()))
 }
 
-/// Replaces the file as a whole, readable by its owner only.
+/// Replaces the file as a whole, or what it links to, readable by its owner only.
 fn write(path: &Path, document: &Value) -> anyhow::Result<()> {
     let place = || path.display().to_string();
+    let path = target(path).with_context(place)?;
     let folder = path.parent().with_context(place)?;
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     std::fs::create_dir_all(folder).with_context(place)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
     file.as_file()
@@ -99,6 +151,19 @@ fn write(path: &Path, document: &Value) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(document)?;
     file.write_all(text.as_bytes()).with_context(place)?;
     file.as_file().sync_all().with_context(place)?;
-    file.persist(path).with_context(place)?;
+    file.persist(&path).with_context(place)?;
     Ok(())
+}
+
+/// The file at the end of symbolic links, which need not be there yet.
+fn target(path: &Path) -> std::io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
+            // No link, or nothing at all.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(std::io::Error::other("too many symbolic links"))
 }

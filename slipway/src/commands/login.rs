@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use auth::Secret;
+use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::authfile::AuthFiles;
+use super::server::Server;
 use super::{print, prompt};
 use crate::cli::{Login, Logout, Transport};
 
@@ -15,19 +17,18 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Checks the password with the registry, then keeps it where podman, docker and helm look.
 pub(super) async fn login(args: Login) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile)?;
-    let base = base(&args.server, &args.transport)?;
+    let server = Server::parse(&args.server)?;
+    let bases = server.bases(&args.transport)?;
     let user = match args.username {
         Some(user) => user,
         None => prompt::line("User name")?,
     };
     let password = prompt::password(args.password_stdin)?;
-    check(&base, &args.transport, &user, &password).await?;
-    for path in files.put(&args.server, &user, &password)? {
-        print::line(&format!(
-            "logged in to {} as {user}; kept in {}",
-            args.server,
-            path.display()
-        ))?;
+    let client = client(&args.transport)?;
+    let (base, answer) = reach(&client, &bases).await?;
+    check(&client, &base, answer, &user, &password).await?;
+    for place in files.put(server.name(), &user, &password)? {
+        print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
     }
     Ok(())
 }
@@ -35,46 +36,44 @@ pub(super) async fn login(args: Login) -> anyhow::Result<()> {
 /// Forgets the password.
 pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile.clone())?;
-    let removed = files.remove(&args.server)?;
-    anyhow::ensure!(!removed.is_empty(), "{}: not logged in", args.server);
-    for path in removed {
-        print::line(&format!(
-            "logged out of {}; removed from {}",
-            args.server,
-            path.display()
-        ))?;
+    let server = Server::parse(&args.server)?;
+    let removed = files.remove(server.name())?;
+    anyhow::ensure!(!removed.is_empty(), "{server}: not logged in");
+    for place in removed {
+        print::line(&format!("logged out of {server}; was {place}"))?;
     }
     Ok(())
 }
 
-/// `host[:port]` as a URL. A password goes over plain HTTP only when asked, or to this machine.
-fn base(server: &str, transport: &Transport) -> anyhow::Result<Url> {
-    anyhow::ensure!(
-        !server.contains('/') && !server.contains('@'),
-        "{server}: name the registry as host or host:port, as in image names"
-    );
-    let url = Url::parse(&format!("https://{server}/v2/"))
-        .with_context(|| format!("{server}: no host or host:port"))?;
-    let loopback = match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    if transport.plain_http || (loopback && transport.ca_file.is_none()) {
-        return Ok(Url::parse(&format!("http://{server}/v2/"))?);
+/// The first base that answers as a registry does. When none does, the first error tells most: what
+/// follows are fall-backs.
+async fn reach(client: &Client, bases: &[Url]) -> anyhow::Result<(Url, Response)> {
+    let mut failure = None;
+    for base in bases {
+        match client.get(base.clone()).send().await {
+            // A server of TLS answers plain HTTP, too, though not as a registry.
+            Ok(answer) if failure.is_none() || is_registry(&answer) => {
+                return Ok((base.clone(), answer));
+            }
+            Ok(_) => {}
+            Err(error) if failure.is_none() && !error.is_connect() => return Err(error.into()),
+            Err(error) => failure = failure.or(Some(error)),
+        }
     }
-    Ok(url)
+    Err(failure.context("no URL to try")?.into())
+}
+
+fn is_registry(answer: &Response) -> bool {
+    answer.status() == StatusCode::OK || answer.headers().contains_key(WWW_AUTHENTICATE)
 }
 
 async fn check(
+    client: &Client,
     base: &Url,
-    transport: &Transport,
+    answer: Response,
     user: &str,
     password: &Secret,
 ) -> anyhow::Result<()> {
-    let client = client(transport)?;
-    let answer = client.get(base.clone()).send().await?;
     if answer.status() == StatusCode::OK {
         anyhow::bail!("{base}: the registry asks for no login");
     }
@@ -82,7 +81,8 @@ async fn check(
         Some(realm) => {
             anyhow::ensure!(
                 realm.host() == base.host() && realm.scheme() == base.scheme(),
-                "{base}: the registry wants the password sent to {realm}, which is another host"
+                "{base}: the registry wants the password sent to {realm}, which is another host \
+                 or scheme"
             );
             realm
         }
@@ -117,7 +117,7 @@ fn client(transport: &Transport) -> anyhow::Result<Client> {
 fn realm(answer: &Response) -> anyhow::Result<Option<Url>> {
     let challenge = answer
         .headers()
-        .get(reqwest::header::WWW_AUTHENTICATE)
+        .get(WWW_AUTHENTICATE)
         .and_then(|value| value.to_str().ok())
         .with_context(|| {
             format!(

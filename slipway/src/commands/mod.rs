@@ -2,10 +2,12 @@
 
 mod authfile;
 mod config;
+mod credhelper;
 mod login;
 mod man;
 mod print;
 mod prompt;
+mod server;
 mod storage;
 mod user;
 mod version;

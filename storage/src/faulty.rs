@@ -121,6 +121,10 @@ impl ObjectStore for FaultyStore {
         }
     }
 
+    async fn folders(&self, prefix: &Prefix) -> Result<Vec<Prefix>, StoreError> {
+        self.call(self.inner.folders(prefix)).await
+    }
+
     async fn append(&self, staged: &Key, at: Progress, body: ByteStream) -> Appended {
         match self.next() {
             None => self.inner.append(staged, at, body).await,

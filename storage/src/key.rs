@@ -30,6 +30,12 @@ impl Prefix {
         Self(path)
     }
 
+    /// Its last part.
+    pub(crate) fn name(&self) -> &str {
+        let path = self.0.strip_suffix('/').unwrap_or(&self.0);
+        path.rsplit('/').next().unwrap_or(path)
+    }
+
     /// The prefix as text.
     pub fn as_str(&self) -> &str {
         &self.0

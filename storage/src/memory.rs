@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -125,6 +125,20 @@ impl ObjectStore for MemoryStore {
             .collect();
         found.sort_by(|a, b| a.key.cmp(&b.key));
         stream::iter(found.into_iter().map(Ok)).boxed()
+    }
+
+    async fn folders(&self, prefix: &Prefix) -> Result<Vec<Prefix>, StoreError> {
+        let contents = self.lock();
+        let keys = contents.objects.keys().chain(contents.staged.keys());
+        let folders: BTreeSet<&str> = keys
+            .filter_map(|key| {
+                let (_, below) = key.as_str().split_at_checked(prefix.as_str().len())?;
+                let end = below.find('/')? + 1;
+                let is_below = key.as_str().starts_with(prefix.as_str());
+                is_below.then(|| &key.as_str()[..prefix.as_str().len() + end])
+            })
+            .collect();
+        Ok(folders.into_iter().map(Prefix::new).collect())
     }
 
     async fn append(&self, staged: &Key, at: Progress, mut body: ByteStream) -> Appended {

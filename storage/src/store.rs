@@ -35,6 +35,10 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
         after: Option<&Key>,
     ) -> BoxStream<'a, Result<Meta, StoreError>>;
 
+    /// The prefixes one part longer than `prefix` that objects are below, in the order of their bytes. What was deleted
+    /// a moment ago may still show.
+    async fn folders(&self, prefix: &Prefix) -> Result<Vec<Prefix>, StoreError>;
+
     /// Adds `body` to the staged object, of which the bytes up to `at.offset` count: what a dead
     /// server has left after them is cut. Hashes while it writes. What it returns is durable, also
     /// when the body broke off: the client may go on from there.

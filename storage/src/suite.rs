@@ -14,8 +14,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Algorithm, Digest, Hashers, RepoName, Tag, UploadId};
 
 use crate::{
-    AppendError, BodyError, ByteStream, Content, Durability, Key, Object, ObjectStore, Progress,
-    StoreError, layout,
+    AppendError, BodyError, ByteStream, Content, Durability, Key, Object, ObjectStore, Prefix,
+    Progress, StoreError, layout,
 };
 
 /// A store under test.
@@ -34,6 +34,7 @@ macro_rules! object_store_suite {
             deleting_leaves_neighbours_alone,
             list_is_in_byte_order_and_resumes,
             list_keeps_to_its_prefix,
+            folders_are_one_part_longer,
             append_hashes_what_it_stores,
             append_cuts_what_a_dead_server_left,
             append_keeps_what_came_before_a_break,
@@ -101,6 +102,26 @@ async fn put(store: &Store, key: &Key, text: &'static str) {
 async fn read(store: &Store, key: &Key) -> String {
     let object = store.get(key).await.expect("get");
     String::from_utf8(bytes(&object)).expect("text")
+}
+
+/// The folders of a prefix, each once, and none that nothing is below.
+pub async fn folders_are_one_part_longer(store: Store) {
+    let repositories = layout::repositories();
+    let folders = async |prefix: &Prefix| store.folders(prefix).await.expect("folders");
+    assert_eq!(folders(&repositories).await, []);
+    for name in ["b", "a", "a/c", "a-b"] {
+        put(&store, &key(name, "v1"), "x").await;
+        put(&store, &key(name, "v2"), "x").await;
+    }
+    store.append(&staged(1), start(), body([b"x"])).await;
+    let below = |prefix: &Prefix, name: &str| Prefix::new(format!("{prefix}{name}/"));
+    let all = ["a-b", "a", "b"].map(|name| below(&repositories, name));
+    assert_eq!(folders(&repositories).await, all);
+    let a = below(&repositories, "a");
+    let all = ["_manifests", "b", "c"].map(|name| below(&a, name));
+    assert_eq!(folders(&a).await, all);
+    let repo = RepoName::parse("a/b").expect("a repository name");
+    assert_eq!(folders(&below(&a, "b")).await, [layout::uploads(&repo)]);
 }
 
 /// What was put comes back, with its size.

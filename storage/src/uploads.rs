@@ -28,6 +28,10 @@ use publish::Staged;
 
 pub use error::UploadError;
 
+/// Open sessions that one owner may have. As many requests as the server works on at once; more are forgotten ones, and
+/// there must be an end to them before they expire.
+const PER_OWNER: usize = 1_000;
+
 /// Upload sessions.
 #[derive(Debug, Clone)]
 pub struct Uploads {
@@ -73,7 +77,9 @@ impl Uploads {
             hashers: hashers.checkpoint(),
             touched: now,
         };
-        self.index.create_upload(&session).await?;
+        if !self.index.create_upload(&session, PER_OWNER).await? {
+            return Err(UploadError::TooMany { limit: PER_OWNER });
+        }
         Ok(id)
     }
 

@@ -247,6 +247,11 @@ impl From<UploadError> for Problem {
                     message,
                 )
             },
+            UploadError::TooMany { .. } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorCode::TooManyRequests,
+                message,
+            ),
             UploadError::Busy => {
                 Self::new(StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid, message)
             }

@@ -45,6 +45,16 @@ pub(super) fn list(
     .boxed()
 }
 
+/// The folders in one folder.
+pub(super) fn folders(disk: &Disk, prefix: &Prefix) -> Result<Vec<Prefix>, StoreError> {
+    let prefix = prefix.as_str();
+    let mut names = names(&disk.root.join(prefix)).map_err(refused)?;
+    names.retain(|name| name.ends_with('/'));
+    names.sort_unstable();
+    let below = |name| Prefix::new(format!("{prefix}{name}"));
+    Ok(names.into_iter().map(below).collect())
+}
+
 /// Why a walk ends early.
 enum Stop {
     /// Nobody listens any more.

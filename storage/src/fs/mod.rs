@@ -203,6 +203,12 @@ impl ObjectStore for FsStore {
         list::list(Arc::clone(&self.disk), prefix, after)
     }
 
+    async fn folders(&self, prefix: &Prefix) -> Result<Vec<Prefix>, StoreError> {
+        let prefix = prefix.clone();
+        self.blocking(move |disk| list::folders(disk, &prefix))
+            .await
+    }
+
     async fn append(&self, staged: &Key, at: Progress, body: ByteStream) -> Appended {
         append::append(self, staged, at, body).await
     }

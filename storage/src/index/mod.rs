@@ -77,8 +77,8 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
 
     // Upload sessions (soft).
 
-    /// Records a new session.
-    async fn create_upload(&self, session: &Session) -> Result<(), StorageError>;
+    /// Records a new session. False: its owner has `most` of them already.
+    async fn create_upload(&self, session: &Session, most: usize) -> Result<bool, StorageError>;
 
     /// A session.
     async fn upload(&self, id: &UploadId) -> Result<Option<Session>, StorageError>;

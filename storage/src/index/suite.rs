@@ -37,6 +37,7 @@ macro_rules! index_suite {
             holders_are_paged,
             an_upload_session_lives_until_its_blob_is_linked,
             idle_sessions_are_found,
+            nobody_has_more_sessions_than_allowed,
             a_manifest_needs_all_its_blobs,
             what_may_be_absent_is_not_needed,
             a_sparse_image_needs_none,
@@ -385,6 +386,22 @@ pub async fn idle_sessions_are_found(index: Subject) {
     assert_eq!(index.idle_uploads(at(100), 1).await.unwrap().len(), 1);
     assert!(index.delete_upload(&ids[0]).await.unwrap());
     assert_eq!(index.idle_uploads(at(30), 10).await.unwrap().len(), 1);
+}
+
+pub async fn nobody_has_more_sessions_than_allowed(index: Subject) {
+    for (id, allowed) in [(1, true), (2, true), (3, false)] {
+        let created = index.create_upload(&session(id, 1), 2).await;
+        assert_eq!(created.unwrap(), allowed);
+    }
+    let refused = session(3, 1);
+    assert_eq!(index.upload(&refused.id).await.unwrap(), None);
+    let of_another = Session {
+        owner: "user:3:bob".to_owned(),
+        ..session(4, 1)
+    };
+    assert!(index.create_upload(&of_another, 2).await.unwrap());
+    assert!(index.delete_upload(&session(1, 1).id).await.unwrap());
+    assert!(index.create_upload(&refused, 2).await.unwrap());
 }
 
 pub async fn a_manifest_needs_all_its_blobs(index: Subject) {
@@ -916,10 +933,13 @@ pub async fn everything_is_counted(index: Subject) {
     put(&index, &a, &image, &["v1", "v2"]).await;
     index.unlink_blob(&a, &blob(3)).await.unwrap();
     index
-        .create_upload(&Session {
-            offset: 5,
-            ..session(1, 1)
-        })
+        .create_upload(
+            &Session {
+                offset: 5,
+                ..session(1, 1)
+            },
+            1,
+        )
         .await
         .unwrap();
     let size = image.bytes().len() as u64;

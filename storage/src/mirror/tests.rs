@@ -52,6 +52,10 @@ impl ObjectStore for Full {
         self.inner.list(prefix, after)
     }
 
+    async fn folders(&self, prefix: &Prefix) -> Result<Vec<Prefix>, StoreError> {
+        self.inner.folders(prefix).await
+    }
+
     async fn append(&self, staged: &Key, at: Progress, body: ByteStream) -> Appended {
         self.inner.append(staged, at, body).await
     }

@@ -16,6 +16,12 @@ pub enum UploadError {
         /// Bytes received so far.
         have: u64,
     },
+    /// The owner has too many sessions open to start another.
+    #[error("you have {limit} uploads open: finish or cancel some, or wait until they expire")]
+    TooMany {
+        /// How many one owner may have.
+        limit: usize,
+    },
     /// Another request works on the session.
     #[error("another request works on this upload: try again when it is done")]
     Busy,

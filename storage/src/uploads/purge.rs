@@ -8,30 +8,46 @@ use oci::{RepoName, UploadId};
 
 use super::Uploads;
 use crate::layout::{self, Place};
-use crate::{Key, StorageError};
+use crate::{Key, Prefix, StorageError};
 
 /// Sessions removed in one go.
 const SESSIONS: usize = 1_000;
-/// Repositories looked at in one go.
-const PAGE: usize = 1_000;
 
 impl Uploads {
     /// Removes sessions that nobody has touched since `idle_since`, and staged bytes as old that belong to no session;
     /// returns how many of both.
     pub async fn purge(&self, idle_since: SystemTime) -> Result<usize, StorageError> {
         let mut purged = 0;
-        for (id, repo) in self.index.idle_uploads(idle_since, SESSIONS).await? {
-            let Ok(_working) = self.busy.take(&id) else {
-                continue;
-            };
-            // Once more, now that nobody can work on it: it may have gone on since the list was made.
-            let session = self.index.upload(&id).await?;
-            if session.is_some_and(|session| session.touched < idle_since) {
-                self.remove(&repo, &id).await?;
-                purged += 1;
+        loop {
+            let idle = self.index.idle_uploads(idle_since, SESSIONS).await?;
+            let mut removed = 0;
+            for (id, repo) in &idle {
+                removed += usize::from(self.purge_one(repo, id, idle_since).await?);
+            }
+            purged += removed;
+            // What is left of a full page is being worked on, and would be listed again.
+            if idle.len() < SESSIONS || removed == 0 {
+                return Ok(purged + self.purge_orphans(idle_since).await?);
             }
         }
-        Ok(purged + self.purge_orphans(idle_since).await?)
+    }
+
+    async fn purge_one(
+        &self,
+        repo: &RepoName,
+        id: &UploadId,
+        idle_since: SystemTime,
+    ) -> Result<bool, StorageError> {
+        let Ok(_working) = self.busy.take(id) else {
+            return Ok(false);
+        };
+        // Once more, now that nobody can work on it: it may have gone on since the list was made.
+        let session = self.index.upload(id).await?;
+        let is_idle = session.is_some_and(|session| session.touched < idle_since);
+        if is_idle {
+            self.remove(repo, id).await?;
+        }
+        Ok(is_idle)
     }
 
     /// The bytes first: a session without bytes is purged one day, bytes without a session must be looked for.
@@ -41,29 +57,41 @@ impl Uploads {
         Ok(())
     }
 
-    /// Asks the index for repositories instead of walking the tree: there are far fewer of them than links.
+    /// Looks where sessions may be, not where the index knows repositories: of one that never held anything it knows
+    /// nothing. Links, of which there are far more than repositories, are passed by.
     async fn purge_orphans(&self, since: SystemTime) -> Result<usize, StorageError> {
         let mut purged = 0;
-        let mut after = None;
-        loop {
-            let page = self.index.all_repositories(after.as_ref(), PAGE).await?;
-            for repo in &page {
-                for key in self.orphans(repo, since).await? {
-                    self.store.delete(&key).await?;
-                    purged += usize::from(key.as_str().ends_with("/data"));
+        let mut folders = vec![layout::repositories()];
+        while let Some(folder) = folders.pop() {
+            for below in self.store.folders(&folder).await? {
+                match below.name() {
+                    "_uploads" => purged += self.purge_orphans_in(&below, since).await?,
+                    // No part of a repository's name begins so.
+                    name if name.starts_with('_') => {}
+                    _ => folders.push(below),
                 }
             }
-            match page.last() {
-                Some(last) => after = Some(last.clone()),
-                None => return Ok(purged),
-            }
         }
+        Ok(purged)
+    }
+
+    async fn purge_orphans_in(
+        &self,
+        uploads: &Prefix,
+        since: SystemTime,
+    ) -> Result<usize, StorageError> {
+        let mut purged = 0;
+        for key in self.orphans(uploads, since).await? {
+            self.store.delete(&key).await?;
+            purged += usize::from(key.as_str().ends_with("/data"));
+        }
+        Ok(purged)
     }
 
     /// Listed before any is deleted: the list would otherwise walk folders that go.
-    async fn orphans(&self, repo: &RepoName, since: SystemTime) -> Result<Vec<Key>, StorageError> {
+    async fn orphans(&self, uploads: &Prefix, since: SystemTime) -> Result<Vec<Key>, StorageError> {
         let mut orphans = Vec::new();
-        let mut staged = self.store.list(&layout::uploads(repo), None);
+        let mut staged = self.store.list(uploads, None);
         while let Some(meta) = staged.try_next().await? {
             let Some(Place::Upload(_, id)) = layout::parse(meta.key.as_str()) else {
                 continue;

@@ -51,7 +51,7 @@ impl House {
     }
 
     async fn open(folder: &TempDir) -> Storage {
-        let store = FsStore::open(&folder.path().join("objects")).unwrap();
+        let store = unlocked(folder).await;
         let index = SqliteIndex::open(&folder.path().join("index.db")).unwrap();
         wire(Arc::new(store), index).await
     }
@@ -68,6 +68,20 @@ impl House {
     fn file(&self, key: &crate::Key) -> std::path::PathBuf {
         self.folder.path().join("objects").join(key.as_str())
     }
+}
+
+/// Opens the files once what was open of them is closed: work in the background ends a moment after its storage.
+async fn unlocked(folder: &TempDir) -> FsStore {
+    let root = folder.path().join("objects");
+    for _ in 0..10_000 {
+        match FsStore::open(&root) {
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the files stay open");
 }
 
 async fn wire(store: Arc<dyn ObjectStore>, index: SqliteIndex) -> Storage {
@@ -476,6 +490,61 @@ async fn what_is_forgotten_is_purged_and_what_goes_on_is_not() {
     assert_eq!(storage.uploads.purge(later).await.unwrap(), 2);
     assert!(!started.parent().unwrap().exists());
     assert!(!house.file(&layout::staged(&a, &new)).exists());
+}
+
+/// Also in a repository that the index does not know, because the first push to it was cut off.
+#[tokio::test]
+async fn bytes_without_a_session_are_purged_wherever_they_are() {
+    let house = House::new().await;
+    let storage = &house.storage;
+    let orphans = ["a", "a/b/c", "b"].map(|name| {
+        let key = layout::staged(&repo(name), &UploadId::from_random([9; 16]));
+        house.file(&key)
+    });
+    for orphan in &orphans {
+        std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+        std::fs::write(orphan, b"orphan").unwrap();
+    }
+    let known = storage.index().all_repositories(None, 10).await.unwrap();
+    assert_eq!(known, []);
+    assert_eq!(storage.uploads.purge(at(50)).await.unwrap(), 0);
+    let later = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(storage.uploads.purge(later).await.unwrap(), 3);
+    assert!(orphans.iter().all(|orphan| !orphan.exists()));
+}
+
+#[tokio::test]
+async fn all_forgotten_sessions_go_at_once_but_those_that_are_worked_on() {
+    let storage = memory().await;
+    let a = repo("a");
+    for owner in ["user:bob", "user:carol", "user:dave"] {
+        for _ in 0..super::PER_OWNER - 1 {
+            let started = storage.uploads.start(&a, owner, None, at(1)).await;
+            started.unwrap();
+        }
+    }
+    let busy = storage.begin(&a).await;
+    let _working = storage.uploads.busy.take(&busy).unwrap();
+    let purged = storage.uploads.purge(at(50)).await.unwrap();
+    assert_eq!(purged, 3 * (super::PER_OWNER - 1));
+    assert_eq!(storage.uploads.status(&a, OWNER, &busy).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn who_forgets_every_session_is_stopped_and_nobody_else() {
+    let storage = memory().await;
+    let a = repo("a");
+    let first = storage.begin(&a).await;
+    for _ in 1..super::PER_OWNER {
+        storage.begin(&a).await;
+    }
+    let start = |owner| storage.uploads.start(&a, owner, None, at(2));
+    let refused = start(OWNER).await;
+    assert!(matches!(refused, Err(UploadError::TooMany { .. })));
+    start("user:bob").await.unwrap();
+    storage.uploads.cancel(&a, OWNER, &first).await.unwrap();
+    start(OWNER).await.unwrap();
+    assert!(start(OWNER).await.is_err());
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ CREATE TABLE uploads (
     touched INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX uploads_by_touch ON uploads (touched);
+CREATE INDEX uploads_by_owner ON uploads (owner);
 
 -- Link objects that may not say what the tables say. AUTOINCREMENT: a number is never given twice, so clearing the
 -- rows that were settled cannot clear one that came since.

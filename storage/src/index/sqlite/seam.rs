@@ -96,9 +96,9 @@ impl Index for SqliteIndex {
             .await
     }
 
-    async fn create_upload(&self, session: &Session) -> Result<(), StorageError> {
+    async fn create_upload(&self, session: &Session, most: usize) -> Result<bool, StorageError> {
         let session = session.clone();
-        self.write(Sync::Soft, move |c| uploads::create(c, &session))
+        self.write(Sync::Soft, move |c| uploads::create(c, &session, most))
             .await
     }
 

@@ -8,7 +8,16 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::Session;
 use super::column::{count, millis, number, time, word};
 
-pub(super) fn create(c: &Connection, session: &Session) -> rusqlite::Result<()> {
+pub(super) const OF_OWNER: &str = "SELECT 1 FROM uploads WHERE owner = ?1 LIMIT 1 OFFSET ?2";
+
+pub(super) fn create(c: &Connection, session: &Session, most: usize) -> rusqlite::Result<bool> {
+    let last = number(most.saturating_sub(1));
+    let is_full = c
+        .prepare_cached(OF_OWNER)?
+        .exists(params![session.owner, last])?;
+    if is_full {
+        return Ok(false);
+    }
     c.prepare_cached(
         "INSERT INTO uploads (id, repo, owner, bytes, hashers, touched) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
@@ -20,7 +29,7 @@ pub(super) fn create(c: &Connection, session: &Session) -> rusqlite::Result<()> 
         session.hashers,
         millis(session.touched),
     ])
-    .map(drop)
+    .map(|_| true)
 }
 
 pub(super) fn find(c: &Connection, id: &UploadId) -> rusqlite::Result<Option<Session>> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use oci::{Digest, UploadId};
 use tempfile::TempDir;
 
-use super::{LIMIT, OWNER, at, body, bytes, range, repo, sha256};
+use super::{LIMIT, OWNER, at, body, bytes, range, repo, sha256, unlocked};
 use crate::faulty::{Fault, FaultyStore};
 use crate::fsck::{Options, fsck};
-use crate::{FsStore, Index, Limits, ObjectStore, SqliteIndex, Storage, UploadError};
+use crate::{Index, Limits, ObjectStore, SqliteIndex, Storage, UploadError};
 
 /// What clients were told.
 #[derive(Default)]
@@ -112,7 +112,7 @@ async fn every_call_may_fail_once_in_every_way() {
         loop {
             let what = format!("{fault:?} at call {n}");
             let folder = tempfile::tempdir().unwrap();
-            let files = FsStore::open(&folder.path().join("objects")).unwrap();
+            let files = unlocked(&folder).await;
             let faulty = Arc::new(FaultyStore::new(Arc::new(files), fault));
             let told = {
                 let storage = open(faulty.clone(), &folder).await;
@@ -123,7 +123,7 @@ async fn every_call_may_fail_once_in_every_way() {
             assert!(has_failed || told.refused == 0, "{what}");
             drop(faulty);
             // A crash, and a disk that works again.
-            let files = FsStore::open(&folder.path().join("objects")).unwrap();
+            let files = unlocked(&folder).await;
             let storage = open(Arc::new(files), &folder).await;
             check(&storage, &told, &what).await;
             again(&storage, &told).await;
@@ -142,7 +142,7 @@ async fn every_call_may_fail_once_in_every_way() {
 async fn a_finish_whose_answer_got_lost_can_be_repeated() {
     for fault in [Fault::Before, Fault::After] {
         let folder = tempfile::tempdir().unwrap();
-        let files = FsStore::open(&folder.path().join("objects")).unwrap();
+        let files = unlocked(&folder).await;
         let faulty = Arc::new(FaultyStore::new(Arc::new(files), fault));
         let storage = open(faulty.clone(), &folder).await;
         let (a, uploads) = (repo("a"), &storage.uploads);

@@ -53,7 +53,7 @@ async fn a_failing_change_spoils_no_other() {
         let (index, session) = (Arc::clone(&index), session.clone());
         waiting.push(tokio::spawn(async move {
             // The session's second creation breaks its primary key.
-            let created = index.create_upload(&session).await.is_ok();
+            let created = index.create_upload(&session, 1_000).await.is_ok();
             hold(&index, &repo("a"), &[number]).await;
             created
         }));

@@ -37,6 +37,7 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::manifests::BY_TAG,
         crate::index::sqlite::manifests::BY_DIGEST,
         crate::index::sqlite::uploads::IDLE,
+        crate::index::sqlite::uploads::OF_OWNER,
         crate::index::sqlite::journal::ROWS_OF_LINK,
     ] {
         assert_eq!(slow_steps(&connection, sql), [""; 0], "{sql}");

@@ -1,7 +1,6 @@
 //! From a configuration to a registry behind its front door. The configuration ends here: no
 //! other room sees it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,29 +135,21 @@ fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
 fn tokens(config: &Config) -> anyhow::Result<Tokens> {
     let services = config.hosts.clone();
     let lifetime = config.auth.tokens.lifetime.get();
-    Tokens::load_or_create(&key_file(config), services, lifetime).context("auth.tokens.keyFile")
+    Tokens::load_or_create(&config.token_keys(), services, lifetime).context("auth.tokens.keyFile")
 }
 
 /// Whether the keys can be loaded or, if there are none, made.
 fn check_keys(config: &Config) -> anyhow::Result<()> {
-    let path = key_file(config);
-    let there = Tokens::check(&path).context("auth.tokens.keyFile")?;
-    let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    if !there
-        && config.auth.tokens.key_file.is_some()
-        && let Some(folder) = folder
-    {
-        anyhow::ensure!(
-            folder.is_dir(),
-            "auth.tokens.keyFile: {}: no such folder to make it in",
-            folder.display()
-        );
+    let path = config.token_keys();
+    if Tokens::check(&path).context("auth.tokens.keyFile")? {
+        return Ok(());
     }
+    let folder = path.parent().unwrap_or(&path);
+    // The server makes `dataDir`, and no other.
+    anyhow::ensure!(
+        folder.as_os_str().is_empty() || folder.is_dir() || folder == config.data_dir,
+        "auth.tokens.keyFile: {}: no such folder to make it in",
+        folder.display()
+    );
     Ok(())
-}
-
-fn key_file(config: &Config) -> PathBuf {
-    let default = || config.data_dir.join("token-keys.pem");
-    let named = config.auth.tokens.key_file.clone();
-    named.unwrap_or_else(default)
 }

@@ -88,6 +88,16 @@ fn what_is_good_is_called_so_and_nothing_is_made() {
         assert!(said.status.success(), "{said:?}");
         assert_eq!(stdout(&said), "the configuration is good\n");
     }
+    // And so is all that it amounts to.
+    let mut print = slipway();
+    print.current_dir(at).args(["config", "print", "--config"]);
+    let printed = stdout(&run(print.arg(at.join("slipway.yaml")), ""));
+    assert!(printed.contains("keys.pem"), "{printed}");
+    let said = check(
+        at,
+        &printed.replace("keys.pem", "./data/below/token-keys.pem"),
+    );
+    assert!(said.status.success(), "{said:?}");
     let mut after = names(at);
     after.retain(|name| name != "slipway.yaml");
     assert_eq!(after, before);

@@ -237,10 +237,17 @@ impl Config {
         self.index.clone().unwrap_or_else(default)
     }
 
+    /// The file of the keys that sign tokens.
+    pub(crate) fn token_keys(&self) -> PathBuf {
+        let default = || self.data_dir.join("token-keys.pem");
+        self.auth.tokens.key_file.clone().unwrap_or_else(default)
+    }
+
     /// The configuration with nothing left to default, as `slipway config print` shows it.
     pub(crate) fn effective(mut self) -> Self {
         self.storage = Some(self.storage());
         self.index = Some(self.index());
+        self.auth.tokens.key_file = Some(self.token_keys());
         self
     }
 }

@@ -1,3 +1,5 @@
+mod documentation;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
@@ -214,33 +216,4 @@ fn what_is_printed_can_be_read_back() {
     let printed = serde_saphyr::to_string(&from(yaml, &[]).unwrap().effective()).unwrap();
     let again = from(&printed, &[]).unwrap().effective();
     assert_eq!(serde_saphyr::to_string(&again).unwrap(), printed);
-}
-
-/// Collects the names of all keys that a schema allows.
-fn keys(schema: &serde_json::Value, found: &mut Vec<String>) {
-    match schema {
-        serde_json::Value::Object(map) => {
-            if let Some(serde_json::Value::Object(properties)) = map.get("properties") {
-                found.extend(properties.keys().cloned());
-            }
-            map.values().for_each(|value| keys(value, found));
-        }
-        serde_json::Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
-        _ => {}
-    }
-}
-
-#[test]
-fn every_key_is_in_the_documentation() {
-    let text = include_str!("../../../docs/configuration.md");
-    let schema = serde_json::to_value(schemars::schema_for!(Config)).unwrap();
-    let mut names = Vec::new();
-    keys(&schema, &mut names);
-    assert!(names.len() > 30, "{names:?}");
-    for name in names {
-        assert!(
-            text.contains(&name),
-            "docs/configuration.md does not name {name}"
-        );
-    }
 }

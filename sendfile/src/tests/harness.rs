@@ -40,8 +40,11 @@ pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     content
 }
 
+/// Beside the running program, which lies on a disk; the folder of temporary files may be memory, whose pages are
+/// never dropped.
 pub(super) fn file_of(content: &[u8]) -> Arc<File> {
-    let mut file = tempfile::tempfile().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let mut file = tempfile::tempfile_in(program.parent().unwrap()).unwrap();
     file.write_all(content).unwrap();
     Arc::new(file)
 }

@@ -83,6 +83,8 @@ struct World<'a> {
     api: &'a Api,
     /// A name that no other case has used: each begins with nothing.
     prefix: String,
+    /// Images are to be refused whose blobs are not there.
+    complete: bool,
     repositories: Vec<Repository>,
     uploads: Vec<Upload>,
 }
@@ -265,6 +267,10 @@ impl World<'_> {
         let whole = needs(image)
             .iter()
             .all(|number| held.blobs.contains(number));
+        prop_assert!(
+            whole || !self.complete || reply.status != 201,
+            "an image was taken without its blobs"
+        );
         // A registry may take an image before its blobs (distribution-spec, "Pushing Manifests"), or refuse it
         // by name and change nothing.
         if !whole && reply.status != 201 {
@@ -455,6 +461,9 @@ fn same(reply: &Reply, expected: Option<&[u8]>) -> Check {
     }
 }
 
+/// Images are taken only with all their blobs, so that fsck asks whether every image still has them.
+const COMPLETE: &str = "manifests: {sparse: false}\n";
+
 fn holds_against_the_model(name: &str, settings: &Settings) {
     let lab = Lab::new(name);
     let (_registry, at) = tests::registry_under_test(&lab, settings);
@@ -470,6 +479,7 @@ fn holds_against_the_model(name: &str, settings: &Settings) {
         let mut world = World {
             api: &api,
             prefix: format!("case-{:016x}", fastrand::u64(..)),
+            complete: settings.more.contains(COMPLETE),
             repositories: (0..REPOSITORIES).map(|_| Repository::default()).collect(),
             uploads: Vec::new(),
         };
@@ -489,6 +499,15 @@ fn on_files_every_answer_is_the_models() {
 }
 
 #[test]
+fn on_files_without_sparse_images_every_answer_is_the_models() {
+    let settings = Settings {
+        more: COMPLETE.to_owned(),
+        ..Settings::default()
+    };
+    holds_against_the_model("model-whole", &settings);
+}
+
+#[test]
 fn in_memory_every_answer_is_the_models() {
     let settings = Settings {
         memory: true,
@@ -500,7 +519,11 @@ fn in_memory_every_answer_is_the_models() {
 #[test]
 fn what_random_acts_leave_behind_has_nothing_for_fsck_to_find() {
     let lab = Lab::new("model-fsck");
-    let mut server = Server::start(&lab, &Settings::default());
+    let settings = Settings {
+        more: COMPLETE.to_owned(),
+        ..Settings::default()
+    };
+    let mut server = Server::start(&lab, &settings);
     let api = Api::new(server.endpoint());
     let mut runner = TestRunner::deterministic();
     for number in 0..20 {
@@ -511,6 +534,7 @@ fn what_random_acts_leave_behind_has_nothing_for_fsck_to_find() {
         let mut world = World {
             api: &api,
             prefix: format!("case-{number}"),
+            complete: true,
             repositories: (0..REPOSITORIES).map(|_| Repository::default()).collect(),
             uploads: Vec::new(),
         };

@@ -85,7 +85,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Opens the content for serving: settles what the journal holds.
+    /// Opens the content for serving. A long journal is settled meanwhile: the index is the truth already.
     ///
     /// Fails when the index is new but the store holds repositories already: serving an empty
     /// index would hide them, and sweeping by it would delete them.
@@ -96,8 +96,8 @@ impl Storage {
     ) -> Result<Self, OpenError> {
         let mirror = Arc::new(Mirror::new(Arc::clone(&store), Arc::clone(&index)));
         mirror::refuse_foreign(&store, &index).await?;
-        mirror.replay().await?;
-        Mirror::flush_in_background(&mirror);
+        mirror.begin().await?;
+        mirror::keep_up(&mirror);
         let blobs = Blobs::new(&store, &index, &mirror);
         Ok(Self {
             uploads: Uploads::new(&store, &index, &blobs, limits.max_blob_bytes),
@@ -117,7 +117,7 @@ impl Storage {
     /// Syncs the links and empties the journal, but for what cannot be written now. Call once nothing is under way any
     /// more.
     pub async fn close(&self) -> Result<(), StorageError> {
-        self.mirror.catch_up().await
+        self.mirror.catch_up().await.map(drop)
     }
 
     /// The objects.

@@ -3,19 +3,25 @@
 //! A transaction that changes what a link must say also writes a journal row for it. *Settling* a
 //! link reads what the index says now and makes the object say it, under a lock for that link. So
 //! it does not matter who settles, how often, or in which order: two racing tag moves end with the
-//! object at whichever the index has, and a crash in between is mended by settling again at start.
+//! object at whichever the index has, and a crash in between is mended by settling again later: in
+//! the background, for nobody who is served looks at a link.
 //! A row is forgotten only after a sync that came after its link was written: the look that told
 //! what to write also tells which rows it settles, so one that was written since stays.
+
+mod background;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use background::keep_up;
+
+use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::ready;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::{Digest, MediaType, RepoName, Tag};
 use tokio::sync::Mutex as AsyncMutex;
@@ -24,8 +30,9 @@ use crate::index::{Link, LinkState};
 use crate::layout::Place;
 use crate::{Durability, Index, ObjectStore, OpenError, StorageError, layout};
 
-/// How long a settled link may stay unsynced. Until then the journal can write it again.
-const FLUSH_EVERY: Duration = Duration::from_secs(5);
+/// Links settled before a reply, and before anybody is served. The others follow in the background: a manifest may have
+/// 100,000 tags, and a journal may be longer.
+const AT_ONCE: usize = 100;
 /// Rows handled at a time.
 const ROWS: usize = 10_000;
 /// Links settled at once when the journal is replayed.
@@ -42,8 +49,33 @@ pub(crate) struct Mirror {
     hasher: RandomState,
     /// Rows whose links are written but not synced.
     settled: Mutex<Vec<i64>>,
-    /// A link could not be written; the journal has it.
+    /// The journal has links that nobody has settled yet, or could not.
     is_behind: AtomicBool,
+    /// One at a time settles what the journal holds.
+    catching_up: AsyncMutex<()>,
+}
+
+/// Links that could not be written.
+#[derive(Debug, Default)]
+struct Unwritten {
+    links: usize,
+    first: Option<StorageError>,
+}
+
+impl Unwritten {
+    fn note(&mut self, settled: Result<(), StorageError>) {
+        if let Err(error) = settled {
+            self.links += 1;
+            self.first.get_or_insert(error);
+        }
+    }
+
+    /// One line, however many there are.
+    fn tell(&self) {
+        if let Some(error) = &self.first {
+            tracing::warn!(links = self.links, %error, "links are not written yet; the journal keeps them");
+        }
+    }
 }
 
 impl Mirror {
@@ -55,19 +87,23 @@ impl Mirror {
             hasher: RandomState::new(),
             settled: Mutex::default(),
             is_behind: AtomicBool::new(false),
+            catching_up: AsyncMutex::default(),
         }
     }
 
-    /// Makes the objects of these links say what the index says.
+    /// Makes the objects of these links say what the index says, but for those that are too many to wait for.
     ///
     /// Never fails: what was asked for is durable in the index, and the journal remembers a link that cannot be written
     /// now. To tell the client of a failure would be to tell it that nothing had changed.
     pub(crate) async fn settle(&self, links: &[Link]) {
-        for link in links {
-            if let Err(error) = self.settle_one(link).await {
-                tracing::warn!(?link, %error, "a link is not written yet; the journal keeps it");
-                self.is_behind.store(true, Ordering::Relaxed);
-            }
+        let (now, later) = links.split_at(links.len().min(AT_ONCE));
+        let mut unwritten = Unwritten::default();
+        for link in now {
+            unwritten.note(self.settle_one(link).await);
+        }
+        unwritten.tell();
+        if unwritten.links > 0 || !later.is_empty() {
+            self.is_behind.store(true, Ordering::Relaxed);
         }
     }
 
@@ -79,27 +115,49 @@ impl Mirror {
         self.write(link).await
     }
 
-    /// Settles whatever the journal holds: at start, before anybody is served. What cannot be written now stays in the
-    /// journal and does not keep the server from starting.
-    pub(crate) async fn replay(&self) -> Result<(), StorageError> {
+    /// Settles what an earlier server left, but for what is too much to wait for.
+    pub(crate) async fn begin(&self) -> Result<(), StorageError> {
+        let rows = self.index.journal(0, AT_ONCE + 1).await?;
+        let links: Vec<Link> = rows.into_iter().map(|row| row.link).collect();
+        self.settle(&links).await;
+        Ok(())
+    }
+
+    /// Settles whatever the journal holds, and tells how many links could not be written: they stay there.
+    ///
+    /// Once the disk is full the rest is not tried. Nor is anything given up half way: a write that goes on alone could
+    /// overtake a later one.
+    pub(crate) async fn replay(&self) -> Result<usize, StorageError> {
+        let mut unwritten = Unwritten::default();
+        let is_full = AtomicBool::new(false);
         let mut after = 0;
-        loop {
+        while !is_full.load(Ordering::Relaxed) {
             let rows = self.index.journal(after, ROWS).await?;
             let Some(last) = rows.last() else {
-                return Ok(());
+                break;
             };
             after = last.id;
+            let mut seen = HashSet::new();
+            let links = rows.into_iter().map(|row| row.link);
+            let links: Vec<Link> = links.filter(|link| seen.insert(link.clone())).collect();
             tracing::info!(
-                links = rows.len(),
+                links = links.len(),
                 "settling links that were not settled or synced"
             );
-            stream::iter(rows)
-                .for_each_concurrent(PARALLEL, |row| async move {
-                    self.settle(&[row.link]).await;
-                })
-                .await;
+            let mut settled = stream::iter(links)
+                .take_while(|_| ready(!is_full.load(Ordering::Relaxed)))
+                .map(|link| async move { self.settle_one(&link).await })
+                .buffer_unordered(PARALLEL);
+            while let Some(settled) = settled.next().await {
+                if matches!(settled, Err(StorageError::Full)) {
+                    is_full.store(true, Ordering::Relaxed);
+                }
+                unwritten.note(settled);
+            }
             self.flush().await?;
         }
+        unwritten.tell();
+        Ok(unwritten.links)
     }
 
     /// Entries in the journal.
@@ -131,36 +189,26 @@ impl Mirror {
         flushed
     }
 
-    /// Flushes; first settles what could not be settled when it was its time.
-    pub(crate) async fn catch_up(&self) -> Result<(), StorageError> {
+    /// Flushes; first settles what was not settled when it was its time. False: some of it cannot be now.
+    pub(crate) async fn catch_up(&self) -> Result<bool, StorageError> {
+        let _catching_up = self.catching_up.lock().await;
         if !self.is_behind.swap(false, Ordering::Relaxed) {
-            return self.flush().await;
+            return self.flush().await.map(|()| true);
         }
         let replayed = self.replay().await;
-        if replayed.is_err() {
+        let is_done = matches!(replayed, Ok(0));
+        if !is_done {
             self.is_behind.store(true, Ordering::Relaxed);
         }
-        replayed
+        replayed.map(|_| is_done)
+    }
+
+    fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
     }
 
     fn settled(&self) -> MutexGuard<'_, Vec<i64>> {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Flushes from time to time, until the mirror is dropped.
-    pub(crate) fn flush_in_background(mirror: &Arc<Self>) {
-        let mirror = Arc::downgrade(mirror);
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(FLUSH_EVERY).await;
-                let Some(mirror) = mirror.upgrade() else {
-                    return;
-                };
-                if let Err(error) = mirror.catch_up().await {
-                    tracing::warn!(%error, "links are not synced yet; the journal keeps them");
-                }
-            }
-        });
     }
 
     async fn write(&self, link: &Link) -> Result<(), StorageError> {

@@ -139,8 +139,10 @@ impl Catalog {
                 return Ok(false);
             };
             // Roots before leaves: the tags' links go first.
-            this.settle(&repo, None, &freed).await;
-            this.settle(&repo, Some(&digest), &[]).await;
+            let tags = freed.into_iter().map(|tag| Link::Tag(repo.clone(), tag));
+            let revision = Link::Revision(repo.clone(), digest);
+            let links: Vec<Link> = tags.chain([revision]).collect();
+            this.mirror.settle(&links).await;
             Ok(true)
         })
         .await

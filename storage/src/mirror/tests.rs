@@ -175,13 +175,54 @@ async fn a_full_disk_leaves_links_for_later() {
     let link = |number| Link::Layer(a.clone(), crate::index::suite::blob(number));
     scene.store.is_full.store(true, Ordering::SeqCst);
     scene.mirror.settle(&[link(1), link(2)]).await;
-    // Nor does it keep a server from starting.
-    scene.mirror.replay().await.unwrap();
-    scene.mirror.catch_up().await.unwrap();
+    assert_eq!(scene.mirror.replay().await.unwrap(), 2);
+    assert!(!scene.mirror.catch_up().await.unwrap());
     assert_eq!((scene.keys().await.len(), scene.pending().await), (0, 2));
     scene.store.is_full.store(false, Ordering::SeqCst);
-    scene.mirror.catch_up().await.unwrap();
+    assert!(scene.mirror.catch_up().await.unwrap());
     assert_eq!((scene.keys().await.len(), scene.pending().await), (2, 0));
+}
+
+/// Once there is no space, thousands of links need not be tried to know that.
+#[tokio::test]
+async fn a_full_disk_ends_a_replay_early() {
+    let scene = Scene::new();
+    let a = repo("a");
+    let numbers: Vec<u64> = (0..1_000).collect();
+    hold(&scene.index, &a, &numbers).await;
+    scene.store.is_full.store(true, Ordering::SeqCst);
+    let tried = scene.mirror.replay().await.unwrap();
+    assert!(0 < tried && tried <= 100, "{tried}");
+    scene.store.is_full.store(false, Ordering::SeqCst);
+    assert_eq!(scene.mirror.replay().await.unwrap(), 0);
+    assert_eq!(
+        (scene.keys().await.len(), scene.pending().await),
+        (1_000, 0)
+    );
+}
+
+/// Whoever deletes a manifest does not wait for all of its tags' links.
+#[tokio::test]
+async fn what_is_too_much_for_a_reply_is_settled_later() {
+    let scene = Scene::new();
+    let (a, image) = (repo("a"), image(1, &[]));
+    hold(&scene.index, &a, &[1]).await;
+    let names: Vec<String> = (0..250).map(|n| format!("v{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    scene.push(&image, &names).await;
+    assert_eq!(scene.mirror.replay().await.unwrap(), 0);
+    // Two of a tag, a layer and a revision.
+    assert_eq!(scene.keys().await.len(), 502);
+    let freed = scene.index.delete_manifest(&a, &image.digest()).await;
+    let freed = freed.unwrap().unwrap().into_iter();
+    let links: Vec<Link> = freed.map(|tag| Link::Tag(a.clone(), tag)).collect();
+    scene.mirror.settle(&links).await;
+    assert_eq!(scene.keys().await.len(), 302);
+    // Nor does whoever starts a server.
+    scene.mirror.begin().await.unwrap();
+    assert_eq!(scene.keys().await.len(), 302);
+    assert!(scene.mirror.catch_up().await.unwrap());
+    assert_eq!((scene.keys().await.len(), scene.pending().await), (1, 0));
 }
 
 #[tokio::test]

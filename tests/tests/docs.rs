@@ -60,6 +60,12 @@ fn run(path: &Path, blocks: &[String]) -> Result<(), String> {
     let file = lab.write("blocks.sh", script);
     // The checkout as a reader has it, without its build folders being written to.
     let work = lab.dir("work");
+    // Images go into storage of their own, not into that of whoever runs the tests.
+    let (images, mounts) = (lab.dir("images"), lab.dir("run"));
+    let storage = lab.write(
+        "storage.conf",
+        format!("[storage]\ndriver = \"vfs\"\ngraphroot = {images:?}\nrunroot = {mounts:?}\n"),
+    );
     let ended = lab
         .program("unshare")
         .args([
@@ -76,6 +82,7 @@ fn run(path: &Path, blocks: &[String]) -> Result<(), String> {
             format!("{}:{}", bin.display(), toolbox::search_path()),
         )
         .env("CHECKOUT", toolbox::checkout())
+        .env("CONTAINERS_STORAGE_CONF", storage)
         .dir(work)
         .run();
     if ended.status.success() {

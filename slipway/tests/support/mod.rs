@@ -10,6 +10,8 @@
     reason = "tests panic to report, and each test file uses its part of this"
 )]
 
+pub mod frames;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -136,16 +138,15 @@ impl Server {
 
     /// How often its threads have waited for something and got it.
     pub fn wakes(&self) -> u64 {
-        let tasks = format!("/proc/{}/task", self.child.id());
-        let statuses = std::fs::read_dir(tasks).unwrap().map(|task| {
-            std::fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default()
-        });
-        statuses
-            .filter_map(|status| {
-                let (_, count) = status.split_once("\nvoluntary_ctxt_switches:")?;
-                count.lines().next()?.trim().parse::<u64>().ok()
-            })
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        tasks
+            .map(|task| figure(&task.unwrap().path(), "voluntary_ctxt_switches"))
             .sum()
+    }
+
+    /// Memory in use, in KiB.
+    pub fn memory(&self) -> u64 {
+        figure(Path::new(&format!("/proc/{}", self.child.id())), "VmRSS")
     }
 
     /// Waits for the end; true when it ended well.
@@ -167,6 +168,14 @@ impl Server {
             "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
         ))
     }
+}
+
+/// A figure of `status` in a folder of `/proc`; nothing for a thread that has ended.
+fn figure(folder: &Path, name: &str) -> u64 {
+    let status = std::fs::read_to_string(folder.join("status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let figure = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    figure.unwrap_or_default()
 }
 
 impl Drop for Server {

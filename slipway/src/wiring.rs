@@ -9,6 +9,7 @@ use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Toke
 use registry::Registry;
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
 use registry::http::{Sink, TrustedProxies};
+use tokio_util::task::TaskTracker;
 
 use crate::commands::VERSION;
 use crate::config::{self, Auth, Config, LogFormat};
@@ -26,13 +27,17 @@ pub(crate) struct Wired {
     pub(crate) _lock: Lock,
 }
 
-/// Opens storage, loads rights, and puts the front door before them.
-pub(crate) async fn wire(config: &Config, sink: Option<Sink>) -> anyhow::Result<Wired> {
+/// Opens storage, loads rights, and puts the front door before them. `connections` are only counted.
+pub(crate) async fn wire(
+    config: &Config,
+    connections: &TaskTracker,
+    sink: Option<Sink>,
+) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
     let registry = Arc::new(Registry::new(storage, gate(config)?));
     let observer = Arc::new(Observer {
-        metrics: Metrics::new(VERSION),
+        metrics: metrics(&registry, connections),
         log: AccessLog::start(format(config))?,
         sink,
     });
@@ -48,6 +53,22 @@ pub(crate) async fn wire(config: &Config, sink: Option<Sink>) -> anyhow::Result<
         front,
         _lock: lock,
     })
+}
+
+fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
+    let mut metrics = Metrics::new(VERSION);
+    let connections = connections.clone();
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.watch("connections", "Open connections", move || {
+        connections.len() as f64
+    });
+    let registry = Arc::clone(registry);
+    metrics.watch(
+        "storage_takes_writes",
+        "1 until a sync fails; then content is served and writes are refused until a restart",
+        move || f64::from(u8::from(registry.storage().takes_writes())),
+    );
+    metrics
 }
 
 fn format(config: &Config) -> Format {

@@ -90,6 +90,10 @@ fn fault() -> StoreError {
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
+    fn takes_writes(&self) -> bool {
+        self.inner.takes_writes()
+    }
+
     async fn head(&self, key: &Key) -> Result<Meta, StoreError> {
         self.call(self.inner.head(key)).await
     }

@@ -18,6 +18,7 @@ mod error;
 pub mod faulty;
 mod fs;
 pub mod fsck;
+mod fuse;
 mod hot;
 pub mod index;
 mod key;
@@ -112,6 +113,12 @@ impl Storage {
     /// One bounded question to the index, for readiness.
     pub async fn ready(&self) -> Result<(), StorageError> {
         self.index.ping().await
+    }
+
+    /// No sync has failed since it was opened. After one, content is served and writes are refused
+    /// until it is opened again.
+    pub fn takes_writes(&self) -> bool {
+        self.store.takes_writes() && self.index.takes_writes()
     }
 
     /// Syncs the links and empties the journal, but for what cannot be written now. Call once nothing is under way any

@@ -72,6 +72,10 @@ impl Contents {
 
 #[async_trait]
 impl ObjectStore for MemoryStore {
+    fn takes_writes(&self) -> bool {
+        true
+    }
+
     async fn head(&self, key: &Key) -> Result<Meta, StoreError> {
         let contents = self.lock();
         if let Some(staged) = contents.staged.get(key) {

@@ -16,6 +16,9 @@ use crate::{Key, Prefix};
 /// Bytes under keys. No method has a default: who implements it decides everything.
 #[async_trait]
 pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
+    /// No sync has failed: writes are not refused out of hand.
+    fn takes_writes(&self) -> bool;
+
     /// Size and age of an object.
     async fn head(&self, key: &Key) -> Result<Meta, StoreError>;
 

@@ -30,7 +30,9 @@ pub(super) fn router(registry: Arc<Registry>, observer: Arc<Observer>) -> Router
 
 async fn ready(State(shared): State<Shared>) -> Response {
     match shared.registry.storage().ready().await {
-        Ok(()) => "ready\n".into_response(),
+        Ok(()) if shared.registry.storage().takes_writes() => "ready\n".into_response(),
+        // Still ready: taken out of service it could not serve pulls either.
+        Ok(()) => "ready to serve; writes have stopped after a failed sync\n".into_response(),
         Err(error) => {
             tracing::warn!(error = %error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "storage does not answer\n").into_response()

@@ -26,12 +26,13 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     raise_file_limit();
     let listeners = listen::bind(&config)?;
     let tls = config.tls.as_ref().map(tls::Tls::load).transpose()?;
-    let wired = wiring::wire(&config, sink).await?;
+    let connections = TaskTracker::new();
+    let wired = wiring::wire(&config, &connections, sink).await?;
     let server = Arc::new(Server {
         front: wired.front,
         tls,
         limits: connection::Limits::new(&config),
-        connections: TaskTracker::new(),
+        connections,
         stopping: CancellationToken::new(),
     });
     let background = TaskTracker::new();

@@ -24,7 +24,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -35,6 +35,7 @@ pub use lock::FileLock;
 
 use folders::Durable;
 
+use crate::fuse::Fuse;
 use crate::layout::{LOCK, SCRATCH};
 use crate::{
     Appended, ByteStream, Content, Durability, Key, Meta, Object, ObjectStore, Prefix, Progress,
@@ -55,7 +56,7 @@ struct Disk {
     anchor: File,
     next_scratch: AtomicU64,
     durable: Durable,
-    broken: AtomicBool,
+    fuse: Fuse,
     /// Held by whoever may write.
     _lock: Option<FileLock>,
 }
@@ -80,7 +81,7 @@ impl FsStore {
                 scratch,
                 next_scratch: AtomicU64::new(0),
                 durable: Durable::default(),
-                broken: AtomicBool::new(false),
+                fuse: Fuse::default(),
                 _lock: Some(lock),
             }),
         })
@@ -95,7 +96,7 @@ impl FsStore {
                 anchor: File::open(root)?,
                 next_scratch: AtomicU64::new(0),
                 durable: Durable::default(),
-                broken: AtomicBool::new(false),
+                fuse: Fuse::default(),
                 _lock: None,
             }),
         })
@@ -126,7 +127,7 @@ impl Disk {
     }
 
     fn writable(&self) -> Result<(), StoreError> {
-        if self.broken.load(Ordering::Relaxed) {
+        if self.fuse.is_blown() {
             Err(StoreError::ReadOnly)
         } else {
             Ok(())
@@ -137,7 +138,7 @@ impl Disk {
     fn synced(&self, result: io::Result<()>) -> Result<(), StoreError> {
         result.map_err(|error| {
             tracing::error!(%error, "a sync failed: writes stop until the store is opened again");
-            self.broken.store(true, Ordering::Relaxed);
+            self.fuse.blow();
             StoreError::ReadOnly
         })
     }
@@ -174,6 +175,10 @@ impl Disk {
 
 #[async_trait]
 impl ObjectStore for FsStore {
+    fn takes_writes(&self) -> bool {
+        !self.disk.fuse.is_blown()
+    }
+
     async fn head(&self, key: &Key) -> Result<Meta, StoreError> {
         let key = key.clone();
         self.blocking(move |disk| disk.head(&key)).await

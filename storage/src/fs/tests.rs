@@ -121,8 +121,10 @@ fn folders_are_made_also_behind_a_link() {
 async fn after_a_failed_sync_nothing_is_written() {
     let (_, folder) = open();
     let store = FsStore::open(folder.path()).unwrap();
+    assert!(store.takes_writes());
     let failed = store.disk.synced(Err(std::io::Error::other("EIO")));
     assert!(matches!(failed, Err(StoreError::ReadOnly)));
+    assert!(!store.takes_writes());
     let key = layout::tag_current(&repo(), &Tag::parse("v1").unwrap());
     let put = store.put(&key, Bytes::new(), Durability::AtFlush).await;
     assert!(matches!(put, Err(StoreError::ReadOnly)));

@@ -28,6 +28,9 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
     /// One cheap question, for readiness.
     async fn ping(&self) -> Result<(), StorageError>;
 
+    /// No sync has failed: writes are not refused out of hand.
+    fn takes_writes(&self) -> bool;
+
     /// Nothing was ever recorded here.
     async fn is_new(&self) -> Result<bool, StorageError>;
 

@@ -25,6 +25,10 @@ struct Full {
 
 #[async_trait]
 impl ObjectStore for Full {
+    fn takes_writes(&self) -> bool {
+        self.inner.takes_writes()
+    }
+
     async fn head(&self, key: &Key) -> Result<Meta, StoreError> {
         self.inner.head(key).await
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use oci::{Descriptor, Digest, RepoName, Tag, UploadId};
 
-use super::writer::Sync;
+use super::writer::{Sync, Writer};
 use super::{SqliteIndex, blobs, census, journal, lists, load, manifests, uploads};
 use crate::StorageError;
 use crate::index::{
@@ -22,6 +22,10 @@ fn text<T: ToString>(after: Option<&T>) -> String {
 impl Index for SqliteIndex {
     async fn ping(&self) -> Result<(), StorageError> {
         self.read(|c| c.query_row("SELECT 1", [], |_| Ok(()))).await
+    }
+
+    fn takes_writes(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::takes_writes)
     }
 
     async fn is_new(&self) -> Result<bool, StorageError> {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::error::{self, is_failed_sync};
 use crate::StorageError;
+use crate::fuse::Fuse;
 
 /// Most that are committed together, so that nobody waits for a long queue's work before the sync begins.
 const BATCH: usize = 256;
@@ -33,6 +34,7 @@ pub(super) enum Sync {
 pub(super) struct Writer {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    fuse: Fuse,
 }
 
 struct Job {
@@ -96,13 +98,20 @@ impl Writer {
 
     fn start_with(turn: Turn) -> io::Result<Self> {
         let (jobs, queue) = channel();
+        let fuse = turn.fuse.clone();
         let thread = thread::Builder::new()
             .name("index".to_owned())
             .spawn(move || turn.serve(&queue))?;
         Ok(Self {
             jobs: Some(jobs),
             thread: Some(thread),
+            fuse,
         })
+    }
+
+    pub(super) fn takes_writes(&self) -> bool {
+        let is_over = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        !is_over && !self.fuse.is_blown()
     }
 
     /// Runs `work` in a transaction and returns once that is committed. Work that fails changes nothing; work whose
@@ -153,8 +162,7 @@ struct Turn {
     syncs: bool,
     /// How SQLite is set.
     sync: Sync,
-    /// A sync failed: nothing more is written, because what the disk holds is not known.
-    broken: bool,
+    fuse: Fuse,
     /// Rows changed when the log was last moved into the file.
     checkpointed: u64,
 }
@@ -165,7 +173,7 @@ impl Turn {
             connection,
             syncs,
             sync: Sync::Durable,
-            broken: false,
+            fuse: Fuse::default(),
             checkpointed: 0,
         }
     }
@@ -179,12 +187,20 @@ impl Turn {
                     Err(_) => break,
                 }
             }
-            self.commit(batch);
+            // Soft facts first, and by themselves: their answers do not wait for a sync. All that is queued at one time
+            // was asked for at one time, so nobody can tell that they overtake.
+            let is_soft = |job: &Job| job.sync == Sync::Soft;
+            let (soft, durable) = batch.into_iter().partition(is_soft);
+            self.commit(soft);
+            self.commit(durable);
             self.checkpoint();
         }
     }
 
     fn commit(&mut self, batch: Vec<Job>) {
+        if batch.is_empty() {
+            return;
+        }
         let (answers, refusal) = self.run(batch);
         if let Some(refusal) = &refusal {
             self.give_up(refusal);
@@ -218,7 +234,7 @@ impl Turn {
     }
 
     fn begin(&mut self, durable: bool) -> Result<(), Refusal> {
-        if self.broken {
+        if self.fuse.is_blown() {
             return Err(Refusal::Unsynced);
         }
         self.set_sync(durable)
@@ -251,10 +267,10 @@ impl Turn {
             let _ = self.execute("ROLLBACK");
         }
         match refusal {
-            Refusal::Unsynced if self.broken => {}
+            Refusal::Unsynced if self.fuse.is_blown() => {}
             Refusal::Unsynced => {
                 tracing::error!("a sync of the index failed: writes stop until it is opened again");
-                self.broken = true;
+                self.fuse.blow();
             }
             Refusal::Full => tracing::error!("no space is left for the index"),
             Refusal::Failed(error) => tracing::error!(error, "changes were not committed"),
@@ -277,7 +293,7 @@ impl Turn {
     /// Moves the log into the file, now and then, after everybody has their answer.
     fn checkpoint(&mut self) {
         let changes = self.connection.total_changes();
-        if !self.syncs || self.broken || changes - self.checkpointed < CHECKPOINT_EVERY {
+        if !self.syncs || self.fuse.is_blown() || changes - self.checkpointed < CHECKPOINT_EVERY {
             return;
         }
         self.checkpointed = changes;
@@ -285,7 +301,9 @@ impl Turn {
             .connection
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         if let Err(error) = moved {
-            self.broken |= is_failed_sync(&error);
+            if is_failed_sync(&error) {
+                self.fuse.blow();
+            }
             tracing::error!(%error, "the index's log could not be moved into its file");
         }
     }

@@ -150,8 +150,8 @@ impl Blobs {
         session: Option<&oci::UploadId>,
         now: SystemTime,
     ) -> Result<(), StorageError> {
-        // An older handle would go on serving the bytes that these have replaced, also should the index fail now.
-        self.handles.invalidate(digest);
+        // Also should the index fail now.
+        self.replaced(digest);
         {
             // The size in memory may be that of damaged bytes which an index was built from.
             let change = self.links.change(repo);
@@ -162,6 +162,12 @@ impl Blobs {
         }
         self.settle(repo, digest).await;
         Ok(())
+    }
+
+    /// The bytes of this digest have been put in place anew: a handle from before would go on serving the old ones, which
+    /// may have been damaged.
+    pub(crate) fn replaced(&self, digest: &Digest) {
+        self.handles.invalidate(digest);
     }
 
     async fn settle(&self, repo: &RepoName, digest: &Digest) {

@@ -8,7 +8,7 @@ use oci::{Descriptor, Digest, MediaType, Reference, RepoName, Tag};
 use crate::hot::Hot;
 use crate::index::ManifestFacts;
 use crate::mirror::Mirror;
-use crate::{Index, Limits, ObjectStore, StorageError, content, layout};
+use crate::{Blobs, Index, Limits, ObjectStore, StorageError, content, layout};
 
 mod change;
 mod referrers;
@@ -77,6 +77,7 @@ pub struct Catalog {
     store: Arc<dyn ObjectStore>,
     index: Arc<dyn Index>,
     mirror: Arc<Mirror>,
+    blobs: Blobs,
     manifests: Arc<Hot<(RepoName, Digest), Arc<StoredManifest>>>,
     /// What tags point to. Apart, so that a manifest with several tags is in memory once, and has one media type.
     tags: Arc<Hot<(RepoName, Tag), Digest>>,
@@ -88,6 +89,7 @@ impl Catalog {
         store: &Arc<dyn ObjectStore>,
         index: &Arc<dyn Index>,
         mirror: &Arc<Mirror>,
+        blobs: &Blobs,
         limits: &Limits,
     ) -> Self {
         let bytes = limits.manifest_cache_bytes;
@@ -96,6 +98,7 @@ impl Catalog {
             store: Arc::clone(store),
             index: Arc::clone(index),
             mirror: Arc::clone(mirror),
+            blobs: blobs.clone(),
             manifests: Arc::new(Hot::new(bytes - bytes / TAGS_PART, weight)),
             tags: Arc::new(Hot::new(bytes / TAGS_PART, |_, _| ENTRY)),
             sparse: limits.sparse,

@@ -102,8 +102,8 @@ impl Storage {
         let blobs = Blobs::new(&store, &index, &mirror);
         Ok(Self {
             uploads: Uploads::new(&store, &index, &blobs, limits.max_blob_bytes),
+            catalog: Catalog::new(&store, &index, &mirror, &blobs, &limits),
             blobs,
-            catalog: Catalog::new(&store, &index, &mirror, &limits),
             store,
             index,
             mirror,

@@ -54,6 +54,8 @@ impl Catalog {
             .put(&layout::blob(&digest), bytes, Durability::Now)
             .await
             .map_err(StorageError::from)?;
+        // A repository may hold the same bytes as a blob.
+        self.blobs.replaced(&digest);
         {
             let manifests_change = self.manifests.change(repo);
             manifests_change.of(&(repo.clone(), digest));

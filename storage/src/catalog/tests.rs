@@ -172,6 +172,31 @@ async fn damaged_bytes_are_not_served_and_a_push_heals_them() {
     );
 }
 
+/// The same bytes may be a blob as well, which somebody has had opened while they were damaged.
+#[tokio::test]
+async fn a_push_heals_also_what_was_opened_as_a_blob() {
+    let storage = storage().await;
+    let (a, image) = (repo("a"), image(1, &[]));
+    hold(storage.index(), &a, &[1]).await;
+    put(&storage, &image, &[]).await;
+    let (digest, size) = (image.digest(), image.bytes().len() as u64);
+    let linked = storage.index().link_blob(&a, &digest, size, None, at(1));
+    linked.await.unwrap();
+    let mut damaged = image.bytes().to_vec();
+    damaged[5] ^= 1;
+    let (key, store) = (layout::blob(&digest), storage.store());
+    let damaged = Bytes::from(damaged);
+    store
+        .put(&key, damaged.clone(), Durability::Now)
+        .await
+        .unwrap();
+    let opened = storage.blobs.open(&a, &digest).await.unwrap().unwrap();
+    assert_eq!(bytes(&opened), damaged);
+    put(&storage, &image, &[]).await;
+    let opened = storage.blobs.open(&a, &digest).await.unwrap().unwrap();
+    assert_eq!(bytes(&opened), image.bytes().to_vec());
+}
+
 #[tokio::test]
 async fn a_refused_push_leaves_no_bytes() {
     let storage = storage().await;

@@ -1,7 +1,5 @@
 //! What `/metrics` and `/readyz` of the running program say.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
-
 mod support;
 
 use support::Server;

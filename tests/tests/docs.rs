@@ -64,7 +64,11 @@ fn run(path: &Path, blocks: &[String]) -> Result<(), String> {
     let (images, mounts) = (lab.dir("images"), lab.dir("run"));
     let storage = lab.write(
         "storage.conf",
-        format!("[storage]\ndriver = \"vfs\"\ngraphroot = {images:?}\nrunroot = {mounts:?}\n"),
+        format!(
+            "[storage]\ndriver = 'vfs'\ngraphroot = '{}'\nrunroot = '{}'\n",
+            images.display(),
+            mounts.display()
+        ),
     );
     let ended = lab
         .program("unshare")

@@ -4,8 +4,11 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Method, Request};
 use hyper_util::rt::TokioTimer;
 use registry::http::Connection;
 use sendfile::Wire;
@@ -99,8 +102,15 @@ async fn http1<I>(io: I, connection: &Connection, server: &Server) -> Result<(),
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
-    let service = service_fn(async |request| {
-        Ok::<_, Infallible>(server.front.respond(request, connection).await)
+    let service = service_fn(async |request: Request<Incoming>| {
+        let tunnel = request.method() == Method::CONNECT;
+        let mut response = server.front.respond(request, connection).await;
+        if tunnel {
+            // What follows may be meant for the tunnel that is refused (CVE-2026-71324).
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok::<_, Infallible>(response)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

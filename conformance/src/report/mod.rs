@@ -73,3 +73,54 @@ fn escaped(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::{Form, Judged, line};
+    use crate::clause::{Verdict, clause};
+
+    fn results() -> Vec<Judged> {
+        let why = || "a \"<b>\" & c\u{1}".to_owned();
+        [
+            ("ping", Verdict::Pass),
+            ("paths/two slashes", Verdict::Skip(why())),
+            ("names/<x>", Verdict::Fail(why())),
+            ("limits/n=1", Verdict::Error(why())),
+        ]
+        .map(|(name, verdict)| (clause(name, "a source", async |_| Ok(())), verdict))
+        .into()
+    }
+
+    #[test]
+    fn every_form_tells_every_verdict_and_why() {
+        let url = "http://registry.test/".parse().unwrap();
+        for form in Form::value_variants() {
+            let text = form.render(&url, &results());
+            let (skips, fails) = match form {
+                Form::Junit => ("<skipped ", "<failure "),
+                Form::Json => ("\"skip\"", "\"fail\""),
+                Form::Html => ("<td class=\"skip\">", "<td class=\"fail\">"),
+            };
+            for part in ["ping", "two slashes", "n=1", "a source", skips, fails] {
+                let there = text.contains(part) || (part == "a source" && *form == Form::Junit);
+                assert!(there, "{form:?} lacks {part:?}: {text}");
+            }
+            if *form == Form::Json {
+                let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert_eq!(json["clauses"][2]["why"], "a \"<b>\" & c\u{1}");
+            } else {
+                assert!(text.contains("a &quot;&lt;b&gt;&quot; &amp; c"), "{text}");
+                assert!(!text.contains("<x>") && !text.contains('\u{1}'), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_skip_is_no_pass_in_the_line_for_people() {
+        let lines: Vec<_> = results().iter().map(|(c, v)| line(c, v)).collect();
+        let begin = |at: usize| lines[at].split(' ').next().unwrap_or_default();
+        assert_eq!([0, 1, 2, 3].map(begin), ["pass", "skip", "FAIL", "ERROR"]);
+    }
+}

@@ -165,3 +165,24 @@ async fn a_connection_that_asks_nothing_is_closed() {
     // With or without a farewell.
     let _ = timeout(PATIENCE, driver).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_and_finishes_what_is_under_way() {
+    let server = Server::start("");
+    let (blob, path) = push(&server, 1 << 20);
+    let (client, driver) = client(&server, 64 << 10).await;
+    let mut body = get(&client, &path).await.into_body();
+    server.terminate();
+    server.line("stopping");
+    let mut taken = Vec::new();
+    while let Some(piece) = timeout(PATIENCE, body.data()).await.unwrap() {
+        let piece = piece.unwrap();
+        body.flow_control().release_capacity(piece.len()).unwrap();
+        taken.extend_from_slice(&piece);
+    }
+    assert!(taken == blob, "the blob differs");
+    // GOAWAY without an error: the client asks elsewhere.
+    timeout(PATIENCE, driver).await.unwrap().unwrap().unwrap();
+    assert!(client.ready().await.is_err());
+    assert!(server.wait());
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tests::api::digest_of;
-use tests::{Api, Lab, OrFail, Server, Settings, daemon};
+use tests::{Api, Lab, OrFail, Server, Settings, daemon, tls};
 
 /// More than the kernel's socket buffers take, so that most of it is still to be sent.
 const SIZE: usize = 64 << 20;
@@ -119,4 +119,113 @@ fn a_push_in_flight_at_sigterm_finishes_and_is_kept() {
         .or_fail("pull")
         .expect(200);
     assert!(back.body == blob, "the blob differs");
+}
+
+#[test]
+fn over_http_2_and_tls_a_pull_in_flight_finishes_and_its_connection_is_closed() {
+    let lab = Lab::new("drain-h2");
+    let authority = tls::Authority::new(&lab);
+    let settings = Settings {
+        tls: Some((
+            authority.certificate.clone(),
+            authority.issue(&lab, "server"),
+        )),
+        more: "drainTimeout: 1h\n".to_owned(),
+        ..Settings::default()
+    };
+    let mut server = Server::start(&lab, &settings);
+    let blob = noise(SIZE);
+    let digest = digest_of(&blob);
+    let _ = Api::new(server.endpoint())
+        .push_blob("team/app", &blob)
+        .or_fail("push")
+        .expect(201);
+
+    let pem = std::fs::read(&authority.certificate).or_fail("read the authority");
+    let client = reqwest::blocking::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(&pem).or_fail("parse the authority")])
+        .timeout(daemon::PATIENCE)
+        .no_proxy()
+        .build()
+        .or_fail("make a client");
+    let url = server
+        .endpoint()
+        .url(&format!("/v2/team/app/blobs/{digest}"));
+    let mut reply = client.get(&url).send().or_fail("ask for the blob");
+    assert_eq!(reply.version(), reqwest::Version::HTTP_2);
+    assert_eq!(reply.status(), 200);
+
+    server.daemon().signal(Signal::TERM);
+    wait_refused(&server);
+    let mut body = Vec::with_capacity(SIZE);
+    reply
+        .read_to_end(&mut body)
+        .or_fail("read the rest of the blob");
+    assert_eq!(digest_of(&body), digest);
+    // The client keeps its connection for the next request; the server has said GOAWAY.
+    let status = server.daemon().wait();
+    assert!(status.success(), "the server ended with {status}");
+    assert!(!server.log().contains("cut off"), "{}", server.log());
+    drop(client);
+}
+
+/// Asks for a blob and takes nothing of it.
+fn pull_without_end(server: &Server) -> TcpStream {
+    let blob = noise(SIZE);
+    let _ = Api::new(server.endpoint())
+        .push_blob("team/app", &blob)
+        .or_fail("push")
+        .expect(201);
+    let mut stream = connect(server);
+    write!(
+        stream,
+        "GET /v2/team/app/blobs/{} HTTP/1.1\r\nHost: {}\r\n\r\n",
+        digest_of(&blob),
+        server.endpoint().host
+    )
+    .or_fail("ask for the blob");
+    let head = read_head(&mut stream);
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    stream
+}
+
+/// What comes to an end although the pull does not.
+fn assert_cut_off(mut server: Server, mut stream: TcpStream, why: &str) {
+    let status = server.daemon().wait();
+    assert!(status.success(), "the server ended with {status}");
+    let log = server.log();
+    assert!(log.contains("cut off") && log.contains(why), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+    let mut body = Vec::new();
+    let _ = stream.read_to_end(&mut body);
+    assert!(body.len() < SIZE, "the whole blob was sent");
+}
+
+#[test]
+fn a_pull_that_never_ends_is_cut_off_at_the_drain_time_out() {
+    let lab = Lab::new("drain-cut");
+    let settings = Settings {
+        more: "drainTimeout: 2s\n".to_owned(),
+        ..Settings::default()
+    };
+    let mut server = Server::start(&lab, &settings);
+    let stream = pull_without_end(&server);
+    server.daemon().signal(Signal::TERM);
+    assert_cut_off(server, stream, "the drain time-out has passed");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_drain_time_out() {
+    let lab = Lab::new("drain-twice");
+    let settings = Settings {
+        more: "drainTimeout: 1h\n".to_owned(),
+        ..Settings::default()
+    };
+    let mut server = Server::start(&lab, &settings);
+    let stream = pull_without_end(&server);
+    server.daemon().signal(Signal::TERM);
+    wait_refused(&server);
+    assert!(server.daemon().runs(), "it did not drain");
+    server.daemon().signal(Signal::INT);
+    assert_cut_off(server, stream, "a second signal came");
 }

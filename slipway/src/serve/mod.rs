@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use registry::http::{Front, Sink};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,9 +21,12 @@ use tokio_util::task::TaskTracker;
 use crate::config::{self, Config};
 use crate::wiring;
 
-/// Serves until SIGTERM or SIGINT, then lets what is under way finish.
+/// Serves until SIGTERM or SIGINT, then lets what is under way finish; a second signal cuts it off.
 pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()> {
     raise_file_limit();
+    // Bound before storage is opened: a port that is taken is said before anything is touched, and
+    // while a server starts again its clients wait in the kernel's queue instead of being refused.
+    // Nothing is accepted until all is there.
     let listeners = listen::bind(&config)?;
     let tls = config.tls.as_ref().map(tls::Tls::load).transpose()?;
     let connections = TaskTracker::new();
@@ -44,16 +47,19 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     if let Some(tls) = &server.tls {
         tls::reload_on_change(&background, tls);
     }
+    // Before anything is announced: whoever reads that may send a signal. Earlier ones end the
+    // program at once, which nobody has asked anything yet.
+    let mut signals = Signals::new()?;
     announce(&config, &listeners);
 
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(accept::run(listener, Arc::clone(&server)));
     }
-    wait_for_signal().await?;
+    signals.next().await;
     tracing::info!("stopping: no new connections, requests under way may finish");
     accepting.shutdown().await;
-    drain(&server, config.drain_timeout.get()).await;
+    drain(&server, config.drain_timeout.get(), &mut signals).await;
     wired
         .registry
         .storage()
@@ -80,29 +86,39 @@ struct Server {
     stopping: CancellationToken,
 }
 
-async fn wait_for_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+/// What asks the program to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-async fn drain(server: &Server, patience: Duration) {
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Waits for the connections to end, until patience ends or whoever asked asks again.
+async fn drain(server: &Server, patience: Duration, signals: &mut Signals) {
     server.stopping.cancel();
     server.connections.close();
-    if tokio::time::timeout(patience, server.connections.wait())
-        .await
-        .is_err()
-    {
-        let left = server.connections.len();
-        tracing::warn!(
-            left,
-            "connections are cut off: the drain time-out has passed"
-        );
-    }
+    let why = tokio::select! {
+        () = server.connections.wait() => return,
+        () = tokio::time::sleep(patience) => "the drain time-out has passed",
+        () = signals.next() => "a second signal came",
+    };
+    let left = server.connections.len();
+    tracing::warn!(left, "connections are cut off: {why}");
 }
 
 fn announce(config: &Config, listeners: &[tokio::net::TcpListener]) {

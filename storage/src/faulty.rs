@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock};
 
 use crate::{
     Appended, ByteStream, Durability, Key, Meta, Object, ObjectStore, Prefix, Progress, StoreError,
@@ -32,6 +33,8 @@ pub struct FaultyStore {
     at: AtomicU64,
     calls: AtomicU64,
     failed: AtomicUsize,
+    door: Arc<RwLock<()>>,
+    at_door: Notify,
 }
 
 impl FaultyStore {
@@ -43,7 +46,19 @@ impl FaultyStore {
             at: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             failed: AtomicUsize::new(0),
+            door: Arc::default(),
+            at_door: Notify::new(),
         }
+    }
+
+    /// Nothing is published until what this returns is dropped.
+    pub async fn hold_publishing(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.door).write_owned().await
+    }
+
+    /// Waits until somebody is about to publish.
+    pub async fn until_publishing(&self) {
+        self.at_door.notified().await;
     }
 
     /// The `n`th call from now on fails; 0 for none.
@@ -148,6 +163,8 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn publish(&self, staged: &Key, to: &Key) -> Result<(), StoreError> {
+        self.at_door.notify_one();
+        let _open = self.door.read().await;
         self.call(self.inner.publish(staged, to)).await
     }
 

@@ -130,7 +130,7 @@ impl Uploads {
         detached(async move {
             let _working = working;
             let progress = match tail {
-                Some((range, body)) => this.receive(&session, range, body, now).await?,
+                Some((range, body)) => this.receive_last(&session, range, body, now).await?,
                 None => this.settled(&session, now).await?,
             };
             let staged = Staged {
@@ -138,7 +138,15 @@ impl Uploads {
                 key: layout::staged(&session.repo, &session.id),
                 session: Some(&session.id),
             };
-            this.publish(&staged, &digest, &progress, now).await
+            let published = this.publish(&staged, &digest, &progress, now).await;
+            // The client may try again without sending these bytes again. What it is told is why it must.
+            if published.is_err()
+                && progress.offset > session.offset
+                && let Err(error) = this.record(&session.id, &progress, now).await
+            {
+                tracing::warn!(%error, "the last bytes of an upload have to be sent again");
+            }
+            published
         })
         .await
     }

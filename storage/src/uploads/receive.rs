@@ -4,12 +4,19 @@ use std::time::SystemTime;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use oci::Hashers;
+use oci::{Hashers, UploadId};
 
 use super::{UploadError, Uploads};
 use crate::index::Session;
 use crate::{AppendError, BodyError, ByteStream, ChunkRange, Progress};
 use crate::{StorageError, StoreError, layout};
+
+/// A chunk as far as it came.
+struct Taken {
+    progress: Progress,
+    /// Why it is not all.
+    end: Result<(), UploadError>,
+}
 
 impl Uploads {
     /// The session as it is to be finished without a last chunk: its file has to be made if nothing came, and must hold
@@ -31,7 +38,7 @@ impl Uploads {
         if is_exact {
             return Ok(resume(session)?);
         }
-        self.receive(session, None, stream::empty().boxed(), now)
+        self.receive_last(session, None, stream::empty().boxed(), now)
             .await
     }
 
@@ -43,6 +50,53 @@ impl Uploads {
         body: ByteStream,
         now: SystemTime,
     ) -> Result<Progress, UploadError> {
+        let Taken { progress, end } = self.take_in(session, range, body).await?;
+        self.record(&session.id, &progress, now).await?;
+        end.map(|()| progress)
+    }
+
+    /// The same for the last chunk. When all came it is not recorded: the session is about to end, and whoever ends it
+    /// records it if that fails.
+    pub(super) async fn receive_last(
+        &self,
+        session: &Session,
+        range: Option<ChunkRange>,
+        body: ByteStream,
+        now: SystemTime,
+    ) -> Result<Progress, UploadError> {
+        let Taken { progress, end } = self.take_in(session, range, body).await?;
+        if end.is_err() {
+            self.record(&session.id, &progress, now).await?;
+        }
+        end.map(|()| progress)
+    }
+
+    /// Records how far a session is.
+    pub(super) async fn record(
+        &self,
+        id: &UploadId,
+        progress: &Progress,
+        now: SystemTime,
+    ) -> Result<(), UploadError> {
+        let hashers = progress.hashers.checkpoint();
+        let alive = self
+            .index
+            .checkpoint_upload(id, progress.offset, &hashers, now)
+            .await?;
+        if alive {
+            Ok(())
+        } else {
+            Err(UploadError::Unknown)
+        }
+    }
+
+    /// Adds a chunk to the staged bytes. After an error nothing of it counts.
+    async fn take_in(
+        &self,
+        session: &Session,
+        range: Option<ChunkRange>,
+        body: ByteStream,
+    ) -> Result<Taken, UploadError> {
         let have = session.offset;
         if range.is_some_and(|range| range.start() != have) {
             return Err(UploadError::OutOfOrder { have });
@@ -53,26 +107,18 @@ impl Uploads {
         let body = self.bounded(body, have, length);
         let appended = self.store.append(&key, resume(session)?, body).await;
         let progress = appended.progress;
-        let received = match appended.failure {
+        let end = match appended.failure {
             Some(AppendError::Store(StoreError::NotFound(_))) => return Err(UploadError::Unknown),
             Some(error) => Err(self.failed(error, length)),
             None => check_length(length, progress.offset - have),
         };
         // What was refused is past the offset that counts; whoever goes on from there cuts it.
-        if let Err(error @ (UploadError::SizeMismatch { .. } | UploadError::TooLarge { .. })) =
-            received
-        {
-            return Err(error);
+        match end {
+            Err(error @ (UploadError::SizeMismatch { .. } | UploadError::TooLarge { .. })) => {
+                Err(error)
+            }
+            end => Ok(Taken { progress, end }),
         }
-        let hashers = progress.hashers.checkpoint();
-        let alive = self
-            .index
-            .checkpoint_upload(&session.id, progress.offset, &hashers, now)
-            .await?;
-        if !alive {
-            return Err(UploadError::Unknown);
-        }
-        received.map(|()| progress)
     }
 
     /// Refuses what is announced to be too large before any of it is read.

@@ -313,7 +313,12 @@ async fn after_a_wrong_digest_the_session_can_be_finished() {
     let wrong = storage.end(&a, &id, &sha256(b"wrong")).await;
     assert!(matches!(wrong, Err(UploadError::DigestMismatch { got }) if got == right));
     assert_eq!(storage.pull(&a, &right).await, None);
-    assert_eq!(storage.end(&a, &id, &right).await.unwrap(), 5);
+    let tail = Some((None, body([b" bytes"])));
+    let uploads = &storage.uploads;
+    let wrong = uploads.finish(&a, OWNER, &id, &right, tail, at(3)).await;
+    assert!(matches!(wrong, Err(UploadError::DigestMismatch { .. })));
+    let right = sha256(b"right bytes");
+    assert_eq!(storage.end(&a, &id, &right).await.unwrap(), 11);
     let whole = storage
         .uploads
         .whole(&a, &sha256(b"wrong"), body([b"right"]), None, at(1))

@@ -137,6 +137,32 @@ async fn every_call_may_fail_once_in_every_way() {
     }
 }
 
+/// The last bytes need not be sent again.
+#[tokio::test]
+async fn a_finish_that_failed_after_its_bytes_came_can_be_repeated_without_them() {
+    for fault in [Fault::Before, Fault::After] {
+        let folder = tempfile::tempdir().unwrap();
+        let files = unlocked(&folder).await;
+        let faulty = Arc::new(FaultyStore::new(Arc::new(files), fault));
+        let storage = open(faulty.clone(), &folder).await;
+        let (a, uploads) = (repo("a"), &storage.uploads);
+        let id = uploads.start(&a, OWNER, None, at(1)).await.unwrap();
+        let added = uploads.append(&a, OWNER, &id, None, body([b"first "]), at(1));
+        added.await.unwrap();
+        let digest = sha256(b"first last");
+        // The append is the first call.
+        faulty.fail_at(2);
+        let tail = Some((None, body([b"last"])));
+        let first = uploads.finish(&a, OWNER, &id, &digest, tail, at(2)).await;
+        assert!(matches!(first, Err(UploadError::Storage(_))));
+        assert_eq!(faulty.failed(), 1);
+        faulty.fail_at(0);
+        assert_eq!(uploads.status(&a, OWNER, &id).await.unwrap(), 10);
+        let second = uploads.finish(&a, OWNER, &id, &digest, None, at(3)).await;
+        assert_eq!(second.unwrap(), 10);
+    }
+}
+
 /// The bytes got their name, the answer got lost: the client's second try must be told yes.
 #[tokio::test]
 async fn a_finish_whose_answer_got_lost_can_be_repeated() {
@@ -158,4 +184,47 @@ async fn a_finish_whose_answer_got_lost_can_be_repeated() {
         let second = uploads.finish(&a, OWNER, &id, &digest, None, at(3)).await;
         assert_eq!(second.unwrap(), 5);
     }
+}
+
+/// Neither who cancels nor who purges may take the bytes away from under a name that they are being given, nor the
+/// session from under a client that went away and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_published_cannot_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = unlocked(&folder).await;
+    let faulty = Arc::new(FaultyStore::new(Arc::new(files), Fault::Before));
+    let storage = Arc::new(open(faulty.clone(), &folder).await);
+    let (a, uploads, digest) = (repo("a"), &storage.uploads, sha256(b"bytes"));
+    let id = uploads.start(&a, OWNER, None, at(1)).await.unwrap();
+    let added = uploads.append(&a, OWNER, &id, None, body([b"bytes"]), at(1));
+    added.await.unwrap();
+    let held = faulty.hold_publishing().await;
+    let finishing = tokio::spawn({
+        let (storage, a) = (Arc::clone(&storage), a.clone());
+        async move {
+            let finish = storage.uploads.finish(&a, OWNER, &id, &digest, None, at(2));
+            finish.await
+        }
+    });
+    faulty.until_publishing().await;
+    for is_there in [true, false] {
+        let cancelled = uploads.cancel(&a, OWNER, &id).await;
+        assert!(matches!(cancelled, Err(UploadError::Busy)), "{is_there}");
+        let again = uploads.finish(&a, OWNER, &id, &digest, None, at(3)).await;
+        assert!(matches!(again, Err(UploadError::Busy)), "{is_there}");
+        assert_eq!(uploads.purge(at(1000)).await.unwrap(), 0);
+        // hyper drops the request when its client goes away; the work goes on.
+        finishing.abort();
+    }
+    assert!(finishing.await.unwrap_err().is_cancelled());
+    drop(held);
+    let cancelled = loop {
+        match uploads.cancel(&a, OWNER, &id).await {
+            Err(UploadError::Busy) => tokio::task::yield_now().await,
+            other => break other,
+        }
+    };
+    assert!(matches!(cancelled, Err(UploadError::Unknown)));
+    let object = storage.blobs.open(&a, &digest).await.unwrap().unwrap();
+    assert_eq!(bytes(&object), b"bytes");
 }

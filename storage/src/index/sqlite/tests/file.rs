@@ -1,10 +1,10 @@
 //! The suite over an index in a file, and what only a file can do.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
-use crate::index::sqlite::rebuild;
+use crate::index::sqlite::{Sync, rebuild};
 use crate::index::suite::{BLOB_SIZE, Subject, at, blob, hold, image, put, repo, tag};
 use crate::{Index as _, SqliteIndex, StorageError};
 
@@ -37,6 +37,44 @@ async fn what_was_recorded_is_there_after_opening_again() {
 }
 
 /// Members of one batch do not know of each other: one that fails takes nothing with it.
+/// Queued behind a change that must be synced, they are committed and answered before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn soft_facts_do_not_wait_for_the_sync_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Arc::new(SqliteIndex::open(&folder.path().join("index.sqlite")).unwrap());
+    let (started, is_started) = std::sync::mpsc::channel();
+    let (release, held) = std::sync::mpsc::channel();
+    let busy = tokio::spawn({
+        let index = Arc::clone(&index);
+        async move {
+            let work = move |_: &rusqlite::Connection| {
+                started.send(()).unwrap();
+                held.recv().unwrap();
+                Ok(())
+            };
+            index.write(Sync::Soft, work).await
+        }
+    });
+    tokio::task::spawn_blocking(move || is_started.recv().unwrap())
+        .await
+        .unwrap();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let note = |sync| {
+        let order = Arc::clone(&order);
+        index.write(sync, move |_| {
+            order.lock().unwrap().push(sync);
+            Ok(())
+        })
+    };
+    let queued = tokio::join!(note(Sync::Durable), note(Sync::Soft), async {
+        release.send(()).unwrap();
+    });
+    queued.0.unwrap();
+    queued.1.unwrap();
+    busy.await.unwrap().unwrap();
+    assert_eq!(*order.lock().unwrap(), [Sync::Soft, Sync::Durable]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_change_spoils_no_other() {
     let (index, _folder) = open();

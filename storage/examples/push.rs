@@ -4,9 +4,10 @@
 //! cargo run --release -p storage --example push [FOLDER]
 //! ```
 //!
-//! Part one pushes through [`storage::Uploads::whole`], as `POST ?digest=` does, without HTTP. Part two writes the same
-//! files with plain system calls and makes them durable in three ways, for comparison. The folder (default: the system's
-//! temporary folder) decides which disk is measured; what was written is removed.
+//! Part one pushes through [`storage::Uploads`], without HTTP: in one request or by a session, whose opening is also
+//! timed by itself. Part two writes the same files with plain system calls and makes them durable in three ways, for
+//! comparison. The folder (default: the system's temporary folder) decides which disk is measured; what was written is
+//! removed.
 #![expect(clippy::cast_precision_loss, reason = "rates are rounded anyway")]
 
 use std::fs::{self, File};
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use oci::{Algorithm, Digest, Hasher, RepoName};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use storage::{ByteStream, FsStore, Limits, SqliteIndex, Storage};
+use storage::{ByteStream, FsStore, Limits, SqliteIndex, Storage, UploadError};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -29,6 +30,7 @@ const MB: usize = 1_000_000;
 const GIB: usize = 1 << 30;
 /// As hyper hands them on.
 const FRAME: usize = 64 << 10;
+const OWNER: &str = "bench";
 const FILES: usize = 256;
 /// … to divide a time by.
 const SHARE: u32 = 256;
@@ -80,58 +82,106 @@ fn hashing() {
     );
 }
 
+/// How a blob comes in.
+#[derive(Debug, Clone, Copy)]
+enum Push {
+    /// `POST ?digest=`.
+    Whole,
+    /// `POST`, then `PUT` with the bytes.
+    Put,
+    /// `POST`, `PATCH` with the bytes, `PUT` without.
+    Patch,
+}
+
 async fn pushes(folder: &Path) -> Result<(), Failure> {
+    use Push::{Patch, Put, Whole};
     let store = Arc::new(FsStore::open(&folder.join("objects"))?);
     let index = Arc::new(SqliteIndex::open(&folder.join("index.db"))?);
     let storage = Arc::new(Storage::open(store, index, Limits::default()).await?);
     let mut seed = 0;
-    for (label, size, count, parallel) in [
-        ("1 kB", 1000, 400, 1),
-        ("1 MB", MB, 200, 1),
-        ("1 MB", MB, 800, 16),
-        ("100 MB", 100 * MB, 4, 1),
-        ("1 GiB", GIB, 2, 1),
-        ("1 GiB", GIB, 4, 4),
+    for (way, label, size, count, parallel) in [
+        (Whole, "1 kB", 1000, 400, 1),
+        (Whole, "1 kB", 1000, 1600, 16),
+        (Put, "1 kB", 1000, 400, 1),
+        (Put, "1 kB", 1000, 1600, 16),
+        (Patch, "1 kB", 1000, 400, 1),
+        (Patch, "1 kB", 1000, 1600, 16),
+        (Whole, "1 MB", MB, 200, 1),
+        (Whole, "1 MB", MB, 800, 16),
+        (Whole, "100 MB", 100 * MB, 4, 1),
+        (Whole, "1 GiB", GIB, 2, 1),
+        (Whole, "1 GiB", GIB, 4, 4),
     ] {
         let work: Vec<_> = (0..count)
             .map(|i| (seed + i as u64, digest(seed + i as u64, size)))
             .collect();
         seed += count as u64;
         let started = Instant::now();
-        let mut times: Vec<Duration> = stream::iter(work)
+        let times = stream::iter(work)
             .map(|(seed, digest)| {
                 let storage = Arc::clone(&storage);
-                tokio::spawn(async move {
-                    let repo = RepoName::parse("bench/push").map_err(|e| e.to_string())?;
-                    let started = Instant::now();
-                    let length = Some(size as u64);
-                    let now = SystemTime::now();
-                    storage
-                        .uploads
-                        .whole(&repo, &digest, body(seed, size), length, now)
-                        .await
-                        .map_err(|e| e.to_string())?;
-                    Ok::<_, String>(started.elapsed())
-                })
+                tokio::spawn(async move { push(&storage, way, seed, size, digest).await })
             })
             .buffer_unordered(parallel)
             .map(|joined| joined.map_err(|e| e.to_string()).flatten())
             .collect::<Vec<_>>()
             .await
             .into_iter()
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let wall = started.elapsed();
-        times.sort();
+        let (mut opened, mut pushed): (Vec<_>, Vec<_>) = times.into_iter().unzip();
+        opened.sort();
+        pushed.sort();
+        let of = |times: &[Duration]| {
+            let (half, most) = (times[count / 2], times[count * 99 / 100]);
+            format!("p50 {half:>9.2?}  p99 {most:>9.2?}")
+        };
+        let opening = match way {
+            Whole => String::new(),
+            Put | Patch => format!("  opening {}", of(&opened)),
+        };
         let total = (count * size) as f64 / 1e6 / wall.as_secs_f64();
+        let rate = count as f64 / wall.as_secs_f64();
+        let pushed = of(&pushed);
+        let name = format!("{way:?}").to_lowercase();
         println!(
-            "whole   {label:>6} x{parallel:<2}  p50 {:>9.2?}  p99 {:>9.2?}  {total:>7.1} MB/s  {:>7.1}/s",
-            times[count / 2],
-            times[count * 99 / 100],
-            count as f64 / wall.as_secs_f64(),
+            "{name:<7} {label:>6} x{parallel:<2}  {pushed}  {total:>7.1} MB/s  {rate:>7.1}/s{opening}"
         );
     }
     storage.close().await?;
     Ok(())
+}
+
+/// Pushes one blob. Returns how long it took to open a session, if there is one, and how long all took.
+async fn push(
+    storage: &Storage,
+    way: Push,
+    seed: u64,
+    size: usize,
+    digest: Digest,
+) -> Result<(Duration, Duration), String> {
+    let text = |error: UploadError| error.to_string();
+    let repo = RepoName::parse("bench/push").map_err(|e| e.to_string())?;
+    let (uploads, now) = (&storage.uploads, SystemTime::now());
+    let started = Instant::now();
+    if let Push::Whole = way {
+        let whole = uploads.whole(&repo, &digest, body(seed, size), Some(size as u64), now);
+        whole.await.map_err(text)?;
+        return Ok((Duration::ZERO, started.elapsed()));
+    }
+    let start = uploads.start(&repo, OWNER, None, now);
+    let id = start.await.map_err(text)?;
+    let opened = started.elapsed();
+    let mut tail = Some((None, body(seed, size)));
+    if let Push::Patch = way
+        && let Some((range, body)) = tail.take()
+    {
+        let patch = uploads.append(&repo, OWNER, &id, range, body, now);
+        patch.await.map_err(text)?;
+    }
+    let finish = uploads.finish(&repo, OWNER, &id, &digest, tail, now);
+    finish.await.map_err(text)?;
+    Ok((opened, started.elapsed()))
 }
 
 /// A way to give a file its name.

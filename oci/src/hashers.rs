@@ -7,7 +7,7 @@ mod tests;
 
 /// sha256, sha512, or both, of one stream in one pass.
 ///
-/// An upload may say only at its end which digest it wants, so a stream is hashed both ways until it does.
+/// Who knows which digest is wanted asks for one hash only; each costs its own pass of the processor over all bytes.
 #[derive(Clone, Debug)]
 pub struct Hashers(Vec<Hasher>);
 

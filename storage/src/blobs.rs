@@ -55,7 +55,7 @@ impl Blobs {
         if let Some(size) = self.links.get(&key) {
             return Ok(Some(size));
         }
-        let look = self.links.look(&key);
+        let look = self.links.look();
         let size = self.index.blob(repo, digest).await?;
         if let Some(size) = size {
             self.links.keep(look, key, size);
@@ -75,7 +75,7 @@ impl Blobs {
         if let Some(object) = self.handles.get(digest) {
             return Ok(Some(object));
         }
-        let look = self.handles.look(digest);
+        let look = self.handles.look();
         let object = self.store.get(&layout::blob(digest)).await?;
         if object.size != size {
             // A push to another repository may have mended what was damaged when this size was kept.
@@ -129,8 +129,7 @@ impl Blobs {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
         detached(async move {
             let unlinked = {
-                let change = this.links.change(&repo);
-                change.of(&(repo.clone(), digest));
+                let _change = this.links.change(&(repo.clone(), digest));
                 this.index.unlink_blob(&repo, &digest).await?
             };
             if unlinked == Unlink::Done {
@@ -154,8 +153,7 @@ impl Blobs {
         self.replaced(digest);
         {
             // The size in memory may be that of damaged bytes which an index was built from.
-            let change = self.links.change(repo);
-            change.of(&(repo.clone(), *digest));
+            let _change = self.links.change(&(repo.clone(), *digest));
             self.index
                 .link_blob(repo, digest, size, session, now)
                 .await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use oci::{Descriptor, Digest, MediaType, Reference, RepoName, Tag};
 
-use crate::hot::Hot;
+use crate::hot::{Boarded, Flights, Hot, Look};
 use crate::index::ManifestFacts;
 use crate::mirror::Mirror;
 use crate::{Blobs, Index, Limits, ObjectStore, StorageError, content, layout};
@@ -81,8 +81,20 @@ pub struct Catalog {
     manifests: Arc<Hot<(RepoName, Digest), Arc<StoredManifest>>>,
     /// What tags point to. Apart, so that a manifest with several tags is in memory once, and has one media type.
     tags: Arc<Hot<(RepoName, Tag), Digest>>,
+    /// Manifests that are being read.
+    loads: Arc<Flights<(RepoName, Reference), Looks, Loaded>>,
     sparse: Sparse,
 }
+
+/// When a load began, by each cache.
+#[derive(Debug, Clone, Copy)]
+struct Looks {
+    tags: Look,
+    manifests: Look,
+}
+
+/// What a load came to.
+type Loaded = Result<Option<Arc<StoredManifest>>, Arc<StorageError>>;
 
 impl Catalog {
     pub(crate) fn new(
@@ -101,6 +113,7 @@ impl Catalog {
             blobs: blobs.clone(),
             manifests: Arc::new(Hot::new(bytes - bytes / TAGS_PART, weight)),
             tags: Arc::new(Hot::new(bytes / TAGS_PART, |_, _| ENTRY)),
+            loads: Arc::new(Flights::new()),
             sparse: limits.sparse,
         }
     }
@@ -115,7 +128,7 @@ impl Catalog {
     }
 
     /// The manifest that a tag or digest names in the repository: out of memory, or by one read of the index and one of
-    /// the object, whose bytes are hashed before they are believed.
+    /// the object, whose bytes are hashed before they are believed. Those who ask at the same time share the reads.
     pub async fn manifest(
         &self,
         repo: &RepoName,
@@ -124,7 +137,60 @@ impl Catalog {
         if let Some(manifest) = self.cached(repo, reference) {
             return Ok(Some(manifest));
         }
-        let looks = (self.tags.look_at(repo), self.manifests.look_at(repo));
+        let key = (repo.clone(), reference.clone());
+        let looks = self.looks();
+        let load = {
+            let (this, repo, reference) = (self.clone(), repo.clone(), reference.clone());
+            async move {
+                let loaded = this.load(&repo, &reference, looks).await;
+                loaded.map_err(Arc::new)
+            }
+        };
+        let will_do = |began| self.is_unchanged(repo, reference, began);
+        let (load, began) = match self.loads.board(key, looks, will_do, load) {
+            Boarded::First(load) => return load.await.map_err(|e| StorageError::shared(&e)),
+            Boarded::Joined(load, began) => (load, began),
+        };
+        let loaded = load.await;
+        // The manifest behind the tag may have gone, become another type or been mended before this was asked.
+        let is_fresh = match &loaded {
+            Ok(None) => true,
+            Ok(Some(manifest)) => {
+                let key = (repo.clone(), manifest.digest);
+                self.manifests.is_unchanged(began.manifests, &key)
+            }
+            Err(_) => self.manifests.look() == began.manifests,
+        };
+        if is_fresh {
+            loaded.map_err(|e| StorageError::shared(&e))
+        } else {
+            self.load(repo, reference, self.looks()).await
+        }
+    }
+
+    fn looks(&self) -> Looks {
+        Looks {
+            tags: self.tags.look(),
+            manifests: self.manifests.look(),
+        }
+    }
+
+    fn is_unchanged(&self, repo: &RepoName, reference: &Reference, began: Looks) -> bool {
+        let repo = repo.clone();
+        match reference {
+            Reference::Tag(tag) => self.tags.is_unchanged(began.tags, &(repo, tag.clone())),
+            Reference::Digest(digest) => self
+                .manifests
+                .is_unchanged(began.manifests, &(repo, *digest)),
+        }
+    }
+
+    async fn load(
+        &self,
+        repo: &RepoName,
+        reference: &Reference,
+        looks: Looks,
+    ) -> Result<Option<Arc<StoredManifest>>, StorageError> {
         let facts = match reference {
             Reference::Tag(tag) => self.index.tag(repo, tag).await?,
             Reference::Digest(digest) => self.index.manifest(repo, digest).await?,
@@ -139,13 +205,14 @@ impl Catalog {
         let manifest = if let Some(manifest) = kept {
             manifest
         } else {
-            let manifest = self.load(facts).await?;
-            self.manifests.keep(looks.1, key, Arc::clone(&manifest));
+            let manifest = self.read_whole(facts).await?;
+            self.manifests
+                .keep(looks.manifests, key, Arc::clone(&manifest));
             manifest
         };
         if let Reference::Tag(tag) = reference {
             let key = (repo.clone(), tag.clone());
-            self.tags.keep(looks.0, key, manifest.digest);
+            self.tags.keep(looks.tags, key, manifest.digest);
         }
         Ok(Some(manifest))
     }
@@ -212,7 +279,7 @@ impl Catalog {
         Ok(listed.iter().filter(is_held).cloned().collect())
     }
 
-    async fn load(&self, facts: ManifestFacts) -> Result<Arc<StoredManifest>, StorageError> {
+    async fn read_whole(&self, facts: ManifestFacts) -> Result<Arc<StoredManifest>, StorageError> {
         let digest = facts.digest;
         let bytes = read(&self.store, &digest).await?;
         if Digest::of(digest.algorithm(), &bytes) != digest {

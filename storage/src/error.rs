@@ -31,6 +31,16 @@ impl StorageError {
         Self::Unavailable(source.into())
     }
 
+    /// What several waited for failed for each of them.
+    pub(crate) fn shared(error: &std::sync::Arc<Self>) -> Self {
+        match &**error {
+            Self::Full => Self::Full,
+            Self::ReadOnly => Self::ReadOnly,
+            Self::Unavailable(_) => Self::unavailable(std::sync::Arc::clone(error)),
+            Self::Corrupt { what } => Self::Corrupt { what: what.clone() },
+        }
+    }
+
     pub(crate) fn missing(key: &Key) -> Self {
         let what = format!("{key} is missing");
         Self::Corrupt { what }

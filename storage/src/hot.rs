@@ -2,88 +2,72 @@
 //!
 //! The dangers, and what is done about each:
 //!
-//! - *A reader misses, reads the index, is overtaken by a writer, and keeps what it read.* So a reader notes the
-//!   generation of its key's shard before it reads, and keeps what it found only if that is unchanged; a writer raises
-//!   it when it begins and when it ends.
+//! - *A reader misses, reads the index, is overtaken by a writer, and keeps what it read.* So a reader notes the time
+//!   before it reads, and keeps what it found only if its key has not changed since; a writer notes the time when it begins
+//!   and when it ends. Time is a count of such beginnings and ends, one for all keys: a reader may learn only by reading
+//!   which key it will keep.
 //! - *Two writers come here in another order than they committed.* So a writer never puts its value in; it only drops
 //!   what is there, and the next reader reads what the last commit left.
 //! - *One reader sees a commit, and a later one sees in memory what was before it.* So a writer drops what will change
-//!   before it commits, and nothing is kept while it is at work on the shard: whoever asks meanwhile asks the index. To
+//!   before it commits, and nothing is kept of that key while it is at work: whoever asks meanwhile asks the index. To
 //!   leave the old value there until the commit would not do: a reader that missed before the value was kept, and was
 //!   slow, reads the index after the commit, and the next one would find the old value.
+
+mod flights;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use flights::{Boarded, Flights};
+
 use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use oci::{Digest, RepoName};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-/// Groups that share a shard only cost each other a repeated read.
-const SHARDS: usize = 64;
+/// Keys that share a shard only cost each other a repeated read.
+const SHARDS: usize = 1024;
 /// For the cache's own tables: what an entry weighs if nothing is known yet.
 const EXPECTED_ITEMS: u64 = 10_000;
 
-/// A key that changes together with others: a writer announces the group, as it may not know all keys beforehand.
-pub(crate) trait Grouped {
-    /// What keys of one group have in common.
-    type Group: Hash;
-
-    /// This key's group.
-    fn group(&self) -> &Self::Group;
-}
-
-impl<T> Grouped for (RepoName, T) {
-    type Group = RepoName;
-
-    fn group(&self) -> &RepoName {
-        &self.0
-    }
-}
-
-impl Grouped for Digest {
-    type Group = Self;
-
-    fn group(&self) -> &Self {
-        self
-    }
-}
-
 /// A bounded cache that is exact.
-pub(crate) struct Hot<K: Grouped + Hash + Eq, V: Clone> {
+pub(crate) struct Hot<K: Hash + Eq, V: Clone> {
     cache: Cache<K, V, Weight<K, V>>,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
+    /// Beginnings and ends of changes so far.
+    time: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    generation: u64,
+    /// When a change last began or ended.
+    changed: u64,
     writers: usize,
 }
 
-/// The state of the cache when a reader began to read.
-#[derive(Debug, Clone, Copy)]
+/// When a reader began to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look(u64);
 
-/// A writer at work: made before its commit, dropped after it and before its reply.
+/// A writer at work on a key: made before its commit, dropped after it and before its reply.
 #[must_use]
-pub(crate) struct Change<'a, K: Grouped + Hash + Eq, V: Clone> {
+pub(crate) struct Change<'a, K: Hash + Eq, V: Clone> {
     hot: &'a Hot<K, V>,
     shard: usize,
 }
 
-impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
+impl<K: Hash + Eq, V: Clone> Hot<K, V> {
     /// A cache that holds entries of `capacity` in total, weighed by `weight`.
     pub(crate) fn new(capacity: u64, weight: fn(&K, &V) -> u64) -> Self {
         let items = usize::try_from(capacity.min(EXPECTED_ITEMS)).unwrap_or(0);
         Self {
             cache: Cache::with_weighter(items, capacity, Weight(weight)),
-            shards: std::array::from_fn(|_| Mutex::default()),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
+            time: AtomicU64::new(0),
         }
     }
 
@@ -93,29 +77,33 @@ impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
     }
 
     /// To be called before reading what will be kept.
-    pub(crate) fn look(&self, key: &K) -> Look {
-        self.look_at(key.group())
+    pub(crate) fn look(&self) -> Look {
+        Look(self.time.load(Ordering::SeqCst))
     }
 
-    /// The same, for a key that only reading will tell.
-    pub(crate) fn look_at(&self, group: &K::Group) -> Look {
-        Look(self.lock(self.shard(group)).generation)
+    /// Whether no writer has been at the key since `look`, or is there now: what was read since then is what a reader that
+    /// begins now may be told.
+    pub(crate) fn is_unchanged(&self, look: Look, key: &K) -> bool {
+        self.lock(self.shard(key)).is_unchanged(look)
     }
 
     /// Keeps what was read after `look`, unless a writer has been there since or is there now.
     pub(crate) fn keep(&self, look: Look, key: K, value: V) {
-        let shard = self.lock(self.shard(key.group()));
-        if shard.writers == 0 && shard.generation == look.0 {
+        let shard = self.lock(self.shard(&key));
+        if shard.is_unchanged(look) {
             self.cache.insert(key, value);
         }
     }
 
-    /// Announces a change of some keys of a group.
-    pub(crate) fn change(&self, group: &K::Group) -> Change<'_, K, V> {
-        let number = self.shard(group);
-        let mut shard = self.lock(number);
-        shard.writers += 1;
-        shard.generation = shard.generation.wrapping_add(1);
+    /// Announces a change of a key, and drops its value, which stays away until the returned is dropped.
+    pub(crate) fn change(&self, key: &K) -> Change<'_, K, V> {
+        let number = self.shard(key);
+        {
+            let mut shard = self.lock(number);
+            shard.writers += 1;
+            shard.changed = self.tick();
+        }
+        self.cache.remove(key);
         Change {
             hot: self,
             shard: number,
@@ -124,13 +112,17 @@ impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
 
     /// Drops a key that has changed already: where nobody may see the value before the commit.
     pub(crate) fn invalidate(&self, key: &K) {
-        self.change(key.group()).of(key);
+        drop(self.change(key));
     }
 
-    fn shard(&self, group: &K::Group) -> usize {
+    fn tick(&self) -> u64 {
+        self.time.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn shard(&self, key: &K) -> usize {
         // The remainder is below SHARDS, and a number that small fits.
-        #[expect(clippy::cast_possible_truncation, reason = "below 64")]
-        let shard = (self.hasher.hash_one(group) % SHARDS as u64) as usize;
+        #[expect(clippy::cast_possible_truncation, reason = "below 1024")]
+        let shard = (self.hasher.hash_one(key) % SHARDS as u64) as usize;
         shard
     }
 
@@ -141,22 +133,21 @@ impl<K: Grouped + Hash + Eq, V: Clone> Hot<K, V> {
     }
 }
 
-impl<K: Grouped + Hash + Eq, V: Clone> Change<'_, K, V> {
-    /// Drops a key that will change; it stays away until this is dropped.
-    pub(crate) fn of(&self, key: &K) {
-        self.hot.cache.remove(key);
+impl Shard {
+    fn is_unchanged(&self, look: Look) -> bool {
+        self.writers == 0 && self.changed <= look.0
     }
 }
 
-impl<K: Grouped + Hash + Eq, V: Clone> Drop for Change<'_, K, V> {
+impl<K: Hash + Eq, V: Clone> Drop for Change<'_, K, V> {
     fn drop(&mut self) {
         let mut shard = self.hot.lock(self.shard);
         shard.writers -= 1;
-        shard.generation = shard.generation.wrapping_add(1);
+        shard.changed = self.hot.tick();
     }
 }
 
-impl<K: Grouped + Hash + Eq, V: Clone> std::fmt::Debug for Hot<K, V> {
+impl<K: Hash + Eq, V: Clone> std::fmt::Debug for Hot<K, V> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hot").finish_non_exhaustive()
     }

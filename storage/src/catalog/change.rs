@@ -57,12 +57,9 @@ impl Catalog {
         // A repository may hold the same bytes as a blob.
         self.blobs.replaced(&digest);
         {
-            let manifests_change = self.manifests.change(repo);
-            manifests_change.of(&(repo.clone(), digest));
-            let tags_change = self.tags.change(repo);
-            for tag in tags {
-                tags_change.of(&(repo.clone(), tag.clone()));
-            }
+            let _manifest_change = self.manifests.change(&(repo.clone(), digest));
+            let tag_change = |tag: &Tag| self.tags.change(&(repo.clone(), tag.clone()));
+            let _tag_changes: Vec<_> = tags.iter().map(tag_change).collect();
             match self.index.put_manifest(new).await? {
                 PutOutcome::Done => {}
                 PutOutcome::MissingBlobs(digests) => return Err(PutError::MissingBlobs(digests)),
@@ -105,8 +102,7 @@ impl Catalog {
         let (this, repo, tag) = (self.clone(), repo.clone(), tag.clone());
         detached(async move {
             let found = {
-                let change = this.tags.change(&repo);
-                change.of(&(repo.clone(), tag.clone()));
+                let _change = this.tags.change(&(repo.clone(), tag.clone()));
                 this.index.delete_tag(&repo, &tag).await?
             };
             if found {
@@ -126,14 +122,12 @@ impl Catalog {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
         detached(async move {
             let freed = {
-                // Without the manifest, what its tags' entries say leads nowhere in memory; so it does no harm that the
-                // tags are known only after the commit.
-                let manifests_change = this.manifests.change(&repo);
-                manifests_change.of(&(repo.clone(), digest));
-                let tags_change = this.tags.change(&repo);
+                // Which tags go is known only after the commit. Until then their entries lead nowhere in memory, as nothing
+                // is kept of the manifest; and whoever shares a load asks also whether its manifest has changed.
+                let _change = this.manifests.change(&(repo.clone(), digest));
                 let freed = this.index.delete_manifest(&repo, &digest).await?;
                 for tag in freed.iter().flatten() {
-                    tags_change.of(&(repo.clone(), tag.clone()));
+                    this.tags.invalidate(&(repo.clone(), tag.clone()));
                 }
                 freed
             };

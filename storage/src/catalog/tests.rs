@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use oci::{Descriptor, Digest, Manifest, MediaType, Reference, RepoName, Tag};
 
+mod loads;
+
 use crate::index::suite::{artifact, at, blob, hold, image, list, repo, tag};
 use crate::suite::bytes;
 use crate::{
@@ -309,6 +311,63 @@ async fn a_tag_never_goes_back() {
         hits += reader.await.unwrap();
     }
     assert!(hits > 0, "the cache was not tried");
+}
+
+/// Each image is pushed under the same tag and deleted before the next; nobody may pull one that was seen to be gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_deleted_never_comes_back() {
+    const PUSHES: u64 = 150;
+    let folder = tempfile::tempdir().unwrap();
+    let index = SqliteIndex::open(&folder.path().join("index.sqlite")).unwrap();
+    let storage = storage_with(index).await;
+    let numbers: Vec<u64> = (0..=PUSHES).collect();
+    hold(storage.index(), &repo("a"), &numbers).await;
+    let digests = numbers.iter().map(|n| image(*n, &[]).digest());
+    let digests: Arc<Vec<Digest>> = Arc::new(digests.collect());
+    // Twice the number of the image, and one more when it is gone.
+    let least = Arc::new(AtomicU64::new(0));
+    let readers: Vec<_> = (0..8)
+        .map(|reader| {
+            let (storage, digests) = (Arc::clone(&storage), Arc::clone(&digests));
+            let least = Arc::clone(&least);
+            tokio::spawn(async move {
+                let mut pulled = 0;
+                while least.load(Ordering::SeqCst) < 2 * PUSHES {
+                    let before = least.load(Ordering::SeqCst);
+                    let reference = match reader % 2 {
+                        0 => Reference::Tag(tag("v1")),
+                        _ => Reference::Digest(digests[usize::try_from(before / 2).unwrap()]),
+                    };
+                    let catalog = &storage.catalog;
+                    let seen = catalog.manifest(&repo("a"), &reference).await.unwrap();
+                    if let Some(seen) = seen {
+                        pulled += 1;
+                        let seen = digests.iter().position(|digest| *digest == seen.digest);
+                        let seen = 2 * seen.unwrap() as u64;
+                        assert!(seen >= before, "{seen} came after {before}");
+                        least.fetch_max(seen, Ordering::SeqCst);
+                    }
+                    tokio::task::yield_now().await;
+                }
+                pulled
+            })
+        })
+        .collect();
+    for number in numbers {
+        let image = image(number, &[]);
+        put(&storage, &image, &["v1"]).await;
+        least.fetch_max(2 * number, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        let catalog = &storage.catalog;
+        let deleted = catalog.delete_manifest(&repo("a"), &image.digest()).await;
+        assert!(deleted.unwrap());
+        least.fetch_max(2 * number + 1, Ordering::SeqCst);
+    }
+    let mut pulled = 0;
+    for reader in readers {
+        pulled += reader.await.unwrap();
+    }
+    assert!(pulled > 0, "nothing was pulled");
 }
 
 /// A push whose client goes away is done all the same, in the index, in memory and in the objects.

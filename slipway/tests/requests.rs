@@ -199,6 +199,15 @@ fn cve_2026_71324_nothing_is_read_after_a_refused_connect() {
 }
 
 #[test]
+fn a_host_is_named_once() {
+    let server = Server::start("");
+    for hosts in ["", "host: x\r\nhost: y\r\n", "host: x\r\nhost: x\r\n"] {
+        let bytes = format!("GET /v2/ HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+        assert_eq!(status(&answer(&server, &bytes)), "400", "{hosts:?}");
+    }
+}
+
+#[test]
 fn lines_may_end_in_lf_but_not_within() {
     let server = Server::start("");
     for (what, bytes) in [

@@ -37,9 +37,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, HOST};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use oci::Operation;
 use tower::ServiceExt as _;
 
@@ -130,7 +130,10 @@ impl Front {
             record.traceparent = parts.headers.get(&TRACEPARENT).cloned();
         }
         let path = parts.uri.path();
-        let mut response = if path == "/v2" || path.starts_with("/v2/") {
+        let mut response = if version == Version::HTTP_11 && !names_one_host(&parts.headers) {
+            let problem = Problem::host_unclear();
+            self.refuse(problem, &parts, connection, None, &mut record)
+        } else if path == "/v2" || path.starts_with("/v2/") {
             self.registry(&parts, body, connection, &mut record).await
         } else if path == "/auth/token" {
             self.token(&parts, body, &mut record).await
@@ -282,4 +285,11 @@ impl Front {
         }
         response
     }
+}
+
+/// What RFC 9112 §3.2 asks of every request of HTTP/1.1. Of two hosts, a proxy may go by the one
+/// and this server by the other.
+fn names_one_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    hosts.next().is_some() && hosts.next().is_none()
 }

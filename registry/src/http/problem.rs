@@ -60,6 +60,16 @@ impl Problem {
         }
     }
 
+    /// 400: not one `Host` (RFC 9112 §3.2).
+    pub(super) fn host_unclear() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Unsupported,
+            "a request of HTTP/1.1 has one Host header, this one has none or several",
+        )
+        .closing()
+    }
+
     /// 405 with what is allowed.
     pub(super) fn method_not_allowed(methods: &str) -> Self {
         Self {

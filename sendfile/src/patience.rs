@@ -15,6 +15,9 @@ use crate::sys;
 /// Runs only while a write is pending; the timer is made at the first such write. The kernel calls
 /// a socket writable only when a third of its buffer (megabytes) is free, so on a slow line the
 /// buffer's own draining counts as progress too, where it can be asked.
+///
+/// An HTTP/2 client that grants no window makes no write wait: whoever speaks HTTP/2 over a
+/// [`Wire`](crate::Wire) times its streams too.
 #[derive(Debug)]
 pub(crate) struct Patience {
     limit: Duration,

@@ -6,6 +6,7 @@ use super::steps::{get, head, post, push_image};
 use crate::auth::{self, Challenge};
 use crate::clause::{Clause, Context, Step, Stop, clause, demand};
 use crate::client::{Answer, Ask};
+use crate::content::OCI_MANIFEST;
 
 pub(super) fn clauses() -> Vec<Clause> {
     vec![
@@ -120,12 +121,9 @@ async fn other_scope(context: Arc<Context>) -> Step {
     let http = &context.client.http;
     let token = auth::token(http, &parameters, &[], Some((user, password))).await?;
     let bearer = || Some(format!("Bearer {token}"));
-    context
-        .client
-        .once(&get(path), bearer())
-        .await?
-        .expect(&[200])?;
-    let other = get(format!("/v2/{deeper}/manifests/v1"));
+    let own = get(path).header("accept", OCI_MANIFEST);
+    context.client.once(&own, bearer()).await?.expect(&[200])?;
+    let other = get(format!("/v2/{deeper}/manifests/v1")).header("accept", OCI_MANIFEST);
     context
         .client
         .once(&other, bearer())

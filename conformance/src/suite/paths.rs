@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::steps::{get, push_image};
 use crate::clause::{Clause, Context, Step, clause, demand};
 use crate::client::status_of;
+use crate::content::OCI_MANIFEST;
 
 pub(super) fn clauses() -> Vec<Clause> {
     let mut clauses: Vec<Clause> = SMUGGLED
@@ -60,12 +61,14 @@ async fn smuggled(context: Arc<Context>, form: &str) -> Step {
         .replace("TWICE", &repo.replace('/', "%252f"))
         .replace("UPPER", &repo.to_uppercase());
     // The plain form is let in, so what is refused below is the form.
-    let plain = get(format!("/v2/{repo}/manifests/v1"));
+    let plain = get(format!("/v2/{repo}/manifests/v1")).header("accept", OCI_MANIFEST);
     context.client.send(plain).await?.expect(&[200])?;
     // By hand: a client library would normalise it.
     let host = context.client.base.host_str().unwrap_or_default();
     let who = context.client.authorization_line();
-    let raw = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n{who}connection: close\r\n\r\n");
+    let raw = format!(
+        "GET {path} HTTP/1.1\r\nhost: {host}\r\naccept: {OCI_MANIFEST}\r\n{who}connection: close\r\n\r\n"
+    );
     let answer = context.client.raw(raw.as_bytes()).await?;
     let refused = |status| (300..500).contains(&status) && !matches!(status, 401 | 403);
     demand(status_of(&answer).is_some_and(refused), || {
@@ -108,8 +111,8 @@ async fn odd_names(context: Arc<Context>) -> Step {
     ] {
         let repo = format!("{}/{name}", context.fresh());
         push_image(&context, &repo, "v1").await?;
-        let path = format!("/v2/{repo}/manifests/v1");
-        context.client.send(get(path)).await?.expect(&[200])?;
+        let ask = get(format!("/v2/{repo}/manifests/v1")).header("accept", OCI_MANIFEST);
+        context.client.send(ask).await?.expect(&[200])?;
     }
     Ok(())
 }

@@ -136,7 +136,7 @@ pub(crate) struct Limits {
     pub(crate) header_timeout: Span,
     /// Silence in a request's body.
     pub(crate) body_timeout: Span,
-    /// For a client to take any byte of a reply.
+    /// For a client to take any of a reply. Over HTTP/2 each reply is timed for itself.
     pub(crate) send_timeout: Span,
 }
 

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::future::ready;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use oci::{Digest, MediaType, RepoName, Tag};
+use oci::{Digest, Manifest, MediaType, RepoName, Tag};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::index::{Link, LinkState};
@@ -96,10 +96,19 @@ impl Mirror {
     /// Never fails: what was asked for is durable in the index, and the journal remembers a link that cannot be written
     /// now. To tell the client of a failure would be to tell it that nothing had changed.
     pub(crate) async fn settle(&self, links: &[Link]) {
+        self.settle_knowing(links, None).await;
+    }
+
+    /// The same for what a push changed, without reading the manifest that was just written.
+    pub(crate) async fn settle_push(&self, links: &[Link], pushed: &Manifest) {
+        self.settle_knowing(links, Some(pushed)).await;
+    }
+
+    async fn settle_knowing(&self, links: &[Link], known: Option<&Manifest>) {
         let (now, later) = links.split_at(links.len().min(AT_ONCE));
         let mut unwritten = Unwritten::default();
         for link in now {
-            unwritten.note(self.settle_one(link).await);
+            unwritten.note(self.settle_one(link, known).await);
         }
         unwritten.tell();
         if unwritten.links > 0 || !later.is_empty() {
@@ -107,12 +116,12 @@ impl Mirror {
         }
     }
 
-    async fn settle_one(&self, link: &Link) -> Result<(), StorageError> {
+    async fn settle_one(&self, link: &Link, known: Option<&Manifest>) -> Result<(), StorageError> {
         // The remainder is below LOCKS, and a number that small fits.
         #[expect(clippy::cast_possible_truncation, reason = "below 256")]
         let lock = (self.hasher.hash_one(link) % LOCKS as u64) as usize;
         let _settling = self.locks[lock].lock().await;
-        self.write(link).await
+        self.write(link, known).await
     }
 
     /// Settles what an earlier server left, but for what is too much to wait for.
@@ -146,7 +155,7 @@ impl Mirror {
             );
             let mut settled = stream::iter(links)
                 .take_while(|_| ready(!is_full.load(Ordering::Relaxed)))
-                .map(|link| async move { self.settle_one(&link).await })
+                .map(|link| async move { self.settle_one(&link, None).await })
                 .buffer_unordered(PARALLEL);
             while let Some(settled) = settled.next().await {
                 if matches!(settled, Err(StorageError::Full)) {
@@ -211,7 +220,7 @@ impl Mirror {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn write(&self, link: &Link) -> Result<(), StorageError> {
+    async fn write(&self, link: &Link, known: Option<&Manifest>) -> Result<(), StorageError> {
         let (state, rows) = self.index.link(link).await?;
         match (link, state) {
             (Link::Layer(repo, digest), LinkState::Absent) => {
@@ -222,7 +231,14 @@ impl Mirror {
                     .await?;
             }
             (Link::Revision(repo, digest), LinkState::Revision(media_type)) => {
-                self.write_revision(repo, digest, &media_type).await?;
+                let known = known.filter(|known| known.digest() == *digest);
+                let told = match known {
+                    Some(manifest) => oci::inferred_media_type(manifest.bytes()),
+                    None => self.read_told(digest).await?,
+                };
+                let is_told = told.as_ref() == Some(&media_type);
+                self.write_revision(repo, digest, &media_type, is_told)
+                    .await?;
             }
             (Link::Revision(repo, digest), _) => {
                 self.store.delete(&layout::media_type(repo, digest)).await?;
@@ -246,21 +262,27 @@ impl Mirror {
         repo: &RepoName,
         digest: &Digest,
         media_type: &MediaType,
+        is_told: bool,
     ) -> Result<(), StorageError> {
         let beside = layout::media_type(repo, digest);
-        let told = match crate::catalog::read(&self.store, digest).await {
-            Ok(bytes) => oci::inferred_media_type(&bytes),
-            // Damage to the manifest is no reason to lose what is known of it.
-            Err(StorageError::Corrupt { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        if told.as_ref() == Some(media_type) {
+        if is_told {
+            // It is almost never there; but one that somebody else left would be believed by the next reindex.
             self.store.delete(&beside).await?;
         } else {
             self.put(&beside, media_type.as_str()).await?;
         }
         self.put(&layout::revision(repo, digest), &digest.to_string())
             .await
+    }
+
+    /// The media type that a manifest's bytes tell.
+    async fn read_told(&self, digest: &Digest) -> Result<Option<MediaType>, StorageError> {
+        match crate::catalog::read(&self.store, digest).await {
+            Ok(bytes) => Ok(oci::inferred_media_type(&bytes)),
+            // Damage to the manifest is no reason to lose what is known of it.
+            Err(StorageError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The root goes first: without `current`, the rest is no tag.

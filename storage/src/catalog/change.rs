@@ -67,7 +67,11 @@ impl Catalog {
                 PutOutcome::OtherType(known) => return Err(PutError::OtherType(known)),
             }
         }
-        self.settle(repo, Some(&digest), tags).await;
+        // Leaves before roots: the revision's link, then the tags'.
+        let revision = Link::Revision(repo.clone(), digest);
+        let tags = tags.iter().map(|tag| Link::Tag(repo.clone(), tag.clone()));
+        let links: Vec<Link> = [revision].into_iter().chain(tags).collect();
+        self.mirror.settle_push(&links, manifest).await;
         Ok(())
     }
 
@@ -106,7 +110,7 @@ impl Catalog {
                 this.index.delete_tag(&repo, &tag).await?
             };
             if found {
-                this.settle(&repo, None, &[tag]).await;
+                this.mirror.settle(&[Link::Tag(repo, tag)]).await;
             }
             Ok(found)
         })
@@ -142,13 +146,5 @@ impl Catalog {
             Ok(true)
         })
         .await
-    }
-
-    /// Leaves before roots: the revision's link, then the tags'.
-    async fn settle(&self, repo: &RepoName, digest: Option<&Digest>, tags: &[Tag]) {
-        let revision = digest.map(|digest| Link::Revision(repo.clone(), *digest));
-        let tags = tags.iter().map(|tag| Link::Tag(repo.clone(), tag.clone()));
-        let links: Vec<Link> = revision.into_iter().chain(tags).collect();
-        self.mirror.settle(&links).await;
     }
 }

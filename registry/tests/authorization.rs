@@ -99,6 +99,27 @@ async fn token(server: &Server, user: &'static str, scope: &str) -> String {
     answer.json()["token"].as_str().unwrap().to_owned()
 }
 
+/// A client that asks for exactly what the challenge names can mount.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_challenge_to_a_mount_names_the_source_too() {
+    let server = Server::guarded().await;
+    let root = Who::User("root");
+    let digest = server.push_blob("other/app", b"layer", &root).await;
+    let path = format!("/v2/team/app/blobs/uploads/?mount={digest}&from=other/app");
+    let refused = server.ask(Method::POST, &path, &Who::Nobody, b"").await;
+    let challenge = refused.header("www-authenticate");
+    let (_, scope) = challenge.split_once("scope=\"").unwrap();
+    let (scope, _) = scope.split_once('"').unwrap();
+    assert_eq!(
+        scope,
+        "repository:team/app:pull,push repository:other/app:pull"
+    );
+    let scope = scope.replace(' ', "%20");
+    let who = Who::Token(token(&server, "root", &scope).await);
+    let mounted = server.ask(Method::POST, &path, &who, b"").await;
+    assert_eq!(mounted.status, StatusCode::CREATED, "{mounted:?}");
+}
+
 /// T26: a token holds for what it was issued for, and nothing that looks like it.
 #[tokio::test(flavor = "multi_thread")]
 async fn t26_a_token_holds_for_its_scope_only() {

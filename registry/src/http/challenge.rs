@@ -69,7 +69,7 @@ pub(super) fn add(
     }
 }
 
-/// What a token must hold for the operation, as `resource:name:actions`.
+/// What a token must hold for the operation, as `resource:name:actions`, by spaces if more than one.
 fn scope(operation: &Operation) -> Option<String> {
     let actions = match super::hall::permission(operation) {
         super::hall::Permission::Known => return None,
@@ -79,5 +79,14 @@ fn scope(operation: &Operation) -> Option<String> {
         super::hall::Permission::Delete => "delete",
     };
     let repo = operation.repo()?;
-    Some(format!("repository:{repo}:{actions}"))
+    let own = format!("repository:{repo}:{actions}");
+    Some(match operation {
+        // A client that asks for no more than it is told could not mount.
+        Operation::StartUpload {
+            mount: Some(_),
+            from: Some(from),
+            ..
+        } => format!("{own} repository:{from}:pull"),
+        _ => own,
+    })
 }

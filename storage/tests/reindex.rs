@@ -107,7 +107,14 @@ async fn nothing_of_the_old_index_comes_into_the_new() {
     drop(storage);
     let log = objects.index_file().with_file_name("index.db-wal");
     assert!(fs::metadata(log).unwrap().len() > 0);
-    objects.reindex().await;
+    let options = reindex::Options {
+        discard_journal: true,
+        ..reindex::Options::default()
+    };
+    let (store, index) = (objects.store(), objects.index_file());
+    reindex(&store, &index, options, now(), &|_| {})
+        .await
+        .unwrap();
     assert_eq!(dump_file(&objects.index_file()).await, before);
     let mut files: Vec<_> = fs::read_dir(objects.index_file().parent().unwrap())
         .unwrap()
@@ -127,6 +134,32 @@ async fn a_damaged_index_is_replaced() {
         house.reindex().await;
         assert_eq!(dump_file(&house.index_file()).await, before, "{damage:?}");
     }
+}
+
+/// Whenever this is stopped, there is the old index or the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_an_index_at_any_time() {
+    let house = furnished().await;
+    let file = house.index_file();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut looks = 0_u64;
+            while !is_over.load(std::sync::atomic::Ordering::SeqCst) {
+                assert!(file.exists());
+                looks += 1;
+            }
+            looks
+        });
+        tokio::task::block_in_place(|| {
+            let runtime = tokio::runtime::Handle::current();
+            for _ in 0..10 {
+                runtime.block_on(house.reindex());
+            }
+        });
+        is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(looking.join().unwrap() > 0);
+    });
 }
 
 #[tokio::test]

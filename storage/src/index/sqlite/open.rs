@@ -166,6 +166,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
     name.into()
 }
 
-fn has_bytes(path: &Path) -> bool {
+/// Whether the file is there and not empty.
+pub(super) fn has_bytes(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
 }

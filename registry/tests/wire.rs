@@ -639,6 +639,38 @@ async fn a_full_class_answers_429() {
     assert_eq!(server.get("/v2/").await.status, StatusCode::OK);
 }
 
+/// T85: manifests that are sent together cannot take more memory than there is for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn t85_large_manifests_at_once_are_turned_away() {
+    const SENT: usize = 8_000_000;
+    let server = Server::open().await;
+    let head = format!(
+        "PUT /v2/a/manifests/v HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        SENT + 1
+    );
+    let mut stalled = Vec::new();
+    for _ in 0..8 {
+        stalled.push(server.hold(head.as_bytes(), SENT).await);
+    }
+    // What the eight have sent is counted as it is read, so the last of it may still be on its way.
+    let mut refused = String::new();
+    while !refused.contains(" 429 ") {
+        let mut whole = head.clone().into_bytes();
+        whole.resize(head.len() + SENT + 1, b' ');
+        refused = server.raw(&whole).await;
+    }
+    assert!(refused.contains("retry-after: 1"), "{refused}");
+    assert!(refused.contains("TOOMANYREQUESTS"), "{refused}");
+
+    drop(stalled);
+    let small = b"{}";
+    let mut answer = server.put_manifest("a", "v", small, &Who::Nobody).await;
+    while answer.status == StatusCode::TOO_MANY_REQUESTS {
+        answer = server.put_manifest("a", "v", small, &Who::Nobody).await;
+    }
+    assert_oci_error(&answer, StatusCode::BAD_REQUEST, "MANIFEST_INVALID");
+}
+
 /// Manifests that are pushed, moved and deleted while they are read: a reader never sees what is
 /// older than the last push that was acknowledged before it asked.
 #[tokio::test(flavor = "multi_thread")]

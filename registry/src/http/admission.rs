@@ -105,7 +105,7 @@ impl Budget {
         let more = u32::try_from(bytes)
             .ok()
             .and_then(|bytes| Arc::clone(&self.0).try_acquire_many_owned(bytes).ok())
-            .ok_or_else(|| Problem::too_many(RETRY_AFTER).closing())?;
+            .ok_or_else(|| Problem::too_many(RETRY_AFTER))?;
         match &mut share.0 {
             Some(held) => held.merge(more),
             None => share.0 = Some(more),

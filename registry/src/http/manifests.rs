@@ -78,14 +78,12 @@ async fn read(body: ByteStream, budget: &Budget) -> Result<(Bytes, Share), Probl
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ErrorCode::ManifestInvalid,
                 format!("a manifest may have at most {MAX_MANIFEST_BYTES} bytes"),
-            )
-            .closing(),
+            ),
             Unread::Broken(error) => Problem::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::ManifestInvalid,
                 format!("the manifest did not arrive whole: {error}"),
-            )
-            .closing(),
+            ),
             Unread::Busy(problem) => problem,
         })
 }

@@ -34,7 +34,7 @@ enum Extra {
     Received(u64),
     /// 416 on content: how long it is (RFC 9110 §14.4).
     Size(u64),
-    /// The body was not read to its end, so the connection cannot be used again.
+    /// For whom the request was is not clear, so nothing more is read from the connection.
     Close,
 }
 
@@ -62,12 +62,11 @@ impl Problem {
 
     /// 400: not one `Host` (RFC 9112 §3.2).
     pub(super) fn host_unclear() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            ErrorCode::Unsupported,
-            "a request of HTTP/1.1 has one Host header, this one has none or several",
-        )
-        .closing()
+        let message = "a request of HTTP/1.1 has one Host header, this one has none or several";
+        Self {
+            extra: Extra::Close,
+            ..Self::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, message)
+        }
     }
 
     /// 405 with what is allowed.
@@ -104,12 +103,6 @@ impl Problem {
                 format!("the range lies outside the content's {size} bytes"),
             )
         }
-    }
-
-    /// The request's body broke off or stalled; nothing more can be read from the connection.
-    pub(super) fn closing(mut self) -> Self {
-        self.extra = Extra::Close;
-        self
     }
 
     /// The challenge that the reply must carry, if it is a 401.
@@ -155,11 +148,11 @@ impl Problem {
             Extra::Allow(methods) => (ALLOW, HeaderValue::try_from(methods)),
             Extra::RetryAfter(seconds) => (RETRY_AFTER, Ok(HeaderValue::from(seconds))),
             Extra::Received(bytes) => (RANGE, Ok(super::reply::received(bytes))),
+            Extra::Close => (CONNECTION, Ok(HeaderValue::from_static("close"))),
             Extra::Size(size) => (
                 CONTENT_RANGE,
                 HeaderValue::try_from(format!("bytes */{size}")),
             ),
-            Extra::Close => (CONNECTION, Ok(HeaderValue::from_static("close"))),
         };
         if let Ok(value) = value {
             headers.insert(name, value);
@@ -275,14 +268,12 @@ impl From<UploadError> for Problem {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ErrorCode::SizeInvalid,
                 message,
-            )
-            .closing(),
+            ),
             UploadError::Body(_) => Self::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::BlobUploadInvalid,
                 message,
-            )
-            .closing(),
+            ),
             UploadError::Storage(error) => error.into(),
         }
     }

@@ -91,7 +91,7 @@ async fn from_form(body: ByteStream, budget: &Budget) -> Result<Wanted, Problem>
         .map_err(|unread| match unread {
             Unread::Busy(problem) => problem,
             Unread::TooLarge | Unread::Broken(_) => {
-                bad(&"the form is too large or did not arrive whole").closing()
+                bad(&"the form is too large or did not arrive whole")
             }
         })?;
     let form: Form = serde_urlencoded::from_bytes(&bytes).map_err(|error| bad(&error))?;

@@ -207,6 +207,14 @@ impl Server {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// A connection on which `head` and `body` spaces were sent, and nothing more will be.
+    pub async fn hold(&self, head: &[u8], body: usize) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head).await.unwrap();
+        stream.write_all(&vec![b' '; body]).await.unwrap();
+        stream
+    }
+
     /// Pushes a blob by `who`.
     pub async fn push_blob(&self, repo: &str, bytes: &[u8], who: &Who) -> Digest {
         let digest = Digest::of(Algorithm::Sha256, bytes);

@@ -30,7 +30,7 @@ pub use error::UploadError;
 
 /// Open sessions that one owner may have. As many requests as the server works on at once; more are forgotten ones, and
 /// there must be an end to them before they expire.
-const PER_OWNER: usize = 1_000;
+const PER_OWNER: usize = 10_000;
 
 /// Upload sessions.
 #[derive(Debug, Clone)]

@@ -45,12 +45,27 @@ impl Blobs {
         }
     }
 
-    /// The blob's size, if the repository holds it.
+    /// The blob's size, if the repository holds it and its bytes are there.
+    ///
+    /// Clients ask this before they push, and send nothing if the answer is yes. So bytes that are missing or of another
+    /// size are not there, although opening them is an error: the push that follows mends them.
     pub async fn stat(
         &self,
         repo: &RepoName,
         digest: &Digest,
     ) -> Result<Option<u64>, StorageError> {
+        let Some(size) = self.held(repo, digest).await? else {
+            return Ok(None);
+        };
+        match self.opened(repo, digest, size).await {
+            Ok(object) => Ok(Some(object.size)),
+            Err(StorageError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The size that the index says.
+    async fn held(&self, repo: &RepoName, digest: &Digest) -> Result<Option<u64>, StorageError> {
         let key = (repo.clone(), *digest);
         if let Some(size) = self.links.get(&key) {
             return Ok(Some(size));
@@ -69,11 +84,20 @@ impl Blobs {
         repo: &RepoName,
         digest: &Digest,
     ) -> Result<Option<Object>, StorageError> {
-        let Some(size) = self.stat(repo, digest).await? else {
-            return Ok(None);
-        };
+        match self.held(repo, digest).await? {
+            Some(size) => self.opened(repo, digest, size).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn opened(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<Object, StorageError> {
         if let Some(object) = self.handles.get(digest) {
-            return Ok(Some(object));
+            return Ok(object);
         }
         let look = self.handles.look();
         let object = self.store.get(&layout::blob(digest)).await?;
@@ -86,14 +110,15 @@ impl Blobs {
                     "blob {digest} has {} bytes, instead of {size:?}",
                     object.size
                 );
-                return Err(StorageError::Corrupt { what });
+                return Err(StorageError::damaged(what));
             }
         }
         self.handles.keep(look, *digest, object.clone());
-        Ok(Some(object))
+        Ok(object)
     }
 
-    /// Makes a blob of `from` one of `into` too. False: `from` does not hold it.
+    /// Makes a blob of `from` one of `into` too. False: `from` does not hold it, or its bytes are damaged and must be
+    /// sent.
     pub async fn mount(
         &self,
         into: &RepoName,
@@ -104,6 +129,9 @@ impl Blobs {
         let this = self.clone();
         let (into, from, digest) = (into.clone(), from.clone(), *digest);
         detached(async move {
+            if this.stat(&from, &digest).await?.is_none() {
+                return Ok(false);
+            }
             let mounted = this.index.mount_blob(&into, &from, &digest, now).await?;
             if mounted.is_some() {
                 this.settle(&into, &digest).await;

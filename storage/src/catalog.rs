@@ -284,7 +284,7 @@ impl Catalog {
         let bytes = read(&self.store, &digest).await?;
         if Digest::of(digest.algorithm(), &bytes) != digest {
             let what = format!("the bytes of manifest {digest} are others");
-            return Err(StorageError::Corrupt { what });
+            return Err(StorageError::damaged(what));
         }
         Ok(Arc::new(StoredManifest {
             digest,
@@ -303,7 +303,7 @@ pub(crate) async fn read(
     let size = object.size;
     if size > oci::MAX_MANIFEST_BYTES as u64 {
         let what = format!("manifest {digest} has {size} bytes, more than any may have");
-        return Err(StorageError::Corrupt { what });
+        return Err(StorageError::damaged(what));
     }
     content::bytes(object).await
 }

@@ -42,7 +42,12 @@ impl StorageError {
     }
 
     pub(crate) fn missing(key: &Key) -> Self {
-        let what = format!("{key} is missing");
+        Self::damaged(format!("{key} is missing"))
+    }
+
+    /// Said aloud where it is found: whoever asked may be answered in other words.
+    pub(crate) fn damaged(what: String) -> Self {
+        tracing::error!(what, "stored content is damaged");
         Self::Corrupt { what }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tests::api::{MANIFEST, digest_of};
 use tests::layout::blob_file;
-use tests::{Api, Lab, OrFail, Server, Settings};
+use tests::{Api, Image, Lab, OrFail, Server, Settings};
 
 /// A small file system in memory, unmounted when dropped.
 struct Tmpfs(PathBuf);
@@ -286,6 +286,43 @@ fn a_truncated_blob_is_never_served_as_whole_and_fsck_names_it() {
     );
     server.stop();
     server.fsck_is_clean(&lab);
+}
+
+/// A client asks for each blob before it sends it: the answer must let it mend what is damaged, and must not let it
+/// mount the damage elsewhere.
+#[test]
+fn a_client_that_pushes_again_mends_missing_and_truncated_blobs() {
+    let lab = Lab::new("mended");
+    let mut server = Server::start(&lab, &complete());
+    let host = server.endpoint().host.clone();
+    let image = Image::busybox(&lab, "app");
+    let push = |name: &str| {
+        lab.program("skopeo")
+            .args(["copy", "--dest-tls-verify=false", "--preserve-digests"])
+            .arg(format!("oci:{}", image.at()))
+            .arg(format!("docker://{host}/{name}"))
+            .ok()
+    };
+    push("team/app:v1");
+    let objects = server.data().join("objects");
+    let content = image.layout.content(&image.tag);
+    let is_manifest = |digest: &&String| **digest == image.digest();
+    let (blobs, manifests): (Vec<_>, Vec<_>) = content.keys().partition(|it| !is_manifest(it));
+    assert_eq!((blobs.len() >= 2, manifests.len()), (true, 1));
+
+    for (damaged, to) in [(blobs[0], "team/app:v1"), (blobs[1], "other/app:v1")] {
+        server.stop();
+        let file = blob_file(&objects, damaged);
+        if damaged == blobs[0] {
+            std::fs::remove_file(&file).or_fail("lose a blob");
+        } else {
+            let cut = OpenOptions::new().write(true).open(&file);
+            cut.or_fail("open a blob").set_len(1).or_fail("cut a blob");
+        }
+        server.start_again();
+        push(to);
+        server.fsck_is_clean(&lab);
+    }
 }
 
 /// zot#4442: a manifest's file keeps its size and changes its bytes. It is never served, also not by a server that has

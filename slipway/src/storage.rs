@@ -83,6 +83,37 @@ fn index(config: &Config) -> anyhow::Result<Arc<dyn Index>> {
     Ok(Arc::new(index))
 }
 
+/// Fails where there is no content to build an index from. Makes nothing: a wrong path is a foreign folder, or none.
+pub(crate) fn check_content(config: &Config) -> anyhow::Result<()> {
+    let config::Storage::Fs(fs) = config.storage() else {
+        anyhow::bail!("storage.memory: nothing outlives the server");
+    };
+    let content = FsStore::content(&fs.root);
+    let why = match content.metadata() {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => "it is no folder".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    // Somebody may have named a folder within.
+    let above = fs.root.canonicalize().unwrap_or_default();
+    let meant = above
+        .ancestors()
+        .skip(1)
+        .find(|above| FsStore::content(above).is_dir());
+    let advice = match meant {
+        Some(above) => above.display().to_string(),
+        None => "the folder that holds docker/registry/v2".to_owned(),
+    };
+    let key = match config.storage {
+        Some(_) => "storage.fs.root",
+        None => "storage.fs.root (or dataDir, in which objects/ is)",
+    };
+    anyhow::bail!(
+        "{}: there is no content to index ({why}): set {key} to {advice}",
+        content.display()
+    )
+}
+
 /// The objects and the index, to look at them: also while a server works with them.
 pub(crate) fn look_at(config: &Config) -> anyhow::Result<(Arc<dyn ObjectStore>, Arc<dyn Index>)> {
     let config::Storage::Fs(fs) = config.storage() else {

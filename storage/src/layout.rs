@@ -27,7 +27,8 @@ use oci::{Algorithm, Digest, RepoName, Tag, UploadId};
 
 use crate::{Key, Prefix};
 
-const ROOT: &str = "docker/registry/v2";
+/// The folder of everything that Distribution knows.
+pub(crate) const ROOT: &str = "docker/registry/v2";
 const BLOBS: &str = "docker/registry/v2/blobs";
 /// Where things are written before they get their name, when nobody can go on with them later.
 pub(crate) const SCRATCH: &str = ".slipway-scratch";

@@ -11,7 +11,7 @@ use storage::{fsck, reindex, stats};
 use super::print;
 use crate::cli::{ConfigFile, Output, StorageCommand};
 use crate::config::{Config, load};
-use crate::storage::{index_file, lock, look_at, look_at_index, objects};
+use crate::storage::{check_content, index_file, lock, look_at, look_at_index, objects};
 use spinner::Spinner;
 
 /// How long a push may be half way before it looks like damage.
@@ -73,6 +73,7 @@ async fn rebuild(
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let path = index_file(config)?;
+    check_content(config)?;
     let _lock = lock(config)?;
     let store = objects(config)?;
     let spinner = Spinner::start();

@@ -37,7 +37,7 @@ pub use lock::FileLock;
 use folders::Durable;
 
 use crate::fuse::Fuse;
-use crate::layout::{LOCK, SCRATCH};
+use crate::layout::{self, LOCK, SCRATCH};
 use crate::{
     Appended, ByteStream, Content, Durability, Key, Meta, Object, ObjectStore, Prefix, Progress,
     StoreError,
@@ -101,6 +101,11 @@ impl FsStore {
                 _lock: None,
             }),
         })
+    }
+
+    /// The folder in `root` that holds the content, once there is any.
+    pub fn content(root: &Path) -> PathBuf {
+        root.join(layout::ROOT)
     }
 
     /// Runs blocking work on a thread for it.

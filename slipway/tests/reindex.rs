@@ -1,0 +1,78 @@
+//! `slipway storage` where paths are wrong, and where the index is not there.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
+mod support;
+
+use std::path::Path;
+use std::process::Output;
+
+use support::{error_line, run, slipway, stdout};
+
+/// `sha256` of the bytes `{}`.
+const HEX: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+
+/// Runs it in `folder`, with the configuration `yaml` if there is one.
+fn within(folder: &Path, yaml: Option<&str>, command: &[&str]) -> Output {
+    let mut slipway = slipway();
+    slipway.current_dir(folder).args(command);
+    if let Some(yaml) = yaml {
+        std::fs::write(folder.join("slipway.yaml"), yaml).unwrap();
+        slipway.args(["--config", "slipway.yaml"]);
+    }
+    run(&mut slipway, "")
+}
+
+fn reindex(folder: &Path, yaml: Option<&str>) -> Output {
+    within(folder, yaml, &["storage", "reindex"])
+}
+
+/// A directory as Distribution leaves it, with one blob in one repository.
+fn content(root: &Path) {
+    let content = root.join("docker/registry/v2");
+    let blob = content.join(format!("blobs/sha256/44/{HEX}"));
+    let layer = content.join(format!("repositories/team/app/_layers/sha256/{HEX}"));
+    std::fs::create_dir_all(&blob).unwrap();
+    std::fs::create_dir_all(&layer).unwrap();
+    std::fs::write(blob.join("data"), "{}").unwrap();
+    std::fs::write(layer.join("link"), format!("sha256:{HEX}")).unwrap();
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "slipway.yaml")
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_wrong_path_is_refused_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    content(&at.join("old"));
+    for (yaml, expected, advice) in [
+        (
+            Some("storage: {fs: {root: ./olt}}"),
+            "./olt/docker/registry/v2",
+            "storage.fs.root",
+        ),
+        (
+            Some("storage: {fs: {root: ./old/docker}}"),
+            "./old/docker/docker/registry/v2",
+            &*at.join("old").canonicalize().unwrap().display().to_string(),
+        ),
+        (None, "./slipway-data/objects/docker/registry/v2", "dataDir"),
+    ] {
+        let line = error_line(&reindex(at, yaml));
+        assert!(line.contains(expected), "{line}");
+        assert!(line.contains(advice), "{line}");
+        assert_eq!(names(at), ["old"]);
+        assert_eq!(names(&at.join("old")), ["docker"]);
+        assert_eq!(names(&at.join("old/docker")), ["registry"]);
+    }
+    let said = reindex(at, Some("storage: {fs: {root: ./old}}"));
+    assert!(stdout(&said).starts_with("recorded 1 blobs"), "{said:?}");
+}

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use oci::RepoName;
 
 use crate::{
-    Access, Action, Actions, Credential, Identity, IssuedToken, Permit, Policy, Refusal, Scope,
-    Tokens, Verb,
+    Access, Action, Actions, Credential, Denied, Identity, IssuedToken, Permit, Policy, Refusal,
+    Scope, Tokens, Verb,
 };
 
 #[cfg(test)]
@@ -158,14 +158,16 @@ impl Gate {
         if let Some(access) = who.access()
             && !access.allows(V::ACTION, repo)
         {
-            return Err(Refusal::InsufficientScope);
+            let denied = Denied::new(who, V::ACTION, repo);
+            return Err(Refusal::InsufficientScope(denied));
         }
         if self.allows(who, V::ACTION, repo).await? {
             Ok(Permit::new(repo.clone(), who.clone()))
         } else if who.is_anonymous() {
             Err(Refusal::Anonymous)
         } else {
-            Err(Refusal::Forbidden)
+            let denied = Denied::new(who, V::ACTION, repo);
+            Err(Refusal::Forbidden(denied))
         }
     }
 
@@ -182,7 +184,7 @@ impl Gate {
 
     /// A token for what `who` may do of `scopes`; perhaps for nothing, which still proves who it is.
     ///
-    /// A token gets no further token: it would outlive its own end. [`Refusal::Forbidden`] also where no tokens are
+    /// A token gets no further token: it would outlive its own end. [`Refusal::NoTokens`] where none are
     /// configured.
     pub async fn issue(
         &self,
@@ -195,7 +197,7 @@ impl Gate {
             ..
         } = &self.0
         else {
-            return Err(Refusal::Forbidden);
+            return Err(Refusal::NoTokens);
         };
         if who.access().is_some() {
             return Err(Refusal::BadCredential);

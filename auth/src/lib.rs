@@ -49,7 +49,7 @@ pub use identity::Identity;
 pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
 pub use policy::{AllowAuthenticated, Policy};
 pub use rbac::Rbac;
-pub use refusal::Refusal;
+pub use refusal::{Denied, Refusal};
 pub use scope::{Access, InvalidScope, Scope};
 pub use secret::Secret;
 pub use token::{IssuedToken, Tokens};

@@ -1,6 +1,11 @@
 //! Why a request does not get through.
 
+use std::fmt;
 use std::time::Duration;
+
+use oci::RepoName;
+
+use crate::{Action, Identity};
 
 /// Why a request does not get through, by what the caller does next. None of them says whether the thing asked for
 /// exists.
@@ -13,11 +18,14 @@ pub enum Refusal {
     #[error("the credentials are not valid")]
     BadCredential,
     /// The identity may not do this: 403.
-    #[error("access denied")]
-    Forbidden,
+    #[error("{0}")]
+    Forbidden(Denied),
     /// The token is valid, but was not issued for this: 401 with a challenge that names the scope.
-    #[error("the token was not issued for this")]
-    InsufficientScope,
+    #[error("the token was not issued for this: {0}")]
+    InsufficientScope(Denied),
+    /// No tokens are issued here: 403.
+    #[error("no tokens are issued here, send user and password with each request")]
+    NoTokens,
     /// Too many wrong passwords: 429.
     #[error("too many failed attempts")]
     Throttled {
@@ -30,4 +38,57 @@ pub enum Refusal {
         /// How long to wait.
         retry_after: Duration,
     },
+}
+
+/// What was refused, and to whom: as the caller asked for it, so that it tells nothing that the caller did not know.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Denied {
+    who: Identity,
+    action: Action,
+    repo: RepoName,
+}
+
+impl Denied {
+    pub(crate) fn new(who: &Identity, action: Action, repo: &RepoName) -> Self {
+        Self {
+            who: who.clone(),
+            action,
+            repo: repo.clone(),
+        }
+    }
+
+    /// Who asked.
+    pub fn who(&self) -> &Identity {
+        &self.who
+    }
+
+    /// What they asked to do.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
+    /// Where.
+    pub fn repo(&self) -> &RepoName {
+        &self.repo
+    }
+}
+
+/// In the words of Kubernetes: user, verb, resource, namespace.
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "user {:?} may not {} images in namespace {:?} (repository {})",
+            self.who.name(),
+            self.action,
+            self.repo.namespace(),
+            self.repo
+        )
+    }
+}
+
+impl fmt::Debug for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Denied({self})")
+    }
 }

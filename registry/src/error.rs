@@ -29,10 +29,12 @@ pub enum Error {
     #[error("push these blobs to the repository first: {}", Listed(.0))]
     ManifestBlobsUnknown(Vec<Digest>),
     /// The tag points to other content, and the caller may create tags but not move them.
-    #[error("tag {0} exists and you may not move it")]
+    #[error("tag {0} exists, and moving it takes the verb \"update\", which you do not have")]
     TagExists(Tag),
     /// The manifest's bytes are known as this media type, and the caller may not change what tags serve.
-    #[error("the manifest is in this repository as {0} and you may not change that")]
+    #[error(
+        "the manifest is in this repository as {0}, and changing that takes the verb \"update\", which you do not have"
+    )]
     OtherMediaType(MediaType),
     /// The upload session failed; the session's own words say how.
     #[error(transparent)]

@@ -164,7 +164,9 @@ impl Registry {
         use auth::Refusal;
         match self.gate.permit::<Pull>(permit.who(), repo).await {
             Ok(permit) => Ok(Some(permit)),
-            Err(Refusal::Anonymous | Refusal::Forbidden | Refusal::InsufficientScope) => Ok(None),
+            Err(Refusal::Anonymous | Refusal::Forbidden(_) | Refusal::InsufficientScope(_)) => {
+                Ok(None)
+            }
             Err(refusal) => Err(refusal.into()),
         }
     }

@@ -60,7 +60,7 @@ pub(super) async fn put(
     let retag = match ask.permit::<Retag>(repo).await {
         Ok(permit) => Some(permit),
         Err(crate::Error::Refused(
-            Refusal::Anonymous | Refusal::Forbidden | Refusal::InsufficientScope,
+            Refusal::Anonymous | Refusal::Forbidden(_) | Refusal::InsufficientScope(_),
         )) => None,
         Err(error) => return Err(error.into()),
     };

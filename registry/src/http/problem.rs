@@ -17,7 +17,7 @@ pub(super) struct Problem {
     pub(super) code: ErrorCode,
     /// What the client reads.
     message: String,
-    /// What only the log says.
+    /// What the log says, of faults of ours the log alone.
     pub(super) cause: Option<String>,
     extra: Extra,
 }
@@ -184,14 +184,26 @@ impl From<Refusal> for Problem {
             Refusal::BadCredential => {
                 unauthorized(Challenge::Invalid, "these credentials are not valid")
             }
-            Refusal::InsufficientScope => unauthorized(
+            // Strangers hold tokens, too, and get the same bytes whatever they asked for.
+            Refusal::InsufficientScope(denied) if denied.who().is_anonymous() => unauthorized(
                 Challenge::InsufficientScope,
                 "the token does not grant this; ask for one that does",
             ),
-            Refusal::Forbidden => Self::new(
+            Refusal::InsufficientScope(denied) => Self {
+                cause: Some(denied.to_string()),
+                ..unauthorized(
+                    Challenge::InsufficientScope,
+                    &format!("{denied} with this token, which was not issued for it"),
+                )
+            },
+            Refusal::Forbidden(denied) => Self {
+                cause: Some(denied.to_string()),
+                ..Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, denied.to_string())
+            },
+            Refusal::NoTokens => Self::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::Denied,
-                "you may not do this in this repository",
+                refusal.to_string(),
             ),
             Refusal::Throttled { retry_after } => Self::too_many(retry_after.as_secs().max(1)),
             Refusal::Unavailable { retry_after } => Self {

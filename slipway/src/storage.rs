@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use storage::{
     FileLock, FsStore, Index, Limits, MemoryStore, ObjectStore, Sparse, SqliteIndex, Storage,
-    make_durably,
+    check_indexed, make_durably,
 };
 
 use crate::config::{self, Config};
@@ -53,8 +53,18 @@ pub(crate) async fn open(config: &Config, _lock: &Lock) -> anyhow::Result<Storag
             Sparse::Refused
         },
     };
-    let storage = Storage::open(objects(config)?, index(config)?, limits).await?;
+    let objects = objects(config)?;
+    // Before the file of an index is made that knows nothing.
+    if is_missing(config) {
+        check_indexed(&objects, None).await?;
+    }
+    let storage = Storage::open(objects, index(config)?, limits).await?;
     Ok(storage)
+}
+
+/// The index has no file yet.
+fn is_missing(config: &Config) -> bool {
+    index_file(config).is_ok_and(|file| matches!(file.try_exists(), Ok(false)))
 }
 
 /// The objects.
@@ -114,20 +124,20 @@ pub(crate) fn check_content(config: &Config) -> anyhow::Result<()> {
     )
 }
 
-/// The objects and the index, to look at them: also while a server works with them.
-pub(crate) fn look_at(config: &Config) -> anyhow::Result<(Arc<dyn ObjectStore>, Arc<dyn Index>)> {
+/// The objects and the index, to look at them: also while a server works with them. An index that knows nothing of the
+/// objects is an error, for what it says is wrong.
+pub(crate) async fn look_at(
+    config: &Config,
+) -> anyhow::Result<(Arc<dyn ObjectStore>, Arc<dyn Index>)> {
     let config::Storage::Fs(fs) = config.storage() else {
         anyhow::bail!("storage.memory: nothing outlives the server");
     };
     let store = FsStore::open_beside_server(&fs.root)
         .with_context(|| format!("storage.fs.root: {}", fs.root.display()))?;
-    Ok((Arc::new(store), look_at_index(config)?))
-}
-
-/// The index, to look at it.
-pub(crate) fn look_at_index(config: &Config) -> anyhow::Result<Arc<dyn Index>> {
-    let index = SqliteIndex::open_beside_server(&index_file(config)?)?;
-    Ok(Arc::new(index))
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
+    let index: Arc<dyn Index> = Arc::new(SqliteIndex::open_beside_server(&index_file(config)?)?);
+    check_indexed(&store, Some(&index)).await?;
+    Ok((store, index))
 }
 
 /// The index's file.

@@ -6,8 +6,9 @@ mod support;
 
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
-use support::{error_line, run, slipway, stdout};
+use support::{Server, error_line, run, slipway, stdout};
 
 /// `sha256` of the bytes `{}`.
 const HEX: &str = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
@@ -75,4 +76,47 @@ fn a_wrong_path_is_refused_and_nothing_is_made() {
     }
     let said = reindex(at, Some("storage: {fs: {root: ./old}}"));
     assert!(stdout(&said).starts_with("recorded 1 blobs"), "{said:?}");
+}
+
+#[test]
+fn an_index_that_knows_nothing_of_the_content_is_neither_left_behind_nor_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    content(&at.join("old"));
+    let yaml = "listen: ['127.0.0.1:0']\ndataDir: ./data\nstorage: {fs: {root: ./old}}\n";
+    let advice = "slipway storage reindex";
+    let line = last_line(&within(at, Some(yaml), &["serve"]));
+    assert!(line.contains(advice), "{line}");
+    assert!(!at.join("data/index.db").exists());
+    for what in ["fsck", "stats"] {
+        let line = error_line(&within(at, Some(yaml), &["storage", what]));
+        assert!(line.contains("no index"), "{line}");
+        assert!(line.contains(advice), "{line}");
+    }
+
+    // An empty one, from wherever it came.
+    let server = Server::start("storage: {fs: {root: FOLDER/empty}}\n");
+    server.terminate();
+    let data = server.folder.path().join("data");
+    while data.join("index.db-wal").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::fs::copy(data.join("index.db"), at.join("data/index.db")).unwrap();
+    for what in ["fsck", "stats"] {
+        let line = error_line(&within(at, Some(yaml), &["storage", what]));
+        assert!(line.contains("holds repositories"), "{line}");
+        assert!(line.contains(advice), "{line}");
+    }
+    assert!(reindex(at, Some(yaml)).status.success());
+    for what in ["fsck", "stats"] {
+        let said = within(at, Some(yaml), &["storage", what]);
+        assert!(said.status.success(), "{said:?}");
+    }
+}
+
+/// A server says other things before it fails.
+fn last_line(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(!output.status.success(), "it succeeded: {text}");
+    text.lines().last().unwrap().to_owned()
 }

@@ -96,7 +96,7 @@ impl Storage {
         limits: Limits,
     ) -> Result<Self, OpenError> {
         let mirror = Arc::new(Mirror::new(Arc::clone(&store), Arc::clone(&index)));
-        mirror::refuse_foreign(&store, &index).await?;
+        mirror::refuse_foreign(&store, Some(&index)).await?;
         mirror.begin().await?;
         mirror::keep_up(&mirror);
         let blobs = Blobs::new(&store, &index, &mirror);
@@ -136,6 +136,15 @@ impl Storage {
     pub fn index(&self) -> &Arc<dyn Index> {
         &self.index
     }
+}
+
+/// Fails with [`OpenError::Unindexed`] where the index knows nothing of what the store holds; `None` is an index that has
+/// no file yet. To ask before that file is made, and before an empty index is believed.
+pub async fn check_indexed(
+    store: &Arc<dyn ObjectStore>,
+    index: Option<&Arc<dyn Index>>,
+) -> Result<(), OpenError> {
+    mirror::refuse_foreign(store, index).await
 }
 
 /// Why content is not opened.

@@ -304,12 +304,20 @@ impl Mirror {
 /// Refuses an index that knows nothing of the repositories in the store.
 pub(crate) async fn refuse_foreign(
     store: &Arc<dyn ObjectStore>,
-    index: &Arc<dyn Index>,
+    index: Option<&Arc<dyn Index>>,
 ) -> Result<(), OpenError> {
-    if index.is_new().await? && holds_content(store).await? {
+    if is_new(index).await? && holds_content(store).await? && is_new(index).await? {
         return Err(OpenError::Unindexed);
     }
     Ok(())
+}
+
+/// Asked before and after: beside a server, the very first push may come between.
+async fn is_new(index: Option<&Arc<dyn Index>>) -> Result<bool, StorageError> {
+    match index {
+        Some(index) => index.is_new().await,
+        None => Ok(true),
+    }
 }
 
 /// Unfinished uploads are no content: a server that was killed during the very first push must start again.

@@ -11,7 +11,7 @@ use storage::{fsck, reindex, stats};
 use super::print;
 use crate::cli::{ConfigFile, Output, StorageCommand};
 use crate::config::{Config, load};
-use crate::storage::{check_content, index_file, lock, look_at, look_at_index, objects};
+use crate::storage::{check_content, index_file, lock, look_at, objects};
 use spinner::Spinner;
 
 /// How long a push may be half way before it looks like damage.
@@ -46,7 +46,7 @@ fn config(file: &ConfigFile) -> anyhow::Result<Config> {
 }
 
 async fn check(config: &Config, deep: bool, output: Output) -> anyhow::Result<ExitCode> {
-    let (store, index) = look_at(config)?;
+    let (store, index) = look_at(config).await?;
     let options = fsck::Options {
         deep,
         again_after: Some(AGAIN_AFTER),
@@ -92,7 +92,7 @@ async fn rebuild(
 }
 
 async fn count(config: &Config, output: Output) -> anyhow::Result<ExitCode> {
-    let index = look_at_index(config)?;
+    let (_store, index) = look_at(config).await?;
     let stats = stats::stats(&*index).await?;
     match output {
         Output::Text => text::stats(&stats)?,

@@ -41,7 +41,10 @@ pub enum OpenIndexError {
         path: PathBuf,
     },
     /// It does not exist, and was to be looked at only.
-    #[error("there is no index {path}")]
+    #[error(
+        "there is no index {path}: the server makes it when it first starts; if there is content already, run \
+         `slipway storage reindex`"
+    )]
     Missing {
         /// The file.
         path: PathBuf,

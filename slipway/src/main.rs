@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod logging;
+mod ownership;
 mod serve;
 mod storage;
 mod telemetry;
@@ -19,11 +20,40 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            // One line, whatever the causes say: scripts read it, and so do people.
-            let line = format!("{error:#}").replace('\n', " ");
+            let line = told(&error);
             // Where standard error is closed there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "slipway: {line}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// One line, whatever the causes say: scripts read it, and so do people. Some errors repeat their
+/// cause in their own words; it is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.contains(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = std::io::Error::from_raw_os_error(2).to_string();
+        let held = anyhow::anyhow!(io.clone()).context(format!("/nope: {io}"));
+        let line = super::told(&held.context("auth.htpasswd"));
+        assert_eq!(line, format!("auth.htpasswd: /nope: {io}"));
+        let other = anyhow::anyhow!("inner\nlines").context("outer");
+        assert_eq!(super::told(&other), "outer: inner lines");
     }
 }

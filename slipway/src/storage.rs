@@ -10,6 +10,7 @@ use storage::{
 };
 
 use crate::config::{self, Config};
+use crate::ownership;
 
 /// The right to change what is stored; one process has it, until it drops it or dies.
 ///
@@ -31,10 +32,7 @@ pub(crate) fn lock(config: &Config) -> anyhow::Result<Lock> {
         if let Some(folder) = file.parent() {
             make_durably(folder).context("index.sqlite.path")?;
         }
-        // Not the index itself, which `reindex` replaces; and beside it also when it is reached by a link.
-        let mut beside = file.canonicalize().unwrap_or(file).into_os_string();
-        beside.push(".lock");
-        Some(FileLock::take(Path::new(&beside)).context("index.sqlite.path")?)
+        Some(FileLock::take(&lock_of(&file)).context("index.sqlite.path")?)
     };
     Ok(Lock {
         _data: data,
@@ -60,6 +58,48 @@ pub(crate) async fn open(config: &Config, _lock: &Lock) -> anyhow::Result<Storag
     }
     let storage = Storage::open(objects, index(config)?, limits).await?;
     Ok(storage)
+}
+
+/// What an administrator's command makes for the server. It is to belong to whom the objects belong.
+#[derive(Debug)]
+pub(crate) struct Made {
+    root: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+impl Made {
+    /// To be asked before anything is made: of folders, only those that are missing now will have been made.
+    pub(crate) fn of(config: &Config) -> anyhow::Result<Self> {
+        let config::Storage::Fs(fs) = config.storage() else {
+            anyhow::bail!("storage.memory: nothing outlives the server");
+        };
+        let index = index_file(config)?;
+        let folders = [Some(&*config.data_dir), index.parent()];
+        let missing = folders.into_iter().flatten().flat_map(|folder| {
+            let is_missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
+            folder.ancestors().take_while(is_missing)
+        });
+        let mut files: Vec<_> = missing.map(Path::to_owned).collect();
+        files.extend([config.data_dir.join("lock"), lock_of(&index), index]);
+        files.extend(FsStore::own(&fs.root));
+        Ok(Self {
+            root: fs.root,
+            files,
+        })
+    }
+
+    /// Gives it to the owner of the objects, if it is root's.
+    pub(crate) fn give_away(&self) -> anyhow::Result<()> {
+        ownership::give_to_owner_of(&self.root, &self.files)
+    }
+}
+
+/// Beside the index, not the index itself, which `reindex` replaces; and beside it also when it is reached by a link.
+fn lock_of(index: &Path) -> PathBuf {
+    let index = index.canonicalize().unwrap_or_else(|_| index.to_owned());
+    let mut beside = index.into_os_string();
+    beside.push(".lock");
+    beside.into()
 }
 
 /// The index has no file yet.

@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use support::{Server, error_line, run, slipway, stdout};
@@ -119,4 +121,87 @@ fn last_line(output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert!(!output.status.success(), "it succeeded: {text}");
     text.lines().last().unwrap().to_owned()
+}
+
+/// A user who is not root, and owns nothing.
+const OTHER: u32 = 54_321;
+
+#[test]
+fn what_root_makes_belongs_to_the_owner_of_the_objects() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can make files for others");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let old = at.join("old");
+    content(&old);
+    chown(&old, Some(OTHER), Some(OTHER)).unwrap();
+    let yaml = "dataDir: ./data\nstorage: {fs: {root: ./old}}\nindex: {sqlite: {path: ./facts/below/index.db}}";
+    assert!(reindex(at, Some(yaml)).status.success());
+    for made in [
+        "data",
+        "data/lock",
+        "facts",
+        "facts/below",
+        "facts/below/index.db",
+        "facts/below/index.db.lock",
+        "old/.slipway-lock",
+        "old/.slipway-scratch",
+    ] {
+        let metadata = at.join(made).metadata().unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (OTHER, OTHER), "{made}");
+    }
+    // What was there is left as it was.
+    assert_eq!(at.metadata().unwrap().uid(), 0);
+    assert_eq!(old.join("docker").metadata().unwrap().uid(), 0);
+}
+
+#[test]
+fn root_gives_away_no_file_that_has_another_name() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can make files for others");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let old = at.join("old");
+    content(&old);
+    chown(&old, Some(OTHER), Some(OTHER)).unwrap();
+    std::fs::write(at.join("secret"), "").unwrap();
+    std::fs::hard_link(at.join("secret"), old.join(".slipway-lock")).unwrap();
+    let yaml = "dataDir: ./data\nstorage: {fs: {root: ./old}}";
+    assert!(reindex(at, Some(yaml)).status.success());
+    assert_eq!(at.join("secret").metadata().unwrap().uid(), 0);
+}
+
+#[test]
+fn an_index_of_somebody_else_is_named_with_its_owner() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can be somebody else");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    content(&at.join("old"));
+    let yaml = "listen: ['127.0.0.1:0']\ndataDir: ./data\nstorage: {fs: {root: ./old}}";
+    assert!(reindex(at, Some(yaml)).status.success());
+    let everything = Command::new("chown")
+        .args(["-R", "54321:54321"])
+        .arg(at)
+        .status();
+    assert!(everything.unwrap().success());
+    chown(at.join("data/index.db"), Some(0), Some(0)).unwrap();
+    for what in [&["serve"][..], &["config", "check"]] {
+        let mut command = slipway();
+        command.current_dir(at).args(what);
+        command
+            .args(["--config", "slipway.yaml"])
+            .uid(OTHER)
+            .gid(OTHER);
+        let line = last_line(&run(&mut command, ""));
+        assert!(line.contains("index.db"), "{line}");
+        assert!(line.contains("belongs to user 0"), "{line}");
+        assert!(line.contains("54321"), "{line}");
+    }
 }

@@ -11,7 +11,7 @@ use storage::{fsck, reindex, stats};
 use super::print;
 use crate::cli::{ConfigFile, Output, StorageCommand};
 use crate::config::{Config, load};
-use crate::storage::{check_content, index_file, lock, look_at, objects};
+use crate::storage::{Made, check_content, index_file, lock, look_at, objects};
 use spinner::Spinner;
 
 /// How long a push may be half way before it looks like damage.
@@ -74,11 +74,15 @@ async fn rebuild(
 ) -> anyhow::Result<ExitCode> {
     let path = index_file(config)?;
     check_content(config)?;
+    let made = Made::of(config)?;
     let _lock = lock(config)?;
     let store = objects(config)?;
+    made.give_away()?;
     let spinner = Spinner::start();
     let tell = |recorded: reindex::Progress| spinner.say(text::recorded(&recorded));
-    let reindexed = reindex::reindex(&store, &path, options, SystemTime::now(), &tell).await?;
+    let reindexed = reindex::reindex(&store, &path, options, SystemTime::now(), &tell).await;
+    made.give_away()?;
+    let reindexed = reindexed?;
     spinner.stop();
     match output {
         Output::Json => print::json(&reindexed)?,

@@ -108,6 +108,11 @@ impl FsStore {
         root.join(layout::ROOT)
     }
 
+    /// What opening `root` makes in it besides.
+    pub fn own(root: &Path) -> [PathBuf; 2] {
+        [root.join(LOCK), root.join(SCRATCH)]
+    }
+
     /// Runs blocking work on a thread for it.
     async fn blocking<T: Send + 'static>(
         &self,

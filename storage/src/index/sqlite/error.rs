@@ -1,10 +1,15 @@
 //! What SQLite's errors mean to a caller.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode, ffi};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 
+use super::open::beside;
 use crate::StorageError;
 
 /// Why an index cannot be opened. Nothing was changed.
@@ -49,6 +54,21 @@ pub enum OpenIndexError {
         /// The file.
         path: PathBuf,
     },
+    /// It, or its folder, belongs to somebody else.
+    #[error(
+        "the index cannot be written by user {user}: {path} belongs to user {owner} and group {group}: run slipway as \
+         that user, or give it away: chown -R {user} {path}"
+    )]
+    Forbidden {
+        /// The file or folder that may not be written.
+        path: PathBuf,
+        /// Who we are.
+        user: u32,
+        /// Whose it is.
+        owner: u32,
+        /// And of which group.
+        group: u32,
+    },
     /// The file system refuses.
     #[error("the index {path} cannot be opened")]
     Io {
@@ -74,8 +94,36 @@ impl OpenIndexError {
             let what = error.to_string();
             return Self::TornIndex { path, what };
         }
+        if let Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) =
+            error.sqlite_error_code()
+            && let Some(forbidden) = Self::forbidden(&path)
+        {
+            return forbidden;
+        }
         let source = io::Error::other(error);
         Self::Io { path, source }
+    }
+}
+
+impl OpenIndexError {
+    /// What of the file, its folder and what SQLite keeps beside it is there and may not be written.
+    fn forbidden(path: &Path) -> Option<Self> {
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
+        let beside = ["-wal", "-shm", "-journal"].map(|suffix| beside(path, suffix));
+        let mut places = [path, folder]
+            .into_iter()
+            .chain(beside.iter().map(PathBuf::as_path));
+        places.find_map(|place| {
+            let metadata = place.metadata().ok()?;
+            let access = accessat(CWD, place, Access::WRITE_OK, AtFlags::EACCESS);
+            (access == Err(Errno::ACCESS)).then(|| Self::Forbidden {
+                path: place.to_owned(),
+                user: geteuid().as_raw(),
+                owner: metadata.uid(),
+                group: metadata.gid(),
+            })
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! A store that fails when it is told to, for tests of what is above it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,7 +24,40 @@ pub enum Fault {
     FromHereOn,
 }
 
-/// A store whose `n`th call fails.
+/// Where calls wait while a test holds it shut.
+#[derive(Debug, Default)]
+pub struct Door {
+    lock: Arc<RwLock<()>>,
+    visits: AtomicUsize,
+    visited: Notify,
+}
+
+impl Door {
+    /// Shut until what this returns is dropped.
+    pub async fn shut(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.lock).write_owned().await
+    }
+
+    /// Waits until somebody has come to it.
+    pub async fn visited(&self) {
+        while self.visits() == 0 {
+            self.visited.notified().await;
+        }
+    }
+
+    /// How many calls have come to it.
+    pub fn visits(&self) -> usize {
+        self.visits.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self) {
+        self.visits.fetch_add(1, Ordering::SeqCst);
+        self.visited.notify_one();
+        drop(self.lock.read().await);
+    }
+}
+
+/// A store whose `n`th call fails, which can be full, and in which calls can be held up.
 #[derive(Debug)]
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
@@ -33,8 +66,11 @@ pub struct FaultyStore {
     at: AtomicU64,
     calls: AtomicU64,
     failed: AtomicUsize,
-    door: Arc<RwLock<()>>,
-    at_door: Notify,
+    is_full: AtomicBool,
+    publishing: Door,
+    reading: Door,
+    /// What is read through the door.
+    slow: Mutex<Option<Key>>,
 }
 
 impl FaultyStore {
@@ -46,19 +82,36 @@ impl FaultyStore {
             at: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             failed: AtomicUsize::new(0),
-            door: Arc::default(),
-            at_door: Notify::new(),
+            is_full: AtomicBool::new(false),
+            publishing: Door::default(),
+            reading: Door::default(),
+            slow: Mutex::default(),
         }
     }
 
-    /// Nothing is published until what this returns is dropped.
-    pub async fn hold_publishing(&self) -> OwnedRwLockWriteGuard<()> {
-        Arc::clone(&self.door).write_owned().await
+    /// What is published goes through this door.
+    pub fn publishing(&self) -> &Door {
+        &self.publishing
     }
 
-    /// Waits until somebody is about to publish.
-    pub async fn until_publishing(&self) {
-        self.at_door.notified().await;
+    /// What is read of [`Self::slow_down`]'s key goes through this door.
+    pub fn reading(&self) -> &Door {
+        &self.reading
+    }
+
+    /// Reading `key` takes as long as the test wants.
+    pub fn slow_down(&self, key: Key) {
+        *self.slow.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    fn is_slow(&self, key: &Key) -> bool {
+        let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.as_ref() == Some(key)
+    }
+
+    /// Whether there is no room for a `put`.
+    pub fn fill(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::SeqCst);
     }
 
     /// The `n`th call from now on fails; 0 for none.
@@ -114,10 +167,18 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get(&self, key: &Key) -> Result<Object, StoreError> {
-        self.call(self.inner.get(key)).await
+        let is_slow = self.is_slow(key);
+        let read = self.call(self.inner.get(key)).await;
+        if is_slow {
+            self.reading.pass().await;
+        }
+        read
     }
 
     async fn put(&self, key: &Key, body: Bytes, durability: Durability) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(StoreError::Full);
+        }
         self.call(self.inner.put(key, body, durability)).await
     }
 
@@ -163,8 +224,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn publish(&self, staged: &Key, to: &Key) -> Result<(), StoreError> {
-        self.at_door.notify_one();
-        let _open = self.door.read().await;
+        self.publishing.pass().await;
         self.call(self.inner.publish(staged, to)).await
     }
 

@@ -198,7 +198,7 @@ async fn what_is_being_published_cannot_be_cancelled() {
     let id = uploads.start(&a, OWNER, None, at(1)).await.unwrap();
     let added = uploads.append(&a, OWNER, &id, None, body([b"bytes"]), at(1));
     added.await.unwrap();
-    let held = faulty.hold_publishing().await;
+    let held = faulty.publishing().shut().await;
     let finishing = tokio::spawn({
         let (storage, a) = (Arc::clone(&storage), a.clone());
         async move {
@@ -206,7 +206,7 @@ async fn what_is_being_published_cannot_be_cancelled() {
             finish.await
         }
     });
-    faulty.until_publishing().await;
+    faulty.publishing().visited().await;
     for is_there in [true, false] {
         let cancelled = uploads.cancel(&a, OWNER, &id).await;
         assert!(matches!(cancelled, Err(UploadError::Busy)), "{is_there}");

@@ -133,8 +133,9 @@ fn write_out(lines: &Lines) {
 fn text(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result {
     write!(
         line,
-        "{}  INFO {} {} {} operation={} duration_ms={:.3} bytes={} client={} request={}",
+        "{} {:>5} {} {} {} operation={} duration_ms={:.3} bytes={} client={} request={}",
         humantime::format_rfc3339_millis(record.at),
+        level(record),
         record.method,
         record.uri.path(),
         record.status.as_u16(),
@@ -159,11 +160,21 @@ fn text(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result 
     Ok(())
 }
 
+/// What somebody should look at is said aloud: the server failed, not the client.
+fn level(record: &Record) -> &'static str {
+    if record.status.is_server_error() {
+        "ERROR"
+    } else {
+        "INFO"
+    }
+}
+
 fn json(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result {
     write!(
         line,
-        r#"{{"timestamp":"{}","level":"INFO","message":"request","http.method":"{}","http.path":"#,
+        r#"{{"timestamp":"{}","level":"{}","message":"request","http.method":"{}","http.path":"#,
         humantime::format_rfc3339_millis(record.at),
+        level(record),
         record.method,
     )?;
     quoted(line, record.uri.path())?;

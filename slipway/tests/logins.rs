@@ -206,3 +206,35 @@ fn tls_on_this_machine_comes_before_plain_http() {
     );
     assert!(said.status.success(), "{said:?}");
 }
+
+#[test]
+fn what_keeps_a_login_from_the_registry_is_said_with_its_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate::make(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("cert.pem"), path("key.pem"));
+    let tls = format!("certFile: '{certificate}', keyFile: '{key}'");
+    let encrypted = Scene::new(&format!("tls: {{{tls}}}\n"));
+    let mutual = Scene::new(&format!("tls: {{{tls}, clientCaFile: '{certificate}'}}\n"));
+    let plain = Scene::new("");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = closed.local_addr().unwrap().to_string();
+    drop(closed);
+    let bare = format!("https://{}", plain.server.host);
+    let trust = ["--ca-file", &certificate];
+    let cases: [(&str, &[&str], &str); 5] = [
+        (&encrypted.server.host, &[], "--ca-file"),
+        (&encrypted.server.host, &["--plain-http"], "TLS"),
+        (
+            &mutual.server.host,
+            &trust,
+            "asks its clients for a certificate",
+        ),
+        (&bare, &[], "--plain-http"),
+        (&free, &[], "does the registry run"),
+    ];
+    for (server, more, mend) in cases {
+        let line = error_line(&plain.login(server, more));
+        assert!(line.contains(mend), "{server} {more:?}: {line}");
+    }
+}

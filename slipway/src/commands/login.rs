@@ -9,7 +9,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 
 use super::authfile::AuthFiles;
 use super::server::Server;
-use super::{print, prompt};
+use super::{print, prompt, unreachable};
 use crate::cli::{Login, Logout, Transport};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -56,11 +56,14 @@ async fn reach(client: &Client, bases: &[Url]) -> anyhow::Result<(Url, Response)
                 return Ok((base.clone(), answer));
             }
             Ok(_) => {}
-            Err(error) if failure.is_none() && !error.is_connect() => return Err(error.into()),
-            Err(error) => failure = failure.or(Some(error)),
+            Err(error) if failure.is_none() && !error.is_connect() => {
+                return Err(unreachable::explain(base, &error));
+            }
+            Err(error) => failure = failure.or(Some((base, error))),
         }
     }
-    Err(failure.context("no URL to try")?.into())
+    let (base, error) = failure.context("no URL to try")?;
+    Err(unreachable::explain(base, &error))
 }
 
 fn is_registry(answer: &Response) -> bool {
@@ -77,6 +80,10 @@ async fn check(
     if answer.status() == StatusCode::OK {
         anyhow::bail!("{base}: the registry asks for no login");
     }
+    anyhow::ensure!(
+        base.scheme() != "http" || answer.status() != StatusCode::BAD_REQUEST,
+        "{base}: refused plain HTTP (400), probably because it speaks TLS: leave out --plain-http"
+    );
     let target = match realm(&answer)? {
         Some(realm) => {
             anyhow::ensure!(
@@ -89,7 +96,10 @@ async fn check(
         None => base.clone(),
     };
     let request = client.get(target).basic_auth(user, Some(password.expose()));
-    let answer = request.send().await?;
+    let answer = request
+        .send()
+        .await
+        .map_err(|error| unreachable::explain(base, &error))?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: wrong user name or password"),

@@ -9,6 +9,7 @@ mod print;
 mod prompt;
 mod server;
 mod storage;
+mod unreachable;
 mod user;
 mod version;
 

@@ -21,6 +21,17 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets a command say what is odd but no error, one line each. Call it once.
+pub(crate) fn start_warnings() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .without_time()
+        .with_target(false)
+        .with_ansi(false)
+        .init();
+}
+
 /// What is logged.
 pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
     EnvFilter::try_new(&log.level)

@@ -122,3 +122,43 @@ fn a_variable_of_others_may_be_any_bytes() {
     let line = error_line(&run(command.env("SLIPWAY_DATA_DIR", bytes), ""));
     assert!(line.contains("SLIPWAY_DATA_DIR"), "{line}");
 }
+
+#[test]
+fn what_is_odd_in_rules_is_said_and_is_good_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    std::fs::create_dir(at.join("rbac")).unwrap();
+    let yaml = "auth: {htpasswd: {file: users}, rbac: {dir: rbac}}\n";
+    let warnings = || {
+        let said = check(at, yaml);
+        assert!(said.status.success(), "{said:?}");
+        assert_eq!(stdout(&said), "the configuration is good\n");
+        String::from_utf8(said.stderr).unwrap()
+    };
+    assert!(warnings().contains("rbac: no rules"), "{}", warnings());
+    let head = "apiVersion: rbac.authorization.k8s.io/v1\n";
+    let role = format!(
+        "{head}kind: ClusterRole\nmetadata: {{name: pullers}}\nrules:\n\
+         - {{apiGroups: [registry.alauda.io], resources: [images], verbs: [VERB]}}\n"
+    );
+    let binding = format!(
+        "{head}kind: ClusterRoleBinding\nmetadata: {{name: all}}\n\
+         roleRef: {{kind: ClusterRole, name: NAME}}\nsubjects: [{{kind: User, name: ada}}]\n"
+    );
+    for (verb, name, said) in [
+        ("get", "pullers", ""),
+        ("pull", "pullers", "\"pull\""),
+        ("get", "puller", "there is no ClusterRole puller"),
+    ] {
+        let (role, binding) = (role.replace("VERB", verb), binding.replace("NAME", name));
+        std::fs::write(at.join("rbac/a.yaml"), format!("{role}---\n{binding}")).unwrap();
+        let warnings = warnings();
+        assert!(warnings.contains(said), "{warnings}");
+        assert_eq!(
+            warnings.lines().count(),
+            usize::from(!said.is_empty()),
+            "{warnings}"
+        );
+    }
+}

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Resource;
 use super::aggregate::{ClusterRole, Rules, rights};
 use super::builtin;
+use super::doubts::doubts;
 use super::objects::{GROUP, Object, PolicyRule, RoleKind, Subject, SubjectKind};
 use super::read::Placed;
 use super::rights::Rights;
@@ -51,11 +52,11 @@ pub(super) fn bindings(
         check_fields(&placed)?;
         match placed.object.kind.as_str() {
             "ClusterRole" => {
-                cluster_roles.insert(name, cluster_role(&mut placed)?);
+                cluster_roles.insert(name, cluster_role(&mut placed, resource)?);
             }
             "Role" => {
                 let rules = placed.object.rules.take().unwrap_or_default();
-                check_rules(&placed, &rules, true)?;
+                check_rules(&placed, &rules, true, resource)?;
                 local_rights.insert((namespace, name), Rights::of(&rules, resource));
             }
             _ => bound.push((placed, namespace, name)),
@@ -164,9 +165,9 @@ fn check_fields(placed: &Placed) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn cluster_role(placed: &mut Placed) -> Result<ClusterRole, LoadError> {
+fn cluster_role(placed: &mut Placed, resource: &Resource) -> Result<ClusterRole, LoadError> {
     let rules = placed.object.rules.take().unwrap_or_default();
-    check_rules(placed, &rules, false)?;
+    check_rules(placed, &rules, false, resource)?;
     let rules = match placed.object.aggregation_rule.take() {
         None => Rules::Own(rules),
         Some(aggregation) => {
@@ -186,7 +187,12 @@ fn cluster_role(placed: &mut Placed) -> Result<ClusterRole, LoadError> {
     })
 }
 
-fn check_rules(placed: &Placed, rules: &[PolicyRule], namespaced: bool) -> Result<(), LoadError> {
+fn check_rules(
+    placed: &Placed,
+    rules: &[PolicyRule],
+    namespaced: bool,
+    resource: &Resource,
+) -> Result<(), LoadError> {
     let given = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     for (number, rule) in (1..).zip(rules) {
         let wrong = |what: &str| Err(placed.wrong(format!("rule {number} {what}")));
@@ -202,6 +208,12 @@ fn check_rules(placed: &Placed, rules: &[PolicyRule], namespaced: bool) -> Resul
             }
         } else if !given(&rule.api_groups) || !given(&rule.resources) {
             return wrong("needs apiGroups and resources");
+        }
+        for doubt in doubts(rule, resource) {
+            let kind = &placed.object.kind;
+            let name = placed.object.metadata.name.as_deref().unwrap_or_default();
+            let place = placed.place();
+            tracing::warn!("{kind} {name} ({place}): rule {number} {doubt}");
         }
     }
     Ok(())

@@ -8,6 +8,7 @@
 mod aggregate;
 mod bindings;
 mod builtin;
+mod doubts;
 mod index;
 mod objects;
 mod read;
@@ -60,7 +61,17 @@ impl Rbac {
     /// Reads the folder. An error names file and line; one broken object refuses the whole folder, since rules that are
     /// half there are not those that somebody wrote.
     pub fn load(dir: &Path, resource: Resource) -> Result<Self, LoadError> {
-        let parse = move |sources: &[_]| Index::new(read::objects(sources)?, &resource);
+        let folder = dir.to_owned();
+        let parse = move |sources: &[_]| {
+            let objects = read::objects(sources)?;
+            if objects.is_empty() {
+                let folder = folder.display();
+                tracing::warn!(
+                    "{folder}: no rules: nobody may do anything (files end in .yaml, .yml or .json)"
+                );
+            }
+            Index::new(objects, &resource)
+        };
         Ok(Self {
             index: Arc::new(Watched::load(dir, read::folder, parse)?),
         })

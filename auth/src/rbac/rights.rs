@@ -19,9 +19,7 @@ impl Rights {
     pub(super) fn of(rules: &[PolicyRule], resource: &Resource) -> Self {
         let mut rights = Self::default();
         for rule in rules.iter().filter(|rule| is_about(rule, resource)) {
-            let verbs = rule.verbs.as_deref().unwrap_or_default();
-            let allowed = |action: &Action| verbs.iter().any(|v| v == "*" || v == action.verb());
-            let actions: Actions = Action::ALL.into_iter().filter(allowed).collect();
+            let actions = Self::actions(rule);
             match rule.resource_names.as_deref() {
                 None | Some([]) => rights.any = rights.any.union(actions),
                 Some(names) => {
@@ -32,6 +30,13 @@ impl Rights {
             }
         }
         rights
+    }
+
+    /// What its verbs allow.
+    pub(super) fn actions(rule: &PolicyRule) -> Actions {
+        let verbs = rule.verbs.as_deref().unwrap_or_default();
+        let allowed = |action: &Action| verbs.iter().any(|v| v == "*" || v == action.verb());
+        Action::ALL.into_iter().filter(allowed).collect()
     }
 
     /// What is given on the repository called `name` within its namespace.
@@ -58,7 +63,8 @@ impl Rights {
     }
 }
 
-fn is_about(rule: &PolicyRule, asked: &Resource) -> bool {
+/// Group and resource are those that are asked about.
+pub(super) fn is_about(rule: &PolicyRule, asked: &Resource) -> bool {
     let groups = rule.api_groups.as_deref().unwrap_or_default();
     let resources = rule.resources.as_deref().unwrap_or_default();
     // `*/layers` is the subresource of any resource; `images` alone does not hold for `images/layers`.

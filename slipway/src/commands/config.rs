@@ -13,6 +13,7 @@ pub(super) fn run(command: ConfigCommand) -> anyhow::Result<()> {
             print::whole(serde_saphyr::to_string(&config)?.as_bytes())
         }
         ConfigCommand::Check(file) => {
+            crate::logging::start_warnings();
             crate::wiring::check(&load(file.config.as_deref(), false)?)?;
             print::line("the configuration is good")
         }

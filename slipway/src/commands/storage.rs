@@ -18,6 +18,7 @@ use spinner::Spinner;
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(command: StorageCommand) -> anyhow::Result<ExitCode> {
+    crate::logging::start_warnings();
     match command {
         StorageCommand::Fsck {
             file,

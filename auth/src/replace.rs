@@ -41,7 +41,15 @@ pub(crate) fn create(path: &Path, content: &[u8]) -> io::Result<bool> {
 
 fn stage(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     // tempfile makes it with mode 0600.
-    let mut staged = NamedTempFile::new_in(folder(path))?;
+    let folder = folder(path);
+    let mut staged = NamedTempFile::new_in(folder).map_err(|error| {
+        // Its own text names the temporary file, which tells nobody anything.
+        let text = error.to_string();
+        let cause = text.split(" at path ").next().unwrap_or(&text);
+        let folder = folder.display();
+        let text = format!("no file can be made in {folder}: {cause}");
+        io::Error::new(error.kind(), text)
+    })?;
     staged.write_all(content)?;
     staged.as_file().sync_all()?;
     Ok(staged)

@@ -46,6 +46,18 @@ fn users_are_added_changed_listed_and_removed() {
     assert!(!line.contains(&long), "a password is never repeated");
 }
 
+#[test]
+fn what_is_wrong_with_a_file_of_users_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent");
+    let line = error_line(&user(&absent, &["list"], ""));
+    assert!(line.contains("there is no such file"), "{line}");
+    let nowhere = absent.join("users");
+    let line = error_line(&user(&nowhere, &["add", "ada"], "x"));
+    assert_eq!(line.matches("os error 2").count(), 1, "{line}");
+    assert!(!line.contains("absent/.tmp"), "{line}");
+}
+
 fn login(server: &str, auth: &Path, user: &str, password: &str) -> std::process::Output {
     let mut command = slipway();
     command

@@ -104,7 +104,13 @@ fn options() -> serde_saphyr::Options {
 fn invalid(path: &Path, error: &serde_saphyr::Error) -> LoadError {
     let message = error.to_string();
     match error.location() {
-        Some(location) => LoadError::line(path, location.line(), message),
+        Some(location) => {
+            let (line, column) = (location.line(), location.column());
+            // The line stands before the message already.
+            let place = format!(" at line {line}, column {column}");
+            let message = message.strip_suffix(&place).unwrap_or(&message);
+            LoadError::line(path, line, message)
+        }
         None => LoadError::file(path, message),
     }
 }

@@ -52,7 +52,15 @@ fn remove(name: &str, file: &UserFile) -> anyhow::Result<()> {
 }
 
 fn list(file: &UserFile, output: Output) -> anyhow::Result<()> {
-    let file = File::load(&path(file)?)?;
+    let path = path(file)?;
+    // To the other commands a file that is not there is one without users.
+    anyhow::ensure!(
+        path.try_exists()
+            .with_context(|| path.display().to_string())?,
+        "{}: there is no such file; `slipway user add` makes it",
+        path.display()
+    );
+    let file = File::load(&path)?;
     match output {
         Output::Text => file.users().try_for_each(print::line),
         Output::Json => {

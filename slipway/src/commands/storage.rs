@@ -11,6 +11,7 @@ use storage::{fsck, reindex, stats};
 use super::print;
 use crate::cli::{ConfigFile, Output, StorageCommand};
 use crate::config::{Config, load};
+use crate::logging;
 use crate::storage::{Made, check_content, index_file, lock, look_at, objects};
 use spinner::Spinner;
 
@@ -18,7 +19,6 @@ use spinner::Spinner;
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(command: StorageCommand) -> anyhow::Result<ExitCode> {
-    crate::logging::start_warnings();
     match command {
         StorageCommand::Fsck {
             file,
@@ -43,7 +43,9 @@ pub(super) async fn run(command: StorageCommand) -> anyhow::Result<ExitCode> {
 
 /// Whom it is served to makes no difference here.
 fn config(file: &ConfigFile) -> anyhow::Result<Config> {
-    load(file.config.as_deref(), true)
+    let config = load(file.config.as_deref(), true)?;
+    logging::start_warnings();
+    Ok(config)
 }
 
 async fn check(config: &Config, deep: bool, output: Output) -> anyhow::Result<ExitCode> {

@@ -6,55 +6,73 @@ use std::ffi::OsString;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
+use super::names;
+
 const PREFIX: &str = "SLIPWAY_";
 /// Keys of which exactly one is given, so that one from the environment replaces the file's.
 const ALTERNATIVES: [&str; 2] = ["storage", "index"];
 
-/// Lays variables over the configuration. `known` holds every key of the top level.
+/// A variable of ours: the path of its key, and its value.
+pub(super) struct Variable {
+    /// As it is written.
+    pub(super) name: String,
+    path: Vec<String>,
+    text: String,
+}
+
+/// Our variables, in the order of their names. `keys` holds every key of the top level.
 ///
-/// A variable without `__` whose name is no key is left alone: Kubernetes puts `SLIPWAY_PORT_…` into
-/// every pod beside a service of that name, and clients have variables of their own. With `__` it can
-/// only be meant for us, so a misspelt one is an error.
-pub(super) fn overlay(
-    config: &mut Value,
-    known: &[String],
-    variables: impl Iterator<Item = (OsString, OsString)>,
-) -> anyhow::Result<()> {
-    let mut variables: Vec<_> = variables
+/// Kubernetes puts `SLIPWAY_PORT_…` into every pod beside a service of that name, and commands have variables of their
+/// own: an unknown one without `__` is an error only where it looks like one of ours. With `__` it can only be meant for
+/// us.
+pub(super) fn ours(
+    keys: &[String],
+    all: impl Iterator<Item = (OsString, OsString)>,
+) -> anyhow::Result<Vec<Variable>> {
+    let mut found: Vec<_> = all
         .filter_map(|(name, text)| {
             let name = name.to_string_lossy();
             let key = name.strip_prefix(PREFIX)?;
             Some((key.to_owned(), text))
         })
         .collect();
-    variables.sort();
-    for (key, text) in variables {
+    found.sort();
+    let names = names::all();
+    let mut variables = Vec::with_capacity(found.len());
+    for (key, text) in found {
         let name = format!("{PREFIX}{key}");
         let path: Vec<String> = key.split("__").map(camel).collect();
-        if known.contains(&path[0]) {
+        if keys.contains(&path[0]) {
             let text = text.to_str();
             let text = text.with_context(|| format!("{name}: its value is not UTF-8"))?;
-            set(config, &path, text).with_context(|| name.clone())?;
-        } else if let Some(meant) = known.iter().find(|known| is_meant(&path[0], known)) {
-            anyhow::bail!(
-                "{name}: the key {meant} is written {PREFIX}{}",
-                upper(meant)
-            );
+            let text = text.to_owned();
+            variables.push(Variable { name, path, text });
+        } else if let Some(meant) = names::meant(&key, &names) {
+            anyhow::bail!("{name}: there is no such variable: did you mean {PREFIX}{meant}?");
         } else {
             anyhow::ensure!(
                 path.len() == 1,
                 "{name}: {} is no key; there are {}",
                 path[0],
-                known.join(", ")
+                keys.join(", ")
             );
+            if !names::is_of_commands(&key) {
+                tracing::warn!("{name}: is no key and changes nothing");
+            }
         }
     }
-    Ok(())
+    Ok(variables)
 }
 
-/// `datadir` is meant for `dataDir`.
-fn is_meant(written: &str, key: &str) -> bool {
-    written.eq_ignore_ascii_case(key)
+/// Lays variables over the configuration.
+pub(super) fn overlay<'a>(
+    config: &mut Value,
+    variables: impl IntoIterator<Item = &'a Variable>,
+) -> anyhow::Result<()> {
+    for Variable { name, path, text } in variables {
+        set(config, path, text).with_context(|| name.clone())?;
+    }
+    Ok(())
 }
 
 fn set(config: &mut Value, path: &[String], text: &str) -> anyhow::Result<()> {
@@ -105,16 +123,4 @@ fn camel(upper: &str) -> String {
         }
     }
     camel
-}
-
-/// `certFile` → `CERT_FILE`.
-fn upper(camel: &str) -> String {
-    let mut upper = String::with_capacity(camel.len() + 1);
-    for letter in camel.chars() {
-        if letter.is_ascii_uppercase() {
-            upper.push('_');
-        }
-        upper.push(letter.to_ascii_uppercase());
-    }
-    upper
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::{Config, environment};
+use super::Config;
+use super::environment::{Variable, ours, overlay};
 
 /// Reads the configuration: the file if one is named, then the environment over it.
 pub(crate) fn load(file: Option<&Path>, insecure_open: bool) -> anyhow::Result<Config> {
@@ -34,14 +35,39 @@ pub(super) fn parse(
             .unwrap_or_default(),
         None => Config::default(),
     };
-    let mut value = serde_json::to_value(from_file)?;
-    let known = keys(&value);
-    environment::overlay(&mut value, &known, variables)?;
-    let mut config: Config =
-        serde_json::from_value(value).context("from the environment (SLIPWAY_…)")?;
+    let file = serde_json::to_value(from_file)?;
+    let variables = ours(&keys(&file), variables)?;
+    let mut config = overlaid(&file, &variables)?;
     config.insecure_open |= insecure_open;
     config.check()?;
     Ok(config)
+}
+
+fn overlaid(file: &Value, variables: &[Variable]) -> anyhow::Result<Config> {
+    let without = |left_out: Option<&Variable>| -> anyhow::Result<Config> {
+        let is_in = |one: &&Variable| left_out.is_none_or(|out| out.name != one.name);
+        let mut value = file.clone();
+        overlay(&mut value, variables.iter().filter(is_in))?;
+        Ok(serde_json::from_value(value)?)
+    };
+    without(None).map_err(|error| {
+        let said = format!("{error:#}");
+        // The parser does not know where a value came from: it is the one without which the error would be another.
+        let wrong = variables.iter().find(|variable| {
+            let other = without(Some(variable)).map_err(|error| format!("{error:#}"));
+            other.err().as_ref() != Some(&said)
+        });
+        let name = wrong.map_or("SLIPWAY_…", |variable| &variable.name);
+        if said.starts_with(name) {
+            return error;
+        }
+        let advice = if said.contains("expected a sequence") {
+            "; a list is written as in YAML: [\"…\", \"…\"]"
+        } else {
+            ""
+        };
+        anyhow::anyhow!("{name}: {said}{advice}")
+    })
 }
 
 fn keys(value: &Value) -> Vec<String> {

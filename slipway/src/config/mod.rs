@@ -8,6 +8,7 @@ mod check;
 mod duration;
 mod environment;
 mod load;
+mod names;
 mod places;
 mod storage;
 

@@ -1,0 +1,157 @@
+//! The names of all variables, and which of them a misspelt one was meant to be.
+
+use schemars::schema_for;
+use serde_json::Value;
+
+use super::Config;
+
+/// Variables of commands, which are no keys.
+const COMMANDS: [&str; 2] = ["CONFIG", "SERVER"];
+/// The longest name that two mistakes turn into another word altogether.
+const SHORT: usize = 5;
+
+/// The names of the variables of all keys, those that hold keys too, without `SLIPWAY_`.
+pub(super) fn all() -> Vec<String> {
+    let schema = schema_for!(Config).to_value();
+    let mut names = Vec::new();
+    collect(&schema, &schema, "", &mut names);
+    names
+}
+
+fn collect(root: &Value, schema: &Value, above: &str, names: &mut Vec<String>) {
+    let target = schema["$ref"].as_str();
+    if let Some(schema) = target.and_then(|target| root.pointer(target.trim_start_matches('#'))) {
+        return collect(root, schema, above, names);
+    }
+    let choices = ["anyOf", "oneOf"].map(|word| schema[word].as_array());
+    for choice in choices.into_iter().flatten().flatten() {
+        collect(root, choice, above, names);
+    }
+    for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let name = match above {
+            "" => upper(key),
+            above => format!("{above}__{}", upper(key)),
+        };
+        collect(root, inner, &name, names);
+        names.push(name);
+    }
+}
+
+/// The variable that `written`, which is none, was meant to be.
+pub(super) fn meant<'a>(written: &str, names: &'a [String]) -> Option<&'a str> {
+    if is_of_commands(written) {
+        return None;
+    }
+    let plain = |name: &str| name.replace('_', "");
+    let distance = |name: &str| {
+        let is_same = plain(name) == plain(written);
+        if is_same { 0 } else { edits(written, name) }
+    };
+    let near = names.iter().map(|name| (distance(name), name));
+    let (distance, name) = near.min_by_key(|(distance, _)| *distance)?;
+    let bound = if name.len() > SHORT { 2 } else { 1 };
+    (distance <= bound).then_some(name)
+}
+
+/// It is a command's own.
+pub(super) fn is_of_commands(written: &str) -> bool {
+    COMMANDS.contains(&written)
+}
+
+/// How many letters were left out, added, replaced, or swapped with the next (optimal string alignment).
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut before = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = last[j] + usize::from(a[i] != b[j]);
+            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                let swapped: &Vec<usize> = &before;
+                least = least.min(swapped[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+/// `certFile` → `CERT_FILE`.
+fn upper(camel: &str) -> String {
+    let mut upper = String::with_capacity(camel.len() + 1);
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() {
+            upper.push('_');
+        }
+        upper.push(letter.to_ascii_uppercase());
+    }
+    upper
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{all, edits, meant};
+
+    #[test]
+    fn every_key_has_a_name() {
+        let names = all();
+        for name in [
+            "LISTEN",
+            "AUTH__HTPASSWD__FILE",
+            "STORAGE__FS__ROOT",
+            "TLS",
+            "TLS__KEY_FILE",
+        ] {
+            assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_counted() {
+        assert_eq!(edits("LISTEN", "LISTEN"), 0);
+        assert_eq!(edits("LISTENN", "LISTEN"), 1);
+        assert_eq!(edits("ATUH", "AUTH"), 1);
+        assert_eq!(edits("", "TLS"), 3);
+        assert_eq!(edits("PORT", "LOG"), 3);
+    }
+
+    #[test]
+    fn what_was_meant_is_found_and_what_others_mean_is_not() {
+        let names = all();
+        for (written, name) in [
+            ("LISTENN", "LISTEN"),
+            ("LITSEN", "LISTEN"),
+            ("HOST", "HOSTS"),
+            ("DATADIR", "DATA_DIR"),
+            ("AUTH_HTPASSWD_FILE", "AUTH__HTPASSWD__FILE"),
+            ("STORAGE_FS_ROOT", "STORAGE__FS__ROOT"),
+            ("TLS_CERT_FILE", "TLS__CERT_FILE"),
+            ("AUTH_ANONYMUS", "AUTH__ANONYMOUS"),
+            ("LOG_LEVEL", "LOG__LEVEL"),
+        ] {
+            assert_eq!(meant(written, &names), Some(name), "{written}");
+        }
+        for written in [
+            "FOO",
+            "CONFIG",
+            "SERVER",
+            "PORT",
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "SERVICE_PORT_HTTPS",
+            "PORT_5000_TCP",
+            "PORT_5000_TCP_ADDR",
+            "PORT_5000_TCP_PORT",
+            "PORT_5000_TCP_PROTO",
+            "LOG_SERVICE_HOST",
+            "LOG_PORT",
+            "AUTH_PORT",
+            "TLS_SERVICE_PORT",
+        ] {
+            assert_eq!(meant(written, &names), None, "{written}");
+        }
+    }
+}

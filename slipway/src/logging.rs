@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -34,6 +35,70 @@ pub(crate) fn start_warnings() {
 
 /// What is logged.
 pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(&log.level)
-        .with_context(|| format!("log.level: {:?} is no filter", log.level))
+    let level = &log.level;
+    // For `tracing` a word alone is a level or else a module, so that a misspelt level turns all others off.
+    if let Some(word) =
+        words(level).find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err())
+    {
+        anyhow::bail!(
+            "log.level: {level:?}: {word:?} is no level: there are error, warn, info, debug, trace and off; for one \
+             module write storage=debug"
+        );
+    }
+    EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is no filter"))
+}
+
+/// The parts between commas that say nothing of modules, spans or fields.
+fn words(filter: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_u32;
+    let parts = filter.split(move |letter| {
+        match letter {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    });
+    parts
+        .map(str::trim)
+        .filter(|part| !part.contains(['=', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Log, filter};
+
+    #[test]
+    fn a_misspelt_level_does_not_turn_the_log_off() {
+        let of = |level: &str| {
+            filter(&Log {
+                level: level.to_owned(),
+                ..Log::default()
+            })
+        };
+        for level in [
+            "loud",
+            "inof",
+            "",
+            "info,",
+            "info,storage",
+            "warn, loud",
+            "5x",
+        ] {
+            let said = of(level).unwrap_err().to_string();
+            assert!(said.starts_with("log.level: "), "{said}");
+            assert!(said.contains("there are error"), "{said}");
+        }
+        for level in [
+            "info",
+            "WARN",
+            "off",
+            "info,storage=debug",
+            "storage=debug",
+            "warn,storage::fs=trace",
+            "info,[push{repo,tag,digest}]=debug",
+        ] {
+            of(level).unwrap();
+        }
+    }
 }

@@ -61,6 +61,7 @@ fn every_file_that_the_configuration_names_is_loaded() {
             "auth.tokens.keyFile",
         ),
         ("log: {level: 'storage=loud'}", "log.level"),
+        ("log: {level: loud}", "log.level"),
         ("dataDir: garbage", "dataDir"),
         ("dataDir: garbage/data", "dataDir"),
         ("storage: {fs: {root: garbage}}", "storage.fs.root"),

@@ -61,20 +61,20 @@ pub(super) fn is_of_commands(written: &str) -> bool {
 /// How many letters were left out, added, replaced, or swapped with the next (optimal string alignment).
 fn edits(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut before = Vec::new();
+    let mut before_last = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for i in 0..a.len() {
         let mut row = vec![i + 1];
         for j in 0..b.len() {
             let replaced = last[j] + usize::from(a[i] != b[j]);
-            let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            let mut fewest = replaced.min(last[j + 1] + 1).min(row[j] + 1);
             if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                let swapped: &Vec<usize> = &before;
-                least = least.min(swapped[j - 1] + 1);
+                let swapped: &Vec<usize> = &before_last;
+                fewest = fewest.min(swapped[j - 1] + 1);
             }
-            row.push(least);
+            row.push(fewest);
         }
-        before = std::mem::replace(&mut last, row);
+        before_last = std::mem::replace(&mut last, row);
     }
     last[b.len()]
 }

@@ -22,7 +22,11 @@ impl Registry {
         if found {
             Ok(())
         } else {
-            Err(Error::ManifestUnknown(reference.clone()))
+            let repo = permit.repo().clone();
+            Err(match catalog.tags(&repo, None, 1).await? {
+                None => Error::NameUnknown(repo),
+                Some(_) => Error::ManifestUnknown(repo, reference.clone()),
+            })
         }
     }
 
@@ -31,8 +35,8 @@ impl Registry {
     pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), Error> {
         match self.storage.blobs.unlink(permit.repo(), digest).await? {
             Unlink::Done => Ok(()),
-            Unlink::Unknown => Err(Error::BlobUnknown(*digest)),
-            Unlink::Referenced => Err(Error::BlobInUse(*digest)),
+            Unlink::Unknown => Err(Error::BlobUnknown(permit.repo().clone(), *digest)),
+            Unlink::Referenced => Err(Error::BlobInUse(permit.repo().clone(), *digest)),
         }
     }
 }

@@ -11,14 +11,14 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The repository holds no such blob.
-    #[error("blob {0} is not in this repository")]
-    BlobUnknown(Digest),
+    #[error("blob {1} is not in repository {0}")]
+    BlobUnknown(RepoName, Digest),
     /// The blob is part of a manifest of this repository; delete that first.
-    #[error("blob {0} is used by a manifest of this repository: delete the manifest first")]
-    BlobInUse(Digest),
+    #[error("blob {1} is used by a manifest of repository {0}: delete the manifest first")]
+    BlobInUse(RepoName, Digest),
     /// The repository holds no such manifest or tag.
-    #[error("manifest {0} is not in this repository")]
-    ManifestUnknown(Reference),
+    #[error("{} is not in repository {}", Named(.1), .0)]
+    ManifestUnknown(RepoName, Reference),
     /// No repository of that name.
     #[error("repository {0} does not exist")]
     NameUnknown(RepoName),
@@ -60,6 +60,17 @@ impl From<PutError> for Error {
             PutError::TagExists(tag) => Self::TagExists(tag),
             PutError::OtherType(known) => Self::OtherMediaType(known),
             PutError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+struct Named<'a>(&'a Reference);
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Reference::Tag(tag) => write!(f, "tag {tag}"),
+            Reference::Digest(digest) => write!(f, "manifest {digest}"),
         }
     }
 }

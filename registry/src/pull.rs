@@ -28,7 +28,7 @@ impl Registry {
             .catalog
             .manifest(permit.repo(), reference)
             .await?
-            .ok_or_else(|| Error::ManifestUnknown(reference.clone()))
+            .ok_or_else(|| Error::ManifestUnknown(permit.repo().clone(), reference.clone()))
     }
 
     /// A blob's size in bytes.
@@ -37,7 +37,7 @@ impl Registry {
             .blobs
             .stat(permit.repo(), digest)
             .await?
-            .ok_or(Error::BlobUnknown(*digest))
+            .ok_or_else(|| Error::BlobUnknown(permit.repo().clone(), *digest))
     }
 
     /// A blob, opened for reading.
@@ -46,6 +46,6 @@ impl Registry {
             .blobs
             .open(permit.repo(), digest)
             .await?
-            .ok_or(Error::BlobUnknown(*digest))
+            .ok_or_else(|| Error::BlobUnknown(permit.repo().clone(), *digest))
     }
 }

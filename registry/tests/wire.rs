@@ -83,7 +83,7 @@ async fn every_error_has_the_oci_body_and_the_request_id() {
             Method::DELETE,
             "/v2/a/manifests/v1".to_owned(),
             404,
-            "MANIFEST_UNKNOWN",
+            "NAME_UNKNOWN",
         ),
         (
             Method::DELETE,
@@ -111,6 +111,32 @@ async fn every_error_has_the_oci_body_and_the_request_id() {
             status == 405,
             "{path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_its_repository() {
+    let server = Server::open().await;
+    server
+        .push_image("team/app", "v1", b"layer", &Who::Nobody)
+        .await;
+    let missing = Digest::of(Algorithm::Sha256, b"missing");
+    for (path, message) in [
+        ("manifests/v9".to_owned(), "tag v9 is".to_owned()),
+        (
+            format!("manifests/{missing}"),
+            format!("manifest {missing} is"),
+        ),
+        (format!("blobs/{missing}"), format!("blob {missing} is")),
+    ] {
+        for method in [Method::GET, Method::DELETE] {
+            let path = format!("/v2/team/app/{path}");
+            let answer = server.ask(method, &path, &Who::Nobody, b"").await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND);
+            assert_ne!(answer.code(), "NAME_UNKNOWN");
+            let said = answer.json()["errors"][0]["message"].clone();
+            assert_eq!(said, format!("{message} not in repository team/app"));
+        }
     }
 }
 
@@ -721,5 +747,10 @@ async fn health_and_metrics_are_open_and_plain() {
     let text = String::from_utf8(server.get("/metrics").await.body.to_vec()).unwrap();
     assert!(text.contains(r#"slipway_http_requests_total{operation="get_manifest",code="401"} 1"#));
     assert!(text.contains("slipway_http_request_duration_seconds_bucket"));
-    assert_eq!(server.get("/nothing").await.status, StatusCode::NOT_FOUND);
+    for path in ["/", "/nothing"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(text.contains("/v2/"), "{path}: {text:?}");
+    }
 }

@@ -298,9 +298,9 @@ impl From<Error> for Problem {
             Error::Refused(refusal) => return refusal.into(),
             Error::Upload(error) => return error.into(),
             Error::Storage(error) => return error.into(),
-            Error::BlobUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
-            Error::BlobInUse(_) => (StatusCode::CONFLICT, ErrorCode::Unsupported),
-            Error::ManifestUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
+            Error::BlobUnknown(..) => (StatusCode::NOT_FOUND, ErrorCode::BlobUnknown),
+            Error::BlobInUse(..) => (StatusCode::CONFLICT, ErrorCode::Unsupported),
+            Error::ManifestUnknown(..) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
             Error::NameUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
             Error::ManifestInvalid(error) => (error.status(), error.code()),
             Error::ManifestBlobsUnknown(_) => {

@@ -25,7 +25,13 @@ pub(super) fn router(registry: Arc<Registry>, observer: Arc<Observer>) -> Router
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .fallback(nothing)
         .with_state(Shared { registry, observer })
+}
+
+async fn nothing() -> (StatusCode, &'static str) {
+    let text = "this is a container registry: its API is below /v2/, and nothing is here\n";
+    (StatusCode::NOT_FOUND, text)
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {

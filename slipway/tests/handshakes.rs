@@ -132,6 +132,28 @@ fn a_connection_that_is_silent_after_its_handshake_ends() {
     }
 }
 
+#[test]
+fn plain_http_is_told_that_the_port_speaks_tls() {
+    let secure = Secure::start("");
+    for request in [
+        "GET /v2/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        "PUT /v2/a/blobs/uploads/b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\nhello",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "G",
+    ] {
+        let mut stream = secure.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 "), "{request}: {head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        assert_eq!(body.trim_end(), "this port speaks TLS: use https://");
+    }
+    secure.serves();
+}
+
 /// Keys that change again and again, each time with the wish that the other side do the same.
 #[test]
 fn cve_2026_56862_endless_key_updates_end_the_connection() {

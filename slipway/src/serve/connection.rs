@@ -12,6 +12,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioTimer;
 use registry::http::Connection;
 use sendfile::Wire;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -24,6 +25,9 @@ const MAX_HEADERS: usize = 100;
 pub(super) const MAX_HEADER_BYTES: u32 = 64 << 10;
 /// What hyper may hold of a reply that its client does not read, and of a request's header.
 pub(super) const MAX_BUFFER: usize = 64 << 10;
+
+/// Bytes that are read of a request that is not answered as one.
+const MAX_UNREAD: u64 = 1 << 20;
 
 /// What bounds a connection.
 #[derive(Debug, Clone)]
@@ -57,6 +61,9 @@ pub(super) async fn serve(
     stream.set_nodelay(true)?;
     let limits = &server.limits;
     if let Some(tls) = &server.tls {
+        if timeout(limits.handshake, sniff::is_plain_http(&stream)).await?? {
+            return Ok(timeout(limits.handshake, misdirected(stream)).await??);
+        }
         let stream = timeout(limits.handshake, tls.acceptor().accept(stream)).await??;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
@@ -80,6 +87,21 @@ pub(super) async fn serve(
         outlet,
     };
     speak(protocol, wire, connection, server).await
+}
+
+/// Tells a client of plain HTTP that this port speaks TLS.
+async fn misdirected(mut stream: TcpStream) -> std::io::Result<()> {
+    const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+        content-type: text/plain; charset=utf-8\r\n\
+        content-length: 36\r\n\
+        connection: close\r\n\
+        \r\n\
+        this port speaks TLS: use https://\r\n";
+    stream.write_all(ANSWER).await?;
+    stream.shutdown().await?;
+    // Closing with bytes unread would reset the connection, and the answer could be lost.
+    tokio::io::copy(&mut stream.take(MAX_UNREAD), &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 async fn speak<I>(

@@ -1,4 +1,5 @@
-//! HTTP/1.1 or HTTP/2 on a connection without TLS, told by its first bytes.
+//! What a client speaks, told by its first bytes: HTTP/1.1 or HTTP/2 where there is no TLS, and plain
+//! HTTP where there is.
 
 use std::io;
 
@@ -35,6 +36,14 @@ pub(super) async fn protocol(stream: &TcpStream) -> io::Result<Option<Protocol>>
             seen => return seen,
         }
     }
+}
+
+/// Whether the client speaks plain HTTP to a port of TLS: both versions begin with a letter, and no
+/// record of TLS does (RFC 8446 §5.1: the first byte of a handshake is 22).
+pub(super) async fn is_plain_http(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    let seen = stream.peek(&mut first).await?;
+    Ok(seen > 0 && first[0].is_ascii_alphabetic())
 }
 
 /// What the bytes say that are there; `WouldBlock` if they can still become either.

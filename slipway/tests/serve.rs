@@ -64,6 +64,9 @@ fn two_servers_share_neither_objects_nor_an_index() {
     let folder = server.folder.path();
     let under_way = folder.join("objects/.slipway-scratch/17");
     std::fs::write(&under_way, "what the first one is writing").unwrap();
+    for objects in ["objects", "other"] {
+        std::fs::create_dir_all(folder.join(objects).join("docker/registry/v2")).unwrap();
+    }
     let command = |arguments: &[&str], objects: &str, index: &str| {
         let yaml = format!(
             "listen: ['127.0.0.1:0']\ndataDir: {0}/other\nstorage: {{fs: {{root: {0}/{objects}}}}}\nindex: {{sqlite: \

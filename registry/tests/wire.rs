@@ -665,6 +665,25 @@ async fn a_full_class_answers_429() {
     assert_eq!(server.get("/v2/").await.status, StatusCode::OK);
 }
 
+/// A client that sends first and reads then is not reset before it has read why it was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_body_can_be_sent_to_its_end() {
+    let server = Server::guarded().await;
+    for size in [1 << 10, 1 << 20, 3 << 20] {
+        let head = format!(
+            "PUT /v2/team/app/manifests/v HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n"
+        );
+        let mut stream = server.hold(head.as_bytes(), size).await;
+        let mut answer = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer)
+            .await
+            .unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{size}: {answer}");
+        assert!(answer.contains("connection: close"), "{size}: {answer}");
+    }
+}
+
 /// T85: manifests that are sent together cannot take more memory than there is for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn t85_large_manifests_at_once_are_turned_away() {

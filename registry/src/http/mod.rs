@@ -114,7 +114,7 @@ impl Front {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + std::fmt::Display,
     {
         let (parts, body) = request.into_parts();
-        let (body, body_ended) = ended::watched(body);
+        let (body, body_ended) = ended::watched(body, &parts);
         let version = parts.version;
         let limits = &self.hall.limits;
         let client = limits.trusted_proxies.client(connection, &parts.headers);

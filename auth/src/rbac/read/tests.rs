@@ -71,7 +71,10 @@ fn what_is_wrong_is_said_with_its_line() {
             error.starts_with(&format!("rules.yaml:{line}: ")) && error.contains(what),
             "{to}: {error}"
         );
-        assert!(!error.contains("at line"), "the place is said once: {error}");
+        assert!(
+            !error.contains("at line"),
+            "the place is said once: {error}"
+        );
     }
     let item = format!(
         "apiVersion: v1\nkind: List\nitems:\n- {}",

@@ -26,7 +26,7 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
             layout.manifest(&repo, &manifest)?;
             layout.tag(&repo, "latest", &manifest)
         })
-    });
+    })?;
     let page = format!("/v2/_catalog?n=100&last={}", repo(count / 2));
     let one_page = Listing {
         name: "page of 100 repositories".to_owned(),

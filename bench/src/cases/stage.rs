@@ -1,5 +1,7 @@
 //! Stages too large to be set by pushing: written to disk in the Distribution layout before the server starts.
 
+use std::os::unix::fs::symlink;
+
 use anyhow::{Context as _, Result, ensure};
 
 use crate::bench::{Bench, REPO};
@@ -9,14 +11,20 @@ use crate::measure::{Aim, Measure, Unit};
 use crate::peers::{Auth, Subject, reindex};
 use crate::process::Server;
 
-/// Writes the layout for each server that reads it, and starts them; those that fail are left out, which the report says.
+/// Writes the layout and starts each server that reads it; those that fail are left out, which the report says.
+///
+/// They share the one copy, as these cases only read: a million manifests are millions of files, and the page cache
+/// would not hold three copies.
 pub(super) fn started_on_layout(
     bench: &Bench,
     write: impl Fn(&Layout) -> Result<()>,
-) -> Vec<Server> {
+) -> Result<Vec<Server>> {
+    let shared = bench.new_folder(Subject::Slipway).join("objects");
+    write(&Layout::new(&shared))?;
     let start = |subject: Subject| {
         let folder = bench.new_folder(subject);
-        write(&Layout::new(&folder.join("objects")))?;
+        std::fs::create_dir_all(&folder)?;
+        symlink(&shared, folder.join("objects"))?;
         if subject == Subject::Slipway {
             reindex(&bench.setup(&folder, Auth::None, false)?)?;
         }
@@ -28,7 +36,7 @@ pub(super) fn started_on_layout(
             .inspect_err(|error| bench.leave_out(subject, error))
             .ok()
     });
-    started.collect()
+    Ok(started.collect())
 }
 
 /// A row about a list.

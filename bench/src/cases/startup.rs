@@ -35,7 +35,7 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
             }
         }
         Ok(())
-    });
+    })?;
     let folders: Vec<_> = servers
         .into_iter()
         .map(|server| (server.subject, server.folder().to_owned()))

@@ -22,7 +22,7 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
         layout.blob(REPO, &config)?;
         layout.manifest(REPO, &manifest)?;
         (0..count).try_for_each(|number| layout.tag(REPO, &tag(number), &manifest))
-    });
+    })?;
     let page = format!("{}?n=100&last={}", tags_list(), tag(count / 2));
     let one_page = |name: &str, connections, aims| Listing {
         name: name.to_owned(),

@@ -93,15 +93,12 @@ impl Registry {
         let found = self
             .storage
             .catalog
-            .referrers(
-                permit.repo(),
-                digest,
-                artifact_type,
-                after.as_ref(),
-                size + 1,
-            )
+            .referrers(permit.repo(), digest, artifact_type, after.as_ref(), size)
             .await?;
-        Ok(Listing::cut(found, size))
+        Ok(Listing {
+            entries: found.entries,
+            more: found.more,
+        })
     }
 }
 

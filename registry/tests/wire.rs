@@ -496,6 +496,48 @@ async fn pushes_are_confirmed_in_headers() {
     assert_eq!(proxied.header("oci-namespace"), "docker.io");
 }
 
+/// Clients read a page of referrers as they read a manifest: many of them at most 4 MiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn referrers_with_long_annotations_come_in_pages_that_clients_read() {
+    let server = Server::open().await;
+    let config = server.push_blob("a", b"{}", &Who::Nobody).await;
+    let layer = server.push_blob("a", b"x", &Who::Nobody).await;
+    let plain = String::from_utf8(image(&config, 2, &layer, 1)).unwrap();
+    let subject = Digest::of(Algorithm::Sha256, b"subject");
+    let long = "x".repeat(1 << 20);
+    let mut wanted = Vec::new();
+    for number in 0..5 {
+        let fields = format!(
+            "\"subject\":{{\"mediaType\":\"{MANIFEST}\",\"digest\":\"{subject}\",\"size\":7}},\"annotations\":{{\"n\":\"{number}{long}\"}},\"layers\""
+        );
+        let manifest = plain.replacen("\"layers\"", &fields, 1);
+        let digest = Digest::of(Algorithm::Sha256, manifest.as_bytes()).to_string();
+        let answer = server
+            .put_manifest("a", &digest, manifest.as_bytes(), &Who::Nobody)
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        wanted.push(digest);
+    }
+    wanted.sort();
+    let mut path = format!("/v2/a/referrers/{subject}");
+    let mut paged = Vec::new();
+    loop {
+        let page = server.get(&path).await;
+        assert!(page.body.len() < 4 << 20, "{} bytes", page.body.len());
+        let entries = page.json()["manifests"].as_array().unwrap().clone();
+        paged.extend(
+            entries
+                .iter()
+                .map(|entry| entry["digest"].as_str().unwrap().to_owned()),
+        );
+        let Some((next, _)) = page.header("link").split_once('>') else {
+            break;
+        };
+        path = next.trim_start_matches('<').to_owned();
+    }
+    assert_eq!(paged, wanted);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_lead_to_the_whole_list() {
     let server = Server::open().await;

@@ -213,7 +213,7 @@ async fn referrers(index: &Arc<dyn Index>) {
                     .referrers(&name, &digest, kind, None, 100)
                     .await
                     .unwrap();
-                assert_eq!(page.len(), 100);
+                assert_eq!(page.entries.len(), 100);
             },
         )
         .await;

@@ -8,7 +8,7 @@ use oci::{Descriptor, Digest, MediaType, Reference, RepoName, Tag};
 use crate::hot::{Boarded, Flights, Hot, Look};
 use crate::index::ManifestFacts;
 use crate::mirror::Mirror;
-use crate::{Blobs, Index, Limits, ObjectStore, StorageError, content, layout};
+use crate::{Blobs, Index, Limits, ObjectStore, Referrers, StorageError, content, layout};
 
 mod change;
 mod referrers;
@@ -238,7 +238,7 @@ impl Catalog {
 
     /// Manifests whose subject is `subject`, in the order of their digests' text after `after`; also those that an older
     /// client listed under the subject's fall-back tag, as far as the repository holds them: such a client does not take
-    /// out of its list what is deleted here.
+    /// out of its list what is deleted here. The page ends as that of [`Index::referrers`].
     pub async fn referrers(
         &self,
         repo: &RepoName,
@@ -246,7 +246,7 @@ impl Catalog {
         artifact_type: Option<&str>,
         after: Option<&Digest>,
         limit: usize,
-    ) -> Result<Vec<Descriptor>, StorageError> {
+    ) -> Result<Referrers, StorageError> {
         let indexed = self
             .index
             .referrers(repo, subject, artifact_type, after, limit)
@@ -255,13 +255,16 @@ impl Catalog {
         let Some(list) = self.manifest(repo, &fallback).await? else {
             return Ok(indexed);
         };
-        let mut listed = referrers::listed(&list, subject, artifact_type, after);
-        listed.retain(|listed| !indexed.iter().any(|known| known.digest == listed.digest));
+        let wanted = referrers::Wanted::of(subject, artifact_type, after, &indexed);
+        // Such a list can be as long as a manifest may be: too long to be read where requests are served.
+        let listed = tokio::task::spawn_blocking(move || wanted.listed(&list))
+            .await
+            .map_err(StorageError::unavailable)?;
         let mut held = Vec::new();
-        // No more than `limit` can be wanted, and the first come first.
+        // No more than one after `limit` can be of use, and the first come first.
         for stride in listed.chunks(STRIDE) {
             held.extend(self.held(repo, stride).await?);
-            if held.len() >= limit {
+            if held.len() > limit {
                 break;
             }
         }

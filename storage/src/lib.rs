@@ -37,7 +37,7 @@ pub use catalog::{Catalog, MoveTags, PutError, Sparse, StoredManifest};
 pub use error::StorageError;
 pub use fs::{FileLock, FsStore, make_durably};
 pub use index::sqlite::SqliteIndex;
-pub use index::{Index, Unlink};
+pub use index::{Index, Referrers, Unlink};
 pub use key::{Key, Prefix};
 pub use memory::MemoryStore;
 pub use store::{

@@ -91,7 +91,9 @@ fn read(files: &config::Tls) -> anyhow::Result<Arc<ServerConfig>> {
         Some(path) => {
             let mut roots = RootCertStore::empty();
             for certificate in certificates(path)? {
-                roots.add(certificate)?;
+                roots
+                    .add(certificate)
+                    .with_context(|| format!("tls.clientCaFile: {}", path.display()))?;
             }
             let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
                 .build()

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use oci::{Digest, Manifest, MediaType, RepoName, Tag, UploadId};
+use oci::{Descriptor, Digest, Manifest, MediaType, RepoName, Tag, UploadId};
 use serde::Serialize;
 
 /// A link object that an index row stands for.
@@ -97,6 +97,15 @@ pub struct ManifestFacts {
     pub size: u64,
 }
 
+/// A page of the manifests that refer to another.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Referrers {
+    /// In the order of their digests' text.
+    pub entries: Vec<Descriptor>,
+    /// There are more after the last one.
+    pub more: bool,
+}
+
 /// What became of taking a blob out of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unlink {
@@ -134,7 +143,7 @@ impl Edge {
     /// What a manifest names, in order, each once.
     pub fn of(manifest: &Manifest) -> Vec<Self> {
         let named = |kind| {
-            move |named: &oci::Descriptor| Self {
+            move |named: &Descriptor| Self {
                 kind,
                 target: named.digest,
             }

@@ -11,14 +11,14 @@ pub mod suite;
 
 pub use facts::{
     Census, Edge, EdgeKind, Fact, JournalRow, Link, LinkState, ManifestFacts, ManifestRecord,
-    NewManifest, PutOutcome, RepositoryCensus, Session, Unlink,
+    NewManifest, PutOutcome, Referrers, RepositoryCensus, Session, Unlink,
 };
 
 use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use oci::{Descriptor, Digest, RepoName, Tag, UploadId};
+use oci::{Digest, RepoName, Tag, UploadId};
 
 use crate::StorageError;
 
@@ -156,8 +156,7 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<RepoName>, StorageError>;
 
     /// Manifests whose subject is `subject`, in the order of their digests' text after `after`.
-    /// Annotations of more than [`MAX_LISTED_ANNOTATIONS`] bytes are left out, so that a page of
-    /// many has a bound.
+    /// The page ends after `limit` of them, or earlier when it would weigh more than [`MAX_REFERRERS_BYTES`].
     async fn referrers(
         &self,
         repo: &RepoName,
@@ -165,7 +164,7 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
         artifact_type: Option<&str>,
         after: Option<&Digest>,
         limit: usize,
-    ) -> Result<Vec<Descriptor>, StorageError>;
+    ) -> Result<Referrers, StorageError>;
 
     // The journal of link objects.
 
@@ -246,5 +245,6 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
     async fn finish_load(&self, now: SystemTime) -> Result<(), StorageError>;
 }
 
-/// Longest annotations, as JSON, that [`Index::referrers`] repeats; the manifest has them anyway.
-pub const MAX_LISTED_ANNOTATIONS: usize = 16 << 10;
+/// Most bytes, as JSON, of a page of [`Index::referrers`] that has more than one entry. Annotations can be long, and
+/// clients read such a page as they read manifests: many of them no further than 4 MiB.
+pub const MAX_REFERRERS_BYTES: usize = 3 << 20;

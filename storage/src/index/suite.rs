@@ -16,7 +16,7 @@ use oci::{Algorithm, Descriptor, Digest, Manifest, MediaType, RepoName, Tag, Upl
 use serde_json::{Value, json};
 
 use super::{
-    Edge, EdgeKind, Fact, Link, LinkState, MAX_LISTED_ANNOTATIONS, NewManifest, PutOutcome,
+    Edge, EdgeKind, Fact, Link, LinkState, MAX_REFERRERS_BYTES, NewManifest, PutOutcome, Referrers,
     Session, Unlink,
 };
 use crate::{Index, MoveTags, Sparse};
@@ -51,7 +51,7 @@ macro_rules! index_suite {
             tags_are_paged_in_byte_order,
             repositories_are_paged_in_byte_order,
             referrers_are_filtered_and_paged,
-            referrers_repeat_no_more_than_is_bounded,
+            a_page_of_referrers_has_a_weight,
             every_change_is_in_the_journal,
             clearing_the_journal_leaves_what_came_since,
             records_tell_what_a_manifest_names,
@@ -232,7 +232,7 @@ pub async fn a_new_index_knows_nothing(index: Subject) {
     assert_eq!(index.repositories(None, 10).await.unwrap(), []);
     assert_eq!(
         index.referrers(&a, &blob(1), None, None, 10).await.unwrap(),
-        []
+        Referrers::default()
     );
     assert_eq!(index.delete_manifest(&a, &blob(1)).await.unwrap(), None);
     assert!(!index.delete_tag(&a, &tag("v1")).await.unwrap());
@@ -738,7 +738,8 @@ pub async fn referrers_are_filtered_and_paged(index: Subject) {
         index
             .referrers(&a, &subject, None, None, 100)
             .await
-            .unwrap(),
+            .unwrap()
+            .entries,
         all
     );
     let ones: Vec<Descriptor> = all
@@ -752,27 +753,36 @@ pub async fn referrers_are_filtered_and_paged(index: Subject) {
         index
             .referrers(&a, &subject, kind, None, 100)
             .await
-            .unwrap(),
+            .unwrap()
+            .entries,
         ones
     );
     let page = index.referrers(&a, &subject, None, None, 4).await.unwrap();
-    assert_eq!(page, all[..4]);
+    assert_eq!(page.entries, all[..4]);
+    assert!(page.more);
     let rest = index.referrers(&a, &subject, None, Some(&all[3].digest), 100);
-    assert_eq!(rest.await.unwrap(), all[4..]);
+    let rest = rest.await.unwrap();
+    assert_eq!(rest.entries, all[4..]);
+    assert!(!rest.more);
     let rest = index.referrers(&a, &subject, kind, Some(&ones[0].digest), 1);
-    assert_eq!(rest.await.unwrap(), ones[1..2]);
+    let rest = rest.await.unwrap();
+    assert_eq!(rest.entries, ones[1..2]);
+    assert!(rest.more);
+    let exact = index.referrers(&a, &subject, kind, None, 3).await.unwrap();
+    assert_eq!((exact.entries.len(), exact.more), (3, false));
     assert_eq!(
         index
             .referrers(&a, &subject, Some("kind"), None, 9)
             .await
             .unwrap(),
-        []
+        Referrers::default()
     );
     assert_eq!(
         index
             .referrers(&b, &subject, None, None, 9)
             .await
             .unwrap()
+            .entries
             .len(),
         1
     );
@@ -781,21 +791,46 @@ pub async fn referrers_are_filtered_and_paged(index: Subject) {
         index
             .referrers(&a, &subject, None, None, 100)
             .await
-            .unwrap(),
+            .unwrap()
+            .entries,
         all[1..]
     );
 }
 
-pub async fn referrers_repeat_no_more_than_is_bounded(index: Subject) {
+pub async fn a_page_of_referrers_has_a_weight(index: Subject) {
     let a = repo("a");
     hold(&index, &a, &[1]).await;
-    let long = "x".repeat(MAX_LISTED_ANNOTATIONS);
-    let referrer = artifact(1, &[], Some(blob(9)), Some("a/b"), &[("long", &long)]);
+    let mut all = Vec::new();
+    for n in 0..5 {
+        let long = format!("{n}{}", "x".repeat(MAX_REFERRERS_BYTES / 3));
+        let referrer = artifact(1, &[], Some(blob(9)), Some("a/b"), &[("long", &long)]);
+        put(&index, &a, &referrer, &[]).await;
+        all.push(referrer.descriptor());
+    }
+    let longest = "x".repeat(MAX_REFERRERS_BYTES + 1);
+    let referrer = artifact(1, &[], Some(blob(9)), Some("a/b"), &[("long", &longest)]);
     put(&index, &a, &referrer, &[]).await;
-    let listed = index.referrers(&a, &blob(9), None, None, 10).await.unwrap();
-    assert_eq!(listed.len(), 1);
-    assert!(listed[0].annotations.is_empty());
-    assert_eq!(listed[0].artifact_type.as_deref(), Some("a/b"));
+    all.push(referrer.descriptor());
+    all.sort_by_key(|descriptor| descriptor.digest);
+    let mut paged: Vec<Descriptor> = Vec::new();
+    loop {
+        let after = paged.last().map(|last| last.digest);
+        let page = index
+            .referrers(&a, &blob(9), None, after.as_ref(), 10)
+            .await;
+        let page = page.unwrap();
+        assert!(
+            (1..3).contains(&page.entries.len()),
+            "{}",
+            page.entries.len()
+        );
+        paged.extend(page.entries);
+        if !page.more {
+            break;
+        }
+    }
+    // Whole, however long they are: distribution-spec §Listing Referrers wants the manifest's annotations.
+    assert_eq!(paged, all);
 }
 
 pub async fn every_change_is_in_the_journal(index: Subject) {

@@ -229,7 +229,7 @@ pub(crate) async fn dump(index: &dyn Index) -> BTreeMap<RepoName, Contents> {
         let mut referrers = BTreeMap::new();
         for edge in revisions.iter().flat_map(|revision| &revision.edges) {
             let of = index.referrers(&repo, &edge.target, None, None, ALL).await;
-            referrers.insert(edge.target, of.unwrap());
+            referrers.insert(edge.target, of.unwrap().entries);
         }
         let contents = Contents {
             layers,

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use oci::{Descriptor, Digest, RepoName, Tag};
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Rows, params};
 
 use super::column::{count, number, word};
 use super::manifests::media_type;
+use crate::index::{MAX_REFERRERS_BYTES, Referrers};
+
+/// What a descriptor weighs in a list besides its annotations, generously.
+const DESCRIPTOR_BYTES: usize = 512;
 
 pub(super) const TAGS: &str =
     "SELECT name FROM tags WHERE repo = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
@@ -91,21 +95,46 @@ pub(super) fn referrers(
     artifact_type: Option<&str>,
     after: &str,
     limit: usize,
-) -> rusqlite::Result<Vec<Descriptor>> {
-    let (repo, subject, limit) = (repo.as_str(), subject.to_string(), number(limit));
+) -> rusqlite::Result<Referrers> {
+    let (repo, subject, rows) = (
+        repo.as_str(),
+        subject.to_string(),
+        number(limit.saturating_add(1)),
+    );
     match artifact_type {
-        None => c
-            .prepare_cached(REFERRERS)?
-            .query_map(params![repo, subject, after, limit], descriptor)?
-            .collect(),
-        Some(artifact_type) => c
-            .prepare_cached(REFERRERS_BY_TYPE)?
-            .query_map(
-                params![repo, subject, after, limit, artifact_type],
-                descriptor,
-            )?
-            .collect(),
+        None => page(
+            c.prepare_cached(REFERRERS)?
+                .query(params![repo, subject, after, rows])?,
+            limit,
+        ),
+        Some(artifact_type) => page(
+            c.prepare_cached(REFERRERS_BY_TYPE)?.query(params![
+                repo,
+                subject,
+                after,
+                rows,
+                artifact_type
+            ])?,
+            limit,
+        ),
     }
+}
+
+/// As many rows as a page may have and weigh; what does not fit is not read.
+fn page(mut rows: Rows<'_>, limit: usize) -> rusqlite::Result<Referrers> {
+    let mut page = Referrers::default();
+    let mut weight = 0;
+    while let Some(row) = rows.next()? {
+        let annotations = row.get_ref(4)?.as_str_or_null()?.map_or(0, str::len);
+        weight += DESCRIPTOR_BYTES + annotations;
+        let is_full = page.entries.len() == limit || weight > MAX_REFERRERS_BYTES;
+        if is_full && !(page.entries.is_empty() && limit > 0) {
+            page.more = true;
+            break;
+        }
+        page.entries.push(descriptor(row)?);
+    }
+    Ok(page)
 }
 
 fn descriptor(row: &Row<'_>) -> rusqlite::Result<Descriptor> {

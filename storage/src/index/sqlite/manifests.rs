@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{count, millis, number, word};
 use super::{Link, ManifestFacts, ManifestRecord, NewManifest, PutOutcome, blobs, journal};
-use crate::index::{Edge, EdgeKind, MAX_LISTED_ANNOTATIONS};
+use crate::index::{Edge, EdgeKind};
 use crate::{MoveTags, Sparse};
 
 /// A manifest as the tables take it; everything that is asked of the manifest is asked before the writer is.
@@ -119,14 +119,13 @@ impl Entry {
     }
 }
 
-/// What the referrers list repeats, unless it is too much to repeat.
+/// What the referrers list repeats.
 fn listed_annotations(manifest: &Manifest) -> Option<String> {
     if manifest.annotations().is_empty() {
         return None;
     }
-    serde_json::to_string(manifest.annotations())
-        .ok()
-        .filter(|json| json.len() <= MAX_LISTED_ANNOTATIONS)
+    // A map of strings, which JSON can always say.
+    serde_json::to_string(manifest.annotations()).ok()
 }
 
 /// A push: a manifest, what must be there first, and the tags to point at it.

@@ -3,14 +3,14 @@
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use oci::{Descriptor, Digest, RepoName, Tag, UploadId};
+use oci::{Digest, RepoName, Tag, UploadId};
 
 use super::writer::{Sync, Writer};
 use super::{SqliteIndex, blobs, census, journal, lists, load, manifests, uploads};
 use crate::StorageError;
 use crate::index::{
     Census, Fact, Index, JournalRow, Link, LinkState, ManifestFacts, ManifestRecord, NewManifest,
-    PutOutcome, Session, Unlink,
+    PutOutcome, Referrers, Session, Unlink,
 };
 
 /// What to compare with to start at the beginning: no digest, name or tag is empty.
@@ -216,7 +216,7 @@ impl Index for SqliteIndex {
         artifact_type: Option<&str>,
         after: Option<&Digest>,
         limit: usize,
-    ) -> Result<Vec<Descriptor>, StorageError> {
+    ) -> Result<Referrers, StorageError> {
         let (repo, subject, after) = (repo.clone(), *subject, text(after));
         let artifact_type = artifact_type.map(str::to_owned);
         self.read(move |c| {

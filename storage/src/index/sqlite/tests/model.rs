@@ -311,7 +311,7 @@ async fn compare(index: &Subject, model: &Model) {
                     .filter(is_meant)
                     .map(|m| m.descriptor())
                     .collect();
-                assert_eq!(found, expected);
+                assert_eq!(found.entries, expected);
             }
         }
     }

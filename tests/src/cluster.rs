@@ -86,12 +86,15 @@ impl Cluster {
             .env("KUBECONFIG", self.kubeconfig(name))
     }
 
-    /// Applies objects.
+    /// Applies objects. Definitions of resources among them are waited for.
     #[track_caller]
     pub fn apply(&self, lab: &Lab, yaml: &str) {
         self.kubectl(lab)
             .args(["apply", "-f", "-"])
             .stdin(yaml)
+            .ok();
+        self.kubectl(lab)
+            .args("wait --for condition=Established customresourcedefinitions --all".split(' '))
             .ok();
     }
 
@@ -138,6 +141,33 @@ impl Cluster {
         let url = format!("https://{}", self.address());
         let text = kubeconfig(&url, &self.certificate(), name);
         lab.write(format!("cluster/{name}.kubeconfig"), text);
+    }
+
+    /// Its controllers: they aggregate roles, make ServiceAccounts, collect garbage.
+    pub fn controllers(&self, lab: &Lab) -> Daemon {
+        let arguments = [
+            "--service-account-private-key-file=sa.key",
+            "--root-ca-file=certs/apiserver.crt",
+            "--use-service-account-credentials",
+        ];
+        self.component(lab, "kube-controller-manager", &arguments)
+    }
+
+    /// Its scheduler.
+    pub fn scheduler(&self, lab: &Lab) -> Daemon {
+        self.component(lab, "kube-scheduler", &[])
+    }
+
+    fn component(&self, lab: &Lab, name: &str, arguments: &[&str]) -> Daemon {
+        let mut command = Command::new(toolbox::find(name));
+        command
+            .current_dir(&self.root)
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig("root"))
+            .args(["--leader-elect=false", "--secure-port"])
+            .arg(lab.port().to_string())
+            .args(arguments);
+        Daemon::start(name, command, &lab.path(format!("{name}.log")))
     }
 
     /// A proxy before it.

@@ -20,33 +20,7 @@ impl Node {
     pub fn start(lab: &Lab, cluster: &Cluster, registry: &Endpoint) -> Self {
         let containerd = Containerd::start(lab, registry);
         import_sandbox(lab, &containerd);
-        let run = |name: &str, arguments: &[&str]| {
-            let mut command = Command::new(toolbox::find(name));
-            command
-                .arg("--kubeconfig")
-                .arg(cluster.kubeconfig("root"))
-                .args(arguments)
-                .current_dir(cluster.root());
-            Daemon::start(name, command, &lab.path(format!("{name}.log")))
-        };
-        let ports = [lab.port(), lab.port()].map(|port| port.to_string());
-        let controllers = vec![
-            run(
-                "kube-controller-manager",
-                &[
-                    "--service-account-private-key-file=sa.key",
-                    "--root-ca-file=certs/apiserver.crt",
-                    "--leader-elect=false",
-                    "--use-service-account-credentials",
-                    "--secure-port",
-                    &ports[0],
-                ],
-            ),
-            run(
-                "kube-scheduler",
-                &["--leader-elect=false", "--secure-port", &ports[1]],
-            ),
-        ];
+        let controllers = vec![cluster.controllers(lab), cluster.scheduler(lab)];
         let mut kubelet = kubelet(lab, cluster, &containerd, registry);
         kubelet.wait_until(|| {
             let ready = "jsonpath={.items[0].status.conditions[?(@.type==\"Ready\")].status}";

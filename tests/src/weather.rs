@@ -103,7 +103,8 @@ impl Proxy {
         let (method, path) = (words.next()?.parse().ok()?, words.next()?);
         let text = String::from_utf8_lossy(&body);
         let weather = self.lock(|state| {
-            state.asked.push(format!("{path}\n{text}"));
+            let without_query = path.split('?').next().unwrap_or(path);
+            state.asked.push(format!("{without_query}\n{text}"));
             state.weather
         });
         match weather {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::answers::Answers;
 use super::{Cluster, Lifetimes};
-use crate::keyed::Keyed;
+use crate::keyed::{Fingerprint, Keyed};
 use crate::throttle::Throttle;
 use crate::{Authenticator, Credential, Identity, LoadError, Refusal, Secret};
 
@@ -29,7 +29,7 @@ pub struct TokenReviews {
     audiences: Vec<String>,
     lifetimes: Lifetimes,
     keyed: Keyed,
-    throttle: Throttle,
+    throttle: Arc<Throttle>,
     answers: Arc<Answers<Option<Identity>>>,
 }
 
@@ -45,7 +45,7 @@ impl TokenReviews {
             audiences,
             lifetimes,
             keyed: Keyed::new()?,
-            throttle: Throttle::new(),
+            throttle: Arc::new(Throttle::new()),
             answers: Answers::new(),
         })
     }
@@ -64,28 +64,30 @@ impl TokenReviews {
         if end.is_some_and(|end| end <= now) {
             return Err(Refusal::BadCredential);
         }
+        let answer = self
+            .answers
+            .get(question, || self.ask(token, &question, end, from, now))
+            .await;
+        answer?.ok_or(Refusal::BadCredential)
+    }
+
+    /// Asks the cluster, and counts it as a failed attempt unless the cluster knows the token. Only whoever asks is counted,
+    /// not all who wait for the same answer.
+    fn ask(
+        &self,
+        token: &Secret,
+        question: &Fingerprint,
+        end: Option<SystemTime>,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<(Option<Identity>, Duration), Refusal>> + use<> {
         // Each token is an account of its own: guessing is limited by address.
         let account = URL_SAFE_NO_PAD.encode(question);
         let attempt = self
             .throttle
             .attempt(&self.keyed, &account, from, now)
-            .map_err(|retry_after| Refusal::Throttled { retry_after })?;
-        let answer = self
-            .answers
-            .get(question, || self.ask(token, end, now))
-            .await;
-        if !matches!(answer, Ok(None)) {
-            self.throttle.forgive(&attempt);
-        }
-        answer?.ok_or(Refusal::BadCredential)
-    }
-
-    fn ask(
-        &self,
-        token: &Secret,
-        end: Option<SystemTime>,
-        now: SystemTime,
-    ) -> impl Future<Output = Result<(Option<Identity>, Duration), Refusal>> + use<> {
+            .map_err(|retry_after| Refusal::Throttled { retry_after });
+        let throttle = Arc::clone(&self.throttle);
         let (cluster, lifetimes) = (Arc::clone(&self.cluster), self.lifetimes);
         let audiences = self.audiences.clone();
         let review = TokenReview {
@@ -96,8 +98,13 @@ impl TokenReviews {
             ..TokenReview::default()
         };
         async move {
-            let status = cluster.review(&review).await?.status.unwrap_or_default();
-            let who = identity(status, &audiences);
+            let attempt = attempt?;
+            let said = cluster.review(&review).await;
+            let who = said.map(|said| identity(said.status.unwrap_or_default(), &audiences));
+            if !matches!(who, Ok(None)) {
+                throttle.forgive(&attempt);
+            }
+            let who = who?;
             let left = end.and_then(|end| end.duration_since(now).ok());
             let lifetime = lifetimes.of(who.is_some());
             Ok((who, left.map_or(lifetime, |left| lifetime.min(left))))

@@ -15,7 +15,7 @@ use crate::cli::CredentialProviderCommand;
 const VERSION: &str = "credentialprovider.kubelet.k8s.io/v1";
 /// A request holds an image's name and a token.
 const MAX_REQUEST: u64 = 1 << 20;
-/// How long the kubelet may use an answer again: well within the life of the token that it made for it.
+/// How long the kubelet may use an answer again, for the same token: it makes a new one before the old one ends.
 const CACHE: &str = "5m0s";
 /// The file that the kubelet runs.
 const FILE: &str = "slipway-credential-provider";
@@ -134,7 +134,7 @@ providers:
       - get
 {arguments}    tokenAttributes:
       serviceAccountTokenAudience: {audience}
-      cacheType: ServiceAccount
+      cacheType: Token
       requireServiceAccount: true
 "
     ))

@@ -66,7 +66,11 @@ fn bind(cluster: &Cluster, lab: &Lab, namespace: &str, role: &str, subject: &str
     cluster
         .kubectl(lab)
         .args(["create", "rolebinding", "--namespace", namespace])
-        .arg(format!("{}-{}", role, subject.replace([':', '='], "-")).replace("system-", ""))
+        .arg(
+            format!("{role}-{subject}")
+                .replace("system:", "")
+                .replace([':', '='], "-"),
+        )
         .arg(format!("--clusterrole={role}"))
         .arg(format!("--{subject}"))
         .ok();

@@ -28,7 +28,12 @@ fn can_i(cluster: &Cluster, lab: &Lab, who: &Who, verb: &str, repository: &str) 
     for group in &who.groups {
         ask = ask.args(["--as-group", group]);
     }
-    ask.run().stdout.trim() == "yes"
+    let said = ask.run();
+    match said.stdout.split_whitespace().next() {
+        Some("yes") => true,
+        Some("no") => false,
+        _ => tests::fail(said.report),
+    }
 }
 
 struct Who {
@@ -63,6 +68,7 @@ impl Who {
 fn the_registry_agrees_with_kubectl_auth_can_i() {
     let lab = Lab::new("k8s-rights");
     let cluster = Cluster::start(&lab);
+    let _controllers = cluster.controllers(&lab);
     cluster.apply(&lab, ROLES);
     for namespace in ["team", "other"] {
         cluster
@@ -108,6 +114,14 @@ fn the_registry_agrees_with_kubectl_auth_can_i() {
         Who::service_account(&cluster, &lab, "team", "ci"),
         Who::service_account(&cluster, &lab, "team", "idle"),
     ];
+    let begun = Instant::now();
+    while !can_i(&cluster, &lab, &everybody[0], "create", "team/app") {
+        assert!(
+            begun.elapsed() < daemon::PATIENCE,
+            "the roles are not aggregated"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let mut allowed = 0;
     for who in &everybody {
         let api = Api::new(&with_token(server.endpoint(), &who.token));

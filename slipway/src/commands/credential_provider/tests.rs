@@ -86,6 +86,8 @@ fn the_kubelets_configuration_names_each_registry_twice() {
     );
     let attributes = &provider["tokenAttributes"];
     assert_eq!(attributes["serviceAccountTokenAudience"], "slipway");
+    // The kubelet takes a token for a password in no other case.
+    assert_eq!(attributes["cacheType"], "Token");
     for bad in ["", "https://r", "*.example.com", "a b"] {
         assert!(config(&[bad.to_owned()], "slipway").is_err(), "{bad}");
     }

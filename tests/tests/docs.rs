@@ -50,16 +50,19 @@ fn blocks(text: &str) -> Vec<String> {
 const CLUSTER: &str = r#"
 (
 	mkdir ../cluster && cd ../cluster
+	# It wants an address of its own that is not loopback.
+	ip address add 192.0.2.1/32 dev lo
 	openssl genrsa -out sa.key 2048 && openssl rsa -in sa.key -pubout -out sa.pub
 	echo 'root,root,root,"system:masters"' > tokens.csv
 	etcd --data-dir etcd --unsafe-no-fsync > etcd.log 2>&1 &
-	kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=127.0.0.1 --secure-port=6443 --cert-dir=certs 		--token-auth-file=tokens.csv --service-account-key-file=sa.pub --service-account-signing-key-file=sa.key 		--service-account-issuer=https://kubernetes.default.svc --api-audiences=https://kubernetes.default.svc,slipway 		--authorization-mode=RBAC --service-cluster-ip-range=10.0.0.0/24 > apiserver.log 2>&1 &
-	until [ -e certs/apiserver.crt ]; do sleep 0.1; done
+	kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=127.0.0.1 --advertise-address=192.0.2.1 --secure-port=6443 --cert-dir=certs 		--token-auth-file=tokens.csv --service-account-key-file=sa.pub --service-account-signing-key-file=sa.key 		--service-account-issuer=https://kubernetes.default.svc --api-audiences=https://kubernetes.default.svc,slipway 		--authorization-mode=RBAC --service-cluster-ip-range=10.0.0.0/24 > apiserver.log 2>&1 &
+	for _ in $(seq 300); do [ -e certs/apiserver.crt ] && break; sleep 0.1; done
 	kubectl config set-cluster lab --server=https://127.0.0.1:6443 --certificate-authority="$PWD/certs/apiserver.crt"
 	kubectl config set-credentials root --token=root
 	kubectl config set-context lab --cluster=lab --user=root
 	kubectl config use-context lab
-	until kubectl get --raw /readyz; do sleep 0.2; done
+	for _ in $(seq 300); do kubectl get --raw /readyz && break; sleep 0.2; done
+	kubectl get --raw /readyz
 ) > cluster.log 2>&1
 "#;
 

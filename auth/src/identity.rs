@@ -1,5 +1,6 @@
 //! Who is asking.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Access;
@@ -27,7 +28,10 @@ struct Who {
     provider: Box<str>,
     name: Box<str>,
     groups: Box<[Box<str>]>,
+    uid: Option<Box<str>>,
+    extra: BTreeMap<String, Vec<String>>,
     principal: Box<str>,
+    whole: Box<[u8]>,
 }
 
 impl Identity {
@@ -46,23 +50,55 @@ impl Identity {
         if !groups.iter().any(|group| &**group == AUTHENTICATED) {
             groups.push(AUTHENTICATED.into());
         }
-        Self::new(provider, name, groups)
+        Self::new(provider, name, groups, None, BTreeMap::new())
+    }
+
+    /// The same identity with what else a cluster knows it by: its `uid`, and attributes that rules may look at.
+    #[must_use]
+    pub(crate) fn with_extra(
+        self,
+        uid: Option<String>,
+        extra: BTreeMap<String, Vec<String>>,
+    ) -> Self {
+        let groups = self.who.groups.to_vec();
+        let uid = uid
+            .filter(|uid| !uid.is_empty())
+            .map(String::into_boxed_str);
+        Self::new(&self.who.provider, &self.who.name, groups, uid, extra)
     }
 
     /// A stranger: user `system:anonymous` in group `system:unauthenticated`.
     pub fn anonymous() -> Self {
-        Self::new("", ANONYMOUS, vec![UNAUTHENTICATED.into()])
+        let groups = vec![UNAUTHENTICATED.into()];
+        Self::new("", ANONYMOUS, groups, None, BTreeMap::new())
     }
 
-    fn new(provider: &str, name: &str, groups: Vec<Box<str>>) -> Self {
+    fn new(
+        provider: &str,
+        name: &str,
+        groups: Vec<Box<str>>,
+        uid: Option<Box<str>>,
+        extra: BTreeMap<String, Vec<String>>,
+    ) -> Self {
         // The length keeps ("a:b", "c") and ("a", "b:c") apart.
         let principal = format!("{}:{provider}:{name}", provider.len()).into_boxed_str();
+        let mut whole = Whole::default();
+        whole.add(name);
+        whole.add(uid.as_deref().unwrap_or_default());
+        whole.add_all(groups.iter().map(|group| &**group));
+        for (key, values) in &extra {
+            whole.add(key);
+            whole.add_all(values.iter().map(String::as_str));
+        }
         Self {
             who: Arc::new(Who {
                 provider: provider.into(),
                 name: name.into(),
                 groups: groups.into_boxed_slice(),
+                uid,
+                extra,
                 principal,
+                whole: whole.0.into_boxed_slice(),
             }),
             access: None,
         }
@@ -87,6 +123,21 @@ impl Identity {
         self.who.groups.iter().map(|group| &**group)
     }
 
+    /// What the cluster tells namesakes apart by.
+    pub fn uid(&self) -> Option<&str> {
+        self.who.uid.as_deref()
+    }
+
+    /// What else the cluster knows, by key: the pod that a token is bound to, say.
+    pub fn extra(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.who.extra
+    }
+
+    /// All that rules may look at in one: the same for two only when they cannot be told apart.
+    pub(crate) fn whole(&self) -> &[u8] {
+        &self.who.whole
+    }
+
     /// Which authenticator vouched for it; empty for a stranger.
     pub fn provider(&self) -> &str {
         &self.who.provider
@@ -106,5 +157,21 @@ impl Identity {
     /// Whether nobody is named.
     pub fn is_anonymous(&self) -> bool {
         self.who.provider.is_empty()
+    }
+}
+
+/// Texts in a row, each behind its length and lists behind their number.
+#[derive(Default)]
+struct Whole(Vec<u8>);
+
+impl Whole {
+    fn add(&mut self, text: &str) {
+        self.0.extend((text.len() as u64).to_le_bytes());
+        self.0.extend(text.as_bytes());
+    }
+
+    fn add_all<'a>(&mut self, texts: impl ExactSizeIterator<Item = &'a str>) {
+        self.0.extend((texts.len() as u64).to_le_bytes());
+        texts.for_each(|text| self.add(text));
     }
 }

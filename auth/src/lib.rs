@@ -30,6 +30,7 @@ mod gate;
 pub mod htpasswd;
 mod identity;
 mod keyed;
+pub mod kubernetes;
 mod permit;
 mod policy;
 pub mod rbac;

@@ -1,6 +1,9 @@
 //! Lists: tags, repositories, referrers.
 
+use std::pin::pin;
+
 use auth::{Identity, Permit, Pull};
+use futures_util::{StreamExt as _, stream};
 use oci::{Descriptor, Digest, Page, RepoName, Tag};
 
 use crate::{Error, Registry};
@@ -12,6 +15,9 @@ const CATALOG_PAGE: usize = 1_000;
 const REFERRERS_PAGE: usize = 1_000;
 /// Most repositories that are read at a time while looking for those that the caller may see.
 const CATALOG_STRIDE: usize = 1_000;
+
+/// Repositories that policy is asked about at a time.
+const ASKED_AT_ONCE: usize = 16;
 
 /// One page of a list.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,10 +66,14 @@ impl Registry {
                 .await?;
             let end = names.len() < stride;
             last = names.last().map(|name| name.as_str().to_owned());
-            for name in names {
-                if self.gate.sees(who, &name).await? {
-                    seen.push(name);
-                }
+            let asked = names.into_iter().map(|name| async {
+                let is_visible = self.gate.sees(who, &name).await?;
+                Ok::<_, Error>(is_visible.then_some(name))
+            });
+            // In order, but not one after the other: a policy may have to ask elsewhere for each.
+            let mut visible = pin!(stream::iter(asked).buffered(ASKED_AT_ONCE));
+            while let Some(name) = visible.next().await {
+                seen.extend(name?);
                 if seen.len() > size {
                     return Ok(Listing::cut(seen, size));
                 }

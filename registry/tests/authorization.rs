@@ -508,6 +508,20 @@ async fn tokens_are_issued_by_form_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_to_be_had_where_openshifts_registry_has_them() {
+    let server = Server::guarded().await;
+    let path = "/openshift/token?scope=repository:team/app:pull";
+    assert_eq!(server.get(path).await.status, StatusCode::UNAUTHORIZED);
+    let root = Who::User("root");
+    let answer = server.ask(Method::GET, path, &root, b"").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    let path = "/v2/team/app/manifests/none";
+    let answer = server.ask(Method::GET, path, &Who::Token(token), b"").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_get_tokens_only_where_they_are_let_in() {
     let server = Server::guarded().await;
     assert_eq!(

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Keep the users of an htpasswd file.
     #[command(subcommand)]
     User(UserCommand),
+    /// Let the kubelet pull by the right of the pod's ServiceAccount, without any secret.
+    #[command(subcommand)]
+    CredentialProvider(CredentialProviderCommand),
     /// Print a script that completes commands in your shell.
     #[command(after_help = "Example:
   slipway completions bash > /etc/bash_completion.d/slipway")]
@@ -260,6 +263,35 @@ pub(crate) enum UserCommand {
         file: UserFile,
         #[command(flatten)]
         printing: Printing,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialProviderCommand {
+    /// Answer the kubelet, which runs this: a login made of the pod's ServiceAccount token.
+    ///
+    /// Reads a CredentialProviderRequest from standard input and writes the response.
+    #[command(after_help = "Example, as the kubelet runs it:
+  slipway credential-provider get --registry registry.example.com < request.json")]
+    Get {
+        /// A registry that may see the token, as in image names; may be given more than once.
+        #[arg(long, required = true, value_name = "HOST[:PORT]")]
+        registry: Vec<String>,
+    },
+    /// Print the kubelet's configuration for this.
+    ///
+    /// Put this program into the kubelet's --image-credential-provider-bin-dir as
+    /// slipway-credential-provider, and name the file in its --image-credential-provider-config.
+    /// Needs Kubernetes 1.34, or 1.33 with KubeletServiceAccountTokenForCredentialProviders.
+    #[command(after_help = "Example:
+  slipway credential-provider config --registry registry.example.com > /etc/kubernetes/credentials.yaml")]
+    Config {
+        /// A registry, as in image names; may be given more than once.
+        #[arg(long, required = true, value_name = "HOST[:PORT]")]
+        registry: Vec<String>,
+        /// What tokens are issued for: one of the server's auth.kubernetes.audiences.
+        #[arg(long, default_value = "slipway")]
+        audience: String,
     },
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Place, Preset, TokenReviews};
+use auth::rbac::Resource;
 use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
 use registry::Registry;
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
@@ -35,7 +37,7 @@ pub(crate) async fn wire(
 ) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
-    let registry = Arc::new(Registry::new(storage, gate(config)?));
+    let registry = Arc::new(Registry::new(storage, gate(config).await?));
     let observer = Arc::new(Observer {
         metrics: metrics(&registry, connections),
         log: AccessLog::start(format(config))?,
@@ -109,17 +111,22 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
 }
 
 /// The gate. Must run inside the runtime: files are watched by tasks.
-fn gate(config: &Config) -> anyhow::Result<Gate> {
+async fn gate(config: &Config) -> anyhow::Result<Gate> {
     let auth = &config.auth;
     if auth.is_open() {
         return Ok(Gate::open());
     }
     let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
+    // First: it knows what cannot be a password, and such a credential goes on to the cluster.
     if let Some(htpasswd) = htpasswd(auth)? {
         tokio::spawn(htpasswd.watch(POLL));
         authenticators.push(Arc::new(htpasswd));
     }
-    let policy: Arc<dyn Policy> = if let Some(rbac) = rbac(auth)? {
+    let policy: Arc<dyn Policy> = if let Some(kubernetes) = &auth.kubernetes {
+        let (tokens, rights) = cluster(kubernetes).await.context("auth.kubernetes")?;
+        authenticators.push(Arc::new(tokens));
+        Arc::new(rights)
+    } else if let Some(rbac) = rbac(auth)? {
         tokio::spawn(rbac.watch(POLL));
         Arc::new(rbac)
     } else {
@@ -135,6 +142,28 @@ fn gate(config: &Config) -> anyhow::Result<Gate> {
     ))
 }
 
+async fn cluster(settings: &config::Kubernetes) -> anyhow::Result<(TokenReviews, AccessReviews)> {
+    let place = match &settings.kubeconfig {
+        None => Place::InCluster,
+        Some(path) => Place::Kubeconfig(path.clone(), settings.context.clone()),
+    };
+    let cluster = Arc::new(Cluster::connect(&place, settings.timeout.get()).await?);
+    let preset = match settings.preset {
+        config::Preset::Openshift => Preset::Openshift,
+        config::Preset::Acp => Preset::Resource(Resource {
+            group: settings.group.clone(),
+            resource: settings.resource.clone(),
+        }),
+    };
+    let lifetimes = Lifetimes {
+        allow: settings.allow_for.get(),
+        deny: settings.deny_for.get(),
+    };
+    let audiences = settings.audiences.clone();
+    let tokens = TokenReviews::new(Arc::clone(&cluster), audiences, lifetimes)?;
+    Ok((tokens, AccessReviews::new(cluster, preset, lifetimes)?))
+}
+
 fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {
     let load = |htpasswd: &config::Htpasswd| Htpasswd::load(&htpasswd.file);
     let loaded = auth.htpasswd.as_ref().map(load).transpose();
@@ -143,7 +172,7 @@ fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {
 
 fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
     let load = |rbac: &config::Rbac| {
-        let resource = auth::rbac::Resource {
+        let resource = Resource {
             group: rbac.group.clone(),
             resource: rbac.resource.clone(),
         };

@@ -6,6 +6,9 @@ use std::process::Command;
 
 use crate::{Daemon, Endpoint, Lab, Program, toolbox};
 
+/// The image that every pod's sandbox runs. No registry has it: a node's test puts it in.
+pub const SANDBOX: &str = "lab.invalid/pause:v1";
+
 /// A running containerd.
 #[derive(Debug)]
 pub struct Containerd {
@@ -40,8 +43,13 @@ address = \"{socket}\"
 [ttrpc]
 address = \"{socket}.ttrpc\"
 [plugins.\"io.containerd.grpc.v1.cri\"]
+sandbox_image = \"{SANDBOX}\"
 restrict_oom_score_adj = true
 disable_apparmor = true
+[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]
+runtime_type = \"io.containerd.runc.v2\"
+[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]
+SystemdCgroup = false
 [plugins.\"io.containerd.grpc.v1.cri\".cni]
 bin_dir = \"/usr/lib/cni\"
 conf_dir = \"{cni}\"
@@ -54,6 +62,7 @@ config_path = \"{certs}\"
             cni = lab.dir("cni").display(),
             certs = certs.display(),
         );
+        lab.write("cni/lab.conflist", NETWORK);
         let file = lab.write("containerd.toml", config);
         let mut command = Command::new(toolbox::find("containerd"));
         command
@@ -74,6 +83,11 @@ config_path = \"{certs}\"
         ctr(lab, &self.socket)
     }
 
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// The folder of `hosts.toml` files, for `ctr --hosts-dir`.
     pub fn certs(&self) -> &Path {
         &self.certs
@@ -86,6 +100,11 @@ config_path = \"{certs}\"
             .args([action, image])
     }
 }
+
+/// A network of pods, without which a node is not ready.
+const NETWORK: &str = r#"{"cniVersion": "0.4.0", "name": "lab", "plugins": [
+  {"type": "bridge", "bridge": "slipway-lab0", "isGateway": true,
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.213.0.0/24"}]]}}]}"#;
 
 fn ctr(lab: &Lab, socket: &Path) -> Program {
     lab.program("ctr").arg("--address").arg(socket)

@@ -14,12 +14,14 @@
 
 pub mod access;
 pub mod api;
+pub mod cluster;
 pub mod containerd;
 pub mod daemon;
 pub mod endpoint;
 pub mod image;
 pub mod lab;
 pub mod layout;
+pub mod node;
 pub mod or_fail;
 pub mod peer;
 pub mod podman;
@@ -28,14 +30,18 @@ pub mod program;
 pub mod server;
 pub mod tls;
 pub mod toolbox;
+pub mod weather;
 
 pub use access::Access;
 pub use api::Api;
+pub use cluster::Cluster;
 pub use daemon::Daemon;
 pub use endpoint::Endpoint;
 pub use image::Image;
 pub use lab::Lab;
 pub use layout::Layout;
+pub use node::Node;
 pub use or_fail::{OrFail, fail};
 pub use program::Program;
 pub use server::{Server, Settings, registry_under_test};
+pub use weather::{Proxy, Weather};

@@ -21,31 +21,40 @@ pub fn cache() -> PathBuf {
     base.join("slipway-lab")
 }
 
-/// The folder of the pinned Go programs, named after what they are built from.
+/// Modules that pin Go programs: the folder in `tests/lab`, and the files that say what is built.
+const GO_MODULES: &[(&str, &[&str])] = &[
+    ("go", &["go.mod", "go.sum", "cri-image/main.go"]),
+    ("kubernetes", &["go.mod", "go.sum"]),
+];
+
+/// The folders of the pinned Go programs, each named after what they are built from.
 ///
-/// `scripts/lab-install` computes the same name; the two must agree.
-pub fn go_bin() -> PathBuf {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("lab/go");
-    let source: Vec<u8> = ["go.mod", "go.sum", "cri-image/main.go"]
-        .into_iter()
-        .flat_map(|file| std::fs::read(module.join(file)).or_fail(file))
-        .collect();
-    let digest = digest_of(&source);
-    let name: String = digest
-        .trim_start_matches("sha256:")
-        .chars()
-        .take(16)
-        .collect();
-    cache().join(format!("go-{name}")).join("bin")
+/// `scripts/lab-install` computes the same names; the two must agree.
+fn go_bins() -> impl Iterator<Item = PathBuf> {
+    GO_MODULES.iter().map(|(module, files)| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("lab")
+            .join(module);
+        let source: Vec<u8> = files
+            .iter()
+            .flat_map(|file| std::fs::read(folder.join(file)).or_fail(file))
+            .collect();
+        let digest = digest_of(&source);
+        let hash: String = digest
+            .trim_start_matches("sha256:")
+            .chars()
+            .take(16)
+            .collect();
+        cache().join(format!("{module}-{hash}")).join("bin")
+    })
 }
 
 /// The `PATH` of every program of a lab.
 pub fn search_path() -> String {
-    let path = std::env::var("PATH").unwrap_or_default();
-    format!(
-        "{}:{path}:/usr/local/sbin:/usr/sbin:/sbin",
-        go_bin().display()
-    )
+    let mut folders: Vec<String> = go_bins().map(|bin| bin.display().to_string()).collect();
+    folders.push(std::env::var("PATH").unwrap_or_default());
+    folders.push("/usr/local/sbin:/usr/sbin:/sbin".to_owned());
+    folders.join(":")
 }
 
 /// The file of a program by its name, or a failed test that says how to install it.

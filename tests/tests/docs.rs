@@ -46,6 +46,26 @@ fn blocks(text: &str) -> Vec<String> {
     found
 }
 
+/// What a document that says `kubectl` needs: an API server, and an administrator's context for it.
+const CLUSTER: &str = r#"
+(
+	mkdir ../cluster && cd ../cluster
+	# It wants an address of its own that is not loopback.
+	ip address add 192.0.2.1/32 dev lo
+	openssl genrsa -out sa.key 2048 && openssl rsa -in sa.key -pubout -out sa.pub
+	echo 'root,root,root,"system:masters"' > tokens.csv
+	etcd --data-dir etcd --unsafe-no-fsync > etcd.log 2>&1 &
+	kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-address=127.0.0.1 --advertise-address=192.0.2.1 --secure-port=6443 --cert-dir=certs 		--token-auth-file=tokens.csv --service-account-key-file=sa.pub --service-account-signing-key-file=sa.key 		--service-account-issuer=https://kubernetes.default.svc --api-audiences=https://kubernetes.default.svc,slipway 		--authorization-mode=RBAC --service-cluster-ip-range=10.0.0.0/24 > apiserver.log 2>&1 &
+	for _ in $(seq 300); do [ -e certs/apiserver.crt ] && break; sleep 0.1; done
+	kubectl config set-cluster lab --server=https://127.0.0.1:6443 --certificate-authority="$PWD/certs/apiserver.crt"
+	kubectl config set-credentials root --token=root
+	kubectl config set-context lab --cluster=lab --user=root
+	kubectl config use-context lab
+	for _ in $(seq 300); do kubectl get --raw /readyz && break; sleep 0.2; done
+	kubectl get --raw /readyz
+) > cluster.log 2>&1
+"#;
+
 /// A script of all blocks, run in one shell so that `cd`, variables and background programs last. It has
 /// processes and a network of its own: a document may say port 5000, and what it leaves running ends with it.
 fn run(path: &Path, blocks: &[String]) -> Result<(), String> {
@@ -53,13 +73,18 @@ fn run(path: &Path, blocks: &[String]) -> Result<(), String> {
     let bin = lab.dir("bin");
     std::os::unix::fs::symlink(server::binary(), bin.join("slipway"))
         .or_fail("put slipway on PATH");
-    let script = format!(
-        "set -euo pipefail\nip link set lo up\nset -x\n{}",
-        blocks.concat()
-    );
+    let blocks = blocks.concat();
+    let cluster = if blocks.contains("kubectl ") {
+        CLUSTER
+    } else {
+        ""
+    };
+    let script = format!("set -euo pipefail\nip link set lo up\n{cluster}set -x\n{blocks}");
     let file = lab.write("blocks.sh", script);
     // The checkout as a reader has it, without its build folders being written to.
     let work = lab.dir("work");
+    std::os::unix::fs::symlink(toolbox::checkout().join("install"), work.join("install"))
+        .or_fail("put install beside");
     // Images go into storage of their own, not into that of whoever runs the tests.
     let (images, mounts) = (lab.dir("images"), lab.dir("run"));
     let storage = lab.write(

@@ -1,5 +1,6 @@
 //! What a token says.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oci::RepoName;
@@ -28,6 +29,10 @@ pub(super) struct Claims {
     /// Which authenticator vouched for `sub`; empty for a stranger.
     provider: String,
     groups: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uid: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    extra: BTreeMap<String, Vec<String>>,
     access: Vec<Entry>,
 }
 
@@ -84,6 +89,8 @@ impl Claims {
             iat,
             provider: who.provider().into(),
             groups: who.groups().map(str::to_owned).collect(),
+            uid: who.uid().map(str::to_owned),
+            extra: who.extra().clone(),
             access: entries,
         }
     }
@@ -111,7 +118,8 @@ impl Claims {
         let who = match (self.provider.as_str(), self.sub.as_str()) {
             ("", "") => Identity::anonymous(),
             ("", _) | (_, "") => return None,
-            (provider, name) => Identity::authenticated(provider, name, self.groups),
+            (provider, name) => Identity::authenticated(provider, name, self.groups)
+                .with_extra(self.uid, self.extra),
         };
         let life = Life {
             from: self.nbf,

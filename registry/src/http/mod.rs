@@ -49,6 +49,9 @@ use hall::{Ask, Hall};
 use problem::Problem;
 use trace::Record;
 
+/// Where tokens are to be had: our own path, and the one that clients of OpenShift's registry have written down.
+const TOKENS: [&str; 2] = ["/auth/token", "/openshift/token"];
+
 static OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -135,7 +138,7 @@ impl Front {
             self.refuse(problem, &parts, connection, None, &mut record)
         } else if path == "/v2" || path.starts_with("/v2/") {
             self.registry(&parts, body, connection, &mut record).await
-        } else if path == "/auth/token" {
+        } else if TOKENS.contains(&path) {
             self.token(&parts, body, &mut record).await
         } else {
             self.other(parts, body).await

@@ -2,6 +2,7 @@
 
 mod authfile;
 mod config;
+mod credential_provider;
 mod credhelper;
 mod login;
 mod man;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::User(command) => user::run(command)?,
+        Command::CredentialProvider(command) => credential_provider::run(command)?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             let mut script = Vec::new();

@@ -11,7 +11,7 @@ use super::Span;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Auth {
-    /// Strangers are `system:anonymous` and the rules of `rbac` decide what they may do.
+    /// Strangers are `system:anonymous`, and the rules of `rbac` or `kubernetes` decide what they may do.
     pub(crate) anonymous: bool,
     /// Users and bcrypt hashes in a file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,6 +19,9 @@ pub(crate) struct Auth {
     /// Rights from a folder of Kubernetes RBAC objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rbac: Option<Rbac>,
+    /// Users and rights from a Kubernetes cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kubernetes: Option<Kubernetes>,
     /// The tokens that `/auth/token` issues.
     pub(crate) tokens: Tokens,
 }
@@ -45,6 +48,44 @@ pub(crate) struct Rbac {
     pub(crate) resource: String,
 }
 
+/// Users and rights from a Kubernetes cluster: TokenReview and SubjectAccessReview. Name `kubeconfig` or `inCluster`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct Kubernetes {
+    /// How to reach the cluster, and as whom: an account with the ClusterRole `system:auth-delegator`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context of `kubeconfig`. Default: its current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<String>,
+    /// The cluster of the pod that the server runs in, as the pod's ServiceAccount.
+    pub(crate) in_cluster: bool,
+    /// Tokens must be issued for one of these. Empty: for the API server itself.
+    pub(crate) audiences: Vec<String>,
+    /// The words of the cluster's rules.
+    pub(crate) preset: Preset,
+    /// With preset `acp`: API group of the virtual resource that rules name.
+    pub(crate) group: String,
+    /// With preset `acp`: the virtual resource that rules name.
+    pub(crate) resource: String,
+    /// How long a yes of the cluster holds, so also how long what is taken away there goes on here: up to one minute.
+    pub(crate) allow_for: Span,
+    /// How long a no of the cluster holds, so also how long until what is granted there holds here: up to ten seconds.
+    pub(crate) deny_for: Span,
+    /// How long the cluster may take to answer; then the request is refused with 503.
+    pub(crate) timeout: Span,
+}
+
+/// The words of the cluster's rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Preset {
+    /// `get`, `create`, `update` and `delete` on `resource` of `group`.
+    Acp,
+    /// `get` and `update` on `imagestreams/layers`, `delete` on `images`, as OpenShift's registry.
+    Openshift,
+}
+
 /// The tokens that `/auth/token` issues.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -64,6 +105,23 @@ fn resource() -> String {
     "images".to_owned()
 }
 
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            context: None,
+            in_cluster: false,
+            audiences: vec!["slipway".to_owned()],
+            preset: Preset::Acp,
+            group: group(),
+            resource: resource(),
+            allow_for: Span::seconds(30),
+            deny_for: Span::seconds(5),
+            timeout: Span::seconds(5),
+        }
+    }
+}
+
 impl Default for Tokens {
     fn default() -> Self {
         Self {
@@ -76,6 +134,9 @@ impl Default for Tokens {
 impl Auth {
     /// Nothing is configured: everyone may do everything.
     pub(crate) fn is_open(&self) -> bool {
-        self.htpasswd.is_none() && self.rbac.is_none() && !self.anonymous
+        self.htpasswd.is_none()
+            && self.rbac.is_none()
+            && self.kubernetes.is_none()
+            && !self.anonymous
     }
 }

@@ -7,7 +7,7 @@ use auth::Tokens;
 use axum::http::uri::Authority;
 use url::Url;
 
-use super::{Auth, Config, Index, Limits, Span, Storage};
+use super::{Auth, Config, Index, Kubernetes, Limits, Span, Storage};
 
 /// Connections or requests at once. More than one machine can have, and less than what would overflow.
 const PLACES: RangeInclusive<usize> = 1..=10_000_000;
@@ -18,6 +18,10 @@ const CACHE: RangeInclusive<u64> = 0..=1 << 40;
 const PATIENCE: RangeInclusive<Span> = Span::milliseconds(100)..=Span::hours(24);
 const DRAIN: RangeInclusive<Span> = Span::seconds(0)..=Span::hours(24);
 const EXPIRY: RangeInclusive<Span> = Span::seconds(1)..=Span::hours(24 * 365);
+/// What is taken away in a cluster ends here within a minute, and what is granted holds within ten seconds.
+const ALLOW: RangeInclusive<Span> = Span::seconds(0)..=Span::seconds(60);
+const DENY: RangeInclusive<Span> = Span::seconds(0)..=Span::seconds(10);
+const DECISION: RangeInclusive<Span> = Span::milliseconds(100)..=Span::seconds(60);
 /// Clients of the token protocol take every token for one minute at least.
 const LIFETIME: RangeInclusive<Span> = Span::seconds(60)..=Span::seconds(Tokens::MAX_TTL.as_secs());
 
@@ -94,9 +98,16 @@ impl Config {
 
 impl Auth {
     fn check(&self) -> anyhow::Result<()> {
+        if let Some(kubernetes) = &self.kubernetes {
+            kubernetes.check()?;
+            anyhow::ensure!(
+                self.rbac.is_none(),
+                "auth.rbac: with auth.kubernetes the cluster's rules decide: leave one of them out"
+            );
+        }
         anyhow::ensure!(
-            self.rbac.is_some() || !self.anonymous,
-            "auth.anonymous: no rules say what strangers may do: set auth.rbac.dir"
+            self.rbac.is_some() || self.kubernetes.is_some() || !self.anonymous,
+            "auth.anonymous: no rules say what strangers may do: set auth.rbac.dir or auth.kubernetes"
         );
         anyhow::ensure!(
             self.rbac.is_none() || self.htpasswd.is_some() || self.anonymous,
@@ -104,6 +115,29 @@ impl Auth {
              auth.anonymous: true for rights of system:anonymous"
         );
         within("auth.tokens.lifetime", self.tokens.lifetime, &LIFETIME)
+    }
+}
+
+impl Kubernetes {
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.in_cluster != self.kubeconfig.is_some(),
+            "auth.kubernetes: name the cluster by one of kubeconfig: FILE and inCluster: true"
+        );
+        anyhow::ensure!(
+            self.context.is_none() || self.kubeconfig.is_some(),
+            "auth.kubernetes.context: belongs to auth.kubernetes.kubeconfig"
+        );
+        for (key, text) in [("group", &self.group), ("resource", &self.resource)] {
+            anyhow::ensure!(!text.is_empty(), "auth.kubernetes.{key}: is empty");
+        }
+        anyhow::ensure!(
+            self.audiences.iter().all(|audience| !audience.is_empty()),
+            "auth.kubernetes.audiences: one of them is empty"
+        );
+        within("auth.kubernetes.allowFor", self.allow_for, &ALLOW)?;
+        within("auth.kubernetes.denyFor", self.deny_for, &DENY)?;
+        within("auth.kubernetes.timeout", self.timeout, &DECISION)
     }
 }
 

@@ -97,13 +97,18 @@ fn the_documented_defaults_are_the_defaults() {
     let config = |yaml| serde_json::to_value(from(yaml, &[]).unwrap().effective()).unwrap();
     let default = config("");
     // Keys that have a default only where their neighbours are given.
-    let within = config("auth: {anonymous: true, rbac: {dir: /r}}");
+    let within = [
+        config("auth: {anonymous: true, rbac: {dir: /r}}"),
+        config("auth: {kubernetes: {kubeconfig: /k}}"),
+    ];
     let data = at(&default, "dataDir").unwrap();
     for (key, documented) in documented() {
         let documented = documented.map(|text| text.replace("<dataDir>", &data));
         let value = match &documented {
             None => at(&default, &key),
-            Some(_) => at(&default, &key).or_else(|| at(&within, &key)),
+            Some(_) => {
+                at(&default, &key).or_else(|| within.iter().find_map(|config| at(config, &key)))
+            }
         };
         let agree = match (&documented, &value) {
             (Some(documented), Some(value)) => same(documented, value),

@@ -1,0 +1,119 @@
+//! Answers that hold for a while, each asked for once however many want it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use super::REMEMBERED;
+use super::cluster::BUSY;
+use crate::Refusal;
+use crate::keyed::Fingerprint;
+
+#[cfg(test)]
+mod tests;
+
+/// What was answered lately, and what is being asked. Keys are fingerprints of whole questions: no two questions have
+/// one, and neither secrets nor long lists of groups are kept.
+pub(super) struct Answers<V> {
+    known: Cache<Fingerprint, Known<V>>,
+    flights: Mutex<HashMap<Fingerprint, Flight<V>>>,
+}
+
+#[derive(Clone)]
+struct Known<V> {
+    answer: V,
+    until: Instant,
+}
+
+type Flight<V> = Shared<BoxFuture<'static, Result<V, Refusal>>>;
+
+impl<V: Clone + Send + Sync + 'static> Answers<V> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            known: Cache::new(REMEMBERED),
+            flights: Mutex::default(),
+        })
+    }
+
+    /// What is known and still holds.
+    pub(super) fn known(&self, question: &Fingerprint) -> Option<V> {
+        let known = self.known.get(question)?;
+        (Instant::now() < known.until).then_some(known.answer)
+    }
+
+    /// The answer, from whoever is asking already, or by `ask`, which says how long it holds from now on. A refusal goes
+    /// to all who waited for it and is forgotten. The asking goes on when whoever began it goes away.
+    pub(super) async fn get<F>(
+        self: &Arc<Self>,
+        question: Fingerprint,
+        ask: impl FnOnce() -> F,
+    ) -> Result<V, Refusal>
+    where
+        F: Future<Output = Result<(V, Duration), Refusal>> + Send + 'static,
+    {
+        if let Some(answer) = self.known(&question) {
+            return Ok(answer);
+        }
+        let flight = {
+            let mut flights = self.lock();
+            if let Some(flight) = flights.get(&question) {
+                flight.clone()
+            } else if let Some(answer) = self.known(&question) {
+                // It has landed since. It was remembered before it ended.
+                return Ok(answer);
+            } else {
+                let flight = self.depart(question, ask());
+                flights.insert(question, flight.clone());
+                flight
+            }
+        };
+        flight.await
+    }
+
+    fn depart<F>(self: &Arc<Self>, question: Fingerprint, asking: F) -> Flight<V>
+    where
+        F: Future<Output = Result<(V, Duration), Refusal>> + Send + 'static,
+    {
+        let answers = Arc::clone(self);
+        let asked = Instant::now();
+        let landing = Landing {
+            answers: Arc::clone(self),
+            question,
+        };
+        let flight = tokio::spawn(async move {
+            // Also when the asking panics: nobody must wait for it for ever.
+            let _landing = landing;
+            let (answer, lifetime) = asking.await?;
+            let known = Known {
+                answer: answer.clone(),
+                until: asked + lifetime,
+            };
+            answers.known.insert(question, known);
+            Ok(answer)
+        });
+        async move { flight.await.unwrap_or(Err(BUSY)) }
+            .boxed()
+            .shared()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, Flight<V>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends a flight when it is dropped.
+struct Landing<V: Clone + Send + Sync + 'static> {
+    answers: Arc<Answers<V>>,
+    question: Fingerprint,
+}
+
+impl<V: Clone + Send + Sync + 'static> Drop for Landing<V> {
+    fn drop(&mut self) {
+        self.answers.lock().remove(&self.question);
+    }
+}

@@ -1,0 +1,93 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const QUESTION: Fingerprint = [1; 32];
+
+#[tokio::test]
+async fn a_thousand_who_want_to_know_ask_once() {
+    let answers = Answers::new();
+    let (asked, go) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
+    let waiting: Vec<_> = (0..1000)
+        .map(|_| {
+            let (answers, asked, go) = (Arc::clone(&answers), Arc::clone(&asked), Arc::clone(&go));
+            tokio::spawn(async move {
+                let ask = || async move {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    go.notified().await;
+                    Ok(("yes", SECOND))
+                };
+                answers.get(QUESTION, ask).await
+            })
+        })
+        .collect();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    go.notify_one();
+    for waits in waiting {
+        assert_eq!(waits.await.unwrap(), Ok("yes"));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert!(answers.lock().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_holds_from_when_it_was_asked_for() {
+    let answers = Answers::new();
+    let slow = || async {
+        tokio::time::sleep(3 * SECOND).await;
+        Ok((1, 5 * SECOND))
+    };
+    assert_eq!(answers.get(QUESTION, slow).await, Ok(1));
+    tokio::time::advance(SECOND).await;
+    assert_eq!(answers.known(&QUESTION), Some(1));
+    tokio::time::advance(SECOND).await;
+    assert_eq!(answers.known(&QUESTION), None);
+    let again = || async { Ok((2, SECOND)) };
+    assert_eq!(answers.get(QUESTION, again).await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_goes_to_all_who_wait_and_is_forgotten() {
+    let answers = Answers::<u8>::new();
+    let fail = || async {
+        tokio::time::sleep(SECOND).await;
+        Err(BUSY)
+    };
+    let never = || async { unreachable!("it is being asked already") };
+    let (first, second) = tokio::join!(
+        answers.get(QUESTION, fail),
+        answers.get(QUESTION, || -> BoxFuture<'static, _> { never().boxed() })
+    );
+    assert_eq!((first, second), (Err(BUSY), Err(BUSY)));
+    assert_eq!(answers.known(&QUESTION), None);
+    assert_eq!(
+        answers.get(QUESTION, || async { Ok((7, SECOND)) }).await,
+        Ok(7)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asked_first_may_go_away() {
+    let answers = Answers::new();
+    let ask = || async {
+        tokio::time::sleep(SECOND).await;
+        Ok((1, 5 * SECOND))
+    };
+    let first = tokio::time::timeout(SECOND / 2, answers.get(QUESTION, ask));
+    assert!(first.await.is_err());
+    let second = answers.get(QUESTION, || async { Ok((2, SECOND)) }).await;
+    assert_eq!(second, Ok(1));
+}
+
+#[tokio::test]
+async fn an_asking_that_panics_leaves_nobody_waiting() {
+    let answers = Answers::<u8>::new();
+    let panics = || async { panic!("a defect") };
+    assert_eq!(answers.get(QUESTION, panics).await, Err(BUSY));
+    assert!(answers.lock().is_empty());
+}

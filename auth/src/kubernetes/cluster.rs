@@ -1,0 +1,231 @@
+//! The way to the API server.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use http_body_util::Limited;
+use kube::api::{Api, PostParams, Resource};
+use kube::client::{Body, ClientBuilder};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use crate::Refusal;
+
+/// Questions under way at once.
+const AT_ONCE: usize = 32;
+/// Questions under way or waiting; beyond that clients are told to come again.
+const MAX_QUEUED: usize = 1024;
+/// Most bytes of an answer. A review repeats the question, whose groups and extras may be many.
+const MAX_ANSWER: usize = 1 << 20;
+/// How often at most it is logged that the cluster does not answer.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+pub(super) const BUSY: Refusal = Refusal::Unavailable {
+    retry_after: Duration::from_secs(2),
+};
+
+/// Where the cluster is, and who we are there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The cluster of the pod that we run in, as its ServiceAccount. The token is read again when it is renewed.
+    InCluster,
+    /// A kubeconfig file and the context in it; `None` is its current one.
+    Kubeconfig(PathBuf, Option<String>),
+}
+
+/// Why there is no way to a cluster. Nothing was asked yet.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig.
+    #[error("{0}: {1}")]
+    Kubeconfig(PathBuf, String),
+    /// There is no ServiceAccount here.
+    #[error("not in a pod with a ServiceAccount token: {0}")]
+    NotInCluster(String),
+}
+
+/// The way to the API server: so many questions at once, each for so long and with so long an answer.
+pub struct Cluster {
+    client: Client,
+    deadline: Duration,
+    queue: Semaphore,
+    places: Semaphore,
+    asked: AtomicU64,
+    complaints: Complaints,
+}
+
+impl Cluster {
+    /// Reads the credentials; asks nothing. `deadline` is that of a question, waiting for a place included.
+    pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
+        let config = config(place).await?;
+        let client = client(config, deadline).map_err(|error| place.error(&error))?;
+        Ok(Self {
+            client,
+            deadline,
+            queue: Semaphore::new(MAX_QUEUED),
+            places: Semaphore::new(AT_ONCE),
+            asked: AtomicU64::new(0),
+            complaints: Complaints::new(),
+        })
+    }
+
+    /// Questions that were sent since the start.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Sends a review and returns it answered. Whatever else comes of it is [`Refusal::Unavailable`].
+    pub(super) async fn review<R>(&self, review: &R) -> Result<R, Refusal>
+    where
+        R: Resource<DynamicType = ()> + Clone + fmt::Debug + Serialize + DeserializeOwned,
+    {
+        let _queued = self.queue.try_acquire().map_err(|_| BUSY)?;
+        let ask = async {
+            let _place = self.places.acquire().await;
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let api: Api<R> = Api::all(self.client.clone());
+            api.create(&PostParams::default(), review).await
+        };
+        match tokio::time::timeout(self.deadline, ask).await {
+            Ok(Ok(answered)) => Ok(answered),
+            Ok(Err(error)) => {
+                self.complaints.say(&explain(&error));
+                Err(BUSY)
+            }
+            Err(_) => {
+                self.complaints
+                    .say(&format!("no answer within {:?}", self.deadline));
+                Err(BUSY)
+            }
+        }
+    }
+}
+
+impl Place {
+    fn error(&self, error: &dyn fmt::Display) -> ConnectError {
+        match self {
+            Self::InCluster => ConnectError::NotInCluster(error.to_string()),
+            Self::Kubeconfig(path, _) => ConnectError::Kubeconfig(path.clone(), error.to_string()),
+        }
+    }
+}
+
+async fn config(place: &Place) -> Result<Config, ConnectError> {
+    match place {
+        Place::InCluster => Config::incluster().map_err(|error| place.error(&error)),
+        Place::Kubeconfig(path, context) => {
+            let kubeconfig = read(path).map_err(|error| place.error(&error))?;
+            let options = KubeConfigOptions {
+                context: context.clone(),
+                ..KubeConfigOptions::default()
+            };
+            Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .map_err(|error| place.error(&error))
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Kubeconfig, kube::config::KubeconfigError> {
+    Kubeconfig::read_from(path)
+}
+
+fn client(mut config: Config, deadline: Duration) -> Result<Client, kube::Error> {
+    config.connect_timeout = Some(deadline);
+    // A question that is asked again is a new question: whoever wants it asks.
+    config.default_retry = false;
+    let bounded = tower::layer::layer_fn(|inner| Bounded { inner });
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&bounded)
+        .build())
+}
+
+/// Reads no more of an answer than it may have.
+#[derive(Clone)]
+struct Bounded<S> {
+    inner: S,
+}
+
+impl<S, B> tower::Service<Request<Body>> for Bounded<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Limited<B>>;
+    type Error = S::Error;
+    type Future = futures_util::future::MapOk<S::Future, fn(Response<B>) -> Response<Limited<B>>>;
+
+    fn poll_ready(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        fn limited<B>(response: Response<B>) -> Response<Limited<B>> {
+            response.map(|body| Limited::new(body, MAX_ANSWER))
+        }
+        futures_util::TryFutureExt::map_ok(self.inner.call(request), limited)
+    }
+}
+
+/// What an operator can do about it.
+fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => format!(
+            "{}; bind the ClusterRole system:auth-delegator to the account that Slipway uses",
+            status.message
+        ),
+        kube::Error::Api(status) if status.code == 401 => {
+            "it does not know the credentials that Slipway uses".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+/// Says in the log what is wrong, and not with every request.
+struct Complaints {
+    begun: Instant,
+    /// Milliseconds after `begun` from which on the next may be said.
+    next: AtomicU64,
+}
+
+impl Complaints {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    fn say(&self, what: &str) {
+        let milliseconds =
+            |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let now = milliseconds(self.begun.elapsed());
+        let next = self.next.load(Ordering::Relaxed);
+        let then = now.saturating_add(milliseconds(LOG_EVERY));
+        let is_due = now >= next
+            && self
+                .next
+                .compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_due {
+            tracing::error!("the Kubernetes API server does not decide: {what}");
+        }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,42 @@
+//! Identity and rights from a Kubernetes cluster, which keeps the accounts: nothing of them is kept here.
+//!
+//! - [`TokenReviews`] asks whose a token is (`TokenReview`, authentication.k8s.io/v1);
+//! - [`AccessReviews`] asks what somebody may do (`SubjectAccessReview`, authorization.k8s.io/v1), on the virtual
+//!   resource of the [`Preset`], with the same words as `kubectl auth can-i`.
+//!
+//! Both go through one [`Cluster`], which bounds how long, how many at once and how much is read. What the cluster
+//! said is remembered for the [`Lifetimes`], counted from when it was asked, so that what is taken away there is taken
+//! away here by then; an answer that did not come is never remembered, and never a yes.
+//!
+//! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
+
+mod answers;
+mod cluster;
+mod question;
+mod rights;
+mod tokens;
+
+use std::time::Duration;
+
+pub use cluster::{Cluster, ConnectError, Place};
+pub use question::Preset;
+pub use rights::AccessReviews;
+pub use tokens::TokenReviews;
+
+/// Most answers remembered of each kind.
+const REMEMBERED: usize = 16 * 1024;
+
+/// How long the cluster's answers are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Of a yes. The time in which what is taken away in the cluster still holds here.
+    pub allow: Duration,
+    /// Of a no. The time in which what is granted in the cluster does not yet hold here.
+    pub deny: Duration,
+}
+
+impl Lifetimes {
+    fn of(self, yes: bool) -> Duration {
+        if yes { self.allow } else { self.deny }
+    }
+}

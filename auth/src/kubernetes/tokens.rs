@@ -1,0 +1,173 @@
+//! Whose a token is, from `TokenReview`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
+use serde::Deserialize;
+
+use super::answers::Answers;
+use super::{Cluster, Lifetimes};
+use crate::keyed::{Fingerprint, Keyed};
+use crate::throttle::Throttle;
+use crate::{Authenticator, Credential, Identity, LoadError, Refusal, Secret};
+
+#[cfg(test)]
+mod tests;
+
+const PROVIDER: &str = "kubernetes";
+
+/// Authenticates the cluster's tokens: of service accounts and of people, as Bearer, or as the password of Basic with any
+/// user name, for clients that know no other way.
+pub struct TokenReviews {
+    cluster: Arc<Cluster>,
+    audiences: Vec<String>,
+    lifetimes: Lifetimes,
+    keyed: Keyed,
+    throttle: Arc<Throttle>,
+    answers: Arc<Answers<Option<Identity>>>,
+}
+
+impl TokenReviews {
+    /// Takes tokens that were issued for one of `audiences`; for the API server itself when there are none.
+    pub fn new(
+        cluster: Arc<Cluster>,
+        audiences: Vec<String>,
+        lifetimes: Lifetimes,
+    ) -> Result<Self, LoadError> {
+        Ok(Self {
+            cluster,
+            audiences,
+            lifetimes,
+            keyed: Keyed::new()?,
+            throttle: Arc::new(Throttle::new()),
+            answers: Answers::new(),
+        })
+    }
+
+    async fn whose(
+        &self,
+        token: &Secret,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Identity, Refusal> {
+        let question = self.keyed.of(&[token.expose().as_bytes()]);
+        if let Some(answer) = self.answers.known(&question) {
+            return answer.ok_or(Refusal::BadCredential);
+        }
+        let end = end_of(token);
+        if end.is_some_and(|end| end <= now) {
+            return Err(Refusal::BadCredential);
+        }
+        let answer = self
+            .answers
+            .get(question, || self.ask(token, &question, end, from, now))
+            .await;
+        answer?.ok_or(Refusal::BadCredential)
+    }
+
+    /// Asks the cluster, and counts it as a failed attempt unless the cluster knows the token. Only whoever asks is counted,
+    /// not all who wait for the same answer.
+    fn ask(
+        &self,
+        token: &Secret,
+        question: &Fingerprint,
+        end: Option<SystemTime>,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> impl Future<Output = Result<(Option<Identity>, Duration), Refusal>> + use<> {
+        // Each token is an account of its own: guessing is limited by address.
+        let account = URL_SAFE_NO_PAD.encode(question);
+        let attempt = self
+            .throttle
+            .attempt(&self.keyed, &account, from, now)
+            .map_err(|retry_after| Refusal::Throttled { retry_after });
+        let throttle = Arc::clone(&self.throttle);
+        let (cluster, lifetimes) = (Arc::clone(&self.cluster), self.lifetimes);
+        let audiences = self.audiences.clone();
+        let review = TokenReview {
+            spec: TokenReviewSpec {
+                token: Some(token.expose().to_owned()),
+                audiences: (!audiences.is_empty()).then(|| audiences.clone()),
+            },
+            ..TokenReview::default()
+        };
+        async move {
+            let attempt = attempt?;
+            let said = cluster.review(&review).await;
+            let who = said.map(|said| identity(said.status.unwrap_or_default(), &audiences));
+            if !matches!(who, Ok(None)) {
+                throttle.forgive(&attempt);
+            }
+            let who = who?;
+            let left = end.and_then(|end| end.duration_since(now).ok());
+            let lifetime = lifetimes.of(who.is_some());
+            Ok((who, left.map_or(lifetime, |left| lifetime.min(left))))
+        }
+    }
+}
+
+/// Who the cluster says it is; `None` unless it is sure and the token was meant for us.
+fn identity(status: TokenReviewStatus, audiences: &[String]) -> Option<Identity> {
+    if !status.authenticated.unwrap_or_default() {
+        return None;
+    }
+    // An authenticator that knows no audiences answers with none: then the token is one for the API server.
+    let is_for_us = audiences.is_empty()
+        || status
+            .audiences
+            .unwrap_or_default()
+            .iter()
+            .any(|audience| audiences.contains(audience));
+    let user = status.user.filter(|_| is_for_us)?;
+    let name = user.username.filter(|name| !name.is_empty())?;
+    let who = Identity::authenticated(PROVIDER, &name, user.groups.unwrap_or_default());
+    Some(who.with_extra(user.uid, user.extra.unwrap_or_default()))
+}
+
+/// When a JWT (RFC 7519 §4.1.4) says that it ends. Unverified: it only shortens how long an answer holds.
+fn end_of(token: &Secret) -> Option<SystemTime> {
+    #[derive(Deserialize)]
+    struct Payload {
+        exp: f64,
+    }
+    let payload = token.expose().split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let payload: Payload = serde_json::from_slice(&payload).ok()?;
+    let end = Duration::try_from_secs_f64(payload.exp).ok()?;
+    UNIX_EPOCH.checked_add(end)
+}
+
+#[async_trait]
+impl Authenticator for TokenReviews {
+    async fn authenticate(
+        &self,
+        credential: &Credential,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Option<Identity>, Refusal> {
+        let token = match credential {
+            Credential::Bearer(token) => token,
+            Credential::Basic(basic) => basic.password(),
+        };
+        self.whose(token, from, now).await.map(Some)
+    }
+
+    /// The cluster is not asked about a token that it is not shown: ours run out soon.
+    fn revoked(&self, _: &Identity) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for TokenReviews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenReviews")
+            .field("audiences", &self.audiences)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! A Kubernetes node on this machine: the cluster's controllers, a containerd and the real kubelet.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::containerd::{Containerd, SANDBOX};
+use crate::{Cluster, Daemon, Endpoint, Image, Lab, server, toolbox};
+
+/// A node that is ready to run pods. It shares the machine's network: pods of tests have `hostNetwork: true`.
+#[derive(Debug)]
+pub struct Node {
+    _controllers: Vec<Daemon>,
+    _kubelet: Daemon,
+    _containerd: Containerd,
+}
+
+impl Node {
+    /// Starts it and waits until the cluster says that it is ready. Its kubelet asks
+    /// `slipway-credential-provider` for logins to `registry`.
+    pub fn start(lab: &Lab, cluster: &Cluster, registry: &Endpoint) -> Self {
+        let containerd = Containerd::start(lab, registry);
+        import_sandbox(lab, &containerd);
+        let controllers = vec![cluster.controllers(lab), cluster.scheduler(lab)];
+        let mut kubelet = kubelet(lab, cluster, &containerd, registry);
+        kubelet.wait_until(|| {
+            let ready = "jsonpath={.items[0].status.conditions[?(@.type==\"Ready\")].status}";
+            let said = cluster
+                .kubectl(lab)
+                .args(["get", "nodes", "--output", ready]);
+            said.run().stdout == "True"
+        });
+        Self {
+            _controllers: controllers,
+            _kubelet: kubelet,
+            _containerd: containerd,
+        }
+    }
+}
+
+/// The pause image, which every pod has: a busybox that sleeps, put in without any registry.
+fn import_sandbox(lab: &Lab, containerd: &Containerd) {
+    let pause = Image::busybox(lab, "pause");
+    let at = format!("{}:{}", pause.layout.root().display(), pause.tag);
+    lab.program("umoci")
+        .args(["config", "--image", &at])
+        .args([
+            "--config.entrypoint",
+            "/bin/sleep",
+            "--config.cmd",
+            "1000000",
+        ])
+        .ok();
+    let tar = lab.path("pause.tar");
+    lab.program("tar")
+        .arg("-cf")
+        .arg(&tar)
+        .arg("-C")
+        .arg(pause.layout.root())
+        .arg(".")
+        .ok();
+    let image = SANDBOX.split_once(':').map_or(SANDBOX, |(name, _)| name);
+    containerd
+        .ctr(lab)
+        .args([
+            "--namespace",
+            "k8s.io",
+            "images",
+            "import",
+            "--base-name",
+            image,
+        ])
+        .arg(&tar)
+        .ok();
+}
+
+fn kubelet(lab: &Lab, cluster: &Cluster, containerd: &Containerd, registry: &Endpoint) -> Daemon {
+    let plugins = lab.dir("plugins");
+    let plugin = plugins.join("slipway-credential-provider");
+    // The kubelet takes no links here.
+    drop(std::fs::copy(server::binary(), &plugin));
+    let slipway = lab.program(&server::binary().display().to_string());
+    let credentials = slipway
+        .args([
+            "credential-provider",
+            "config",
+            "--registry",
+            &registry.host,
+        ])
+        .ok();
+    let credentials = lab.write("credentials.yaml", credentials);
+    let config = lab.write("kubelet.yaml", kubelet_config(lab, containerd.socket()));
+    let mut command = Command::new(toolbox::find("kubelet"));
+    command
+        .arg("--config")
+        .arg(config)
+        .arg("--kubeconfig")
+        .arg(cluster.kubeconfig("root"))
+        .arg("--root-dir")
+        .arg(lab.dir("kubelet"))
+        .arg("--cert-dir")
+        .arg(lab.dir("kubelet-certs"))
+        .args(["--hostname-override", "node1"])
+        .arg("--image-credential-provider-config")
+        .arg(credentials)
+        .arg("--image-credential-provider-bin-dir")
+        .arg(&plugins)
+        .env("PATH", toolbox::search_path());
+    Daemon::start("kubelet", command, &lab.path("kubelet.log"))
+}
+
+fn kubelet_config(lab: &Lab, socket: &Path) -> String {
+    let [port, health] = [lab.port(), lab.port()];
+    let logs: PathBuf = lab.dir("pod-logs");
+    format!(
+        "apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+port: {port}
+healthzPort: {health}
+podLogsDir: {}
+cgroupDriver: cgroupfs
+cgroupsPerQOS: false
+enforceNodeAllocatable: []
+failSwapOn: false
+failCgroupV1: false
+localStorageCapacityIsolation: false
+evictionHard: {{}}
+authentication: {{anonymous: {{enabled: true}}, webhook: {{enabled: false}}}}
+authorization: {{mode: AlwaysAllow}}
+containerRuntimeEndpoint: unix://{}
+",
+        logs.display(),
+        socket.display()
+    )
+}

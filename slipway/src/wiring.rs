@@ -37,9 +37,14 @@ pub(crate) async fn wire(
 ) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
-    let registry = Arc::new(Registry::new(storage, gate(config).await?));
+    let (gate, cluster) = gate(config).await?;
+    let registry = Arc::new(Registry::new(storage, gate));
+    let mut metrics = metrics(&registry, connections);
+    if let Some(cluster) = cluster {
+        count_reviews(&mut metrics, cluster);
+    }
     let observer = Arc::new(Observer {
-        metrics: metrics(&registry, connections),
+        metrics,
         log: AccessLog::start(format(config))?,
         sink,
     });
@@ -71,6 +76,20 @@ fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
         move || f64::from(u8::from(registry.storage().takes_writes())),
     );
     metrics
+}
+
+fn count_reviews(metrics: &mut Metrics, cluster: Arc<Cluster>) {
+    let of = Arc::clone(&cluster);
+    metrics.watch_total(
+        "kubernetes_reviews",
+        "Questions sent to the Kubernetes API server: whose a token is, and what somebody may do",
+        move || of.asked(),
+    );
+    metrics.watch_total(
+        "kubernetes_reviews_unanswered",
+        "Those that got no answer, so that the request was refused with 503",
+        move || cluster.unanswered(),
+    );
 }
 
 fn format(config: &Config) -> Format {
@@ -111,11 +130,12 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
 }
 
 /// The gate. Must run inside the runtime: files are watched by tasks.
-async fn gate(config: &Config) -> anyhow::Result<Gate> {
+async fn gate(config: &Config) -> anyhow::Result<(Gate, Option<Arc<Cluster>>)> {
     let auth = &config.auth;
     if auth.is_open() {
-        return Ok(Gate::open());
+        return Ok((Gate::open(), None));
     }
+    let mut cluster = None;
     let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
     // First: it knows what cannot be a password, and such a credential goes on to the cluster.
     if let Some(htpasswd) = htpasswd(auth)? {
@@ -123,7 +143,9 @@ async fn gate(config: &Config) -> anyhow::Result<Gate> {
         authenticators.push(Arc::new(htpasswd));
     }
     let policy: Arc<dyn Policy> = if let Some(kubernetes) = &auth.kubernetes {
-        let (tokens, rights) = cluster(kubernetes).await.context("auth.kubernetes")?;
+        let connected = connect(kubernetes).await.context("auth.kubernetes")?;
+        let (tokens, rights) = reviews(kubernetes, &connected)?;
+        cluster = Some(connected);
         authenticators.push(Arc::new(tokens));
         Arc::new(rights)
     } else if let Some(rbac) = rbac(auth)? {
@@ -134,20 +156,29 @@ async fn gate(config: &Config) -> anyhow::Result<Gate> {
     };
     let tokens = tokens(config)?;
     tokio::spawn(tokens.watch(POLL));
-    Ok(Gate::new(
+    let gate = Gate::new(
         authenticators,
         policy,
         Some(Arc::new(tokens)),
         auth.anonymous,
-    ))
+    );
+    Ok((gate, cluster))
 }
 
-async fn cluster(settings: &config::Kubernetes) -> anyhow::Result<(TokenReviews, AccessReviews)> {
+async fn connect(settings: &config::Kubernetes) -> anyhow::Result<Arc<Cluster>> {
     let place = match &settings.kubeconfig {
         None => Place::InCluster,
         Some(path) => Place::Kubeconfig(path.clone(), settings.context.clone()),
     };
-    let cluster = Arc::new(Cluster::connect(&place, settings.timeout.get()).await?);
+    Ok(Arc::new(
+        Cluster::connect(&place, settings.timeout.get()).await?,
+    ))
+}
+
+fn reviews(
+    settings: &config::Kubernetes,
+    cluster: &Arc<Cluster>,
+) -> anyhow::Result<(TokenReviews, AccessReviews)> {
     let preset = match settings.preset {
         config::Preset::Openshift => Preset::Openshift,
         config::Preset::Acp => Preset::Resource(Resource {
@@ -160,8 +191,9 @@ async fn cluster(settings: &config::Kubernetes) -> anyhow::Result<(TokenReviews,
         deny: settings.deny_for.get(),
     };
     let audiences = settings.audiences.clone();
-    let tokens = TokenReviews::new(Arc::clone(&cluster), audiences, lifetimes)?;
-    Ok((tokens, AccessReviews::new(cluster, preset, lifetimes)?))
+    let tokens = TokenReviews::new(Arc::clone(cluster), audiences, lifetimes)?;
+    let rights = AccessReviews::new(Arc::clone(cluster), preset, lifetimes)?;
+    Ok((tokens, rights))
 }
 
 fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {

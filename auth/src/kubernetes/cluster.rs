@@ -57,6 +57,7 @@ pub struct Cluster {
     queue: Semaphore,
     places: Semaphore,
     asked: AtomicU64,
+    unanswered: AtomicU64,
     complaints: Complaints,
 }
 
@@ -71,6 +72,7 @@ impl Cluster {
             queue: Semaphore::new(MAX_QUEUED),
             places: Semaphore::new(AT_ONCE),
             asked: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             complaints: Complaints::new(),
         })
     }
@@ -80,8 +82,24 @@ impl Cluster {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Questions that got no answer, those included that were not sent because too many waited.
+    pub fn unanswered(&self) -> u64 {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
     /// Sends a review and returns it answered. Whatever else comes of it is [`Refusal::Unavailable`].
     pub(super) async fn review<R>(&self, review: &R) -> Result<R, Refusal>
+    where
+        R: Resource<DynamicType = ()> + Clone + fmt::Debug + Serialize + DeserializeOwned,
+    {
+        let answer = self.ask(review).await;
+        if answer.is_err() {
+            self.unanswered.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn ask<R>(&self, review: &R) -> Result<R, Refusal>
     where
         R: Resource<DynamicType = ()> + Clone + fmt::Debug + Serialize + DeserializeOwned,
     {

@@ -49,6 +49,16 @@ fn scene(name: &str, more: &str) -> Scene {
 }
 
 impl Scene {
+    /// A counter of the registry.
+    fn count(&self, name: &str) -> u64 {
+        let reply = Api::new(self.server.endpoint()).get("/metrics");
+        let text = reply.or_fail("ask for the metrics").expect(200).text();
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        let found = lines.find(|(sample, _)| *sample == name).or_fail(name);
+        let whole = found.1.strip_suffix(".0").unwrap_or(found.1);
+        whole.parse().or_fail("a whole number")
+    }
+
     fn pull(&self, who: &str) -> Reply {
         let api = Api::new(&with_token(self.server.endpoint(), who));
         api.manifest("team/app", "v1").or_fail("pull")
@@ -109,6 +119,7 @@ fn t58_what_is_not_known_is_refused_and_what_is_known_holds_to_its_end() {
         !log.contains("TokenReview") && !log.contains("uid-bob"),
         "{log}"
     );
+    assert!(scene.count("slipway_kubernetes_reviews_unanswered_total") > 0);
     drop(scene.lab);
 }
 
@@ -117,6 +128,7 @@ fn t58_what_is_not_known_is_refused_and_what_is_known_holds_to_its_end() {
 fn t58_a_thousand_cold_clients_ask_once() {
     let scene = scene("k8s-storm", ", allowFor: 60s");
     scene.proxy.take("");
+    let before = scene.count("slipway_kubernetes_reviews_total");
     // Slow enough that all of them come while the first question is under way.
     scene.proxy.set(Weather::Slow(Duration::from_millis(1500)));
     let api = Api::new(&with_token(scene.server.endpoint(), "bob"));
@@ -151,4 +163,6 @@ fn t58_a_thousand_cold_clients_ask_once() {
         .filter(|body| body.contains("SubjectAccessReview"))
         .count();
     assert_eq!((tokens, rights), (1, 1), "{asked:?}");
+    let counted = scene.count("slipway_kubernetes_reviews_total") - before;
+    assert_eq!(counted, 2, "the metric differs from what was sent");
 }

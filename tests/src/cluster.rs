@@ -93,6 +93,9 @@ impl Cluster {
             .args(["apply", "-f", "-"])
             .stdin(yaml)
             .ok();
+        if !yaml.contains("kind: CustomResourceDefinition") {
+            return;
+        }
         self.kubectl(lab)
             .args("wait --for condition=Established customresourcedefinitions --all".split(' '))
             .ok();

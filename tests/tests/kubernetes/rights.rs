@@ -323,3 +323,64 @@ fn t59_what_is_taken_away_is_refused_within_the_lifetime_of_an_answer() {
     }
     println!("refused {:?} after it was taken away", begun.elapsed());
 }
+
+/// A cluster whose bindings were made for OpenShift's registry: they hold as they are, and its clients find their
+/// tokens where they look for them.
+#[test]
+fn bindings_made_for_openshift_hold() {
+    let lab = Lab::new("k8s-openshift");
+    let cluster = Cluster::start(&lab);
+    cluster.apply(&lab, OPENSHIFT_ROLES);
+    cluster
+        .kubectl(&lab)
+        .args(["create", "namespace", "team"])
+        .ok();
+    bind(&cluster, &lab, "team", "system:image-puller", "user=bob");
+    bind(&cluster, &lab, "team", "system:image-builder", "user=alice");
+    let prune = "create clusterrolebinding prunes --clusterrole=system:image-pruner --user=carol";
+    cluster.kubectl(&lab).args(prune.split(' ')).ok();
+
+    let server = registry(&lab, &cluster.kubeconfig("registry"), ", preset: openshift");
+    let as_person = |name: &str| Api::new(&with_token(server.endpoint(), name));
+    let expected: [(&str, &[&str]); 3] = [
+        ("alice", &["pull", "push", "retag"]),
+        ("bob", &["pull"]),
+        ("carol", &["delete"]),
+    ];
+    for (name, actions) in expected {
+        assert_eq!(granted(&as_person(name), "team/app"), actions, "{name}");
+    }
+    // Pushing and pulling is a right in the namespace; deleting one in the whole cluster.
+    assert!(granted(&as_person("alice"), "other/app").is_empty());
+    assert_eq!(granted(&as_person("carol"), "other/app"), ["delete"]);
+
+    let token = as_person("alice")
+        .get("/openshift/token?account=alice&scope=repository:team/app:pull,push")
+        .or_fail("ask for a token")
+        .expect(200);
+    let token: serde_json::Value = serde_json::from_slice(&token.body).or_fail("JSON");
+    let token = token["access_token"].as_str().or_fail("a token");
+    let strangers = Api::new(server.endpoint());
+    let request = strangers
+        .request(reqwest::Method::POST, "/v2/team/app/blobs/uploads/")
+        .bearer_auth(token);
+    strangers.send(request).or_fail("push").expect(202);
+}
+
+/// As OpenShift's API server makes them.
+const OPENSHIFT_ROLES: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: 'system:image-puller'}
+rules: [{apiGroups: ['', image.openshift.io], resources: [imagestreams/layers], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: 'system:image-builder'}
+rules: [{apiGroups: ['', image.openshift.io], resources: [imagestreams/layers], verbs: [get, update]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: 'system:image-pruner'}
+rules: [{apiGroups: ['', image.openshift.io], resources: [images], verbs: [delete, get, list]}]
+";

@@ -222,7 +222,8 @@ async fn cve_2020_26160_audience_issuer_and_times_are_looked_at() {
     }
 }
 
-/// golang-jwt split without bound (and CVE-2025-27144, CVE-2024-28180, CVE-2025-66506 likewise).
+/// golang-jwt split without bound, and CVE-2025-27144, GHSA-2c7c-3mj9-8fqh, CVE-2024-28180, CVE-2026-34986 and
+/// CVE-2025-66506 likewise.
 #[tokio::test]
 async fn cve_2025_30204_large_and_odd_tokens_cost_nothing() {
     let lab = lab(&["alice"], "");
@@ -428,7 +429,7 @@ async fn cve_2026_27775_each_question_has_its_own_answer() {
     }
 }
 
-/// Harbor, Dragonfly (CVE-2025-59350) and osin (CVE-2021-4294) told by the time whether a user exists. The time is that
+/// Harbor, Dragonfly (CVE-2025-59350), osin (CVE-2021-4294) and Traefik (CVE-2026-32595, CVE-2026-41263) told by the time whether a user exists. The time is that
 /// of bcrypt, so what is counted is its runs.
 #[tokio::test]
 async fn cve_2023_20902_unknown_users_cost_as_much_as_known_ones() {

@@ -204,7 +204,7 @@ async fn a_refusal_names_user_verb_and_place() {
     }
 }
 
-/// CVE-2019-19030, CVE-2020-13794: whether a repository exists is none of a stranger's business.
+/// CVE-2019-19030, CVE-2020-13794, CVE-2025-69413: whether a repository exists is none of a stranger's business.
 #[tokio::test(flavor = "multi_thread")]
 async fn t15_absent_and_forbidden_look_the_same_to_a_stranger() {
     let server = Server::guarded().await;

@@ -153,7 +153,7 @@ async fn referrers_of_nothing_are_an_empty_index() {
     assert_eq!(answer.json()["manifests"], serde_json::json!([]));
 }
 
-/// CVE-2026-33186 and its family: nothing is normalised, so nobody sees another repository than
+/// CVE-2026-33186, CVE-2025-66490 and their family: nothing is normalised, so nobody sees another repository than
 /// the one that was authorized.
 #[tokio::test(flavor = "multi_thread")]
 async fn t25_smuggled_paths_reach_no_repository() {

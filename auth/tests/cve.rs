@@ -429,8 +429,8 @@ async fn cve_2026_27775_each_question_has_its_own_answer() {
     }
 }
 
-/// Harbor, Dragonfly (CVE-2025-59350), osin (CVE-2021-4294) and Traefik (CVE-2026-32595, CVE-2026-41263) told by the time whether a user exists. The time is that
-/// of bcrypt, so what is counted is its runs.
+/// Harbor, Dragonfly (CVE-2025-59350), osin (CVE-2021-4294) and Traefik (CVE-2026-32595, CVE-2026-41263) told by the
+/// time whether a user exists. The time is that of bcrypt, so what is counted is its runs.
 #[tokio::test]
 async fn cve_2023_20902_unknown_users_cost_as_much_as_known_ones() {
     let lab = lab(&["alice"], "");

@@ -10,7 +10,7 @@ use auth::rbac::Resource;
 use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
 use registry::Registry;
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
-use registry::http::{Sink, TrustedProxies};
+use registry::http::{Recorded, Recorder, Sink, TrustedProxies};
 use tokio_util::task::TaskTracker;
 
 use crate::commands::VERSION;
@@ -25,6 +25,8 @@ const POLL: Duration = Duration::from_secs(2);
 pub(crate) struct Wired {
     pub(crate) registry: Arc<Registry>,
     pub(crate) front: Arc<Front>,
+    /// To be closed before the registry's storage.
+    pub(crate) recorder: Arc<Recorder>,
     /// Held for as long as the registry is.
     pub(crate) _lock: Lock,
 }
@@ -38,10 +40,17 @@ pub(crate) async fn wire(
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
     let registry = Arc::new(Registry::new(storage, gate(config).await?));
+    let recorded = Recorded {
+        pulls: config.audit.pulls,
+        log: config.audit.log,
+    };
+    let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
+    let recorder = Arc::new(recorder);
     let observer = Arc::new(Observer {
-        metrics: metrics(&registry, connections),
+        metrics: metrics(&registry, connections, &recorder),
         log: AccessLog::start(format(config))?,
         sink,
+        audit: Arc::clone(&recorder),
     });
     let front = Front::new(
         Arc::clone(&registry),
@@ -53,11 +62,16 @@ pub(crate) async fn wire(
     Ok(Wired {
         registry,
         front,
+        recorder,
         _lock: lock,
     })
 }
 
-fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
+fn metrics(
+    registry: &Arc<Registry>,
+    connections: &TaskTracker,
+    recorder: &Arc<Recorder>,
+) -> Metrics {
     let mut metrics = Metrics::new(VERSION);
     let connections = connections.clone();
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
@@ -69,6 +83,13 @@ fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
         "storage_takes_writes",
         "1 until a sync fails; then content is served and writes are refused until a restart",
         move || f64::from(u8::from(registry.storage().takes_writes())),
+    );
+    let recorder = Arc::clone(recorder);
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.watch(
+        "audit_rows_left_out",
+        "Refusals and pulls that the audit record only counts, since the start: there were too many",
+        move || recorder.left_out() as f64,
     );
     metrics
 }

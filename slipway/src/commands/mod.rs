@@ -1,16 +1,13 @@
 //! The commands, one file each. `serve` has a room of its own.
 
-mod authfile;
+mod auth;
 mod config;
 mod credential_provider;
-mod credhelper;
 mod login;
 mod man;
 mod print;
 mod prompt;
-mod server;
 mod storage;
-mod unreachable;
 mod user;
 mod version;
 
@@ -38,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Login(args) => runtime()?.block_on(login::login(args))?,
         Command::Logout(args) => login::logout(&args)?,
+        Command::Auth(command) => return runtime()?.block_on(auth::run(command)),
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::User(command) => user::run(command)?,

@@ -3,6 +3,7 @@
 use auth::{Delete, Permit};
 use oci::{Digest, Reference};
 use storage::Unlink;
+use storage::audit::Cause;
 
 use crate::{Error, Registry};
 
@@ -13,11 +14,20 @@ impl Registry {
         &self,
         permit: &Permit<Delete>,
         reference: &Reference,
+        cause: &Cause,
     ) -> Result<(), Error> {
         let catalog = &self.storage.catalog;
         let found = match reference {
-            Reference::Tag(tag) => catalog.delete_tag(permit.repo(), tag).await?,
-            Reference::Digest(digest) => catalog.delete_manifest(permit.repo(), digest).await?,
+            Reference::Tag(tag) => {
+                catalog
+                    .delete_tag(permit.repo(), tag, cause.clone())
+                    .await?
+            }
+            Reference::Digest(digest) => {
+                catalog
+                    .delete_manifest(permit.repo(), digest, cause.clone())
+                    .await?
+            }
         };
         if found {
             Ok(())
@@ -32,8 +42,14 @@ impl Registry {
 
     /// Takes a blob out of this repository; other repositories keep it. Refused while a manifest
     /// of this repository needs it.
-    pub async fn delete_blob(&self, permit: &Permit<Delete>, digest: &Digest) -> Result<(), Error> {
-        match self.storage.blobs.unlink(permit.repo(), digest).await? {
+    pub async fn delete_blob(
+        &self,
+        permit: &Permit<Delete>,
+        digest: &Digest,
+        cause: &Cause,
+    ) -> Result<(), Error> {
+        let blobs = &self.storage.blobs;
+        match blobs.unlink(permit.repo(), digest, cause.clone()).await? {
             Unlink::Done => Ok(()),
             Unlink::Unknown => Err(Error::BlobUnknown(permit.repo().clone(), *digest)),
             Unlink::Referenced => Err(Error::BlobInUse(permit.repo().clone(), *digest)),

@@ -1,10 +1,9 @@
 //! Writing manifests and tags.
 
-use std::time::SystemTime;
-
 use auth::{Permit, Push, Retag};
 use oci::{Manifest, Tag};
 use storage::MoveTags;
+use storage::audit::Cause;
 
 use crate::{Error, Registry};
 
@@ -22,7 +21,7 @@ impl Registry {
         retag: Option<&Permit<Retag>>,
         manifest: &Manifest,
         tags: &[Tag],
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<(), Error> {
         let moves = match retag {
             Some(_) => MoveTags::Allowed,
@@ -30,7 +29,7 @@ impl Registry {
         };
         self.storage
             .catalog
-            .put(permit.repo(), manifest, tags, moves, now)
+            .put(permit.repo(), manifest, tags, moves, cause.clone())
             .await?;
         Ok(())
     }

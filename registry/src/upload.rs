@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use auth::{Permit, Pull, Push};
 use oci::{Algorithm, Digest, RepoName, UploadId};
+use storage::audit::Cause;
 use storage::{ByteStream, ChunkRange};
 
 use crate::{Error, Registry};
@@ -77,13 +78,13 @@ impl Registry {
         id: &UploadId,
         digest: &Digest,
         tail: Option<Received>,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<(), Error> {
         let owner = permit.who().principal();
         let tail = tail.map(|chunk| (chunk.range, chunk.body));
         self.storage
             .uploads
-            .finish(permit.repo(), owner, id, digest, tail, now)
+            .finish(permit.repo(), owner, id, digest, tail, cause.clone())
             .await?;
         Ok(())
     }
@@ -95,11 +96,11 @@ impl Registry {
         digest: &Digest,
         body: ByteStream,
         length: Option<u64>,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<(), Error> {
         self.storage
             .uploads
-            .whole(permit.repo(), digest, body, length, now)
+            .whole(permit.repo(), digest, body, length, cause.clone())
             .await?;
         Ok(())
     }
@@ -121,10 +122,12 @@ impl Registry {
         into: &Permit<Push>,
         from: &Permit<Pull>,
         digest: &Digest,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<Mounted, Error> {
         let blobs = &self.storage.blobs;
-        let done = blobs.mount(into.repo(), from.repo(), digest, now).await?;
+        let done = blobs
+            .mount(into.repo(), from.repo(), digest, cause.clone())
+            .await?;
         Ok(if done {
             Mounted::Done
         } else {
@@ -137,7 +140,7 @@ impl Registry {
         &self,
         into: &Permit<Push>,
         digest: &Digest,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<Mounted, Error> {
         let holders = self
             .storage
@@ -146,7 +149,7 @@ impl Registry {
             .await?;
         for repo in holders {
             if let Some(from) = self.may_pull(into, &repo).await?
-                && self.mount(into, &from, digest, now).await? == Mounted::Done
+                && self.mount(into, &from, digest, cause).await? == Mounted::Done
             {
                 return Ok(Mounted::Done);
             }

@@ -8,9 +8,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
 
-/// Starts logging for the server.
+/// Starts logging for the server. The audit record's lines are told by `audit.log`, not by their level.
 pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
-    let filter = filter(log)?;
+    let filter = filter(log)?.add_directive("audit=info".parse()?);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     match log.format {

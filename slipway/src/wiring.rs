@@ -10,7 +10,7 @@ use auth::rbac::Resource;
 use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
 use registry::Registry;
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
-use registry::http::{Sink, TrustedProxies};
+use registry::http::{Recorded, Recorder, Sink, TrustedProxies};
 use tokio_util::task::TaskTracker;
 
 use crate::commands::VERSION;
@@ -25,6 +25,8 @@ const POLL: Duration = Duration::from_secs(2);
 pub(crate) struct Wired {
     pub(crate) registry: Arc<Registry>,
     pub(crate) front: Arc<Front>,
+    /// To be closed before the registry's storage.
+    pub(crate) recorder: Arc<Recorder>,
     /// Held for as long as the registry is.
     pub(crate) _lock: Lock,
 }
@@ -39,7 +41,13 @@ pub(crate) async fn wire(
     let storage = storage::open(config, &lock).await?;
     let (gate, cluster) = gate(config).await?;
     let registry = Arc::new(Registry::new(storage, gate));
-    let mut metrics = metrics(&registry, connections);
+    let recorded = Recorded {
+        pulls: config.audit.pulls,
+        log: config.audit.log,
+    };
+    let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
+    let recorder = Arc::new(recorder);
+    let mut metrics = metrics(&registry, connections, &recorder);
     if let Some(cluster) = cluster {
         count_reviews(&mut metrics, cluster);
     }
@@ -47,6 +55,7 @@ pub(crate) async fn wire(
         metrics,
         log: AccessLog::start(format(config))?,
         sink,
+        audit: Arc::clone(&recorder),
     });
     let rooms = api::router(&registry, api::routes(&registry), VERSION);
     let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;
@@ -54,11 +63,16 @@ pub(crate) async fn wire(
     Ok(Wired {
         registry,
         front,
+        recorder,
         _lock: lock,
     })
 }
 
-fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
+fn metrics(
+    registry: &Arc<Registry>,
+    connections: &TaskTracker,
+    recorder: &Arc<Recorder>,
+) -> Metrics {
     let mut metrics = Metrics::new(VERSION);
     let connections = connections.clone();
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
@@ -70,6 +84,13 @@ fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
         "storage_takes_writes",
         "1 until a sync fails; then content is served and writes are refused until a restart",
         move || f64::from(u8::from(registry.storage().takes_writes())),
+    );
+    let recorder = Arc::clone(recorder);
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.watch(
+        "audit_rows_left_out",
+        "Refusals and pulls that the audit record only counts, since the start: there were too many",
+        move || recorder.left_out() as f64,
     );
     metrics
 }

@@ -113,7 +113,7 @@ async fn pushes(index: &Arc<dyn Index>) {
                             tags: &tags,
                             moves: MoveTags::Allowed,
                             sparse: Sparse::Allowed,
-                            now: SystemTime::now(),
+                            cause: &SystemTime::now().into(),
                         };
                         index.put_manifest(&new).await.unwrap();
                     }

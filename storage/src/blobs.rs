@@ -1,10 +1,10 @@
 //! Blobs, as repositories hold them. There is no way to a blob but through a repository.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use oci::{Digest, RepoName};
 
+use crate::audit::Cause;
 use crate::detached::detached;
 use crate::hot::Hot;
 use crate::index::Link;
@@ -124,15 +124,15 @@ impl Blobs {
         into: &RepoName,
         from: &RepoName,
         digest: &Digest,
-        now: SystemTime,
+        cause: impl Into<Cause>,
     ) -> Result<bool, StorageError> {
-        let this = self.clone();
+        let (this, cause) = (self.clone(), cause.into());
         let (into, from, digest) = (into.clone(), from.clone(), *digest);
         detached(async move {
             if this.stat(&from, &digest).await?.is_none() {
                 return Ok(false);
             }
-            let mounted = this.index.mount_blob(&into, &from, &digest, now).await?;
+            let mounted = this.index.mount_blob(&into, &from, &digest, &cause).await?;
             if mounted.is_some() {
                 this.settle(&into, &digest).await;
             }
@@ -153,12 +153,18 @@ impl Blobs {
     }
 
     /// Takes the blob out of the repository. Its bytes stay: other repositories may hold it.
-    pub async fn unlink(&self, repo: &RepoName, digest: &Digest) -> Result<Unlink, StorageError> {
+    pub async fn unlink(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        cause: impl Into<Cause>,
+    ) -> Result<Unlink, StorageError> {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
+        let cause = cause.into();
         detached(async move {
             let unlinked = {
                 let _change = this.links.change(&(repo.clone(), digest));
-                this.index.unlink_blob(&repo, &digest).await?
+                this.index.unlink_blob(&repo, &digest, &cause).await?
             };
             if unlinked == Unlink::Done {
                 this.settle(&repo, &digest).await;
@@ -175,7 +181,7 @@ impl Blobs {
         digest: &Digest,
         size: u64,
         session: Option<&oci::UploadId>,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<(), StorageError> {
         // Also should the index fail now.
         self.replaced(digest);
@@ -183,7 +189,7 @@ impl Blobs {
             // The size in memory may be that of damaged bytes which an index was built from.
             let _change = self.links.change(&(repo.clone(), *digest));
             self.index
-                .link_blob(repo, digest, size, session, now)
+                .link_blob(repo, digest, size, session, cause)
                 .await?;
         }
         self.settle(repo, digest).await;

@@ -3,12 +3,14 @@
 //! - [`ObjectStore`]: bytes under [`Key`]s, in the layout of CNCF Distribution (`layout.rs`).
 //! - [`Index`]: facts about them, in SQL. It can be lost: [`reindex`] makes it again.
 //! - [`Blobs`], [`Uploads`], [`Catalog`]: what a registry does with both.
+//! - [`Audit`]: who did it.
 //!
 //! Write order: blob bytes durable → one transaction (facts, and a journal row for every link
 //! object that it makes stale) → links settled → reply. See `mirror.rs`.
 //!
 //! Absence is `None` or `false`, never an error; an outage is an error, never absence.
 
+pub mod audit;
 mod blobs;
 mod catalog;
 mod content;
@@ -32,6 +34,7 @@ mod store;
 pub mod suite;
 mod uploads;
 
+pub use audit::Audit;
 pub use blobs::Blobs;
 pub use catalog::{Catalog, MoveTags, PutError, Sparse, StoredManifest};
 pub use error::StorageError;
@@ -80,6 +83,8 @@ pub struct Storage {
     pub uploads: Uploads,
     /// Manifests, tags, referrers, lists.
     pub catalog: Catalog,
+    /// Who did what.
+    pub audit: Audit,
     store: Arc<dyn ObjectStore>,
     index: Arc<dyn Index>,
     mirror: Arc<Mirror>,
@@ -104,6 +109,7 @@ impl Storage {
             uploads: Uploads::new(&store, &index, &blobs, limits.max_blob_bytes),
             catalog: Catalog::new(&store, &index, &mirror, &blobs, &limits),
             blobs,
+            audit: Audit::of(&index),
             store,
             index,
             mirror,

@@ -19,6 +19,7 @@ use std::time::SystemTime;
 
 use oci::{Algorithm, Digest, Hashers, RepoName, UploadId};
 
+use crate::audit::Cause;
 use crate::blobs::Blobs;
 use crate::detached::detached;
 use crate::index::Session;
@@ -123,10 +124,11 @@ impl Uploads {
         id: &UploadId,
         digest: &Digest,
         tail: Option<(Option<ChunkRange>, ByteStream)>,
-        now: SystemTime,
+        cause: impl Into<Cause>,
     ) -> Result<u64, UploadError> {
+        let cause = cause.into();
         let (working, session) = self.take(repo, owner, id).await?;
-        let (this, digest) = (self.clone(), *digest);
+        let (this, digest, now) = (self.clone(), *digest, cause.at());
         detached(async move {
             let _working = working;
             let progress = match tail {
@@ -138,7 +140,7 @@ impl Uploads {
                 key: layout::staged(&session.repo, &session.id),
                 session: Some(&session.id),
             };
-            let published = this.publish(&staged, &digest, &progress, now).await;
+            let published = this.publish(&staged, &digest, &progress, &cause).await;
             // The client may try again without sending these bytes again. What it is told is why it must.
             if published.is_err()
                 && progress.offset > session.offset
@@ -158,10 +160,15 @@ impl Uploads {
         digest: &Digest,
         body: ByteStream,
         length: Option<u64>,
-        now: SystemTime,
+        cause: impl Into<Cause>,
     ) -> Result<u64, UploadError> {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
-        detached(async move { this.receive_whole(&repo, &digest, body, length, now).await }).await
+        let cause = cause.into();
+        detached(async move {
+            this.receive_whole(&repo, &digest, body, length, &cause)
+                .await
+        })
+        .await
     }
 
     /// Drops the session and its bytes.

@@ -121,7 +121,7 @@ async fn act(storage: &Storage, deed: &Deed) {
             blobs.mount(into, from, &layer(*n), now()).await.unwrap();
         }
         Deed::Unlink(repo, n) => {
-            blobs.unlink(repo, &layer(*n)).await.unwrap();
+            blobs.unlink(repo, &layer(*n), now()).await.unwrap();
         }
         Deed::Image(repo, n, algorithm, tags) => {
             push_image(storage, repo, &n.to_string(), *algorithm, tags).await;
@@ -139,12 +139,12 @@ async fn act(storage: &Storage, deed: &Deed) {
             put(storage, repo, &opaque(*n), tags).await;
         }
         Deed::DeleteTag(repo, tag) => {
-            catalog.delete_tag(repo, tag).await.unwrap();
+            catalog.delete_tag(repo, tag, now()).await.unwrap();
         }
         Deed::DeleteManifest(repo, n) => {
             for manifest in [of(*n), referrer(*n), opaque(*n)] {
                 catalog
-                    .delete_manifest(repo, &manifest.digest())
+                    .delete_manifest(repo, &manifest.digest(), now())
                     .await
                     .unwrap();
             }

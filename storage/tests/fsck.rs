@@ -397,12 +397,12 @@ async fn what_the_journal_holds_is_pending_until_the_next_start() {
         tags: &[tag("v1"), tag("v3")],
         moves: MoveTags::Allowed,
         sparse: Sparse::Refused,
-        now: now(),
+        cause: &now().into(),
     };
     storage.index().put_manifest(&new).await.unwrap();
     storage
         .index()
-        .delete_tag(&repo, &tag("opaque"))
+        .delete_tag(&repo, &tag("opaque"), &now().into())
         .await
         .unwrap();
     drop(storage);

@@ -191,7 +191,10 @@ async fn late_push_and_deletion(house: &House) {
         &[tag("v1")],
     )
     .await;
-    let deleted = storage.catalog.delete_tag(&repo(APP), &tag("v1")).await;
+    let deleted = storage
+        .catalog
+        .delete_tag(&repo(APP), &tag("v1"), now())
+        .await;
     assert!(deleted.unwrap());
     drop(storage);
     fs::remove_dir_all(house.objects().join("docker/registry/v2/repositories/late")).unwrap();
@@ -520,4 +523,37 @@ async fn many_of_everything() {
         again_after: None,
     };
     assert_eq!(house.found(options).await, [""; 0]);
+}
+
+/// The objects know nothing of who did what.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_record_is_taken_over() {
+    use storage::audit::{Cause, Origin, Query};
+    let house = House::new();
+    let storage = house.open().await;
+    let origin = Origin {
+        user: "ada".to_owned(),
+        ..Origin::own(now())
+    };
+    let content = b"layer";
+    let body = Box::pin(futures_util::stream::iter([Ok(bytes::Bytes::from_static(
+        content,
+    ))]));
+    let cause = Cause::of(origin, now());
+    storage
+        .uploads
+        .whole(&repo(APP), &sha256(content), body, None, cause)
+        .await
+        .unwrap();
+    let before = storage.audit.since(0, 10).await.unwrap();
+    assert_eq!(before.len(), 1);
+    storage.close().await.unwrap();
+    drop(storage);
+    for _ in 0..2 {
+        assert_eq!(house.reindex().await.recorded.audit_rows, 1);
+    }
+    let storage = house.open().await;
+    assert_eq!(storage.audit.since(0, 10).await.unwrap(), before);
+    let page = storage.audit.page(&Query::default(), None, 10).await;
+    assert_eq!(page.unwrap().rows, before);
 }

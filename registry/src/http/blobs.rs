@@ -64,7 +64,9 @@ pub(super) async fn head(ask: &Ask<'_>, repo: &RepoName, digest: &Digest) -> Rep
 pub(super) async fn delete(ask: &Ask<'_>, repo: &RepoName, digest: &Digest) -> Reply {
     let permit = ask.permit::<Delete>(repo).await?;
     let _place = ask.admission.manifests.admit().await?;
-    ask.registry.delete_blob(&permit, digest).await?;
+    ask.registry
+        .delete_blob(&permit, digest, &ask.cause)
+        .await?;
     Ok(status(StatusCode::ACCEPTED))
 }
 

@@ -1,12 +1,12 @@
 //! Where a request meets its deed: operation → permit → deed → reply.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use auth::{Identity, Permit, Verb};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use oci::{Operation, RepoName};
 use storage::ByteStream;
+use storage::audit::Cause;
 
 use super::admission::Admission;
 use super::reply::{Reply, status};
@@ -56,7 +56,8 @@ pub(super) struct Ask<'a> {
     pub(super) connection: &'a Connection,
     pub(super) headers: &'a HeaderMap,
     pub(super) who: &'a Identity,
-    pub(super) now: SystemTime,
+    /// When, and on whose account what it changes.
+    pub(super) cause: Cause,
 }
 
 impl Ask<'_> {

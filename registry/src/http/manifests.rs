@@ -65,7 +65,7 @@ pub(super) async fn put(
         Err(error) => return Err(error.into()),
     };
     ask.registry
-        .put_manifest(&permit, retag.as_ref(), &manifest, &tags, ask.now)
+        .put_manifest(&permit, retag.as_ref(), &manifest, &tags, &ask.cause)
         .await?;
     Ok(created(repo, reference, &manifest, &tags))
 }
@@ -159,6 +159,8 @@ fn created(
 pub(super) async fn delete(ask: &Ask<'_>, repo: &RepoName, reference: &Reference) -> Reply {
     let permit = ask.permit::<Delete>(repo).await?;
     let _place = ask.admission.manifests.admit().await?;
-    ask.registry.delete_manifest(&permit, reference).await?;
+    ask.registry
+        .delete_manifest(&permit, reference, &ask.cause)
+        .await?;
     Ok(status(StatusCode::ACCEPTED))
 }

@@ -4,6 +4,7 @@
 //! manifest is answered in less time than a general router takes; everything else goes to axum.
 
 mod admission;
+mod audit;
 mod blobs;
 mod body;
 mod challenge;
@@ -27,6 +28,7 @@ mod trace;
 mod uploads;
 
 pub use admission::Admissions;
+pub use audit::{Recorded, Recorder};
 pub use body::Body;
 pub use challenge::Hosts;
 pub use connection::Connection;
@@ -49,6 +51,7 @@ use tower::ServiceExt as _;
 
 use crate::Registry;
 use admission::Admission;
+use audit::{Asked, Presented};
 use hall::{Ask, Hall};
 use trace::Record;
 
@@ -181,21 +184,27 @@ impl Front {
         let namespace = asked.ns().and_then(|ns| HeaderValue::from_str(ns).ok());
         let operation = asked.into_operation();
         record.operation = operation.name();
-        // The operation is needed again only to word a challenge.
-        let challenged = self
-            .hall
-            .registry
-            .gate()
-            .challenges()
-            .then(|| operation.clone());
+        // The operation is needed again only to word a challenge and for the audit record.
+        let is_recorded = audit::is_change(&operation)
+            || (audit::is_pull(&operation) && record.recorder().takes_pulls());
+        let is_needed = is_recorded || self.hall.registry.gate().challenges();
+        let kept = is_needed.then(|| operation.clone());
         match self.ask(operation, parts, body, connection, record).await {
             Ok(mut response) => {
                 if let Some(namespace) = namespace {
                     response.headers_mut().insert(&OCI_NAMESPACE, namespace);
                 }
+                if let Some(operation) = kept.filter(|_| is_recorded) {
+                    Asked::of(record, parts).answered(&operation, &response);
+                }
                 response
             }
-            Err(problem) => self.refuse(problem, parts, connection, challenged.as_ref(), record),
+            Err(problem) => {
+                if let Some(operation) = &kept {
+                    Asked::of(record, parts).refused(operation, &problem);
+                }
+                self.refuse(problem, parts, connection, kept.as_ref(), record)
+            }
         }
     }
 
@@ -221,6 +230,7 @@ impl Front {
         let who = gate
             .identify(credential.as_ref(), Some(record.client), record.at)
             .await?;
+        let cause = Asked::of(record, parts).cause(&operation, credential.as_ref(), &who);
         let who = record.user.insert(who);
         let ask = Ask {
             registry: &hall.registry,
@@ -228,7 +238,7 @@ impl Front {
             connection,
             headers: &parts.headers,
             who,
-            now: record.at,
+            cause,
         };
         let body = incoming::stream(body, hall.limits.body_stall);
         hall::answer(&ask, operation, body).await
@@ -241,7 +251,18 @@ impl Front {
     {
         record.operation = "token";
         let body = incoming::stream(body, self.hall.limits.body_stall);
-        match token::token(&self.hall, parts, record.client, body, record.at).await {
+        let wanted = token::wanted(&self.hall, parts, body).await;
+        let presented = match &wanted {
+            Ok(wanted) => Presented::of(wanted.credential.as_ref(), None),
+            Err(_) => Presented::unreadable(),
+        };
+        let issued = match wanted {
+            Ok(wanted) => token::issue(&self.hall, &wanted, record.client, record.at).await,
+            Err(problem) => Err(problem),
+        };
+        let told = issued.as_ref().map(|(who, _)| who);
+        Asked::of(record, parts).logged_in(presented, told);
+        match issued {
             Ok((who, response)) => {
                 record.user = Some(who);
                 response

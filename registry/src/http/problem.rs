@@ -20,6 +20,7 @@ pub struct Problem {
     /// What the log says, of faults of ours the log alone.
     pub(super) cause: Option<String>,
     extra: Extra,
+    is_denial: bool,
 }
 
 /// The header that a status calls for.
@@ -57,6 +58,7 @@ impl Problem {
             message: message.into(),
             cause: None,
             extra: Extra::None,
+            is_denial: false,
         }
     }
 
@@ -135,6 +137,24 @@ impl Problem {
                 ErrorCode::RangeInvalid,
                 format!("the range lies outside the content's {size} bytes"),
             )
+        }
+    }
+
+    /// Whether somebody was refused: not what a request that may be done came to.
+    pub(super) fn is_denial(&self) -> bool {
+        self.is_denial
+    }
+
+    /// What the client reads.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same, as a refusal.
+    fn denial(self) -> Self {
+        Self {
+            is_denial: true,
+            ..self
         }
     }
 
@@ -224,6 +244,15 @@ impl From<OperationError> for Problem {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unavailable { .. } => Self::of(refusal),
+            _ => Self::of(refusal).denial(),
+        }
+    }
+}
+
+impl Problem {
+    fn of(refusal: Refusal) -> Self {
         let unauthorized = |challenge, message: &str| Self {
             extra: Extra::Challenge(challenge),
             ..Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
@@ -356,7 +385,7 @@ impl From<Error> for Problem {
                 (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown)
             }
             Error::TagExists(_) | Error::OtherMediaType(_) => {
-                (StatusCode::FORBIDDEN, ErrorCode::Denied)
+                return Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).denial();
             }
         };
         Self::new(status, code, message)

@@ -37,23 +37,31 @@ struct Form {
 }
 
 /// What is asked for, before anybody is identified.
-struct Wanted {
-    credential: Option<Credential>,
+pub(super) struct Wanted {
+    pub(super) credential: Option<Credential>,
     scopes: Vec<Scope>,
 }
 
-pub(super) async fn token(
+/// Reads what is asked for.
+pub(super) async fn wanted(
     hall: &Hall,
     parts: &http::request::Parts,
-    client: std::net::IpAddr,
     body: ByteStream,
+) -> Result<Wanted, Problem> {
+    match parts.method {
+        Method::GET => from_query(&parts.headers, parts.uri.query()),
+        Method::POST => from_form(body, &hall.admission.bodies).await,
+        _ => Err(Problem::method_not_allowed("GET, POST")),
+    }
+}
+
+/// Issues it.
+pub(super) async fn issue(
+    hall: &Hall,
+    wanted: &Wanted,
+    client: std::net::IpAddr,
     now: std::time::SystemTime,
 ) -> Result<(auth::Identity, Response<Body>), Problem> {
-    let wanted = match parts.method {
-        Method::GET => from_query(&parts.headers, parts.uri.query())?,
-        Method::POST => from_form(body, &hall.admission.bodies).await?,
-        _ => return Err(Problem::method_not_allowed("GET, POST")),
-    };
     let gate = hall.registry.gate();
     let who = gate
         .identify(wanted.credential.as_ref(), Some(client), now)

@@ -37,12 +37,15 @@ pub(super) async fn start(
     if let Some(digest) = &wanted.mount {
         let mounted = match &wanted.from {
             Some(from) => match ask.registry.may_pull(&permit, from).await? {
-                Some(from) => ask.registry.mount(&permit, &from, digest, ask.now).await?,
+                Some(from) => {
+                    let registry = ask.registry;
+                    registry.mount(&permit, &from, digest, &ask.cause).await?
+                }
                 None => Mounted::NotFound,
             },
             None => {
                 ask.registry
-                    .mount_from_any(&permit, digest, ask.now)
+                    .mount_from_any(&permit, digest, &ask.cause)
                     .await?
             }
         };
@@ -52,13 +55,13 @@ pub(super) async fn start(
     } else if let Some(digest) = &wanted.digest {
         let length = content_length(ask.headers);
         ask.registry
-            .put_blob(&permit, digest, body, length, ask.now)
+            .put_blob(&permit, digest, body, length, &ask.cause)
             .await?;
         return Ok(stored(repo, digest));
     }
     let id = ask
         .registry
-        .start_upload(&permit, wanted.digest_algorithm, ask.now)
+        .start_upload(&permit, wanted.digest_algorithm, ask.cause.at())
         .await?;
     let mut response = session(StatusCode::ACCEPTED, repo, &id, 0);
     // Any chunk size will do; said aloud because clients otherwise guess for the worst store.
@@ -83,7 +86,10 @@ pub(super) async fn patch(
     let permit = ask.permit::<Push>(repo).await?;
     let _place = ask.admission.uploads.admit().await?;
     let chunk = chunk(ask, body)?;
-    let have = ask.registry.append(&permit, id, chunk, ask.now).await?;
+    let have = ask
+        .registry
+        .append(&permit, id, chunk, ask.cause.at())
+        .await?;
     Ok(session(StatusCode::ACCEPTED, repo, id, have))
 }
 
@@ -101,7 +107,7 @@ pub(super) async fn finish(
         _ => Some(chunk(ask, body)?),
     };
     ask.registry
-        .finish_upload(&permit, id, digest, tail, ask.now)
+        .finish_upload(&permit, id, digest, tail, &ask.cause)
         .await?;
     Ok(stored(repo, digest))
 }

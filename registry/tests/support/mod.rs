@@ -25,7 +25,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use oci::{Algorithm, Digest};
 use registry::Registry;
-use registry::http::{AccessLog, Connection, Format, Front, Limits, Metrics, Observer};
+use registry::http::Recorder;
+use registry::http::{AccessLog, Connection, Format, Front, Limits, Metrics, Observer, Recorded};
 use storage::{MemoryStore, SqliteIndex, Storage};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -77,6 +78,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub registry: Arc<Registry>,
     pub tokens: Option<Arc<Tokens>>,
+    pub observer: Arc<Observer>,
     _folder: TempDir,
 }
 
@@ -87,6 +89,8 @@ pub struct Setup {
     pub tokens: bool,
     pub token_lifetime: Duration,
     pub limits: Limits,
+    /// Pulls are recorded.
+    pub pulls: bool,
 }
 
 impl Default for Setup {
@@ -97,6 +101,7 @@ impl Default for Setup {
             tokens: true,
             token_lifetime: Duration::from_secs(300),
             limits: Limits::default(),
+            pulls: false,
         }
     }
 }
@@ -152,9 +157,22 @@ impl Server {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),
             sink: None,
+            audit: Arc::new(Recorder::start(
+                registry.storage().audit.clone(),
+                Recorded {
+                    pulls: setup.pulls,
+                    log: false,
+                },
+            )),
         });
         let rest = axum::Router::new();
-        let front = Front::new(Arc::clone(&registry), setup.limits, observer, rest).unwrap();
+        let front = Front::new(
+            Arc::clone(&registry),
+            setup.limits,
+            Arc::clone(&observer),
+            rest,
+        )
+        .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(accept(listener, Arc::new(front)));
@@ -162,6 +180,7 @@ impl Server {
             address,
             registry,
             tokens,
+            observer,
             _folder: folder,
         }
     }

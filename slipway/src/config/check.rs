@@ -7,7 +7,7 @@ use auth::Tokens;
 use axum::http::uri::Authority;
 use url::Url;
 
-use super::{Auth, Config, Index, Kubernetes, Limits, Span, Storage};
+use super::{Auth, Config, Index, Kubernetes, Limits, Span, Storage, audit};
 
 /// Connections or requests at once. More than one machine can have, and less than what would overflow.
 const PLACES: RangeInclusive<usize> = 1..=10_000_000;
@@ -41,6 +41,8 @@ impl Config {
         self.limits.check()?;
         within("uploads.maxBlobBytes", self.uploads.max_blob_bytes, &BYTES)?;
         within("uploads.expireAfter", self.uploads.expire_after, &EXPIRY)?;
+        within("audit.retention", self.audit.retention, &audit::RETENTION)?;
+        within("audit.maxRows", self.audit.max_rows, &audit::ROWS)?;
         within("drainTimeout", self.drain_timeout, &DRAIN)?;
         if let Some(endpoint) = &self.telemetry.otlp_endpoint {
             let url = Url::parse(endpoint);

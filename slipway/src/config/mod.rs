@@ -3,6 +3,7 @@
 //! The names are a contract: tests, documents and users hold on to them. Unknown keys are errors
 //! with line and column, because a misspelt `anonymous` must not be silently off.
 
+mod audit;
 mod auth;
 mod check;
 mod duration;
@@ -12,6 +13,7 @@ mod names;
 mod places;
 mod storage;
 
+pub(crate) use audit::Audit;
 pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Preset, Rbac};
 pub(crate) use duration::Span;
 pub(crate) use load::load;
@@ -54,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) manifests: Manifests,
     /// Bounds of what clients may use.
     pub(crate) limits: Limits,
+    /// What is recorded of who did what.
+    pub(crate) audit: Audit,
     /// What is logged, and how.
     pub(crate) log: Log,
     /// Traces for an OpenTelemetry collector.
@@ -216,6 +220,7 @@ impl Default for Config {
             uploads: Uploads::default(),
             manifests: Manifests::default(),
             limits: Limits::default(),
+            audit: Audit::default(),
             log: Log::default(),
             telemetry: Telemetry::default(),
             drain_timeout: Span::seconds(60),

@@ -43,6 +43,7 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
         &background,
         &wired.registry,
         config.uploads.expire_after.get(),
+        config.audit.kept(),
     );
     if let Some(tls) = &server.tls {
         tls::reload_on_change(&background, tls);
@@ -60,6 +61,7 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     tracing::info!("stopping: no new connections, requests under way may finish");
     accepting.shutdown().await;
     drain(&server, config.drain_timeout.get(), &mut signals).await;
+    wired.recorder.close().await;
     wired
         .registry
         .storage()

@@ -2,11 +2,10 @@
 //!
 //! Each runs detached: between the commit, the memory and the links it must not stop because a client went away.
 
-use std::time::SystemTime;
-
 use oci::{Digest, Manifest, RepoName, Tag};
 
 use super::{Catalog, MoveTags, PutError, Sparse};
+use crate::audit::Cause;
 use crate::detached::detached;
 use crate::index::{Link, NewManifest, PutOutcome};
 use crate::{Durability, StorageError, layout};
@@ -22,9 +21,9 @@ impl Catalog {
         manifest: &Manifest,
         tags: &[Tag],
         moves: MoveTags,
-        now: SystemTime,
+        cause: impl Into<Cause>,
     ) -> Result<(), PutError> {
-        let (this, repo) = (self.clone(), repo.clone());
+        let (this, repo, cause) = (self.clone(), repo.clone(), cause.into());
         let (manifest, tags) = (manifest.clone(), tags.to_vec());
         detached(async move {
             let new = NewManifest {
@@ -33,7 +32,7 @@ impl Catalog {
                 tags: &tags,
                 moves,
                 sparse: this.sparse,
-                now,
+                cause: &cause,
             };
             this.put_whole(&new).await
         })
@@ -102,12 +101,18 @@ impl Catalog {
     }
 
     /// Forgets a tag; the manifest stays. False: it was not there.
-    pub async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<bool, StorageError> {
+    pub async fn delete_tag(
+        &self,
+        repo: &RepoName,
+        tag: &Tag,
+        cause: impl Into<Cause>,
+    ) -> Result<bool, StorageError> {
         let (this, repo, tag) = (self.clone(), repo.clone(), tag.clone());
+        let cause = cause.into();
         detached(async move {
             let found = {
                 let _change = this.tags.change(&(repo.clone(), tag.clone()));
-                this.index.delete_tag(&repo, &tag).await?
+                this.index.delete_tag(&repo, &tag, &cause).await?
             };
             if found {
                 this.mirror.settle(&[Link::Tag(repo, tag)]).await;
@@ -122,14 +127,16 @@ impl Catalog {
         &self,
         repo: &RepoName,
         digest: &Digest,
+        cause: impl Into<Cause>,
     ) -> Result<bool, StorageError> {
         let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
+        let cause = cause.into();
         detached(async move {
             let freed = {
                 // Which tags go is known only after the commit. Until then their entries lead nowhere in memory, as nothing
                 // is kept of the manifest; and whoever shares a load asks also whether its manifest has changed.
                 let _change = this.manifests.change(&(repo.clone(), digest));
-                let freed = this.index.delete_manifest(&repo, &digest).await?;
+                let freed = this.index.delete_manifest(&repo, &digest, &cause).await?;
                 for tag in freed.iter().flatten() {
                     this.tags.invalidate(&(repo.clone(), tag.clone()));
                 }

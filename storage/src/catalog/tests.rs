@@ -6,7 +6,7 @@ use oci::{Descriptor, Digest, Manifest, MediaType, Reference, RepoName, Tag};
 
 mod loads;
 
-use crate::index::suite::{artifact, at, blob, hold, image, list, repo, tag};
+use crate::index::suite::{artifact, at, blob, hold, image, list, repo, tag, then};
 use crate::suite::bytes;
 use crate::{
     Durability, Limits, MemoryStore, MoveTags, PutError, Sparse, SqliteIndex, Storage,
@@ -102,11 +102,16 @@ async fn what_changes_is_seen_at_once() {
     assert_eq!(pull(&storage, tag("v1")).await.as_ref(), Some(two.bytes()));
     assert_eq!(pull(&storage, tag("v2")).await.as_ref(), Some(two.bytes()));
     let catalog = &storage.catalog;
-    assert!(catalog.delete_tag(&repo("a"), &tag("v1")).await.unwrap());
+    assert!(
+        catalog
+            .delete_tag(&repo("a"), &tag("v1"), at(1))
+            .await
+            .unwrap()
+    );
     assert_eq!(pull(&storage, tag("v1")).await, None);
     assert!(
         catalog
-            .delete_manifest(&repo("a"), &two.digest())
+            .delete_manifest(&repo("a"), &two.digest(), at(1))
             .await
             .unwrap()
     );
@@ -182,7 +187,7 @@ async fn a_push_heals_also_what_was_opened_as_a_blob() {
     hold(storage.index(), &a, &[1]).await;
     put(&storage, &image, &[]).await;
     let (digest, size) = (image.digest(), image.bytes().len() as u64);
-    let linked = storage.index().link_blob(&a, &digest, size, None, at(1));
+    let linked = storage.index().link_blob(&a, &digest, size, None, then());
     linked.await.unwrap();
     let mut damaged = image.bytes().to_vec();
     damaged[5] ^= 1;
@@ -359,7 +364,9 @@ async fn what_was_deleted_never_comes_back() {
         least.fetch_max(2 * number, Ordering::SeqCst);
         tokio::task::yield_now().await;
         let catalog = &storage.catalog;
-        let deleted = catalog.delete_manifest(&repo("a"), &image.digest()).await;
+        let deleted = catalog
+            .delete_manifest(&repo("a"), &image.digest(), at(1))
+            .await;
         assert!(deleted.unwrap());
         least.fetch_max(2 * number + 1, Ordering::SeqCst);
     }
@@ -488,7 +495,7 @@ async fn referrers_that_an_older_client_listed_are_folded_in() {
     assert_eq!(paged, all);
     // What is deleted is listed no more, though the list still says so.
     catalog
-        .delete_manifest(&repo("a"), &old[0].digest())
+        .delete_manifest(&repo("a"), &old[0].digest(), at(1))
         .await
         .unwrap();
     let twos = catalog

@@ -68,8 +68,8 @@ pub struct NewManifest<'a> {
     pub moves: crate::MoveTags,
     /// Whether blobs that it names may be missing.
     pub sparse: crate::Sparse,
-    /// When it was pushed.
-    pub now: SystemTime,
+    /// When it was pushed, and by whom.
+    pub cause: &'a crate::audit::Cause,
 }
 
 /// What became of a push.

@@ -20,7 +20,8 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use oci::{Digest, RepoName, Tag, UploadId};
 
-use crate::StorageError;
+use crate::audit::{Cause, Class, Entry, Page, Position, Query, Row};
+use crate::{Durability, StorageError};
 
 /// Facts of a registry. No method has a default: who implements it decides everything.
 #[async_trait]
@@ -47,7 +48,7 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
         digest: &Digest,
         size: u64,
         session: Option<&UploadId>,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<(), StorageError>;
 
     /// Makes a blob of `from` one of `into` too. `None`: `from` does not hold it.
@@ -56,11 +57,16 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
         into: &RepoName,
         from: &RepoName,
         digest: &Digest,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<Option<u64>, StorageError>;
 
     /// Takes a blob out of the repository, unless a manifest there needs it.
-    async fn unlink_blob(&self, repo: &RepoName, digest: &Digest) -> Result<Unlink, StorageError>;
+    async fn unlink_blob(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        cause: &Cause,
+    ) -> Result<Unlink, StorageError>;
 
     /// Those of `digests` that the repository does not hold, each once.
     async fn missing_blobs(
@@ -128,7 +134,12 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<Digest>, StorageError>;
 
     /// Forgets a tag. False: it was not there.
-    async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<bool, StorageError>;
+    async fn delete_tag(
+        &self,
+        repo: &RepoName,
+        tag: &Tag,
+        cause: &Cause,
+    ) -> Result<bool, StorageError>;
 
     /// Forgets a manifest and every tag that points to it; returns those tags. `None`: the
     /// repository does not hold it.
@@ -136,6 +147,7 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
         &self,
         repo: &RepoName,
         digest: &Digest,
+        cause: &Cause,
     ) -> Result<Option<Vec<Tag>>, StorageError>;
 
     // Lists, in byte order.
@@ -165,6 +177,41 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Referrers, StorageError>;
+
+    // The audit record. What a cause names somebody for leaves its rows in the transaction of the change itself.
+
+    /// Adds rows of what changed nothing else here.
+    async fn note(&self, entries: Vec<Entry>, durability: Durability) -> Result<(), StorageError>;
+
+    /// See [`Audit::page`](crate::audit::Audit::page).
+    async fn audit_page(
+        &self,
+        query: &Query,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Page, StorageError>;
+
+    /// Rows with greater numbers than `after`, in their order.
+    async fn audit_since(&self, after: i64, limit: usize) -> Result<Vec<Row>, StorageError>;
+
+    /// The greatest number of a row, 0 without any.
+    async fn audit_last(&self) -> Result<i64, StorageError>;
+
+    /// The time of the oldest of the newest `most` rows of a class; `None` if there are fewer.
+    async fn audit_bound(
+        &self,
+        class: Class,
+        most: u64,
+    ) -> Result<Option<SystemTime>, StorageError>;
+
+    /// Removes rows of a class that are older than `before` (soft): at most `limit`; returns how many. Nothing else
+    /// removes rows, and nothing changes them.
+    async fn expire_audit(
+        &self,
+        class: Class,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<usize, StorageError>;
 
     // The journal of link objects.
 
@@ -240,6 +287,9 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
     /// Records what was found in the store, in one transaction (soft). Returns the places in
     /// `facts` of those that were not recorded because what they point to is not there.
     async fn load(&self, facts: Vec<Fact>) -> Result<Vec<usize>, StorageError>;
+
+    /// Records rows of another index's audit record under their numbers (soft).
+    async fn carry_audit(&self, rows: Vec<Row>) -> Result<(), StorageError>;
 
     /// Notes that the index was built from a store, and makes all that was loaded durable.
     async fn finish_load(&self, now: SystemTime) -> Result<(), StorageError>;

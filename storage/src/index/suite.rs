@@ -8,7 +8,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -19,7 +19,10 @@ use super::{
     Edge, EdgeKind, Fact, Link, LinkState, MAX_REFERRERS_BYTES, NewManifest, PutOutcome, Referrers,
     Session, Unlink,
 };
-use crate::{Index, MoveTags, Sparse};
+use crate::audit::{
+    Audit, Cause, Class, Entry, Origin, Outcome, Page, Place, Proof, Query, Retention, Row, Verb,
+};
+use crate::{Durability, Index, MoveTags, Sparse};
 
 /// An index under test.
 pub type Subject = Arc<dyn Index>;
@@ -60,6 +63,15 @@ macro_rules! index_suite {
             of_racing_first_pushes_one_wins,
             of_racing_types_one_wins,
             racing_moves_leave_one_of_them,
+            a_change_leaves_its_rows_and_a_refused_one_none,
+            a_change_of_nobody_leaves_no_row,
+            what_is_noted_comes_back_as_it_was,
+            the_record_is_searched_by_every_condition,
+            pages_of_the_record_miss_nothing,
+            a_long_search_goes_on_where_it_stopped,
+            rows_expire_by_class,
+            numbers_are_never_given_twice,
+            rows_are_carried_with_their_numbers,
         );
     };
     ($open:expr; $($clause:ident),+ $(,)?) => {
@@ -94,6 +106,12 @@ pub const BLOB_SIZE: u64 = 8;
 /// A time, in seconds after 1970.
 pub fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// A change at that time which nobody is to be named for.
+pub fn then() -> &'static Cause {
+    static THEN: LazyLock<Cause> = LazyLock::new(|| at(1).into());
+    &THEN
 }
 
 fn descriptor(media_type: MediaType, digest: Digest) -> Value {
@@ -174,7 +192,7 @@ async fn push(
         tags: &tags,
         moves,
         sparse: Sparse::Refused,
-        now: at(1),
+        cause: then(),
     };
     index.put_manifest(&new).await.unwrap()
 }
@@ -183,7 +201,7 @@ async fn push(
 pub async fn hold(index: &Subject, repo: &RepoName, blobs: &[u64]) {
     for number in blobs {
         let digest = blob(*number);
-        let linked = index.link_blob(repo, &digest, BLOB_SIZE, None, at(1));
+        let linked = index.link_blob(repo, &digest, BLOB_SIZE, None, then());
         linked.await.unwrap();
     }
 }
@@ -234,8 +252,11 @@ pub async fn a_new_index_knows_nothing(index: Subject) {
         index.referrers(&a, &blob(1), None, None, 10).await.unwrap(),
         Referrers::default()
     );
-    assert_eq!(index.delete_manifest(&a, &blob(1)).await.unwrap(), None);
-    assert!(!index.delete_tag(&a, &tag("v1")).await.unwrap());
+    assert_eq!(
+        index.delete_manifest(&a, &blob(1), then()).await.unwrap(),
+        None
+    );
+    assert!(!index.delete_tag(&a, &tag("v1"), then()).await.unwrap());
     assert_eq!(links(&index).await, []);
     hold(&index, &a, &[1]).await;
     assert!(!index.is_new().await.unwrap());
@@ -253,10 +274,13 @@ pub async fn a_blob_is_seen_only_where_it_is_held(index: Subject) {
         index.missing_blobs(&b, &asked).await.unwrap(),
         [blob(2), blob(1)]
     );
-    assert_eq!(index.unlink_blob(&a, &blob(1)).await.unwrap(), Unlink::Done);
+    assert_eq!(
+        index.unlink_blob(&a, &blob(1), then()).await.unwrap(),
+        Unlink::Done
+    );
     assert_eq!(index.blob(&a, &blob(1)).await.unwrap(), None);
     assert_eq!(
-        index.unlink_blob(&a, &blob(1)).await.unwrap(),
+        index.unlink_blob(&a, &blob(1), then()).await.unwrap(),
         Unlink::Unknown
     );
     assert_eq!(index.blob_size(&blob(1)).await.unwrap(), Some(BLOB_SIZE));
@@ -268,7 +292,7 @@ pub async fn linking_again_counts_once(index: Subject) {
     assert_eq!(index.layers(&a, None, 10).await.unwrap().len(), 2);
     // A push that replaces damaged bytes also replaces what was known of them.
     index
-        .link_blob(&a, &blob(1), 99, None, at(2))
+        .link_blob(&a, &blob(1), 99, None, then())
         .await
         .unwrap();
     assert_eq!(index.blob(&a, &blob(1)).await.unwrap(), Some(99));
@@ -278,23 +302,26 @@ pub async fn mounting_needs_a_holder(index: Subject) {
     let (a, b) = (repo("a"), repo("b"));
     hold(&index, &a, &[1]).await;
     assert_eq!(
-        index.mount_blob(&b, &a, &blob(2), at(1)).await.unwrap(),
+        index.mount_blob(&b, &a, &blob(2), then()).await.unwrap(),
         None
     );
     assert_eq!(
         index
-            .mount_blob(&b, &repo("c"), &blob(1), at(1))
+            .mount_blob(&b, &repo("c"), &blob(1), then())
             .await
             .unwrap(),
         None
     );
     assert_eq!(index.blob(&b, &blob(1)).await.unwrap(), None);
     assert_eq!(
-        index.mount_blob(&b, &a, &blob(1), at(1)).await.unwrap(),
+        index.mount_blob(&b, &a, &blob(1), then()).await.unwrap(),
         Some(BLOB_SIZE)
     );
     assert_eq!(index.blob(&b, &blob(1)).await.unwrap(), Some(BLOB_SIZE));
-    assert_eq!(index.unlink_blob(&a, &blob(1)).await.unwrap(), Unlink::Done);
+    assert_eq!(
+        index.unlink_blob(&a, &blob(1), then()).await.unwrap(),
+        Unlink::Done
+    );
     assert_eq!(index.blob(&b, &blob(1)).await.unwrap(), Some(BLOB_SIZE));
 }
 
@@ -306,16 +333,22 @@ pub async fn a_blob_that_a_manifest_needs_stays(index: Subject) {
     assert_eq!(put(&index, &a, &image, &[]).await, PutOutcome::Done);
     for number in [1, 2] {
         assert_eq!(
-            index.unlink_blob(&a, &blob(number)).await.unwrap(),
+            index.unlink_blob(&a, &blob(number), then()).await.unwrap(),
             Unlink::Referenced
         );
         assert_eq!(
-            index.unlink_blob(&b, &blob(number)).await.unwrap(),
+            index.unlink_blob(&b, &blob(number), then()).await.unwrap(),
             Unlink::Done
         );
     }
-    index.delete_manifest(&a, &image.digest()).await.unwrap();
-    assert_eq!(index.unlink_blob(&a, &blob(2)).await.unwrap(), Unlink::Done);
+    index
+        .delete_manifest(&a, &image.digest(), then())
+        .await
+        .unwrap();
+    assert_eq!(
+        index.unlink_blob(&a, &blob(2), then()).await.unwrap(),
+        Unlink::Done
+    );
 }
 
 pub async fn holders_are_paged(index: Subject) {
@@ -367,7 +400,7 @@ pub async fn an_upload_session_lives_until_its_blob_is_linked(index: Subject) {
         Some(&session)
     );
     let digest = blob(1);
-    let linked = index.link_blob(&session.repo, &digest, 77, Some(&session.id), at(10));
+    let linked = index.link_blob(&session.repo, &digest, 77, Some(&session.id), then());
     linked.await.unwrap();
     assert_eq!(index.upload(&session.id).await.unwrap(), None);
     let late = index.checkpoint_upload(&session.id, 78, &[3], at(11));
@@ -461,7 +494,7 @@ pub async fn a_sparse_image_needs_none(index: Subject) {
         tags: &[],
         moves: MoveTags::Refused,
         sparse: Sparse::Allowed,
-        now: at(1),
+        cause: then(),
     };
     assert_eq!(index.put_manifest(&new).await.unwrap(), PutOutcome::Done);
     // It is named, not there.
@@ -500,7 +533,10 @@ pub async fn pushing_again_changes_nothing(index: Subject) {
     let before = index.revisions(&a, None, 10).await.unwrap();
     assert_eq!(put(&index, &a, &image, &["v1"]).await, PutOutcome::Done);
     assert_eq!(index.revisions(&a, None, 10).await.unwrap(), before);
-    index.delete_manifest(&a, &image.digest()).await.unwrap();
+    index
+        .delete_manifest(&a, &image.digest(), then())
+        .await
+        .unwrap();
     // It was counted once: nothing is left.
     assert_eq!(index.repositories(None, 10).await.unwrap(), []);
 }
@@ -594,8 +630,8 @@ pub async fn deleting_a_tag_keeps_the_manifest(index: Subject) {
     hold(&index, &a, &[1]).await;
     let image = image(1, &[]);
     put(&index, &a, &image, &["v1", "v2"]).await;
-    assert!(index.delete_tag(&a, &tag("v1")).await.unwrap());
-    assert!(!index.delete_tag(&a, &tag("v1")).await.unwrap());
+    assert!(index.delete_tag(&a, &tag("v1"), then()).await.unwrap());
+    assert!(!index.delete_tag(&a, &tag("v1"), then()).await.unwrap());
     assert_eq!(tagged(&index, &a, "v1").await, None);
     assert_eq!(tagged(&index, &a, "v2").await, Some(image.digest()));
     assert!(index.manifest(&a, &image.digest()).await.unwrap().is_some());
@@ -611,14 +647,17 @@ pub async fn deleting_a_manifest_frees_its_tags(index: Subject) {
     put(&index, &b, &one, &["v1"]).await;
     put(&index, &a, &two, &["v3"]).await;
     let mut freed = index
-        .delete_manifest(&a, &one.digest())
+        .delete_manifest(&a, &one.digest(), then())
         .await
         .unwrap()
         .unwrap();
     freed.sort();
     assert_eq!(freed, [tag("v1"), tag("v2")]);
     assert_eq!(
-        index.delete_manifest(&a, &one.digest()).await.unwrap(),
+        index
+            .delete_manifest(&a, &one.digest(), then())
+            .await
+            .unwrap(),
         None
     );
     assert_eq!(tag_names(&index, &a, None, 10).await, ["v3"]);
@@ -640,12 +679,18 @@ pub async fn a_repository_lives_as_long_as_its_manifests(index: Subject) {
         std::slice::from_ref(&a)
     );
     assert_eq!(index.tags(&a, None, 10).await.unwrap(), Some(vec![]));
-    index.delete_manifest(&a, &one.digest()).await.unwrap();
+    index
+        .delete_manifest(&a, &one.digest(), then())
+        .await
+        .unwrap();
     assert_eq!(
         index.repositories(None, 10).await.unwrap(),
         std::slice::from_ref(&a)
     );
-    index.delete_manifest(&a, &two.digest()).await.unwrap();
+    index
+        .delete_manifest(&a, &two.digest(), then())
+        .await
+        .unwrap();
     assert_eq!(index.repositories(None, 10).await.unwrap(), []);
     assert_eq!(index.tags(&a, None, 10).await.unwrap(), None);
     assert_eq!(index.all_repositories(None, 10).await.unwrap(), [a]);
@@ -786,7 +831,10 @@ pub async fn referrers_are_filtered_and_paged(index: Subject) {
             .len(),
         1
     );
-    index.delete_manifest(&a, &all[0].digest).await.unwrap();
+    index
+        .delete_manifest(&a, &all[0].digest, then())
+        .await
+        .unwrap();
     assert_eq!(
         index
             .referrers(&a, &subject, None, None, 100)
@@ -847,7 +895,7 @@ pub async fn every_change_is_in_the_journal(index: Subject) {
     index.clear_journal(&rows).await.unwrap();
     assert_eq!(links(&index).await, []);
 
-    index.mount_blob(&b, &a, &blob(1), at(1)).await.unwrap();
+    index.mount_blob(&b, &a, &blob(1), then()).await.unwrap();
     assert_eq!(links(&index).await, [layer(&b)]);
     clear(&index).await;
 
@@ -862,7 +910,7 @@ pub async fn every_change_is_in_the_journal(index: Subject) {
     assert_eq!(state, LinkState::Tag(image.digest()));
     clear(&index).await;
 
-    index.delete_tag(&a, &tag("v1")).await.unwrap();
+    index.delete_tag(&a, &tag("v1"), then()).await.unwrap();
     assert_eq!(links(&index).await, [current("v1")]);
     assert_eq!(
         index.link(&current("v1")).await.unwrap().0,
@@ -870,12 +918,15 @@ pub async fn every_change_is_in_the_journal(index: Subject) {
     );
     clear(&index).await;
 
-    index.delete_manifest(&a, &image.digest()).await.unwrap();
+    index
+        .delete_manifest(&a, &image.digest(), then())
+        .await
+        .unwrap();
     assert_eq!(links(&index).await, [current("v2"), revision.clone()]);
     assert_eq!(index.link(&revision).await.unwrap().0, LinkState::Absent);
     clear(&index).await;
 
-    index.unlink_blob(&a, &blob(1)).await.unwrap();
+    index.unlink_blob(&a, &blob(1), then()).await.unwrap();
     assert_eq!(links(&index).await, [layer(&a)]);
     assert_eq!(index.link(&layer(&a)).await.unwrap().0, LinkState::Absent);
 }
@@ -966,7 +1017,7 @@ pub async fn everything_is_counted(index: Subject) {
     hold(&index, &b, &[1]).await;
     let image = image(1, &[2]);
     put(&index, &a, &image, &["v1", "v2"]).await;
-    index.unlink_blob(&a, &blob(3)).await.unwrap();
+    index.unlink_blob(&a, &blob(3), then()).await.unwrap();
     index
         .create_upload(
             &Session {
@@ -1032,7 +1083,7 @@ pub async fn racing_moves_leave_one_of_them(index: Subject) {
             let (index, a, image) = (Arc::clone(&index), a.clone(), image(*number, &[]));
             tokio::spawn(async move {
                 assert_eq!(put(&index, &a, &image, &["v1"]).await, PutOutcome::Done);
-                index.delete_tag(&a, &tag("v1")).await.unwrap();
+                index.delete_tag(&a, &tag("v1"), then()).await.unwrap();
                 assert_eq!(put(&index, &a, &image, &["v1"]).await, PutOutcome::Done);
             })
         })
@@ -1050,4 +1101,399 @@ pub async fn racing_moves_leave_one_of_them(index: Subject) {
         index.revisions(&a, None, 100).await.unwrap().len(),
         numbers.len()
     );
+}
+
+fn origin(user: &str, seconds: u64) -> Origin {
+    Origin {
+        request_id: "0123-4".to_owned(),
+        user: user.to_owned(),
+        provider: "htpasswd".to_owned(),
+        uid: Some("7".to_owned()),
+        credential: Proof::Token,
+        credential_id: Some("robot".to_owned()),
+        client: Some("2001:db8::1".parse().unwrap()),
+        ..Origin::own(at(seconds)).with_agent(Some("curl/8"))
+    }
+}
+
+fn by(user: &str, seconds: u64) -> Cause {
+    Cause::of(origin(user, seconds), at(seconds))
+}
+
+fn noted(user: &str, seconds: u64, verb: Verb, place: Place, outcome: Outcome) -> Entry {
+    Entry::new(&Arc::new(origin(user, seconds)), verb, place, outcome, 403)
+}
+
+async fn rows(index: &Subject) -> Vec<Row> {
+    index.audit_since(0, 10_000).await.unwrap()
+}
+
+/// Verb, reference, digest, previous digest and reason of a row.
+type Told = (
+    Verb,
+    Option<String>,
+    Option<Digest>,
+    Option<Digest>,
+    Option<String>,
+);
+
+fn told(row: &Row) -> Told {
+    let entry = row.entry.clone();
+    (
+        entry.verb,
+        entry.reference,
+        entry.digest,
+        entry.previous,
+        entry.reason,
+    )
+}
+
+pub async fn a_change_leaves_its_rows_and_a_refused_one_none(index: Subject) {
+    let (a, b) = (repo("a/x"), repo("b"));
+    let (one, two) = (image(1, &[2]), image(1, &[2, 3]));
+    let cause = by("ada", 5);
+    for number in [1, 2, 3] {
+        let digest = blob(number);
+        let linked = index.link_blob(&a, &digest, BLOB_SIZE, None, &cause);
+        linked.await.unwrap();
+    }
+    assert_eq!(
+        index.mount_blob(&b, &a, &blob(3), &cause).await.unwrap(),
+        Some(BLOB_SIZE)
+    );
+    let absent = index.mount_blob(&b, &a, &blob(9), &cause).await.unwrap();
+    assert_eq!(absent, None);
+    let push = async |manifest: &Manifest, tags: &[&str], moves, sparse| {
+        let tags: Vec<Tag> = tags.iter().map(|name| tag(name)).collect();
+        let new = NewManifest {
+            repo: &a,
+            manifest,
+            tags: &tags,
+            moves,
+            sparse,
+            cause: &cause,
+        };
+        index.put_manifest(&new).await.unwrap()
+    };
+    let (may, whole) = (MoveTags::Allowed, Sparse::Refused);
+    assert_eq!(push(&one, &[], may, whole).await, PutOutcome::Done);
+    assert_eq!(
+        push(&one, &["v1", "v2"], may, whole).await,
+        PutOutcome::Done
+    );
+    assert_eq!(
+        push(&two, &["v1", "v3"], may, whole).await,
+        PutOutcome::Done
+    );
+    let refused = push(&one, &["v1"], MoveTags::Refused, whole).await;
+    assert_eq!(refused, PutOutcome::TagExists(tag("v1")));
+    let refused = push(&image(8, &[9]), &["v9"], may, whole).await;
+    assert!(matches!(refused, PutOutcome::MissingBlobs(_)));
+    assert!(index.delete_tag(&a, &tag("v3"), &cause).await.unwrap());
+    assert!(!index.delete_tag(&a, &tag("v3"), &cause).await.unwrap());
+    let freed = index.delete_manifest(&a, &two.digest(), &cause).await;
+    assert_eq!(freed.unwrap(), Some(vec![tag("v1")]));
+    let gone = index.delete_manifest(&a, &two.digest(), &cause).await;
+    assert_eq!(gone.unwrap(), None);
+    let needed = index.unlink_blob(&a, &blob(2), &cause).await.unwrap();
+    assert_eq!(needed, Unlink::Referenced);
+    let out = index.unlink_blob(&a, &blob(3), &cause).await.unwrap();
+    assert_eq!(out, Unlink::Done);
+
+    let rows = rows(&index).await;
+    let (first, second) = (Some(one.digest()), Some(two.digest()));
+    let word = |text: &str| Some(text.to_owned());
+    let expected: Vec<Told> = vec![
+        (Verb::Upload, None, Some(blob(1)), None, None),
+        (Verb::Upload, None, Some(blob(2)), None, None),
+        (Verb::Upload, None, Some(blob(3)), None, None),
+        (Verb::Mount, None, Some(blob(3)), None, word("from a/x")),
+        (Verb::Push, None, first, None, None),
+        (Verb::Push, word("v1"), first, None, None),
+        (Verb::Push, word("v2"), first, None, None),
+        (Verb::Retag, word("v1"), second, first, None),
+        (Verb::Push, word("v3"), second, None, None),
+        (Verb::Delete, word("v3"), second, None, None),
+        (Verb::Delete, None, second, None, word("with its tags v1")),
+        (Verb::Delete, None, Some(blob(3)), None, word("blob")),
+    ];
+    assert_eq!(rows.iter().map(told).collect::<Vec<_>>(), expected);
+    for row in &rows {
+        assert_eq!(*row.entry.origin, origin("ada", 5));
+        assert_eq!(row.entry.outcome, Outcome::Allowed);
+        let into = if row.entry.verb == Verb::Mount {
+            &b
+        } else {
+            &a
+        };
+        assert_eq!(row.entry.place, Place::Repository(into.clone()));
+    }
+}
+
+pub async fn a_change_of_nobody_leaves_no_row(index: Subject) {
+    let a = repo("a");
+    hold(&index, &a, &[1]).await;
+    put(&index, &a, &image(1, &[]), &["v1"]).await;
+    index.delete_tag(&a, &tag("v1"), then()).await.unwrap();
+    assert_eq!(rows(&index).await, []);
+    assert_eq!(index.audit_last().await.unwrap(), 0);
+}
+
+async fn note(index: &Subject, entries: Vec<Entry>) {
+    index.note(entries, Durability::AtFlush).await.unwrap();
+}
+
+pub async fn what_is_noted_comes_back_as_it_was(index: Subject) {
+    let odd = "a\u{0}\n\"\u{202e}\u{1f600}' OR 1=1 --";
+    let places = [
+        Place::Registry,
+        Place::Namespace("team".to_owned()),
+        Place::Repository(repo("team/app")),
+    ];
+    let mut entries = Vec::new();
+    for verb in Verb::ALL {
+        for outcome in Outcome::ALL {
+            let place = places[entries.len() % places.len()].clone();
+            let entry = noted(odd, 7, verb, place, outcome).because(Some(odd));
+            entries.push(Entry {
+                reference: Some(odd.to_owned()),
+                digest: Some(blob(1)),
+                previous: Some(Digest::of(Algorithm::Sha512, b"")),
+                ..entry
+            });
+        }
+    }
+    entries.push(Entry::new(
+        &Arc::new(Origin::own(at(0))),
+        Verb::Omitted,
+        Place::Registry,
+        Outcome::Denied,
+        0,
+    ));
+    note(&index, entries.clone()).await;
+    let rows = rows(&index).await;
+    assert_eq!(
+        rows.iter().map(|row| row.id).collect::<Vec<_>>(),
+        (1..=31).collect::<Vec<i64>>()
+    );
+    let back: Vec<Entry> = rows.into_iter().map(|row| row.entry).collect();
+    assert_eq!(back, entries);
+}
+
+async fn found(index: &Subject, query: &Query) -> Vec<i64> {
+    let page = index.audit_page(query, None, 100).await.unwrap();
+    assert_eq!(page.next, None);
+    page.rows.iter().map(|row| row.id).collect()
+}
+
+pub async fn the_record_is_searched_by_every_condition(index: Subject) {
+    let (x, y) = (repo("team/x"), repo("team2/y"));
+    let of = |repo: &RepoName| Place::Repository(repo.clone());
+    note(
+        &index,
+        vec![
+            noted("ada", 1, Verb::Push, of(&x), Outcome::Allowed),
+            noted("bob", 2, Verb::Pull, of(&x), Outcome::Denied),
+            noted("ada", 3, Verb::Pull, of(&y), Outcome::Denied),
+            noted("ada", 4, Verb::Login, Place::Registry, Outcome::Denied),
+            noted(
+                "bob",
+                5,
+                Verb::Admin,
+                Place::Namespace("team".into()),
+                Outcome::Allowed,
+            ),
+        ],
+    )
+    .await;
+    let all = Query::default();
+    let ada = Some("ada".to_owned());
+    let team = Some("team".to_owned());
+    let asked = |query: Query| {
+        let index = Arc::clone(&index);
+        async move { found(&index, &query).await }
+    };
+    assert_eq!(asked(all.clone()).await, [5, 4, 3, 2, 1]);
+    assert_eq!(
+        asked(Query {
+            user: ada.clone(),
+            ..all.clone()
+        })
+        .await,
+        [4, 3, 1]
+    );
+    assert_eq!(
+        asked(Query {
+            namespace: team.clone(),
+            ..all.clone()
+        })
+        .await,
+        [5, 2, 1]
+    );
+    assert_eq!(
+        asked(Query {
+            repository: Some(x.clone()),
+            ..all.clone()
+        })
+        .await,
+        [2, 1]
+    );
+    assert_eq!(
+        asked(Query {
+            verbs: vec![Verb::Pull, Verb::Login],
+            ..all.clone()
+        })
+        .await,
+        [4, 3, 2]
+    );
+    assert_eq!(
+        asked(Query {
+            outcome: Some(Outcome::Allowed),
+            ..all.clone()
+        })
+        .await,
+        [5, 1]
+    );
+    assert_eq!(
+        asked(Query {
+            since: Some(at(3)),
+            ..all.clone()
+        })
+        .await,
+        [5, 4, 3]
+    );
+    assert_eq!(
+        asked(Query {
+            until: Some(at(3)),
+            ..all.clone()
+        })
+        .await,
+        [2, 1]
+    );
+    let every = Query {
+        user: ada,
+        namespace: team,
+        repository: Some(x),
+        verbs: vec![Verb::Push],
+        outcome: Some(Outcome::Allowed),
+        since: Some(at(1)),
+        until: Some(at(2)),
+    };
+    assert_eq!(asked(every.clone()).await, [1]);
+    let nobody = Query {
+        user: Some("' OR 1=1 --".to_owned()),
+        ..every
+    };
+    assert_eq!(asked(nobody).await, [0; 0]);
+}
+
+/// Also where many rows have one time, and where rows came in another order than their times.
+pub async fn pages_of_the_record_miss_nothing(index: Subject) {
+    let times = [3, 3, 3, 1, 2, 3, 2, 9, 9, 1];
+    let entries =
+        times.map(|time| noted("ada", time, Verb::Pull, Place::Registry, Outcome::Denied));
+    note(&index, entries.to_vec()).await;
+    let mut sorted: Vec<(u64, i64)> = times.into_iter().zip(1..).collect();
+    sorted.sort_unstable_by(|a, b| b.cmp(a));
+    let whole: Vec<i64> = sorted.into_iter().map(|(_, id)| id).collect();
+    for limit in 1..=11 {
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = index
+                .audit_page(&Query::default(), before, limit)
+                .await
+                .unwrap();
+            assert!(page.rows.len() <= limit);
+            seen.extend(page.rows.iter().map(|row| row.id));
+            before = page.next.map(|next| next.to_string().parse().unwrap());
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, whole, "pages of {limit}");
+    }
+}
+
+/// A question that few rows answer comes in several pages, some of them empty.
+pub async fn a_long_search_goes_on_where_it_stopped(index: Subject) {
+    let entry = |verb| noted("ada", 1, verb, Place::Registry, Outcome::Denied);
+    note(&index, vec![entry(Verb::Push)]).await;
+    note(&index, vec![entry(Verb::Pull); 20_000]).await;
+    let query = Query {
+        verbs: vec![Verb::Push],
+        ..Query::default()
+    };
+    let (mut pages, mut seen, mut before) = (0, 0, None);
+    loop {
+        let Page { rows, next } = index.audit_page(&query, before, 10).await.unwrap();
+        (pages, seen) = (pages + 1, seen + rows.len());
+        if next.is_none() {
+            break;
+        }
+        before = next;
+    }
+    assert_eq!(seen, 1);
+    assert!(pages > 1, "one page looked at everything");
+}
+
+pub async fn rows_expire_by_class(index: Subject) {
+    let denied = |time| noted("ada", time, Verb::Pull, Place::Registry, Outcome::Denied);
+    let pulled = |time| noted("ada", time, Verb::Pull, Place::Registry, Outcome::Allowed);
+    let pushed = |time| noted("ada", time, Verb::Push, Place::Registry, Outcome::Allowed);
+    let all: Vec<Entry> = (1..=700)
+        .flat_map(|time| [denied(time), pulled(time)])
+        .chain([pushed(1), pushed(699)])
+        .collect();
+    note(&index, all).await;
+    let audit = Audit::of(&index);
+    let kept = |age, rows| Retention {
+        age: Duration::from_secs(age),
+        rows,
+    };
+    assert_eq!(audit.expire(kept(1_000, 1_000), at(700)).await.unwrap(), 0);
+    // A flood of refusals and pulls does not push out what was changed.
+    assert_eq!(
+        audit.expire(kept(1_000, 10), at(700)).await.unwrap(),
+        2 * 690
+    );
+    let left = rows(&index).await;
+    let of = |class| left.iter().filter(|row| row.entry.class() == class).count();
+    assert_eq!(
+        [Class::Change, Class::Refusal, Class::Access].map(of),
+        [2, 10, 10]
+    );
+    assert!(
+        left.iter()
+            .all(|row| row.entry.verb == Verb::Push || row.entry.origin.time > at(690))
+    );
+    assert_eq!(
+        audit.expire(kept(5, 1_000), at(700)).await.unwrap(),
+        1 + 2 * 4
+    );
+    assert_eq!(audit.expire(kept(0, 1_000), at(800)).await.unwrap(), 13);
+    assert_eq!(rows(&index).await, []);
+}
+
+pub async fn numbers_are_never_given_twice(index: Subject) {
+    let entry = noted("ada", 1, Verb::Pull, Place::Registry, Outcome::Denied);
+    note(&index, vec![entry.clone(); 3]).await;
+    assert_eq!(
+        index.expire_audit(Class::Refusal, at(2), 10).await.unwrap(),
+        3
+    );
+    note(&index, vec![entry]).await;
+    assert_eq!(index.audit_last().await.unwrap(), 4);
+    assert_eq!(rows(&index).await[0].id, 4);
+}
+
+pub async fn rows_are_carried_with_their_numbers(index: Subject) {
+    let entry = noted("ada", 1, Verb::Pull, Place::Registry, Outcome::Denied);
+    let carried = [3, 8].map(|id| Row {
+        id,
+        entry: entry.clone(),
+    });
+    index.carry_audit(carried.to_vec()).await.unwrap();
+    assert_eq!(rows(&index).await, carried);
+    note(&index, vec![entry]).await;
+    assert_eq!(index.audit_last().await.unwrap(), 9);
 }

@@ -6,7 +6,7 @@ use oci::MediaType;
 
 use super::Mirror;
 use crate::faulty::{Fault, FaultyStore};
-use crate::index::suite::{hold, image, put, repo, tag};
+use crate::index::suite::{hold, image, put, repo, tag, then};
 use crate::index::{Index, Link};
 use crate::suite::bytes;
 use crate::{Durability, Key, MemoryStore, Meta, ObjectStore, SqliteIndex, StoreError, layout};
@@ -83,7 +83,7 @@ async fn what_a_stop_left_behind_is_settled_at_start() {
 
     scene
         .index
-        .delete_manifest(&a, &image.digest())
+        .delete_manifest(&a, &image.digest(), then())
         .await
         .unwrap();
     scene.mirror.replay().await.unwrap();
@@ -155,7 +155,10 @@ async fn what_is_too_much_for_a_reply_is_settled_later() {
     assert_eq!(scene.mirror.replay().await.unwrap(), 0);
     // Two of a tag, a layer and a revision.
     assert_eq!(scene.keys().await.len(), 502);
-    let freed = scene.index.delete_manifest(&a, &image.digest()).await;
+    let freed = scene
+        .index
+        .delete_manifest(&a, &image.digest(), then())
+        .await;
     let freed = freed.unwrap().unwrap().into_iter();
     let links: Vec<Link> = freed.map(|tag| Link::Tag(a.clone(), tag)).collect();
     scene.mirror.settle(&links).await;
@@ -214,7 +217,11 @@ async fn racing_moves_end_with_the_object_at_what_the_index_says() {
                 tokio::spawn(async move {
                     let link = [Link::Tag(a.clone(), tag("v1"))];
                     if number % 4 == 3 {
-                        scene.index.delete_tag(&a, &tag("v1")).await.unwrap();
+                        scene
+                            .index
+                            .delete_tag(&a, &tag("v1"), then())
+                            .await
+                            .unwrap();
                     } else {
                         put(&scene.index, &a, &image(number, &[]), &["v1"]).await;
                     }

@@ -7,8 +7,8 @@
 //! stay as they are.
 //!
 //! Before that, links that the old index has in its journal are settled: they do not say yet what
-//! was acknowledged. What the objects do not hold at all is lost with the old index: upload sessions
-//! (clients start anew), and when something was pushed.
+//! was acknowledged; and its audit record is copied. What else the objects do not hold is lost with the
+//! old index: upload sessions (clients start anew), and when something was pushed.
 
 mod batch;
 mod old;
@@ -60,6 +60,8 @@ pub struct Progress {
     pub tags: u64,
     /// Bytes that were hashed.
     pub hashed_bytes: u64,
+    /// Rows of the old index's audit record.
+    pub audit_rows: u64,
 }
 
 /// What the new index holds, and what could not be recorded.
@@ -116,7 +118,9 @@ pub async fn reindex(
         old::settle(store, into).await?;
     }
     let rebuilt = rebuild(into)?;
-    let reindexed = fill(store, rebuilt.index(), options, now, progress).await?;
+    let audit_rows = old::carry_audit(into, rebuilt.index(), options.discard_journal).await?;
+    let mut reindexed = fill(store, rebuilt.index(), options, now, progress).await?;
+    reindexed.recorded.audit_rows = audit_rows;
     rebuilt.put_in_place()?;
     Ok(reindexed)
 }

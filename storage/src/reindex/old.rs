@@ -1,7 +1,8 @@
 //! What the old index knows better than the objects.
 //!
 //! Its journal names the links that do not say yet what was acknowledged: a full disk or a loss of power leaves such. To
-//! build from the objects without it would lose those pushes, and bring back what was deleted.
+//! build from the objects without it would lose those pushes, and bring back what was deleted. Of the audit record the
+//! objects know nothing at all.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,6 +42,46 @@ pub(super) async fn settle(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<
     match mirror.pending().await? {
         0 => Ok(()),
         links => Err(ReindexError::Unsettled { links }),
+    }
+}
+
+/// Rows of the audit record carried at once.
+const ROWS: usize = 1_000;
+
+/// Copies the audit record of the index at `path` into a new one; returns how many rows. Of a damaged index it copies
+/// what can be read; `lenient`, one that cannot be opened at all has none.
+pub(super) async fn carry_audit(
+    path: &Path,
+    into: &dyn Index,
+    lenient: bool,
+) -> Result<u64, ReindexError> {
+    if !path.exists() {
+        return Ok(0);
+    }
+    let old = match SqliteIndex::open(path) {
+        Ok(old) => old,
+        Err(error) if lenient || matches!(error, OpenIndexError::TornIndex { .. }) => {
+            tracing::warn!(%error, "the audit record of the old index is lost");
+            return Ok(0);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (mut after, mut carried) = (0, 0);
+    loop {
+        let rows = match old.audit_since(after, ROWS).await {
+            Ok(rows) => rows,
+            Err(error @ StorageError::Corrupt { .. }) => {
+                tracing::warn!(%error, carried, "the rest of the old index's audit record is lost");
+                return Ok(carried);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = rows.last() else {
+            return Ok(carried);
+        };
+        after = last.id;
+        carried += rows.len() as u64;
+        into.carry_audit(rows).await?;
     }
 }
 

@@ -1,10 +1,9 @@
 //! Giving received bytes their name.
 
-use std::time::SystemTime;
-
 use oci::{Algorithm, Digest, RepoName, UploadId};
 
 use super::{UploadError, Uploads};
+use crate::audit::Cause;
 use crate::{Key, Progress, StorageError, StoreError, content, layout};
 
 /// Bytes that have no name yet.
@@ -22,7 +21,7 @@ impl Uploads {
         staged: &Staged<'_>,
         digest: &Digest,
         progress: &Progress,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<u64, UploadError> {
         let size = progress.offset;
         let got = match progress.hashers.finish(digest.algorithm()) {
@@ -38,7 +37,7 @@ impl Uploads {
             None => self.published_before(digest, progress).await?,
         }
         self.blobs
-            .link(staged.repo, digest, size, staged.session, now)
+            .link(staged.repo, digest, size, staged.session, cause)
             .await?;
         Ok(size)
     }

@@ -629,7 +629,7 @@ async fn a_blob_that_was_taken_out_is_not_seen_through_another_repository() {
     assert!(storage.blobs.mount(&b, &a, &digest, at(2)).await.unwrap());
     assert_eq!(storage.pull(&a, &digest).await.unwrap(), b"shared");
     assert_eq!(
-        storage.blobs.unlink(&a, &digest).await.unwrap(),
+        storage.blobs.unlink(&a, &digest, at(1)).await.unwrap(),
         Unlink::Done
     );
     assert_eq!(storage.pull(&b, &digest).await.unwrap(), b"shared");
@@ -637,7 +637,7 @@ async fn a_blob_that_was_taken_out_is_not_seen_through_another_repository() {
     assert_eq!(storage.blobs.stat(&a, &digest).await.unwrap(), None);
     assert!(!storage.blobs.mount(&a, &a, &digest, at(3)).await.unwrap());
     assert_eq!(
-        storage.blobs.unlink(&a, &digest).await.unwrap(),
+        storage.blobs.unlink(&a, &digest, at(1)).await.unwrap(),
         Unlink::Unknown
     );
     let house = house.again().await;

@@ -1,12 +1,11 @@
 //! A blob in one request.
 
-use std::time::SystemTime;
-
 use oci::{Digest, Hashers, RepoName};
 
 use super::publish::Staged;
 use super::receive::check_length;
 use super::{UploadError, Uploads, new_id};
+use crate::audit::Cause;
 use crate::{ByteStream, Progress, layout};
 
 impl Uploads {
@@ -16,7 +15,7 @@ impl Uploads {
         digest: &Digest,
         body: ByteStream,
         length: Option<u64>,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<u64, UploadError> {
         self.check_room(0, length)?;
         let key = layout::scratch(&new_id()?);
@@ -37,7 +36,7 @@ impl Uploads {
             session: None,
         };
         let published = match stored {
-            Ok(()) => self.publish(&staged, digest, &progress, now).await,
+            Ok(()) => self.publish(&staged, digest, &progress, cause).await,
             Err(error) => Err(error),
         };
         if published.is_err() {

@@ -17,6 +17,7 @@ use std::time::{Instant, SystemTime};
 use http::{HeaderValue, Method, StatusCode, Uri};
 
 use super::RequestId;
+use super::audit::Recorder;
 
 /// Where records go.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Observer {
     pub log: AccessLog,
     /// Who else wants to know.
     pub sink: Option<Sink>,
+    /// Where rows of the audit record go.
+    pub audit: Arc<Recorder>,
 }
 
 /// What is known of a request, filled in on its way. Dropping it writes it down, so that a
@@ -76,6 +79,12 @@ impl Record {
             error: None,
             traceparent: None,
         }
+    }
+}
+
+impl Record {
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.observer.audit
     }
 }
 

@@ -111,7 +111,7 @@ async fn a_load_that_began_before_a_deletion_is_not_joined_after_it() {
     scene.reading().visited().await;
     let digest = image(1, &[]).digest();
     let (catalog, a) = (&scene.storage.catalog, repo("a"));
-    assert!(catalog.delete_manifest(&a, &digest).await.unwrap());
+    assert!(catalog.delete_manifest(&a, &digest, at(1)).await.unwrap());
     assert_eq!(pull(&scene.storage, tag("v1")).await, None);
     assert_eq!(pull(&scene.storage, digest).await, None);
     drop(scene.shut);

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 
 /// A column that holds one of our words as text. What does not parse is damage: nothing else writes the file.
 pub(super) fn word<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
@@ -14,6 +14,15 @@ where
     let text = row.get_ref(column)?.as_str()?;
     T::from_str(text)
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
+}
+
+/// The same, of a column that may hold nothing.
+pub(super) fn maybe<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let is_there = row.get_ref(column)? != ValueRef::Null;
+    is_there.then(|| word(row, column)).transpose()
 }
 
 /// A column that holds a number of bytes or things.

@@ -6,7 +6,8 @@ use oci::{Digest, Manifest, RepoName, Tag};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{count, millis, number, word};
-use super::{Link, ManifestFacts, ManifestRecord, NewManifest, PutOutcome, blobs, journal};
+use super::{Link, ManifestFacts, ManifestRecord, NewManifest, PutOutcome, audit, blobs, journal};
+use crate::audit::{Cause, Verb};
 use crate::index::{Edge, EdgeKind};
 use crate::{MoveTags, Sparse};
 
@@ -135,7 +136,7 @@ pub(super) struct Push {
     required: Vec<Digest>,
     tags: Vec<Tag>,
     moves: MoveTags,
-    now: SystemTime,
+    cause: Cause,
 }
 
 impl Push {
@@ -151,7 +152,7 @@ impl Push {
             },
             tags: new.tags.to_vec(),
             moves: new.moves,
-            now: new.now,
+            cause: new.cause.clone(),
         }
     }
 
@@ -177,13 +178,46 @@ impl Push {
                 return Ok(PutOutcome::OtherType(facts.media_type));
             }
         }
-        let id = self.entry.record(c, self.now)?;
+        let now = self.cause.at();
+        let id = self.entry.record(c, now)?;
         journal::add(c, &Link::Revision(repo.clone(), self.entry.digest))?;
+        if self.tags.is_empty() {
+            self.audit(c, Verb::Push, None, None)?;
+        }
         for tag in &self.tags {
-            point(c, repo, tag, id, self.now)?;
+            self.audit_tag(c, tag)?;
+            point(c, repo, tag, id, now)?;
             journal::add(c, &Link::Tag(repo.clone(), tag.clone()))?;
         }
         Ok(PutOutcome::Done)
+    }
+
+    /// The record of a tag that is about to be set.
+    fn audit_tag(&self, c: &Connection, tag: &Tag) -> rusqlite::Result<()> {
+        if self.cause.origin().is_none() {
+            return Ok(());
+        }
+        let there = by_tag(c, &self.entry.repo, tag)?.map(|facts| facts.digest);
+        match there.filter(|there| *there != self.entry.digest) {
+            None => self.audit(c, Verb::Push, Some(tag), None),
+            moved => self.audit(c, Verb::Retag, Some(tag), moved),
+        }
+    }
+
+    fn audit(
+        &self,
+        c: &Connection,
+        verb: Verb,
+        tag: Option<&Tag>,
+        previous: Option<Digest>,
+    ) -> rusqlite::Result<()> {
+        let change = audit::Change {
+            reference: tag.map(Tag::as_str),
+            digest: Some(self.entry.digest),
+            previous,
+            ..audit::Change::of(verb, &self.entry.repo)
+        };
+        change.record(c, &self.cause)
     }
 }
 
@@ -272,7 +306,16 @@ pub(super) fn held(
     Ok(held)
 }
 
-pub(super) fn delete_tag(c: &Connection, repo: &RepoName, tag: &Tag) -> rusqlite::Result<bool> {
+pub(super) fn delete_tag(
+    c: &Connection,
+    repo: &RepoName,
+    tag: &Tag,
+    cause: &Cause,
+) -> rusqlite::Result<bool> {
+    let there = match cause.origin() {
+        Some(_) => by_tag(c, repo, tag)?,
+        None => None,
+    };
     let deleted = c
         .prepare_cached(
             "DELETE FROM tags WHERE repo = (SELECT id FROM repositories WHERE name = ?1) AND name = ?2",
@@ -280,8 +323,30 @@ pub(super) fn delete_tag(c: &Connection, repo: &RepoName, tag: &Tag) -> rusqlite
         .execute(params![repo.as_str(), tag.as_str()])?;
     if deleted > 0 {
         journal::add(c, &Link::Tag(repo.clone(), tag.clone()))?;
+        let change = audit::Change {
+            reference: Some(tag.as_str()),
+            digest: there.map(|facts| facts.digest),
+            ..audit::Change::of(Verb::Delete, repo)
+        };
+        change.record(c, cause)?;
     }
     Ok(deleted > 0)
+}
+
+/// Tags that the record of a deleted manifest names; it tells how many there were more.
+const NAMED: usize = 10;
+
+/// What else goes with a manifest.
+fn freed(tags: &[Tag]) -> Option<String> {
+    let named: Vec<&str> = tags.iter().take(NAMED).map(Tag::as_str).collect();
+    match (named.as_slice(), tags.len() - named.len()) {
+        ([], _) => None,
+        (named, 0) => Some(format!("with its tags {}", named.join(", "))),
+        (named, more) => Some(format!(
+            "with its tags {} and {more} more",
+            named.join(", ")
+        )),
+    }
 }
 
 /// Forgets a manifest and its tags.
@@ -289,6 +354,7 @@ pub(super) fn delete(
     c: &Connection,
     repo: &RepoName,
     digest: &Digest,
+    cause: &Cause,
 ) -> rusqlite::Result<Option<Vec<Tag>>> {
     let Some(id) = find(c, repo, digest)? else {
         return Ok(None);
@@ -306,6 +372,12 @@ pub(super) fn delete(
         .query_row([id], |row| row.get(0))?;
     count_manifests(c, repo_id, -1)?;
     journal::add(c, &Link::Revision(repo.clone(), *digest))?;
+    let change = audit::Change {
+        digest: Some(*digest),
+        reason: freed(&tags),
+        ..audit::Change::of(Verb::Delete, repo)
+    };
+    change.record(c, cause)?;
     Ok(Some(tags))
 }
 

@@ -4,6 +4,7 @@
 //! (`reader.rs`), which in WAL mode neither wait for the writer nor make it wait. Every SQL text is in the module of
 //! its subject, takes a connection, and knows nothing of threads.
 
+mod audit;
 mod blobs;
 mod census;
 mod column;

@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x536c_6970;
 
 /// Steps from an empty file to the present; a file's `user_version` says how many it has had. Never change one that
 /// was released: add another.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, AUDIT];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -98,6 +98,42 @@ CREATE TABLE journal (
     name TEXT NOT NULL
 ) STRICT;
 CREATE INDEX journal_by_link ON journal (repo, kind, name);
+";
+
+/// The audit record. Numbers are never given twice (AUTOINCREMENT), so a reader that goes on after a row misses none and
+/// sees none twice. A row names its repository by text: it outlives it.
+const AUDIT: &str = "
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    class TEXT NOT NULL CHECK (class IN ('change', 'refusal', 'access')),
+    at INTEGER NOT NULL,
+    request TEXT NOT NULL,
+    user TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    uid TEXT,
+    credential TEXT NOT NULL,
+    credential_id TEXT,
+    client TEXT,
+    agent TEXT,
+    verb TEXT NOT NULL,
+    namespace TEXT,
+    repository TEXT,
+    reference TEXT,
+    digest TEXT,
+    previous TEXT,
+    outcome TEXT NOT NULL CHECK (outcome IN ('allowed', 'denied', 'failed')),
+    status INTEGER NOT NULL,
+    reason TEXT
+) STRICT;
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_user ON audit (user, at);
+CREATE INDEX audit_by_namespace ON audit (namespace, at) WHERE namespace IS NOT NULL;
+CREATE INDEX audit_by_repository ON audit (repository, at) WHERE repository IS NOT NULL;
+CREATE INDEX audit_by_class ON audit (class, at);
+CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit
+BEGIN
+    SELECT raise(ABORT, 'rows of the audit record are never changed');
+END;
 ";
 
 /// How many steps this program knows.

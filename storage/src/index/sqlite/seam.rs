@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use oci::{Digest, RepoName, Tag, UploadId};
 
 use super::writer::{Sync, Writer};
-use super::{SqliteIndex, blobs, census, journal, lists, load, manifests, uploads};
-use crate::StorageError;
+use super::{SqliteIndex, audit, blobs, census, journal, lists, load, manifests, uploads};
+use crate::audit::{Cause, Class, Entry, Page, Position, Query, Row, Verb};
 use crate::index::{
     Census, Fact, Index, JournalRow, Link, LinkState, ManifestFacts, ManifestRecord, NewManifest,
     PutOutcome, Referrers, Session, Unlink,
 };
+use crate::{Durability, StorageError};
 
 /// What to compare with to start at the beginning: no digest, name or tag is empty.
 fn text<T: ToString>(after: Option<&T>) -> String {
@@ -43,15 +44,20 @@ impl Index for SqliteIndex {
         digest: &Digest,
         size: u64,
         session: Option<&UploadId>,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<(), StorageError> {
         let (repo, digest, session) = (repo.clone(), *digest, session.copied());
+        let cause = cause.clone();
         self.write(Sync::Durable, move |c| {
-            blobs::link(c, &repo, &digest, size, now)?;
-            match session {
-                Some(id) => uploads::delete(c, &id).map(drop),
-                None => Ok(()),
+            blobs::link(c, &repo, &digest, size, cause.at())?;
+            if let Some(id) = session {
+                uploads::delete(c, &id)?;
             }
+            let change = audit::Change {
+                digest: Some(digest),
+                ..audit::Change::of(Verb::Upload, &repo)
+            };
+            change.record(c, &cause)
         })
         .await
     }
@@ -61,23 +67,46 @@ impl Index for SqliteIndex {
         into: &RepoName,
         from: &RepoName,
         digest: &Digest,
-        now: SystemTime,
+        cause: &Cause,
     ) -> Result<Option<u64>, StorageError> {
         let (into, from, digest) = (into.clone(), from.clone(), *digest);
+        let cause = cause.clone();
         self.write(Sync::Durable, move |c| {
             let size = blobs::size(c, &from, &digest)?;
             if let Some(size) = size {
-                blobs::link(c, &into, &digest, size, now)?;
+                blobs::link(c, &into, &digest, size, cause.at())?;
+                let change = audit::Change {
+                    digest: Some(digest),
+                    reason: Some(format!("from {from}")),
+                    ..audit::Change::of(Verb::Mount, &into)
+                };
+                change.record(c, &cause)?;
             }
             Ok(size)
         })
         .await
     }
 
-    async fn unlink_blob(&self, repo: &RepoName, digest: &Digest) -> Result<Unlink, StorageError> {
-        let (repo, digest) = (repo.clone(), *digest);
-        self.write(Sync::Durable, move |c| blobs::unlink(c, &repo, &digest))
-            .await
+    async fn unlink_blob(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        cause: &Cause,
+    ) -> Result<Unlink, StorageError> {
+        let (repo, digest, cause) = (repo.clone(), *digest, cause.clone());
+        self.write(Sync::Durable, move |c| {
+            let unlinked = blobs::unlink(c, &repo, &digest)?;
+            if unlinked == Unlink::Done {
+                let change = audit::Change {
+                    digest: Some(digest),
+                    reason: Some("blob".to_owned()),
+                    ..audit::Change::of(Verb::Delete, &repo)
+                };
+                change.record(c, &cause)?;
+            }
+            Ok(unlinked)
+        })
+        .await
     }
 
     async fn missing_blobs(
@@ -170,10 +199,15 @@ impl Index for SqliteIndex {
             .await
     }
 
-    async fn delete_tag(&self, repo: &RepoName, tag: &Tag) -> Result<bool, StorageError> {
-        let (repo, tag) = (repo.clone(), tag.clone());
+    async fn delete_tag(
+        &self,
+        repo: &RepoName,
+        tag: &Tag,
+        cause: &Cause,
+    ) -> Result<bool, StorageError> {
+        let (repo, tag, cause) = (repo.clone(), tag.clone(), cause.clone());
         self.write(Sync::Durable, move |c| {
-            manifests::delete_tag(c, &repo, &tag)
+            manifests::delete_tag(c, &repo, &tag, &cause)
         })
         .await
     }
@@ -182,10 +216,13 @@ impl Index for SqliteIndex {
         &self,
         repo: &RepoName,
         digest: &Digest,
+        cause: &Cause,
     ) -> Result<Option<Vec<Tag>>, StorageError> {
-        let (repo, digest) = (repo.clone(), *digest);
-        self.write(Sync::Durable, move |c| manifests::delete(c, &repo, &digest))
-            .await
+        let (repo, digest, cause) = (repo.clone(), *digest, cause.clone());
+        self.write(Sync::Durable, move |c| {
+            manifests::delete(c, &repo, &digest, &cause)
+        })
+        .await
     }
 
     async fn tags(
@@ -223,6 +260,54 @@ impl Index for SqliteIndex {
             lists::referrers(c, &repo, &subject, artifact_type.as_deref(), &after, limit)
         })
         .await
+    }
+
+    async fn note(&self, entries: Vec<Entry>, durability: Durability) -> Result<(), StorageError> {
+        let sync = match durability {
+            Durability::Now => Sync::Durable,
+            Durability::AtFlush => Sync::Soft,
+        };
+        self.write(sync, move |c| {
+            entries.iter().try_for_each(|entry| audit::add(c, entry))
+        })
+        .await
+    }
+
+    async fn audit_page(
+        &self,
+        query: &Query,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Page, StorageError> {
+        let query = query.clone();
+        self.read(move |c| audit::page(c, &query, before, limit))
+            .await
+    }
+
+    async fn audit_since(&self, after: i64, limit: usize) -> Result<Vec<Row>, StorageError> {
+        self.read(move |c| audit::since(c, after, limit)).await
+    }
+
+    async fn audit_last(&self) -> Result<i64, StorageError> {
+        self.read(audit::last).await
+    }
+
+    async fn audit_bound(
+        &self,
+        class: Class,
+        most: u64,
+    ) -> Result<Option<SystemTime>, StorageError> {
+        self.read(move |c| audit::bound(c, class, most)).await
+    }
+
+    async fn expire_audit(
+        &self,
+        class: Class,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<usize, StorageError> {
+        self.write(Sync::Soft, move |c| audit::expire(c, class, before, limit))
+            .await
     }
 
     async fn journal(&self, after: i64, limit: usize) -> Result<Vec<JournalRow>, StorageError> {
@@ -317,6 +402,13 @@ impl Index for SqliteIndex {
 
     async fn load(&self, facts: Vec<Fact>) -> Result<Vec<usize>, StorageError> {
         self.write(Sync::Soft, move |c| load::load(c, &facts)).await
+    }
+
+    async fn carry_audit(&self, rows: Vec<Row>) -> Result<(), StorageError> {
+        self.write(Sync::Soft, move |c| {
+            rows.iter().try_for_each(|row| audit::carry(c, row))
+        })
+        .await
     }
 
     async fn finish_load(&self, now: SystemTime) -> Result<(), StorageError> {

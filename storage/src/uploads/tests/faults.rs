@@ -56,7 +56,7 @@ async fn deeds(storage: &Storage) -> Told {
         Ok(true) => told.held.push(("a", sha256(b"whole"))),
         _ => told.refused += 1,
     }
-    if storage.blobs.unlink(&b, &sha256(b"")).await.is_ok() {
+    if storage.blobs.unlink(&b, &sha256(b""), at(1)).await.is_ok() {
         told.held.retain(|held| *held != ("b", sha256(b"")));
     }
     told

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::index::sqlite::{Sync, rebuild};
-use crate::index::suite::{BLOB_SIZE, Subject, at, blob, hold, image, put, repo, tag};
+use crate::index::suite::{BLOB_SIZE, Subject, at, blob, hold, image, put, repo, tag, then};
 use crate::{Index as _, SqliteIndex, StorageError};
 
 fn open() -> (Subject, TempDir) {
@@ -47,7 +48,7 @@ async fn soft_facts_do_not_wait_for_the_sync_of_others() {
     let busy = tokio::spawn({
         let index = Arc::clone(&index);
         async move {
-            let work = move |_: &rusqlite::Connection| {
+            let work = move |_: &Connection| {
                 started.send(()).unwrap();
                 held.recv().unwrap();
                 Ok(())
@@ -117,7 +118,9 @@ async fn beside_a_server_one_may_look_but_not_touch() {
         beside.blob(&repo("a"), &blob(1)).await.unwrap(),
         Some(BLOB_SIZE)
     );
-    let refused = beside.link_blob(&repo("a"), &blob(2), 1, None, at(1)).await;
+    let refused = beside
+        .link_blob(&repo("a"), &blob(2), 1, None, then())
+        .await;
     assert!(matches!(refused, Err(StorageError::ReadOnly)));
     // It sees what the server does meanwhile.
     hold(&index, &repo("a"), &[2]).await;
@@ -140,7 +143,7 @@ async fn a_rebuilt_index_replaces_the_old_one_and_its_log() {
 
     let new = rebuild(&path).unwrap();
     let (name, digest) = (repo("new"), blob(2));
-    let linked = new.index().link_blob(&name, &digest, 1, None, at(1));
+    let linked = new.index().link_blob(&name, &digest, 1, None, then());
     linked.await.unwrap();
     new.put_in_place().unwrap();
     let index = reopen(&folder);
@@ -172,4 +175,35 @@ async fn a_killed_process_loses_nothing() {
         let held = survivor.layers(&repo("a"), None, 100).await.unwrap();
         assert_eq!(held.len() as u64, number + 1);
     }
+}
+
+/// A file as the program before the audit record left it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_file_gets_the_audit_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.db");
+    let index: Subject = Arc::new(SqliteIndex::open(&path).unwrap());
+    hold(&index, &repo("a"), &[1]).await;
+    drop(index);
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("DROP TABLE audit; PRAGMA user_version = 1")
+        .unwrap();
+    drop(connection);
+    let index: Subject = Arc::new(SqliteIndex::open(&path).unwrap());
+    assert_eq!(index.audit_last().await.unwrap(), 0);
+    assert!(index.blob(&repo("a"), &blob(1)).await.unwrap().is_some());
+}
+
+#[test]
+fn no_row_of_the_audit_record_can_be_changed() {
+    let connection = crate::index::sqlite::open::memory().unwrap();
+    let insert =
+        "INSERT INTO audit (class, at, request, user, provider, credential, verb, outcome, status)
+        VALUES ('change', 1, '', 'ada', '', 'none', 'push', 'allowed', 201)";
+    connection.execute(insert, []).unwrap();
+    let error = connection
+        .execute("UPDATE audit SET user = 'bob'", [])
+        .unwrap_err();
+    assert!(error.to_string().contains("never changed"), "{error}");
 }

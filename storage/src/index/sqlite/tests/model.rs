@@ -11,7 +11,7 @@ use proptest::sample::{select, subsequence};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::index::suite::{BLOB_SIZE, Subject, artifact, at, blob, image, list, repo, tag};
+use crate::index::suite::{BLOB_SIZE, Subject, artifact, blob, image, list, repo, tag, then};
 use crate::index::{Edge, Fact, Link, LinkState, NewManifest, PutOutcome, Unlink};
 use crate::{MoveTags, Sparse, SqliteIndex};
 
@@ -213,13 +213,15 @@ async fn step(home: &mut Home, model: &mut Model, step: &Step) {
     match step {
         Step::Hold(repo, number) => {
             let digest = blob(*number);
-            let linked = index.link_blob(repo, &digest, BLOB_SIZE, None, at(1)).await;
+            let linked = index
+                .link_blob(repo, &digest, BLOB_SIZE, None, then())
+                .await;
             linked.unwrap();
             model.hold(repo, digest);
         }
         Step::Mount(into, from, number) => {
             let digest = blob(*number);
-            let mounted = index.mount_blob(into, from, &digest, at(1)).await.unwrap();
+            let mounted = index.mount_blob(into, from, &digest, then()).await.unwrap();
             let is_there = model.of(from).blobs.contains(&digest);
             assert_eq!(mounted, is_there.then_some(BLOB_SIZE));
             if is_there {
@@ -227,7 +229,10 @@ async fn step(home: &mut Home, model: &mut Model, step: &Step) {
             }
         }
         Step::Unlink(repo, number) => {
-            let unlinked = index.unlink_blob(repo, &blob(*number)).await.unwrap();
+            let unlinked = index
+                .unlink_blob(repo, &blob(*number), then())
+                .await
+                .unwrap();
             assert_eq!(unlinked, model.unlink(repo, blob(*number)));
         }
         Step::Put(repo, which, tags, moves, sparse) => {
@@ -237,13 +242,13 @@ async fn step(home: &mut Home, model: &mut Model, step: &Step) {
                 tags,
                 moves: *moves,
                 sparse: *sparse,
-                now: at(1),
+                cause: then(),
             };
             let outcome = index.put_manifest(&new).await.unwrap();
             assert_eq!(outcome, model.put(repo, *which, tags, *moves, *sparse));
         }
         Step::DeleteTag(repo, tag) => {
-            let deleted = index.delete_tag(repo, tag).await.unwrap();
+            let deleted = index.delete_tag(repo, tag, then()).await.unwrap();
             assert_eq!(deleted, model.of(repo).tags.remove(tag).is_some());
             if deleted {
                 model.journal.push(Link::Tag(repo.clone(), tag.clone()));
@@ -251,7 +256,7 @@ async fn step(home: &mut Home, model: &mut Model, step: &Step) {
         }
         Step::DeleteManifest(repo, which) => {
             let digest = manifests()[*which].digest();
-            let freed = index.delete_manifest(repo, &digest).await.unwrap();
+            let freed = index.delete_manifest(repo, &digest, then()).await.unwrap();
             let freed = freed.map(BTreeSet::from_iter);
             let expected = model.delete_manifest(repo, digest).map(BTreeSet::from_iter);
             assert_eq!(freed, expected);

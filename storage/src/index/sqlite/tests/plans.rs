@@ -39,6 +39,12 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::uploads::IDLE,
         crate::index::sqlite::uploads::OF_OWNER,
         crate::index::sqlite::journal::ROWS_OF_LINK,
+        crate::index::sqlite::audit::BY_TIME,
+        crate::index::sqlite::audit::BY_USER,
+        crate::index::sqlite::audit::BY_NAMESPACE,
+        crate::index::sqlite::audit::BY_REPOSITORY,
+        crate::index::sqlite::audit::BOUND,
+        crate::index::sqlite::audit::EXPIRED,
     ] {
         assert_eq!(slow_steps(&connection, sql), [""; 0], "{sql}");
     }

@@ -19,6 +19,7 @@ const MAX_VERBS: usize = 8;
 pub(crate) fn route(registry: Arc<Registry>) -> Route {
     Route::post("/api/v1/can-i", "can-i", Permission::Known, can_i, registry)
         .summary("Whether the caller may do something in a repository")
+        .changes_nothing()
         .body::<Question>()
         .reply::<Answer>(StatusCode::OK)
 }

@@ -21,6 +21,7 @@ struct Guard {
     registry: Arc<Registry>,
     operation: &'static str,
     permission: Permission,
+    is_change: bool,
 }
 
 /// The route's handler behind its permission.
@@ -29,6 +30,7 @@ pub(crate) fn guarded(route: Route, registry: &Arc<Registry>) -> MethodRouter {
         registry: Arc::clone(registry),
         operation: route.operation,
         permission: route.permission,
+        is_change: route.is_change,
     };
     route.handler.route_layer(from_fn_with_state(guard, stand))
 }
@@ -44,10 +46,11 @@ async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Resp
         Ok(_) => next.run(Request::from_parts(parts, body)).await,
         Err((_, problem)) => problem.into_response(),
     };
-    let operation = guard.operation;
-    response
-        .extensions_mut()
-        .insert(Account { operation, user });
+    response.extensions_mut().insert(Account {
+        operation: guard.operation,
+        user,
+        is_change: guard.is_change,
+    });
     // What is answered is for one caller, and some of it is secret.
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(CACHE_CONTROL, no_store);

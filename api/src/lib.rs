@@ -12,6 +12,7 @@
 //! - Errors are problem details (RFC 9457) with the request's id.
 //! - Bodies are small, and unknown fields in them are errors.
 
+mod audit;
 mod body;
 mod caller;
 mod can_i;
@@ -21,6 +22,7 @@ mod page;
 mod route;
 mod whoami;
 
+pub use audit::AuditRow;
 pub use body::{Body, MAX_BODY, Query, Reply};
 pub use caller::{Administrator, Caller};
 pub use page::{Listed, Page};
@@ -34,9 +36,11 @@ use axum::routing::{MethodRouter, any};
 use registry::Registry;
 use registry::http::Problem;
 
-/// The routes that are about the caller and their rights.
+/// The routes that are about the caller and their rights, and the audit record.
 pub fn routes(registry: &Arc<Registry>) -> Vec<Route> {
-    vec![whoami::route(), can_i::route(Arc::clone(registry))]
+    let mut routes = vec![whoami::route(), can_i::route(Arc::clone(registry))];
+    routes.extend(audit::routes(registry));
+    routes
 }
 
 /// All that is below `/api`: the routes, behind their permissions, and the document that describes them. `version` is the

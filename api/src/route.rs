@@ -32,6 +32,8 @@ pub struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) permission: Permission,
+    /// Whether the audit record says when it was done.
+    pub(crate) is_change: bool,
     pub(crate) summary: &'static str,
     pub(crate) query: Option<MakeSchema>,
     pub(crate) body: Option<MakeSchema>,
@@ -119,6 +121,7 @@ impl Route {
     ) -> Self {
         Self {
             operation,
+            is_change: method != Method::GET,
             method,
             path,
             permission,
@@ -135,6 +138,13 @@ impl Route {
     #[must_use]
     pub fn summary(mut self, summary: &'static str) -> Self {
         self.summary = summary;
+        self
+    }
+
+    /// It is no change although it is no GET either: the audit record says of it only that it was refused.
+    #[must_use]
+    pub fn changes_nothing(mut self) -> Self {
+        self.is_change = false;
         self
     }
 

@@ -6,6 +6,7 @@ use crate::Identity;
 
 /// A right over the whole registry: in Kubernetes' terms a verb on a virtual resource without a namespace, in the group
 /// of the images (`registry.alauda.io`). It is given by a ClusterRole and a ClusterRoleBinding; `cluster-admin` has it.
+/// What means something in a namespace alone ([`AdminRight::ReadAudit`]) can be given there by a RoleBinding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum AdminRight {
@@ -70,17 +71,28 @@ impl FromIterator<AdminRight> for AdminRights {
 #[derive(Debug)]
 pub struct AdminPermit {
     right: AdminRight,
+    namespace: Option<String>,
     who: Identity,
 }
 
 impl AdminPermit {
-    pub(crate) fn new(right: AdminRight, who: Identity) -> Self {
-        Self { right, who }
+    pub(crate) fn new(right: AdminRight, namespace: Option<&str>, who: Identity) -> Self {
+        let namespace = namespace.map(str::to_owned);
+        Self {
+            right,
+            namespace,
+            who,
+        }
     }
 
     /// The right it proves, and no other.
     pub fn right(&self) -> AdminRight {
         self.right
+    }
+
+    /// The namespace that it is limited to; `None` for the registry as a whole.
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     /// Who has it.

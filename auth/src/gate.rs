@@ -191,19 +191,31 @@ impl Gate {
         who: &Identity,
         right: AdminRight,
     ) -> Result<AdminPermit, Refusal> {
+        self.permit_admin_in(who, right, None).await
+    }
+
+    /// The same for what is done to one namespace; `None` is the registry as a whole. Whoever may do it there may do it
+    /// here.
+    pub async fn permit_admin_in(
+        &self,
+        who: &Identity,
+        right: AdminRight,
+        namespace: Option<&str>,
+    ) -> Result<AdminPermit, Refusal> {
+        let denied = || Denied::admin(who, right, namespace);
         if who.access().is_some() {
-            return Err(Refusal::InsufficientScope(Denied::admin(who, right)));
+            return Err(Refusal::InsufficientScope(denied()));
         }
         let allowed = match &self.0 {
             Kind::Open => true,
-            Kind::Guarded { policy, .. } => policy.allows_admin(who, right).await?,
+            Kind::Guarded { policy, .. } => policy.allows_admin(who, right, namespace).await?,
         };
         if allowed {
-            Ok(AdminPermit::new(right, who.clone()))
+            Ok(AdminPermit::new(right, namespace, who.clone()))
         } else if who.is_anonymous() {
             Err(Refusal::Anonymous)
         } else {
-            Err(Refusal::Forbidden(Denied::admin(who, right)))
+            Err(Refusal::Forbidden(denied()))
         }
     }
 

@@ -18,8 +18,14 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
         repo: &RepoName,
     ) -> Result<bool, Refusal>;
 
-    /// Whether `who` has a right over the whole registry. No rule means no; no answer is [`Refusal::Unavailable`].
-    async fn allows_admin(&self, who: &Identity, right: AdminRight) -> Result<bool, Refusal>;
+    /// Whether `who` has a right over the whole registry, or in `namespace` only. No rule means no; no answer is
+    /// [`Refusal::Unavailable`].
+    async fn allows_admin(
+        &self,
+        who: &Identity,
+        right: AdminRight,
+        namespace: Option<&str>,
+    ) -> Result<bool, Refusal>;
 }
 
 /// The policy where there are users but no rules: whoever proved who they are may do everything in every repository, a
@@ -33,7 +39,12 @@ impl Policy for AllowAuthenticated {
         Ok(!who.is_anonymous())
     }
 
-    async fn allows_admin(&self, _: &Identity, _: AdminRight) -> Result<bool, Refusal> {
+    async fn allows_admin(
+        &self,
+        _: &Identity,
+        _: AdminRight,
+        _: Option<&str>,
+    ) -> Result<bool, Refusal> {
         Ok(false)
     }
 }

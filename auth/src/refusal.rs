@@ -50,7 +50,7 @@ pub struct Denied {
 #[derive(Clone, PartialEq, Eq)]
 enum What {
     Repository(Action, RepoName),
-    Registry(AdminRight),
+    Registry(AdminRight, Option<String>),
 }
 
 impl Denied {
@@ -61,10 +61,10 @@ impl Denied {
         }
     }
 
-    pub(crate) fn admin(who: &Identity, right: AdminRight) -> Self {
+    pub(crate) fn admin(who: &Identity, right: AdminRight, namespace: Option<&str>) -> Self {
         Self {
             who: who.clone(),
-            what: What::Registry(right),
+            what: What::Registry(right, namespace.map(str::to_owned)),
         }
     }
 
@@ -77,7 +77,7 @@ impl Denied {
     pub fn verb(&self) -> &'static str {
         match &self.what {
             What::Repository(action, _) => action.verb(),
-            What::Registry(right) => right.verb(),
+            What::Registry(right, _) => right.verb(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Denied {
     pub fn repo(&self) -> Option<&RepoName> {
         match &self.what {
             What::Repository(_, repo) => Some(repo),
-            What::Registry(_) => None,
+            What::Registry(..) => None,
         }
     }
 }
@@ -100,7 +100,10 @@ impl fmt::Display for Denied {
                 "{action} images in namespace {:?} (repository {repo})",
                 repo.namespace()
             ),
-            What::Registry(right) => write!(f, "{right} of this registry"),
+            What::Registry(right, None) => write!(f, "{right} of this registry"),
+            What::Registry(right, Some(namespace)) => {
+                write!(f, "{right} in namespace {namespace:?}")
+            }
         }
     }
 }

@@ -45,6 +45,19 @@ pub(crate) enum Command {
     /// Ask a registry who you are and what you may do.
     #[command(subcommand)]
     Auth(AuthCommand),
+    /// Show who did what, and who was refused what.
+    ///
+    /// Reads the audit record of a server, newest first. That takes the right `get audit` (group
+    /// registry.alauda.io): of a namespace for its rows, everywhere for all. With --config it reads
+    /// the index on this machine instead, also beside a running server: for the machine's
+    /// administrator, and for servers whose users have no such rights.
+    #[command(after_help = "Examples:
+  slipway audit --namespace team --since 24h
+  slipway audit --repository team/app --verb push,retag,delete
+  slipway audit --outcome denied --follow
+  slipway audit --config slipway.yaml --user ada --output json | jq -r .digest
+Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
+    Audit(Box<Audit>),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -179,6 +192,44 @@ pub(crate) struct Remote {
     pub(crate) auth_file: AuthFile,
     #[command(flatten)]
     pub(crate) transport: Transport,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Only of this user.
+    #[arg(long, short)]
+    pub(crate) user: Option<String>,
+    /// Only of this namespace.
+    #[arg(long, short)]
+    pub(crate) namespace: Option<String>,
+    /// Only of this repository, such as team/app.
+    #[arg(long, short)]
+    pub(crate) repository: Option<String>,
+    /// Only with these verbs: push, retag, delete, mount, upload, pull, list, login, admin, omitted.
+    #[arg(long, value_name = "VERB", value_delimiter = ',')]
+    pub(crate) verb: Vec<storage::audit::Verb>,
+    /// Only with this outcome: allowed, denied, failed.
+    #[arg(long)]
+    pub(crate) outcome: Option<storage::audit::Outcome>,
+    /// Not older than this.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Older than this.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub(crate) until: Option<String>,
+    /// Rows at most; with --follow, how many of those that are there.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Go on with what comes, oldest first.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Read the index that this configuration names, instead of asking a server.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "authfile", "plain_http", "ca_file"])]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,12 +20,13 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use registry::Registry;
 use registry::http::{AccessLog, Connection, Format, Front, Limits, Metrics, Observer};
+use registry::http::{Recorded, Recorder};
 use serde_json::Value;
 use storage::{MemoryStore, SqliteIndex, Storage};
 use tempfile::TempDir;
 
 pub const PASSWORD: &str = "canary-password-7f3a";
-/// `puller` and `pusher` have their rights in `team`; `root` administers.
+/// `puller` and `pusher` have their rights in `team`, of which `puller` reads the audit record; `root` administers.
 pub const USERS: [&str; 4] = ["puller", "pusher", "root", "other"];
 
 pub const RULES: &str = r#"
@@ -33,12 +34,17 @@ pub const RULES: &str = r#"
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: pusher, namespace: team}, subjects: [{kind: User, name: pusher}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:image-pusher"}}
 ---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: auditor, namespace: team}, rules: [{apiGroups: [registry.alauda.io], resources: [audit], verbs: [get]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: auditor, namespace: team}, subjects: [{kind: User, name: puller}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: auditor}}
+---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: root}, subjects: [{kind: User, name: root}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}
 "#;
 
 pub struct Server {
     pub registry: Arc<Registry>,
     pub front: Front,
+    pub recorder: Arc<Recorder>,
     pub folder: TempDir,
 }
 
@@ -105,10 +111,17 @@ impl Server {
         let index = Arc::new(SqliteIndex::in_memory().unwrap());
         let storage = Storage::open(store, index, storage::Limits::default());
         let registry = Arc::new(Registry::new(storage.await.unwrap(), gate));
+        let recorded = Recorded {
+            pulls: false,
+            log: false,
+        };
+        let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
+        let recorder = Arc::new(recorder);
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),
             sink: None,
+            audit: Arc::clone(&recorder),
         });
         let mut routes = api::routes(&registry);
         routes.extend(more);
@@ -116,6 +129,7 @@ impl Server {
         let front = Front::new(Arc::clone(&registry), Limits::default(), observer, rooms);
         Self {
             front: front.unwrap(),
+            recorder,
             registry,
             folder,
         }

@@ -71,8 +71,14 @@ impl Policy for Listed {
         Ok(self.0.lock().unwrap().contains(&asked))
     }
 
-    async fn allows_admin(&self, who: &Identity, right: AdminRight) -> Result<bool, Refusal> {
-        Ok(who.name() == "root" && right == AdminRight::ReadAudit)
+    async fn allows_admin(
+        &self,
+        who: &Identity,
+        right: AdminRight,
+        namespace: Option<&str>,
+    ) -> Result<bool, Refusal> {
+        let is_here = who.name() == "root" || (who.name() == "alice" && namespace == Some("team"));
+        Ok(is_here && right == AdminRight::ReadAudit)
     }
 }
 
@@ -492,7 +498,15 @@ async fn who_administers_says_who_they_are_and_no_token_will_do() {
     let stranger = Identity::anonymous();
     let by_stranger = lab.gate.permit_admin(&stranger, AdminRight::ReadAudit);
     assert_eq!(by_stranger.await.unwrap_err(), Refusal::Anonymous);
-    let users = AllowAuthenticated.allows_admin(&root, AdminRight::ReadAudit);
+    let alice = lab.identify(&basic("alice", "alice")).await.unwrap();
+    let right = AdminRight::ReadAudit;
+    let permit = lab.gate.permit_admin_in(&alice, right, Some("team")).await;
+    assert_eq!(permit.unwrap().namespace(), Some("team"));
+    for namespace in [None, Some("other")] {
+        let refused = lab.gate.permit_admin_in(&alice, right, namespace).await;
+        assert!(matches!(refused, Err(Refusal::Forbidden(_))), "{refused:?}");
+    }
+    let users = AllowAuthenticated.allows_admin(&root, AdminRight::ReadAudit, None);
     assert_eq!(users.await, Ok(false), "without rules nobody administers");
 }
 

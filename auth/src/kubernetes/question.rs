@@ -54,9 +54,13 @@ impl Preset {
         }
     }
 
-    /// The question about the registry as a whole: a resource without namespace, in the group of the images. OpenShift
-    /// has no word for it, so there it is the usual group.
-    pub(super) fn admin_attributes(&self, right: AdminRight) -> ResourceAttributes {
+    /// The question about the registry as a whole, or a namespace: a resource without name, in the group of the images.
+    /// OpenShift has no word for it, so there it is the usual group.
+    pub(super) fn admin_attributes(
+        &self,
+        right: AdminRight,
+        namespace: Option<&str>,
+    ) -> ResourceAttributes {
         let group = match self {
             Self::Resource(resource) => resource.group.clone(),
             Self::Openshift => Resource::default().group,
@@ -65,6 +69,7 @@ impl Preset {
             verb: Some(right.verb().to_owned()),
             group: Some(group),
             resource: Some(right.resource().to_owned()),
+            namespace: namespace.map(str::to_owned),
             ..ResourceAttributes::default()
         }
     }
@@ -121,12 +126,21 @@ pub(super) fn fingerprint(
     ])
 }
 
-/// As [`fingerprint`], with one part more, so that no question about a repository has it.
-pub(super) fn admin_fingerprint(keyed: &Keyed, who: &Identity, right: AdminRight) -> Fingerprint {
-    keyed.of(&[
+/// As [`fingerprint`], with one part more, so that no question about a repository has it; with two, of a namespace.
+pub(super) fn admin_fingerprint(
+    keyed: &Keyed,
+    who: &Identity,
+    right: AdminRight,
+    namespace: Option<&str>,
+) -> Fingerprint {
+    let whole = [
         who.whole(),
         right.verb().as_bytes(),
         right.resource().as_bytes(),
         b"registry",
-    ])
+    ];
+    match namespace {
+        None => keyed.of(&whole),
+        Some(namespace) => keyed.of(&[&whole[..], &[namespace.as_bytes()]].concat()),
+    }
 }

@@ -79,10 +79,15 @@ impl Policy for AccessReviews {
             .await
     }
 
-    async fn allows_admin(&self, who: &Identity, right: AdminRight) -> Result<bool, Refusal> {
-        let question = admin_fingerprint(&self.keyed, who, right);
-        self.ask(question, who, |preset| preset.admin_attributes(right))
-            .await
+    async fn allows_admin(
+        &self,
+        who: &Identity,
+        right: AdminRight,
+        namespace: Option<&str>,
+    ) -> Result<bool, Refusal> {
+        let question = admin_fingerprint(&self.keyed, who, right, namespace);
+        let attributes = |preset: &Preset| preset.admin_attributes(right, namespace);
+        self.ask(question, who, attributes).await
     }
 }
 

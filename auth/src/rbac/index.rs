@@ -69,8 +69,17 @@ impl Index {
     }
 
     /// A RoleBinding gives nothing that has no namespace.
-    pub(super) fn allows_admin(&self, who: &Identity, right: AdminRight) -> bool {
-        let allowed = |granted: &Granted| granted.everywhere.over_all().contains(right);
+    pub(super) fn allows_admin(
+        &self,
+        who: &Identity,
+        right: AdminRight,
+        namespace: Option<&str>,
+    ) -> bool {
+        let allowed = |granted: &Granted| {
+            let there = namespace.and_then(|namespace| granted.namespaces.get(namespace));
+            granted.everywhere.admin().contains(right)
+                || there.is_some_and(|rights| rights.admin().contains(right))
+        };
         self.users.get(who.name()).is_some_and(allowed)
             || who
                 .groups()

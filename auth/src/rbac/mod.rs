@@ -3,8 +3,8 @@
 //! A repository is the virtual resource `images.registry.alauda.io` ([`Resource`]) named by the rest of its path in the
 //! namespace that is its first segment: `team-a/app/web` is `app/web` in `team-a`. A repository of one segment is
 //! nameless in the namespace of that segment: rules without `resourceNames` hold for it, and so does a name of `""`.
-//! Rights over the whole registry ([`AdminRight`]) are other resources of the same group, given by `ClusterRoleBinding`s
-//! alone.
+//! Rights over the whole registry ([`AdminRight`]) are other resources of the same group, given by `ClusterRoleBinding`s;
+//! a `RoleBinding` gives them in its namespace, as far as they mean anything there.
 //! So `kubectl auth can-i get images.registry.alauda.io/app/web -n team-a` asks the same question of a cluster.
 
 mod aggregate;
@@ -107,8 +107,13 @@ impl Policy for Rbac {
         Ok(self.index.current().allows(who, action, repo))
     }
 
-    async fn allows_admin(&self, who: &Identity, right: AdminRight) -> Result<bool, Refusal> {
-        Ok(self.index.current().allows_admin(who, right))
+    async fn allows_admin(
+        &self,
+        who: &Identity,
+        right: AdminRight,
+        namespace: Option<&str>,
+    ) -> Result<bool, Refusal> {
+        Ok(self.index.current().allows_admin(who, right, namespace))
     }
 }
 

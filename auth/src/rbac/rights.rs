@@ -55,8 +55,8 @@ impl Rights {
             .map_or(self.any, |named| named.union(self.any))
     }
 
-    /// What is given on the registry as a whole, if it is given without a namespace.
-    pub(super) fn over_all(&self) -> AdminRights {
+    /// What is given on the registry as a whole, or on the namespace where it is given.
+    pub(super) fn admin(&self) -> AdminRights {
         self.admin
     }
 

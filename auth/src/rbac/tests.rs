@@ -730,12 +730,18 @@ fn rights_over_the_registry_come_from_cluster_role_bindings_alone() {
         ),
     ]
     .concat());
-    let has = |who: &Identity| {
+    let has_in = |who: &Identity, namespace: Option<&str>| {
         let index = lab.rbac.index.current();
         let rights = AdminRight::ALL.into_iter();
-        let rights = rights.filter(|right| index.allows_admin(who, *right));
+        let rights = rights.filter(|right| index.allows_admin(who, *right, namespace));
         rights.map(|right| right.to_string()).collect::<Vec<_>>()
     };
+    let has = |who: &Identity| has_in(who, None);
+    let all = ["get audit", "list tokens", "delete tokens"];
+    assert_eq!(has_in(&user("ada", &[]), Some("other")), ["get audit"]);
+    assert_eq!(has_in(&user("alice", &[]), Some("team")), all);
+    assert_eq!(has_in(&user("alice", &[]), Some("other")), [""; 0]);
+    assert_eq!(has_in(&user("alice", &[]), Some("")), [""; 0]);
     assert_eq!(has(&user("ada", &[])), ["get audit"]);
     assert_eq!(has(&user("alice", &[])), [""; 0]);
     assert_eq!(

@@ -286,9 +286,14 @@ impl Front {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
     {
-        // For the challenge, which names the address that the client came to.
+        // For the challenge, which names the address that the client came to, and for the audit record.
         let (headers, uri) = (parts.headers.clone(), parts.uri.clone());
-        let problem = match self.room(parts, body, record).await {
+        let (is_change, answered) = self.room(parts, body, record).await;
+        let told = answered.as_ref().map(Response::status);
+        Asked::by(record, &headers)
+            .administered(is_change, told)
+            .await;
+        let problem = match answered {
             Ok(response) => return response,
             Err(problem) => problem,
         };
@@ -301,7 +306,8 @@ impl Front {
         response
     }
 
-    async fn room<B>(&self, mut parts: Parts, body: B, record: &mut Record) -> reply::Reply
+    /// What the room says, and whether it was asked to change something.
+    async fn room<B>(&self, mut parts: Parts, body: B, record: &mut Record) -> (bool, reply::Reply)
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::fmt::Display,
@@ -310,7 +316,10 @@ impl Front {
         let _place = if MONITORED.contains(&parts.uri.path()) {
             None
         } else {
-            Some(self.hall.admission.others.admit().await?)
+            match self.hall.admission.others.admit().await {
+                Ok(place) => Some(place),
+                Err(problem) => return (false, Err(problem)),
+            }
         };
         parts.extensions.insert(Arrival {
             request: record.id,
@@ -324,14 +333,17 @@ impl Front {
             Err(never) => match never {},
         };
         let told = response.extensions_mut();
+        let mut is_change = false;
         if let Some(account) = told.remove::<Account>() {
             record.operation = account.operation;
             record.user = account.user;
+            is_change = account.is_change;
         }
-        match told.remove::<Problem>() {
+        let answered = match told.remove::<Problem>() {
             Some(problem) => Err(problem),
             None => Ok(response.map(Body::other)),
-        }
+        };
+        (is_change, answered)
     }
 
     /// The reply to what went wrong, written into the record too.

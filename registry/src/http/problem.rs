@@ -74,7 +74,7 @@ impl Problem {
 
     /// 403 for a reason that is not in the rules.
     pub fn denied(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message).denial()
     }
 
     /// 415: a body that says of itself that it is something else.

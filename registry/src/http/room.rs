@@ -19,13 +19,15 @@ pub struct Arrival {
     pub at: SystemTime,
 }
 
-/// What a room tells the front for log and metrics: an extension of its response.
+/// What a room tells the front for log, metrics and the audit record: an extension of its response.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// The operation, of few values.
     pub operation: &'static str,
     /// Who asked, once that is known.
     pub user: Option<Identity>,
+    /// Whether it changes something, so that the audit record says when it was done.
+    pub is_change: bool,
 }
 
 /// A room's error. The front makes the reply of it, as problem+json (RFC 9457) with the request's id, the challenge that

@@ -1,5 +1,6 @@
 //! The commands, one file each. `serve` has a room of its own.
 
+mod audit;
 mod auth;
 mod config;
 mod credential_provider;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Login(args) => runtime()?.block_on(login::login(args))?,
         Command::Logout(args) => login::logout(&args)?,
         Command::Auth(command) => return runtime()?.block_on(auth::run(command)),
+        Command::Audit(args) => runtime()?.block_on(audit::run(*args))?,
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::User(command) => user::run(command)?,

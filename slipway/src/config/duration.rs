@@ -7,6 +7,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+const DAY: u64 = 24 * 60 * 60;
+
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span(Duration);
@@ -31,6 +33,11 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Where there are months and years it would make `2months 27days 3h` of 90 days.
+        let (days, rest) = (self.0.as_secs() / DAY, self.0.as_secs() % DAY);
+        if days >= 30 && rest == 0 && self.0.subsec_nanos() == 0 {
+            return write!(f, "{days}days");
+        }
         humantime::format_duration(self.0).fmt(f)
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use oci::{Digest, RepoName};
-use serde::{Serialize, Serializer};
 
 use super::{Class, Outcome, Proof, Verb};
 
@@ -15,11 +14,9 @@ const AGENT: usize = 200;
 const REASON: usize = 500;
 
 /// Who asks, from where, in which request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// When, to the millisecond.
-    #[serde(serialize_with = "rfc3339")]
     pub time: SystemTime,
     /// The request's id.
     pub request_id: String,
@@ -28,18 +25,14 @@ pub struct Origin {
     /// Who vouches for the name; empty when nobody does.
     pub provider: String,
     /// What the provider tells namesakes apart by.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
     /// How they said who they are.
     pub credential: Proof,
     /// Which credential, where it has a name of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_id: Option<String>,
     /// The client's address, behind trusted proxies.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
     /// What the client says it is; its own words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
 }
 
@@ -195,53 +188,6 @@ pub struct Row {
     pub id: i64,
     /// What it says.
     pub entry: Entry,
-}
-
-/// A flat object: `id`, the origin's fields, then the others; what is not there is left out.
-impl Serialize for Row {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Flat<'a> {
-            id: i64,
-            #[serde(flatten)]
-            origin: &'a Origin,
-            verb: Verb,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            namespace: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            repository: Option<&'a RepoName>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            reference: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            digest: Option<&'a Digest>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            previous: Option<&'a Digest>,
-            outcome: Outcome,
-            status: u16,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            reason: Option<&'a str>,
-        }
-        let Self { id, entry } = self;
-        Flat {
-            id: *id,
-            origin: &entry.origin,
-            verb: entry.verb,
-            namespace: entry.place.namespace(),
-            repository: entry.place.repository(),
-            reference: entry.reference.as_deref(),
-            digest: entry.digest.as_ref(),
-            previous: entry.previous.as_ref(),
-            outcome: entry.outcome,
-            status: entry.status,
-            reason: entry.reason.as_deref(),
-        }
-        .serialize(serializer)
-    }
-}
-
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
 }
 
 /// As rows keep it.

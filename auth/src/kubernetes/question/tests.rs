@@ -148,7 +148,7 @@ fn rights_over_the_registry_are_asked_without_a_namespace() {
         resource: "r".to_owned(),
     });
     for (preset, group) in [(ours, "g"), (Preset::Openshift, "registry.alauda.io")] {
-        let asked = preset.admin_attributes(AdminRight::RevokeTokens);
+        let asked = preset.admin_attributes(AdminRight::RevokeTokens, None);
         let words = [asked.verb, asked.group, asked.resource];
         assert_eq!(
             words,
@@ -163,7 +163,7 @@ fn rights_over_the_registry_are_asked_without_a_namespace() {
     let who = Identity::authenticated("kubernetes", "ada", []);
     let repo = RepoName::parse("audit").unwrap();
     assert_ne!(
-        admin_fingerprint(&keyed, &who, AdminRight::ReadAudit),
+        admin_fingerprint(&keyed, &who, AdminRight::ReadAudit, None),
         fingerprint(&keyed, &who, Action::Get, &repo),
         "a repository of that name is another question"
     );

@@ -14,7 +14,7 @@ use auth::{Credential, Identity};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
-use oci::{Operation, Reference};
+use oci::{Operation, Reference, RepoName};
 use storage::audit::{Cause, Entry, Origin, Outcome, Place, Proof, Verb};
 
 use super::Body;
@@ -22,6 +22,9 @@ use super::problem::Problem;
 use super::reply::DOCKER_CONTENT_DIGEST;
 use super::token::credential;
 use super::trace::Record;
+
+/// Longest path of the API kept, in characters.
+const REFERENCE: usize = 300;
 
 /// What is recorded of an operation. Every operation has its line in [`deed`]: one that is added does not compile
 /// without.
@@ -127,7 +130,10 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(super) fn of(record: &'a Record, parts: &'a Parts) -> Self {
-        let headers = &parts.headers;
+        Self::by(record, &parts.headers)
+    }
+
+    pub(super) fn by(record: &'a Record, headers: &'a HeaderMap) -> Self {
         Self { record, headers }
     }
 
@@ -195,6 +201,38 @@ impl<'a> Asked<'a> {
                 Outcome::Allowed,
                 status,
             ));
+        }
+    }
+
+    /// Records what became of a request to another room: that a change was done, before the caller is told so; that it
+    /// failed; that anything was refused.
+    pub(super) async fn administered(&self, is_change: bool, done: Result<StatusCode, &Problem>) {
+        let who = self.record.user.as_ref();
+        let (outcome, status, reason) = match done {
+            Ok(status) if is_change => (Outcome::Allowed, status, None),
+            Err(problem) if problem.is_denial() => (Outcome::Denied, problem.status, Some(problem)),
+            Err(problem) if is_change => (Outcome::Failed, problem.status, Some(problem)),
+            Ok(_) | Err(_) => return,
+        };
+        let presented = Presented::from_headers(self.headers, who);
+        if let Some(problem) = reason.filter(|_| outcome == Outcome::Denied) {
+            if is_challenge(&presented, problem) {
+                return;
+            }
+            if who.is_none() {
+                return self.unidentified(presented, problem);
+            }
+        }
+        let (method, path) = (&self.record.method, self.record.uri.path());
+        let origin = Arc::new(self.origin(presented, who));
+        let entry = Entry {
+            reference: Some(format!("{method} {path}").chars().take(REFERENCE).collect()),
+            ..Entry::new(&origin, Verb::Admin, within(path), outcome, status.as_u16())
+        };
+        let entry = entry.because(reason.map(Problem::message));
+        match outcome {
+            Outcome::Allowed => self.record.recorder().note_durably(entry).await,
+            Outcome::Denied | Outcome::Failed => self.note(entry),
         }
     }
 
@@ -274,6 +312,15 @@ impl<'a> Asked<'a> {
     fn note(&self, entry: Entry) {
         self.record.recorder().note(entry);
     }
+}
+
+/// Where a path of the API is about.
+fn within(path: &str) -> Place {
+    let rest = path.strip_prefix("/api/v1/namespaces/");
+    let namespace = rest.and_then(|rest| rest.split('/').next());
+    // What is no namespace must not come among the rows of one.
+    let namespace = namespace.and_then(|text| RepoName::parse(text).ok());
+    namespace.map_or(Place::Registry, |name| Place::Namespace(name.to_string()))
 }
 
 /// The first answer to every client that does not know yet whether it must log in.

@@ -35,6 +35,7 @@ pub struct Recorded {
 #[derive(Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
+    audit: Audit,
     pulls: bool,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -82,12 +83,13 @@ impl Recorder {
         let writer = Writer {
             shared: Arc::clone(&shared),
             lines: recorded.log.then(|| Lines::new(audit.clone())),
-            audit,
+            audit: audit.clone(),
             waiting: Vec::new(),
             is_failing: false,
         };
         Self {
             shared,
+            audit,
             pulls: recorded.pulls,
             writer: Mutex::new(Some(tokio::spawn(writer.run()))),
         }
@@ -102,6 +104,16 @@ impl Recorder {
     pub(in crate::http) fn note(&self, entry: Entry) {
         if self.shared.lock().add(entry) {
             self.shared.wake.notify_one();
+        }
+    }
+
+    /// Adds the row of a change outside the index, which cannot be in one transaction with it. Returns when the row is
+    /// durable; one that cannot be written now waits with the others.
+    pub(in crate::http) async fn note_durably(&self, entry: Entry) {
+        let noted = self.audit.note(vec![entry.clone()], Durability::Now).await;
+        if let Err(error) = noted {
+            tracing::error!(%error, "the row of a change that was made cannot be written yet");
+            self.note(entry);
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Place, Preset, TokenReviews};
+use auth::kubernetes::{
+    AccessReviews, Cluster, Lifetimes, Place, Preset, PullSecrets, TokenReviews, pull_secrets,
+};
 use auth::rbac::Resource;
 use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
 use registry::Registry;
@@ -25,6 +27,8 @@ const POLL: Duration = Duration::from_secs(2);
 pub(crate) struct Wired {
     pub(crate) registry: Arc<Registry>,
     pub(crate) front: Arc<Front>,
+    /// Not yet at work.
+    pub(crate) pull_secrets: Option<PullSecrets>,
     /// Held for as long as the registry is.
     pub(crate) _lock: Lock,
 }
@@ -38,8 +42,13 @@ pub(crate) async fn wire(
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
     let registry = Arc::new(Registry::new(storage, gate(config).await?));
+    let pull_secrets = pull_secrets(config).await?;
+    let mut metrics = metrics(&registry, connections);
+    if let Some(pull_secrets) = &pull_secrets {
+        watch(&mut metrics, &pull_secrets.status());
+    }
     let observer = Arc::new(Observer {
-        metrics: metrics(&registry, connections),
+        metrics,
         log: AccessLog::start(format(config))?,
         sink,
     });
@@ -53,6 +62,7 @@ pub(crate) async fn wire(
     Ok(Wired {
         registry,
         front,
+        pull_secrets,
         _lock: lock,
     })
 }
@@ -71,6 +81,38 @@ fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
         move || f64::from(u8::from(registry.storage().takes_writes())),
     );
     metrics
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+fn watch(metrics: &mut Metrics, of: &Arc<pull_secrets::Status>) {
+    let status = Arc::clone(of);
+    metrics.watch(
+        "pull_secrets_leading",
+        "1 on the server that keeps the pull secrets",
+        move || f64::from(u8::from(status.is_leading())),
+    );
+    let status = Arc::clone(of);
+    metrics.watch("pull_secrets", "Pull secrets with a token", move || {
+        status.kept() as f64
+    });
+    let status = Arc::clone(of);
+    metrics.watch(
+        "pull_secrets_first_expiry_timestamp_seconds",
+        "When the first token of a pull secret ends; 0 without any",
+        move || status.first_end() as f64,
+    );
+    let status = Arc::clone(of);
+    metrics.count(
+        "pull_secrets_renewals",
+        "Tokens that were replaced before their end",
+        move || status.renewals() as f64,
+    );
+    let status = Arc::clone(of);
+    metrics.count(
+        "pull_secrets_failures",
+        "Requests to the cluster that failed",
+        move || status.failures() as f64,
+    );
 }
 
 fn format(config: &Config) -> Format {
@@ -142,12 +184,26 @@ async fn gate(config: &Config) -> anyhow::Result<Gate> {
     ))
 }
 
-async fn cluster(settings: &config::Kubernetes) -> anyhow::Result<(TokenReviews, AccessReviews)> {
-    let place = match &settings.kubeconfig {
+async fn pull_secrets(config: &Config) -> anyhow::Result<Option<PullSecrets>> {
+    let (Some(settings), Some(kubernetes)) = (config.pull_secrets()?, &config.auth.kubernetes)
+    else {
+        return Ok(None);
+    };
+    let lease = kubernetes.pull_secrets.lease_namespace.as_deref();
+    let connected = PullSecrets::connect(&place(kubernetes), lease, settings).await;
+    connected.map(Some).context("auth.kubernetes")
+}
+
+fn place(settings: &config::Kubernetes) -> Place {
+    match &settings.kubeconfig {
         None => Place::InCluster,
         Some(path) => Place::Kubeconfig(path.clone(), settings.context.clone()),
-    };
-    let cluster = Arc::new(Cluster::connect(&place, settings.timeout.get()).await?);
+    }
+}
+
+async fn cluster(settings: &config::Kubernetes) -> anyhow::Result<(TokenReviews, AccessReviews)> {
+    let cluster = Cluster::connect(&place(settings), settings.timeout.get()).await?;
+    let cluster = Arc::new(cluster);
     let preset = match settings.preset {
         config::Preset::Openshift => Preset::Openshift,
         config::Preset::Acp => Preset::Resource(Resource {

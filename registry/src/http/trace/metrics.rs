@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as Names;
 
 use super::process::Process;
-use super::watched::Watched;
+use super::watched::{self, Watched};
 
 /// Seconds: from a manifest out of memory to a layer over a slow line.
 const BUCKETS: [f64; 12] = [
@@ -86,9 +86,32 @@ impl Metrics {
         help: &'static str,
         read: impl Fn() -> f64 + Send + Sync + 'static,
     ) {
-        let read = Box::new(read);
+        self.collect(Watched {
+            encode: watched::gauge,
+            name,
+            help,
+            read: Box::new(read),
+        });
+    }
+
+    /// Shows `slipway_<name>_total`, which only grows, read whenever the metrics are asked for.
+    pub fn count(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        self.collect(Watched {
+            encode: watched::counter,
+            name,
+            help,
+            read: Box::new(read),
+        });
+    }
+
+    fn collect(&mut self, watched: Watched) {
         let names = self.all.sub_registry_with_prefix("slipway");
-        names.register_collector(Box::new(Watched { name, help, read }));
+        names.register_collector(Box::new(watched));
     }
 
     pub(super) fn observe(&self, operation: &'static str, code: u16, took: Duration, sent: u64) {

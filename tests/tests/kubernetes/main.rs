@@ -2,6 +2,7 @@
 
 mod faults;
 mod kubelet;
+mod pull_secrets;
 mod rights;
 
 use std::path::Path;

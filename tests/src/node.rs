@@ -12,7 +12,7 @@ use crate::{Cluster, Daemon, Endpoint, Image, Lab, server, toolbox};
 pub struct Node {
     _controllers: Vec<Daemon>,
     _kubelet: Daemon,
-    _containerd: Containerd,
+    containerd: Containerd,
 }
 
 impl Node {
@@ -26,6 +26,11 @@ impl Node {
     /// The same with a kubelet that knows no credentials but those of pull secrets.
     pub fn start_without_plugin(lab: &Lab, cluster: &Cluster, registry: &Endpoint) -> Self {
         Self::start_with(lab, cluster, registry, &[])
+    }
+
+    /// Puts the image of an OCI archive under a name in its containerd, as one that was pulled.
+    pub fn import(&self, lab: &Lab, archive: &Path, name: &str) {
+        import(lab, &self.containerd, archive, name);
     }
 
     fn start_with(lab: &Lab, cluster: &Cluster, registry: &Endpoint, plugin: &[OsString]) -> Self {
@@ -43,7 +48,7 @@ impl Node {
         Self {
             _controllers: controllers,
             _kubelet: kubelet,
-            _containerd: containerd,
+            containerd,
         }
     }
 }
@@ -69,7 +74,11 @@ fn import_sandbox(lab: &Lab, containerd: &Containerd) {
         .arg(pause.layout.root())
         .arg(".")
         .ok();
-    let image = SANDBOX.split_once(':').map_or(SANDBOX, |(name, _)| name);
+    import(lab, containerd, &tar, SANDBOX);
+}
+
+fn import(lab: &Lab, containerd: &Containerd, archive: &Path, name: &str) {
+    let image = name.rsplit_once(':').map_or(name, |(name, _)| name);
     containerd
         .ctr(lab)
         .args([
@@ -80,7 +89,7 @@ fn import_sandbox(lab: &Lab, containerd: &Containerd) {
             "--base-name",
             image,
         ])
-        .arg(&tar)
+        .arg(archive)
         .ok();
 }
 

@@ -1,6 +1,7 @@
 //! Users and rights of a real Kubernetes API server.
 
 mod faults;
+mod install;
 mod kubelet;
 mod pull_secrets;
 mod rights;

@@ -36,6 +36,8 @@ impl Scene {
         let lab = Lab::new(name);
         let cluster = Cluster::start(&lab);
         cluster.apply(&lab, ROLES);
+        let create = ["create", "namespace", "slipway"];
+        cluster.kubectl(&lab).args(create).ok();
         let grants = GRANTS.replace("[default]", "[default, builder]").replace(
             "[slipway-pull-default]",
             "[slipway-pull-default, slipway-pull-builder]",

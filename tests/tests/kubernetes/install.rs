@@ -9,14 +9,24 @@ use super::{ROLES, bind, with_token};
 
 const SERVER: &str = include_str!("../../../install/server.yaml");
 const PULL_SECRETS: &str = include_str!("../../../install/pull-secrets.yaml");
+const BASE: &str = "localhost/debian:lab";
 const IMAGE: &str = "registry.example/slipway:0.1.0";
 
 /// Debian with the program under test on it, by the Containerfile, as an archive.
 fn image(lab: &Lab) -> std::path::PathBuf {
     let debian = Image::debian(lab, "debian");
     let storage = Storage::new(lab, "here");
-    let pulled = storage.podman().args(["pull", "--quiet"]);
-    let id = pulled.arg(format!("oci:{}", debian.at())).ok();
+    // podman takes no layout whose folder has capital letters.
+    let tar = lab.path("debian.tar");
+    lab.program("skopeo")
+        .args(["copy", "--quiet", &format!("oci:{}", debian.at())])
+        .arg(format!("docker-archive:{}:{BASE}", tar.display()))
+        .ok();
+    storage
+        .podman()
+        .args(["load", "--quiet", "--input"])
+        .arg(tar)
+        .ok();
     let folder = lab.dir("program");
     lab.program("strip")
         .arg("-o")
@@ -26,7 +36,7 @@ fn image(lab: &Lab) -> std::path::PathBuf {
     storage
         .podman()
         .args(["build", "--pull=never", "--quiet", "--isolation=chroot"])
-        .args(["--build-arg", &format!("BASE={}", id.trim())])
+        .args(["--build-arg", &format!("BASE={BASE}")])
         .args(["--tag", IMAGE, "--file"])
         .arg(toolbox::checkout().join("install/Containerfile"))
         .arg(folder)
@@ -84,10 +94,8 @@ fn a_cluster_runs_the_server_from_what_is_installed() {
     let lab = Lab::new("k8s-install");
     let cluster = Cluster::start(&lab);
     // As they are: no unknown field, nothing that the API server would not take.
-    cluster.apply(
-        &lab,
-        "{apiVersion: v1, kind: Namespace, metadata: {name: slipway}}",
-    );
+    let create = ["create", "namespace", "slipway"];
+    cluster.kubectl(&lab).args(create).ok();
     for text in [ROLES, SERVER, PULL_SECRETS] {
         cluster
             .kubectl(&lab)
@@ -95,6 +103,7 @@ fn a_cluster_runs_the_server_from_what_is_installed() {
             .stdin(text)
             .ok();
     }
+    cluster.apply(&lab, ROLES);
     let archive = image(&lab);
     let port = lab.port();
     let authority = tls::Authority::new(&lab);
@@ -136,7 +145,7 @@ spec:
         .arg("--key")
         .arg(own.key)
         .ok();
-    for text in [ROLES, PULL_SECRETS, &on_this_machine(&cluster, port)] {
+    for text in [PULL_SECRETS, &on_this_machine(&cluster, port)] {
         cluster.apply(&lab, text);
     }
     let pod = |path: &str| {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Place, Preset, TokenReviews};
+use auth::kubernetes::{
+    AccessReviews, Cluster, Lifetimes, Place, Preset, PullSecrets, TokenReviews, pull_secrets,
+};
 use auth::rbac::Resource;
 use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
 use registry::Registry;
@@ -27,6 +29,8 @@ pub(crate) struct Wired {
     pub(crate) front: Arc<Front>,
     /// To be closed before the registry's storage.
     pub(crate) recorder: Arc<Recorder>,
+    /// Not yet at work.
+    pub(crate) pull_secrets: Option<PullSecrets>,
     /// Held for as long as the registry is.
     pub(crate) _lock: Lock,
 }
@@ -51,6 +55,10 @@ pub(crate) async fn wire(
     if let Some(cluster) = cluster {
         count_reviews(&mut metrics, cluster);
     }
+    let pull_secrets = pull_secrets(config).await?;
+    if let Some(pull_secrets) = &pull_secrets {
+        watch(&mut metrics, &pull_secrets.status());
+    }
     let observer = Arc::new(Observer {
         metrics,
         log: AccessLog::start(format(config))?,
@@ -64,6 +72,7 @@ pub(crate) async fn wire(
         registry,
         front,
         recorder,
+        pull_secrets,
         _lock: lock,
     })
 }
@@ -95,17 +104,50 @@ fn metrics(
     metrics
 }
 
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
 fn count_reviews(metrics: &mut Metrics, cluster: Arc<Cluster>) {
     let of = Arc::clone(&cluster);
-    metrics.watch_total(
+    metrics.count(
         "kubernetes_reviews",
         "Questions sent to the Kubernetes API server: whose a token is, and what somebody may do",
-        move || of.asked(),
+        move || of.asked() as f64,
     );
-    metrics.watch_total(
+    metrics.count(
         "kubernetes_reviews_unanswered",
         "Those that got no answer, so that the request was refused with 503",
-        move || cluster.unanswered(),
+        move || cluster.unanswered() as f64,
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+fn watch(metrics: &mut Metrics, of: &Arc<pull_secrets::Status>) {
+    let status = Arc::clone(of);
+    metrics.watch(
+        "pull_secrets_leading",
+        "1 on the server that keeps the pull secrets",
+        move || f64::from(u8::from(status.is_leading())),
+    );
+    let status = Arc::clone(of);
+    metrics.watch("pull_secrets", "Pull secrets with a token", move || {
+        status.kept() as f64
+    });
+    let status = Arc::clone(of);
+    metrics.watch(
+        "pull_secrets_first_expiry_timestamp_seconds",
+        "When the first token of a pull secret ends; 0 without any",
+        move || status.first_end() as f64,
+    );
+    let status = Arc::clone(of);
+    metrics.count(
+        "pull_secrets_renewals",
+        "Tokens that were replaced before their end",
+        move || status.renewals() as f64,
+    );
+    let status = Arc::clone(of);
+    metrics.count(
+        "pull_secrets_failures",
+        "Requests to the cluster that failed",
+        move || status.failures() as f64,
     );
 }
 
@@ -183,14 +225,26 @@ async fn gate(config: &Config) -> anyhow::Result<(Gate, Option<Arc<Cluster>>)> {
     Ok((gate, cluster))
 }
 
-async fn connect(settings: &config::Kubernetes) -> anyhow::Result<Arc<Cluster>> {
-    let place = match &settings.kubeconfig {
+async fn pull_secrets(config: &Config) -> anyhow::Result<Option<PullSecrets>> {
+    let (Some(settings), Some(kubernetes)) = (config.pull_secrets()?, &config.auth.kubernetes)
+    else {
+        return Ok(None);
+    };
+    let lease = kubernetes.pull_secrets.lease_namespace.as_deref();
+    let connected = PullSecrets::connect(&place(kubernetes), lease, settings).await;
+    connected.map(Some).context("auth.kubernetes")
+}
+
+fn place(settings: &config::Kubernetes) -> Place {
+    match &settings.kubeconfig {
         None => Place::InCluster,
         Some(path) => Place::Kubeconfig(path.clone(), settings.context.clone()),
-    };
-    Ok(Arc::new(
-        Cluster::connect(&place, settings.timeout.get()).await?,
-    ))
+    }
+}
+
+async fn connect(settings: &config::Kubernetes) -> anyhow::Result<Arc<Cluster>> {
+    let cluster = Cluster::connect(&place(settings), settings.timeout.get()).await?;
+    Ok(Arc::new(cluster))
 }
 
 fn reviews(

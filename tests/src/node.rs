@@ -1,5 +1,6 @@
 //! A Kubernetes node on this machine: the cluster's controllers, a containerd and the real kubelet.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,17 +12,32 @@ use crate::{Cluster, Daemon, Endpoint, Image, Lab, server, toolbox};
 pub struct Node {
     _controllers: Vec<Daemon>,
     _kubelet: Daemon,
-    _containerd: Containerd,
+    containerd: Containerd,
 }
 
 impl Node {
     /// Starts it and waits until the cluster says that it is ready. Its kubelet asks
     /// `slipway-credential-provider` for logins to `registry`.
     pub fn start(lab: &Lab, cluster: &Cluster, registry: &Endpoint) -> Self {
+        let plugin = credential_provider(lab, registry);
+        Self::start_with(lab, cluster, registry, &plugin)
+    }
+
+    /// The same with a kubelet that knows no credentials but those of pull secrets.
+    pub fn start_without_plugin(lab: &Lab, cluster: &Cluster, registry: &Endpoint) -> Self {
+        Self::start_with(lab, cluster, registry, &[])
+    }
+
+    /// Puts the image of an OCI archive under a name in its containerd, as one that was pulled.
+    pub fn import(&self, lab: &Lab, archive: &Path, name: &str) {
+        import(lab, &self.containerd, archive, name);
+    }
+
+    fn start_with(lab: &Lab, cluster: &Cluster, registry: &Endpoint, plugin: &[OsString]) -> Self {
         let containerd = Containerd::start(lab, registry);
         import_sandbox(lab, &containerd);
         let controllers = vec![cluster.controllers(lab), cluster.scheduler(lab)];
-        let mut kubelet = kubelet(lab, cluster, &containerd, registry);
+        let mut kubelet = kubelet(lab, cluster, &containerd, plugin);
         kubelet.wait_until(|| {
             let ready = "jsonpath={.items[0].status.conditions[?(@.type==\"Ready\")].status}";
             let said = cluster
@@ -32,7 +48,7 @@ impl Node {
         Self {
             _controllers: controllers,
             _kubelet: kubelet,
-            _containerd: containerd,
+            containerd,
         }
     }
 }
@@ -58,7 +74,11 @@ fn import_sandbox(lab: &Lab, containerd: &Containerd) {
         .arg(pause.layout.root())
         .arg(".")
         .ok();
-    let image = SANDBOX.split_once(':').map_or(SANDBOX, |(name, _)| name);
+    import(lab, containerd, &tar, SANDBOX);
+}
+
+fn import(lab: &Lab, containerd: &Containerd, archive: &Path, name: &str) {
+    let image = name.rsplit_once(':').map_or(name, |(name, _)| name);
     containerd
         .ctr(lab)
         .args([
@@ -69,11 +89,12 @@ fn import_sandbox(lab: &Lab, containerd: &Containerd) {
             "--base-name",
             image,
         ])
-        .arg(&tar)
+        .arg(archive)
         .ok();
 }
 
-fn kubelet(lab: &Lab, cluster: &Cluster, containerd: &Containerd, registry: &Endpoint) -> Daemon {
+/// Puts the plugin where a kubelet finds it; the kubelet's arguments for that.
+fn credential_provider(lab: &Lab, registry: &Endpoint) -> [OsString; 4] {
     let plugins = lab.dir("plugins");
     let plugin = plugins.join("slipway-credential-provider");
     // The kubelet takes no links here.
@@ -88,6 +109,15 @@ fn kubelet(lab: &Lab, cluster: &Cluster, containerd: &Containerd, registry: &End
         ])
         .ok();
     let credentials = lab.write("credentials.yaml", credentials);
+    [
+        "--image-credential-provider-config".into(),
+        credentials.into(),
+        "--image-credential-provider-bin-dir".into(),
+        plugins.into(),
+    ]
+}
+
+fn kubelet(lab: &Lab, cluster: &Cluster, containerd: &Containerd, plugin: &[OsString]) -> Daemon {
     let config = lab.write("kubelet.yaml", kubelet_config(lab, containerd.socket()));
     let mut command = Command::new(toolbox::find("kubelet"));
     command
@@ -100,10 +130,7 @@ fn kubelet(lab: &Lab, cluster: &Cluster, containerd: &Containerd, registry: &End
         .arg("--cert-dir")
         .arg(lab.dir("kubelet-certs"))
         .args(["--hostname-override", "node1"])
-        .arg("--image-credential-provider-config")
-        .arg(credentials)
-        .arg("--image-credential-provider-bin-dir")
-        .arg(&plugins)
+        .args(plugin)
         .env("PATH", toolbox::search_path());
     Daemon::start("kubelet", command, &lab.path("kubelet.log"))
 }

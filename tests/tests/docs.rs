@@ -46,7 +46,7 @@ fn blocks(text: &str) -> Vec<String> {
     found
 }
 
-/// What a document that says `kubectl` needs: an API server, and an administrator's context for it.
+/// What a document that says `kubectl` needs: an API server with its controllers, and an administrator's context for it.
 const CLUSTER: &str = r#"
 (
 	mkdir ../cluster && cd ../cluster
@@ -63,6 +63,7 @@ const CLUSTER: &str = r#"
 	kubectl config use-context lab
 	for _ in $(seq 300); do kubectl get --raw /readyz && break; sleep 0.2; done
 	kubectl get --raw /readyz
+	kube-controller-manager --kubeconfig="$HOME/.kube/config" --service-account-private-key-file=sa.key --root-ca-file=certs/apiserver.crt 		--use-service-account-credentials --leader-elect=false > controllers.log 2>&1 &
 ) > cluster.log 2>&1
 "#;
 

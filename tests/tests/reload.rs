@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
 use tests::{Access, Api, Endpoint, Lab, OrFail, Server, Settings, access, daemon, tls};
 
 /// Waits for a change to take effect.
@@ -123,4 +126,120 @@ fn a_binding_written_to_the_folder_gives_a_right_and_its_removal_takes_it() {
     until("the removed binding counts no more", || {
         status(&stranger, path) == refused
     });
+}
+
+/// A Secret as the kubelet mounts it: files behind a link to a folder, which is swapped whole.
+struct Volume {
+    root: PathBuf,
+    generation: u32,
+}
+
+impl Volume {
+    fn new(lab: &Lab, name: &str, keys: &str) -> Self {
+        let mut volume = Self {
+            root: lab.dir(name),
+            generation: 0,
+        };
+        volume.update(keys);
+        symlink("..data/keys.pem", volume.file()).or_fail("link the file");
+        volume
+    }
+
+    fn file(&self) -> PathBuf {
+        self.root.join("keys.pem")
+    }
+
+    fn update(&mut self, keys: &str) {
+        self.generation += 1;
+        let folder = format!("..{}", self.generation);
+        let path = self.root.join(&folder);
+        std::fs::create_dir(&path).or_fail("make the next folder");
+        std::fs::write(path.join("keys.pem"), keys).or_fail("write the keys");
+        let next = self.root.join("..data_tmp");
+        symlink(&folder, &next).or_fail("link it");
+        std::fs::rename(next, self.root.join("..data")).or_fail("swap it in");
+        let before = self.root.join(format!("..{}", self.generation - 1));
+        if before.exists() {
+            std::fs::remove_dir_all(before).or_fail("remove the one before");
+        }
+    }
+}
+
+/// A server of its own content whose keys are in a volume.
+fn with_keys(lab: &Lab, name: &str, htpasswd: &Path, volume: &Volume) -> Server {
+    let settings = Settings {
+        memory: true,
+        data: Some(lab.path(name)),
+        more: format!(
+            "hosts: [registry.example]\nauth:\n  htpasswd: {{file: {}}}\n  tokens: {{keyFile: {}}}\n",
+            htpasswd.display(),
+            volume.file().display()
+        ),
+        ..Settings::default()
+    };
+    Server::start(lab, &settings)
+}
+
+fn issued(server: &Server) -> String {
+    let puller = Api::new(&server.endpoint().as_user("puller"));
+    let reply = puller.get("/auth/token").or_fail("ask").expect(200);
+    let answer: serde_json::Value = serde_json::from_slice(&reply.body).or_fail("JSON");
+    answer["token"].as_str().or_fail("a token").to_owned()
+}
+
+/// The id of the key that signed it.
+fn signer(token: &str) -> String {
+    token.split('.').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn two_servers_take_each_others_tokens_through_a_whole_rotation_of_their_keys() {
+    let lab = Lab::new("reload-keys");
+    let htpasswd = Access::write(&lab).htpasswd;
+    let key = || {
+        lab.program("openssl")
+            .args(["genpkey", "-algorithm", "ed25519"])
+            .ok()
+    };
+    let (old, new) = (key(), key());
+    let mut volumes = ["one", "two"].map(|name| Volume::new(&lab, name, &old));
+    let servers = [
+        with_keys(&lab, "data-one", &htpasswd, &volumes[0]),
+        with_keys(&lab, "data-two", &htpasswd, &volumes[1]),
+    ];
+    let accepted = |token: &str| {
+        servers.each_ref().map(|server| {
+            let api = Api::new(server.endpoint());
+            let request = api.request(reqwest::Method::GET, "/v2/").bearer_auth(token);
+            api.send(request).or_fail("ask").status.as_u16()
+        })
+    };
+    let reads = |server: &Server| server.log().matches("read again after a change").count();
+    let first = issued(&servers[0]);
+    assert_eq!(accepted(&first), [200, 200]);
+
+    let mut live = vec![first.clone(), issued(&servers[1])];
+    // In front it verifies, behind it signs; and never both servers at the same time.
+    for keys in [format!("{new}{old}"), format!("{old}{new}")] {
+        for (volume, server) in volumes.iter_mut().zip(&servers) {
+            let before = reads(server);
+            volume.update(&keys);
+            until("the keys are read again", || reads(server) > before);
+            live.extend(servers.iter().map(issued));
+            for token in &live {
+                assert_eq!(accepted(token), [200, 200]);
+            }
+        }
+    }
+    let last = issued(&servers[0]);
+    assert_ne!(signer(&last), signer(&first), "the new key signs");
+    assert_eq!(signer(&last), signer(&issued(&servers[1])));
+    // When the old key goes, so do its tokens, and only those.
+    for volume in &mut volumes {
+        volume.update(&new);
+    }
+    until("the old key's tokens end", || {
+        accepted(&first) == [401, 401]
+    });
+    assert_eq!(accepted(&last), [200, 200]);
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use http::{Request, Response};
 use http_body_util::Limited;
 use kube::api::{Api, PostParams, Resource};
@@ -23,6 +25,10 @@ const AT_ONCE: usize = 32;
 const MAX_QUEUED: usize = 1024;
 /// Most bytes of an answer. A review repeats the question, whose groups and extras may be many.
 const MAX_ANSWER: usize = 1 << 20;
+/// Most bytes of a list's page or of what one watch brings until it is begun again.
+const MAX_WATCHED: usize = 256 << 20;
+/// How long a connection for watches may take.
+const CONNECT: Duration = Duration::from_secs(5);
 /// How often at most it is logged that the cluster does not answer.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
@@ -65,7 +71,7 @@ impl Cluster {
     /// Reads the credentials; asks nothing. `deadline` is that of a question, waiting for a place included.
     pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
         let config = config(place).await?;
-        let client = client(config, deadline).map_err(|error| place.error(&error))?;
+        let client = client(config, deadline, MAX_ANSWER).map_err(|error| place.error(&error))?;
         Ok(Self {
             client,
             deadline,
@@ -73,7 +79,7 @@ impl Cluster {
             places: Semaphore::new(AT_ONCE),
             asked: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
-            complaints: Complaints::new(),
+            complaints: Complaints::new("the Kubernetes API server does not decide"),
         })
     }
 
@@ -154,11 +160,21 @@ fn read(path: &Path) -> Result<Kubeconfig, kube::config::KubeconfigError> {
     Kubeconfig::read_from(path)
 }
 
-fn client(mut config: Config, deadline: Duration) -> Result<Client, kube::Error> {
-    config.connect_timeout = Some(deadline);
+/// A client for lists and watches, which are long and have no deadline of their own.
+pub(super) async fn unhurried(place: &Place) -> Result<Client, ConnectError> {
+    let config = config(place).await?;
+    client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))
+}
+
+fn client(
+    mut config: Config,
+    connect_within: Duration,
+    max_answer: usize,
+) -> Result<Client, kube::Error> {
+    config.connect_timeout = Some(connect_within);
     // A question that is asked again is a new question: whoever wants it asks.
     config.default_retry = false;
-    let bounded = tower::layer::layer_fn(|inner| Bounded { inner });
+    let bounded = tower::layer::layer_fn(move |inner| Bounded { inner, max_answer });
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&bounded)
         .build())
@@ -168,6 +184,7 @@ fn client(mut config: Config, deadline: Duration) -> Result<Client, kube::Error>
 #[derive(Clone)]
 struct Bounded<S> {
     inner: S,
+    max_answer: usize,
 }
 
 impl<S, B> tower::Service<Request<Body>> for Bounded<S>
@@ -177,7 +194,7 @@ where
 {
     type Response = Response<Limited<B>>;
     type Error = S::Error;
-    type Future = futures_util::future::MapOk<S::Future, fn(Response<B>) -> Response<Limited<B>>>;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
 
     fn poll_ready(
         &mut self,
@@ -187,10 +204,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        fn limited<B>(response: Response<B>) -> Response<Limited<B>> {
-            response.map(|body| Limited::new(body, MAX_ANSWER))
-        }
-        futures_util::TryFutureExt::map_ok(self.inner.call(request), limited)
+        let max = self.max_answer;
+        let limited = move |response: Response<B>| response.map(|body| Limited::new(body, max));
+        self.inner.call(request).map_ok(limited).boxed()
     }
 }
 
@@ -209,21 +225,23 @@ fn explain(error: &kube::Error) -> String {
 }
 
 /// Says in the log what is wrong, and not with every request.
-struct Complaints {
+pub(super) struct Complaints {
+    about: &'static str,
     begun: Instant,
     /// Milliseconds after `begun` from which on the next may be said.
     next: AtomicU64,
 }
 
 impl Complaints {
-    fn new() -> Self {
+    pub(super) fn new(about: &'static str) -> Self {
         Self {
+            about,
             begun: Instant::now(),
             next: AtomicU64::new(0),
         }
     }
 
-    fn say(&self, what: &str) {
+    pub(super) fn say(&self, what: &str) {
         let milliseconds =
             |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let now = milliseconds(self.begun.elapsed());
@@ -235,7 +253,7 @@ impl Complaints {
                 .compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
         if is_due {
-            tracing::error!("the Kubernetes API server does not decide: {what}");
+            tracing::error!("{}: {what}", self.about);
         }
     }
 }

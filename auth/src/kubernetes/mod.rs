@@ -9,9 +9,12 @@
 //! away here by then; an answer that did not come is never remembered, and never a yes.
 //!
 //! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
+//!
+//! [`PullSecrets`] is apart from that: it gives ServiceAccounts logins, where kubelets have none of their own.
 
 mod answers;
 mod cluster;
+pub mod pull_secrets;
 mod question;
 mod rights;
 mod tokens;
@@ -19,6 +22,7 @@ mod tokens;
 use std::time::Duration;
 
 pub use cluster::{Cluster, ConnectError, Place};
+pub use pull_secrets::PullSecrets;
 pub use question::Preset;
 pub use rights::AccessReviews;
 pub use tokens::TokenReviews;

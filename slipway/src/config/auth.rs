@@ -74,6 +74,31 @@ pub(crate) struct Kubernetes {
     pub(crate) deny_for: Span,
     /// How long the cluster may take to answer; then the request is refused with 503.
     pub(crate) timeout: Span,
+    /// Pull secrets for every namespace, where kubelets have no credential provider.
+    pub(crate) pull_secrets: PullSecrets,
+}
+
+/// A pull secret for `ServiceAccounts` of every namespace, with a token that is replaced before it ends.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct PullSecrets {
+    /// Keep them. The server's account needs the roles of `install/pull-secrets.yaml`.
+    pub(crate) enabled: bool,
+    /// First part of the secrets' names; the rest is the `ServiceAccount`'s.
+    pub(crate) name: String,
+    /// Addresses of the registry beside those of `hosts`; every secret has an entry for each.
+    pub(crate) hosts: Vec<String>,
+    /// The `ServiceAccounts` of every namespace that get one.
+    pub(crate) service_accounts: Vec<String>,
+    /// How long a token is good: from ten minutes to thirty days.
+    pub(crate) lifetime: Span,
+    /// How long before its end a token is replaced: shorter than `lifetime`.
+    pub(crate) renew_before: Span,
+    /// Where the lease of the server that does the work is. Default: the server's own namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lease_namespace: Option<String>,
+    /// Take all of them back, before they are disabled.
+    pub(crate) withdraw: bool,
 }
 
 /// The words of the cluster's rules.
@@ -118,6 +143,22 @@ impl Default for Kubernetes {
             allow_for: Span::seconds(30),
             deny_for: Span::seconds(5),
             timeout: Span::seconds(5),
+            pull_secrets: PullSecrets::default(),
+        }
+    }
+}
+
+impl Default for PullSecrets {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            name: "slipway-pull".to_owned(),
+            hosts: Vec::new(),
+            service_accounts: vec!["default".to_owned()],
+            lifetime: Span::hours(24),
+            renew_before: Span::hours(8),
+            lease_namespace: None,
+            withdraw: false,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use auth::Tokens;
+use auth::kubernetes::pull_secrets;
 use axum::http::uri::Authority;
 use url::Url;
 
@@ -32,12 +33,7 @@ impl Config {
             !self.listen.is_empty(),
             "listen: name at least one address, such as 127.0.0.1:5000"
         );
-        for host in &self.hosts {
-            anyhow::ensure!(
-                host.parse::<Authority>().is_ok() && !host.contains('@'),
-                "hosts: {host:?} is neither host nor host:port"
-            );
-        }
+        check_hosts("hosts", &self.hosts)?;
         self.limits.check()?;
         within("uploads.maxBlobBytes", self.uploads.max_blob_bytes, &BYTES)?;
         within("uploads.expireAfter", self.uploads.expire_after, &EXPIRY)?;
@@ -52,8 +48,33 @@ impl Config {
             );
         }
         self.auth.check()?;
+        self.pull_secrets()?;
         self.check_places()?;
         self.check_exposure()
+    }
+
+    /// What the pull secrets of a cluster are to be, if they are to be kept.
+    pub(crate) fn pull_secrets(&self) -> anyhow::Result<Option<pull_secrets::Settings>> {
+        const AT: &str = "auth.kubernetes.pullSecrets";
+        let enabled = |kubernetes: &&Kubernetes| kubernetes.pull_secrets.enabled;
+        let Some(kubernetes) = self.auth.kubernetes.as_ref().filter(enabled) else {
+            return Ok(None);
+        };
+        let keys = &kubernetes.pull_secrets;
+        check_hosts(&format!("{AT}.hosts"), &keys.hosts)?;
+        let parts = pull_secrets::Parts {
+            name: keys.name.clone(),
+            hosts: [self.hosts.as_slice(), &keys.hosts].concat(),
+            accounts: keys.service_accounts.clone(),
+            audience: kubernetes.audiences.first().cloned().unwrap_or_default(),
+            lifetime: keys.lifetime.get(),
+            renew_before: keys.renew_before.get(),
+            withdraw: keys.withdraw,
+        };
+        match pull_secrets::Settings::new(parts) {
+            Ok(settings) => Ok(Some(settings)),
+            Err(error) => anyhow::bail!("{AT}.{error}"),
+        }
     }
 
     /// Content and index live equally long: content without its index is refused at the next
@@ -169,6 +190,16 @@ impl Limits {
             &CACHE,
         )
     }
+}
+
+fn check_hosts(key: &str, hosts: &[String]) -> anyhow::Result<()> {
+    for host in hosts {
+        anyhow::ensure!(
+            host.parse::<Authority>().is_ok() && !host.contains('@'),
+            "{key}: {host:?} is neither host nor host:port"
+        );
+    }
+    Ok(())
 }
 
 fn within<T: Copy + Display + PartialOrd>(

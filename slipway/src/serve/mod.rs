@@ -48,6 +48,10 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     if let Some(tls) = &server.tls {
         tls::reload_on_change(&background, tls);
     }
+    let pull_secrets = wired.pull_secrets.map(|pull_secrets| {
+        let stopping = server.stopping.clone().cancelled_owned();
+        tokio::spawn(pull_secrets.run(stopping))
+    });
     // Before anything is announced: whoever reads that may send a signal. Earlier ones end the
     // program at once, which nobody has asked anything yet.
     let mut signals = Signals::new()?;
@@ -62,6 +66,10 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     accepting.shutdown().await;
     drain(&server, config.drain_timeout.get(), &mut signals).await;
     wired.recorder.close().await;
+    if let Some(pull_secrets) = pull_secrets {
+        // It has known for as long as the connections have, and takes a moment at most.
+        pull_secrets.await.context("pull secrets")?;
+    }
     wired
         .registry
         .storage()

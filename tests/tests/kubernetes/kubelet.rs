@@ -6,7 +6,8 @@ use tests::{Api, Cluster, Image, Lab, Node, daemon};
 
 use super::{ROLES, bind, registry, with_token};
 
-fn pod(name: &str, service_account: &str, image: &str) -> String {
+/// A pod that ends at once when its image can be had.
+pub(super) fn pod(name: &str, service_account: &str, image: &str) -> String {
     format!(
         "apiVersion: v1
 kind: Pod

@@ -1,7 +1,9 @@
 //! Users and rights of a real Kubernetes API server.
 
 mod faults;
+mod install;
 mod kubelet;
+mod pull_secrets;
 mod rights;
 mod table;
 

@@ -1,0 +1,367 @@
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use super::*;
+use crate::kubernetes::pull_secrets::settings::Parts;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn parts() -> Parts {
+    Parts {
+        name: "pull".to_owned(),
+        hosts: vec!["registry.example".to_owned()],
+        accounts: vec!["default".to_owned()],
+        audience: "slipway".to_owned(),
+        lifetime: 24 * HOUR,
+        renew_before: 8 * HOUR,
+        withdraw: false,
+    }
+}
+
+fn settings() -> Settings {
+    Settings::new(parts()).unwrap()
+}
+
+fn key(namespace: &str) -> Key {
+    Key {
+        namespace: Arc::from(namespace),
+        account: Arc::from("default"),
+    }
+}
+
+fn at(hours: u32) -> SystemTime {
+    UNIX_EPOCH + 1_000_000 * HOUR + hours * HOUR
+}
+
+const OPEN: Namespace = Namespace {
+    opted_out: false,
+    ending: false,
+};
+const OPTED_OUT: Namespace = Namespace {
+    opted_out: true,
+    ..OPEN
+};
+const ENDING: Namespace = Namespace {
+    ending: true,
+    ..OPEN
+};
+
+fn account(references: &[&str]) -> Account {
+    let ours = references.contains(&"pull-default");
+    Account {
+        uid: "account".to_owned(),
+        version: "7".to_owned(),
+        references: references.iter().map(ToString::to_string).collect(),
+        is_marked: ours,
+    }
+}
+
+/// Marks the reference as its owner's own.
+fn unmarked(references: &[&str]) -> Account {
+    Account {
+        is_marked: false,
+        ..account(references)
+    }
+}
+
+fn secret(content: Content) -> PullSecret {
+    PullSecret {
+        uid: "secret".to_owned(),
+        version: "9".to_owned(),
+        ending: false,
+        content,
+    }
+}
+
+/// Issued at hour 0, good for a day.
+fn claims() -> Claims {
+    Claims {
+        audiences: vec!["slipway".to_owned()],
+        account_uid: "account".to_owned(),
+        secret_uid: Some("secret".to_owned()),
+        issued: at(0),
+        expires: at(24),
+    }
+}
+
+fn good() -> PullSecret {
+    secret(Content::Token(claims()))
+}
+
+fn token(change: impl FnOnce(&mut Claims)) -> PullSecret {
+    let mut claims = claims();
+    change(&mut claims);
+    secret(Content::Token(claims))
+}
+
+/// In one word and its details, an hour after the token was issued.
+fn word_for(
+    namespace: Option<Namespace>,
+    account: Option<Account>,
+    secret: Option<PullSecret>,
+    settings: &Settings,
+) -> String {
+    let view = View {
+        namespace: namespace.as_ref(),
+        account: account.as_ref(),
+        secret: secret.as_ref(),
+    };
+    match plan(&key("team"), view, settings, at(1)) {
+        Plan::Rest(None) => "rest".to_owned(),
+        Plan::Rest(Some(_)) => "rest until renewal".to_owned(),
+        Plan::Blocked(uid) => format!("blocked by {uid}"),
+        Plan::Act(Step::Make) => "make".to_owned(),
+        Plan::Act(Step::Fill { uid, version, why }) => format!("fill {uid} at {version}: {why:?}"),
+        Plan::Act(Step::Refer {
+            version,
+            references,
+        }) => format!("refer at {version} beside {references:?}"),
+        Plan::Act(Step::Withdraw { secret }) => format!("withdraw {secret:?}"),
+        Plan::Act(Step::Remove { uid }) => format!("remove {uid}"),
+    }
+}
+
+#[test]
+fn every_state_has_its_next_step() {
+    let ours = || account(&["own", "pull-default"]);
+    let bare = || account(&["own"]);
+    let ending = |secret| PullSecret {
+        ending: true,
+        ..secret
+    };
+    let foreign = || secret(Content::Foreign);
+    let table = [
+        // What is not there, or no longer for long.
+        (None, None, None, "rest"),
+        (None, Some(bare()), None, "rest"),
+        (None, Some(bare()), Some(good()), "rest"),
+        (Some(ENDING), Some(bare()), None, "rest"),
+        (Some(ENDING), Some(ours()), Some(good()), "rest"),
+        (Some(OPEN), None, None, "rest"),
+        // The way of a new ServiceAccount.
+        (Some(OPEN), Some(bare()), None, "make"),
+        (
+            Some(OPEN),
+            Some(bare()),
+            Some(secret(Content::Empty)),
+            "fill secret at 9: New",
+        ),
+        (
+            Some(OPEN),
+            Some(bare()),
+            Some(good()),
+            "refer at 7 beside [\"own\"]",
+        ),
+        (Some(OPEN), Some(ours()), Some(good()), "rest until renewal"),
+        // A reference that its owner made will do.
+        (
+            Some(OPEN),
+            Some(unmarked(&["pull-default"])),
+            Some(good()),
+            "rest until renewal",
+        ),
+        // Somebody took the reference out and left the annotation.
+        (
+            Some(OPEN),
+            Some(Account {
+                is_marked: true,
+                ..bare()
+            }),
+            Some(good()),
+            "refer at 7 beside [\"own\"]",
+        ),
+        // What was done to the secret is undone, also where it is referred to.
+        (Some(OPEN), Some(ours()), None, "make"),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(secret(Content::Altered)),
+            "fill secret at 9: Altered",
+        ),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(secret(Content::Fixed)),
+            "remove secret",
+        ),
+        (Some(OPEN), Some(ours()), Some(ending(good())), "rest"),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(ending(secret(Content::Fixed))),
+            "rest",
+        ),
+        // Tokens that are not this one's.
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(token(|claims| claims.account_uid = "before".to_owned())),
+            "fill secret at 9: Strange",
+        ),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(token(|claims| {
+                claims.secret_uid = Some("copied".to_owned())
+            })),
+            "fill secret at 9: Strange",
+        ),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(token(|claims| claims.secret_uid = None)),
+            "fill secret at 9: Strange",
+        ),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(token(|claims| claims.audiences = vec!["vault".to_owned()])),
+            "fill secret at 9: Strange",
+        ),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(token(|claims| claims.expires = at(1))),
+            "fill secret at 9: Renewal",
+        ),
+        // The ServiceAccount is gone, and so is what its token was worth.
+        (Some(OPEN), None, Some(good()), "remove secret"),
+        (Some(OPEN), None, Some(ending(good())), "rest"),
+        // Somebody else's, in whatever state.
+        (Some(OPEN), None, Some(foreign()), "rest"),
+        (
+            Some(OPEN),
+            Some(bare()),
+            Some(foreign()),
+            "blocked by secret",
+        ),
+        (
+            Some(OPEN),
+            Some(ours()),
+            Some(ending(foreign())),
+            "blocked by secret",
+        ),
+        (Some(OPTED_OUT), Some(bare()), Some(foreign()), "rest"),
+        (
+            Some(OPTED_OUT),
+            Some(ours()),
+            Some(foreign()),
+            "withdraw None",
+        ),
+        // Opted out.
+        (Some(OPTED_OUT), Some(bare()), None, "rest"),
+        (Some(OPTED_OUT), None, None, "rest"),
+        (Some(OPTED_OUT), Some(ours()), None, "withdraw None"),
+        (
+            Some(OPTED_OUT),
+            Some(ours()),
+            Some(good()),
+            "withdraw Some(\"secret\")",
+        ),
+        (
+            Some(OPTED_OUT),
+            Some(unmarked(&["pull-default"])),
+            None,
+            "rest",
+        ),
+        (
+            Some(OPTED_OUT),
+            None,
+            Some(secret(Content::Altered)),
+            "withdraw Some(\"secret\")",
+        ),
+        (Some(OPTED_OUT), None, Some(ending(good())), "rest"),
+    ];
+    let settings = settings();
+    for (namespace, account, secret, wanted) in table {
+        let said = word_for(namespace, account.clone(), secret.clone(), &settings);
+        assert_eq!(said, wanted, "{namespace:?} {account:?} {secret:?}");
+    }
+}
+
+#[test]
+fn withdrawing_is_opting_every_namespace_out() {
+    let settings = Settings::new(Parts {
+        withdraw: true,
+        ..parts()
+    })
+    .unwrap();
+    let ours = account(&["pull-default"]);
+    let said = word_for(Some(OPEN), Some(ours), Some(good()), &settings);
+    assert_eq!(said, "withdraw Some(\"secret\")");
+    let none = word_for(Some(OPEN), Some(account(&[])), None, &settings);
+    assert_eq!(none, "rest");
+}
+
+/// When the token of this namespace is replaced.
+fn renewal_of(namespace: &str, claims: &Claims, settings: &Settings) -> SystemTime {
+    let view = View {
+        namespace: Some(&OPEN),
+        account: Some(&account(&["pull-default"])),
+        secret: Some(&secret(Content::Token(claims.clone()))),
+    };
+    match plan(&key(namespace), view, settings, claims.issued) {
+        Plan::Rest(Some(until)) => until,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn tokens_are_replaced_in_time_and_not_all_together() {
+    let settings = settings();
+    let names = (0..500).map(|n| format!("ns-{n}"));
+    let times: Vec<_> = names
+        .map(|name| renewal_of(&name, &claims(), &settings))
+        .collect();
+    let (first, last) = (times.iter().min().unwrap(), times.iter().max().unwrap());
+    // Eight hours before the end at the latest, and up to a tenth of the sixteen earlier.
+    assert!(*last <= at(16) && *first >= at(14), "{first:?} {last:?}");
+    assert!(last.duration_since(*first).unwrap() > HOUR);
+    assert_eq!(
+        renewal_of("ns-1", &claims(), &settings),
+        times[1],
+        "a restart changes it"
+    );
+}
+
+#[test]
+fn a_token_that_the_cluster_made_shorter_is_replaced_in_its_own_time() {
+    let short = Claims {
+        expires: at(1),
+        ..claims()
+    };
+    let renewal = renewal_of("team", &short, &settings());
+    let after = renewal.duration_since(at(0)).unwrap();
+    assert!(
+        after > HOUR / 2 && after <= HOUR * 2 / 3 + Duration::from_secs(1),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_by_name() {
+    type Change = fn(&mut Parts);
+    let table: [(Change, &str); 12] = [
+        (|parts| parts.name = String::new(), "name: "),
+        (|parts| parts.name = "Pull".to_owned(), "name: "),
+        (|parts| parts.name = "a.b".to_owned(), "name: "),
+        (|parts| parts.name = "x".repeat(51), "name: "),
+        (|parts| parts.hosts = Vec::new(), "hosts: "),
+        (|parts| parts.accounts = Vec::new(), "serviceAccounts: "),
+        (
+            |parts| parts.accounts = vec!["-a".to_owned()],
+            "serviceAccounts: ",
+        ),
+        (|parts| parts.audience = String::new(), "enabled: "),
+        (|parts| parts.lifetime = HOUR / 7, "lifetime: "),
+        (|parts| parts.lifetime = 31 * 24 * HOUR, "lifetime: "),
+        (|parts| parts.renew_before = 24 * HOUR, "renewBefore: "),
+        (|parts| parts.renew_before = Duration::ZERO, "renewBefore: "),
+    ];
+    for (change, wanted) in table {
+        let mut parts = parts();
+        change(&mut parts);
+        let said = Settings::new(parts).unwrap_err().to_string();
+        assert!(said.starts_with(wanted), "{said}");
+    }
+}

@@ -1,0 +1,86 @@
+//! The watches, and what is taken of what they bring.
+
+use std::sync::Arc;
+
+use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::{Namespace as KubeNamespace, Secret, ServiceAccount};
+use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+
+use super::observed::{Account, Key, Namespace, PullSecret};
+use super::settings::Settings;
+use super::world::{Fact, List, News, Seen};
+
+pub(super) type Watches = SelectAll<BoxStream<'static, Result<News, watcher::Error>>>;
+
+/// Watches of all that matters. The API server chooses by name, which also is all that the role of
+/// install/pull-secrets.yaml lets us see: no secret of another name.
+pub(super) fn watches(client: &Client, settings: &Arc<Settings>) -> Watches {
+    let mut all = SelectAll::new();
+    let namespaces = Api::<PartialObjectMeta<KubeNamespace>>::all(client.clone());
+    let namespaces = watcher(namespaces, watcher::Config::default());
+    all.push(news(namespaces, List::Namespaces, |namespace, is_there| {
+        let name = Arc::from(namespace.name_any());
+        Fact::Namespace(name, is_there.then(|| Namespace::of(&namespace)))
+    }));
+    for account in &settings.accounts {
+        let accounts = watcher(Api::<ServiceAccount>::all(client.clone()), called(account));
+        let (name, of) = (account.clone(), Arc::clone(settings));
+        let list = List::Accounts(account.clone());
+        all.push(news(accounts, list, move |found, is_there| {
+            let seen = seen(found, is_there, |found| Account::of(found, &of));
+            Fact::Account(key(&seen.0, &name), seen.1)
+        }));
+        let secrets = watcher(
+            Api::<Secret>::all(client.clone()),
+            called(&settings.secret_of(account)),
+        );
+        let (name, of) = (account.clone(), Arc::clone(settings));
+        let list = List::Secrets(account.clone());
+        all.push(news(secrets, list, move |found, is_there| {
+            let seen = seen(found, is_there, |found| PullSecret::of(found, &of));
+            Fact::Secret(key(&seen.0, &name), seen.1)
+        }));
+    }
+    all
+}
+
+fn called(name: &str) -> watcher::Config {
+    watcher::Config::default().fields(&format!("metadata.name={name}"))
+}
+
+fn key(namespace: &str, account: &Arc<str>) -> Key {
+    Key {
+        namespace: Arc::from(namespace),
+        account: account.clone(),
+    }
+}
+
+/// The object's namespace and what is so about it.
+fn seen<K: Resource, T>(found: K, is_there: bool, of: impl Fn(&K) -> T) -> (String, Seen<T>) {
+    let seen = if is_there {
+        Seen::Is(of(&found))
+    } else {
+        Seen::Gone(found.uid().unwrap_or_default())
+    };
+    (found.namespace().unwrap_or_default(), seen)
+}
+
+fn news<K: Send + 'static>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+    list: List,
+    fact: impl Fn(K, bool) -> Fact + Send + 'static,
+) -> BoxStream<'static, Result<News, watcher::Error>> {
+    let news = move |event: watcher::Result<Event<K>>| {
+        Ok(match event? {
+            Event::Apply(object) | Event::InitApply(object) => News::Fact(fact(object, true)),
+            Event::Delete(object) => News::Fact(fact(object, false)),
+            Event::Init => News::Listing(list.clone()),
+            Event::InitDone => News::Listed(list.clone()),
+        })
+    };
+    events.default_backoff().map(news).boxed()
+}

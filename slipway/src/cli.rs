@@ -1,9 +1,13 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod token;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use token::{NewToken, TokenCommand};
 
 /// An OCI container registry with namespace rights, in one program.
 #[derive(Debug, Parser)]
@@ -45,6 +49,9 @@ pub(crate) enum Command {
     /// Ask a registry who you are and what you may do.
     #[command(subcommand)]
     Auth(AuthCommand),
+    /// Keep API tokens, which programs act as you by.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

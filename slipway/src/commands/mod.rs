@@ -8,6 +8,7 @@ mod man;
 mod print;
 mod prompt;
 mod storage;
+mod token;
 mod user;
 mod version;
 
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Auth(command) => return runtime()?.block_on(auth::run(command)),
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
+        Command::Token(command) => runtime()?.block_on(token::run(command))?,
         Command::User(command) => user::run(command)?,
         Command::CredentialProvider(command) => credential_provider::run(command)?,
         Command::Completions { shell } => {

@@ -12,7 +12,7 @@
 //!
 //! [`PullSecrets`] is apart from that: it gives ServiceAccounts logins, where kubelets have none of their own.
 
-mod answers;
+pub(crate) mod answers;
 mod cluster;
 pub mod pull_secrets;
 mod question;

@@ -100,6 +100,8 @@ words! {
         Token = "token",
         /// A token of somebody else (RFC 6750).
         Bearer = "bearer",
+        /// A refresh token (RFC 6749 §6), which was kept from an earlier login.
+        Refresh = "refresh",
         /// By something that cannot be read.
         Unreadable = "unreadable",
     }

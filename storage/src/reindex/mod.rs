@@ -7,8 +7,8 @@
 //! stay as they are.
 //!
 //! Before that, links that the old index has in its journal are settled: they do not say yet what
-//! was acknowledged; and its audit record is copied. What else the objects do not hold is lost with the
-//! old index: upload sessions (clients start anew), and when something was pushed.
+//! was acknowledged; and its audit record and the tokens of users are copied. What else the objects do not hold is lost
+//! with the old index: upload sessions (clients start anew), and when something was pushed.
 
 mod batch;
 mod old;
@@ -119,8 +119,10 @@ pub async fn reindex(
     }
     let rebuilt = rebuild(into)?;
     let audit_rows = old::carry_audit(into, rebuilt.index(), options.discard_journal).await?;
-    let mut reindexed = fill(store, rebuilt.index(), options, now, progress).await?;
+    let mut reindexed = fill(store, rebuilt.index(), options, progress).await?;
     reindexed.recorded.audit_rows = audit_rows;
+    old::take_tokens(into, rebuilt.index()).await?;
+    rebuilt.index().finish_load(now).await?;
     rebuilt.put_in_place()?;
     Ok(reindexed)
 }
@@ -130,15 +132,12 @@ async fn fill(
     store: &Arc<dyn ObjectStore>,
     index: &dyn Index,
     options: Options,
-    now: SystemTime,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Reindexed, StorageError> {
     let mut batch = Batch::new(index, progress);
     blobs(store, options, &mut batch).await?;
     repositories(store, &mut batch).await?;
-    let reindexed = batch.finish().await?;
-    index.finish_load(now).await?;
-    Ok(reindexed)
+    batch.finish().await
 }
 
 async fn blobs(

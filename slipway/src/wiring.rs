@@ -45,7 +45,7 @@ pub(crate) async fn wire(
         log: config.audit.log,
     };
     let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
-    let recorder = Arc::new(recorder);
+    let recorder = Arc::new(recorder.await.context("the audit record")?);
     let observer = Arc::new(Observer {
         metrics: metrics(&registry, connections, &recorder),
         log: AccessLog::start(format(config))?,

@@ -116,7 +116,7 @@ impl Server {
             log: false,
         };
         let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
-        let recorder = Arc::new(recorder);
+        let recorder = Arc::new(recorder.await.unwrap());
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),

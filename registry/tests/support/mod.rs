@@ -153,17 +153,16 @@ impl Server {
             Gate::open()
         };
         let registry = Arc::new(Registry::new(storage, gate));
+        let recorded = Recorded {
+            pulls: setup.pulls,
+            log: false,
+        };
+        let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),
             sink: None,
-            audit: Arc::new(Recorder::start(
-                registry.storage().audit.clone(),
-                Recorded {
-                    pulls: setup.pulls,
-                    log: false,
-                },
-            )),
+            audit: Arc::new(recorder.await.unwrap()),
         });
         let rest = axum::Router::new();
         let front = Front::new(

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use storage::audit::{Class, Entry, Origin, Outcome, Place, Verb};
-use storage::{Audit, Durability};
+use storage::{Audit, Durability, StorageError};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -77,22 +77,26 @@ impl Shared {
 }
 
 impl Recorder {
-    /// Starts the writer. Must run inside the runtime.
-    pub fn start(audit: Audit, recorded: Recorded) -> Self {
+    /// Starts the writer, before anything is recorded. Must run inside the runtime.
+    pub async fn start(audit: Audit, recorded: Recorded) -> Result<Self, StorageError> {
+        let lines = match recorded.log {
+            true => Some(Lines::of(audit.clone()).await?),
+            false => None,
+        };
         let shared = Arc::<Shared>::default();
         let writer = Writer {
             shared: Arc::clone(&shared),
-            lines: recorded.log.then(|| Lines::new(audit.clone())),
+            lines,
             audit: audit.clone(),
             waiting: Vec::new(),
             is_failing: false,
         };
-        Self {
+        Ok(Self {
             shared,
             audit,
             pulls: recorded.pulls,
             writer: Mutex::new(Some(tokio::spawn(writer.run()))),
-        }
+        })
     }
 
     /// Whether pulls are recorded.

@@ -40,11 +40,11 @@ pub(crate) async fn wire(
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
     let registry = Arc::new(Registry::new(storage, gate(config).await?));
-    let recorded = Recorded {
+    let what = Recorded {
         pulls: config.audit.pulls,
         log: config.audit.log,
     };
-    let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
+    let recorder = Recorder::start(registry.storage().audit.clone(), what);
     let recorder = Arc::new(recorder.await.context("the audit record")?);
     let observer = Arc::new(Observer {
         metrics: metrics(&registry, connections, &recorder),

@@ -111,11 +111,11 @@ impl Server {
         let index = Arc::new(SqliteIndex::in_memory().unwrap());
         let storage = Storage::open(store, index, storage::Limits::default());
         let registry = Arc::new(Registry::new(storage.await.unwrap(), gate));
-        let recorded = Recorded {
+        let what = Recorded {
             pulls: false,
             log: false,
         };
-        let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
+        let recorder = Recorder::start(registry.storage().audit.clone(), what);
         let recorder = Arc::new(recorder.await.unwrap());
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),

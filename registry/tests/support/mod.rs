@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::missing_panics_doc,
+    clippy::struct_excessive_bools,
     clippy::allow_attributes,
     reason = "tests panic to report, and each test file uses its part of this"
 )]
@@ -153,11 +154,11 @@ impl Server {
             Gate::open()
         };
         let registry = Arc::new(Registry::new(storage, gate));
-        let recorded = Recorded {
+        let what = Recorded {
             pulls: setup.pulls,
             log: false,
         };
-        let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
+        let recorder = Recorder::start(registry.storage().audit.clone(), what);
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),

@@ -47,7 +47,7 @@ struct Shared {
     wake: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Queue {
     entries: Vec<Entry>,
     refusals: Budget,
@@ -55,18 +55,6 @@ struct Queue {
     /// Since the start.
     total_left_out: u64,
     is_closed: bool,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            refusals: Budget::default(),
-            left_out: LeftOut::default(),
-            total_left_out: 0,
-            is_closed: false,
-        }
-    }
 }
 
 impl Shared {
@@ -78,10 +66,11 @@ impl Shared {
 
 impl Recorder {
     /// Starts the writer, before anything is recorded. Must run inside the runtime.
-    pub async fn start(audit: Audit, recorded: Recorded) -> Result<Self, StorageError> {
-        let lines = match recorded.log {
-            true => Some(Lines::of(audit.clone()).await?),
-            false => None,
+    pub async fn start(audit: Audit, what: Recorded) -> Result<Self, StorageError> {
+        let lines = if what.log {
+            Some(Lines::of(audit.clone()).await?)
+        } else {
+            None
         };
         let shared = Arc::<Shared>::default();
         let writer = Writer {
@@ -94,7 +83,7 @@ impl Recorder {
         Ok(Self {
             shared,
             audit,
-            pulls: recorded.pulls,
+            pulls: what.pulls,
             writer: Mutex::new(Some(tokio::spawn(writer.run()))),
         })
     }

@@ -1,9 +1,13 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod token;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use token::{NewToken, TokenCommand};
 
 /// An OCI container registry with namespace rights, in one program.
 #[derive(Debug, Parser)]
@@ -58,6 +62,9 @@ pub(crate) enum Command {
   slipway audit --config slipway.yaml --user ada --output json | jq -r .digest
 Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     Audit(Box<Audit>),
+    /// Keep API tokens, which programs act as you by.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -37,7 +37,11 @@ pub(super) fn cluster_roles(resource: &Resource) -> Vec<(String, ClusterRole)> {
         ),
         role(
             "system:image-auditor",
-            Rules::Own(vec![rule(&resource.group, audit.resource(), &[audit.verb()])]),
+            Rules::Own(vec![rule(
+                &resource.group,
+                audit.resource(),
+                &[audit.verb()],
+            )]),
             Some("admin"),
         ),
         role("view", aggregated("view"), Some("edit")),

@@ -253,7 +253,7 @@ impl Front {
         let body = incoming::stream(body, self.hall.limits.body_stall);
         let wanted = token::wanted(&self.hall, parts, body).await;
         let presented = match &wanted {
-            Ok(wanted) => Presented::of(wanted.credential.as_ref(), None),
+            Ok(wanted) => wanted.presented(),
             Err(_) => Presented::unreadable(),
         };
         let issued = match wanted {

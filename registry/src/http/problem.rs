@@ -262,6 +262,7 @@ impl Problem {
             Refusal::BadCredential => {
                 unauthorized(Challenge::Invalid, "these credentials are not valid")
             }
+            Refusal::MistypedToken => unauthorized(Challenge::Invalid, &refusal.to_string()),
             // Strangers hold tokens, too, and get the same bytes whatever they asked for.
             Refusal::InsufficientScope(denied) if denied.who().is_anonymous() => unauthorized(
                 Challenge::InsufficientScope,

@@ -9,6 +9,7 @@ mod man;
 mod print;
 mod prompt;
 mod storage;
+mod token;
 mod user;
 mod version;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => runtime()?.block_on(audit::run(*args))?,
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
+        Command::Token(command) => runtime()?.block_on(token::run(command))?,
         Command::User(command) => user::run(command)?,
         Command::CredentialProvider(command) => credential_provider::run(command)?,
         Command::Completions { shell } => {

@@ -98,8 +98,10 @@ words! {
         Basic = "basic",
         /// A token that was issued here, for a while and for some rights.
         Token = "token",
-        /// A token of somebody else (RFC 6750).
+        /// Another token (RFC 6750).
         Bearer = "bearer",
+        /// The refresh token of an earlier login.
+        Refresh = "refresh",
         /// By something that cannot be read.
         Unreadable = "unreadable",
     }

@@ -105,6 +105,14 @@ impl Presented {
         Self { proof, claimed }
     }
 
+    /// A refresh token.
+    pub(super) const fn refresh() -> Self {
+        Self {
+            proof: Proof::Refresh,
+            claimed: None,
+        }
+    }
+
     /// Something that is no credential.
     pub(super) const fn unreadable() -> Self {
         Self {
@@ -304,6 +312,7 @@ impl<'a> Asked<'a> {
             provider: who.map(Identity::provider).unwrap_or_default().to_owned(),
             uid: who.and_then(Identity::uid).map(str::to_owned),
             credential: proof,
+            credential_id: who.and_then(Identity::token).map(ToString::to_string),
             client: Some(self.record.client),
             ..Origin::own(self.record.at).with_agent(agent.and_then(|agent| agent.to_str().ok()))
         }

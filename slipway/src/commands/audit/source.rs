@@ -34,7 +34,7 @@ struct News {
 impl Source {
     pub(super) async fn open(config: Option<&Path>, remote: Remote) -> anyhow::Result<Self> {
         if config.is_none() {
-            return Ok(Self::Server(Client::connect(remote).await?));
+            return Ok(Self::Server(Client::connect(remote, None).await?));
         }
         // Whom it is served to makes no difference here.
         let config = load(config, true)?;

@@ -18,6 +18,7 @@ mod reader;
 mod replace;
 mod schema;
 mod seam;
+mod tokens;
 mod uploads;
 mod writer;
 

@@ -45,6 +45,9 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::audit::BY_REPOSITORY,
         crate::index::sqlite::audit::BOUND,
         crate::index::sqlite::audit::EXPIRED,
+        crate::index::sqlite::tokens::LIVE_OF_OWNER,
+        crate::index::sqlite::tokens::OF_OWNER,
+        crate::index::sqlite::tokens::ALL,
     ] {
         assert_eq!(slow_steps(&connection, sql), [""; 0], "{sql}");
     }

@@ -37,7 +37,7 @@ use axum::routing::{MethodRouter, any};
 use registry::Registry;
 use registry::http::Problem;
 
-/// The routes that are about the caller (who they are, what they may do, their tokens), and the audit record.
+/// The routes that are about the caller: who they are, what they may do, their tokens; and the audit record.
 pub fn routes(registry: &Arc<Registry>) -> Vec<Route> {
     let mut routes = vec![whoami::route(), can_i::route(Arc::clone(registry))];
     routes.extend(tokens::routes(registry));

@@ -48,12 +48,12 @@ pub(crate) async fn wire(
     let (gate, cluster) = gate(config).await?;
     let gate = gate.with_opaque(opaque(config, kept)?);
     let registry = Arc::new(Registry::new(storage, gate));
-    let recorded = Recorded {
+    let what = Recorded {
         pulls: config.audit.pulls,
         log: config.audit.log,
     };
-    let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
-    let recorder = Arc::new(recorder);
+    let recorder = Recorder::start(registry.storage().audit.clone(), what);
+    let recorder = Arc::new(recorder.await.context("the audit record")?);
     let mut metrics = metrics(&registry, connections, &recorder);
     if let Some(cluster) = cluster {
         count_reviews(&mut metrics, cluster);

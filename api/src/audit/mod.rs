@@ -194,7 +194,7 @@ impl Following {
 impl Asked {
     fn query(self) -> Result<storage::audit::Query, Problem> {
         let namespace = self.namespace.map(namespace).transpose()?;
-        let repository = parsed("repository", self.repository, |text| {
+        let repository = parsed("repository", self.repository.as_deref(), |text| {
             RepoName::parse(text).map_err(|error| error.to_string())
         })?;
         if let (Some(namespace), Some(repository)) = (&namespace, &repository)
@@ -212,12 +212,12 @@ impl Asked {
             verbs: verbs
                 .collect::<Result<_, _>>()
                 .map_err(|error| Problem::invalid(format!("verb: {error}")))?,
-            outcome: parsed("outcome", self.outcome, |text| {
+            outcome: parsed("outcome", self.outcome.as_deref(), |text| {
                 text.parse()
                     .map_err(|error: storage::audit::UnknownWord| error.to_string())
             })?,
-            since: parsed("since", self.since, time)?,
-            until: parsed("until", self.until, time)?,
+            since: parsed("since", self.since.as_deref(), time)?,
+            until: parsed("until", self.until.as_deref(), time)?,
         })
     }
 }
@@ -232,10 +232,10 @@ fn namespace(text: String) -> Result<String, Problem> {
 
 fn parsed<T>(
     name: &str,
-    text: Option<String>,
+    text: Option<&str>,
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<Option<T>, Problem> {
-    let parsed = text.as_deref().map(parse).transpose();
+    let parsed = text.map(parse).transpose();
     parsed.map_err(|error| Problem::invalid(format!("{name}: {error}")))
 }
 

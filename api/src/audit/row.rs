@@ -22,9 +22,9 @@ pub struct AuditRow {
     /// What the provider tells namesakes apart by.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uid: Option<String>,
-    /// How the caller said who they are: none, basic, token (issued here), bearer, unreadable.
+    /// How the caller said who they are: none, basic, token (issued here for a while), bearer, refresh, unreadable.
     pub credential: String,
-    /// Which credential, where it has a name of its own.
+    /// The API token, or the login, by which they came.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub credential_id: Option<String>,
     /// The client's address.

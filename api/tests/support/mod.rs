@@ -123,12 +123,12 @@ impl Server {
         };
         let gate = gate.with_opaque(Arc::new(OpaqueTokens::new(kept, settings).unwrap()));
         let registry = Arc::new(Registry::new(storage, gate));
-        let recorded = Recorded {
+        let what = Recorded {
             pulls: false,
             log: false,
         };
-        let recorder = Recorder::start(registry.storage().audit.clone(), recorded);
-        let recorder = Arc::new(recorder);
+        let recorder = Recorder::start(registry.storage().audit.clone(), what);
+        let recorder = Arc::new(recorder.await.unwrap());
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),

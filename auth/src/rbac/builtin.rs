@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::Resource;
 use super::aggregate::{ClusterRole, Rules};
 use super::objects::{LabelSelector, PolicyRule};
+use crate::AdminRight;
 
 /// As Kubernetes ships `view`, `edit` and `admin`: each takes up what is labelled for it, and is itself labelled for the
 /// next.
 pub(super) fn cluster_roles(resource: &Resource) -> Vec<(String, ClusterRole)> {
+    let audit = AdminRight::ReadAudit;
     let images =
         |verbs: &[&str]| Rules::Own(vec![rule(&resource.group, &resource.resource, verbs)]);
     let role = |name: &str, rules: Rules, feeds: Option<&str>| {
@@ -31,6 +33,15 @@ pub(super) fn cluster_roles(resource: &Resource) -> Vec<(String, ClusterRole)> {
         role(
             "system:image-pruner",
             images(&["get", "delete"]),
+            Some("admin"),
+        ),
+        role(
+            "system:image-auditor",
+            Rules::Own(vec![rule(
+                &resource.group,
+                audit.resource(),
+                &[audit.verb()],
+            )]),
             Some("admin"),
         ),
         role("view", aggregated("view"), Some("edit")),

@@ -53,7 +53,7 @@ impl Default for Resource {
 ///
 /// Files end in `.yaml`, `.yml` or `.json`, may hold several documents and `List`s; subfolders are not read. Where they
 /// do not define them, there are the ClusterRoles `system:image-puller`, `system:image-pusher`, `system:image-pruner`,
-/// `view`, `edit`, `admin` and `cluster-admin`.
+/// `system:image-auditor`, `view`, `edit`, `admin` and `cluster-admin`.
 #[derive(Debug)]
 pub struct Rbac {
     index: Arc<Watched<Index>>,

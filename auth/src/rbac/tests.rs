@@ -321,6 +321,24 @@ fn the_roles_that_are_there_anyway() {
 }
 
 #[test]
+fn the_admin_of_a_namespace_reads_its_audit_record() {
+    for (name, may) in [
+        ("system:image-auditor", true),
+        ("admin", true),
+        ("edit", false),
+        ("system:image-pruner", false),
+    ] {
+        let lab = lab(&binding("team/b", &format!("ClusterRole {name}"), ALICE));
+        let index = lab.rbac.index.current();
+        let (alice, right) = (user("alice", &[]), AdminRight::ReadAudit);
+        for (namespace, may) in [(Some("team"), may), (Some("other"), false), (None, false)] {
+            let allowed = index.allows_admin(&alice, right, namespace);
+            assert_eq!(allowed, may, "{name} {namespace:?}");
+        }
+    }
+}
+
+#[test]
 fn a_file_replaces_a_role_that_is_there_anyway() {
     let text =
         role("system:image-puller", &images("delete")) + &binding("b", "ClusterRole view", ALICE);

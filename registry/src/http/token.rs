@@ -53,6 +53,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// What the audit record says of how the client shows who it is.
     pub(super) fn presented(&self) -> Presented {
         match &self.proof {
             Proof::Credential(credential) => Presented::of(credential.as_ref(), None),

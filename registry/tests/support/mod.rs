@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::missing_panics_doc,
+    clippy::struct_excessive_bools,
     clippy::allow_attributes,
     reason = "tests panic to report, and each test file uses its part of this"
 )]
@@ -153,17 +154,16 @@ impl Server {
             Gate::open()
         };
         let registry = Arc::new(Registry::new(storage, gate));
+        let what = Recorded {
+            pulls: setup.pulls,
+            log: false,
+        };
+        let recorder = Recorder::start(registry.storage().audit.clone(), what);
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),
             sink: None,
-            audit: Arc::new(Recorder::start(
-                registry.storage().audit.clone(),
-                Recorded {
-                    pulls: setup.pulls,
-                    log: false,
-                },
-            )),
+            audit: Arc::new(recorder.await.unwrap()),
         });
         let rest = axum::Router::new();
         let front = Front::new(

@@ -133,6 +133,15 @@ impl Server {
         panic!("no line with {text:?} in {seen:#?}");
     }
 
+    /// Ends it as a crash would, and starts it again on the same files.
+    pub fn killed_and_started(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        let config = folder.path().join("slipway.yaml");
+        Self::spawn(folder, &config)
+    }
+
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
@@ -170,6 +179,12 @@ impl Server {
     /// Waits for the end; true when it ended well.
     pub fn wait(mut self) -> bool {
         self.child.wait().unwrap().success()
+    }
+
+    /// Waits for the end, which must be a good one; its files stay for as long as what is returned.
+    pub fn wait_and_keep(mut self) -> TempDir {
+        assert!(self.child.wait().unwrap().success());
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
     /// One request by hand, on a connection that ends with it.

@@ -98,9 +98,9 @@ words! {
         Basic = "basic",
         /// A token that was issued here, for a while and for some rights.
         Token = "token",
-        /// A token of somebody else (RFC 6750).
+        /// Another token (RFC 6750).
         Bearer = "bearer",
-        /// A refresh token (RFC 6749 §6), which was kept from an earlier login.
+        /// The refresh token of an earlier login.
         Refresh = "refresh",
         /// By something that cannot be read.
         Unreadable = "unreadable",

@@ -7,8 +7,8 @@
 //! stay as they are.
 //!
 //! Before that, links that the old index has in its journal are settled: they do not say yet what
-//! was acknowledged; and its audit record and the tokens of users are copied. What else the objects do not hold is lost
-//! with the old index: upload sessions (clients start anew), and when something was pushed.
+//! was acknowledged; and tokens of users and the audit record are taken over from it. What else the objects do not
+//! hold is lost with the old index: upload sessions (clients start anew), and when something was pushed.
 
 mod batch;
 mod old;
@@ -118,10 +118,11 @@ pub async fn reindex(
         old::settle(store, into).await?;
     }
     let rebuilt = rebuild(into)?;
-    let audit_rows = old::carry_audit(into, rebuilt.index(), options.discard_journal).await?;
     let mut reindexed = fill(store, rebuilt.index(), options, progress).await?;
-    reindexed.recorded.audit_rows = audit_rows;
-    old::take_tokens(into, rebuilt.index()).await?;
+    if let Some(old) = old::open(into, options.discard_journal)? {
+        old::take_tokens(&old, rebuilt.index()).await?;
+        reindexed.recorded.audit_rows = old::carry_audit(&old, rebuilt.index()).await?;
+    }
     rebuilt.index().finish_load(now).await?;
     rebuilt.put_in_place()?;
     Ok(reindexed)

@@ -49,27 +49,27 @@ pub(super) async fn settle(store: &Arc<dyn ObjectStore>, path: &Path) -> Result<
     }
 }
 
-/// Rows of the audit record carried at once.
+/// Opens the index at `path` for what no object holds. `None`: there is none, or it cannot be read, and then that is lost;
+/// `lenient`, also one that a newer program wrote.
+pub(super) fn open(path: &Path, lenient: bool) -> Result<Option<SqliteIndex>, ReindexError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    match SqliteIndex::open(path) {
+        Ok(old) => Ok(Some(old)),
+        Err(error) if lenient || matches!(error, OpenIndexError::TornIndex { .. }) => {
+            tracing::warn!(%error, "API tokens, logins and the audit record of the old index are lost");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Rows of the audit record copied at once.
 const ROWS: usize = 1_000;
 
-/// Copies the audit record of the index at `path` into a new one; returns how many rows. Of a damaged index it copies
-/// what can be read; `lenient`, one that cannot be opened at all has none.
-pub(super) async fn carry_audit(
-    path: &Path,
-    into: &dyn Index,
-    lenient: bool,
-) -> Result<u64, ReindexError> {
-    if !path.exists() {
-        return Ok(0);
-    }
-    let old = match SqliteIndex::open(path) {
-        Ok(old) => old,
-        Err(error) if lenient || matches!(error, OpenIndexError::TornIndex { .. }) => {
-            tracing::warn!(%error, "the audit record of the old index is lost");
-            return Ok(0);
-        }
-        Err(error) => return Err(error.into()),
-    };
+/// Copies the audit record into a new index; returns how many rows. Of a damaged one it copies what can be read.
+pub(super) async fn carry_audit(old: &SqliteIndex, into: &dyn Index) -> Result<u64, ReindexError> {
     let (mut after, mut carried) = (0, 0);
     loop {
         let rows = match old.audit_since(after, ROWS).await {
@@ -89,20 +89,8 @@ pub(super) async fn carry_audit(
     }
 }
 
-/// Takes over the tokens of users, which are in no object, from the index at `path`. Of one that cannot be read they are
-/// lost: their users make new ones.
-pub(super) async fn take_tokens(path: &Path, into: &dyn Index) -> Result<(), ReindexError> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let old = match SqliteIndex::open(path) {
-        Ok(old) => old,
-        Err(error @ OpenIndexError::TornIndex { .. }) => {
-            tracing::warn!(%error, "API tokens and logins of the old index are lost");
-            return Ok(());
-        }
-        Err(error) => return Err(error.into()),
-    };
+/// Takes over the tokens of users. Those of a damaged index are lost: their users make new ones.
+pub(super) async fn take_tokens(old: &SqliteIndex, into: &dyn Index) -> Result<(), ReindexError> {
     let mut after: Option<String> = None;
     loop {
         let tokens = match old.tokens(None, after.as_deref(), PAGE).await {

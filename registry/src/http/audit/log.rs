@@ -1,7 +1,7 @@
 //! A line in the log for each row, read back from the record: the log is what the record says, in its order.
 
-use storage::Audit;
 use storage::audit::Row;
+use storage::{Audit, StorageError};
 
 /// Rows read at a time.
 const ROWS: usize = 1_000;
@@ -11,17 +11,17 @@ const ROWS: usize = 1_000;
 pub(super) struct Lines {
     audit: Audit,
     /// The last row that has its line.
-    after: Option<i64>,
+    after: i64,
     is_failing: bool,
 }
 
 impl Lines {
-    pub(super) fn new(audit: Audit) -> Self {
-        Self {
+    pub(super) async fn of(audit: Audit) -> Result<Self, StorageError> {
+        Ok(Self {
+            after: audit.last().await?,
             audit,
-            after: None,
             is_failing: false,
-        }
+        })
     }
 
     /// Writes what is due.
@@ -35,17 +35,12 @@ impl Lines {
         self.is_failing = caught_up.is_err();
     }
 
-    async fn write_out(&mut self) -> Result<(), storage::StorageError> {
-        let mut after = match self.after {
-            Some(after) => after,
-            None => self.audit.last().await?,
-        };
+    async fn write_out(&mut self) -> Result<(), StorageError> {
         loop {
-            self.after = Some(after);
-            let rows = self.audit.since(after, ROWS).await?;
+            let rows = self.audit.since(self.after, ROWS).await?;
             rows.iter().for_each(line);
             match rows.last() {
-                Some(last) => after = last.id,
+                Some(last) => self.after = last.id,
                 None => return Ok(()),
             }
         }

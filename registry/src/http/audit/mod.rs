@@ -105,7 +105,7 @@ impl Presented {
         Self { proof, claimed }
     }
 
-    /// What an earlier login left.
+    /// A refresh token.
     pub(super) const fn refresh() -> Self {
         Self {
             proof: Proof::Refresh,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use storage::audit::{Class, Entry, Origin, Outcome, Place, Verb};
-use storage::{Audit, Durability};
+use storage::{Audit, Durability, StorageError};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -47,7 +47,7 @@ struct Shared {
     wake: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Queue {
     entries: Vec<Entry>,
     refusals: Budget,
@@ -55,18 +55,6 @@ struct Queue {
     /// Since the start.
     total_left_out: u64,
     is_closed: bool,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            refusals: Budget::default(),
-            left_out: LeftOut::default(),
-            total_left_out: 0,
-            is_closed: false,
-        }
-    }
 }
 
 impl Shared {
@@ -77,22 +65,27 @@ impl Shared {
 }
 
 impl Recorder {
-    /// Starts the writer. Must run inside the runtime.
-    pub fn start(audit: Audit, recorded: Recorded) -> Self {
+    /// Starts the writer, before anything is recorded. Must run inside the runtime.
+    pub async fn start(audit: Audit, what: Recorded) -> Result<Self, StorageError> {
+        let lines = if what.log {
+            Some(Lines::of(audit.clone()).await?)
+        } else {
+            None
+        };
         let shared = Arc::<Shared>::default();
         let writer = Writer {
             shared: Arc::clone(&shared),
-            lines: recorded.log.then(|| Lines::new(audit.clone())),
+            lines,
             audit: audit.clone(),
             waiting: Vec::new(),
             is_failing: false,
         };
-        Self {
+        Ok(Self {
             shared,
             audit,
-            pulls: recorded.pulls,
+            pulls: what.pulls,
             writer: Mutex::new(Some(tokio::spawn(writer.run()))),
-        }
+        })
     }
 
     /// Whether pulls are recorded.

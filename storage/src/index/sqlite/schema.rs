@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x536c_6970;
 
 /// Steps from an empty file to the present; a file's `user_version` says how many it has had. Never change one that
 /// was released: add another.
-const MIGRATIONS: &[&str] = &[FIRST, AUDIT, TOKENS];
+const MIGRATIONS: &[&str] = &[FIRST, TOKENS, AUDIT];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -100,6 +100,24 @@ CREATE TABLE journal (
 CREATE INDEX journal_by_link ON journal (repo, kind, name);
 ";
 
+const TOKENS: &str = "
+-- What users were given to act as them: API tokens, and the refresh tokens of logins. The text is not here: a secret of
+-- 160 random bits cannot be found from its hash, and needs no slow one.
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    used INTEGER,
+    document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_owner ON tokens (owner, id);
+CREATE INDEX live_tokens ON tokens (owner, kind, expires);
+CREATE INDEX tokens_by_end ON tokens (expires);
+";
+
 /// The audit record. Numbers are never given twice (AUTOINCREMENT), so a reader that goes on after a row misses none and
 /// sees none twice. A row names its repository by text: it outlives it.
 const AUDIT: &str = "
@@ -134,24 +152,6 @@ CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit
 BEGIN
     SELECT raise(ABORT, 'rows of the audit record are never changed');
 END;
-";
-
-const TOKENS: &str = "
--- What users were given to act as them: API tokens, and the refresh tokens of logins. The text is not here: a secret of
--- 160 random bits cannot be found from its hash, and needs no slow one.
-CREATE TABLE tokens (
-    id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL,
-    owner TEXT NOT NULL,
-    hash BLOB NOT NULL,
-    created INTEGER NOT NULL,
-    expires INTEGER NOT NULL,
-    used INTEGER,
-    document TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX tokens_by_owner ON tokens (owner, id);
-CREATE INDEX live_tokens ON tokens (owner, kind, expires);
-CREATE INDEX tokens_by_end ON tokens (expires);
 ";
 
 /// How many steps this program knows.

@@ -187,7 +187,7 @@ async fn an_older_file_gets_the_audit_record() {
     drop(index);
     let connection = Connection::open(&path).unwrap();
     connection
-        .execute_batch("DROP TABLE audit; DROP TABLE tokens; PRAGMA user_version = 1")
+        .execute_batch("DROP TABLE audit; PRAGMA user_version = 2")
         .unwrap();
     drop(connection);
     let index: Subject = Arc::new(SqliteIndex::open(&path).unwrap());

@@ -460,8 +460,11 @@ fn what_is_done_to_them_is_undone() {
 
     // A namespace that goes.
     scene.kubectl("delete namespace team --timeout=100s");
-    // Without a server nothing is taken back, unless it is told to.
+    // Without a server nothing is taken back, unless it is told to. Whoever is next need not wait for it.
     server.stop();
+    let holder =
+        "get lease slipway-pull --namespace slipway --output jsonpath={.spec.holderIdentity}";
+    assert_eq!(scene.kubectl(holder), "");
     assert!(scene.token("default", SECRET, &hosts).is_some());
     scene.configure(&server, &[], ", withdraw: true");
     server.start_again();

@@ -4,6 +4,8 @@ use std::time::UNIX_EPOCH;
 use super::*;
 use crate::kubernetes::pull_secrets::settings::Parts;
 
+mod model;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn parts() -> Parts {

@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::containerd::{Containerd, SANDBOX};
-use crate::{Cluster, Daemon, Endpoint, Image, Lab, server, toolbox};
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{Cluster, Daemon, Endpoint, Image, Lab, OrFail, Program, server, toolbox};
 
 /// A node that is ready to run pods. It shares the machine's network: pods of tests have `hostNetwork: true`.
 #[derive(Debug)]
 pub struct Node {
     _controllers: Vec<Daemon>,
-    _kubelet: Daemon,
+    kubelet: Daemon,
     containerd: Containerd,
+    root: PathBuf,
 }
 
 impl Node {
@@ -47,8 +51,60 @@ impl Node {
         });
         Self {
             _controllers: controllers,
-            _kubelet: kubelet,
+            kubelet,
             containerd,
+            root: lab.root().to_owned(),
+        }
+    }
+}
+
+impl Node {
+    /// The processes between containerd and the pods, each of which waits for a pod that is no more.
+    fn end_shims(&self) {
+        let socket = self.containerd.socket().as_os_str().as_encoded_bytes();
+        let listed = std::fs::read_dir("/proc").or_fail("list processes");
+        for process in listed.flatten() {
+            let words = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let mut words = words.split(|byte| *byte == 0);
+            let is_shim = words
+                .next()
+                .is_some_and(|program| program.ends_with(b"/containerd-shim-runc-v2"));
+            let id = process.file_name().to_string_lossy().parse().ok();
+            if is_shim
+                && words.any(|word| word == socket)
+                && let Some(id) = id.and_then(Pid::from_raw)
+            {
+                // It may just have ended by itself.
+                let _ = kill_process(id, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// Pods and their volumes outlive the kubelet and containerd: they are ended here, as when a node is drained.
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kubelet.kill();
+        let ctr = || {
+            let ctr = Program::new("ctr", &self.root).arg("--address");
+            let ctr = ctr.arg(self.containerd.socket());
+            ctr.args(["--namespace", "k8s.io", "tasks"])
+        };
+        for task in ctr().args(["list", "--quiet"]).run().stdout.lines() {
+            ctr().args(["delete", "--force", task]).run();
+        }
+        self.end_shims();
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let mut mounts: Vec<_> = mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(1))
+            .filter(|path| Path::new(path).starts_with(&self.root))
+            .collect();
+        // The last that was mounted goes first.
+        while let Some(path) = mounts.pop() {
+            if let Err(error) = unmount(path, UnmountFlags::DETACH) {
+                eprintln!("unmount {path}: {error}");
+            }
         }
     }
 }

@@ -64,6 +64,7 @@ const CLUSTER: &str = r#"
 	for _ in $(seq 300); do kubectl get --raw /readyz && break; sleep 0.2; done
 	kubectl get --raw /readyz
 	kube-controller-manager --kubeconfig="$HOME/.kube/config" --service-account-private-key-file=sa.key --root-ca-file=certs/apiserver.crt 		--use-service-account-credentials --leader-elect=false > controllers.log 2>&1 &
+	for _ in $(seq 300); do kubectl get serviceaccount default && break; sleep 0.2; done
 ) > cluster.log 2>&1
 "#;
 

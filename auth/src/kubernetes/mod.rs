@@ -10,7 +10,7 @@
 //!
 //! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
 //!
-//! [`PullSecrets`] is apart from that: it gives ServiceAccounts logins, where kubelets have none of their own.
+//! [`PullSecrets`] is apart from that: it gives `ServiceAccounts` logins, where kubelets have none of their own.
 
 pub(crate) mod answers;
 mod cluster;

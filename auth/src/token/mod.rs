@@ -24,7 +24,8 @@ const MAX_LEN: usize = 64 * 1024;
 /// Issues and verifies the registry's own tokens.
 ///
 /// The key file is PEM with one or more PKCS#8 Ed25519 keys. The last one signs, all verify. To rotate, append a key
-/// (`openssl genpkey -algorithm ed25519 >> FILE`), and remove the old one an hour later.
+/// (`openssl genpkey -algorithm ed25519 >> FILE`), and remove the old one an hour later. Where several servers read it, each
+/// at its own time, the new key goes in front first, so that all can verify before any signs.
 pub struct Tokens {
     keys: Arc<Watched<Keys>>,
     keyed: Keyed,

@@ -237,6 +237,34 @@ fn strangers_get_what_rules_give_them_and_nothing_without_rules() {
 }
 
 #[test]
+fn pull_secrets_that_cannot_be_are_said_with_their_key() {
+    let with = |more: &str| {
+        format!(
+            "hosts: [registry.example]\nauth: {{kubernetes: {{inCluster: true, pullSecrets: {{enabled: true{more}}}}}}}"
+        )
+    };
+    let settings = |yaml: &str| from(yaml, &[]).unwrap().pull_secrets().unwrap();
+    assert!(settings(&with("")).is_some());
+    assert!(settings("auth: {kubernetes: {inCluster: true, pullSecrets: {name: '-'}}}").is_none());
+    assert!(settings("").is_none());
+    for (more, key) in [
+        (", name: A", "name"),
+        (", hosts: ['https://x']", "hosts"),
+        (", serviceAccounts: []", "serviceAccounts"),
+        (", lifetime: 9m", "lifetime"),
+        (", renewBefore: 24h", "renewBefore"),
+        ("}, audiences: [", "enabled"),
+    ] {
+        let yaml = with(more).replace("audiences: [}", "audiences: []");
+        let said = error(&yaml, &[]);
+        let at = format!("auth.kubernetes.pullSecrets.{key}: ");
+        assert!(said.contains(&at), "{yaml}: {said}");
+    }
+    let nowhere = "auth: {kubernetes: {inCluster: true, pullSecrets: {enabled: true}}}";
+    assert!(error(nowhere, &[]).contains("pullSecrets.hosts: name 1"));
+}
+
+#[test]
 fn what_is_printed_can_be_read_back() {
     let yaml = "auth: {htpasswd: {file: /h}, rbac: {dir: /r}}\nstorage: {memory: {}}\n";
     let printed = serde_saphyr::to_string(&from(yaml, &[]).unwrap().effective()).unwrap();

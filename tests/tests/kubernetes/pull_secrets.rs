@@ -279,12 +279,12 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
     scene.kubectl(&format!(
         "create secret generic {SECRET} --namespace taken --from-literal=mine=1"
     ));
-    let taken = || {
+    let theirs = || {
         scene
             .get("taken", &format!("secret {SECRET}"))
             .or_fail("the secret")
     };
-    let before = taken();
+    let before = theirs();
     let server = scene.registry(", serviceAccounts: [default, builder]");
 
     // One that was there before, a new one, and ServiceAccounts that come later.
@@ -307,7 +307,7 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
             .iter()
             .any(|event| event.starts_with("PullSecretNameTaken") && event.contains(SECRET))
     });
-    assert_eq!(taken(), before);
+    assert_eq!(theirs(), before);
     assert!(scene.references("taken", "default").is_empty());
     assert!(
         server.log().contains("was not made by Slipway"),
@@ -319,11 +319,11 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
     scene.wait_for_login(&server, "taken", "default");
 
     // References of others stay where they are, ours goes beside them and comes back.
-    let own = r#"apiVersion: v1
+    let own = "apiVersion: v1
 kind: ServiceAccount
 metadata: {name: default, namespace: team}
 imagePullSecrets: [{name: mine}, {name: ours}]
-"#;
+";
     cluster.apply(lab, own);
     until("all three", || {
         scene.references("team", "default") == ["mine", "ours", SECRET]
@@ -460,8 +460,11 @@ fn what_is_done_to_them_is_undone() {
 
     // A namespace that goes.
     scene.kubectl("delete namespace team --timeout=100s");
-    // Without a server nothing is taken back, unless it is told to.
+    // Without a server nothing is taken back, unless it is told to. Whoever is next need not wait for it.
     server.stop();
+    let holder =
+        "get lease slipway-pull --namespace slipway --output jsonpath={.spec.holderIdentity}";
+    assert_eq!(scene.kubectl(holder), "");
     assert!(scene.token("default", SECRET, &hosts).is_some());
     scene.configure(&server, &[], ", withdraw: true");
     server.start_again();
@@ -495,7 +498,7 @@ fn tokens_are_renewed_before_their_end_and_by_one_server_after_another() {
         let text = Api::new(server.endpoint())
             .get("/metrics")
             .or_fail("metrics");
-        let text = String::from_utf8(text.body.to_vec()).or_fail("text");
+        let text = String::from_utf8(text.body.clone()).or_fail("text");
         let line = text
             .lines()
             .find(|line| line.starts_with(&format!("slipway_pull_secrets{name} ")));

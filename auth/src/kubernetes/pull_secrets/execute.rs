@@ -15,6 +15,7 @@ use super::content;
 use super::observed::{Account, Key, OWNER, PullSecret};
 use super::plan::Step;
 use super::settings::Settings;
+use super::within;
 use super::world::{Fact, Seen};
 
 /// How long a request may take.
@@ -85,11 +86,11 @@ impl<'a> Hands<'a> {
             ..Secret::default()
         };
         let secrets = self.secrets();
-        let made = match bounded(secrets.create(&PostParams::default(), &new)).await {
+        let made = match within(REQUEST, secrets.create(&PostParams::default(), &new)).await {
             Ok(made) => made,
             // It may be ours, made by the server that did the work before, or anybody's.
             Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
-                match bounded(secrets.get_opt(&self.secret)).await? {
+                match within(REQUEST, secrets.get_opt(&self.secret)).await? {
                     Some(there) => there,
                     None => return Err(Failure::Overtaken),
                 }
@@ -110,7 +111,7 @@ impl<'a> Hands<'a> {
         let parameters = PatchParams::default();
         let patch = Patch::Merge(patch);
         let patched = secrets.patch(&self.secret, &parameters, &patch);
-        Ok(vec![self.fact_of(&bounded(patched).await?)])
+        Ok(vec![self.fact_of(&within(REQUEST, patched).await?)])
     }
 
     /// A token that ends with the secret: whoever removes it ends the token.
@@ -131,7 +132,7 @@ impl<'a> Hands<'a> {
         let accounts = self.accounts();
         let parameters = PostParams::default();
         let issued = accounts.create_token_request(&self.key.account, &parameters, &request);
-        let status = bounded(issued).await?.status;
+        let status = within(REQUEST, issued).await?.status;
         let token = status.map(|status| Zeroizing::new(status.token));
         token
             .filter(|token| !token.is_empty())
@@ -147,7 +148,7 @@ impl<'a> Hands<'a> {
 
     async fn withdraw(&self, secret: Option<&str>) -> Result<Vec<Fact>, Failure> {
         let mut facts = Vec::new();
-        let found = bounded(self.accounts().get_opt(&self.key.account)).await?;
+        let found = within(REQUEST, self.accounts().get_opt(&self.key.account)).await?;
         let account = found.map(|found| Account::of(&found, self.settings));
         if let Some(account) = account
             && account.is_marked
@@ -185,7 +186,7 @@ impl<'a> Hands<'a> {
         let parameters = PatchParams::default();
         let patch = Patch::Merge(patch);
         let patched = accounts.patch(&self.key.account, &parameters, &patch);
-        let account = Account::of(&bounded(patched).await?, self.settings);
+        let account = Account::of(&within(REQUEST, patched).await?, self.settings);
         Ok(vec![Fact::Account(self.key.clone(), Seen::Is(account))])
     }
 
@@ -199,7 +200,7 @@ impl<'a> Hands<'a> {
         };
         let secrets = self.secrets();
         let gone = || Fact::Secret(self.key.clone(), Seen::Gone(uid.to_owned()));
-        match bounded(secrets.delete(&self.secret, &parameters)).await {
+        match within(REQUEST, secrets.delete(&self.secret, &parameters)).await {
             // Where somebody's finalizer keeps it, it is still there.
             Ok(answer) => {
                 let kept = answer
@@ -233,12 +234,4 @@ impl<'a> Hands<'a> {
     fn accounts(&self) -> Api<ServiceAccount> {
         Api::namespaced(self.client.clone(), &self.key.namespace)
     }
-}
-
-async fn bounded<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, kube::Error> {
-    tokio::time::timeout(REQUEST, request)
-        .await
-        .unwrap_or_else(|_| Err(super::no_answer(REQUEST)))
 }

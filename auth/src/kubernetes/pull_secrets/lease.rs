@@ -8,6 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ObjectMeta, PostParams, ResourceExt as _};
 use tokio::time::Instant;
 
+use super::within;
+
 #[cfg(test)]
 mod tests;
 
@@ -65,7 +67,7 @@ impl Lease {
                 return;
             };
             let asked = Instant::now();
-            match self.write(&self.api, held, true).await {
+            match self.write(held, true).await {
                 Ok(Some(held)) => {
                     self.held = Some(held);
                     renewed = asked;
@@ -81,14 +83,25 @@ impl Lease {
     /// Lets the next have it at once.
     pub(super) async fn release(&mut self) {
         if let Some(held) = self.held.take()
-            && let Err(error) = self.write(&self.api, held, false).await
+            && let Err(error) = self.give_back(held).await
         {
             tracing::debug!(%error, "the lease is not released: it ends by itself");
         }
     }
 
+    async fn give_back(&self, held: KubeLease) -> Result<(), kube::Error> {
+        if self.write(held, false).await?.is_some() {
+            return Ok(());
+        }
+        // A renewal that nobody waited for has got there.
+        match within(REQUEST, self.api.get_opt(&self.name)).await? {
+            Some(lease) if holder(&lease) == self.me => self.write(lease, false).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
     async fn try_acquire(&mut self, sighting: &mut Sighting) -> Result<bool, kube::Error> {
-        let found = bounded(self.api.get_opt(&self.name)).await?;
+        let found = within(REQUEST, self.api.get_opt(&self.name)).await?;
         let now = Instant::now();
         let written = match found {
             None => {
@@ -99,11 +112,11 @@ impl Lease {
                     },
                     spec: Some(self.spec(None, true)),
                 };
-                let created = bounded(self.api.create(&PostParams::default(), &new)).await;
+                let created = within(REQUEST, self.api.create(&PostParams::default(), &new)).await;
                 unless_conflict(created)?
             }
             Some(lease) if is_free(&lease, &self.me, sighting, now) => {
-                self.write(&self.api, lease, true).await?
+                self.write(lease, true).await?
             }
             Some(_) => None,
         };
@@ -114,14 +127,13 @@ impl Lease {
     /// Writes it over exactly what was seen; `None` when that is no more.
     async fn write(
         &self,
-        api: &Api<KubeLease>,
         mut lease: KubeLease,
         hold: bool,
     ) -> Result<Option<KubeLease>, kube::Error> {
         lease.spec = Some(self.spec(lease.spec.take(), hold));
         lease.metadata.managed_fields = None;
         let parameters = PostParams::default();
-        unless_conflict(bounded(api.replace(&self.name, &parameters, &lease)).await)
+        unless_conflict(within(REQUEST, self.api.replace(&self.name, &parameters, &lease)).await)
     }
 
     fn spec(&self, before: Option<LeaseSpec>, hold: bool) -> LeaseSpec {
@@ -151,11 +163,8 @@ impl Lease {
 
 /// Whether it may be taken: nobody holds it, or who does has not been seen to renew it.
 fn is_free(lease: &KubeLease, me: &str, sighting: &mut Sighting, now: Instant) -> bool {
-    let holder = lease
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.holder_identity.as_deref());
-    if holder.is_none_or(|holder| holder.is_empty() || holder == me) {
+    let holder = holder(lease);
+    if holder.is_empty() || holder == me {
         return true;
     }
     let version = lease.resource_version().unwrap_or_default();
@@ -168,12 +177,11 @@ fn is_free(lease: &KubeLease, me: &str, sighting: &mut Sighting, now: Instant) -
     }
 }
 
-async fn bounded<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, kube::Error> {
-    tokio::time::timeout(REQUEST, request)
-        .await
-        .unwrap_or_else(|_| Err(super::no_answer(REQUEST)))
+/// Who holds it; nobody is an empty name.
+fn holder(lease: &KubeLease) -> &str {
+    let spec = lease.spec.as_ref();
+    spec.and_then(|spec| spec.holder_identity.as_deref())
+        .unwrap_or_default()
 }
 
 fn unless_conflict<T>(written: Result<T, kube::Error>) -> Result<Option<T>, kube::Error> {

@@ -144,8 +144,14 @@ fn name_of_this_process() -> Result<String, LoadError> {
     ))
 }
 
-fn no_answer(within: Duration) -> kube::Error {
-    kube::Error::Service(format!("no answer within {within:?}").into())
+async fn within<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    let no_answer = || kube::Error::Service(format!("no answer within {limit:?}").into());
+    tokio::time::timeout(limit, request)
+        .await
+        .unwrap_or_else(|_| Err(no_answer()))
 }
 
 impl fmt::Debug for PullSecrets {

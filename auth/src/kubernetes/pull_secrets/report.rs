@@ -1,5 +1,7 @@
 //! What is said about the work: in the log, and as events in the cluster.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::Status;
 use kube::runtime::events::{Event, EventType, Recorder};
@@ -9,6 +11,9 @@ use super::execute::Failure;
 use super::observed::Key;
 use super::plan::{Step, Why};
 use super::settings::Settings;
+use super::within;
+
+const PUBLISH: Duration = Duration::from_secs(10);
 
 /// One line for what was done. What happens to every secret once or every day is not worth one usually.
 pub(super) fn done(key: &Key, step: &Step, settings: &Settings) {
@@ -108,7 +113,8 @@ pub(super) async fn publish(
         action: "KeepPullSecret".to_owned(),
         secondary: None,
     };
-    if let Err(error) = recorder.publish(&event, &account).await {
+    let published = within(PUBLISH, recorder.publish(&event, &account));
+    if let Err(error) = published.await {
         tracing::warn!(namespace = %key.namespace, "no event: {}", explain_kube(&error));
     }
 }

@@ -24,7 +24,7 @@ pub struct Parts {
     pub name: String,
     /// Names of the registry, `host` or `host:port`: each secret has an entry for each.
     pub hosts: Vec<String>,
-    /// The ServiceAccounts of every namespace that get one.
+    /// The `ServiceAccounts` of every namespace that get one.
     pub accounts: Vec<String>,
     /// What the tokens are issued for.
     pub audience: String,

@@ -31,7 +31,7 @@ pub(super) fn watches(client: &Client, settings: &Arc<Settings>) -> Watches {
         let (name, of) = (account.clone(), Arc::clone(settings));
         let list = List::Accounts(account.clone());
         all.push(news(accounts, list, move |found, is_there| {
-            let seen = seen(found, is_there, |found| Account::of(found, &of));
+            let seen = seen(&found, is_there, |found| Account::of(found, &of));
             Fact::Account(key(&seen.0, &name), seen.1)
         }));
         let secrets = watcher(
@@ -41,7 +41,7 @@ pub(super) fn watches(client: &Client, settings: &Arc<Settings>) -> Watches {
         let (name, of) = (account.clone(), Arc::clone(settings));
         let list = List::Secrets(account.clone());
         all.push(news(secrets, list, move |found, is_there| {
-            let seen = seen(found, is_there, |found| PullSecret::of(found, &of));
+            let seen = seen(&found, is_there, |found| PullSecret::of(found, &of));
             Fact::Secret(key(&seen.0, &name), seen.1)
         }));
     }
@@ -60,9 +60,9 @@ fn key(namespace: &str, account: &Arc<str>) -> Key {
 }
 
 /// The object's namespace and what is so about it.
-fn seen<K: Resource, T>(found: K, is_there: bool, of: impl Fn(&K) -> T) -> (String, Seen<T>) {
+fn seen<K: Resource, T>(found: &K, is_there: bool, of: impl Fn(&K) -> T) -> (String, Seen<T>) {
     let seen = if is_there {
-        Seen::Is(of(&found))
+        Seen::Is(of(found))
     } else {
         Seen::Gone(found.uid().unwrap_or_default())
     };

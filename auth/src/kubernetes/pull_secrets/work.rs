@@ -40,10 +40,10 @@ pub(super) struct Work<'a> {
     reported: HashMap<Key, String>,
 }
 
-/// A step that has ended.
+/// A step that has ended; without one, something was reported.
 struct Done {
     key: Key,
-    step: Step,
+    step: Option<Step>,
     result: Result<Vec<Fact>, Failure>,
 }
 
@@ -133,7 +133,8 @@ impl<'a> Work<'a> {
             Plan::Blocked(uid) => {
                 let account = view.account.map(|account| account.uid.clone());
                 if self.reported.insert(key.clone(), uid.clone()) != Some(uid) {
-                    self.report_taken(&key, account);
+                    self.agenda.begin(&key, now);
+                    self.report_taken(key, account);
                 }
             }
             Plan::Act(step) => {
@@ -147,6 +148,7 @@ impl<'a> Work<'a> {
         let (client, settings) = (self.client, self.settings);
         self.running.push(Box::pin(async move {
             let result = Hands::new(client, settings, &key).perform(&step).await;
+            let step = Some(step);
             Done { key, step, result }
         }));
     }
@@ -156,10 +158,12 @@ impl<'a> Work<'a> {
         let failed = result.is_err();
         match result {
             Ok(facts) => {
-                report::done(&key, &step, self.settings);
-                if let Step::Fill {
+                if let Some(step) = &step {
+                    report::done(&key, step, self.settings);
+                }
+                if let Some(Step::Fill {
                     why: Why::Renewal, ..
-                } = step
+                }) = step
                 {
                     self.status.renewed();
                 }
@@ -179,7 +183,7 @@ impl<'a> Work<'a> {
     }
 
     /// As an event of the ServiceAccount, where its owners look, and in the log.
-    fn report_taken(&self, key: &Key, account_uid: Option<String>) {
+    fn report_taken(&mut self, key: Key, account_uid: Option<String>) {
         let secret = self.settings.secret_of(&key.account);
         tracing::warn!(
             namespace = %key.namespace,
@@ -187,9 +191,15 @@ impl<'a> Work<'a> {
             "the secret was not made by Slipway: it is left alone, and {} has no pull secret",
             key.account
         );
-        let (recorder, key) = (self.recorder.clone(), key.clone());
-        // Beside the work: nothing waits for it.
-        tokio::spawn(async move { report::publish(&recorder, &key, &secret, account_uid).await });
+        let recorder = self.recorder;
+        self.running.push(Box::pin(async move {
+            report::publish(recorder, &key, &secret, account_uid).await;
+            Done {
+                key,
+                step: None,
+                result: Ok(Vec::new()),
+            }
+        }));
     }
 }
 

@@ -14,9 +14,9 @@ mod tests;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum List {
     Namespaces,
-    /// ServiceAccounts of one name, in every namespace.
+    /// `ServiceAccounts` of one name, in every namespace.
     Accounts(Arc<str>),
-    /// The secrets of ServiceAccounts of one name.
+    /// The secrets of `ServiceAccounts` of one name.
     Secrets(Arc<str>),
 }
 
@@ -86,7 +86,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// An empty world in which every namespace may have these ServiceAccounts.
+    /// An empty world in which every namespace may have these `ServiceAccounts`.
     pub(super) fn new(accounts_of_each: Vec<Arc<str>>) -> Self {
         Self {
             accounts_of_each,

@@ -4,6 +4,8 @@ use std::time::UNIX_EPOCH;
 use super::*;
 use crate::kubernetes::pull_secrets::settings::Parts;
 
+mod model;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn parts() -> Parts {
@@ -97,14 +99,14 @@ fn token(change: impl FnOnce(&mut Claims)) -> PullSecret {
 /// In one word and its details, an hour after the token was issued.
 fn word_for(
     namespace: Option<Namespace>,
-    account: Option<Account>,
-    secret: Option<PullSecret>,
+    account: Option<&Account>,
+    secret: Option<&PullSecret>,
     settings: &Settings,
 ) -> String {
     let view = View {
         namespace: namespace.as_ref(),
-        account: account.as_ref(),
-        secret: secret.as_ref(),
+        account,
+        secret,
     };
     match plan(&key("team"), view, settings, at(1)) {
         Plan::Rest(None) => "rest".to_owned(),
@@ -121,162 +123,147 @@ fn word_for(
     }
 }
 
-#[test]
-fn every_state_has_its_next_step() {
-    let ours = || account(&["own", "pull-default"]);
-    let bare = || account(&["own"]);
-    let ending = |secret| PullSecret {
+type Row = (
+    Option<Namespace>,
+    Option<Account>,
+    Option<PullSecret>,
+    &'static str,
+);
+
+#[track_caller]
+fn check(table: impl IntoIterator<Item = Row>) {
+    let settings = settings();
+    for (namespace, account, secret, wanted) in table {
+        let said = word_for(namespace, account.as_ref(), secret.as_ref(), &settings);
+        assert_eq!(said, wanted, "{namespace:?} {account:?} {secret:?}");
+    }
+}
+
+fn ours() -> Account {
+    account(&["own", "pull-default"])
+}
+
+fn bare() -> Account {
+    account(&["own"])
+}
+
+fn ending(secret: PullSecret) -> PullSecret {
+    PullSecret {
         ending: true,
         ..secret
-    };
-    let foreign = || secret(Content::Foreign);
-    let table = [
-        // What is not there, or no longer for long.
+    }
+}
+
+fn foreign() -> PullSecret {
+    secret(Content::Foreign)
+}
+
+#[test]
+fn what_is_not_there_or_not_for_long_is_left() {
+    let open = Some(OPEN);
+    check([
         (None, None, None, "rest"),
         (None, Some(bare()), None, "rest"),
         (None, Some(bare()), Some(good()), "rest"),
         (Some(ENDING), Some(bare()), None, "rest"),
         (Some(ENDING), Some(ours()), Some(good()), "rest"),
-        (Some(OPEN), None, None, "rest"),
+        (open, None, None, "rest"),
+        // The ServiceAccount is gone, and so is what its token was worth.
+        (open, None, Some(good()), "remove secret"),
+        (open, None, Some(ending(good())), "rest"),
+    ]);
+}
+
+#[test]
+fn what_is_missing_is_made_and_what_was_changed_is_mended() {
+    let open = Some(OPEN);
+    let refer = "refer at 7 beside [\"own\"]";
+    let own = unmarked(&["pull-default"]);
+    let taken_out = Account {
+        is_marked: true,
+        ..bare()
+    };
+    let empty = || secret(Content::Empty);
+    let altered = || secret(Content::Altered);
+    let fixed = || secret(Content::Fixed);
+    check([
         // The way of a new ServiceAccount.
-        (Some(OPEN), Some(bare()), None, "make"),
-        (
-            Some(OPEN),
-            Some(bare()),
-            Some(secret(Content::Empty)),
-            "fill secret at 9: New",
-        ),
-        (
-            Some(OPEN),
-            Some(bare()),
-            Some(good()),
-            "refer at 7 beside [\"own\"]",
-        ),
-        (Some(OPEN), Some(ours()), Some(good()), "rest until renewal"),
+        (open, Some(bare()), None, "make"),
+        (open, Some(bare()), Some(empty()), "fill secret at 9: New"),
+        (open, Some(bare()), Some(good()), refer),
+        (open, Some(ours()), Some(good()), "rest until renewal"),
         // A reference that its owner made will do.
-        (
-            Some(OPEN),
-            Some(unmarked(&["pull-default"])),
-            Some(good()),
-            "rest until renewal",
-        ),
+        (open, Some(own), Some(good()), "rest until renewal"),
         // Somebody took the reference out and left the annotation.
+        (open, Some(taken_out), Some(good()), refer),
+        // The secret was deleted, altered, made unchangeable.
+        (open, Some(ours()), None, "make"),
         (
-            Some(OPEN),
-            Some(Account {
-                is_marked: true,
-                ..bare()
-            }),
-            Some(good()),
-            "refer at 7 beside [\"own\"]",
-        ),
-        // What was done to the secret is undone, also where it is referred to.
-        (Some(OPEN), Some(ours()), None, "make"),
-        (
-            Some(OPEN),
+            open,
             Some(ours()),
-            Some(secret(Content::Altered)),
+            Some(altered()),
             "fill secret at 9: Altered",
         ),
+        (open, Some(ours()), Some(fixed()), "remove secret"),
+        (open, Some(ours()), Some(ending(good())), "rest"),
+        (open, Some(ours()), Some(ending(fixed())), "rest"),
+    ]);
+}
+
+#[test]
+fn a_token_that_is_not_this_ones_is_replaced() {
+    type Change = fn(&mut Claims);
+    let strange = "fill secret at 9: Strange";
+    let table: [(Change, &str); 5] = [
+        (|claims| claims.account_uid = "before".to_owned(), strange),
         (
-            Some(OPEN),
-            Some(ours()),
-            Some(secret(Content::Fixed)),
-            "remove secret",
+            |claims| claims.secret_uid = Some("copied".to_owned()),
+            strange,
         ),
-        (Some(OPEN), Some(ours()), Some(ending(good())), "rest"),
+        (|claims| claims.secret_uid = None, strange),
         (
-            Some(OPEN),
-            Some(ours()),
-            Some(ending(secret(Content::Fixed))),
-            "rest",
+            |claims| claims.audiences = vec!["vault".to_owned()],
+            strange,
         ),
-        // Tokens that are not this one's.
+        (|claims| claims.expires = at(1), "fill secret at 9: Renewal"),
+    ];
+    for (change, wanted) in table {
+        check([(Some(OPEN), Some(ours()), Some(token(change)), wanted)]);
+    }
+}
+
+#[test]
+fn what_is_somebody_elses_is_not_touched() {
+    let (open, out) = (Some(OPEN), Some(OPTED_OUT));
+    check([
+        (open, None, Some(foreign()), "rest"),
+        (open, Some(bare()), Some(foreign()), "blocked by secret"),
         (
-            Some(OPEN),
-            Some(ours()),
-            Some(token(|claims| claims.account_uid = "before".to_owned())),
-            "fill secret at 9: Strange",
-        ),
-        (
-            Some(OPEN),
-            Some(ours()),
-            Some(token(|claims| {
-                claims.secret_uid = Some("copied".to_owned())
-            })),
-            "fill secret at 9: Strange",
-        ),
-        (
-            Some(OPEN),
-            Some(ours()),
-            Some(token(|claims| claims.secret_uid = None)),
-            "fill secret at 9: Strange",
-        ),
-        (
-            Some(OPEN),
-            Some(ours()),
-            Some(token(|claims| claims.audiences = vec!["vault".to_owned()])),
-            "fill secret at 9: Strange",
-        ),
-        (
-            Some(OPEN),
-            Some(ours()),
-            Some(token(|claims| claims.expires = at(1))),
-            "fill secret at 9: Renewal",
-        ),
-        // The ServiceAccount is gone, and so is what its token was worth.
-        (Some(OPEN), None, Some(good()), "remove secret"),
-        (Some(OPEN), None, Some(ending(good())), "rest"),
-        // Somebody else's, in whatever state.
-        (Some(OPEN), None, Some(foreign()), "rest"),
-        (
-            Some(OPEN),
-            Some(bare()),
-            Some(foreign()),
-            "blocked by secret",
-        ),
-        (
-            Some(OPEN),
+            open,
             Some(ours()),
             Some(ending(foreign())),
             "blocked by secret",
         ),
-        (Some(OPTED_OUT), Some(bare()), Some(foreign()), "rest"),
-        (
-            Some(OPTED_OUT),
-            Some(ours()),
-            Some(foreign()),
-            "withdraw None",
-        ),
-        // Opted out.
-        (Some(OPTED_OUT), Some(bare()), None, "rest"),
-        (Some(OPTED_OUT), None, None, "rest"),
-        (Some(OPTED_OUT), Some(ours()), None, "withdraw None"),
-        (
-            Some(OPTED_OUT),
-            Some(ours()),
-            Some(good()),
-            "withdraw Some(\"secret\")",
-        ),
-        (
-            Some(OPTED_OUT),
-            Some(unmarked(&["pull-default"])),
-            None,
-            "rest",
-        ),
-        (
-            Some(OPTED_OUT),
-            None,
-            Some(secret(Content::Altered)),
-            "withdraw Some(\"secret\")",
-        ),
-        (Some(OPTED_OUT), None, Some(ending(good())), "rest"),
-    ];
-    let settings = settings();
-    for (namespace, account, secret, wanted) in table {
-        let said = word_for(namespace, account.clone(), secret.clone(), &settings);
-        assert_eq!(said, wanted, "{namespace:?} {account:?} {secret:?}");
-    }
+        (out, Some(bare()), Some(foreign()), "rest"),
+        // Our reference is taken back, their secret stays.
+        (out, Some(ours()), Some(foreign()), "withdraw None"),
+    ]);
+}
+
+#[test]
+fn opting_out_takes_back_what_was_made_and_nothing_else() {
+    let out = Some(OPTED_OUT);
+    let both = "withdraw Some(\"secret\")";
+    let empty = secret(Content::Empty);
+    check([
+        (out, Some(bare()), None, "rest"),
+        (out, None, None, "rest"),
+        (out, Some(ours()), None, "withdraw None"),
+        (out, Some(ours()), Some(good()), both),
+        (out, Some(unmarked(&["pull-default"])), None, "rest"),
+        (out, None, Some(empty), both),
+        (out, None, Some(ending(good())), "rest"),
+    ]);
 }
 
 #[test]
@@ -287,9 +274,9 @@ fn withdrawing_is_opting_every_namespace_out() {
     })
     .unwrap();
     let ours = account(&["pull-default"]);
-    let said = word_for(Some(OPEN), Some(ours), Some(good()), &settings);
+    let said = word_for(Some(OPEN), Some(&ours), Some(&good()), &settings);
     assert_eq!(said, "withdraw Some(\"secret\")");
-    let none = word_for(Some(OPEN), Some(account(&[])), None, &settings);
+    let none = word_for(Some(OPEN), Some(&account(&[])), None, &settings);
     assert_eq!(none, "rest");
 }
 

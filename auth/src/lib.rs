@@ -25,12 +25,15 @@
 //! | htpasswd, RBAC files, `anonymous: true` | what the rules say | what the rules give `system:anonymous` or `system:unauthenticated` |
 
 mod action;
+mod complaints;
 mod credential;
 mod gate;
 pub mod htpasswd;
 mod identity;
+mod jws;
 mod keyed;
 pub mod kubernetes;
+pub mod oidc;
 mod permit;
 mod policy;
 pub mod rbac;
@@ -47,6 +50,7 @@ pub use credential::{Basic, Credential};
 pub use gate::{Authenticator, Gate};
 pub use htpasswd::Htpasswd;
 pub use identity::Identity;
+pub use oidc::IdTokens;
 pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
 pub use policy::{AllowAuthenticated, Policy};
 pub use rbac::Rbac;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body_util::Limited;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use crate::Refusal;
+use crate::complaints::Complaints;
 
 /// Questions under way at once.
 const AT_ONCE: usize = 32;
@@ -23,8 +24,6 @@ const AT_ONCE: usize = 32;
 const MAX_QUEUED: usize = 1024;
 /// Most bytes of an answer. A review repeats the question, whose groups and extras may be many.
 const MAX_ANSWER: usize = 1 << 20;
-/// How often at most it is logged that the cluster does not answer.
-const LOG_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) const BUSY: Refusal = Refusal::Unavailable {
     retry_after: Duration::from_secs(2),
@@ -95,14 +94,19 @@ impl Cluster {
         match tokio::time::timeout(self.deadline, ask).await {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(error)) => {
-                self.complaints.say(&explain(&error));
+                self.complain(&explain(&error));
                 Err(BUSY)
             }
             Err(_) => {
-                self.complaints
-                    .say(&format!("no answer within {:?}", self.deadline));
+                self.complain(&format!("no answer within {:?}", self.deadline));
                 Err(BUSY)
             }
+        }
+    }
+
+    fn complain(&self, what: &str) {
+        if self.complaints.is_due() {
+            tracing::error!("the Kubernetes API server does not decide: {what}");
         }
     }
 }
@@ -187,38 +191,6 @@ fn explain(error: &kube::Error) -> String {
             "it does not know the credentials that Slipway uses".to_owned()
         }
         error => error.to_string(),
-    }
-}
-
-/// Says in the log what is wrong, and not with every request.
-struct Complaints {
-    begun: Instant,
-    /// Milliseconds after `begun` from which on the next may be said.
-    next: AtomicU64,
-}
-
-impl Complaints {
-    fn new() -> Self {
-        Self {
-            begun: Instant::now(),
-            next: AtomicU64::new(0),
-        }
-    }
-
-    fn say(&self, what: &str) {
-        let milliseconds =
-            |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let now = milliseconds(self.begun.elapsed());
-        let next = self.next.load(Ordering::Relaxed);
-        let then = now.saturating_add(milliseconds(LOG_EVERY));
-        let is_due = now >= next
-            && self
-                .next
-                .compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if is_due {
-            tracing::error!("the Kubernetes API server does not decide: {what}");
-        }
     }
 }
 

@@ -34,9 +34,12 @@ pub(crate) enum Command {
     ///
     /// The password is read from standard input, never from the command line. Where docker's
     /// configuration names a credential helper (credsStore, credHelpers), that program keeps it.
+    ///
+    /// With --oidc it shows a URL and a code: log in there with a browser, on any device.
     #[command(after_help = "Examples:
   slipway login --username ada --password-stdin registry.example.com < password
-  slipway login 127.0.0.1:5000                asks for name and password")]
+  slipway login 127.0.0.1:5000                asks for name and password
+  slipway login --oidc registry.example.com   logs in at the registry's OpenID Connect provider")]
     Login(Login),
     /// Forget a login.
     #[command(after_help = "Example:
@@ -132,9 +135,28 @@ pub(crate) struct Login {
     #[arg(long)]
     pub(crate) password_stdin: bool,
     #[command(flatten)]
+    pub(crate) oidc: Oidc,
+    #[command(flatten)]
     pub(crate) auth_file: AuthFile,
     #[command(flatten)]
     pub(crate) transport: Transport,
+}
+
+/// Logging in at an OpenID Connect provider.
+#[derive(Debug, Args)]
+pub(crate) struct Oidc {
+    /// Log in at the registry's OpenID Connect provider, with a browser.
+    #[arg(long, conflicts_with_all = ["username", "password_stdin"])]
+    pub(crate) oidc: bool,
+    /// Which provider, where the registry has several.
+    #[arg(long, requires = "oidc", value_name = "URL")]
+    pub(crate) issuer: Option<String>,
+    /// As which client, rather than as the registry says.
+    #[arg(long, requires = "issuer", value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+    /// What to ask for with --client-id; may be given more than once.
+    #[arg(long, requires = "client_id", default_values = ["openid", "profile", "email"])]
+    pub(crate) scope: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod logging;
 mod ownership;
+mod providers;
 mod serve;
 mod storage;
 mod telemetry;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Place, Preset, TokenReviews};
+use auth::oidc::{self, Names};
 use auth::rbac::Resource;
-use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
+use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, IdTokens, Policy, Rbac, Tokens};
 use registry::Registry;
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
 use registry::http::{Sink, TrustedProxies};
@@ -16,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::commands::VERSION;
 use crate::config::{self, Auth, Config, LogFormat};
 use crate::storage::{self, Lock};
-use crate::{logging, serve};
+use crate::{logging, providers, serve};
 
 /// How often htpasswd and RBAC files are looked at.
 const POLL: Duration = Duration::from_secs(2);
@@ -37,9 +38,15 @@ pub(crate) async fn wire(
 ) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
-    let registry = Arc::new(Registry::new(storage, gate(config).await?));
+    let id_tokens = id_tokens(&config.auth)?.map(Arc::new);
+    let gate = gate(config, id_tokens.as_ref()).await?;
+    let registry = Arc::new(Registry::new(storage, gate));
+    let mut metrics = metrics(&registry, connections);
+    if let Some(id_tokens) = &id_tokens {
+        watch_id_tokens(&mut metrics, id_tokens);
+    }
     let observer = Arc::new(Observer {
-        metrics: metrics(&registry, connections),
+        metrics,
         log: AccessLog::start(format(config))?,
         sink,
     });
@@ -47,7 +54,7 @@ pub(crate) async fn wire(
         Arc::clone(&registry),
         limits(config),
         observer,
-        axum::Router::new(),
+        providers::router(&config.auth.oidc)?,
     )?;
     let front = Arc::new(front);
     Ok(Wired {
@@ -71,6 +78,22 @@ fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
         move || f64::from(u8::from(registry.storage().takes_writes())),
     );
     metrics
+}
+
+fn watch_id_tokens(metrics: &mut Metrics, id_tokens: &Arc<IdTokens>) {
+    let (asked, failed) = (Arc::clone(id_tokens), Arc::clone(id_tokens));
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.watch(
+        "oidc_key_fetches",
+        "How often the keys of OpenID Connect providers were asked for since the start",
+        move || asked.fetches() as f64,
+    );
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.watch(
+        "oidc_key_fetch_failures",
+        "How often of these no keys came",
+        move || failed.failures() as f64,
+    );
 }
 
 fn format(config: &Config) -> Format {
@@ -105,13 +128,14 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     if !config.auth.is_open() {
         htpasswd(&config.auth)?;
         rbac(&config.auth)?;
+        id_tokens(&config.auth)?;
         check_keys(config)?;
     }
     config.check_folders()
 }
 
 /// The gate. Must run inside the runtime: files are watched by tasks.
-async fn gate(config: &Config) -> anyhow::Result<Gate> {
+async fn gate(config: &Config, id_tokens: Option<&Arc<IdTokens>>) -> anyhow::Result<Gate> {
     let auth = &config.auth;
     if auth.is_open() {
         return Ok(Gate::open());
@@ -121,6 +145,11 @@ async fn gate(config: &Config) -> anyhow::Result<Gate> {
     if let Some(htpasswd) = htpasswd(auth)? {
         tokio::spawn(htpasswd.watch(POLL));
         authenticators.push(Arc::new(htpasswd));
+    }
+    // Before the cluster, which takes every token for its own.
+    if let Some(id_tokens) = id_tokens {
+        tokio::spawn(id_tokens.watch());
+        authenticators.push(Arc::clone(id_tokens) as Arc<dyn Authenticator>);
     }
     let policy: Arc<dyn Policy> = if let Some(kubernetes) = &auth.kubernetes {
         let (tokens, rights) = cluster(kubernetes).await.context("auth.kubernetes")?;
@@ -168,6 +197,33 @@ fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {
     let load = |htpasswd: &config::Htpasswd| Htpasswd::load(&htpasswd.file);
     let loaded = auth.htpasswd.as_ref().map(load).transpose();
     loaded.context("auth.htpasswd")
+}
+
+fn id_tokens(auth: &Auth) -> anyhow::Result<Option<IdTokens>> {
+    if auth.oidc.is_empty() {
+        return Ok(None);
+    }
+    let settings = |oidc: &config::Oidc| {
+        let names = Names::new(
+            &oidc.issuer,
+            &oidc.username_claim,
+            oidc.username_prefix.as_deref(),
+            oidc.groups_claim.as_deref(),
+            oidc.groups_prefix.as_deref(),
+            oidc.required_claims.clone(),
+        )?;
+        Ok(oidc::Settings {
+            issuer: oidc.issuer.clone(),
+            client_id: oidc.client_id.clone(),
+            audiences: oidc.audiences.clone(),
+            names,
+            algorithms: oidc.algorithms.clone(),
+            ca_file: oidc.ca_file.clone(),
+        })
+    };
+    let settings: Result<_, oidc::InvalidIssuer> = auth.oidc.iter().map(settings).collect();
+    let made = settings.and_then(IdTokens::new);
+    made.map(Some).context("auth.oidc")
 }
 
 fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {

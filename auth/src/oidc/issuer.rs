@@ -56,6 +56,9 @@ impl Issuer {
         if settings.client_id.is_empty() {
             return Err(InvalidIssuer::NoClient);
         }
+        if settings.algorithms.is_empty() {
+            return Err(InvalidIssuer::NoAlgorithm);
+        }
         let is_unknown = |name: &&String| !ALGORITHMS.contains(&name.as_str());
         if let Some(unknown) = settings.algorithms.iter().find(is_unknown) {
             return Err(InvalidIssuer::Algorithm(unknown.clone()));
@@ -155,9 +158,7 @@ impl Issuer {
         now: SystemTime,
     ) -> Result<(Header, Identity, SystemTime), Flaw> {
         let header = token.header()?;
-        let allowed = &self.settings.algorithms;
-        let name = format!("{:?}", header.algorithm);
-        if !allowed.is_empty() && !allowed.contains(&name) {
+        if !self.settings.algorithms.contains(&header.name) {
             return Err(Flaw::Algorithm);
         }
         token.check_audience(&self.audiences)?;

@@ -49,7 +49,7 @@ pub struct Settings {
     pub audiences: Vec<String>,
     /// Who a token names.
     pub names: Names,
-    /// What tokens may be signed with: some of [`ALGORITHMS`]; all of them when empty.
+    /// What tokens may be signed with: some of [`ALGORITHMS`].
     pub algorithms: Vec<String>,
     /// Authorities (PEM) for the issuer's certificate, instead of the system's.
     pub ca_file: Option<PathBuf>,
@@ -69,6 +69,9 @@ pub enum InvalidIssuer {
     /// No tokens could be for us.
     #[error("clientId: is empty")]
     NoClient,
+    /// No token could be verified.
+    #[error("algorithms: is empty: name at least one of {list}", list = ALGORITHMS.join(", "))]
+    NoAlgorithm,
     /// The allow-list.
     #[error("algorithms: {0:?} is none of {list}", list = ALGORITHMS.join(", "))]
     Algorithm(String),

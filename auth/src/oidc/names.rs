@@ -26,26 +26,25 @@ pub struct Names {
 }
 
 impl Names {
-    /// - `username_claim`: `sub` when there is none. Of `email`, `email_verified` must be true where it is there.
+    /// - `username_claim`: of `email`, `email_verified` must be true where it is there.
     /// - `username_prefix`: the issuer and `#` when there is none, but nothing before `email`; `-` is no prefix.
     /// - `groups_claim`: a text or a list of texts; no groups when there is none.
     /// - `required`: claims and the texts that they must be.
     pub fn new(
         issuer: &str,
-        username_claim: Option<String>,
-        username_prefix: Option<String>,
-        groups_claim: Option<String>,
-        groups_prefix: Option<String>,
+        username_claim: &str,
+        username_prefix: Option<&str>,
+        groups_claim: Option<&str>,
+        groups_prefix: Option<&str>,
         required: BTreeMap<String, String>,
     ) -> Result<Self, InvalidIssuer> {
-        let username_claim = username_claim.unwrap_or_else(|| "sub".to_owned());
-        let username_prefix = match username_prefix.unwrap_or_default().as_str() {
+        let username_prefix = match username_prefix.unwrap_or_default() {
             "" if username_claim == "email" => String::new(),
             "" => format!("{issuer}#"),
             NO_PREFIX => String::new(),
             prefix => prefix.to_owned(),
         };
-        let groups_prefix = groups_prefix.unwrap_or_default();
+        let groups_prefix = groups_prefix.unwrap_or_default().to_owned();
         for (key, prefix) in [
             ("usernamePrefix", &username_prefix),
             ("groupsPrefix", &groups_prefix),
@@ -55,9 +54,9 @@ impl Names {
             }
         }
         Ok(Self {
-            username_claim,
+            username_claim: username_claim.to_owned(),
             username_prefix,
-            groups_claim,
+            groups_claim: groups_claim.map(str::to_owned),
             groups_prefix,
             required,
         })

@@ -24,12 +24,16 @@ struct Lab {
     tokens: IdTokens,
 }
 
+fn algorithms() -> Vec<String> {
+    ALGORITHMS.iter().map(ToString::to_string).collect()
+}
+
 fn settings(provider: &Provider) -> Settings {
     let names = Names::new(
         &provider.issuer,
-        None,
-        Some("-".into()),
-        Some("groups".into()),
+        "sub",
+        Some("-"),
+        Some("groups"),
         None,
         BTreeMap::new(),
     );
@@ -38,7 +42,7 @@ fn settings(provider: &Provider) -> Settings {
         client_id: "slipway".into(),
         audiences: vec!["ci".into()],
         names: names.unwrap(),
-        algorithms: Vec::new(),
+        algorithms: algorithms(),
         ca_file: None,
     }
 }
@@ -232,36 +236,28 @@ async fn a_token_of_ours_ends_with_the_id_token() {
 #[test]
 fn names_are_those_of_kube_apiserver() {
     const ISSUER: &str = "https://id.example";
-    let name = |claim: Option<&str>, prefix: Option<&str>, claims: Value| {
-        let text = |text: &str| text.to_owned();
-        let groups = Some(text("groups"));
-        let names = Names::new(
-            ISSUER,
-            claim.map(text),
-            prefix.map(text),
-            groups,
-            Some(text("g:")),
-            BTreeMap::new(),
-        );
+    let name = |claim: &str, prefix: Option<&str>, claims: Value| {
+        let required = BTreeMap::new();
+        let names = Names::new(ISSUER, claim, prefix, Some("groups"), Some("g:"), required);
         let who = names.unwrap().identity(claims.as_object().unwrap());
         who.map(|who| who.name().to_owned())
     };
     let claims = json!({"sub": "1", "name": "Ada", "email": "ada@id.example", "n": 7, "empty": ""});
     for (claim, prefix, named) in [
-        (None, None, "https://id.example#1"),
-        (None, Some(""), "https://id.example#1"),
-        (None, Some("-"), "1"),
-        (None, Some("oidc:"), "oidc:1"),
-        (Some("name"), None, "https://id.example#Ada"),
-        (Some("email"), None, "ada@id.example"),
-        (Some("email"), Some("-"), "ada@id.example"),
-        (Some("email"), Some("x-"), "x-ada@id.example"),
+        ("sub", None, "https://id.example#1"),
+        ("sub", Some(""), "https://id.example#1"),
+        ("sub", Some("-"), "1"),
+        ("sub", Some("oidc:"), "oidc:1"),
+        ("name", None, "https://id.example#Ada"),
+        ("email", None, "ada@id.example"),
+        ("email", Some("-"), "ada@id.example"),
+        ("email", Some("x-"), "x-ada@id.example"),
     ] {
         assert_eq!(name(claim, prefix, claims.clone()).as_deref(), Ok(named));
     }
     for claim in ["n", "empty", "none", "email_verified"] {
         assert_eq!(
-            name(Some(claim), None, claims.clone()),
+            name(claim, None, claims.clone()),
             Err(token::Flaw::Name),
             "{claim}"
         );
@@ -274,24 +270,23 @@ fn names_are_those_of_kube_apiserver() {
     ] {
         let mut claims = claims.clone();
         claims["email_verified"] = verified.clone();
-        let named = name(Some("email"), None, claims.clone());
+        let named = name("email", None, claims.clone());
         assert_eq!(named.is_err(), is_refused, "{verified}");
-        assert!(name(Some("sub"), None, claims).is_ok(), "{verified}");
+        assert!(name("sub", None, claims).is_ok(), "{verified}");
     }
 }
 
 #[test]
 fn no_provider_makes_somebody_one_of_the_clusters_own() {
     let names = |username: &str, groups: &str| {
-        let prefix = |prefix: &str| Some(prefix.to_owned());
-        let groups_claim = Some("groups".to_owned());
+        let required = BTreeMap::new();
         Names::new(
             "https://i",
-            None,
-            prefix(username),
-            groups_claim,
-            prefix(groups),
-            BTreeMap::new(),
+            "sub",
+            Some(username),
+            Some("groups"),
+            Some(groups),
+            required,
         )
     };
     for claims in [
@@ -323,8 +318,7 @@ fn no_provider_makes_somebody_one_of_the_clusters_own() {
 #[test]
 fn required_claims_and_forms_of_groups() {
     let required = BTreeMap::from([("hd".to_owned(), "example.com".to_owned())]);
-    let groups_claim = Some("groups".to_owned());
-    let names = Names::new("https://i", None, None, groups_claim, None, required).unwrap();
+    let names = Names::new("https://i", "sub", None, Some("groups"), None, required).unwrap();
     let flaw = |claims: Value| names.identity(claims.as_object().unwrap()).err();
     assert_eq!(flaw(json!({"sub": "a", "hd": "example.com"})), None);
     for hd in [
@@ -352,13 +346,13 @@ fn required_claims_and_forms_of_groups() {
 #[test]
 fn settings_that_cannot_work_are_said() {
     let make = |issuer: &str, change: fn(&mut Settings)| {
-        let names = Names::new(issuer, None, None, None, None, BTreeMap::new()).unwrap();
+        let names = Names::new(issuer, "sub", None, None, None, BTreeMap::new()).unwrap();
         let mut settings = Settings {
             issuer: issuer.to_owned(),
             client_id: "slipway".into(),
             audiences: vec![],
             names,
-            algorithms: vec![],
+            algorithms: algorithms(),
             ca_file: None,
         };
         change(&mut settings);
@@ -393,6 +387,10 @@ fn settings_that_cannot_work_are_said() {
         (
             (|settings| settings.client_id.clear()) as fn(&mut Settings),
             "clientId",
+        ),
+        (
+            |settings| settings.algorithms.clear(),
+            "algorithms: is empty",
         ),
         (
             |settings| settings.algorithms = vec!["HS256".into()],

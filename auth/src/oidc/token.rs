@@ -28,6 +28,7 @@ pub(super) struct IdToken<'a> {
 
 /// What the header says of key and algorithm.
 pub(super) struct Header {
+    pub(super) name: String,
     pub(super) algorithm: Algorithm,
     pub(super) key: Option<String>,
 }
@@ -113,9 +114,11 @@ impl<'a> IdToken<'a> {
         };
         let name = fields.get("alg").and_then(Value::as_str);
         let name = name.filter(|name| ALGORITHMS.contains(name));
-        let algorithm = name.and_then(|name| name.parse().ok());
+        let name = name.ok_or(Flaw::Algorithm)?.to_owned();
+        let algorithm = name.parse().map_err(|_| Flaw::Algorithm)?;
         Ok(Header {
-            algorithm: algorithm.ok_or(Flaw::Algorithm)?,
+            name,
+            algorithm,
             key,
         })
     }

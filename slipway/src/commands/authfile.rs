@@ -47,24 +47,17 @@ impl AuthFiles {
     }
 
     /// Keeps a login; returns where it is now.
-    pub(super) fn put(
-        &self,
-        server: &str,
-        user: &str,
-        password: &Secret,
-    ) -> anyhow::Result<Vec<Place<'_>>> {
+    pub(super) fn put(&self, server: &str, login: &Kept<'_>) -> anyhow::Result<Vec<Place<'_>>> {
         let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
             let helper =
                 CredHelper::of(&document, server).with_context(|| path.display().to_string())?;
             let entry = match &helper {
-                None => {
-                    let login = format!("{user}:{}", password.expose());
-                    json!({ "auth": STANDARD.encode(login) })
-                }
+                None => login.entry(),
                 Some(helper) => {
-                    helper.store(server, user, password)?;
+                    let (user, secret) = login.pair();
+                    helper.store(server, user, secret)?;
                     // As docker does: the name without the password, which the helper has.
                     json!({})
                 }
@@ -96,6 +89,37 @@ impl AuthFiles {
             }
         }
         Ok(places)
+    }
+}
+
+/// What is kept for a registry.
+#[derive(Debug)]
+pub(super) enum Kept<'a> {
+    /// A user's name and password.
+    Password(&'a str, &'a Secret),
+    /// What docker calls an identity token: it gets new tokens from the registry's token endpoint.
+    IdentityToken(&'a Secret),
+}
+
+impl<'a> Kept<'a> {
+    fn entry(&self) -> Value {
+        let (user, secret) = self.pair();
+        let secret = secret.expose();
+        match self {
+            Self::Password(..) => json!({ "auth": STANDARD.encode(format!("{user}:{secret}")) }),
+            // Some clients take a login without `auth` for none.
+            Self::IdentityToken(_) => {
+                json!({ "auth": STANDARD.encode(format!("{user}:")), "identitytoken": secret })
+            }
+        }
+    }
+
+    /// As credential helpers have it: the name says that the secret is a token.
+    fn pair(&self) -> (&'a str, &'a Secret) {
+        match *self {
+            Self::Password(user, password) => (user, password),
+            Self::IdentityToken(token) => ("<token>", token),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod authfile;
 mod config;
 mod credential_provider;
 mod credhelper;
+mod device;
 mod login;
 mod man;
 mod print;

@@ -12,7 +12,7 @@ mod names;
 mod places;
 mod storage;
 
-pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Preset, Rbac};
+pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Oidc, Preset, Rbac};
 pub(crate) use duration::Span;
 pub(crate) use load::load;
 pub(crate) use storage::{Index, Storage};

@@ -9,12 +9,12 @@
 //! - [`Credential`] is what the client sent, [`Identity`] who that is, [`Permit`] the proof that it may do one
 //!   thing in one repository. Only [`Gate`] makes a permit, and every deed of the registry takes one, so a handler
 //!   without its check does not compile.
-//! - Two seams: [`Authenticator`] (htpasswd here; our own tokens are the gate's) and [`Policy`] (RBAC files, or any
+//! - Two seams: [`Authenticator`] (htpasswd, [`oidc`], [`kubernetes`]; our own tokens are the gate's) and [`Policy`] (RBAC files, or any
 //!   authenticated user).
 //! - No rule is a refusal, and an authenticator or policy that cannot answer is [`Refusal::Unavailable`], never a
 //!   yes and never "no such thing".
 //!
-//! Who may see what, by what is configured:
+//! Who may see what, by what is configured (users of OpenID Connect or a cluster count as those of htpasswd):
 //!
 //! | configuration | a user | a stranger |
 //! |---|---|---|

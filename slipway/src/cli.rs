@@ -146,8 +146,8 @@ pub(crate) struct Login {
 #[derive(Debug, Args)]
 pub(crate) struct Oidc {
     /// Log in at the registry's OpenID Connect provider, with a browser.
-    #[arg(long, conflicts_with_all = ["username", "password_stdin"])]
-    pub(crate) oidc: bool,
+    #[arg(long = "oidc", id = "oidc", conflicts_with_all = ["username", "password_stdin"])]
+    pub(crate) is_wanted: bool,
     /// Which provider, where the registry has several.
     #[arg(long, requires = "oidc", value_name = "URL")]
     pub(crate) issuer: Option<String>,

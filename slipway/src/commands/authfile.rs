@@ -14,6 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::credhelper::CredHelper;
 
+/// The user name of an identity token, for credential helpers too.
+const TOKEN: &str = "<token>";
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
 
@@ -47,16 +49,44 @@ impl AuthFiles {
     }
 
     /// Keeps a login; returns where it is now.
-    pub(super) fn put(&self, server: &str, login: &Kept<'_>) -> anyhow::Result<Vec<Place<'_>>> {
+    pub(super) fn put(
+        &self,
+        server: &str,
+        user: &str,
+        password: &Secret,
+    ) -> anyhow::Result<Vec<Place<'_>>> {
+        let login = format!("{user}:{}", password.expose());
+        let entry = json!({ "auth": STANDARD.encode(login) });
+        self.keep(server, &entry, user, password)
+    }
+
+    /// Keeps what docker calls an identity token, which gets new tokens from the registry's token endpoint.
+    pub(super) fn put_identity_token(
+        &self,
+        server: &str,
+        token: &Secret,
+    ) -> anyhow::Result<Vec<Place<'_>>> {
+        // The name says that the secret is a token. Some clients take a login without `auth` for none.
+        let auth = STANDARD.encode(format!("{TOKEN}:"));
+        let entry = json!({ "auth": auth, "identitytoken": token.expose() });
+        self.keep(server, &entry, TOKEN, token)
+    }
+
+    fn keep(
+        &self,
+        server: &str,
+        entry: &Value,
+        user: &str,
+        secret: &Secret,
+    ) -> anyhow::Result<Vec<Place<'_>>> {
         let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
             let helper =
                 CredHelper::of(&document, server).with_context(|| path.display().to_string())?;
             let entry = match &helper {
-                None => login.entry(),
+                None => entry.clone(),
                 Some(helper) => {
-                    let (user, secret) = login.pair();
                     helper.store(server, user, secret)?;
                     // As docker does: the name without the password, which the helper has.
                     json!({})
@@ -89,37 +119,6 @@ impl AuthFiles {
             }
         }
         Ok(places)
-    }
-}
-
-/// What is kept for a registry.
-#[derive(Debug)]
-pub(super) enum Kept<'a> {
-    /// A user's name and password.
-    Password(&'a str, &'a Secret),
-    /// What docker calls an identity token: it gets new tokens from the registry's token endpoint.
-    IdentityToken(&'a Secret),
-}
-
-impl<'a> Kept<'a> {
-    fn entry(&self) -> Value {
-        let (user, secret) = self.pair();
-        let secret = secret.expose();
-        match self {
-            Self::Password(..) => json!({ "auth": STANDARD.encode(format!("{user}:{secret}")) }),
-            // Some clients take a login without `auth` for none.
-            Self::IdentityToken(_) => {
-                json!({ "auth": STANDARD.encode(format!("{user}:")), "identitytoken": secret })
-            }
-        }
-    }
-
-    /// As credential helpers have it: the name says that the secret is a token.
-    fn pair(&self) -> (&'a str, &'a Secret) {
-        match *self {
-            Self::Password(user, password) => (user, password),
-            Self::IdentityToken(token) => ("<token>", token),
-        }
     }
 }
 

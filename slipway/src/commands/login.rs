@@ -1,23 +1,20 @@
 //! `slipway login` and `slipway logout`.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod device;
+mod oidc;
+
+use std::time::Duration;
 
 use anyhow::Context as _;
 use auth::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Client, Response, StatusCode, Url};
-use serde::Deserialize;
 
-use super::authfile::{AuthFiles, Kept};
+use super::authfile::AuthFiles;
 use super::server::Server;
-use super::{device, print, prompt, unreachable};
-use crate::cli::{Login, Logout, Oidc, Transport};
-use crate::providers::{self, Provider, Providers};
+use super::{print, prompt, unreachable};
+use crate::cli::{Login, Logout, Transport};
 
-/// The user name beside an ID token. It says nothing: who it is says the token.
-const ANYBODY: &str = "oidc";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Checks the password with the registry, then keeps it where podman, docker and helm look.
@@ -25,111 +22,22 @@ pub(super) async fn login(args: Login) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile)?;
     let server = Server::parse(&args.server)?;
     let bases = server.bases(&args.transport)?;
-    let client = client(&args.transport)?;
-    if args.oidc.oidc {
-        return by_oidc(&client, &server, &bases, &files, &args.oidc).await;
+    if args.oidc.is_wanted {
+        let client = client(&args.transport)?;
+        return oidc::login(&client, &server, &bases, &files, &args.oidc).await;
     }
     let user = match args.username {
         Some(user) => user,
         None => prompt::line("User name")?,
     };
     let password = prompt::password(args.password_stdin)?;
+    let client = client(&args.transport)?;
     let (base, answer) = reach(&client, &bases).await?;
-    let target = target(&base, &answer)?;
-    check(&client, &base, target, &user, &password).await?;
-    for place in files.put(server.name(), &Kept::Password(&user, &password))? {
+    check(&client, &base, answer, &user, &password).await?;
+    for place in files.put(server.name(), &user, &password)? {
         print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
     }
     Ok(())
-}
-
-/// Gets an ID token by the device flow, and keeps what the registry gives for it; the ID token itself, which ends soon,
-/// only where that is nothing.
-async fn by_oidc(
-    client: &Client,
-    server: &Server,
-    bases: &[Url],
-    files: &AuthFiles,
-    args: &Oidc,
-) -> anyhow::Result<()> {
-    let (base, answer) = reach(client, bases).await?;
-    // Before anybody goes to a browser for nothing.
-    let mut target = target(&base, &answer)?;
-    let provider = provider(client, &base, args).await?;
-    let token = device::id_token(client, &provider).await?;
-    target
-        .query_pairs_mut()
-        .append_pair("client_id", "slipway")
-        .append_pair("offline_token", "true");
-    let renewing = check(client, &base, target, ANYBODY, &token).await?;
-    let kept = match &renewing {
-        Some(renewing) => Kept::IdentityToken(renewing),
-        None => Kept::Password(ANYBODY, &token),
-    };
-    let until = match &renewing {
-        Some(_) => String::new(),
-        None => end_of(&token).map_or(String::new(), |end| {
-            let end = humantime::format_rfc3339_seconds(end);
-            format!("; it ends at {end}: log in again then")
-        }),
-    };
-    for place in files.put(server.name(), &kept)? {
-        print::line(&format!(
-            "logged in to {server} by {}; kept {place}{until}",
-            provider.issuer
-        ))?;
-    }
-    Ok(())
-}
-
-/// The provider that was named, or the registry's.
-async fn provider(client: &Client, base: &Url, args: &Oidc) -> anyhow::Result<Provider> {
-    if let (Some(issuer), Some(client_id)) = (&args.issuer, &args.client_id) {
-        return Ok(Provider {
-            issuer: issuer.clone(),
-            client_id: client_id.clone(),
-            scopes: args.scope.clone(),
-        });
-    }
-    let url = base.join(providers::PATH)?;
-    let answer = client.get(url.clone()).send().await;
-    let answer = answer.map_err(|error| unreachable::explain(&url, &error))?;
-    anyhow::ensure!(
-        answer.status() == StatusCode::OK,
-        "{url}: the registry names no OpenID Connect providers ({}): name one with --issuer and \
-         --client-id",
-        answer.status()
-    );
-    let Providers { issuers } = device::read(answer).await?;
-    let names: Vec<_> = issuers.iter().map(|one| one.issuer.as_str()).collect();
-    let names = names.join(", ");
-    let is_meant = |one: &Provider| args.issuer.as_ref().is_none_or(|name| *name == one.issuer);
-    let mut meant = issuers.iter().filter(|one| is_meant(one));
-    match (meant.next(), meant.next()) {
-        (Some(one), None) => Ok(one.clone()),
-        (Some(_), Some(_)) => {
-            anyhow::bail!("{base}: name one of its providers with --issuer: {names}")
-        }
-        (None, _) if issuers.is_empty() => {
-            anyhow::bail!("{base}: the registry has no OpenID Connect provider (auth.oidc)")
-        }
-        (None, _) => anyhow::bail!(
-            "{base}: none of its providers is this --issuer; it has {names}; with --client-id any \
-             can be named"
-        ),
-    }
-}
-
-/// When an ID token says that it ends (RFC 7519 §4.1.4).
-fn end_of(token: &Secret) -> Option<SystemTime> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: u64,
-    }
-    let payload = token.expose().split('.').nth(1)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(claims.exp))
 }
 
 /// Forgets the password.
@@ -169,6 +77,18 @@ fn is_registry(answer: &Response) -> bool {
     answer.status() == StatusCode::OK || answer.headers().contains_key(WWW_AUTHENTICATE)
 }
 
+async fn check(
+    client: &Client,
+    base: &Url,
+    answer: Response,
+    user: &str,
+    password: &Secret,
+) -> anyhow::Result<()> {
+    let target = target(base, &answer)?;
+    present(client, base, target, user, password).await?;
+    Ok(())
+}
+
 /// Where the registry looks at a login.
 fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
     if answer.status() == StatusCode::OK {
@@ -191,30 +111,21 @@ fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
     })
 }
 
-/// Whether the registry takes a login. Gives the token that renews it, where that was asked for and there is one.
-async fn check(
+/// Shows the registry a login. The answer is that of one that takes it.
+async fn present(
     client: &Client,
     base: &Url,
     target: Url,
     user: &str,
     password: &Secret,
-) -> anyhow::Result<Option<Secret>> {
-    #[derive(Deserialize)]
-    struct Granted {
-        refresh_token: Option<String>,
-    }
+) -> anyhow::Result<Response> {
     let request = client.get(target).basic_auth(user, Some(password.expose()));
     let answer = request
         .send()
         .await
         .map_err(|error| unreachable::explain(base, &error))?;
     match answer.status() {
-        StatusCode::OK => {
-            // Without a token endpoint it answers nothing.
-            let granted: Option<Granted> = device::read(answer).await.ok();
-            let renewing = granted.and_then(|granted| granted.refresh_token);
-            Ok(renewing.map(Secret::new))
-        }
+        StatusCode::OK => Ok(answer),
         StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: wrong user name or password"),
         status => anyhow::bail!("{base}: the registry answered {status}"),
     }

@@ -4,7 +4,6 @@ mod authfile;
 mod config;
 mod credential_provider;
 mod credhelper;
-mod device;
 mod login;
 mod man;
 mod print;

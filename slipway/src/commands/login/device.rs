@@ -8,13 +8,15 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{print, unreachable};
+use super::super::{print, unreachable};
 use crate::providers::Provider;
 
 /// Between two questions where the provider names no other time (RFC 8628 §3.2).
 const INTERVAL: Duration = Duration::from_secs(5);
 /// What `slow_down` adds to it (§3.5).
 const SLOWER: Duration = Duration::from_secs(5);
+/// The least, whatever the provider names.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest that a person is waited for.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// Most bytes of an answer.
@@ -64,13 +66,18 @@ pub(super) async fn id_token(client: &Client, provider: &Provider) -> anyhow::Re
         ("client_id", &provider.client_id),
     ];
     let end = Instant::now() + Duration::from_secs(authorization.expires_in).min(PATIENCE);
-    let mut interval = authorization.interval.map_or(INTERVAL, Duration::from_secs);
+    let interval = authorization.interval.map_or(INTERVAL, Duration::from_secs);
+    let mut interval = interval.max(MIN_INTERVAL);
     while Instant::now() + interval < end {
         tokio::time::sleep(interval).await;
         let request = client.post(endpoints.token.clone()).form(&form);
         let answer = match request.send().await {
-            Ok(answer) => answer,
             // The person is still at it: that one question got lost is no reason to begin anew.
+            Ok(answer) if answer.status().is_server_error() => {
+                interval *= 2;
+                continue;
+            }
+            Ok(answer) => answer,
             Err(error) if error.is_timeout() || error.is_connect() => {
                 interval *= 2;
                 continue;

@@ -9,7 +9,10 @@
 //! - [`Credential`] is what the client sent, [`Identity`] who that is, [`Permit`] the proof that it may do one
 //!   thing in one repository. Only [`Gate`] makes a permit, and every deed of the registry takes one, so a handler
 //!   without its check does not compile.
-//! - Two seams: [`Authenticator`] (htpasswd, [`oidc`], [`kubernetes`]; our own tokens are the gate's) and [`Policy`] (RBAC files, or any
+//! - [`AdminPermit`] is the same for what is done to the registry as a whole.
+//! - Two kinds of tokens are our own, and the gate's: those that are issued for minutes ([`Tokens`]) and those that are kept
+//!   ([`OpaqueTokens`]: API tokens, refresh tokens), whose store is a seam ([`opaque::TokenStore`]).
+//! - Two seams more: [`Authenticator`] (htpasswd, [`oidc`], [`kubernetes`]) and [`Policy`] (RBAC files, or any
 //!   authenticated user).
 //! - No rule is a refusal, and an authenticator or policy that cannot answer is [`Refusal::Unavailable`], never a
 //!   yes and never "no such thing".
@@ -25,6 +28,7 @@
 //! | htpasswd, RBAC files, `anonymous: true` | what the rules say | what the rules give `system:anonymous` or `system:unauthenticated` |
 
 mod action;
+mod admin;
 mod complaints;
 mod credential;
 mod gate;
@@ -34,6 +38,7 @@ mod jws;
 mod keyed;
 pub mod kubernetes;
 pub mod oidc;
+pub mod opaque;
 mod permit;
 mod policy;
 pub mod rbac;
@@ -46,11 +51,13 @@ pub mod token;
 mod watched;
 
 pub use action::{Action, Actions};
+pub use admin::{AdminPermit, AdminRight};
 pub use credential::{Basic, Credential};
 pub use gate::{Authenticator, Gate};
 pub use htpasswd::Htpasswd;
 pub use identity::Identity;
 pub use oidc::IdTokens;
+pub use opaque::{OpaqueTokens, TokenId};
 pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
 pub use policy::{AllowAuthenticated, Policy};
 pub use rbac::Rbac;

@@ -1,6 +1,7 @@
 //! Slipway: an OCI registry in one program.
 
 mod cli;
+mod client;
 mod commands;
 mod config;
 mod logging;

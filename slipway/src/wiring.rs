@@ -7,11 +7,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Place, Preset, TokenReviews};
 use auth::oidc::{self, Names};
+use auth::opaque::Settings;
 use auth::rbac::Resource;
-use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, IdTokens, Policy, Rbac, Tokens};
-use registry::Registry;
+use auth::{
+    AllowAuthenticated, Authenticator, Gate, Htpasswd, IdTokens, OpaqueTokens, Policy, Rbac, Tokens,
+};
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
 use registry::http::{Sink, TrustedProxies};
+use registry::{IndexedTokens, Registry};
 use tokio_util::task::TaskTracker;
 
 use crate::commands::VERSION;
@@ -38,8 +41,10 @@ pub(crate) async fn wire(
 ) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
+    let kept = IndexedTokens::new(Arc::clone(storage.index()));
     let id_tokens = id_tokens(&config.auth)?.map(Arc::new);
     let gate = gate(config, id_tokens.as_ref()).await?;
+    let gate = gate.with_opaque(opaque(config, kept)?);
     let registry = Arc::new(Registry::new(storage, gate));
     let mut metrics = metrics(&registry, connections);
     if let Some(id_tokens) = &id_tokens {
@@ -50,12 +55,9 @@ pub(crate) async fn wire(
         log: AccessLog::start(format(config))?,
         sink,
     });
-    let front = Front::new(
-        Arc::clone(&registry),
-        limits(config),
-        observer,
-        providers::router(&config.auth.oidc)?,
-    )?;
+    let rooms = api::router(&registry, api::routes(&registry), VERSION)
+        .merge(providers::router(&config.auth.oidc)?);
+    let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;
     let front = Arc::new(front);
     Ok(Wired {
         registry,
@@ -111,6 +113,7 @@ fn limits(config: &Config) -> Limits {
             uploads: config.limits.uploads,
             manifests: config.limits.manifests,
             lists: config.limits.lists,
+            others: config.limits.others,
         },
         body_stall: config.limits.body_timeout.get(),
         trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),
@@ -236,6 +239,15 @@ fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
     };
     let loaded = auth.rbac.as_ref().map(load).transpose();
     loaded.context("auth.rbac")
+}
+
+fn opaque(config: &Config, kept: IndexedTokens) -> anyhow::Result<Arc<OpaqueTokens>> {
+    let settings = Settings {
+        max_lifetime: config.auth.api_tokens.max_lifetime.get(),
+        per_user: config.auth.api_tokens.per_user,
+        refresh: config.auth.tokens.refresh_lifetime.get(),
+    };
+    Ok(Arc::new(OpaqueTokens::new(Arc::new(kept), settings)?))
 }
 
 fn tokens(config: &Config) -> anyhow::Result<Tokens> {

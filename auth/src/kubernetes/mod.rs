@@ -10,7 +10,7 @@
 //!
 //! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
 
-mod answers;
+pub(crate) mod answers;
 mod cluster;
 mod question;
 mod rights;

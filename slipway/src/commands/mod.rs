@@ -1,16 +1,14 @@
 //! The commands, one file each. `serve` has a room of its own.
 
-mod authfile;
+mod auth;
 mod config;
 mod credential_provider;
-mod credhelper;
 mod login;
 mod man;
 mod print;
 mod prompt;
-mod server;
 mod storage;
-mod unreachable;
+mod token;
 mod user;
 mod version;
 
@@ -38,8 +36,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Login(args) => runtime()?.block_on(login::login(args))?,
         Command::Logout(args) => login::logout(&args)?,
+        Command::Auth(command) => return runtime()?.block_on(auth::run(command)),
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
+        Command::Token(command) => runtime()?.block_on(token::run(command))?,
         Command::User(command) => user::run(command)?,
         Command::CredentialProvider(command) => credential_provider::run(command)?,
         Command::Completions { shell } => {

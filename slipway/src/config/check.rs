@@ -24,6 +24,9 @@ const DENY: RangeInclusive<Span> = Span::seconds(0)..=Span::seconds(10);
 const DECISION: RangeInclusive<Span> = Span::milliseconds(100)..=Span::seconds(60);
 /// Clients of the token protocol take every token for one minute at least.
 const LIFETIME: RangeInclusive<Span> = Span::seconds(60)..=Span::seconds(Tokens::MAX_TTL.as_secs());
+const REFRESH: RangeInclusive<Span> = Span::seconds(0)..=Span::hours(365 * 24);
+const API_TOKEN: RangeInclusive<Span> = Span::seconds(60)..=Span::hours(10 * 365 * 24);
+const API_TOKENS: RangeInclusive<usize> = 0..=10_000;
 
 impl Config {
     /// An error names the key and says what it may be.
@@ -123,7 +126,16 @@ impl Auth {
                 "auth.oidc: scopes: openid must be one of them, or the provider makes no ID token"
             );
         }
-        within("auth.tokens.lifetime", self.tokens.lifetime, &LIFETIME)
+        within("auth.tokens.lifetime", self.tokens.lifetime, &LIFETIME)?;
+        let refresh = self.tokens.refresh_lifetime;
+        within("auth.tokens.refreshLifetime", refresh, &REFRESH)?;
+        let longest = self.api_tokens.max_lifetime;
+        within("auth.apiTokens.maxLifetime", longest, &API_TOKEN)?;
+        within(
+            "auth.apiTokens.perUser",
+            self.api_tokens.per_user,
+            &API_TOKENS,
+        )
     }
 }
 
@@ -158,6 +170,7 @@ impl Limits {
             ("limits.uploads", self.uploads),
             ("limits.manifests", self.manifests),
             ("limits.lists", self.lists),
+            ("limits.others", self.others),
         ] {
             within(key, places, &PLACES)?;
         }

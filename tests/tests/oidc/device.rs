@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
+use tests::podman::Storage;
 use tests::{Api, Daemon, Image, OrFail, Server, server};
 
 use super::{Scene, with_token};
@@ -38,23 +40,21 @@ fn code_in(said: &str) -> Option<String> {
     Some(code.trim().to_owned())
 }
 
-#[test]
-fn a_login_by_device_lets_other_clients_in() {
-    let scene = Scene::new("oidc-device");
-    let server = scene.registry();
-    let logins = scene.lab.path("logins.json");
-    let mut login = Login::begin(&scene, &server, &logins);
-    let said = login.process.log();
-    assert!(
-        said.contains(&format!("{}/device", scene.provider.issuer())),
-        "{said}"
-    );
+/// Somebody logs in as ada. What the command said, and what it kept.
+fn login_as_ada(scene: &Scene, server: &Server, logins: &Path) -> (String, Value) {
+    let mut login = Login::begin(scene, server, logins);
     scene.provider.enter_code(&login.code, "ada", "allowed");
     let status = login.process.wait();
     let said = login.process.log();
     assert!(status.success(), "{said}");
     assert!(said.contains("logged in to"), "{said}");
+    let kept = std::fs::read(logins).or_fail("read the logins");
+    let mut kept: Value = serde_json::from_slice(&kept).or_fail("JSON");
+    (said, kept["auths"][&server.endpoint().host].take())
+}
 
+/// skopeo pushes with the login, which must be enough before and nothing after a logout.
+fn push_and_log_out(scene: &Scene, server: &Server, logins: &Path) {
     let image = Image::busybox(&scene.lab, "app");
     let push = || {
         scene
@@ -66,7 +66,7 @@ fn a_login_by_device_lets_other_clients_in() {
                 scene.authority.dir().display()
             ))
             .arg("--authfile")
-            .arg(&logins)
+            .arg(logins)
             .arg(format!("oci:{}", image.at()))
             .arg(format!("docker://{}/team/app:v1", server.endpoint().host))
     };
@@ -74,9 +74,55 @@ fn a_login_by_device_lets_other_clients_in() {
     let slipway = scene.lab.program(&server::binary().display().to_string());
     slipway
         .args(["logout", &server.endpoint().host, "--authfile"])
-        .arg(&logins)
+        .arg(logins)
         .ok();
     push().fails();
+}
+
+#[test]
+fn a_login_by_device_keeps_what_renews_it_and_lets_other_clients_in() {
+    let scene = Scene::new("oidc-device");
+    let server = scene.registry();
+    let logins = scene.lab.path("logins.json");
+    let (said, kept) = login_as_ada(&scene, &server, &logins);
+    assert!(
+        said.contains(&format!("{}/device", scene.provider.issuer())),
+        "{said}"
+    );
+    assert!(!said.contains("it ends at"), "{said}");
+    assert!(kept["identitytoken"].is_string(), "{kept}");
+    let whoami = scene.lab.program(&server::binary().display().to_string());
+    let whoami = whoami
+        .args(["auth", "whoami", "--server", &server.endpoint().host])
+        .arg("--ca-file")
+        .arg(&scene.authority.certificate)
+        .arg("--authfile")
+        .arg(&logins)
+        .ok();
+    let name = format!("{}#ada", scene.provider.issuer());
+    assert!(
+        whoami.contains(&name) && whoami.contains("idp:devs"),
+        "{whoami}"
+    );
+    let podman = Storage::new(&scene.lab, "node");
+    podman
+        .podman()
+        .args(["login", "--get-login", "--authfile"])
+        .arg(&logins)
+        .arg(&server.endpoint().host)
+        .ok();
+    push_and_log_out(&scene, &server, &logins);
+}
+
+#[test]
+fn where_nothing_renews_a_login_the_id_token_is_kept_to_its_end() {
+    let scene = Scene::new("oidc-brief");
+    let server = scene.registry_with("tokens: {refreshLifetime: 0s}, ");
+    let logins = scene.lab.path("logins.json");
+    let (said, kept) = login_as_ada(&scene, &server, &logins);
+    assert!(said.contains("it ends at 2"), "{said}");
+    assert!(kept["identitytoken"].is_null(), "{kept}");
+    push_and_log_out(&scene, &server, &logins);
 }
 
 #[test]
@@ -133,7 +179,7 @@ fn an_id_token_is_a_password_like_any_other() {
     api.get("/v2/").or_fail("ask").expect(200);
     let providers = Api::new(&server.endpoint().anonymous());
     let reply = providers.get("/auth/oidc").or_fail("ask").expect(200);
-    let document: serde_json::Value = serde_json::from_slice(&reply.body).or_fail("JSON");
+    let document: Value = serde_json::from_slice(&reply.body).or_fail("JSON");
     assert_eq!(document["issuers"][0]["clientId"], "slipway");
     assert_eq!(document["issuers"][0]["issuer"], scene.provider.issuer());
 }

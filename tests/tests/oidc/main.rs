@@ -62,10 +62,15 @@ impl Scene {
 
     /// A registry over TLS with rights from files.
     fn registry(&self) -> Server {
+        self.registry_with("")
+    }
+
+    /// The same with `more` in its `auth`.
+    fn registry_with(&self, more: &str) -> Server {
         let certificate = self.authority.issue(&self.lab, "server");
         let settings = Settings {
             more: format!(
-                "auth: {{{}, rbac: {{dir: {}}}}}\n",
+                "auth: {{{more}{}, rbac: {{dir: {}}}}}\n",
                 self.oidc(),
                 self.lab.path("rules").display()
             ),

@@ -8,7 +8,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::super::{print, unreachable};
+use super::super::print;
+use crate::client::explain;
 use crate::providers::Provider;
 
 /// Between two questions where the provider names no other time (RFC 8628 §3.2).
@@ -82,7 +83,7 @@ pub(super) async fn id_token(client: &Client, provider: &Provider) -> anyhow::Re
                 interval *= 2;
                 continue;
             }
-            Err(error) => return Err(unreachable::explain(&endpoints.token, &error)),
+            Err(error) => return Err(explain(&endpoints.token, &error)),
         };
         if answer.status() == StatusCode::OK {
             let granted: Granted = read(answer).await?;
@@ -117,7 +118,7 @@ async fn endpoints(client: &Client, provider: &Provider) -> anyhow::Result<Endpo
     let url = Url::parse(&url).with_context(|| provider.issuer.clone())?;
     ensure_safe(&url)?;
     let answer = client.get(url.clone()).send().await;
-    let answer = answer.map_err(|error| unreachable::explain(&url, &error))?;
+    let answer = answer.map_err(|error| explain(&url, &error))?;
     anyhow::ensure!(
         answer.status() == StatusCode::OK,
         "{url}: it answered {}; is this an OpenID Connect provider?",
@@ -168,7 +169,7 @@ async fn begin(client: &Client, provider: &Provider, url: &Url) -> anyhow::Resul
     let scope = provider.scopes.join(" ");
     let form = [("client_id", &provider.client_id), ("scope", &scope)];
     let answer = client.post(url.clone()).form(&form).send().await;
-    let answer = answer.map_err(|error| unreachable::explain(url, &error))?;
+    let answer = answer.map_err(|error| explain(url, &error))?;
     if answer.status() != StatusCode::OK {
         let refused: Refused = read(answer).await?;
         return Err(refused.explain(provider));

@@ -8,11 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 
-use super::super::authfile::AuthFiles;
-use super::super::server::Server;
-use super::super::{print, unreachable};
-use super::{device, present, reach, target};
+use super::super::print;
+use super::{device, present, target};
 use crate::cli::Oidc;
+use crate::client::{AuthFiles, Server, explain, reach};
 use crate::providers::{self, Provider, Providers};
 
 /// The user name beside an ID token. It says nothing: who it is says the token.
@@ -24,14 +23,15 @@ struct Granted {
     refresh_token: Option<String>,
 }
 
-/// Keeps what the registry gives for an ID token; the ID token itself, which ends soon, only where that is nothing.
+/// Keeps what the registry gives for an ID token; the ID token itself, which ends soon, only where that is nothing. Gives
+/// the URL by which the registry was reached.
 pub(super) async fn login(
     client: &Client,
     server: &Server,
     bases: &[Url],
     files: &AuthFiles,
     args: &Oidc,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Url> {
     let (base, answer) = reach(client, bases).await?;
     // Before anybody goes to a browser for nothing.
     let mut target = target(&base, &answer)?;
@@ -60,7 +60,7 @@ pub(super) async fn login(
             "logged in to {server} by {issuer}; kept {place}{until}"
         ))?;
     }
-    Ok(())
+    Ok(base)
 }
 
 /// The provider that was named, or the registry's.
@@ -74,7 +74,7 @@ async fn provider(client: &Client, base: &Url, args: &Oidc) -> anyhow::Result<Pr
     }
     let url = base.join(providers::PATH)?;
     let answer = client.get(url.clone()).send().await;
-    let answer = answer.map_err(|error| unreachable::explain(&url, &error))?;
+    let answer = answer.map_err(|error| explain(&url, &error))?;
     anyhow::ensure!(
         answer.status() == StatusCode::OK,
         "{url}: the registry names no OpenID Connect providers ({}): name one with --issuer and \

@@ -6,18 +6,21 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context as _;
 use auth::Secret;
+use serde::Deserialize;
 use serde_json::{Value, json};
+
+use super::Login;
 
 /// What a helper says, on standard output and with an exit code, when it has no login for a server.
 const NOT_FOUND: &str = "credentials not found";
 
 /// A program that keeps logins instead of the file that names it.
 #[derive(Debug)]
-pub(super) struct CredHelper(String);
+pub(crate) struct CredHelper(String);
 
 impl CredHelper {
     /// The helper that a file of logins names for a server: its own, else the one for all.
-    pub(super) fn of(document: &Value, server: &str) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn of(document: &Value, server: &str) -> anyhow::Result<Option<Self>> {
         let named = document["credHelpers"][server]
             .as_str()
             .or_else(|| document["credsStore"].as_str())
@@ -31,18 +34,41 @@ impl CredHelper {
     }
 
     /// The program's name.
-    pub(super) fn program(&self) -> &str {
+    pub(crate) fn program(&self) -> &str {
         &self.0
     }
 
-    pub(super) fn store(&self, server: &str, user: &str, password: &Secret) -> anyhow::Result<()> {
+    /// The login that it has; `None` when it has none.
+    pub(crate) fn get(&self, server: &str) -> anyhow::Result<Option<Login>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Got {
+            username: String,
+            secret: String,
+        }
+        let got = self.run("get", server)?;
+        if !got.status.success() && says(&got).contains(NOT_FOUND) {
+            return Ok(None);
+        }
+        self.succeeded("get", &got)?;
+        // What is wrong with it is told without what is in it.
+        let read = serde_json::from_slice(&got.stdout).ok();
+        let Got { username, secret } =
+            read.with_context(|| format!("{} get: no login in what it says", self.0))?;
+        Ok(Some(Login {
+            user: username,
+            password: Secret::new(secret),
+        }))
+    }
+
+    pub(crate) fn store(&self, server: &str, user: &str, password: &Secret) -> anyhow::Result<()> {
         let login = json!({ "ServerURL": server, "Username": user, "Secret": password.expose() });
         let output = self.run("store", &login.to_string())?;
         self.succeeded("store", &output)
     }
 
     /// Forgets a login; false when there was none.
-    pub(super) fn erase(&self, server: &str) -> anyhow::Result<bool> {
+    pub(crate) fn erase(&self, server: &str) -> anyhow::Result<bool> {
         let got = self.run("get", server)?;
         if !got.status.success() && says(&got).contains(NOT_FOUND) {
             return Ok(false);

@@ -14,8 +14,6 @@ use serde_json::{Map, Value, json};
 
 use super::credhelper::CredHelper;
 
-/// The user name of an identity token, for credential helpers too.
-const TOKEN: &str = "<token>";
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
 
@@ -24,11 +22,11 @@ const MAX_LINKS: usize = 40;
 /// Docker's file is read by all of them, podman's tools included. Podman's own is read first by
 /// podman's tools, so where it exists it must agree.
 #[derive(Debug)]
-pub(super) struct AuthFiles(Vec<PathBuf>);
+pub(crate) struct AuthFiles(Vec<PathBuf>);
 
 impl AuthFiles {
     /// The file that was asked for, or docker's and, where it exists, podman's.
-    pub(super) fn find(asked: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(crate) fn find(asked: Option<PathBuf>) -> anyhow::Result<Self> {
         if let Some(path) = asked {
             return Ok(Self(vec![path]));
         }
@@ -48,8 +46,41 @@ impl AuthFiles {
         Ok(Self(files))
     }
 
+    /// The login for a server; `None` when there is none.
+    pub(crate) fn get(&self, server: &str) -> anyhow::Result<Option<Login>> {
+        for path in &self.0 {
+            let document = read(path)?;
+            let place = || path.display().to_string();
+            if let Some(helper) = CredHelper::of(&document, server).with_context(place)?
+                && let Some(login) = helper.get(server)?
+            {
+                return Ok(Some(login));
+            }
+            // Some clients write the server as a URL.
+            let names = [
+                server.to_owned(),
+                format!("https://{server}"),
+                format!("http://{server}"),
+            ];
+            for name in names {
+                let entry = &document["auths"][&name];
+                let refresh = entry["identitytoken"].as_str().unwrap_or_default();
+                if !refresh.is_empty() {
+                    return Ok(Some(Login::refresh(refresh)));
+                }
+                if let Some(encoded) = entry["auth"].as_str() {
+                    let login = Login::decode(encoded);
+                    return login
+                        .with_context(|| format!("{}: auths: {name}", path.display()))
+                        .map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Keeps a login; returns where it is now.
-    pub(super) fn put(
+    pub(crate) fn put(
         &self,
         server: &str,
         user: &str,
@@ -61,15 +92,15 @@ impl AuthFiles {
     }
 
     /// Keeps what docker calls an identity token, which gets new tokens from the registry's token endpoint.
-    pub(super) fn put_identity_token(
+    pub(crate) fn put_identity_token(
         &self,
         server: &str,
         token: &Secret,
     ) -> anyhow::Result<Vec<Place<'_>>> {
         // The name says that the secret is a token. Some clients take a login without `auth` for none.
-        let auth = STANDARD.encode(format!("{TOKEN}:"));
+        let auth = STANDARD.encode(format!("{}:", Login::REFRESH));
         let entry = json!({ "auth": auth, "identitytoken": token.expose() });
-        self.keep(server, &entry, TOKEN, token)
+        self.keep(server, &entry, Login::REFRESH, token)
     }
 
     fn keep(
@@ -100,7 +131,7 @@ impl AuthFiles {
     }
 
     /// Forgets a login; returns where it was.
-    pub(super) fn remove(&self, server: &str) -> anyhow::Result<Vec<Place<'_>>> {
+    pub(crate) fn remove(&self, server: &str) -> anyhow::Result<Vec<Place<'_>>> {
         let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
@@ -122,9 +153,46 @@ impl AuthFiles {
     }
 }
 
+/// Who logs in.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+}
+
+impl Login {
+    /// What docker has in the place of a user's name where the password is a refresh token.
+    const REFRESH: &str = "<token>";
+
+    fn refresh(token: &str) -> Self {
+        Self {
+            user: Self::REFRESH.to_owned(),
+            password: Secret::new(token.to_owned()),
+        }
+    }
+
+    /// Whether the password is a refresh token, which only the token endpoint takes.
+    pub(crate) fn is_refresh(&self) -> bool {
+        self.user == Self::REFRESH
+    }
+
+    fn decode(encoded: &str) -> anyhow::Result<Self> {
+        let decoded = STANDARD.decode(encoded).ok();
+        let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        let (user, password) = text
+            .as_deref()
+            .and_then(|text| text.split_once(':'))
+            .context("is no login: log in again")?;
+        Ok(Self {
+            user: user.to_owned(),
+            password: Secret::new(password.to_owned()),
+        })
+    }
+}
+
 /// Where a login is kept.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     path: &'a Path,
     helper: Option<CredHelper>,
 }
@@ -156,8 +224,12 @@ fn auths<'a>(document: &'a mut Value, path: &Path) -> anyhow::Result<&'a mut Map
         .with_context(|| format!("{}: is no file of logins; mend or move it", path.display()))
 }
 
-/// Replaces the file as a whole, or what it links to, readable by its owner only.
 fn write(path: &Path, document: &Value) -> anyhow::Result<()> {
+    replace(path, &serde_json::to_string_pretty(document)?)
+}
+
+/// Replaces the file as a whole, or what it links to, readable by its owner only.
+pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     let place = || path.display().to_string();
     let path = target(path).with_context(place)?;
     let folder = path.parent().with_context(place)?;
@@ -171,7 +243,6 @@ fn write(path: &Path, document: &Value) -> anyhow::Result<()> {
     file.as_file()
         .set_permissions(std::fs::Permissions::from_mode(0o600))
         .with_context(place)?;
-    let text = serde_json::to_string_pretty(document)?;
     file.write_all(text.as_bytes()).with_context(place)?;
     file.as_file().sync_all().with_context(place)?;
     file.persist(&path).with_context(place)?;

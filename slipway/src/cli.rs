@@ -1,5 +1,6 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod oidc;
 mod token;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use oidc::Oidc;
 pub(crate) use token::{NewToken, TokenCommand};
 
 /// An OCI container registry with namespace rights, in one program.
@@ -150,23 +152,6 @@ pub(crate) struct Login {
     pub(crate) auth_file: AuthFile,
     #[command(flatten)]
     pub(crate) transport: Transport,
-}
-
-/// Logging in at an OpenID Connect provider.
-#[derive(Debug, Args)]
-pub(crate) struct Oidc {
-    /// Log in at the registry's OpenID Connect provider, with a browser.
-    #[arg(long = "oidc", id = "oidc", conflicts_with_all = ["username", "password_stdin"])]
-    pub(crate) is_wanted: bool,
-    /// Which provider, where the registry has several.
-    #[arg(long, requires = "oidc", value_name = "URL")]
-    pub(crate) issuer: Option<String>,
-    /// As which client, rather than as the registry says.
-    #[arg(long, requires = "issuer", value_name = "ID")]
-    pub(crate) client_id: Option<String>,
-    /// What to ask for with --client-id; may be given more than once.
-    #[arg(long, requires = "client_id", default_values = ["openid", "profile", "email"])]
-    pub(crate) scope: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -150,7 +150,7 @@ impl Cluster {
         lab.write(format!("cluster/{name}.kubeconfig"), text);
     }
 
-    /// Its controllers: they aggregate roles, make ServiceAccounts, collect garbage.
+    /// Its controllers: they aggregate roles, make `ServiceAccount`s, collect garbage.
     pub fn controllers(&self, lab: &Lab) -> Daemon {
         let arguments = [
             "--service-account-private-key-file=sa.key",

@@ -12,12 +12,12 @@
 //! - [`AdminPermit`] is the same for what is done to the registry as a whole.
 //! - Two kinds of tokens are our own, and the gate's: those that are issued for minutes ([`Tokens`]) and those that are kept
 //!   ([`OpaqueTokens`]: API tokens, refresh tokens), whose store is a seam ([`opaque::TokenStore`]).
-//! - Two seams more: [`Authenticator`] (htpasswd here) and [`Policy`] (RBAC files, or any
+//! - Two seams more: [`Authenticator`] (htpasswd, [`oidc`], [`kubernetes`]) and [`Policy`] (RBAC files, or any
 //!   authenticated user).
 //! - No rule is a refusal, and an authenticator or policy that cannot answer is [`Refusal::Unavailable`], never a
 //!   yes and never "no such thing".
 //!
-//! Who may see what, by what is configured:
+//! Who may see what, by what is configured (users of OpenID Connect or a cluster count as those of htpasswd):
 //!
 //! | configuration | a user | a stranger |
 //! |---|---|---|
@@ -29,12 +29,15 @@
 
 mod action;
 mod admin;
+mod complaints;
 mod credential;
 mod gate;
 pub mod htpasswd;
 mod identity;
+mod jws;
 mod keyed;
 pub mod kubernetes;
+pub mod oidc;
 pub mod opaque;
 mod permit;
 mod policy;
@@ -53,6 +56,7 @@ pub use credential::{Basic, Credential};
 pub use gate::{Authenticator, Gate};
 pub use htpasswd::Htpasswd;
 pub use identity::Identity;
+pub use oidc::IdTokens;
 pub use opaque::{OpaqueTokens, TokenId};
 pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
 pub use policy::{AllowAuthenticated, Policy};

@@ -292,14 +292,14 @@ async fn of_many_at_once_none_is_lost() {
             server.push_blob("a", &layer, &Who::Nobody).await
         })
     });
-    let mut pushed = Vec::new();
+    let mut done = Vec::new();
     for push in pushes.collect::<Vec<_>>() {
-        pushed.push(push.await.unwrap());
+        done.push(push.await.unwrap());
     }
     let rows = rows(&server).await;
     let mut found: Vec<Digest> = rows.iter().map(|row| row.entry.digest.unwrap()).collect();
     assert!(rows.is_sorted_by_key(|row| row.id));
     found.sort_unstable();
-    pushed.sort_unstable();
-    assert_eq!(found, pushed);
+    done.sort_unstable();
+    assert_eq!(found, done);
 }

@@ -1,5 +1,6 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod oidc;
 mod token;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use oidc::Oidc;
 pub(crate) use token::{NewToken, TokenCommand};
 
 /// An OCI container registry with namespace rights, in one program.
@@ -38,9 +40,12 @@ pub(crate) enum Command {
     ///
     /// The password is read from standard input, never from the command line. Where docker's
     /// configuration names a credential helper (credsStore, credHelpers), that program keeps it.
+    ///
+    /// With --oidc it shows a URL and a code: log in there with a browser, on any device.
     #[command(after_help = "Examples:
   slipway login --username ada --password-stdin registry.example.com < password
-  slipway login 127.0.0.1:5000                asks for name and password")]
+  slipway login 127.0.0.1:5000                asks for name and password
+  slipway login --oidc registry.example.com   logs in at the registry's OpenID Connect provider")]
     Login(Login),
     /// Forget a login.
     #[command(after_help = "Example:
@@ -154,6 +159,8 @@ pub(crate) struct Login {
     /// Read the password from standard input.
     #[arg(long)]
     pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) oidc: Oidc,
     #[command(flatten)]
     pub(crate) auth_file: AuthFile,
     #[command(flatten)]

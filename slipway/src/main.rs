@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod logging;
 mod ownership;
+mod providers;
 mod serve;
 mod storage;
 mod telemetry;

@@ -8,9 +8,12 @@ use anyhow::Context as _;
 use auth::kubernetes::{
     AccessReviews, Cluster, Lifetimes, Place, Preset, PullSecrets, TokenReviews, pull_secrets,
 };
+use auth::oidc::{self, Names};
 use auth::opaque::Settings;
 use auth::rbac::Resource;
-use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, OpaqueTokens, Policy, Rbac, Tokens};
+use auth::{
+    AllowAuthenticated, Authenticator, Gate, Htpasswd, IdTokens, OpaqueTokens, Policy, Rbac, Tokens,
+};
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
 use registry::http::{Recorded, Recorder, Sink, TrustedProxies};
 use registry::{IndexedTokens, Registry};
@@ -19,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::commands::VERSION;
 use crate::config::{self, Auth, Config, LogFormat};
 use crate::storage::{self, Lock};
-use crate::{logging, serve};
+use crate::{logging, providers, serve};
 
 /// How often htpasswd and RBAC files are looked at.
 const POLL: Duration = Duration::from_secs(2);
@@ -45,7 +48,8 @@ pub(crate) async fn wire(
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
     let kept = IndexedTokens::new(Arc::clone(storage.index()));
-    let (gate, cluster) = gate(config).await?;
+    let id_tokens = id_tokens(&config.auth)?.map(Arc::new);
+    let (gate, cluster) = gate(config, id_tokens.as_ref()).await?;
     let gate = gate.with_opaque(opaque(config, kept)?);
     let registry = Arc::new(Registry::new(storage, gate));
     let what = Recorded {
@@ -58,6 +62,9 @@ pub(crate) async fn wire(
     if let Some(cluster) = cluster {
         count_reviews(&mut metrics, cluster);
     }
+    if let Some(id_tokens) = &id_tokens {
+        watch_id_tokens(&mut metrics, id_tokens);
+    }
     let pull_secrets = pull_secrets(config).await?;
     if let Some(pull_secrets) = &pull_secrets {
         watch(&mut metrics, &pull_secrets.status());
@@ -68,7 +75,8 @@ pub(crate) async fn wire(
         sink,
         audit: Arc::clone(&recorder),
     });
-    let rooms = api::router(&registry, api::routes(&registry), VERSION);
+    let rooms = api::router(&registry, api::routes(&registry), VERSION)
+        .merge(providers::router(&config.auth.oidc)?);
     let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;
     let front = Arc::new(front);
     Ok(Wired {
@@ -154,6 +162,22 @@ fn watch(metrics: &mut Metrics, of: &Arc<pull_secrets::Status>) {
     );
 }
 
+fn watch_id_tokens(metrics: &mut Metrics, id_tokens: &Arc<IdTokens>) {
+    let (asked, failed) = (Arc::clone(id_tokens), Arc::clone(id_tokens));
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.count(
+        "oidc_key_fetches",
+        "How often the keys of OpenID Connect providers were asked for since the start",
+        move || asked.fetches() as f64,
+    );
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.count(
+        "oidc_key_fetch_failures",
+        "How often of these no keys came",
+        move || failed.failures() as f64,
+    );
+}
+
 fn format(config: &Config) -> Format {
     match config.log.format {
         _ if !config.log.requests => Format::Off,
@@ -187,13 +211,17 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     if !config.auth.is_open() {
         htpasswd(&config.auth)?;
         rbac(&config.auth)?;
+        id_tokens(&config.auth)?;
         check_keys(config)?;
     }
     config.check_folders()
 }
 
 /// The gate. Must run inside the runtime: files are watched by tasks.
-async fn gate(config: &Config) -> anyhow::Result<(Gate, Option<Arc<Cluster>>)> {
+async fn gate(
+    config: &Config,
+    id_tokens: Option<&Arc<IdTokens>>,
+) -> anyhow::Result<(Gate, Option<Arc<Cluster>>)> {
     let auth = &config.auth;
     if auth.is_open() {
         return Ok((Gate::open(), None));
@@ -204,6 +232,11 @@ async fn gate(config: &Config) -> anyhow::Result<(Gate, Option<Arc<Cluster>>)> {
     if let Some(htpasswd) = htpasswd(auth)? {
         tokio::spawn(htpasswd.watch(POLL));
         authenticators.push(Arc::new(htpasswd));
+    }
+    // Before the cluster, which takes every token for its own.
+    if let Some(id_tokens) = id_tokens {
+        tokio::spawn(id_tokens.watch());
+        authenticators.push(Arc::clone(id_tokens) as Arc<dyn Authenticator>);
     }
     let policy: Arc<dyn Policy> = if let Some(kubernetes) = &auth.kubernetes {
         let connected = connect(kubernetes).await.context("auth.kubernetes")?;
@@ -275,6 +308,33 @@ fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {
     let load = |htpasswd: &config::Htpasswd| Htpasswd::load(&htpasswd.file);
     let loaded = auth.htpasswd.as_ref().map(load).transpose();
     loaded.context("auth.htpasswd")
+}
+
+fn id_tokens(auth: &Auth) -> anyhow::Result<Option<IdTokens>> {
+    if auth.oidc.is_empty() {
+        return Ok(None);
+    }
+    let settings = |oidc: &config::Oidc| {
+        let names = Names::new(
+            &oidc.issuer,
+            &oidc.username_claim,
+            oidc.username_prefix.as_deref(),
+            oidc.groups_claim.as_deref(),
+            oidc.groups_prefix.as_deref(),
+            oidc.required_claims.clone(),
+        )?;
+        Ok(oidc::Settings {
+            issuer: oidc.issuer.clone(),
+            client_id: oidc.client_id.clone(),
+            audiences: oidc.audiences.clone(),
+            names,
+            algorithms: oidc.algorithms.clone(),
+            ca_file: oidc.ca_file.clone(),
+        })
+    };
+    let settings: Result<_, oidc::InvalidIssuer> = auth.oidc.iter().map(settings).collect();
+    let made = settings.and_then(IdTokens::new);
+    made.map(Some).context("auth.oidc")
 }
 
 fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {

@@ -60,6 +60,26 @@ fn every_file_that_the_configuration_names_is_loaded() {
             "auth: {htpasswd: {file: users}, tokens: {keyFile: /nope/keys}}",
             "auth.tokens.keyFile",
         ),
+        (
+            "auth: {oidc: [{issuer: 'http://id.example', clientId: c}]}",
+            "auth.oidc: issuer",
+        ),
+        (
+            "auth: {oidc: [{issuer: 'https://id.example', clientId: ''}]}",
+            "auth.oidc: clientId",
+        ),
+        (
+            "auth: {oidc: [{issuer: 'https://id.example', clientId: c, caFile: garbage}]}",
+            "auth.oidc: caFile: garbage",
+        ),
+        (
+            "auth: {oidc: [{issuer: 'https://id.example', clientId: c, algorithms: [HS256]}]}",
+            "auth.oidc: algorithms",
+        ),
+        (
+            "auth: {oidc: [{issuer: 'https://id.example', clientId: c, scopes: [email]}]}",
+            "auth.oidc: scopes",
+        ),
         ("log: {level: 'storage=loud'}", "log.level"),
         ("log: {level: loud}", "log.level"),
         ("dataDir: garbage", "dataDir"),
@@ -82,7 +102,8 @@ fn what_is_good_is_called_so_and_nothing_is_made() {
     std::fs::create_dir(at.join("rbac")).unwrap();
     let yaml = "dataDir: ./data/below\n\
                 tls: {certFile: cert.pem, keyFile: key.pem, clientCaFile: cert.pem}\n\
-                auth: {htpasswd: {file: users}, rbac: {dir: rbac}, tokens: {keyFile: keys.pem}}\n";
+                auth: {htpasswd: {file: users}, rbac: {dir: rbac}, tokens: {keyFile: keys.pem},\n\
+                \x20oidc: [{issuer: 'https://id.example', clientId: c, caFile: cert.pem}]}\n";
     let before = names(at);
     for _ in 0..2 {
         let said = check(at, yaml);

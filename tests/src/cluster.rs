@@ -23,6 +23,7 @@ pub struct Cluster {
     root: PathBuf,
     port: u16,
     etcd_url: String,
+    more: Vec<String>,
     _etcd: Daemon,
     api: Daemon,
 }
@@ -30,6 +31,11 @@ pub struct Cluster {
 impl Cluster {
     /// Starts it in the lab and lets `registry`, the account of Slipway, ask for reviews.
     pub fn start(lab: &Lab) -> Self {
+        Self::start_with(lab, &[])
+    }
+
+    /// The same with more arguments for the API server.
+    pub fn start_with(lab: &Lab, more: &[String]) -> Self {
         let root = lab.dir("cluster");
         let program = |name: &str| lab.program(name).dir(&root);
         program("openssl")
@@ -45,7 +51,8 @@ impl Cluster {
         let etcd = etcd(lab, &root, &etcd_url);
         let port = lab.port();
         let mut cluster = Self {
-            api: api(&root, port, &etcd_url),
+            api: api(&root, port, &etcd_url, more),
+            more: more.to_vec(),
             _etcd: etcd,
             root,
             port,
@@ -124,7 +131,7 @@ impl Cluster {
 
     /// Starts the API server again, after it was killed.
     pub fn start_again(&mut self, lab: &Lab) {
-        self.api = api(&self.root, self.port, &self.etcd_url);
+        self.api = api(&self.root, self.port, &self.etcd_url, &self.more);
         self.wait_ready(lab);
     }
 
@@ -205,7 +212,7 @@ fn etcd(lab: &Lab, root: &Path, url: &str) -> Daemon {
     Daemon::start("etcd", command, &root.join("etcd.log"))
 }
 
-fn api(root: &Path, port: u16, etcd_url: &str) -> Daemon {
+fn api(root: &Path, port: u16, etcd_url: &str, more: &[String]) -> Daemon {
     let mut command = Command::new(toolbox::find("kube-apiserver"));
     command
         .current_dir(root)
@@ -224,7 +231,8 @@ fn api(root: &Path, port: u16, etcd_url: &str) -> Daemon {
         ])
         .args("--authorization-mode Node,RBAC --allow-privileged".split(' '))
         .args("--service-cluster-ip-range 10.0.0.0/24".split(' '))
-        .args("--kubelet-preferred-address-types InternalIP".split(' '));
+        .args("--kubelet-preferred-address-types InternalIP".split(' '))
+        .args(more);
     Daemon::start("kube-apiserver", command, &root.join("apiserver.log"))
 }
 

@@ -25,6 +25,7 @@ pub fn cache() -> PathBuf {
 const GO_MODULES: &[(&str, &[&str])] = &[
     ("go", &["go.mod", "go.sum", "cri-image/main.go"]),
     ("kubernetes", &["go.mod", "go.sum"]),
+    ("oidc", &["go.mod", "go.sum", "openid-provider/main.go"]),
 ];
 
 /// The folders of the pinned Go programs, each named after what they are built from.

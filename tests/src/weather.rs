@@ -1,4 +1,4 @@
-//! A proxy in front of a Kubernetes API server that behaves as badly as it is told to, and counts what is asked.
+//! A proxy in front of a Kubernetes API server, or another that speaks TLS, that behaves as badly as it is told to, and counts what is asked.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

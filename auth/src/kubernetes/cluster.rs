@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryFutureExt as _};
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use crate::Refusal;
+use crate::complaints::Complaints;
 
 /// Questions under way at once.
 const AT_ONCE: usize = 32;
@@ -29,8 +30,6 @@ const MAX_ANSWER: usize = 1 << 20;
 const MAX_WATCHED: usize = 256 << 20;
 /// How long a connection for watches may take.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How often at most it is logged that the cluster does not answer.
-const LOG_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) const BUSY: Refusal = Refusal::Unavailable {
     retry_after: Duration::from_secs(2),
@@ -79,7 +78,7 @@ impl Cluster {
             places: Semaphore::new(AT_ONCE),
             asked: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
-            complaints: Complaints::new("the Kubernetes API server does not decide"),
+            complaints: Complaints::new(),
         })
     }
 
@@ -119,14 +118,19 @@ impl Cluster {
         match tokio::time::timeout(self.deadline, ask).await {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(error)) => {
-                self.complaints.say(&explain(&error));
+                self.complain(&explain(&error));
                 Err(BUSY)
             }
             Err(_) => {
-                self.complaints
-                    .say(&format!("no answer within {:?}", self.deadline));
+                self.complain(&format!("no answer within {:?}", self.deadline));
                 Err(BUSY)
             }
+        }
+    }
+
+    fn complain(&self, what: &str) {
+        if self.complaints.is_due() {
+            tracing::error!("the Kubernetes API server does not decide: {what}");
         }
     }
 }
@@ -221,40 +225,6 @@ fn explain(error: &kube::Error) -> String {
             "it does not know the credentials that Slipway uses".to_owned()
         }
         error => error.to_string(),
-    }
-}
-
-/// Says in the log what is wrong, and not with every request.
-pub(super) struct Complaints {
-    about: &'static str,
-    begun: Instant,
-    /// Milliseconds after `begun` from which on the next may be said.
-    next: AtomicU64,
-}
-
-impl Complaints {
-    pub(super) fn new(about: &'static str) -> Self {
-        Self {
-            about,
-            begun: Instant::now(),
-            next: AtomicU64::new(0),
-        }
-    }
-
-    pub(super) fn say(&self, what: &str) {
-        let milliseconds =
-            |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let now = milliseconds(self.begun.elapsed());
-        let next = self.next.load(Ordering::Relaxed);
-        let then = now.saturating_add(milliseconds(LOG_EVERY));
-        let is_due = now >= next
-            && self
-                .next
-                .compare_exchange(next, then, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if is_due {
-            tracing::error!("{}: {what}", self.about);
-        }
     }
 }
 

@@ -101,6 +101,7 @@ impl TokenReviews {
             let attempt = attempt?;
             let said = cluster.review(&review).await;
             let who = said.map(|said| identity(said.status.unwrap_or_default(), &audiences));
+            let who = who.map(|who| who.map(|who| who.ending(end)));
             if !matches!(who, Ok(None)) {
                 throttle.forgive(&attempt);
             }
@@ -151,11 +152,7 @@ impl Authenticator for TokenReviews {
         from: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<Option<Identity>, Refusal> {
-        let token = match credential {
-            Credential::Bearer(token) => token,
-            Credential::Basic(basic) => basic.password(),
-        };
-        self.whose(token, from, now).await.map(Some)
+        self.whose(credential.token(), from, now).await.map(Some)
     }
 
     /// The cluster is not asked about a token that it is not shown: ours run out soon.

@@ -177,7 +177,7 @@ fn by_name(name: &str) -> Option<Action> {
         .find(|action| action.scope_name() == name)
 }
 
-fn seconds(time: SystemTime) -> u64 {
+pub(super) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs()

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use self::claims::Claims;
+use self::claims::{Claims, seconds};
 use self::keys::Keys;
 use crate::keyed::Keyed;
 use crate::watched::Watched;
@@ -94,12 +94,11 @@ impl Tokens {
         access: &Access,
         now: SystemTime,
     ) -> Result<IssuedToken, Refusal> {
-        let left = match who.until() {
-            None => self.ttl,
-            Some(end) => end.duration_since(now).unwrap_or_default(),
-        };
         // Whole seconds, as the claims have them.
-        let ttl = Duration::from_secs(self.ttl.min(left).as_secs());
+        let left = who
+            .until()
+            .map_or(u64::MAX, |end| seconds(end).saturating_sub(seconds(now)));
+        let ttl = self.ttl.min(Duration::from_secs(left));
         if ttl.is_zero() {
             return Err(Refusal::BadCredential);
         }

@@ -86,18 +86,39 @@ impl AuthFiles {
         user: &str,
         password: &Secret,
     ) -> anyhow::Result<Vec<Place<'_>>> {
+        let login = format!("{user}:{}", password.expose());
+        let entry = json!({ "auth": STANDARD.encode(login) });
+        self.keep(server, &entry, user, password)
+    }
+
+    /// Keeps what docker calls an identity token, which gets new tokens from the registry's token endpoint.
+    pub(crate) fn put_identity_token(
+        &self,
+        server: &str,
+        token: &Secret,
+    ) -> anyhow::Result<Vec<Place<'_>>> {
+        // The name says that the secret is a token. Some clients take a login without `auth` for none.
+        let auth = STANDARD.encode(format!("{}:", Login::REFRESH));
+        let entry = json!({ "auth": auth, "identitytoken": token.expose() });
+        self.keep(server, &entry, Login::REFRESH, token)
+    }
+
+    fn keep(
+        &self,
+        server: &str,
+        entry: &Value,
+        user: &str,
+        secret: &Secret,
+    ) -> anyhow::Result<Vec<Place<'_>>> {
         let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
             let helper =
                 CredHelper::of(&document, server).with_context(|| path.display().to_string())?;
             let entry = match &helper {
-                None => {
-                    let login = format!("{user}:{}", password.expose());
-                    json!({ "auth": STANDARD.encode(login) })
-                }
+                None => entry.clone(),
                 Some(helper) => {
-                    helper.store(server, user, password)?;
+                    helper.store(server, user, secret)?;
                     // As docker does: the name without the password, which the helper has.
                     json!({})
                 }

@@ -1,5 +1,8 @@
 //! `slipway login` and `slipway logout`.
 
+mod device;
+mod oidc;
+
 use anyhow::Context as _;
 use auth::Secret;
 use reqwest::header::WWW_AUTHENTICATE;
@@ -14,17 +17,22 @@ pub(super) async fn login(args: Login) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile)?;
     let server = Server::parse(&args.server)?;
     let bases = server.bases(&args.transport)?;
-    let user = match args.username {
-        Some(user) => user,
-        None => prompt::line("User name")?,
-    };
-    let password = prompt::password(args.password_stdin)?;
     let client = http(&args.transport)?;
-    let (base, answer) = reach(&client, &bases).await?;
-    check(&client, &base, answer, &user, &password).await?;
-    for place in files.put(server.name(), &user, &password)? {
-        print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
-    }
+    let base = if args.oidc.is_wanted {
+        oidc::login(&client, &server, &bases, &files, &args.oidc).await?
+    } else {
+        let user = match args.username {
+            Some(user) => user,
+            None => prompt::line("User name")?,
+        };
+        let password = prompt::password(args.password_stdin)?;
+        let (base, answer) = reach(&client, &bases).await?;
+        check(&client, &base, answer, &user, &password).await?;
+        for place in files.put(server.name(), &user, &password)? {
+            print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
+        }
+        base
+    };
     let last = Last {
         server: server.name().to_owned(),
         plain_http: base.scheme() == "http",
@@ -57,6 +65,13 @@ async fn check(
     user: &str,
     password: &Secret,
 ) -> anyhow::Result<()> {
+    let target = target(base, &answer)?;
+    present(client, base, target, user, password).await?;
+    Ok(())
+}
+
+/// Where the registry looks at a login.
+fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
     if answer.status() == StatusCode::OK {
         anyhow::bail!("{base}: the registry asks for no login");
     }
@@ -64,7 +79,7 @@ async fn check(
         base.scheme() != "http" || answer.status() != StatusCode::BAD_REQUEST,
         "{base}: refused plain HTTP (400), probably because it speaks TLS: leave out --plain-http"
     );
-    let target = match realm(&answer)? {
+    Ok(match realm(answer)? {
         Some(realm) => {
             anyhow::ensure!(
                 realm.host() == base.host() && realm.scheme() == base.scheme(),
@@ -74,14 +89,24 @@ async fn check(
             realm
         }
         None => base.clone(),
-    };
+    })
+}
+
+/// Shows the registry a login. The answer is that of one that takes it.
+async fn present(
+    client: &Client,
+    base: &Url,
+    target: Url,
+    user: &str,
+    password: &Secret,
+) -> anyhow::Result<Response> {
     let request = client.get(target).basic_auth(user, Some(password.expose()));
     let answer = request
         .send()
         .await
         .map_err(|error| explain(base, &error))?;
     match answer.status() {
-        StatusCode::OK => Ok(()),
+        StatusCode::OK => Ok(answer),
         StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: wrong user name or password"),
         status => anyhow::bail!("{base}: the registry answered {status}"),
     }

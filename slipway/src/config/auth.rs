@@ -1,7 +1,9 @@
 //! `auth`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use auth::oidc::ALGORITHMS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +24,9 @@ pub(crate) struct Auth {
     /// Users and rights from a Kubernetes cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kubernetes: Option<Kubernetes>,
+    /// Users from OpenID Connect providers, by their ID tokens.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) oidc: Vec<Oidc>,
     /// The tokens that `/auth/token` issues.
     pub(crate) tokens: Tokens,
     /// The tokens that users make for programs.
@@ -113,6 +118,43 @@ pub(crate) enum Preset {
     Openshift,
 }
 
+/// An OpenID Connect provider whose ID tokens are taken. User and groups are named as by kube-apiserver's `--oidc-*` flags.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Oidc {
+    /// Exactly as its tokens name it: an https URL, or an http one on loopback.
+    pub(crate) issuer: String,
+    /// The client that tokens must be issued for; `slipway login --oidc` is this client.
+    pub(crate) client_id: String,
+    /// Tokens for one of these are taken, too.
+    #[serde(default)]
+    pub(crate) audiences: Vec<String>,
+    /// The claim that is the user's name.
+    #[serde(default = "username_claim")]
+    pub(crate) username_claim: String,
+    /// Stands before it; `-` for nothing. Default: the issuer and `#`, but nothing before `email`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) username_prefix: Option<String>,
+    /// The claim that lists groups. Without it nobody is in any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) groups_claim: Option<String>,
+    /// Stands before each group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) groups_prefix: Option<String>,
+    /// Claims that must be these texts.
+    #[serde(default)]
+    pub(crate) required_claims: BTreeMap<String, String>,
+    /// What tokens may be signed with.
+    #[serde(default = "algorithms")]
+    pub(crate) algorithms: Vec<String>,
+    /// Authorities (PEM) for the provider's certificate, instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// What `slipway login --oidc` asks for.
+    #[serde(default = "scopes")]
+    pub(crate) scopes: Vec<String>,
+}
+
 /// The tokens that `/auth/token` issues.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -132,6 +174,18 @@ fn group() -> String {
 
 fn resource() -> String {
     "images".to_owned()
+}
+
+fn username_claim() -> String {
+    "sub".to_owned()
+}
+
+fn algorithms() -> Vec<String> {
+    ALGORITHMS.iter().map(ToString::to_string).collect()
+}
+
+fn scopes() -> Vec<String> {
+    ["openid", "profile", "email"].map(str::to_owned).to_vec()
 }
 
 impl Default for Kubernetes {
@@ -202,6 +256,7 @@ impl Auth {
         self.htpasswd.is_none()
             && self.rbac.is_none()
             && self.kubernetes.is_none()
+            && self.oidc.is_empty()
             && !self.anonymous
     }
 }

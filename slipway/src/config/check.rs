@@ -136,10 +136,19 @@ impl Auth {
             "auth.anonymous: no rules say what strangers may do: set auth.rbac.dir or auth.kubernetes"
         );
         anyhow::ensure!(
-            self.rbac.is_none() || self.htpasswd.is_some() || self.anonymous,
-            "auth.rbac: nobody can log in to use these rights: set auth.htpasswd.file, or \
+            self.rbac.is_none()
+                || self.htpasswd.is_some()
+                || !self.oidc.is_empty()
+                || self.anonymous,
+            "auth.rbac: nobody can log in to use these rights: set auth.htpasswd.file or auth.oidc, or \
              auth.anonymous: true for rights of system:anonymous"
         );
+        for oidc in &self.oidc {
+            anyhow::ensure!(
+                oidc.scopes.iter().any(|scope| scope == "openid"),
+                "auth.oidc: scopes: openid must be one of them, or the provider makes no ID token"
+            );
+        }
         within("auth.tokens.lifetime", self.tokens.lifetime, &LIFETIME)?;
         let refresh = self.tokens.refresh_lifetime;
         within("auth.tokens.refreshLifetime", refresh, &REFRESH)?;

@@ -41,8 +41,9 @@ pub use status::Status;
 
 use self::lease::Lease;
 use self::work::Work;
-use super::cluster::{self, Complaints, ConnectError, Place};
+use super::cluster::{self, ConnectError, Place};
 use crate::LoadError;
+use crate::complaints::Complaints;
 
 /// How long the lease may take to be given back.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -83,7 +84,7 @@ impl PullSecrets {
             client,
             settings: Arc::new(settings),
             status: Arc::default(),
-            complaints: Complaints::new("pull secrets are not kept"),
+            complaints: Complaints::new(),
             lease,
         })
     }
@@ -108,7 +109,7 @@ impl PullSecrets {
         loop {
             let complain = |error: &kube::Error| {
                 self.status.failed();
-                self.complaints.say(&report::explain_kube(error));
+                report::complain(&self.complaints, &report::explain_kube(error));
             };
             self.lease.acquire(complain).await;
             tracing::info!("pull secrets: kept by this server");

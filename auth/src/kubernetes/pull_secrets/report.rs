@@ -12,6 +12,7 @@ use super::observed::Key;
 use super::plan::{Step, Why};
 use super::settings::Settings;
 use super::within;
+use crate::complaints::Complaints;
 
 const PUBLISH: Duration = Duration::from_secs(10);
 
@@ -45,6 +46,13 @@ fn words(step: &Step) -> &'static str {
         Step::Refer { .. } => "named in the ServiceAccount",
         Step::Withdraw { .. } => "withdrawn",
         Step::Remove { .. } => "removed",
+    }
+}
+
+/// Says in the log what stands in the way, and not with every request.
+pub(super) fn complain(complaints: &Complaints, what: &str) {
+    if complaints.is_due() {
+        tracing::error!("pull secrets are not kept: {what}");
     }
 }
 

@@ -20,7 +20,7 @@ use super::settings::Settings;
 use super::status::Status;
 use super::watch::{Watches, watches};
 use super::world::{Fact, News, World};
-use crate::kubernetes::cluster::Complaints;
+use crate::complaints::Complaints;
 
 /// Steps under way at once.
 const AT_ONCE: usize = 16;
@@ -81,7 +81,7 @@ impl<'a> Work<'a> {
                     Ok(news) => self.hear(news),
                     Err(error) => {
                         self.status.failed();
-                        self.complaints.say(&report::explain_watch(&error));
+                        report::complain(self.complaints, &report::explain_watch(&error));
                     }
                 },
                 Some(done) = self.running.next() => self.take_in(done),
@@ -176,7 +176,7 @@ impl<'a> Work<'a> {
             Err(Failure::Kube(kube::Error::Api(status))) if report::is_ending(&status) => {}
             Err(failure) => {
                 self.status.failed();
-                self.complaints.say(&report::explain(&key, &failure));
+                report::complain(self.complaints, &report::explain(&key, &failure));
             }
         }
         self.agenda.end(&key, now, failed);

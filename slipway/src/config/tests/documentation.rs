@@ -43,6 +43,12 @@ fn paths(root: &Value, schema: &Value, path: &str, found: &mut Vec<String>) {
         .flatten()
         .filter(|choice| choice["type"] != "null" && choice["const"].is_null());
     let mut is_leaf = true;
+    let items = schema["items"]["$ref"].as_str();
+    if let Some(items) = items.and_then(|items| root.pointer(items.trim_start_matches('#')))
+        && items["properties"].is_object()
+    {
+        return paths(root, items, &format!("{path}[]"), found);
+    }
     for choice in choices {
         is_leaf = false;
         paths(root, choice, path, found);
@@ -76,7 +82,7 @@ fn every_key_is_in_the_documentation_and_nothing_else() {
 
 /// A value as the documentation writes it.
 fn at(config: &Value, path: &str) -> Option<String> {
-    let value = config.pointer(&format!("/{}", path.replace('.', "/")))?;
+    let value = config.pointer(&format!("/{}", path.replace("[]", "/0").replace('.', "/")))?;
     match value {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
@@ -100,6 +106,7 @@ fn the_documented_defaults_are_the_defaults() {
     let within = [
         config("auth: {anonymous: true, rbac: {dir: /r}}"),
         config("auth: {kubernetes: {kubeconfig: /k}}"),
+        config("auth: {oidc: [{issuer: 'https://i', clientId: c}]}"),
     ];
     let data = at(&default, "dataDir").unwrap();
     for (key, documented) in documented() {

@@ -1,0 +1,114 @@
+//! `slipway login --oidc`: an ID token by the device flow, and what the registry gives for it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use auth::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::{Client, StatusCode, Url};
+use serde::Deserialize;
+
+use super::super::print;
+use super::{device, present, target};
+use crate::cli::Oidc;
+use crate::client::{AuthFiles, Server, explain, reach};
+use crate::providers::{self, Provider, Providers};
+
+/// The user name beside an ID token. It says nothing: who it is says the token.
+const ANYBODY: &str = "oidc";
+
+/// Of the token endpoint's answer, the token that renews a login.
+#[derive(Deserialize)]
+struct Granted {
+    refresh_token: Option<String>,
+}
+
+/// Keeps what the registry gives for an ID token; the ID token itself, which ends soon, only where that is nothing. Gives
+/// the URL by which the registry was reached.
+pub(super) async fn login(
+    client: &Client,
+    server: &Server,
+    bases: &[Url],
+    files: &AuthFiles,
+    args: &Oidc,
+) -> anyhow::Result<Url> {
+    let (base, answer) = reach(client, bases).await?;
+    // Before anybody goes to a browser for nothing.
+    let mut target = target(&base, &answer)?;
+    let provider = provider(client, &base, args).await?;
+    let token = device::id_token(client, &provider).await?;
+    target
+        .query_pairs_mut()
+        .append_pair("client_id", "slipway")
+        .append_pair("offline_token", "true");
+    let answer = present(client, &base, target, ANYBODY, &token).await?;
+    // A registry without a token endpoint answers nothing.
+    let granted: Option<Granted> = device::read(answer).await.ok();
+    let renewing = granted.and_then(|granted| granted.refresh_token);
+    let (places, until) = if let Some(renewing) = renewing.map(Secret::new) {
+        let places = files.put_identity_token(server.name(), &renewing)?;
+        (places, String::new())
+    } else {
+        let end = end_of(&token).map(humantime::format_rfc3339_seconds);
+        let until = end.map(|end| format!("; it ends at {end}: log in again then"));
+        let places = files.put(server.name(), ANYBODY, &token)?;
+        (places, until.unwrap_or_default())
+    };
+    for place in places {
+        let issuer = &provider.issuer;
+        print::line(&format!(
+            "logged in to {server} by {issuer}; kept {place}{until}"
+        ))?;
+    }
+    Ok(base)
+}
+
+/// The provider that was named, or the registry's.
+async fn provider(client: &Client, base: &Url, args: &Oidc) -> anyhow::Result<Provider> {
+    if let (Some(issuer), Some(client_id)) = (&args.issuer, &args.client_id) {
+        return Ok(Provider {
+            issuer: issuer.clone(),
+            client_id: client_id.clone(),
+            scopes: args.scope.clone(),
+        });
+    }
+    let url = base.join(providers::PATH)?;
+    let answer = client.get(url.clone()).send().await;
+    let answer = answer.map_err(|error| explain(&url, &error))?;
+    anyhow::ensure!(
+        answer.status() == StatusCode::OK,
+        "{url}: the registry names no OpenID Connect providers ({}): name one with --issuer and \
+         --client-id",
+        answer.status()
+    );
+    let Providers { issuers } = device::read(answer).await?;
+    let names: Vec<_> = issuers.iter().map(|one| one.issuer.as_str()).collect();
+    let names = names.join(", ");
+    let is_meant = |one: &Provider| args.issuer.as_ref().is_none_or(|name| *name == one.issuer);
+    let mut meant = issuers.iter().filter(|one| is_meant(one));
+    match (meant.next(), meant.next()) {
+        (Some(one), None) => Ok(one.clone()),
+        (Some(_), Some(_)) => {
+            anyhow::bail!("{base}: name one of its providers with --issuer: {names}")
+        }
+        (None, _) if issuers.is_empty() => {
+            anyhow::bail!("{base}: the registry has no OpenID Connect provider (auth.oidc)")
+        }
+        (None, _) => anyhow::bail!(
+            "{base}: none of its providers is this --issuer; it has {names}; with --client-id any \
+             can be named"
+        ),
+    }
+}
+
+/// When an ID token says that it ends (RFC 7519 §4.1.4).
+fn end_of(token: &Secret) -> Option<SystemTime> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: u64,
+    }
+    let payload = token.expose().split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(claims.exp))
+}

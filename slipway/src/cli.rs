@@ -1,9 +1,13 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod people;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use people::{CredentialHelperCommand, LoginWay};
 
 /// An OCI container registry with namespace rights, in one program.
 #[derive(Debug, Parser)]
@@ -32,11 +36,20 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Log in to a registry; podman, docker, helm and this program share the login.
     ///
-    /// The password is read from standard input, never from the command line. Where docker's
-    /// configuration names a credential helper (credsStore, credHelpers), that program keeps it.
+    /// Passwords and tokens are read from standard input, never from the command line. Where docker's
+    /// configuration names a credential helper (credsStore, credHelpers), that program keeps them.
+    ///
+    /// With --kubeconfig or --context (and as kubectl slipway login without more) it logs in as the
+    /// person of a kubeconfig. Where the kubeconfig renews the token, by a program or a file, nothing
+    /// is kept but the context's name: docker-credential-slipway, which is this program, fetches a
+    /// fresh token for each use.
     #[command(after_help = "Examples:
   slipway login --username ada --password-stdin registry.example.com < password
-  slipway login 127.0.0.1:5000                asks for name and password")]
+  slipway login 127.0.0.1:5000                asks for name and password
+  kubectl create token ci --audience slipway | slipway login --token-stdin registry.example.com
+  slipway login --context prod registry.example.com
+  kubectl slipway login registry.example.com  as whoever kubectl is now
+  slipway login --context prod --service-account team/ci registry.example.com")]
     Login(Login),
     /// Forget a login.
     #[command(after_help = "Example:
@@ -54,6 +67,21 @@ pub(crate) enum Command {
     /// Let the kubelet pull by the right of the pod's ServiceAccount, without any secret.
     #[command(subcommand)]
     CredentialProvider(CredentialProviderCommand),
+    /// Answer podman, docker, helm and others, which run this as docker-credential-slipway for a login.
+    #[command(subcommand)]
+    CredentialHelper(CredentialHelperCommand),
+    /// Give this program its other names: kubectl-slipway and docker-credential-slipway.
+    ///
+    /// With them on PATH, kubectl has the commands of this program as kubectl slipway, and logins that
+    /// a kubeconfig renews stay fresh.
+    #[command(after_help = "Examples:
+  slipway install-links                      beside the program
+  slipway install-links --dir ~/.local/bin")]
+    InstallLinks {
+        /// The folder for the links. Default: that of the program.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Print a script that completes commands in your shell.
     #[command(after_help = "Example:
   slipway completions bash > /etc/bash_completion.d/slipway")]
@@ -125,12 +153,8 @@ pub(crate) struct Login {
     /// The registry, as in image names (host or host:port) or as a URL without a path.
     #[arg(env = "SLIPWAY_SERVER")]
     pub(crate) server: String,
-    /// The user's name; asked for if missing.
-    #[arg(long, short)]
-    pub(crate) username: Option<String>,
-    /// Read the password from standard input.
-    #[arg(long)]
-    pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) way: LoginWay,
     #[command(flatten)]
     pub(crate) auth_file: AuthFile,
     #[command(flatten)]

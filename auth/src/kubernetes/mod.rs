@@ -8,10 +8,13 @@
 //! said is remembered for the [`Lifetimes`], counted from when it was asked, so that what is taken away there is taken
 //! away here by then; an answer that did not come is never remembered, and never a yes.
 //!
+//! [`Person`] is the other side: who logs in to a registry by a kubeconfig.
+//!
 //! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
 
 mod answers;
 mod cluster;
+mod person;
 mod question;
 mod rights;
 mod tokens;
@@ -19,6 +22,7 @@ mod tokens;
 use std::time::Duration;
 
 pub use cluster::{Cluster, ConnectError, Place};
+pub use person::{AccountName, Person, PersonError};
 pub use question::Preset;
 pub use rights::AccessReviews;
 pub use tokens::TokenReviews;

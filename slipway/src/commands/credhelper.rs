@@ -8,6 +8,9 @@ use anyhow::Context as _;
 use auth::Secret;
 use serde_json::{Value, json};
 
+use crate::invoked;
+use crate::logins::{Login, Logins};
+
 /// What a helper says, on standard output and with an exit code, when it has no login for a server.
 const NOT_FOUND: &str = "credentials not found";
 
@@ -35,7 +38,19 @@ impl CredHelper {
         &self.0
     }
 
+    /// Whether it is this program, which needs not be run for that.
+    fn is_own(&self) -> bool {
+        self.0 == invoked::HELPER
+    }
+
     pub(super) fn store(&self, server: &str, user: &str, password: &Secret) -> anyhow::Result<()> {
+        if self.is_own() {
+            let login = Login::Stored {
+                username: user.to_owned(),
+                secret: password.expose().to_owned(),
+            };
+            return Logins::open()?.put(server, login);
+        }
         let login = json!({ "ServerURL": server, "Username": user, "Secret": password.expose() });
         let output = self.run("store", &login.to_string())?;
         self.succeeded("store", &output)
@@ -43,6 +58,9 @@ impl CredHelper {
 
     /// Forgets a login; false when there was none.
     pub(super) fn erase(&self, server: &str) -> anyhow::Result<bool> {
+        if self.is_own() {
+            return Logins::open()?.remove(server);
+        }
         let got = self.run("get", server)?;
         if !got.status.success() && says(&got).contains(NOT_FOUND) {
             return Ok(false);

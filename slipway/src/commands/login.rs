@@ -1,33 +1,41 @@
 //! `slipway login` and `slipway logout`.
 
+mod way;
+
 use std::time::Duration;
 
 use anyhow::Context as _;
-use auth::Secret;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::authfile::AuthFiles;
 use super::server::Server;
-use super::{print, prompt, unreachable};
+use super::{print, unreachable};
 use crate::cli::{Login, Logout, Transport};
+use crate::invoked::{self, Invoked};
+use crate::logins::{self, Credential, Logins};
+use way::{Proof, Way};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Checks the password with the registry, then keeps it where podman, docker and helm look.
-pub(super) async fn login(args: Login) -> anyhow::Result<()> {
+/// Checks the login with the registry, then keeps it where podman, docker and helm look.
+pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile)?;
     let server = Server::parse(&args.server)?;
     let bases = server.bases(&args.transport)?;
-    let user = match args.username {
-        Some(user) => user,
-        None => prompt::line("User name")?,
-    };
-    let password = prompt::password(args.password_stdin)?;
+    let proof = Way::of(&args.way, invoked).proof(args.way).await?;
     let client = client(&args.transport)?;
     let (base, answer) = reach(&client, &bases).await?;
-    check(&client, &base, answer, &user, &password).await?;
-    for place in files.put(server.name(), &user, &password)? {
+    check(&client, &base, answer, &proof).await?;
+    let user = &proof.credential.username;
+    let places = match proof.source {
+        None => files.put(server.name(), user, &proof.credential.secret)?,
+        Some(source) => {
+            Logins::open()?.put(server.name(), logins::Login::Kubeconfig(source))?;
+            files.put_helper(server.name(), invoked::HELPER_NAME)?
+        }
+    };
+    for place in places {
         print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
     }
     Ok(())
@@ -70,13 +78,7 @@ fn is_registry(answer: &Response) -> bool {
     answer.status() == StatusCode::OK || answer.headers().contains_key(WWW_AUTHENTICATE)
 }
 
-async fn check(
-    client: &Client,
-    base: &Url,
-    answer: Response,
-    user: &str,
-    password: &Secret,
-) -> anyhow::Result<()> {
+async fn check(client: &Client, base: &Url, answer: Response, proof: &Proof) -> anyhow::Result<()> {
     if answer.status() == StatusCode::OK {
         anyhow::bail!("{base}: the registry asks for no login");
     }
@@ -95,14 +97,17 @@ async fn check(
         }
         None => base.clone(),
     };
-    let request = client.get(target).basic_auth(user, Some(password.expose()));
+    let Credential { username, secret } = &proof.credential;
+    let request = client
+        .get(target)
+        .basic_auth(username, Some(secret.expose()));
     let answer = request
         .send()
         .await
         .map_err(|error| unreachable::explain(base, &error))?;
     match answer.status() {
         StatusCode::OK => Ok(()),
-        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: wrong user name or password"),
+        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: {}", proof.refused),
         status => anyhow::bail!("{base}: the registry answered {status}"),
     }
 }

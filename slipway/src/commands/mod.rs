@@ -2,8 +2,10 @@
 
 mod authfile;
 mod config;
+mod credential_helper;
 mod credential_provider;
 mod credhelper;
+mod links;
 mod login;
 mod man;
 mod print;
@@ -21,9 +23,10 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command};
+use crate::invoked::Invoked;
 
 /// Runs what was asked for. The exit code is for answers such as "not clean"; failures are errors.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => {
             let config = crate::config::load(args.file.config.as_deref(), args.insecure_open)?;
@@ -36,12 +39,16 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 traces.stop();
             }
         }
-        Command::Login(args) => runtime()?.block_on(login::login(args))?,
+        Command::Login(args) => runtime()?.block_on(login::login(args, invoked))?,
         Command::Logout(args) => login::logout(&args)?,
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::User(command) => user::run(command)?,
         Command::CredentialProvider(command) => credential_provider::run(command)?,
+        Command::CredentialHelper(command) => {
+            return runtime()?.block_on(credential_helper::run(command));
+        }
+        Command::InstallLinks { dir } => links::install(dir.as_deref())?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             let mut script = Vec::new();

@@ -2,6 +2,7 @@
 
 mod faults;
 mod kubelet;
+mod people;
 mod rights;
 
 use std::path::Path;

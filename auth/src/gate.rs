@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use oci::RepoName;
 
 use crate::{
-    Access, Action, Actions, Credential, Denied, Identity, IssuedToken, Permit, Policy, Refusal,
-    Scope, Tokens, Verb,
+    Access, Action, Actions, AdminPermit, AdminRight, Credential, Denied, Identity, IssuedToken,
+    Permit, Policy, Refusal, Scope, Tokens, Verb,
 };
 
 #[cfg(test)]
@@ -168,6 +168,42 @@ impl Gate {
         } else {
             let denied = Denied::new(who, V::ACTION, repo);
             Err(Refusal::Forbidden(denied))
+        }
+    }
+
+    /// Whether [`Gate::permit`] would give a permit for `action`: for whoever asks what they may do. A deed takes the
+    /// permit.
+    pub async fn may(
+        &self,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+    ) -> Result<bool, Refusal> {
+        let scoped = who
+            .access()
+            .is_none_or(|access| access.allows(action, repo));
+        Ok(scoped && self.allows(who, action, repo).await?)
+    }
+
+    /// The permit for what is done to the registry as a whole. No token gives it: whoever administers says who they are.
+    pub async fn permit_admin(
+        &self,
+        who: &Identity,
+        right: AdminRight,
+    ) -> Result<AdminPermit, Refusal> {
+        if who.access().is_some() {
+            return Err(Refusal::InsufficientScope(Denied::admin(who, right)));
+        }
+        let allowed = match &self.0 {
+            Kind::Open => true,
+            Kind::Guarded { policy, .. } => policy.allows_admin(who, right).await?,
+        };
+        if allowed {
+            Ok(AdminPermit::new(right, who.clone()))
+        } else if who.is_anonymous() {
+            Err(Refusal::Anonymous)
+        } else {
+            Err(Refusal::Forbidden(Denied::admin(who, right)))
         }
     }
 

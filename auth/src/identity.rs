@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::Access;
 
@@ -21,6 +22,7 @@ pub(crate) const ANONYMOUS: &str = "system:anonymous";
 pub struct Identity {
     who: Arc<Who>,
     access: Option<Arc<Access>>,
+    until: Option<SystemTime>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +103,7 @@ impl Identity {
                 whole: whole.0.into_boxed_slice(),
             }),
             access: None,
+            until: None,
         }
     }
 
@@ -111,6 +114,12 @@ impl Identity {
             access: Some(Arc::new(access)),
             ..self
         }
+    }
+
+    /// The same identity by a credential that ends at `until`.
+    #[must_use]
+    pub(crate) fn ending(self, until: Option<SystemTime>) -> Self {
+        Self { until, ..self }
     }
 
     /// User name.
@@ -152,6 +161,11 @@ impl Identity {
     /// What its token is limited to; `None` when it did not come by a token of ours.
     pub fn access(&self) -> Option<&Access> {
         self.access.as_deref()
+    }
+
+    /// When its credential ends; `None` when that is not known, as of a password.
+    pub fn until(&self) -> Option<SystemTime> {
+        self.until
     }
 
     /// Whether nobody is named.

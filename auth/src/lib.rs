@@ -9,6 +9,7 @@
 //! - [`Credential`] is what the client sent, [`Identity`] who that is, [`Permit`] the proof that it may do one
 //!   thing in one repository. Only [`Gate`] makes a permit, and every deed of the registry takes one, so a handler
 //!   without its check does not compile.
+//! - [`AdminPermit`] is the same for what is done to the registry as a whole.
 //! - Two seams: [`Authenticator`] (htpasswd here; our own tokens are the gate's) and [`Policy`] (RBAC files, or any
 //!   authenticated user).
 //! - No rule is a refusal, and an authenticator or policy that cannot answer is [`Refusal::Unavailable`], never a
@@ -25,6 +26,7 @@
 //! | htpasswd, RBAC files, `anonymous: true` | what the rules say | what the rules give `system:anonymous` or `system:unauthenticated` |
 
 mod action;
+mod admin;
 mod credential;
 mod gate;
 pub mod htpasswd;
@@ -43,6 +45,7 @@ pub mod token;
 mod watched;
 
 pub use action::{Action, Actions};
+pub use admin::{AdminPermit, AdminRight};
 pub use credential::{Basic, Credential};
 pub use gate::{Authenticator, Gate};
 pub use htpasswd::Htpasswd;

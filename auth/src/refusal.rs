@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oci::RepoName;
 
-use crate::{Action, Identity};
+use crate::{Action, AdminRight, Identity};
 
 /// Why a request does not get through, by what the caller does next. None of them says whether the thing asked for
 /// exists.
@@ -44,16 +44,27 @@ pub enum Refusal {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Denied {
     who: Identity,
-    action: Action,
-    repo: RepoName,
+    what: What,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum What {
+    Repository(Action, RepoName),
+    Registry(AdminRight),
 }
 
 impl Denied {
     pub(crate) fn new(who: &Identity, action: Action, repo: &RepoName) -> Self {
         Self {
             who: who.clone(),
-            action,
-            repo: repo.clone(),
+            what: What::Repository(action, repo.clone()),
+        }
+    }
+
+    pub(crate) fn admin(who: &Identity, right: AdminRight) -> Self {
+        Self {
+            who: who.clone(),
+            what: What::Registry(right),
         }
     }
 
@@ -62,28 +73,35 @@ impl Denied {
         &self.who
     }
 
-    /// What they asked to do.
-    pub fn action(&self) -> Action {
-        self.action
+    /// The verb of what they asked to do.
+    pub fn verb(&self) -> &'static str {
+        match &self.what {
+            What::Repository(action, _) => action.verb(),
+            What::Registry(right) => right.verb(),
+        }
     }
 
-    /// Where.
-    pub fn repo(&self) -> &RepoName {
-        &self.repo
+    /// Where; `None` when it was about the registry as a whole.
+    pub fn repo(&self) -> Option<&RepoName> {
+        match &self.what {
+            What::Repository(_, repo) => Some(repo),
+            What::Registry(_) => None,
+        }
     }
 }
 
 /// In the words of Kubernetes: user, verb, resource, namespace.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "user {:?} may not {} images in namespace {:?} (repository {})",
-            self.who.name(),
-            self.action,
-            self.repo.namespace(),
-            self.repo
-        )
+        write!(f, "user {:?} may not ", self.who.name())?;
+        match &self.what {
+            What::Repository(action, repo) => write!(
+                f,
+                "{action} images in namespace {:?} (repository {repo})",
+                repo.namespace()
+            ),
+            What::Registry(right) => write!(f, "{right} of this registry"),
+        }
     }
 }
 

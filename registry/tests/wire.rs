@@ -694,6 +694,7 @@ async fn a_full_class_answers_429() {
         limits: Limits {
             admissions: Admissions {
                 lists: 0,
+                others: 0,
                 ..Admissions::default()
             },
             ..Limits::default()

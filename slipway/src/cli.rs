@@ -55,6 +55,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   slipway logout registry.example.com")]
     Logout(Logout),
+    /// Ask a registry who you are and what you may do.
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -188,6 +191,56 @@ pub(crate) struct Transport {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 }
+
+/// Which server a command speaks to, and as whom.
+#[derive(Debug, Args)]
+pub(crate) struct Remote {
+    /// The server, as in image names (host or host:port) or as a URL without a path. Default: that of the last
+    /// `slipway login`.
+    #[arg(long, env = "SLIPWAY_SERVER", value_name = "SERVER")]
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) auth_file: AuthFile,
+    #[command(flatten)]
+    pub(crate) transport: Transport,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthCommand {
+    /// Say who you are to a registry.
+    ///
+    /// Uses the login that podman, docker and this program share, or none.
+    #[command(after_help = "Examples:
+  slipway auth whoami
+  slipway auth whoami --server registry.example.com --output json | jq -r '.groups[]'")]
+    Whoami {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Say whether you may do something in a repository, which need not exist.
+    ///
+    /// Exits with 1 when you may not. In a cluster `kubectl auth can-i VERB images.registry.alauda.io/NAME -n NAMESPACE`
+    /// gives the same answer.
+    #[command(after_help = "Examples:
+  slipway auth can-i push team/app
+  slipway auth can-i delete team/app --server registry.example.com && echo so it is")]
+    CanI {
+        /// What you would do: pull (get), push (create), retag (update: move a tag that exists) or delete.
+        #[arg(value_parser = VERBS)]
+        verb: String,
+        /// The repository, without the registry's name: team/app.
+        repository: String,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+}
+
+/// What can be done in a repository, by either name.
+const VERBS: [&str; 7] = ["pull", "push", "retag", "delete", "get", "create", "update"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {

@@ -1,11 +1,11 @@
 //! Slipway: an OCI registry in one program.
 
 mod cli;
+mod client;
 mod commands;
 mod config;
 mod invoked;
 mod logging;
-mod logins;
 mod ownership;
 mod serve;
 mod storage;

@@ -43,12 +43,8 @@ pub(crate) async fn wire(
         log: AccessLog::start(format(config))?,
         sink,
     });
-    let front = Front::new(
-        Arc::clone(&registry),
-        limits(config),
-        observer,
-        axum::Router::new(),
-    )?;
+    let rooms = api::router(&registry, api::routes(&registry), VERSION);
+    let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;
     let front = Arc::new(front);
     Ok(Wired {
         registry,
@@ -88,6 +84,7 @@ fn limits(config: &Config) -> Limits {
             uploads: config.limits.uploads,
             manifests: config.limits.manifests,
             lists: config.limits.lists,
+            others: config.limits.others,
         },
         body_stall: config.limits.body_timeout.get(),
         trusted_proxies: TrustedProxies::new(config.trusted_proxies.clone()),

@@ -65,6 +65,7 @@ impl Scene {
         let folder = self.folder();
         command
             .env("DOCKER_CONFIG", folder)
+            .env("XDG_CONFIG_HOME", folder.join("config"))
             .env_remove("XDG_RUNTIME_DIR")
             .env("KEPT", folder.join("kept"))
             .env("PATH", format!("{}:{path}", folder.join("bin").display()))

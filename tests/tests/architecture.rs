@@ -14,9 +14,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("storage", &["oci"]),
     ("auth", &["oci"]),
     ("registry", &["auth", "oci", "sendfile", "storage"]),
+    ("api", &["auth", "oci", "registry", "storage"]),
     (
         "slipway",
-        &["auth", "oci", "registry", "sendfile", "storage"],
+        &["api", "auth", "oci", "registry", "sendfile", "storage"],
     ),
     ("conformance", &["oci"]),
     ("tests", &["oci"]),
@@ -29,6 +30,7 @@ const NAMES: &[(&str, &[&str])] = &[
         "axum",
         &[
             "registry/src/http",
+            "api",
             "slipway",
             "sendfile/src/tests.rs",
             "registry/tests",

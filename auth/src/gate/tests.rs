@@ -70,6 +70,10 @@ impl Policy for Listed {
         let asked = (who.name().to_owned(), action, repo.as_str().to_owned());
         Ok(self.0.lock().unwrap().contains(&asked))
     }
+
+    async fn allows_admin(&self, who: &Identity, right: AdminRight) -> Result<bool, Refusal> {
+        Ok(who.name() == "root" && right == AdminRight::ReadAudit)
+    }
 }
 
 struct Lab {
@@ -464,4 +468,50 @@ async fn authenticators_are_asked_in_order_until_one_knows() {
         Err(Refusal::BadCredential),
         "a wrong password is not tried elsewhere"
     );
+}
+
+#[tokio::test]
+async fn who_administers_says_who_they_are_and_no_token_will_do() {
+    let lab = lab(true);
+    let root = lab.identify(&basic("root", "root")).await.unwrap();
+    let permit = lab.gate.permit_admin(&root, AdminRight::ReadAudit).await;
+    let permit = permit.unwrap();
+    assert_eq!(permit.right(), AdminRight::ReadAudit);
+    assert_eq!(permit.who().name(), "root");
+    let other = lab.gate.permit_admin(&root, AdminRight::ListTokens).await;
+    let Err(Refusal::Forbidden(denied)) = other else {
+        panic!("{other:?}");
+    };
+    assert_eq!(
+        denied.to_string(),
+        "user \"root\" may not list tokens of this registry"
+    );
+    let token = lab.token("root", &["registry:catalog:*"]).await;
+    let by_token = lab.gate.permit_admin(&token, AdminRight::ReadAudit).await;
+    assert!(matches!(by_token, Err(Refusal::InsufficientScope(_))));
+    let stranger = Identity::anonymous();
+    let by_stranger = lab.gate.permit_admin(&stranger, AdminRight::ReadAudit);
+    assert_eq!(by_stranger.await.unwrap_err(), Refusal::Anonymous);
+    let users = AllowAuthenticated.allows_admin(&root, AdminRight::ReadAudit);
+    assert_eq!(users.await, Ok(false), "without rules nobody administers");
+}
+
+#[tokio::test]
+async fn asking_what_one_may_do_answers_as_the_permit_would() {
+    let lab = lab(false);
+    lab.policy.allow("alice", Action::Get, "a/b");
+    lab.policy.allow("alice", Action::Create, "a/b");
+    let password = lab.identify(&basic("alice", "alice")).await.unwrap();
+    let token = lab.token("alice", &["repository:a/b:pull"]).await;
+    for (who, expected) in [(&password, vec!["get", "create"]), (&token, vec!["get"])] {
+        let mut may = Vec::new();
+        for action in Action::ALL {
+            if lab.gate.may(who, action, &repo("a/b")).await.unwrap() {
+                may.push(action.verb());
+            }
+        }
+        assert_eq!(may, expected);
+    }
+    let down = lab.gate.may(&password, Action::Get, &repo("down/b")).await;
+    assert!(matches!(down, Err(Refusal::Unavailable { .. })));
 }

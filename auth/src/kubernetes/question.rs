@@ -7,7 +7,7 @@ use oci::RepoName;
 
 use crate::keyed::{Fingerprint, Keyed};
 use crate::rbac::Resource;
-use crate::{Action, Identity};
+use crate::{Action, AdminRight, Identity};
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +50,21 @@ impl Preset {
             subresource,
             namespace: within(repo.namespace()),
             name: within(repo.rest()),
+            ..ResourceAttributes::default()
+        }
+    }
+
+    /// The question about the registry as a whole: a resource without namespace, in the group of the images. OpenShift
+    /// has no word for it, so there it is the usual group.
+    pub(super) fn admin_attributes(&self, right: AdminRight) -> ResourceAttributes {
+        let group = match self {
+            Self::Resource(resource) => resource.group.clone(),
+            Self::Openshift => Resource::default().group,
+        };
+        ResourceAttributes {
+            verb: Some(right.verb().to_owned()),
+            group: Some(group),
+            resource: Some(right.resource().to_owned()),
             ..ResourceAttributes::default()
         }
     }
@@ -103,5 +118,15 @@ pub(super) fn fingerprint(
         who.whole(),
         action.verb().as_bytes(),
         repo.as_str().as_bytes(),
+    ])
+}
+
+/// As [`fingerprint`], with one part more, so that no question about a repository has it.
+pub(super) fn admin_fingerprint(keyed: &Keyed, who: &Identity, right: AdminRight) -> Fingerprint {
+    keyed.of(&[
+        who.whole(),
+        right.verb().as_bytes(),
+        right.resource().as_bytes(),
+        b"registry",
     ])
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use oci::RepoName;
 
 use super::answers::Answers;
-use super::question::{fingerprint, review};
+use super::question::{admin_fingerprint, fingerprint, review};
 use super::{Cluster, Lifetimes, Preset};
-use crate::keyed::Keyed;
-use crate::{Action, Identity, LoadError, Policy, Refusal};
+use crate::keyed::{Fingerprint, Keyed};
+use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal};
 
 /// The cluster's rules decide: RBAC, and whatever other authorizers it has.
 pub struct AccessReviews {
@@ -37,19 +38,16 @@ impl AccessReviews {
             answers: Answers::new(),
         })
     }
-}
 
-#[async_trait]
-impl Policy for AccessReviews {
-    async fn allows(
+    /// What the cluster says, or said lately.
+    async fn ask(
         &self,
+        question: Fingerprint,
         who: &Identity,
-        action: Action,
-        repo: &RepoName,
+        attributes: impl FnOnce(&Preset) -> ResourceAttributes,
     ) -> Result<bool, Refusal> {
-        let question = fingerprint(&self.keyed, who, action, repo);
         let ask = || {
-            let review = review(who, self.preset.attributes(action, repo));
+            let review = review(who, attributes(&self.preset));
             let (cluster, lifetimes) = (Arc::clone(&self.cluster), self.lifetimes);
             async move {
                 let status = cluster.review(&review).await?.status.unwrap_or_default();
@@ -65,6 +63,26 @@ impl Policy for AccessReviews {
             }
         };
         self.answers.get(question, ask).await
+    }
+}
+
+#[async_trait]
+impl Policy for AccessReviews {
+    async fn allows(
+        &self,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+    ) -> Result<bool, Refusal> {
+        let question = fingerprint(&self.keyed, who, action, repo);
+        self.ask(question, who, |preset| preset.attributes(action, repo))
+            .await
+    }
+
+    async fn allows_admin(&self, who: &Identity, right: AdminRight) -> Result<bool, Refusal> {
+        let question = admin_fingerprint(&self.keyed, who, right);
+        self.ask(question, who, |preset| preset.admin_attributes(right))
+            .await
     }
 }
 

@@ -8,7 +8,7 @@ use super::bindings::{Binding, bindings};
 use super::read::Placed;
 use super::rights::Rights;
 use super::{Reason, Resource};
-use crate::{Action, Identity, LoadError};
+use crate::{Action, AdminRight, Identity, LoadError};
 
 /// The rights of every user and group, added up over their bindings, so that a question costs two hash look-ups for the
 /// user and two for each group, however many rules there are.
@@ -62,6 +62,15 @@ impl Index {
                     .get(namespace)
                     .is_some_and(|rights| rights.on(name).contains(action))
         };
+        self.users.get(who.name()).is_some_and(allowed)
+            || who
+                .groups()
+                .any(|group| self.groups.get(group).is_some_and(allowed))
+    }
+
+    /// A RoleBinding gives nothing that has no namespace.
+    pub(super) fn allows_admin(&self, who: &Identity, right: AdminRight) -> bool {
+        let allowed = |granted: &Granted| granted.everywhere.over_all().contains(right);
         self.users.get(who.name()).is_some_and(allowed)
             || who
                 .groups()

@@ -3,6 +3,8 @@
 //! A repository is the virtual resource `images.registry.alauda.io` ([`Resource`]) named by the rest of its path in the
 //! namespace that is its first segment: `team-a/app/web` is `app/web` in `team-a`. A repository of one segment is
 //! nameless in the namespace of that segment: rules without `resourceNames` hold for it, and so does a name of `""`.
+//! Rights over the whole registry ([`AdminRight`]) are other resources of the same group, given by `ClusterRoleBinding`s
+//! alone.
 //! So `kubectl auth can-i get images.registry.alauda.io/app/web -n team-a` asks the same question of a cluster.
 
 mod aggregate;
@@ -24,7 +26,7 @@ use oci::RepoName;
 
 use self::index::Index;
 use crate::watched::Watched;
-use crate::{Action, Identity, LoadError, Policy, Refusal};
+use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal};
 
 #[cfg(test)]
 mod tests;
@@ -103,6 +105,10 @@ impl Policy for Rbac {
         repo: &RepoName,
     ) -> Result<bool, Refusal> {
         Ok(self.index.current().allows(who, action, repo))
+    }
+
+    async fn allows_admin(&self, who: &Identity, right: AdminRight) -> Result<bool, Refusal> {
+        Ok(self.index.current().allows_admin(who, right))
     }
 }
 

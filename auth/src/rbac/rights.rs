@@ -4,20 +4,25 @@ use std::collections::HashMap;
 
 use super::Resource;
 use super::objects::PolicyRule;
-use crate::{Action, Actions};
+use crate::admin::AdminRights;
+use crate::{Action, Actions, AdminRight};
 
-/// Actions on every repository, and on some by name.
+/// Actions on every repository, and on some by name; and rights over the registry as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rights {
     any: Actions,
     named: HashMap<Box<str>, Actions>,
+    admin: AdminRights,
 }
 
 impl Rights {
     /// What the rules give (Kubernetes, `RuleAllows` of the RBAC authorizer): each of group, resource and verb must be
     /// listed or be `*`, and the name too if names are listed.
     pub(super) fn of(rules: &[PolicyRule], resource: &Resource) -> Self {
-        let mut rights = Self::default();
+        let mut rights = Self {
+            admin: admin(rules, resource),
+            ..Self::default()
+        };
         for rule in rules.iter().filter(|rule| is_about(rule, resource)) {
             let actions = Self::actions(rule);
             match rule.resource_names.as_deref() {
@@ -50,8 +55,14 @@ impl Rights {
             .map_or(self.any, |named| named.union(self.any))
     }
 
+    /// What is given on the registry as a whole, if it is given without a namespace.
+    pub(super) fn over_all(&self) -> AdminRights {
+        self.admin
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.any = self.any.union(other.any);
+        self.admin = self.admin.union(other.admin);
         for (name, actions) in &other.named {
             self.add_named(name, *actions);
         }
@@ -61,6 +72,25 @@ impl Rights {
         let had = self.named.entry(name.into()).or_default();
         *had = had.union(actions);
     }
+}
+
+/// The question names no object, so rules with `resourceNames` do not hold for it.
+fn admin(rules: &[PolicyRule], images: &Resource) -> AdminRights {
+    let gives = |rule: &PolicyRule, right: AdminRight| {
+        let asked = Resource {
+            group: images.group.clone(),
+            resource: right.resource().into(),
+        };
+        let verbs = rule.verbs.as_deref().unwrap_or_default();
+        let names = rule.resource_names.as_deref().unwrap_or_default();
+        names.is_empty()
+            && is_about(rule, &asked)
+            && verbs.iter().any(|v| v == "*" || v == right.verb())
+    };
+    AdminRight::ALL
+        .into_iter()
+        .filter(|right| rules.iter().any(|rule| gives(rule, *right)))
+        .collect()
 }
 
 /// Group and resource are those that are asked about.

@@ -706,3 +706,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rights_over_the_registry_come_from_cluster_role_bindings_alone() {
+    let rule = |verbs: &str, resource: &str| {
+        format!("{{apiGroups: [registry.alauda.io], resources: [{resource}], verbs: [{verbs}]}}")
+    };
+    let named = "{apiGroups: [registry.alauda.io], resources: [audit], verbs: [get], \
+                 resourceNames: [x]}";
+    let lab = lab(&[
+        role("auditor", &rule("get", "audit")),
+        role("pusher", &rule("'*'", "images")),
+        role("named", named),
+        binding("a", "ClusterRole auditor", "{kind: User, name: ada}"),
+        binding("p", "ClusterRole pusher", ALICE),
+        binding("n", "ClusterRole named", ALICE),
+        binding("team/a", "ClusterRole auditor", ALICE),
+        binding("team/r", "ClusterRole cluster-admin", ALICE),
+        binding(
+            "r",
+            "ClusterRole cluster-admin",
+            "{kind: Group, name: roots}",
+        ),
+    ]
+    .concat());
+    let has = |who: &Identity| {
+        let index = lab.rbac.index.current();
+        let rights = AdminRight::ALL.into_iter();
+        let rights = rights.filter(|right| index.allows_admin(who, *right));
+        rights.map(|right| right.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(has(&user("ada", &[])), ["get audit"]);
+    assert_eq!(has(&user("alice", &[])), [""; 0]);
+    assert_eq!(
+        has(&user("eve", &["roots"])),
+        ["get audit", "list tokens", "delete tokens"]
+    );
+    assert_eq!(has(&Identity::anonymous()), [""; 0]);
+}

@@ -121,12 +121,13 @@ impl Claims {
             (provider, name) => Identity::authenticated(provider, name, self.groups)
                 .with_extra(self.uid, self.extra),
         };
+        let end = UNIX_EPOCH.checked_add(Duration::from_secs(self.exp));
         let life = Life {
             from: self.nbf,
             until: self.exp,
         };
         Some(Verified {
-            who: who.limited_to(access),
+            who: who.limited_to(access).ending(end),
             life,
         })
     }

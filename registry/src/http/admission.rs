@@ -24,6 +24,8 @@ pub struct Admissions {
     pub manifests: usize,
     /// Lists.
     pub lists: usize,
+    /// Requests outside `/v2` and `/auth`.
+    pub others: usize,
 }
 
 impl Default for Admissions {
@@ -33,6 +35,7 @@ impl Default for Admissions {
             uploads: 1_000,
             manifests: 2_000,
             lists: 64,
+            others: 256,
         }
     }
 }
@@ -48,6 +51,7 @@ pub(super) struct Admission {
     pub(super) uploads: Turnstile,
     pub(super) manifests: Turnstile,
     pub(super) lists: Turnstile,
+    pub(super) others: Turnstile,
 }
 
 impl Admission {
@@ -58,6 +62,7 @@ impl Admission {
             uploads: Turnstile::new(limits.uploads),
             manifests: Turnstile::new(limits.manifests),
             lists: Turnstile::new(limits.lists),
+            others: Turnstile::new(limits.others),
         }
     }
 }

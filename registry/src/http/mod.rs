@@ -21,6 +21,7 @@ mod range;
 mod reply;
 mod request_id;
 mod rest;
+mod room;
 mod token;
 mod trace;
 mod uploads;
@@ -30,7 +31,10 @@ pub use body::Body;
 pub use challenge::Hosts;
 pub use connection::Connection;
 pub use forwarded::TrustedProxies;
+pub use problem::Problem;
 pub use request_id::{RequestId, RequestIds};
+pub use room::{Account, Arrival};
+pub use token::credential;
 pub use trace::{AccessLog, Finished, Format, Metrics, Observer, Sink};
 
 use std::sync::Arc;
@@ -46,11 +50,13 @@ use tower::ServiceExt as _;
 use crate::Registry;
 use admission::Admission;
 use hall::{Ask, Hall};
-use problem::Problem;
 use trace::Record;
 
 /// Where tokens are to be had: our own path, and the one that clients of OpenShift's registry have written down.
 const TOKENS: [&str; 2] = ["/auth/token", "/openshift/token"];
+
+/// Paths that cost little, and that monitors ask.
+const MONITORED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 static OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -141,7 +147,7 @@ impl Front {
         } else if TOKENS.contains(&path) {
             self.token(&parts, body, &mut record).await
         } else {
-            self.other(parts, body).await
+            self.other(parts, body, connection, &mut record).await
         };
         if record.method == Method::HEAD {
             response = reply::headless(response);
@@ -207,7 +213,7 @@ impl Front {
     {
         let hall = &self.hall;
         let gate = hall.registry.gate();
-        let credential = token::credential(&parts.headers)?;
+        let credential = credential(&parts.headers)?;
         // Clients learn here whether to authenticate at all, so the base always asks.
         if operation == Operation::Base && credential.is_none() && gate.challenges() {
             return Err(auth::Refusal::Anonymous.into());
@@ -242,20 +248,68 @@ impl Front {
             }
             Err(problem) => {
                 record.error = Some((problem.code.as_str(), problem.cause.clone()));
-                problem.into_response(record.id)
+                problem.into_oci(record.id)
             }
         }
     }
 
-    async fn other<B>(&self, parts: Parts, body: B) -> Response<Body>
+    /// Hands the request to another room, and makes the reply of what that says.
+    async fn other<B>(
+        &self,
+        parts: Parts,
+        body: B,
+        connection: &Connection,
+        record: &mut Record,
+    ) -> Response<Body>
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
     {
-        let request = Request::from_parts(parts, axum::body::Body::new(body));
-        match self.rest.clone().oneshot(request).await {
-            Ok(response) => response.map(Body::other),
+        // For the challenge, which names the address that the client came to.
+        let (headers, uri) = (parts.headers.clone(), parts.uri.clone());
+        let problem = match self.room(parts, body, record).await {
+            Ok(response) => return response,
+            Err(problem) => problem,
+        };
+        record.error = Some((problem.code.as_str(), problem.cause.clone()));
+        let challenge = problem.challenge();
+        let mut response = problem.into_details(record.id);
+        if let Some(challenge) = challenge {
+            self.challenge(&mut response, challenge, &headers, &uri, connection, None);
+        }
+        response
+    }
+
+    async fn room<B>(&self, mut parts: Parts, body: B, record: &mut Record) -> reply::Reply
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: std::fmt::Display,
+    {
+        // What monitors ask must be answered in a flood, too.
+        let _place = if MONITORED.contains(&parts.uri.path()) {
+            None
+        } else {
+            Some(self.hall.admission.others.admit().await?)
+        };
+        parts.extensions.insert(Arrival {
+            request: record.id,
+            client: record.client,
+            at: record.at,
+        });
+        let body = incoming::stream(body, self.hall.limits.body_stall);
+        let request = Request::from_parts(parts, axum::body::Body::from_stream(body));
+        let mut response = match self.rest.clone().oneshot(request).await {
+            Ok(response) => response,
             Err(never) => match never {},
+        };
+        let told = response.extensions_mut();
+        if let Some(account) = told.remove::<Account>() {
+            record.operation = account.operation;
+            record.user = account.user;
+        }
+        match told.remove::<Problem>() {
+            Some(problem) => Err(problem),
+            None => Ok(response.map(Body::other)),
         }
     }
 
@@ -270,23 +324,38 @@ impl Front {
     ) -> Response<Body> {
         record.error = Some((problem.code.as_str(), problem.cause.clone()));
         let challenge = problem.challenge();
-        let mut response = problem.into_response(record.id);
+        let mut response = problem.into_oci(record.id);
         if let Some(challenge) = challenge {
-            let limits = &self.hall.limits;
-            let secure = limits.trusted_proxies.is_secure(connection, &parts.headers);
-            let scheme = if secure { "https" } else { "http" };
-            let host = limits.hosts.of(&parts.headers, &parts.uri);
-            let realm = format!("{scheme}://{host}/auth/token");
-            let service = self.hall.registry.gate().service();
-            challenge::add(
-                response.headers_mut(),
+            let (headers, uri) = (&parts.headers, &parts.uri);
+            self.challenge(
+                &mut response,
                 challenge,
-                &realm,
-                service,
+                headers,
+                uri,
+                connection,
                 operation,
             );
         }
         response
+    }
+
+    fn challenge(
+        &self,
+        response: &mut Response<Body>,
+        challenge: problem::Challenge,
+        headers: &HeaderMap,
+        uri: &http::Uri,
+        connection: &Connection,
+        operation: Option<&Operation>,
+    ) {
+        let limits = &self.hall.limits;
+        let secure = limits.trusted_proxies.is_secure(connection, headers);
+        let scheme = if secure { "https" } else { "http" };
+        let host = limits.hosts.of(headers, uri);
+        let realm = format!("{scheme}://{host}/auth/token");
+        let service = self.hall.registry.gate().service();
+        let headers = response.headers_mut();
+        challenge::add(headers, challenge, &realm, service, operation);
     }
 }
 

@@ -11,8 +11,8 @@ use crate::Error;
 
 /// A reply that says what went wrong. 5xx say nothing of our insides: the log line of the same
 /// request id does.
-#[derive(Debug)]
-pub(super) struct Problem {
+#[derive(Debug, Clone)]
+pub struct Problem {
     pub(super) status: StatusCode,
     pub(super) code: ErrorCode,
     /// What the client reads.
@@ -23,7 +23,7 @@ pub(super) struct Problem {
 }
 
 /// The header that a status calls for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Extra {
     None,
     /// 401: the hall adds the challenge, which depends on the request.
@@ -60,6 +60,39 @@ impl Problem {
         }
     }
 
+    /// 400: what was sent makes no sense.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, message)
+    }
+
+    /// 404. Whether there is such a thing and the caller may not see it, the words must not tell.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, message)
+    }
+
+    /// 403 for a reason that is not in the rules.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+    }
+
+    /// 415: a body that says of itself that it is something else.
+    pub fn not_json() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode::Unsupported,
+            "the body must be JSON: send Content-Type: application/json",
+        )
+    }
+
+    /// 413: a body of more than `limit` bytes.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::SizeInvalid,
+            format!("the body has more than {limit} bytes"),
+        )
+    }
+
     /// 400: not one `Host` (RFC 9112 §3.2).
     pub(super) fn host_unclear() -> Self {
         let message = "a request of HTTP/1.1 has one Host header, this one has none or several";
@@ -70,7 +103,7 @@ impl Problem {
     }
 
     /// 405 with what is allowed.
-    pub(super) fn method_not_allowed(methods: &str) -> Self {
+    pub fn method_not_allowed(methods: &str) -> Self {
         Self {
             extra: Extra::Allow(methods.to_owned()),
             ..Self::new(
@@ -114,7 +147,7 @@ impl Problem {
     }
 
     /// 500: a fault of ours.
-    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
+    pub fn internal(error: &dyn std::error::Error) -> Self {
         Self::hidden(
             StatusCode::INTERNAL_SERVER_ERROR,
             ErrorCode::Unknown,
@@ -136,13 +169,29 @@ impl Problem {
     }
 
     /// The reply: the OCI error body of distribution-spec §Error Codes, with the request id.
-    pub(super) fn into_response(self, id: RequestId) -> Response<Body> {
+    pub(super) fn into_oci(self, id: RequestId) -> Response<Body> {
         let detail = serde_json::json!({ "requestId": id.to_string() });
-        let body = ErrorBody::new(self.code, self.message, detail).to_json();
+        let body = ErrorBody::new(self.code, &*self.message, detail).to_json();
+        self.reply(body, "application/json")
+    }
+
+    /// The reply as other APIs have it: problem details (RFC 9457), with the request id.
+    pub(super) fn into_details(self, id: RequestId) -> Response<Body> {
+        let body = serde_json::json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "detail": self.message,
+            "requestId": id.to_string(),
+        });
+        self.reply(body.to_string(), "application/problem+json")
+    }
+
+    fn reply(self, body: String, kind: &'static str) -> Response<Body> {
         let mut response = Response::new(Body::full(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         let (name, value) = match self.extra {
             Extra::None | Extra::Challenge(_) => return response,
             Extra::Allow(methods) => (ALLOW, HeaderValue::try_from(methods)),

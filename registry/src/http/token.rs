@@ -115,8 +115,9 @@ fn bad(error: &dyn std::fmt::Display) -> Problem {
     )
 }
 
-/// The caller's `Authorization`, parsed.
-pub(super) fn credential(headers: &HeaderMap) -> Result<Option<Credential>, Problem> {
+/// The caller's `Authorization`, parsed; two of them are an error, since a proxy may go by the one and this server by the
+/// other.
+pub fn credential(headers: &HeaderMap) -> Result<Option<Credential>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let first = values.next();
     if values.next().is_some() {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::print;
 use crate::cli::CredentialHelperCommand;
-use crate::logins::{Login, Logins};
+use crate::client::{Kept, Logins};
 
 /// The words by which clients know that there is no login, rather than a failure.
 const NOT_FOUND: &str = "credentials not found in native keychain";
@@ -51,12 +51,11 @@ pub(super) async fn run(command: CredentialHelperCommand) -> anyhow::Result<Exit
 async fn get() -> anyhow::Result<Option<String>> {
     let server = input()?;
     let logins = Logins::read()?;
-    let login = logins.get(&server).context(NOT_FOUND)?;
-    let credential = login.credential().await?;
+    let login = logins.get(&server).context(NOT_FOUND)?.login().await?;
     let words = Words {
         server: server.trim().to_owned(),
-        username: credential.username,
-        secret: credential.secret.expose().to_owned(),
+        username: login.user,
+        secret: login.password.expose().to_owned(),
     };
     Ok(Some(serde_json::to_string(&words)?))
 }
@@ -67,7 +66,7 @@ fn store() -> anyhow::Result<()> {
         .map_err(|_| {
             anyhow::anyhow!("standard input: no login, which has ServerURL, Username and Secret")
         })?;
-    let login = Login::Stored {
+    let login = Kept::Stored {
         username: words.username,
         secret: words.secret,
     };

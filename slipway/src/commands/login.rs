@@ -2,21 +2,15 @@
 
 mod way;
 
-use std::time::Duration;
-
 use anyhow::Context as _;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::authfile::AuthFiles;
-use super::server::Server;
-use super::{print, unreachable};
-use crate::cli::{Login, Logout, Transport};
+use super::print;
+use crate::cli::{Login, Logout};
+use crate::client::{AuthFiles, Kept, Last, Logins, Server, explain, http, reach};
 use crate::invoked::{self, Invoked};
-use crate::logins::{self, Credential, Logins};
 use way::{Proof, Way};
-
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Checks the login with the registry, then keeps it where podman, docker and helm look.
 pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
@@ -24,21 +18,30 @@ pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
     let server = Server::parse(&args.server)?;
     let bases = server.bases(&args.transport)?;
     let proof = Way::of(&args.way, invoked).proof(args.way).await?;
-    let client = client(&args.transport)?;
+    let client = http(&args.transport)?;
     let (base, answer) = reach(&client, &bases).await?;
     check(&client, &base, answer, &proof).await?;
-    let user = &proof.credential.username;
+    let user = &proof.login.user;
     let places = match proof.source {
-        None => files.put(server.name(), user, &proof.credential.secret)?,
+        None => files.put(server.name(), user, &proof.login.password)?,
         Some(source) => {
-            Logins::open()?.put(server.name(), logins::Login::Kubeconfig(source))?;
+            Logins::open()?.put(server.name(), Kept::Kubeconfig(source))?;
             files.put_helper(server.name(), invoked::HELPER_NAME)?
         }
     };
     for place in places {
         print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
     }
-    Ok(())
+    let last = Last {
+        server: server.name().to_owned(),
+        plain_http: base.scheme() == "http",
+        ca_file: args
+            .transport
+            .ca_file
+            .map(std::path::absolute)
+            .transpose()?,
+    };
+    last.keep()
 }
 
 /// Forgets the password.
@@ -46,36 +49,12 @@ pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile.clone())?;
     let server = Server::parse(&args.server)?;
     let removed = files.remove(server.name())?;
+    Last::forget(server.name())?;
     anyhow::ensure!(!removed.is_empty(), "{server}: not logged in");
     for place in removed {
         print::line(&format!("logged out of {server}; was {place}"))?;
     }
     Ok(())
-}
-
-/// The first base that answers as a registry does. When none does, the first error tells most: what
-/// follows are fall-backs.
-async fn reach(client: &Client, bases: &[Url]) -> anyhow::Result<(Url, Response)> {
-    let mut failure = None;
-    for base in bases {
-        match client.get(base.clone()).send().await {
-            // A server of TLS answers plain HTTP, too, though not as a registry.
-            Ok(answer) if failure.is_none() || is_registry(&answer) => {
-                return Ok((base.clone(), answer));
-            }
-            Ok(_) => {}
-            Err(error) if failure.is_none() && !error.is_connect() => {
-                return Err(unreachable::explain(base, &error));
-            }
-            Err(error) => failure = failure.or(Some((base, error))),
-        }
-    }
-    let (base, error) = failure.context("no URL to try")?;
-    Err(unreachable::explain(base, &error))
-}
-
-fn is_registry(answer: &Response) -> bool {
-    answer.status() == StatusCode::OK || answer.headers().contains_key(WWW_AUTHENTICATE)
 }
 
 async fn check(client: &Client, base: &Url, answer: Response, proof: &Proof) -> anyhow::Result<()> {
@@ -97,35 +76,18 @@ async fn check(client: &Client, base: &Url, answer: Response, proof: &Proof) -> 
         }
         None => base.clone(),
     };
-    let Credential { username, secret } = &proof.credential;
     let request = client
         .get(target)
-        .basic_auth(username, Some(secret.expose()));
+        .basic_auth(&proof.login.user, Some(proof.login.password.expose()));
     let answer = request
         .send()
         .await
-        .map_err(|error| unreachable::explain(base, &error))?;
+        .map_err(|error| explain(base, &error))?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: {}", proof.refused),
         status => anyhow::bail!("{base}: the registry answered {status}"),
     }
-}
-
-fn client(transport: &Transport) -> anyhow::Result<Client> {
-    // A redirect could carry the password to another host.
-    let mut builder = Client::builder()
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(path) = &transport.ca_file {
-        let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
-        for certificate in reqwest::Certificate::from_pem_bundle(&pem)
-            .with_context(|| path.display().to_string())?
-        {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    Ok(builder.build()?)
 }
 
 /// Where the challenge sends for a token; `None` when it asks for Basic.

@@ -1,18 +1,15 @@
 //! The commands, one file each. `serve` has a room of its own.
 
-mod authfile;
+mod auth;
 mod config;
 mod credential_helper;
 mod credential_provider;
-mod credhelper;
 mod links;
 mod login;
 mod man;
 mod print;
 mod prompt;
-mod server;
 mod storage;
-mod unreachable;
 mod user;
 mod version;
 
@@ -41,6 +38,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         }
         Command::Login(args) => runtime()?.block_on(login::login(args, invoked))?,
         Command::Logout(args) => login::logout(&args)?,
+        Command::Auth(command) => return runtime()?.block_on(auth::run(command)),
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::User(command) => user::run(command)?,

@@ -149,6 +149,7 @@ impl Limits {
             ("limits.uploads", self.uploads),
             ("limits.manifests", self.manifests),
             ("limits.lists", self.lists),
+            ("limits.others", self.others),
         ] {
             within(key, places, &PLACES)?;
         }

@@ -129,6 +129,8 @@ pub(crate) struct Limits {
     pub(crate) manifests: usize,
     /// Lists made at once.
     pub(crate) lists: usize,
+    /// Other requests, such as those of the API, at once.
+    pub(crate) others: usize,
     /// Manifests kept in memory, in bytes.
     pub(crate) manifest_cache_bytes: u64,
     /// For a TLS handshake.
@@ -149,6 +151,7 @@ impl Default for Limits {
             uploads: 1_000,
             manifests: 2_000,
             lists: 64,
+            others: 256,
             manifest_cache_bytes: 64 << 20,
             handshake_timeout: Span::seconds(10),
             header_timeout: Span::seconds(60),

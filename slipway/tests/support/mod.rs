@@ -33,6 +33,8 @@ pub fn slipway() -> Command {
             command.env_remove(name);
         }
     }
+    // Where the last login is remembered.
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tests::podman::Storage;
-use tests::{Api, Cluster, Lab, OrFail, Program, Server, server, toolbox};
+use tests::{Api, Cluster, Image, Lab, OrFail, Program, Server, server, toolbox};
 
 use super::{ROLES, bind, registry, with_token};
 
@@ -129,7 +129,8 @@ fn whoever_kubectl_is_logs_in_without_a_word() {
         .ok();
     assert!(said.contains("as bob"), "{said}");
     desk.program("crane").args(["digest", &from]).ok();
-    desk.program("crane").args(["copy", &from, &to]).fails();
+    let other = format!("{host}/team/app:v3");
+    desk.program("crane").args(["copy", &from, &other]).fails();
 
     desk.kubectl_slipway().args(["logout", host]).ok();
     desk.program("crane").args(["digest", &from]).fails();
@@ -169,9 +170,14 @@ fn a_login_by_a_program_of_the_kubeconfig_is_fresh_at_each_use() {
         assert!(!kept.contains("\"auth\""), "no token is kept: {kept}");
     }
 
-    Api::new(&with_token(server.endpoint(), "alice")).push_image("team/app", "v1", &[b"l".into()]);
     let (from, to) = (format!("{host}/team/app:v1"), format!("{host}/team/app:v2"));
     let docker = format!("docker://{from}");
+    let image = Image::busybox(&lab, "app");
+    desk.program("skopeo")
+        .args(["copy", "--dest-tls-verify=false"])
+        .arg(format!("oci:{}", image.at()))
+        .arg(&docker)
+        .ok();
     let storage = Storage::new(&lab, "machine");
     let pulls = || {
         [
@@ -196,7 +202,8 @@ fn a_login_by_a_program_of_the_kubeconfig_is_fresh_at_each_use() {
     for pull in pulls() {
         pull.ok();
     }
-    desk.program("crane").args(["copy", &from, &to]).fails();
+    let other = format!("{host}/team/app:v3");
+    desk.program("crane").args(["copy", &from, &other]).fails();
     lab.write("token", "carol");
     for pull in pulls() {
         pull.fails();

@@ -140,3 +140,31 @@ fn the_whole_identity_is_in_the_question() {
         Some(vec!["system:unauthenticated".to_owned()])
     );
 }
+
+#[test]
+fn rights_over_the_registry_are_asked_without_a_namespace() {
+    let ours = Preset::Resource(Resource {
+        group: "g".to_owned(),
+        resource: "r".to_owned(),
+    });
+    for (preset, group) in [(ours, "g"), (Preset::Openshift, "registry.alauda.io")] {
+        let asked = preset.admin_attributes(AdminRight::RevokeTokens);
+        let words = [asked.verb, asked.group, asked.resource];
+        assert_eq!(
+            words,
+            ["delete", group, "tokens"].map(|word| Some(word.to_owned()))
+        );
+        assert_eq!(
+            (asked.namespace, asked.name, asked.subresource),
+            (None, None, None)
+        );
+    }
+    let keyed = Keyed::new().unwrap();
+    let who = Identity::authenticated("kubernetes", "ada", []);
+    let repo = RepoName::parse("audit").unwrap();
+    assert_ne!(
+        admin_fingerprint(&keyed, &who, AdminRight::ReadAudit),
+        fingerprint(&keyed, &who, Action::Get, &repo),
+        "a repository of that name is another question"
+    );
+}

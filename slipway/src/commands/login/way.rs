@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::super::{links, prompt};
 use crate::cli::LoginWay;
+use crate::client::{ByKubeconfig, Login};
 use crate::invoked::{HELPER, Invoked};
-use crate::logins::{ByKubeconfig, Credential};
 
 /// How somebody logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Way {
 
 /// What is shown to the registry, and what is kept of it.
 pub(super) struct Proof {
-    pub(super) credential: Credential,
+    pub(super) login: Login,
     /// Where a fresh one comes from for each use; `None` keeps this one.
     pub(super) source: Option<ByKubeconfig>,
     /// What it means when the registry does not take it.
@@ -50,26 +50,26 @@ impl Way {
     pub(super) async fn proof(self, args: LoginWay) -> anyhow::Result<Proof> {
         match self {
             Self::Password => {
-                let username = match args.username {
+                let user = match args.username {
                     Some(user) => user,
                     None => prompt::line("User name")?,
                 };
                 Ok(Proof {
-                    credential: Credential {
-                        username,
-                        secret: prompt::password(args.password_stdin)?,
+                    login: Login {
+                        user,
+                        password: prompt::password(args.password_stdin)?,
                     },
                     source: None,
                     refused: "wrong user name or password".to_owned(),
                 })
             }
             Self::Token => {
-                let secret = prompt::password(true)?;
+                let password = prompt::password(true)?;
                 Ok(Proof {
-                    refused: format!("the token is not taken: {}", mend(&secret)),
-                    credential: Credential {
-                        username: args.username.unwrap_or_else(|| "token".to_owned()),
-                        secret,
+                    refused: format!("the token is not taken: {}", mend(&password)),
+                    login: Login {
+                        user: args.username.unwrap_or_else(|| "token".to_owned()),
+                        password,
                     },
                     source: None,
                 })
@@ -102,14 +102,14 @@ async fn by_kubeconfig(args: LoginWay) -> anyhow::Result<Proof> {
         audience: has_account.then_some(args.audience),
         service_account: args.service_account,
     };
-    let credential = source.credential(&person).await.map_err(advise)?;
+    let login = source.login(&person).await.map_err(advise)?;
     Ok(Proof {
         refused: format!(
             "the registry does not take the token of context {}: {}",
             person.context(),
-            mend(&credential.secret)
+            mend(&login.password)
         ),
-        credential,
+        login,
         source: is_renewed.then_some(source),
     })
 }

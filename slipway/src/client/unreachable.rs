@@ -7,7 +7,7 @@ use reqwest::Url;
 use rustls::{AlertDescription, CertificateError};
 
 /// What `error`, met on the way to `base`, means to whoever gave the address.
-pub(super) fn explain(base: &Url, error: &reqwest::Error) -> anyhow::Error {
+pub(crate) fn explain(base: &Url, error: &reqwest::Error) -> anyhow::Error {
     match mend(base, error) {
         Some(mend) => anyhow::anyhow!("{base}: {mend}"),
         // The chain without its head, which is the URL once more.

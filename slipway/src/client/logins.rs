@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,13 +11,17 @@ use auth::Secret;
 use auth::kubernetes::{AccountName, Person};
 use serde::{Deserialize, Serialize};
 
+use super::Login;
+use super::authfile::replace;
+use super::last::folder;
+
 #[cfg(test)]
 mod tests;
 
 /// How a login is made.
 #[derive(Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) enum Login {
+pub(crate) enum Kept {
     /// By a context of a kubeconfig, which keeps whatever secret there is.
     Kubeconfig(ByKubeconfig),
     /// Handed over by `docker login` and the like, and handed back as it is.
@@ -44,23 +48,17 @@ pub(crate) struct ByKubeconfig {
     pub(crate) audience: Option<String>,
 }
 
-/// What is sent to the registry.
-pub(crate) struct Credential {
-    pub(crate) username: String,
-    pub(crate) secret: Secret,
-}
-
-impl Login {
-    /// The credential as of now.
-    pub(crate) async fn credential(&self) -> anyhow::Result<Credential> {
+impl Kept {
+    /// The login as of now.
+    pub(crate) async fn login(&self) -> anyhow::Result<Login> {
         match self {
-            Self::Stored { username, secret } => Ok(Credential {
-                username: username.clone(),
-                secret: Secret::new(secret.clone()),
+            Self::Stored { username, secret } => Ok(Login {
+                user: username.clone(),
+                password: Secret::new(secret.clone()),
             }),
             Self::Kubeconfig(by) => {
                 let person = Person::find(&by.files, Some(&by.context)).await?;
-                by.credential(&person).await
+                by.login(&person).await
             }
         }
     }
@@ -76,8 +74,8 @@ impl Login {
 
 impl ByKubeconfig {
     /// What `person`, whom this names, sends. The user name says nothing to the registry: the cluster says whose a token is.
-    pub(crate) async fn credential(&self, person: &Person) -> anyhow::Result<Credential> {
-        let secret = match (&self.service_account, &self.audience) {
+    pub(crate) async fn login(&self, person: &Person) -> anyhow::Result<Login> {
+        let password = match (&self.service_account, &self.audience) {
             (Some(account), Some(audience)) => {
                 let account = AccountName::parse(account)
                     .with_context(|| format!("{account}: a ServiceAccount is NAMESPACE/NAME"))?;
@@ -87,19 +85,19 @@ impl ByKubeconfig {
         };
         // Basic credentials end the name at the first colon (RFC 7617 §2).
         let name = self.service_account.as_deref().unwrap_or(person.user());
-        let username = match name.replace(':', "-") {
+        let user = match name.replace(':', "-") {
             name if name.is_empty() => "kubernetes".to_owned(),
             name => name,
         };
-        Ok(Credential { username, secret })
+        Ok(Login { user, password })
     }
 }
 
-/// The file of these logins, `slipway/logins.json` in the folder of configurations (XDG Base Directory), readable by its
+/// The file of these logins, `logins.json` beside that of the last login, readable by its
 /// owner only.
 pub(crate) struct Logins {
     path: PathBuf,
-    by_host: BTreeMap<String, Login>,
+    by_host: BTreeMap<String, Kept>,
     /// Held while the file is read, changed and written: clients log in side by side.
     _lock: Option<File>,
 }
@@ -135,19 +133,19 @@ impl Logins {
     }
 
     /// The login for a registry, named in any of the ways in which clients name one.
-    pub(crate) fn get(&self, server: &str) -> Option<&Login> {
+    pub(crate) fn get(&self, server: &str) -> Option<&Kept> {
         self.by_host.get(host(server))
     }
 
     /// Every registry with its login.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Login)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &Kept)> {
         self.by_host
             .iter()
             .map(|(host, login)| (host.as_str(), login))
     }
 
     /// Keeps a login.
-    pub(crate) fn put(mut self, server: &str, login: Login) -> anyhow::Result<()> {
+    pub(crate) fn put(mut self, server: &str, login: Kept) -> anyhow::Result<()> {
         self.by_host.insert(host(server).to_owned(), login);
         self.write()
     }
@@ -162,21 +160,11 @@ impl Logins {
     }
 
     fn write(&self) -> anyhow::Result<()> {
-        let place = || self.path.display().to_string();
-        let folder = self.path.parent().with_context(place)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(place)?;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o600))
-            .with_context(place)?;
-        let text = serde_json::to_string_pretty(&self.by_host)?;
-        file.write_all(text.as_bytes()).with_context(place)?;
-        file.as_file().sync_all().with_context(place)?;
-        file.persist(&self.path).with_context(place)?;
-        Ok(())
+        replace(&self.path, &serde_json::to_string_pretty(&self.by_host)?)
     }
 }
 
-fn parse(path: &Path) -> anyhow::Result<BTreeMap<String, Login>> {
+fn parse(path: &Path) -> anyhow::Result<BTreeMap<String, Kept>> {
     match std::fs::read(path) {
         // What is wrong is told without what is in it.
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
@@ -193,13 +181,8 @@ fn parse(path: &Path) -> anyhow::Result<BTreeMap<String, Login>> {
 }
 
 fn path() -> anyhow::Result<PathBuf> {
-    let base = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        // What is relative must be ignored, says the specification.
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
-        .context("no home directory, where logins are kept")?;
-    Ok(base.join("slipway/logins.json"))
+    let folder = folder().context("no home directory, where logins are kept")?;
+    Ok(folder.join("logins.json"))
 }
 
 /// `host[:port]` of what a client asks for, which may be a URL.

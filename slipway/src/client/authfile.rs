@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::credhelper::CredHelper;
+use super::logins::Logins;
 use crate::invoked;
-use crate::logins::Logins;
 
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
@@ -24,11 +24,11 @@ const MAX_LINKS: usize = 40;
 /// Docker's file is read by all of them, podman's tools included. Podman's own is read first by
 /// podman's tools, so where it exists it must agree.
 #[derive(Debug)]
-pub(super) struct AuthFiles(Vec<PathBuf>);
+pub(crate) struct AuthFiles(Vec<PathBuf>);
 
 impl AuthFiles {
     /// The file that was asked for, or docker's and, where it exists, podman's.
-    pub(super) fn find(asked: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub(crate) fn find(asked: Option<PathBuf>) -> anyhow::Result<Self> {
         if let Some(path) = asked {
             return Ok(Self(vec![path]));
         }
@@ -48,8 +48,36 @@ impl AuthFiles {
         Ok(Self(files))
     }
 
+    /// The login for a server; `None` when there is none.
+    pub(crate) fn get(&self, server: &str) -> anyhow::Result<Option<Login>> {
+        for path in &self.0 {
+            let document = read(path)?;
+            let place = || path.display().to_string();
+            if let Some(helper) = CredHelper::of(&document, server).with_context(place)?
+                && let Some(login) = helper.get(server)?
+            {
+                return Ok(Some(login));
+            }
+            // Some clients write the server as a URL.
+            let names = [
+                server.to_owned(),
+                format!("https://{server}"),
+                format!("http://{server}"),
+            ];
+            for name in names {
+                if let Some(encoded) = document["auths"][&name]["auth"].as_str() {
+                    let login = Login::decode(encoded);
+                    return login
+                        .with_context(|| format!("{}: auths: {name}", path.display()))
+                        .map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Keeps a login; returns where it is now.
-    pub(super) fn put(
+    pub(crate) fn put(
         &self,
         server: &str,
         user: &str,
@@ -83,7 +111,7 @@ impl AuthFiles {
     }
 
     /// Has a helper answer for this server from now on; returns which file says so.
-    pub(super) fn put_helper(&self, server: &str, name: &str) -> anyhow::Result<Vec<Place<'_>>> {
+    pub(crate) fn put_helper(&self, server: &str, name: &str) -> anyhow::Result<Vec<Place<'_>>> {
         let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
@@ -98,7 +126,7 @@ impl AuthFiles {
     }
 
     /// Forgets a login; returns where it was.
-    pub(super) fn remove(&self, server: &str) -> anyhow::Result<Vec<Place<'_>>> {
+    pub(crate) fn remove(&self, server: &str) -> anyhow::Result<Vec<Place<'_>>> {
         let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
@@ -121,9 +149,31 @@ impl AuthFiles {
     }
 }
 
+/// Who logs in.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+}
+
+impl Login {
+    fn decode(encoded: &str) -> anyhow::Result<Self> {
+        let decoded = STANDARD.decode(encoded).ok();
+        let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        let (user, password) = text
+            .as_deref()
+            .and_then(|text| text.split_once(':'))
+            .context("is no login: log in again")?;
+        Ok(Self {
+            user: user.to_owned(),
+            password: Secret::new(password.to_owned()),
+        })
+    }
+}
+
 /// Where a login is kept.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     path: &'a Path,
     helper: Option<CredHelper>,
 }
@@ -181,8 +231,12 @@ fn name_helper(document: &mut Value, server: &str, name: Option<&str>) -> bool {
     true
 }
 
-/// Replaces the file as a whole, or what it links to, readable by its owner only.
 fn write(path: &Path, document: &Value) -> anyhow::Result<()> {
+    replace(path, &serde_json::to_string_pretty(document)?)
+}
+
+/// Replaces the file as a whole, or what it links to, readable by its owner only.
+pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     let place = || path.display().to_string();
     let path = target(path).with_context(place)?;
     let folder = path.parent().with_context(place)?;
@@ -196,7 +250,6 @@ fn write(path: &Path, document: &Value) -> anyhow::Result<()> {
     file.as_file()
         .set_permissions(std::fs::Permissions::from_mode(0o600))
         .with_context(place)?;
-    let text = serde_json::to_string_pretty(document)?;
     file.write_all(text.as_bytes()).with_context(place)?;
     file.as_file().sync_all().with_context(place)?;
     file.persist(&path).with_context(place)?;

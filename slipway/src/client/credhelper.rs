@@ -6,21 +6,23 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::Context as _;
 use auth::Secret;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Login;
+use super::logins::{Kept, Logins};
 use crate::invoked;
-use crate::logins::{Login, Logins};
 
 /// What a helper says, on standard output and with an exit code, when it has no login for a server.
 const NOT_FOUND: &str = "credentials not found";
 
 /// A program that keeps logins instead of the file that names it.
 #[derive(Debug)]
-pub(super) struct CredHelper(String);
+pub(crate) struct CredHelper(String);
 
 impl CredHelper {
     /// The helper that a file of logins names for a server: its own, else the one for all.
-    pub(super) fn of(document: &Value, server: &str) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn of(document: &Value, server: &str) -> anyhow::Result<Option<Self>> {
         let named = document["credHelpers"][server]
             .as_str()
             .or_else(|| document["credsStore"].as_str())
@@ -34,18 +36,41 @@ impl CredHelper {
     }
 
     /// The program's name.
-    pub(super) fn program(&self) -> &str {
+    pub(crate) fn program(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is this program, which needs not be run for that.
+    /// The login that it has; `None` when it has none.
+    pub(crate) fn get(&self, server: &str) -> anyhow::Result<Option<Login>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Got {
+            username: String,
+            secret: String,
+        }
+        let got = self.run("get", server)?;
+        if !got.status.success() && says(&got).contains(NOT_FOUND) {
+            return Ok(None);
+        }
+        self.succeeded("get", &got)?;
+        // What is wrong with it is told without what is in it.
+        let read = serde_json::from_slice(&got.stdout).ok();
+        let Got { username, secret } =
+            read.with_context(|| format!("{} get: no login in what it says", self.0))?;
+        Ok(Some(Login {
+            user: username,
+            password: Secret::new(secret),
+        }))
+    }
+
+    /// Whether it is this program.
     fn is_own(&self) -> bool {
         self.0 == invoked::HELPER
     }
 
-    pub(super) fn store(&self, server: &str, user: &str, password: &Secret) -> anyhow::Result<()> {
+    pub(crate) fn store(&self, server: &str, user: &str, password: &Secret) -> anyhow::Result<()> {
         if self.is_own() {
-            let login = Login::Stored {
+            let login = Kept::Stored {
                 username: user.to_owned(),
                 secret: password.expose().to_owned(),
             };
@@ -57,7 +82,7 @@ impl CredHelper {
     }
 
     /// Forgets a login; false when there was none.
-    pub(super) fn erase(&self, server: &str) -> anyhow::Result<bool> {
+    pub(crate) fn erase(&self, server: &str) -> anyhow::Result<bool> {
         if self.is_own() {
             return Logins::open()?.remove(server);
         }
@@ -84,7 +109,15 @@ impl CredHelper {
     }
 
     fn run(&self, action: &str, input: &str) -> anyhow::Result<Output> {
-        let mut child = Command::new(&self.0)
+        let mut command = if self.is_own() {
+            // It need not be on PATH for that.
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("credential-helper");
+            command
+        } else {
+            Command::new(&self.0)
+        };
+        let mut child = command
             .arg(action)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -9,7 +9,7 @@ use crate::cli::Transport;
 
 /// A registry as people name it: `host`, `host:port`, or either behind `http://` or `https://`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// `host[:port]`, as in image names and files of logins.
     name: String,
     scheme: Option<Scheme>,
@@ -23,7 +23,7 @@ enum Scheme {
 }
 
 impl Server {
-    pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let (scheme, name) = if let Some(rest) = text.strip_prefix("https://") {
             (Some(Scheme::Https), rest.strip_suffix('/').unwrap_or(rest))
         } else if let Some(rest) = text.strip_prefix("http://") {
@@ -55,7 +55,7 @@ impl Server {
 
     /// The URLs to try, in order. A password goes over plain HTTP only when asked, or to this
     /// machine; there, too, TLS comes first, and alone when authorities are named for it.
-    pub(super) fn bases(&self, transport: &Transport) -> anyhow::Result<Vec<Url>> {
+    pub(crate) fn bases(&self, transport: &Transport) -> anyhow::Result<Vec<Url>> {
         anyhow::ensure!(
             !(transport.plain_http && self.scheme == Some(Scheme::Https)),
             "{self}: --plain-http and https:// cannot both be"
@@ -73,7 +73,7 @@ impl Server {
     }
 
     /// `host[:port]`.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }

@@ -1,4 +1,4 @@
-use super::{ByKubeconfig, Login, host};
+use super::{ByKubeconfig, Kept, host};
 
 #[test]
 fn a_registry_is_found_however_a_client_names_it() {
@@ -14,7 +14,7 @@ fn a_registry_is_found_however_a_client_names_it() {
 
 #[test]
 fn what_is_written_for_a_kubeconfig_holds_no_secret() {
-    let login = Login::Kubeconfig(ByKubeconfig {
+    let login = Kept::Kubeconfig(ByKubeconfig {
         files: vec!["/home/ada/.kube/config".into()],
         context: "prod".into(),
         service_account: None,

@@ -1,0 +1,109 @@
+//! Who may: in front of every handler.
+
+use std::sync::Arc;
+
+use auth::Refusal;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::MethodRouter;
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use http::request::Parts;
+use registry::Registry;
+use registry::http::{Account, Arrival, Problem, credential};
+
+use crate::caller::{Administrator, Caller};
+use crate::{Permission, Route};
+
+#[derive(Clone)]
+struct Guard {
+    registry: Arc<Registry>,
+    operation: &'static str,
+    permission: Permission,
+}
+
+/// The route's handler behind its permission.
+pub(crate) fn guarded(route: Route, registry: &Arc<Registry>) -> MethodRouter {
+    let guard = Guard {
+        registry: Arc::clone(registry),
+        operation: route.operation,
+        permission: route.permission,
+    };
+    route.handler.route_layer(from_fn_with_state(guard, stand))
+}
+
+async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let admitted = guard.admit(&mut parts).await;
+    let user = match &admitted {
+        Ok(caller) => caller.as_ref().map(|caller| caller.who.clone()),
+        Err((caller, _)) => caller.as_ref().map(|caller| caller.who.clone()),
+    };
+    let mut response = match admitted {
+        Ok(_) => next.run(Request::from_parts(parts, body)).await,
+        Err((_, problem)) => problem.into_response(),
+    };
+    let operation = guard.operation;
+    response
+        .extensions_mut()
+        .insert(Account { operation, user });
+    // What is answered is for one caller, and some of it is secret.
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
+}
+
+/// Who was refused, if that was known by then, and why.
+type Refused = (Option<Caller>, Problem);
+
+impl Guard {
+    /// Finds out who asks and whether they may, and leaves both to the handler.
+    async fn admit(&self, parts: &mut Parts) -> Result<Option<Caller>, Refused> {
+        if self.permission == Permission::Open {
+            return Ok(None);
+        }
+        let caller = self
+            .caller(parts)
+            .await
+            .map_err(|problem| (None, problem))?;
+        let gate = self.registry.gate();
+        let allowed = match self.permission {
+            Permission::Named if !gate.challenges() => Err(Problem::denied(
+                "everybody is a stranger here: the server has no users",
+            )),
+            Permission::Named if caller.who.is_anonymous() => Err(Refusal::Anonymous.into()),
+            Permission::Open | Permission::Known | Permission::Named | Permission::Permit => Ok(()),
+            Permission::Admin(right) => match gate.permit_admin(&caller.who, right).await {
+                Ok(permit) => {
+                    let administrator = Administrator(Arc::new(permit));
+                    parts.extensions.insert(administrator);
+                    Ok(())
+                }
+                Err(refusal) => Err(refusal.into()),
+            },
+        };
+        match allowed {
+            Ok(()) => {
+                parts.extensions.insert(caller.clone());
+                Ok(Some(caller))
+            }
+            Err(problem) => Err((Some(caller), problem)),
+        }
+    }
+
+    async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let arrival = parts.extensions.get::<Arrival>().copied();
+        let arrival = arrival.ok_or_else(|| Problem::internal(&NoFront))?;
+        let credential = credential(&parts.headers)?;
+        let gate = self.registry.gate();
+        let who = gate
+            .identify(credential.as_ref(), Some(arrival.client), arrival.at)
+            .await?;
+        Ok(Caller { who, arrival })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the route is not behind a front, which knows the client and the time")]
+struct NoFront;

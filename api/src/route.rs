@@ -1,0 +1,190 @@
+//! A route: where, who may, what for, and by what it is answered.
+
+use std::fmt;
+
+use auth::AdminRight;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::{Method, StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+/// Who may use a route. There is no route without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Everybody, without being asked who they are: it tells nothing of this registry.
+    Open,
+    /// Whoever the gate knows, strangers too where they come in: it tells only of the caller.
+    Known,
+    /// Whoever has proved who they are: it is about what is theirs.
+    Named,
+    /// Whoever the gate knows; the handler takes the permit for what path or body name.
+    Permit,
+    /// Whoever has this right over the whole registry. The handler finds the proof in
+    /// [`Administrator`](crate::Administrator).
+    Admin(AdminRight),
+}
+
+type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
+
+/// One operation of the API.
+pub struct Route {
+    pub(crate) operation: &'static str,
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) permission: Permission,
+    pub(crate) summary: &'static str,
+    pub(crate) query: Option<MakeSchema>,
+    pub(crate) body: Option<MakeSchema>,
+    pub(crate) status: StatusCode,
+    pub(crate) reply: Option<MakeSchema>,
+    pub(crate) handler: MethodRouter,
+}
+
+impl Route {
+    /// `GET path`. `operation` names it in the log, the metrics and the document. The handler runs with `state`, once the
+    /// caller has the permission.
+    pub fn get<H, T, S>(
+        path: &'static str,
+        operation: &'static str,
+        permission: Permission,
+        handler: H,
+        state: S,
+    ) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+        S: Clone + Send + Sync + 'static,
+    {
+        let handler = on(MethodFilter::GET, handler).with_state(state);
+        Self::new(Method::GET, path, operation, permission, handler)
+    }
+
+    /// `POST path`.
+    pub fn post<H, T, S>(
+        path: &'static str,
+        operation: &'static str,
+        permission: Permission,
+        handler: H,
+        state: S,
+    ) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+        S: Clone + Send + Sync + 'static,
+    {
+        let handler = on(MethodFilter::POST, handler).with_state(state);
+        Self::new(Method::POST, path, operation, permission, handler)
+    }
+
+    /// `PUT path`.
+    pub fn put<H, T, S>(
+        path: &'static str,
+        operation: &'static str,
+        permission: Permission,
+        handler: H,
+        state: S,
+    ) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+        S: Clone + Send + Sync + 'static,
+    {
+        let handler = on(MethodFilter::PUT, handler).with_state(state);
+        Self::new(Method::PUT, path, operation, permission, handler)
+    }
+
+    /// `DELETE path`.
+    pub fn delete<H, T, S>(
+        path: &'static str,
+        operation: &'static str,
+        permission: Permission,
+        handler: H,
+        state: S,
+    ) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+        S: Clone + Send + Sync + 'static,
+    {
+        let handler = on(MethodFilter::DELETE, handler).with_state(state);
+        Self::new(Method::DELETE, path, operation, permission, handler)
+    }
+
+    fn new(
+        method: Method,
+        path: &'static str,
+        operation: &'static str,
+        permission: Permission,
+        handler: MethodRouter,
+    ) -> Self {
+        Self {
+            operation,
+            method,
+            path,
+            permission,
+            summary: "",
+            query: None,
+            body: None,
+            status: StatusCode::OK,
+            reply: None,
+            handler,
+        }
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub fn summary(mut self, summary: &'static str) -> Self {
+        self.summary = summary;
+        self
+    }
+
+    /// Its parameters are those of `T` ([`Query`](crate::Query)).
+    #[must_use]
+    pub fn query<T: JsonSchema>(mut self) -> Self {
+        self.query = Some(SchemaGenerator::root_schema_for::<T>);
+        self
+    }
+
+    /// Its body is a `T` ([`Body`](crate::Body)).
+    #[must_use]
+    pub fn body<T: JsonSchema>(mut self) -> Self {
+        self.body = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Its answer is a `T` with this status ([`Reply`](crate::Reply)).
+    #[must_use]
+    pub fn reply<T: JsonSchema>(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self.reply = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Its answer is this status and no body.
+    #[must_use]
+    pub fn no_content(mut self) -> Self {
+        self.status = StatusCode::NO_CONTENT;
+        self
+    }
+
+    /// HTTP method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Path, with parameters in braces.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// Who may use it.
+    pub fn permission(&self) -> Permission {
+        self.permission
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({:?})", self.method, self.path, self.permission)
+    }
+}

@@ -1,0 +1,96 @@
+//! `GET /api/v1/whoami`.
+
+use std::collections::BTreeMap;
+
+use auth::{Access, Identity};
+use http::StatusCode;
+use humantime::format_rfc3339_seconds;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Caller, Permission, Reply, Route};
+
+pub(crate) fn route() -> Route {
+    Route::get(
+        "/api/v1/whoami",
+        "whoami",
+        Permission::Known,
+        async |caller: Caller| Reply(StatusCode::OK, Whoami::of(&caller.who)),
+        (),
+    )
+    .summary("Who the caller is to this registry, and what their credential is limited to")
+    .reply::<Whoami>(StatusCode::OK)
+}
+
+/// Who the caller is.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Whoami {
+    /// User name, as rules name it.
+    name: String,
+    /// Groups, as rules name them.
+    groups: Vec<String>,
+    /// What the cluster tells namesakes apart by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<String>,
+    /// What else the cluster knows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extra: BTreeMap<String, Vec<String>>,
+    /// Who vouched for it, such as `htpasswd` or `kubernetes`; absent for a stranger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    /// What the credential is limited to, whatever the user may do; absent when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_to: Option<LimitedTo>,
+    /// When the credential ends (RFC 3339); absent when that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+}
+
+/// What a credential is limited to.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LimitedTo {
+    /// Repositories, and what may be done there.
+    repositories: Vec<Repository>,
+    /// It lists the catalog.
+    catalog: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Repository {
+    /// Its name.
+    name: String,
+    /// Verbs.
+    verbs: Vec<&'static str>,
+}
+
+impl Whoami {
+    fn of(who: &Identity) -> Self {
+        Self {
+            name: who.name().to_owned(),
+            groups: who.groups().map(str::to_owned).collect(),
+            uid: who.uid().map(str::to_owned),
+            extra: who.extra().clone(),
+            provider: (!who.is_anonymous()).then(|| who.provider().to_owned()),
+            limited_to: who.access().map(LimitedTo::of),
+            expires_at: who
+                .until()
+                .map(|until| format_rfc3339_seconds(until).to_string()),
+        }
+    }
+}
+
+impl LimitedTo {
+    fn of(access: &Access) -> Self {
+        let repositories = access.repositories().iter();
+        let repositories = repositories.map(|(name, actions)| Repository {
+            name: name.to_string(),
+            verbs: actions.iter().map(auth::Action::verb).collect(),
+        });
+        Self {
+            repositories: repositories.collect(),
+            catalog: access.catalog(),
+        }
+    }
+}

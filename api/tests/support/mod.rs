@@ -1,0 +1,190 @@
+//! A registry with users and rules, asked through its front door.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::allow_attributes,
+    reason = "tests panic to report, and each test file uses its part of this"
+)]
+
+use std::sync::Arc;
+
+use api::Route;
+use auth::{Authenticator, Gate, Htpasswd, Rbac, Secret, Tokens};
+use base64::Engine as _;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use registry::Registry;
+use registry::http::{AccessLog, Connection, Format, Front, Limits, Metrics, Observer};
+use serde_json::Value;
+use storage::{MemoryStore, SqliteIndex, Storage};
+use tempfile::TempDir;
+
+pub const PASSWORD: &str = "canary-password-7f3a";
+/// `puller` and `pusher` have their rights in `team`; `root` administers.
+pub const USERS: [&str; 4] = ["puller", "pusher", "root", "other"];
+
+pub const RULES: &str = r#"
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: puller, namespace: team}, subjects: [{kind: User, name: puller}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:image-puller"}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: pusher, namespace: team}, subjects: [{kind: User, name: pusher}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:image-pusher"}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: root}, subjects: [{kind: User, name: root}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}
+"#;
+
+pub struct Server {
+    pub registry: Arc<Registry>,
+    pub front: Front,
+    pub folder: TempDir,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{:?}", self.body))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// An htpasswd file of [`USERS`], all with [`PASSWORD`].
+pub fn users(folder: &TempDir) -> std::path::PathBuf {
+    let path = folder.path().join("htpasswd");
+    let mut file = auth::htpasswd::File::load(&path).unwrap();
+    for user in USERS {
+        let secret = Secret::new(PASSWORD.to_owned());
+        file.set_password(user, &secret).unwrap();
+    }
+    file.save().unwrap();
+    path
+}
+
+pub fn rules(folder: &TempDir) -> Rbac {
+    let rules = folder.path().join("rbac");
+    std::fs::create_dir(&rules).unwrap();
+    std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
+    Rbac::load(&rules, auth::rbac::Resource::default()).unwrap()
+}
+
+impl Server {
+    pub async fn guarded(anonymous: bool) -> Self {
+        Self::with(anonymous, Vec::new()).await
+    }
+
+    /// With these routes besides.
+    pub async fn with(anonymous: bool, more: Vec<Route>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("keys.pem");
+        let tokens = Tokens::load_or_create(&keys, vec![], Tokens::DEFAULT_TTL).unwrap();
+        let users: Arc<dyn Authenticator> = Arc::new(Htpasswd::load(&users(&folder)).unwrap());
+        let policy = Arc::new(rules(&folder));
+        let gate = Gate::new(vec![users], policy, Some(Arc::new(tokens)), anonymous);
+        Self::of(gate, folder, more).await
+    }
+
+    pub async fn open() -> Self {
+        Self::of(Gate::open(), tempfile::tempdir().unwrap(), Vec::new()).await
+    }
+
+    pub async fn of(gate: Gate, folder: TempDir, more: Vec<Route>) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let index = Arc::new(SqliteIndex::in_memory().unwrap());
+        let storage = Storage::open(store, index, storage::Limits::default());
+        let registry = Arc::new(Registry::new(storage.await.unwrap(), gate));
+        let observer = Arc::new(Observer {
+            metrics: Metrics::new("test"),
+            log: AccessLog::start(Format::Off).unwrap(),
+            sink: None,
+        });
+        let mut routes = api::routes(&registry);
+        routes.extend(more);
+        let rooms = api::router(&registry, routes, "1.2.3");
+        let front = Front::new(Arc::clone(&registry), Limits::default(), observer, rooms);
+        Self {
+            front: front.unwrap(),
+            registry,
+            folder,
+        }
+    }
+
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let connection = Connection {
+            peer: "192.0.2.7:1234".parse().unwrap(),
+            secure: false,
+            outlet: sendfile::Outlet::default(),
+        };
+        let (head, body) = self.front.respond(request, &connection).await.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// `authorization` is the header's value; empty for none.
+    pub async fn ask(&self, method: Method, path: &str, authorization: &str, body: &str) -> Answer {
+        self.send(request(method, path, authorization, body)).await
+    }
+
+    pub async fn get(&self, path: &str, authorization: &str) -> Answer {
+        self.ask(Method::GET, path, authorization, "").await
+    }
+
+    pub async fn post(&self, path: &str, authorization: &str, body: &str) -> Answer {
+        self.ask(Method::POST, path, authorization, body).await
+    }
+
+    /// The line of `/metrics` about this operation and status.
+    pub async fn counted(&self, operation: &str, status: u16) -> bool {
+        let text = self.get("/metrics", "").await.body;
+        let line = format!(r#"operation="{operation}",code="{status}""#);
+        String::from_utf8_lossy(&text).contains(&line)
+    }
+}
+
+pub fn request(
+    method: Method,
+    path: &str,
+    authorization: &str,
+    body: &str,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "registry.example.com");
+    if !authorization.is_empty() {
+        request = request.header("authorization", authorization);
+    }
+    if !body.is_empty() {
+        request = request.header("content-type", "application/json");
+    }
+    request
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .unwrap()
+}
+
+pub fn basic(user: &str, password: &str) -> String {
+    let text = format!("{user}:{password}");
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(text)
+    )
+}
+
+pub fn user(name: &str) -> String {
+    basic(name, PASSWORD)
+}

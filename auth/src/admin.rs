@@ -1,0 +1,90 @@
+//! What is done to the registry as a whole rather than in a repository.
+
+use std::fmt;
+
+use crate::Identity;
+
+/// A right over the whole registry: in Kubernetes' terms a verb on a virtual resource without a namespace, in the group
+/// of the images (`registry.alauda.io`). It is given by a ClusterRole and a ClusterRoleBinding; `cluster-admin` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum AdminRight {
+    /// Read who did what: `get audit`.
+    ReadAudit = 1,
+    /// See everybody's API tokens: `list tokens`.
+    ListTokens = 2,
+    /// Take anybody's API token away: `delete tokens`.
+    RevokeTokens = 4,
+}
+
+impl AdminRight {
+    /// Every right.
+    pub const ALL: [Self; 3] = [Self::ReadAudit, Self::ListTokens, Self::RevokeTokens];
+
+    /// The verb in RBAC rules and access reviews.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::ReadAudit => "get",
+            Self::ListTokens => "list",
+            Self::RevokeTokens => "delete",
+        }
+    }
+
+    /// The resource in RBAC rules and access reviews.
+    pub fn resource(self) -> &'static str {
+        match self {
+            Self::ReadAudit => "audit",
+            Self::ListTokens | Self::RevokeTokens => "tokens",
+        }
+    }
+}
+
+impl fmt::Display for AdminRight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb(), self.resource())
+    }
+}
+
+/// A set of [`AdminRight`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AdminRights(u8);
+
+impl AdminRights {
+    pub(crate) fn contains(self, right: AdminRight) -> bool {
+        self.0 & right as u8 != 0
+    }
+
+    #[must_use]
+    pub(crate) fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl FromIterator<AdminRight> for AdminRights {
+    fn from_iter<I: IntoIterator<Item = AdminRight>>(rights: I) -> Self {
+        Self(rights.into_iter().fold(0, |set, right| set | right as u8))
+    }
+}
+
+/// The proof that somebody has an [`AdminRight`]. Only [`Gate`](crate::Gate) makes one.
+#[derive(Debug)]
+pub struct AdminPermit {
+    right: AdminRight,
+    who: Identity,
+}
+
+impl AdminPermit {
+    pub(crate) fn new(right: AdminRight, who: Identity) -> Self {
+        Self { right, who }
+    }
+
+    /// The right it proves, and no other.
+    pub fn right(&self) -> AdminRight {
+        self.right
+    }
+
+    /// Who has it.
+    pub fn who(&self) -> &Identity {
+        &self.who
+    }
+}

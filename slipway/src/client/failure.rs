@@ -1,0 +1,49 @@
+//! What a server says of an error, in one line.
+
+use reqwest::Response;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::Server;
+
+/// The error in an answer: problem details (RFC 9457), an OCI error body, or the status alone; with the request's id,
+/// under which the server's log has more.
+pub(super) fn explain(server: &Server, answer: &Response, body: &[u8]) -> anyhow::Error {
+    let said = said(body).unwrap_or_else(|| format!("the server answered {}", answer.status()));
+    match request(answer.headers()) {
+        None => anyhow::anyhow!("{server}: {said}"),
+        Some(id) => anyhow::anyhow!("{server}: {said} (request {id})"),
+    }
+}
+
+fn said(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let detail = body["detail"].as_str();
+    let text = detail.or_else(|| body["errors"][0]["message"].as_str())?;
+    Some(text.chars().filter(|char| !char.is_control()).collect())
+}
+
+fn request(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-request-id")?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn both_kinds_of_errors_are_read() {
+        let text = |body: &str| said(body.as_bytes());
+        assert_eq!(
+            text(r#"{"detail":"no \u001b[31mway"}"#).as_deref(),
+            Some("no [31mway")
+        );
+        assert_eq!(
+            text(r#"{"errors":[{"code":"DENIED","message":"not you"}]}"#).as_deref(),
+            Some("not you")
+        );
+        for nothing in ["", "<html>", "[]", r#"{"errors":[]}"#] {
+            assert_eq!(text(nothing), None);
+        }
+    }
+}

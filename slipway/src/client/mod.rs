@@ -1,0 +1,147 @@
+//! The way from a command to a server's API: which server, how it is reached, and as whom.
+
+mod authfile;
+mod credhelper;
+mod failure;
+mod last;
+mod logins;
+mod reach;
+mod server;
+mod unreachable;
+
+pub(crate) use authfile::{AuthFiles, Login};
+pub(crate) use last::Last;
+pub(crate) use logins::{ByKubeconfig, Kept, Logins};
+pub(crate) use reach::{http, reach};
+pub(crate) use server::Server;
+pub(crate) use unreachable::explain;
+
+use anyhow::Context as _;
+use reqwest::header::ACCEPT;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cli::{Remote, Transport};
+
+/// Most bytes of an answer.
+const MAX_ANSWER: usize = 32 << 20;
+
+/// A server whose API commands speak to, as whoever is logged in to it.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    server: Server,
+    base: Url,
+    login: Option<Login>,
+}
+
+impl Client {
+    /// The server that was named, or the one of the last `slipway login`; with the login that the files hold for it, or
+    /// as a stranger.
+    pub(crate) async fn connect(remote: Remote) -> anyhow::Result<Self> {
+        let last = Last::load()?;
+        let (server, last) = if let Some(text) = &remote.server {
+            let server = Server::parse(text)?;
+            let last = last.filter(|last| last.server == server.name());
+            (server, last)
+        } else {
+            let last = last.context(
+                "which server? Give --server or SLIPWAY_SERVER, or log in: slipway login SERVER",
+            )?;
+            (Server::parse(&last.server)?, Some(last))
+        };
+        let transport = remembered(remote.transport, last);
+        let http = http(&transport)?;
+        let bases = server.bases(&transport)?;
+        let base = match &bases[..] {
+            [only] => only.clone(),
+            several => reach(&http, several).await?.0,
+        };
+        let login = AuthFiles::find(remote.auth_file.authfile)?.get(server.name())?;
+        Ok(Self {
+            http,
+            server,
+            base,
+            login,
+        })
+    }
+
+    /// The answer to `GET path`.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.read(self.request(Method::GET, path)?).await
+    }
+
+    /// The answer to `POST path` with this body.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.read(self.request(Method::POST, path)?.json(body))
+            .await
+    }
+
+    /// The server that it speaks to.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
+        let request = self.http.request(method, self.base.join(path)?);
+        let request = request.header(ACCEPT, "application/json");
+        Ok(match &self.login {
+            None => request,
+            Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
+        })
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        let (status, body) = self.send(request).await?;
+        serde_json::from_slice(&body)
+            .with_context(|| format!("{}: {status} with what is no answer", self.server))
+    }
+
+    /// The answer, if it is none of an error.
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<(StatusCode, Vec<u8>)> {
+        let sent = request.send().await;
+        let mut answer = sent.map_err(|error| explain(&self.base, &error))?;
+        let body = whole(&mut answer)
+            .await
+            .with_context(|| self.server.to_string())?;
+        if answer.status().is_success() {
+            return Ok((answer.status(), body));
+        }
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let server = &self.server;
+            anyhow::bail!(match &self.login {
+                None => format!("{server}: not logged in: slipway login {server}"),
+                Some(login) => format!(
+                    "{server}: the login as {} is no longer good: slipway login {server}",
+                    login.user
+                ),
+            });
+        }
+        Err(failure::explain(&self.server, &answer, &body))
+    }
+}
+
+async fn whole(answer: &mut Response) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        anyhow::ensure!(
+            body.len() + chunk.len() <= MAX_ANSWER,
+            "the answer is too large"
+        );
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// How the server was reached at the last login, where nothing else is said.
+fn remembered(asked: Transport, last: Option<Last>) -> Transport {
+    let Some(last) = last else { return asked };
+    Transport {
+        plain_http: asked.plain_http || last.plain_http,
+        ca_file: asked.ca_file.or(last.ca_file),
+    }
+}

@@ -1,0 +1,54 @@
+//! Whether there is a registry, and over which scheme.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::header::WWW_AUTHENTICATE;
+use reqwest::{Client, Response, StatusCode, Url};
+
+use super::unreachable;
+use crate::cli::Transport;
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The first base that answers as a registry does. When none does, the first error tells most: what
+/// follows are fall-backs.
+pub(crate) async fn reach(client: &Client, bases: &[Url]) -> anyhow::Result<(Url, Response)> {
+    let mut failure = None;
+    for base in bases {
+        match client.get(base.clone()).send().await {
+            // A server of TLS answers plain HTTP, too, though not as a registry.
+            Ok(answer) if failure.is_none() || is_registry(&answer) => {
+                return Ok((base.clone(), answer));
+            }
+            Ok(_) => {}
+            Err(error) if failure.is_none() && !error.is_connect() => {
+                return Err(unreachable::explain(base, &error));
+            }
+            Err(error) => failure = failure.or(Some((base, error))),
+        }
+    }
+    let (base, error) = failure.context("no URL to try")?;
+    Err(unreachable::explain(base, &error))
+}
+
+fn is_registry(answer: &Response) -> bool {
+    answer.status() == StatusCode::OK || answer.headers().contains_key(WWW_AUTHENTICATE)
+}
+
+/// The client that requests are sent with.
+pub(crate) fn http(transport: &Transport) -> anyhow::Result<Client> {
+    // A redirect could carry the password to another host.
+    let mut builder = Client::builder()
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(path) = &transport.ca_file {
+        let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
+        for certificate in reqwest::Certificate::from_pem_bundle(&pem)
+            .with_context(|| path.display().to_string())?
+        {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    Ok(builder.build()?)
+}

@@ -1,0 +1,97 @@
+//! `slipway auth`: who one is to a registry, and what one may do there.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::print;
+use crate::cli::{AuthCommand, Output, Printing, Remote};
+use crate::client::Client;
+
+pub(super) async fn run(command: AuthCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        AuthCommand::Whoami { remote, printing } => whoami(remote, &printing).await,
+        AuthCommand::CanI {
+            verb,
+            repository,
+            remote,
+            printing,
+        } => can_i(&verb, &repository, remote, &printing).await,
+    }
+}
+
+async fn whoami(remote: Remote, printing: &Printing) -> anyhow::Result<ExitCode> {
+    let client = Client::connect(remote).await?;
+    let said: Value = client.get("/api/v1/whoami").await?;
+    match printing.form() {
+        Output::Json => print::json(&said)?,
+        Output::Text => print::whole(told(&client.server().to_string(), &said).as_bytes())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line a fact, those that are there.
+fn told(server: &str, said: &Value) -> String {
+    let mut lines = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(lines, "{name:<12}{value}");
+        }
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &Value| {
+        let entries = value.as_array().into_iter().flatten();
+        entries
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    line("server", server);
+    line("user", &text(&said["name"]));
+    line("groups", &list(&said["groups"]));
+    line("uid", &text(&said["uid"]));
+    for (key, values) in said["extra"].as_object().into_iter().flatten() {
+        line("extra", &format!("{key}={}", list(values)));
+    }
+    line("known by", &text(&said["provider"]));
+    for repository in said["limitedTo"]["repositories"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let (name, verbs) = (text(&repository["name"]), list(&repository["verbs"]));
+        line("limited to", &format!("{verbs} in {name}"));
+    }
+    line("until", &text(&said["expiresAt"]));
+    lines
+}
+
+#[derive(Deserialize, Serialize)]
+struct Answer {
+    allowed: bool,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+async fn can_i(
+    verb: &str,
+    repository: &str,
+    remote: Remote,
+    printing: &Printing,
+) -> anyhow::Result<ExitCode> {
+    let client = Client::connect(remote).await?;
+    let question = json!({ "repository": repository, "verbs": [verb] });
+    let answer: Answer = client.post("/api/v1/can-i", &question).await?;
+    match printing.form() {
+        Output::Json => print::json(&answer)?,
+        Output::Text => print::line(if answer.allowed { "yes" } else { "no" })?,
+    }
+    Ok(if answer.allowed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,5 +1,6 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod images;
 mod people;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use people::{CredentialHelperCommand, LoginWay};
 
 /// An OCI container registry with namespace rights, in one program.
@@ -58,6 +60,45 @@ pub(crate) enum Command {
     /// Ask a registry who you are and what you may do.
     #[command(subcommand)]
     Auth(AuthCommand),
+    /// Bring an image from a registry into podman's, docker's or containerd's images.
+    #[command(after_help = "Examples:
+  slipway pull registry.example.com/team/app:v1
+  slipway pull --engine containerd registry.example.com/team/app:v1")]
+    Pull(Pull),
+    /// Send an image from podman's, docker's or containerd's images to a registry, or from one registry to another.
+    #[command(after_help = "Examples:
+  podman tag app:v1 registry.example.com/team/app:v1 && slipway push registry.example.com/team/app:v1
+  slipway push docker.io/library/alpine:3 registry.example.com/team/alpine:3")]
+    Push(Push),
+    /// Copy an image between registries, folders and archives.
+    ///
+    /// Digests stay the same, and indexes whole. What the target has is not sent again, and what broke
+    /// off goes on where it was. Names: registry.example.com/team/app:v1, oci:DIR[:TAG] (an OCI layout),
+    /// oci-archive:FILE[:TAG] (the same as a tar archive).
+    #[command(after_help = "Examples:
+  slipway copy docker.io/library/alpine:3 registry.example.com/team/alpine:3
+  slipway copy --referrers registry.example.com/team/app:v1 backup.example.com/team/app:v1
+  slipway copy --platform linux/arm64 registry.example.com/team/app:v1 oci-archive:app.tar
+  slipway copy oci:layout:v1 registry.example.com/team/app:v1")]
+    Copy(Copy),
+    /// List a registry's repositories, or the tags of one.
+    #[command(after_help = "Examples:
+  slipway ls                                  at the server of the last login
+  slipway ls registry.example.com/team/app")]
+    Ls(Ls),
+    /// Give an image another tag, in the registry.
+    #[command(after_help = "Example:
+  slipway tag registry.example.com/team/app:v1 stable")]
+    Tag(TagImage),
+    /// Remove images from a registry, by tag or by digest.
+    #[command(after_help = "Example:
+  slipway rm registry.example.com/team/app:v1")]
+    Rm(Rm),
+    /// Say what an image in a registry is.
+    #[command(after_help = "Examples:
+  slipway inspect registry.example.com/team/app:v1
+  slipway inspect --raw team/app@sha256:…     the manifest, as it is stored")]
+    Inspect(Inspect),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -182,7 +223,7 @@ pub(crate) struct AuthFile {
 }
 
 /// How to reach the registry.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Transport {
     /// Speak plain HTTP. To loopback addresses it is spoken by itself where there is no HTTPS.
     #[arg(long)]

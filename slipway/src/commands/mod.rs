@@ -4,6 +4,7 @@ mod auth;
 mod config;
 mod credential_helper;
 mod credential_provider;
+mod images;
 mod links;
 mod login;
 mod man;
@@ -39,6 +40,13 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Login(args) => runtime()?.block_on(login::login(args, invoked))?,
         Command::Logout(args) => login::logout(&args)?,
         Command::Auth(command) => return runtime()?.block_on(auth::run(command)),
+        Command::Pull(args) => runtime()?.block_on(images::pull(args))?,
+        Command::Push(args) => runtime()?.block_on(images::push(args))?,
+        Command::Copy(args) => runtime()?.block_on(images::copy(args))?,
+        Command::Ls(args) => runtime()?.block_on(images::ls(args))?,
+        Command::Tag(args) => runtime()?.block_on(images::tag(args))?,
+        Command::Rm(args) => runtime()?.block_on(images::rm(args))?,
+        Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::User(command) => user::run(command)?,

@@ -4,6 +4,7 @@
 mod access;
 mod buildah;
 mod containerd;
+mod copy;
 mod cosign;
 mod crane;
 mod helm;

@@ -56,6 +56,12 @@ impl<'lab> Desk<'lab> {
         self.program("kubectl").arg("slipway")
     }
 
+    /// `docker-credential-slipway`.
+    fn helper(&self) -> Program {
+        let link = self.lab.path("links/docker-credential-slipway");
+        self.program(&link.display().to_string())
+    }
+
     fn kept(&self) -> String {
         let path = self.lab.path("home/.docker/config.json");
         std::fs::read_to_string(path).or_fail("the file of logins")
@@ -209,14 +215,10 @@ fn a_login_by_a_program_of_the_kubeconfig_is_fresh_at_each_use() {
         pull.fails();
     }
 
-    let listed = desk.program("docker-credential-slipway").arg("list").ok();
+    let listed = desk.helper().arg("list").ok();
     assert!(listed.contains(host.as_str()), "{listed}");
     desk.kubectl_slipway().args(["logout", host]).ok();
-    let said = desk
-        .program("docker-credential-slipway")
-        .arg("get")
-        .stdin(host.as_str())
-        .fails();
+    let said = desk.helper().arg("get").stdin(host.as_str()).fails();
     assert_eq!(said, "credentials not found in native keychain\n");
     assert!(!desk.kept().contains(host.as_str()), "{}", desk.kept());
 }

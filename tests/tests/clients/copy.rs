@@ -1,6 +1,7 @@
 //! `slipway copy`, `pull`, `push` and their like, between Slipway, other registries, folders and engines.
 
 use serde_json::Value;
+use tests::containerd::Containerd;
 use tests::peer::Peer;
 use tests::podman::Storage;
 use tests::{Api, Image, Lab, OrFail, Program, Server, Settings, Wire, layout, server};
@@ -172,7 +173,7 @@ fn what_breaks_off_goes_on_where_it_was() {
     );
     let mut layer = vec![0; LARGE];
     fastrand::Rng::with_seed(7).fill(&mut layer);
-    let manifest = Api::new(source.endpoint()).push_image("team/app", "v1", &[layer]);
+    let manifest = Api::new(source.endpoint()).push_image("team/app", "v1", &[layer.clone()]);
     let digest = tests::api::digest_of(&manifest);
     let large = LARGE as u64;
 
@@ -197,9 +198,15 @@ fn what_breaks_off_goes_on_where_it_was() {
         let to = format!("{}/mirror/app:v1", wire.address());
         copy(&lab, &[&source.endpoint().image("team/app:v1"), &to]);
         assert_eq!(wire.cuts_left(), 0, "the wire broke as often as it could");
-        crane(
-            &lab,
-            &["validate", "--remote", &there.image("mirror/app:v1")],
+        let blob = format!("/v2/mirror/app/blobs/{}", tests::api::digest_of(&layer));
+        let arrived = Api::new(&there)
+            .get(&blob)
+            .or_fail("get the layer")
+            .expect(200);
+        assert_eq!(arrived.body.len(), LARGE);
+        assert_eq!(
+            tests::api::digest_of(&arrived.body),
+            tests::api::digest_of(&layer)
         );
         assert_eq!(
             crane(&lab, &["digest", &there.image("mirror/app:v1")]),
@@ -284,12 +291,26 @@ fn podman_and_containerd_pull_and_push_by_the_login_of_slipway() {
     };
     let name = scene.at.image("team/app:v1");
     on_storage(slipway(lab, &["pull", "--engine", "podman", &name])).ok();
-    assert_eq!(storage.run(&name).ok().trim(), image.text);
+    assert_eq!(storage.run(&name).ok(), image.text);
     let other = scene.at.image("team/other:v2");
     storage.podman().args(["tag", &name, &other]).ok();
     on_storage(slipway(lab, &["push", "--engine", "podman", &other])).ok();
     let seen = slipway(lab, &["inspect", "team/other:v2"]).ok();
     assert!(seen.contains("linux/amd64"), "{seen}");
+
+    let containerd = Containerd::start(lab, &scene.at);
+    let by_containerd = |words: &[&str]| {
+        slipway(lab, words)
+            .args(["--engine", "containerd"])
+            .env("CONTAINERD_ADDRESS", containerd.socket())
+            .env("CONTAINERD_NAMESPACE", "k8s.io")
+    };
+    by_containerd(&["pull", &name]).ok();
+    let tag = ["--namespace", "k8s.io", "images", "tag"];
+    let fourth = scene.at.image("team/fourth:v1");
+    containerd.ctr(lab).args(tag).args([&name, &fourth]).ok();
+    by_containerd(&["push", &fourth]).ok();
+    assert_eq!(slipway(lab, &["ls", "team/fourth"]).ok(), "v1\n");
 
     // Two names are a copy; and what is done at the server of the last login.
     let third = scene.at.image("team/third:v1");

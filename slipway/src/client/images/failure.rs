@@ -26,10 +26,10 @@ impl Failure {
     /// No answer came.
     pub(super) fn unanswered(url: &Url, error: &reqwest::Error) -> Self {
         let said = explain(url, error);
-        // A certificate that is not trusted, say, stays so.
-        let is_passing = error.is_timeout()
-            || error.is_body()
-            || error.is_request() && !said.to_string().contains("certificate");
+        // A certificate that is not trusted stays so, and so does an address.
+        let is_passing = !error.is_builder()
+            && !error.is_redirect()
+            && !said.to_string().contains("certificate");
         if is_passing {
             Self::Passing(said)
         } else {

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
-pub(crate) use people::{CredentialHelperCommand, LoginWay};
+pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
 
 /// An OCI container registry with namespace rights, in one program.
 #[derive(Debug, Parser)]
@@ -278,6 +278,16 @@ pub(crate) enum AuthCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// Say which binding and role let somebody do something, or why nothing does.
+    ///
+    /// Reads the cluster's rules with your own kubeconfig and rights, and asks the cluster itself what it
+    /// decides, which is what the registry does. For somebody else (--as) you need the right to impersonate
+    /// them. With --rbac or --config it reads the rules of a folder instead. Exits with 1 when the answer is no.
+    #[command(after_help = "Examples:
+  slipway auth explain push team/app
+  slipway auth explain pull team/app --as system:serviceaccount:other:default
+  slipway auth explain delete team/app --rbac ./rbac --as ada --as-group devs")]
+    Explain(Explain),
 }
 
 /// What can be done in a repository, by either name.

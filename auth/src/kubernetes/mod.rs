@@ -17,6 +17,7 @@ mod cluster;
 mod person;
 mod question;
 mod rights;
+mod standing;
 mod tokens;
 
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use cluster::{Cluster, ConnectError, Place};
 pub use person::{AccountName, Person, PersonError};
 pub use question::Preset;
 pub use rights::AccessReviews;
+pub use standing::{Decision, Readable};
 pub use tokens::TokenReviews;
 
 /// Most answers remembered of each kind.

@@ -26,8 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// A person (or robot) of a kubeconfig.
+#[derive(Clone)]
 pub struct Person {
-    config: Config,
+    pub(super) config: Config,
     files: Vec<PathBuf>,
     context: String,
     user: String,
@@ -248,7 +249,7 @@ impl Person {
         Ok(Secret::new(token))
     }
 
-    fn client(&self) -> Result<Client, PersonError> {
+    pub(super) fn client(&self) -> Result<Client, PersonError> {
         Client::try_from(self.config.clone()).map_err(|error| PersonError::Plugin {
             context: self.context.clone(),
             message: explain(&error),
@@ -306,7 +307,7 @@ fn bearer(header: &HeaderValue) -> Option<Secret> {
 }
 
 /// Without what a program wrote to its standard output, which may be a token.
-fn explain(error: &kube::Error) -> String {
+pub(super) fn explain(error: &kube::Error) -> String {
     use kube::client::AuthError;
     match error {
         kube::Error::Api(status) => status.message.clone(),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::{Printing, VERBS};
+
 /// How the login is proved. Without any of these it asks for a name and a password.
 #[derive(Debug, Args)]
 pub(crate) struct LoginWay {
@@ -56,4 +58,29 @@ pub(crate) enum CredentialHelperCommand {
     #[command(after_help = "Example:
   slipway credential-helper list")]
     List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// What would be done: pull (get), push (create), retag (update: move a tag that exists) or delete.
+    #[arg(value_parser = VERBS)]
+    pub(crate) verb: String,
+    /// The repository, without the registry's name: team/app.
+    pub(crate) repository: String,
+    /// Who would do it. Default: you.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// A group of theirs; may be given more than once.
+    #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
+    pub(crate) groups: Vec<String>,
+    #[command(flatten)]
+    pub(crate) person: KubeconfigArgs,
+    /// The folder of RBAC objects to ask instead of a cluster.
+    #[arg(long, value_name = "DIR", requires = "user", conflicts_with_all = ["kubeconfig", "context", "config"])]
+    pub(crate) rbac: Option<PathBuf>,
+    /// The server's configuration, whose auth.rbac names that folder.
+    #[arg(long, value_name = "FILE", requires = "user", conflicts_with_all = ["kubeconfig", "context"])]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
 }

@@ -15,10 +15,8 @@ pub(super) enum Challenge {
 impl Challenge {
     /// The first one that is understood.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let values = headers.get_all(WWW_AUTHENTICATE).iter();
-        values
-            .filter_map(|value| Self::parse(value.to_str().ok()?))
-            .next()
+        let mut values = headers.get_all(WWW_AUTHENTICATE).iter();
+        values.find_map(|value| Self::parse(value.to_str().ok()?))
     }
 
     fn parse(text: &str) -> Option<Self> {

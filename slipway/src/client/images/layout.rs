@@ -80,21 +80,19 @@ impl Layout {
         if candidates.is_empty() {
             candidates = entries.iter().collect();
         }
-        match candidates[..] {
-            [one] => Ok(one.digest.into()),
-            _ => {
-                let tags = candidates
-                    .iter()
-                    .filter_map(|entry| entry.annotations.get(TAG));
-                let tags: Vec<_> = tags.map(String::as_str).collect();
-                anyhow::bail!(
-                    "{}: it holds {} images: name one of {}",
-                    self.dir.display(),
-                    candidates.len(),
-                    tags.join(", ")
-                )
-            }
+        if let [one] = candidates[..] {
+            return Ok(one.digest.into());
         }
+        let tags = candidates
+            .iter()
+            .filter_map(|entry| entry.annotations.get(TAG));
+        let tags: Vec<_> = tags.map(String::as_str).collect();
+        anyhow::bail!(
+            "{}: it holds {} images: name one of {}",
+            self.dir.display(),
+            candidates.len(),
+            tags.join(", ")
+        )
     }
 
     pub(super) fn manifest(&self, reference: &Reference) -> anyhow::Result<Option<Manifest>> {

@@ -93,9 +93,10 @@ fn of_host(host: &str, repository: &str) -> anyhow::Result<(Server, String)> {
     if host != "docker.io" {
         return Ok((Server::parse(host)?, repository.to_owned()));
     }
-    let repository = match repository.contains('/') {
-        true => repository.to_owned(),
-        false => format!("library/{repository}"),
+    let repository = if repository.contains('/') {
+        repository.to_owned()
+    } else {
+        format!("library/{repository}")
     };
     Ok((Server::parse("registry-1.docker.io")?, repository))
 }

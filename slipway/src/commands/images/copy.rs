@@ -16,7 +16,7 @@ pub(in super::super) async fn copy(args: Copy) -> anyhow::Result<()> {
         ca_file: args.dest_ca_file,
     };
     let (from, to) = (Place::parse(&args.source)?, Place::parse(&args.target)?);
-    let plan = plan(from, to, args.copying, args.auth_file, source, target)?;
+    let plan = plan(from, to, &args.copying, args.auth_file, source, target)?;
     let shown = (plan.from.to_string(), plan.to.to_string());
     let copied = images::copy(plan).await?;
     match args.printing.form() {
@@ -38,7 +38,7 @@ pub(in super::super) async fn push(args: Push) -> anyhow::Result<()> {
     let plan = plan(
         from,
         to,
-        args.copying,
+        &args.copying,
         args.auth_file,
         source,
         args.transport,
@@ -50,7 +50,7 @@ pub(in super::super) async fn push(args: Push) -> anyhow::Result<()> {
 fn plan(
     from: Place,
     to: Place,
-    how: Copying,
+    how: &Copying,
     auth_file: AuthFile,
     source: Transport,
     target: Transport,

@@ -124,7 +124,7 @@ async fn pull_by_archive(
         tag: None,
     };
     let from = Place::Registry(image);
-    let plan = by_archive(from, to, auth_file, transport)?;
+    let plan = by_archive(from, to, auth_file, transport);
     images::copy(plan).await?;
     let mut import = Command::new(program(Engine::Containerd));
     import.args(["images", "import"]).arg(&file);
@@ -146,23 +146,18 @@ async fn push_by_archive(
     finished(export)?;
     let from = Place::Archive { file, tag: None };
     let shown = image.to_string();
-    let plan = by_archive(from, Place::Registry(image), auth_file, transport)?;
+    let plan = by_archive(from, Place::Registry(image), auth_file, transport);
     let copied = images::copy(plan).await?;
     print::line(&format!("{shown}: {}", copied.digest))
 }
 
 /// Of an index only what this machine runs: containerd wants all of it or one.
-fn by_archive(
-    from: Place,
-    to: Place,
-    auth_file: AuthFile,
-    transport: Transport,
-) -> anyhow::Result<Plan> {
+fn by_archive(from: Place, to: Place, auth_file: AuthFile, transport: Transport) -> Plan {
     let platform = match from {
         Place::Registry(_) => Some(Platform::of_this_machine()),
         Place::Layout { .. } | Place::Archive { .. } => None,
     };
-    Ok(Plan {
+    Plan {
         from,
         to,
         platform,
@@ -171,7 +166,7 @@ fn by_archive(
         auth_file,
         source: transport.clone(),
         target: transport,
-    })
+    }
 }
 
 fn finished(mut command: Command) -> anyhow::Result<()> {

@@ -280,15 +280,7 @@ fn podman_and_containerd_pull_and_push_by_the_login_of_slipway() {
     .stdin(password.as_str())
     .ok();
     let storage = Storage::new(lab, "machine");
-    let on_storage = |program: Program| {
-        let dir = |part: &str| lab.dir(format!("machine-{part}"));
-        let text = format!(
-            "[storage]\ndriver = 'vfs'\ngraphroot = '{}'\nrunroot = '{}'\n",
-            dir("root").display(),
-            dir("run").display()
-        );
-        program.env("CONTAINERS_STORAGE_CONF", lab.write("storage.conf", text))
-    };
+    let on_storage = |program: Program| storage.config(program);
     let name = scene.at.image("team/app:v1");
     on_storage(slipway(lab, &["pull", "--engine", "podman", &name])).ok();
     assert_eq!(storage.run(&name).ok(), image.text);

@@ -1,9 +1,11 @@
 //! Users and rights of a real Kubernetes API server.
 
+mod explain;
 mod faults;
 mod kubelet;
 mod people;
 mod rights;
+mod walk;
 
 use std::path::Path;
 

@@ -114,10 +114,18 @@ pub(crate) enum Command {
     /// Answer podman, docker, helm and others, which run this as docker-credential-slipway for a login.
     #[command(subcommand)]
     CredentialHelper(CredentialHelperCommand),
+    /// Answer kubectl, which runs this as kubectl_complete-slipway, with what may follow the words so far.
+    #[command(hide = true)]
+    #[command(after_help = "Example, as kubectl runs it:
+  slipway complete-kubectl -- auth ''")]
+    CompleteKubectl {
+        /// The words behind `kubectl slipway`, the last one unfinished.
+        words: Vec<String>,
+    },
     /// Give this program its other names: kubectl-slipway and docker-credential-slipway.
     ///
-    /// With them on PATH, kubectl has the commands of this program as kubectl slipway, and logins that
-    /// a kubeconfig renews stay fresh.
+    /// With them on PATH, kubectl has the commands of this program as kubectl slipway, with completions
+    /// (kubectl_complete-slipway), and logins that a kubeconfig renews stay fresh.
     #[command(after_help = "Examples:
   slipway install-links                      beside the program
   slipway install-links --dir ~/.local/bin")]

@@ -306,13 +306,14 @@ fn bearer(header: &HeaderValue) -> Option<Secret> {
     (!token.is_empty()).then(|| Secret::new(token.to_owned()))
 }
 
-/// Without what a program wrote to its standard output, which may be a token.
+/// Without what a program wrote to its standard output, which may be a token, and without how it was run: its variables may
+/// be secrets too.
 pub(super) fn explain(error: &kube::Error) -> String {
     use kube::client::AuthError;
     match error {
         kube::Error::Api(status) => status.message.clone(),
-        kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => format!(
-            "{cmd} ended with {}: {}",
+        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => format!(
+            "the program that makes its token ended with {}: {}",
             out.status,
             String::from_utf8_lossy(&out.stderr).trim()
         ),

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::print;
-use crate::invoked::{HELPER, PLUGIN};
+use crate::invoked::{COMPLETION, HELPER, PLUGIN};
 
 /// Makes the links in `dir`, by default in the folder of the program.
 pub(super) fn install(dir: Option<&Path>) -> anyhow::Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn install(dir: Option<&Path>) -> anyhow::Result<()> {
         Some(dir) => dir,
         None => program.parent().context("the program's folder")?,
     };
-    for name in [PLUGIN, HELPER] {
+    for name in [PLUGIN, COMPLETION, HELPER] {
         let link = dir.join(name);
         make(&link, &program).with_context(|| link.display().to_string())?;
         print::line(&format!("{} → {}", link.display(), program.display()))?;

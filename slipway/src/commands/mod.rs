@@ -1,6 +1,7 @@
 //! The commands, one file each. `serve` has a room of its own.
 
 mod auth;
+mod complete_kubectl;
 mod config;
 mod credential_helper;
 mod credential_provider;
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::CredentialHelper(command) => {
             return runtime()?.block_on(credential_helper::run(command));
         }
+        Command::CompleteKubectl { words } => complete_kubectl::run(&words)?,
         Command::InstallLinks { dir } => links::install(dir.as_deref())?,
         Command::Completions { shell } => {
             let mut command = Cli::command();

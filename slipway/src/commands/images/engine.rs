@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::{links, print};
 use crate::cli::{AuthFile, Engine, Pull, Push, Transport};
@@ -117,8 +118,8 @@ async fn pull_by_archive(
     auth_file: AuthFile,
     transport: Transport,
 ) -> anyhow::Result<()> {
-    let folder = Handed::new()?;
-    let file = folder.0.path().join("image.tar");
+    let folder = tempfile::Builder::new().prefix("slipway-").tempdir()?;
+    let file = folder.path().join("image.tar");
     let to = Place::Archive {
         file: file.clone(),
         tag: None,
@@ -136,8 +137,8 @@ async fn push_by_archive(
     auth_file: AuthFile,
     transport: Transport,
 ) -> anyhow::Result<()> {
-    let folder = Handed::new()?;
-    let file = folder.0.path().join("image.tar");
+    let folder = tempfile::Builder::new().prefix("slipway-").tempdir()?;
+    let file = folder.path().join("image.tar");
     let mut export = Command::new(program(Engine::Containerd));
     export
         .args(["images", "export"])
@@ -180,16 +181,23 @@ fn finished(mut command: Command) -> anyhow::Result<()> {
 struct Handed(TempDir);
 
 impl Handed {
+    /// From here on an interrupt from the terminal ends the engine, which it reaches too, and not this program before it
+    /// has cleared up.
     fn new() -> anyhow::Result<Self> {
-        Ok(Self(tempfile::Builder::new().prefix("slipway-").tempdir()?))
+        drop(signal(SignalKind::interrupt())?);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("slipway-");
+        // It is memory, the user's own, and gone when they log out.
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let made = match runtime.filter(|folder| folder.is_dir()) {
+            Some(folder) => builder.tempdir_in(folder),
+            None => builder.tempdir(),
+        };
+        Ok(Self(made?))
     }
 
     /// A file with the login for the image's registry and no other; `None` where there is no login.
-    fn login(
-        &self,
-        image: &ImageName,
-        auth_file: &AuthFile,
-    ) -> anyhow::Result<Option<std::path::PathBuf>> {
+    fn login(&self, image: &ImageName, auth_file: &AuthFile) -> anyhow::Result<Option<PathBuf>> {
         let server = image.server().name();
         let files = AuthFiles::find(auth_file.authfile.clone())?;
         let Some(login) = files.get(server)? else {
@@ -208,7 +216,7 @@ impl Handed {
     }
 
     /// A folder as podman wants it (containers-certs.d(5)).
-    fn authorities(&self, file: &Path) -> anyhow::Result<std::path::PathBuf> {
+    fn authorities(&self, file: &Path) -> anyhow::Result<PathBuf> {
         let folder = self.0.path().join("certs");
         fs::DirBuilder::new().mode(0o700).create(&folder)?;
         fs::copy(file, folder.join("ca.crt")).with_context(|| file.display().to_string())?;

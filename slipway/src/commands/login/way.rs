@@ -89,20 +89,22 @@ async fn by_kubeconfig(args: LoginWay) -> anyhow::Result<Proof> {
         );
     }
     let has_account = args.service_account.is_some();
-    let is_renewed = has_account || person.is_renewed();
-    if is_renewed && !links::is_on_path(HELPER) {
-        anyhow::bail!(
-            "{HELPER} is not on PATH, and podman, docker and helm are to ask it for a fresh token \
-             each time: run `slipway install-links`"
-        );
-    }
     let source = ByKubeconfig {
         files: person.files().collect(),
         context: person.context().to_owned(),
         audience: has_account.then_some(args.audience),
         service_account: args.service_account,
     };
+    let has_helper = links::is_on_path(HELPER);
+    let is_renewed = has_account || person.is_renewed();
+    anyhow::ensure!(
+        has_helper || !is_renewed,
+        "{HELPER} is not on PATH, and podman, docker and helm are to ask it for a fresh token each \
+         time: run `slipway install-links`"
+    );
     let login = source.login(&person).await.map_err(advise)?;
+    // What is written down and ends is written anew by somebody: then the next one is found there.
+    let ends = claims(&login.password).is_some_and(|claims| claims.get("exp").is_some());
     Ok(Proof {
         refused: format!(
             "the registry does not take the token of context {}: {}",
@@ -110,7 +112,7 @@ async fn by_kubeconfig(args: LoginWay) -> anyhow::Result<Proof> {
             mend(&login.password)
         ),
         login,
-        source: is_renewed.then_some(source),
+        source: (is_renewed || ends && has_helper).then_some(source),
     })
 }
 
@@ -140,16 +142,19 @@ fn mend(token: &Secret) -> String {
     )
 }
 
-/// Whom a JWT is for (RFC 7519 §4.1.3), unverified; none for other tokens.
+/// Whom a JWT is for (RFC 7519 §4.1.3); none for other tokens.
 fn audiences(token: &Secret) -> Vec<String> {
-    let payload = token.expose().split('.').nth(1);
-    let claims: Option<Value> = payload
-        .and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok())
-        .and_then(|payload| serde_json::from_slice(&payload).ok());
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    match claims.as_ref().map(|claims| &claims["aud"]) {
+    match claims(token).as_ref().map(|claims| &claims["aud"]) {
         Some(Value::Array(list)) => list.iter().filter_map(text).collect(),
         Some(one) => text(one).into_iter().collect(),
         None => Vec::new(),
     }
+}
+
+/// What a JWT says, unverified.
+fn claims(token: &Secret) -> Option<Value> {
+    let payload = token.expose().split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    serde_json::from_slice(&payload).ok()
 }

@@ -19,6 +19,7 @@ mod guard;
 mod openapi;
 mod page;
 mod route;
+mod tokens;
 mod whoami;
 
 pub use body::{Body, MAX_BODY, Query, Reply};
@@ -34,9 +35,11 @@ use axum::routing::{MethodRouter, any};
 use registry::Registry;
 use registry::http::Problem;
 
-/// The routes that are about the caller and their rights.
+/// The routes that are about the caller: who they are, what they may do, their tokens.
 pub fn routes(registry: &Arc<Registry>) -> Vec<Route> {
-    vec![whoami::route(), can_i::route(Arc::clone(registry))]
+    let mut routes = vec![whoami::route(), can_i::route(Arc::clone(registry))];
+    routes.extend(tokens::routes(registry));
+    routes
 }
 
 /// All that is below `/api`: the routes, behind their permissions, and the document that describes them. `version` is the

@@ -42,6 +42,9 @@ struct Whoami {
     /// What the credential is limited to, whatever the user may do; absent when it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<LimitedTo>,
+    /// The API token, or the login, that the credential is or was got by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Token>,
     /// When the credential ends (RFC 3339); absent when that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<String>,
@@ -55,6 +58,17 @@ struct LimitedTo {
     repositories: Vec<Repository>,
     /// It lists the catalog.
     catalog: bool,
+}
+
+/// An API token, or a login.
+#[derive(Serialize, JsonSchema)]
+struct Token {
+    /// Its name.
+    id: String,
+    /// Where it may be used; empty: wherever its owner may.
+    namespaces: Vec<String>,
+    /// What it may be used for.
+    verbs: Vec<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -74,10 +88,26 @@ impl Whoami {
             extra: who.extra().clone(),
             provider: (!who.is_anonymous()).then(|| who.provider().to_owned()),
             limited_to: who.access().map(LimitedTo::of),
+            token: Token::of(who),
             expires_at: who
                 .until()
                 .map(|until| format_rfc3339_seconds(until).to_string()),
         }
+    }
+}
+
+impl Token {
+    fn of(who: &Identity) -> Option<Self> {
+        let (id, limits) = (who.token()?, who.limits()?);
+        Some(Self {
+            id: id.to_string(),
+            namespaces: limits
+                .namespaces()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            verbs: limits.verbs().iter().map(auth::Action::verb).collect(),
+        })
     }
 }
 

@@ -57,6 +57,14 @@ impl Credential {
         Ok(Self::Basic(Basic { user, password }))
     }
 
+    /// The token: of Bearer, or what stands in the password's place of Basic, for clients that know no other way.
+    pub(crate) fn token(&self) -> &Secret {
+        match self {
+            Self::Basic(basic) => basic.password(),
+            Self::Bearer(token) => token,
+        }
+    }
+
     /// Reads the value of an `Authorization` header.
     ///
     /// - an empty value is nobody: `Ok(None)`;

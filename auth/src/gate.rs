@@ -10,7 +10,7 @@ use oci::RepoName;
 
 use crate::{
     Access, Action, Actions, AdminPermit, AdminRight, Credential, Denied, Identity, IssuedToken,
-    Permit, Policy, Refusal, Scope, Tokens, Verb,
+    OpaqueTokens, Permit, Policy, Refusal, Scope, Secret, Tokens, Verb,
 };
 
 #[cfg(test)]
@@ -48,6 +48,7 @@ enum Kind {
         authenticators: Vec<Arc<dyn Authenticator>>,
         policy: Arc<dyn Policy>,
         tokens: Option<Arc<Tokens>>,
+        opaque: Option<Arc<OpaqueTokens>>,
         anonymous: bool,
     },
 }
@@ -70,8 +71,18 @@ impl Gate {
             authenticators,
             policy,
             tokens,
+            opaque: None,
             anonymous,
         })
+    }
+
+    /// The same gate, which also takes API tokens and refresh tokens, and gives them out.
+    #[must_use]
+    pub fn with_opaque(mut self, tokens: Arc<OpaqueTokens>) -> Self {
+        if let Kind::Guarded { opaque, .. } = &mut self.0 {
+            *opaque = Some(tokens);
+        }
+        self
     }
 
     /// Whether it ever asks for credentials; false when [open](Gate::open).
@@ -112,6 +123,7 @@ impl Gate {
         let Kind::Guarded {
             authenticators,
             tokens,
+            opaque,
             anonymous,
             ..
         } = &self.0
@@ -128,18 +140,13 @@ impl Gate {
         if let (Some(tokens), Credential::Bearer(token)) = (tokens, credential)
             && let Some(who) = tokens.verify(token, now)?
         {
-            let gone = if who.is_anonymous() {
-                !*anonymous
-            } else {
-                authenticators
-                    .iter()
-                    .any(|authenticator| authenticator.revoked(&who))
-            };
-            return if gone {
-                Err(Refusal::BadCredential)
-            } else {
-                Ok(who)
-            };
+            return self.standing(who, from, now).await;
+        }
+        // Before passwords: a token may stand in the place of one, and no file of users knows it.
+        if let Some(opaque) = opaque
+            && let Some(who) = opaque.identify(credential.token(), from, now).await?
+        {
+            return self.standing(who, from, now).await;
         }
         for authenticator in authenticators {
             if let Some(who) = authenticator.authenticate(credential, from, now).await? {
@@ -147,6 +154,74 @@ impl Gate {
             }
         }
         Err(Refusal::BadCredential)
+    }
+
+    /// Who came by a refresh token, which was given to a client of this registry's token endpoint.
+    pub async fn redeem(
+        &self,
+        refresh: &Secret,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Identity, Refusal> {
+        let (Some(opaque), Some(service)) = (self.opaque(), self.service()) else {
+            return Err(Refusal::NoTokens);
+        };
+        let who = opaque.redeem(refresh, service, from, now).await?;
+        self.standing(who, from, now).await
+    }
+
+    /// A refresh token for the client that `who` logged in with; `None` where none are given, or not to them.
+    pub async fn remember(
+        &self,
+        who: &Identity,
+        client: &str,
+        now: SystemTime,
+    ) -> Result<Option<Secret>, Refusal> {
+        match (self.opaque(), self.service()) {
+            (Some(opaque), Some(service)) => opaque.remember(who, service, client, now).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// The API tokens and refresh tokens; `None` where there are none.
+    pub fn opaque(&self) -> Option<&Arc<OpaqueTokens>> {
+        match &self.0 {
+            Kind::Open => None,
+            Kind::Guarded { opaque, .. } => opaque.as_ref(),
+        }
+    }
+
+    /// Somebody who came by a token of ours, if they and the token behind it are still there.
+    async fn standing(
+        &self,
+        who: Identity,
+        from: Option<IpAddr>,
+        now: SystemTime,
+    ) -> Result<Identity, Refusal> {
+        let Kind::Guarded {
+            authenticators,
+            opaque,
+            anonymous,
+            ..
+        } = &self.0
+        else {
+            return Ok(who);
+        };
+        let gone = if who.is_anonymous() {
+            !*anonymous
+        } else {
+            authenticators
+                .iter()
+                .any(|authenticator| authenticator.revoked(&who))
+        };
+        if gone {
+            return Err(Refusal::BadCredential);
+        }
+        match opaque {
+            Some(opaque) => opaque.still(who, from, now).await,
+            None if who.token().is_some() => Err(Refusal::BadCredential),
+            None => Ok(who),
+        }
     }
 
     /// The permit for `V` in `repo`. A token must have been issued for it, and policy must allow it now.
@@ -161,7 +236,7 @@ impl Gate {
             let denied = Denied::new(who, V::ACTION, repo);
             return Err(Refusal::InsufficientScope(denied));
         }
-        if self.allows(who, V::ACTION, repo).await? {
+        if within_limits(who, V::ACTION, repo) && self.allows(who, V::ACTION, repo).await? {
             Ok(Permit::new(repo.clone(), who.clone()))
         } else if who.is_anonymous() {
             Err(Refusal::Anonymous)
@@ -182,7 +257,7 @@ impl Gate {
         let scoped = who
             .access()
             .is_none_or(|access| access.allows(action, repo));
-        Ok(scoped && self.allows(who, action, repo).await?)
+        Ok(scoped && within_limits(who, action, repo) && self.allows(who, action, repo).await?)
     }
 
     /// The permit for what is done to the registry as a whole. No token gives it: whoever administers says who they are.
@@ -193,6 +268,9 @@ impl Gate {
     ) -> Result<AdminPermit, Refusal> {
         if who.access().is_some() {
             return Err(Refusal::InsufficientScope(Denied::admin(who, right)));
+        }
+        if who.token().is_some() {
+            return Err(Refusal::Forbidden(Denied::admin(who, right)));
         }
         let allowed = match &self.0 {
             Kind::Open => true,
@@ -215,13 +293,14 @@ impl Gate {
         let scoped = who
             .access()
             .is_none_or(|access| access.catalog() || access.allows(Action::Get, repo));
+        let scoped = scoped && within_limits(who, Action::Get, repo);
         Ok(scoped && self.allows(who, Action::Get, repo).await?)
     }
 
     /// A token for what `who` may do of `scopes`; perhaps for nothing, which still proves who it is.
     ///
-    /// A token gets no further token: it would outlive its own end. [`Refusal::NoTokens`] where none are
-    /// configured.
+    /// An issued token gets no further one, which would outlive it; one that is issued by an API token ends with that, and
+    /// is within its limits. [`Refusal::NoTokens`] where none are configured.
     pub async fn issue(
         &self,
         who: &Identity,
@@ -244,7 +323,9 @@ impl Gate {
                 Scope::Repository { name, actions } => {
                     let mut granted = Actions::NONE;
                     for action in actions.iter() {
-                        if self.allows(who, action, name).await? {
+                        if within_limits(who, action, name)
+                            && self.allows(who, action, name).await?
+                        {
                             granted = granted.with(action);
                         }
                     }
@@ -268,4 +349,10 @@ impl Gate {
             Kind::Guarded { policy, .. } => policy.allows(who, action, repo).await,
         }
     }
+}
+
+/// Whether the API token that somebody came by, if they did, is for this. Nothing more can be had by another token, so
+/// what is beyond it is forbidden.
+fn within_limits(who: &Identity, action: Action, repo: &RepoName) -> bool {
+    who.limits().is_none_or(|limits| limits.allow(action, repo))
 }

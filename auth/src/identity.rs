@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::Access;
+use crate::opaque::Limits;
+use crate::{Access, TokenId};
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,14 @@ pub struct Identity {
     who: Arc<Who>,
     access: Option<Arc<Access>>,
     until: Option<SystemTime>,
+    by: Option<Arc<ByToken>>,
+}
+
+/// The opaque token that somebody came by, or whose token they came by.
+#[derive(Debug, PartialEq, Eq)]
+struct ByToken {
+    id: TokenId,
+    limits: Limits,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -104,6 +113,7 @@ impl Identity {
             }),
             access: None,
             until: None,
+            by: None,
         }
     }
 
@@ -112,6 +122,24 @@ impl Identity {
     pub(crate) fn limited_to(self, access: Access) -> Self {
         Self {
             access: Some(Arc::new(access)),
+            ..self
+        }
+    }
+
+    /// The same identity by the opaque token of this id, within its limits.
+    #[must_use]
+    pub(crate) fn by_token(self, id: TokenId, limits: Limits) -> Self {
+        Self {
+            by: Some(Arc::new(ByToken { id, limits })),
+            ..self
+        }
+    }
+
+    /// The same identity by the opaque token that `other` came by.
+    #[must_use]
+    pub(crate) fn by_token_of(self, other: &Self) -> Self {
+        Self {
+            by: other.by.clone(),
             ..self
         }
     }
@@ -166,6 +194,16 @@ impl Identity {
     /// When its credential ends; `None` when that is not known, as of a password.
     pub fn until(&self) -> Option<SystemTime> {
         self.until
+    }
+
+    /// The opaque token behind its credential: an API token, or a login's refresh token.
+    pub fn token(&self) -> Option<&TokenId> {
+        self.by.as_deref().map(|by| &by.id)
+    }
+
+    /// What that token is limited to.
+    pub fn limits(&self) -> Option<&Limits> {
+        self.by.as_deref().map(|by| &by.limits)
     }
 
     /// Whether nobody is named.

@@ -10,7 +10,9 @@
 //!   thing in one repository. Only [`Gate`] makes a permit, and every deed of the registry takes one, so a handler
 //!   without its check does not compile.
 //! - [`AdminPermit`] is the same for what is done to the registry as a whole.
-//! - Two seams: [`Authenticator`] (htpasswd here; our own tokens are the gate's) and [`Policy`] (RBAC files, or any
+//! - Two kinds of tokens are our own, and the gate's: those that are issued for minutes ([`Tokens`]) and those that are kept
+//!   ([`OpaqueTokens`]: API tokens, refresh tokens), whose store is a seam ([`opaque::TokenStore`]).
+//! - Two seams more: [`Authenticator`] (htpasswd here) and [`Policy`] (RBAC files, or any
 //!   authenticated user).
 //! - No rule is a refusal, and an authenticator or policy that cannot answer is [`Refusal::Unavailable`], never a
 //!   yes and never "no such thing".
@@ -33,6 +35,7 @@ pub mod htpasswd;
 mod identity;
 mod keyed;
 pub mod kubernetes;
+pub mod opaque;
 mod permit;
 mod policy;
 pub mod rbac;
@@ -50,6 +53,7 @@ pub use credential::{Basic, Credential};
 pub use gate::{Authenticator, Gate};
 pub use htpasswd::Htpasswd;
 pub use identity::Identity;
+pub use opaque::{OpaqueTokens, TokenId};
 pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
 pub use policy::{AllowAuthenticated, Policy};
 pub use rbac::Rbac;

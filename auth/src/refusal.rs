@@ -17,6 +17,9 @@ pub enum Refusal {
     /// The credential is malformed, unknown, wrong or expired: 401 with a challenge.
     #[error("the credentials are not valid")]
     BadCredential,
+    /// It has the form of an API token, but none was ever given out like this: 401 with a challenge.
+    #[error("this token is mistyped or cut short: its checksum is wrong")]
+    MistypedToken,
     /// The identity may not do this: 403.
     #[error("{0}")]
     Forbidden(Denied),

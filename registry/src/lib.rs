@@ -13,10 +13,12 @@ pub mod http;
 mod list;
 mod pull;
 mod push;
+mod tokens;
 mod upload;
 
 pub use error::Error;
 pub use list::Listing;
+pub use tokens::IndexedTokens;
 pub use upload::{Mounted, Received};
 
 use auth::Gate;

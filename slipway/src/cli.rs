@@ -2,6 +2,7 @@
 
 mod images;
 mod people;
+mod token;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
+pub(crate) use token::{NewToken, TokenCommand};
 
 /// An OCI container registry with namespace rights, in one program.
 #[derive(Debug, Parser)]
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     /// Ask a registry who you are and what you may do.
     #[command(subcommand)]
     Auth(AuthCommand),
+    /// Keep API tokens, which programs act as you by.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Bring an image from a registry into podman's, docker's or containerd's images.
     #[command(after_help = "Examples:
   slipway pull registry.example.com/team/app:v1

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Place, Preset, TokenReviews};
+use auth::opaque::Settings;
 use auth::rbac::Resource;
-use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
-use registry::Registry;
+use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, OpaqueTokens, Policy, Rbac, Tokens};
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Metrics, Observer};
 use registry::http::{Sink, TrustedProxies};
+use registry::{IndexedTokens, Registry};
 use tokio_util::task::TaskTracker;
 
 use crate::commands::VERSION;
@@ -37,7 +38,9 @@ pub(crate) async fn wire(
 ) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
-    let registry = Arc::new(Registry::new(storage, gate(config).await?));
+    let kept = IndexedTokens::new(Arc::clone(storage.index()));
+    let gate = gate(config).await?.with_opaque(opaque(config, kept)?);
+    let registry = Arc::new(Registry::new(storage, gate));
     let observer = Arc::new(Observer {
         metrics: metrics(&registry, connections),
         log: AccessLog::start(format(config))?,
@@ -177,6 +180,15 @@ fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
     };
     let loaded = auth.rbac.as_ref().map(load).transpose();
     loaded.context("auth.rbac")
+}
+
+fn opaque(config: &Config, kept: IndexedTokens) -> anyhow::Result<Arc<OpaqueTokens>> {
+    let settings = Settings {
+        max_lifetime: config.auth.api_tokens.max_lifetime.get(),
+        per_user: config.auth.api_tokens.per_user,
+        refresh: config.auth.tokens.refresh_lifetime.get(),
+    };
+    Ok(Arc::new(OpaqueTokens::new(Arc::new(kept), settings)?))
 }
 
 fn tokens(config: &Config) -> anyhow::Result<Tokens> {

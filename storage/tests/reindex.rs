@@ -4,6 +4,7 @@
 mod house;
 
 use std::fs;
+use std::time::Duration;
 
 use house::{
     House, dump_file, image, manifest, now, nowhere, push_blob, push_image, put, repo, sha256, tag,
@@ -11,7 +12,7 @@ use house::{
 use oci::{Algorithm, Digest, MediaType, Reference, UploadId};
 use serde_json::json;
 use storage::fsck::{Kind, Options};
-use storage::index::LinkState;
+use storage::index::{Fact, KeptToken, LinkState};
 use storage::reindex::{self, ReindexError, Reindexed, reindex};
 use storage::{OpenError, Storage, layout};
 
@@ -520,4 +521,35 @@ async fn many_of_everything() {
         again_after: None,
     };
     assert_eq!(house.found(options).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_users_are_taken_over() {
+    let house = furnished().await;
+    let token = |number: usize| KeptToken {
+        id: format!("{number:05}"),
+        kind: "api".to_owned(),
+        owner: "ada".to_owned(),
+        hash: vec![7; 32],
+        created: now(),
+        expires: now() + Duration::from_secs(60),
+        used: None,
+        document: "{}".to_owned(),
+    };
+    let many = 1_500;
+    let storage = house.open().await;
+    let tokens = (0..many).map(token).map(Fact::Token).collect();
+    storage.index().load(tokens).await.unwrap();
+    drop(storage);
+    house.reindex().await;
+    let storage = house.open().await;
+    let kept = storage.index().tokens(None, None, many + 1).await.unwrap();
+    assert_eq!(kept.len(), many);
+    assert_eq!(kept[7], token(7));
+    drop(storage);
+    // With the index they are lost.
+    fs::remove_file(house.index_file()).unwrap();
+    house.reindex().await;
+    let storage = house.open().await;
+    assert_eq!(storage.index().tokens(None, None, 1).await.unwrap(), []);
 }

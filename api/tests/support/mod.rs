@@ -13,13 +13,14 @@
 use std::sync::Arc;
 
 use api::Route;
-use auth::{Authenticator, Gate, Htpasswd, Rbac, Secret, Tokens};
+use auth::opaque::Settings;
+use auth::{Authenticator, Gate, Htpasswd, OpaqueTokens, Rbac, Secret, Tokens};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use registry::Registry;
 use registry::http::{AccessLog, Connection, Format, Front, Limits, Metrics, Observer};
+use registry::{IndexedTokens, Registry};
 use serde_json::Value;
 use storage::{MemoryStore, SqliteIndex, Storage};
 use tempfile::TempDir;
@@ -39,6 +40,7 @@ pub const RULES: &str = r#"
 pub struct Server {
     pub registry: Arc<Registry>,
     pub front: Front,
+    pub users: Arc<Htpasswd>,
     pub folder: TempDir,
 }
 
@@ -90,21 +92,31 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("keys.pem");
         let tokens = Tokens::load_or_create(&keys, vec![], Tokens::DEFAULT_TTL).unwrap();
-        let users: Arc<dyn Authenticator> = Arc::new(Htpasswd::load(&users(&folder)).unwrap());
+        let users = Arc::new(Htpasswd::load(&users(&folder)).unwrap());
         let policy = Arc::new(rules(&folder));
-        let gate = Gate::new(vec![users], policy, Some(Arc::new(tokens)), anonymous);
-        Self::of(gate, folder, more).await
+        let known: Vec<Arc<dyn Authenticator>> = vec![Arc::clone(&users) as _];
+        let gate = Gate::new(known, policy, Some(Arc::new(tokens)), anonymous);
+        Self::of(gate, users, folder, more).await
     }
 
     pub async fn open() -> Self {
-        Self::of(Gate::open(), tempfile::tempdir().unwrap(), Vec::new()).await
+        let folder = tempfile::tempdir().unwrap();
+        let nobody = Arc::new(Htpasswd::load(&users(&folder)).unwrap());
+        Self::of(Gate::open(), nobody, folder, Vec::new()).await
     }
 
-    pub async fn of(gate: Gate, folder: TempDir, more: Vec<Route>) -> Self {
+    pub async fn of(gate: Gate, users: Arc<Htpasswd>, folder: TempDir, more: Vec<Route>) -> Self {
         let store = Arc::new(MemoryStore::new());
         let index = Arc::new(SqliteIndex::in_memory().unwrap());
         let storage = Storage::open(store, index, storage::Limits::default());
-        let registry = Arc::new(Registry::new(storage.await.unwrap(), gate));
+        let storage = storage.await.unwrap();
+        let kept = Arc::new(IndexedTokens::new(Arc::clone(storage.index())));
+        let settings = Settings {
+            per_user: 5,
+            ..Settings::default()
+        };
+        let gate = gate.with_opaque(Arc::new(OpaqueTokens::new(kept, settings).unwrap()));
+        let registry = Arc::new(Registry::new(storage, gate));
         let observer = Arc::new(Observer {
             metrics: Metrics::new("test"),
             log: AccessLog::start(Format::Off).unwrap(),
@@ -117,6 +129,7 @@ impl Server {
         Self {
             front: front.unwrap(),
             registry,
+            users,
             folder,
         }
     }
@@ -146,6 +159,14 @@ impl Server {
 
     pub async fn post(&self, path: &str, authorization: &str, body: &str) -> Answer {
         self.ask(Method::POST, path, authorization, body).await
+    }
+
+    /// `POST /auth/token` of a form.
+    pub async fn form(&self, form: &str) -> Answer {
+        let mut request = request(Method::POST, "/auth/token", "", form);
+        let kind = "application/x-www-form-urlencoded".parse().unwrap();
+        request.headers_mut().insert("content-type", kind);
+        self.send(request).await
     }
 
     /// The line of `/metrics` about this operation and status.

@@ -19,7 +19,7 @@ mod tests;
 
 /// What was answered lately, and what is being asked. Keys are fingerprints of whole questions: no two questions have
 /// one, and neither secrets nor long lists of groups are kept.
-pub(super) struct Answers<V> {
+pub(crate) struct Answers<V> {
     known: Cache<Fingerprint, Known<V>>,
     flights: Mutex<HashMap<Fingerprint, Flight<V>>>,
 }
@@ -33,7 +33,7 @@ struct Known<V> {
 type Flight<V> = Shared<BoxFuture<'static, Result<V, Refusal>>>;
 
 impl<V: Clone + Send + Sync + 'static> Answers<V> {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             known: Cache::new(REMEMBERED),
             flights: Mutex::default(),
@@ -41,14 +41,14 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
     }
 
     /// What is known and still holds.
-    pub(super) fn known(&self, question: &Fingerprint) -> Option<V> {
+    pub(crate) fn known(&self, question: &Fingerprint) -> Option<V> {
         let known = self.known.get(question)?;
         (Instant::now() < known.until).then_some(known.answer)
     }
 
     /// The answer, from whoever is asking already, or by `ask`, which says how long it holds from now on. A refusal goes
     /// to all who waited for it and is forgotten. The asking goes on when whoever began it goes away.
-    pub(super) async fn get<F>(
+    pub(crate) async fn get<F>(
         self: &Arc<Self>,
         question: Fingerprint,
         ask: impl FnOnce() -> F,
@@ -73,6 +73,11 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
             }
         };
         flight.await
+    }
+
+    /// Forgets what is known. What is being asked may still be answered by what was.
+    pub(crate) fn forget(&self, question: &Fingerprint) {
+        self.known.remove(question);
     }
 
     fn depart<F>(self: &Arc<Self>, question: Fingerprint, asking: F) -> Flight<V>

@@ -12,7 +12,7 @@
 //!
 //! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
 
-mod answers;
+pub(crate) mod answers;
 mod cluster;
 mod person;
 mod question;

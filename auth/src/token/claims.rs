@@ -7,7 +7,8 @@ use oci::RepoName;
 use serde::{Deserialize, Serialize};
 
 use super::Tokens;
-use crate::{Access, Action, Actions, Identity};
+use crate::opaque::Limits;
+use crate::{Access, Action, Actions, Identity, TokenId};
 
 /// `iss` of every token.
 pub(super) const ISSUER: &str = "slipway";
@@ -34,6 +35,9 @@ pub(super) struct Claims {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     extra: BTreeMap<String, Vec<String>>,
     access: Vec<Entry>,
+    /// The opaque token that it was issued by: it is worth nothing when that one is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,6 +96,7 @@ impl Claims {
             uid: who.uid().map(str::to_owned),
             extra: who.extra().clone(),
             access: entries,
+            token: who.token().map(ToString::to_string),
         }
     }
 
@@ -120,6 +125,11 @@ impl Claims {
             ("", _) | (_, "") => return None,
             (provider, name) => Identity::authenticated(provider, name, self.groups)
                 .with_extra(self.uid, self.extra),
+        };
+        let who = match self.token {
+            None => who,
+            // What that one is limited to now, the gate looks up.
+            Some(id) => who.by_token(TokenId::parse(&id)?, Limits::none()),
         };
         let end = UNIX_EPOCH.checked_add(Duration::from_secs(self.exp));
         let life = Life {

@@ -86,14 +86,23 @@ impl Tokens {
         self.services.first().map_or("", String::as_str)
     }
 
-    /// A token for `who`, limited to `access`.
+    /// A token for `who`, limited to `access`. It ends no later than the credential that `who` came by.
     pub fn issue(
         &self,
         who: &Identity,
         access: &Access,
         now: SystemTime,
     ) -> Result<IssuedToken, Refusal> {
-        let claims = Claims::new(who, access, self.service(), self.ttl, now);
+        let left = match who.until() {
+            None => self.ttl,
+            Some(end) => end.duration_since(now).unwrap_or_default(),
+        };
+        // Whole seconds, as the claims have them.
+        let ttl = Duration::from_secs(self.ttl.min(left).as_secs());
+        if ttl.is_zero() {
+            return Err(Refusal::BadCredential);
+        }
+        let claims = Claims::new(who, access, self.service(), ttl, now);
         let token = self
             .keys
             .current()
@@ -103,7 +112,7 @@ impl Tokens {
             })?;
         Ok(IssuedToken {
             token: Secret::new(token),
-            expires_in: self.ttl,
+            expires_in: ttl,
             issued_at: now,
         })
     }

@@ -233,6 +233,7 @@ impl From<Refusal> for Problem {
             Refusal::BadCredential => {
                 unauthorized(Challenge::Invalid, "these credentials are not valid")
             }
+            Refusal::MistypedToken => unauthorized(Challenge::Invalid, &refusal.to_string()),
             // Strangers hold tokens, too, and get the same bytes whatever they asked for.
             Refusal::InsufficientScope(denied) if denied.who().is_anonymous() => unauthorized(
                 Challenge::InsufficientScope,

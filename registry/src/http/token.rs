@@ -1,5 +1,7 @@
 //! `/auth/token`: a short-lived token for credentials, in the Docker token protocol (`GET`) and
-//! in its OAuth 2 form (`POST`, `grant_type=password`), which containerd tries first.
+//! in its OAuth 2 form (`POST`), which containerd tries first; and, for a client that wants to keep a
+//! login, a refresh token, which the OAuth 2 form takes in place of the password.
+//! <https://distribution.github.io/distribution/spec/auth/oauth/>
 
 use auth::{Credential, Scope, Secret};
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
@@ -25,6 +27,8 @@ struct Granted<'a> {
     access_token: &'a str,
     expires_in: u64,
     issued_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
 }
 
 /// What the OAuth 2 form may hold; what else clients put in is of no use here.
@@ -33,13 +37,24 @@ struct Form {
     grant_type: String,
     username: Option<String>,
     password: Option<String>,
+    refresh_token: Option<String>,
+    access_type: Option<String>,
+    client_id: Option<String>,
     scope: Option<String>,
 }
 
 /// What is asked for, before anybody is identified.
 struct Wanted {
-    credential: Option<Credential>,
+    proof: Proof,
     scopes: Vec<Scope>,
+    /// What the client that wants to be remembered calls itself.
+    remember: Option<String>,
+}
+
+/// By what the client shows who it is.
+enum Proof {
+    Credential(Option<Credential>),
+    Refresh(Secret),
 }
 
 pub(super) async fn token(
@@ -55,15 +70,24 @@ pub(super) async fn token(
         _ => return Err(Problem::method_not_allowed("GET, POST")),
     };
     let gate = hall.registry.gate();
-    let who = gate
-        .identify(wanted.credential.as_ref(), Some(client), now)
-        .await?;
+    let who = match &wanted.proof {
+        Proof::Credential(credential) => {
+            gate.identify(credential.as_ref(), Some(client), now)
+                .await?
+        }
+        Proof::Refresh(refresh) => gate.redeem(refresh, Some(client), now).await?,
+    };
     let issued = gate.issue(&who, &wanted.scopes, now).await?;
+    let refresh = match &wanted.remember {
+        None => None,
+        Some(name) => gate.remember(&who, name, now).await?,
+    };
     let mut reply = json(&Granted {
         token: issued.token(),
         access_token: issued.token(),
         expires_in: issued.expires_in().as_secs(),
         issued_at: humantime::format_rfc3339_seconds(issued.issued_at()).to_string(),
+        refresh_token: refresh.as_ref().map(Secret::expose),
     })?;
     reply
         .headers_mut()
@@ -79,9 +103,15 @@ fn from_query(headers: &HeaderMap, query: Option<&str>) -> Result<Wanted, Proble
         .iter()
         .filter(|(name, _)| name == "scope")
         .map(|(_, value)| value.as_str());
+    let first = |name: &str| {
+        let pair = pairs.iter().find(|(given, _)| given == name);
+        pair.map(|(_, value)| value.as_str())
+    };
+    let client = first("client_id").unwrap_or_default();
     Ok(Wanted {
-        credential,
+        proof: Proof::Credential(credential),
         scopes: Scope::parse_all(scopes).map_err(|error| bad(&error))?,
+        remember: (first("offline_token") == Some("true")).then(|| client.to_owned()),
     })
 }
 
@@ -95,16 +125,33 @@ async fn from_form(body: ByteStream, budget: &Budget) -> Result<Wanted, Problem>
             }
         })?;
     let form: Form = serde_urlencoded::from_bytes(&bytes).map_err(|error| bad(&error))?;
-    if form.grant_type != "password" {
-        return Err(bad(&"grant_type must be password"));
+    let scopes = Scope::parse_all(form.scope.as_deref()).map_err(|error| bad(&error))?;
+    let is_offline = form.access_type.as_deref() == Some("offline");
+    let client = form.client_id.unwrap_or_default();
+    match form.grant_type.as_str() {
+        "password" => {
+            let (Some(user), Some(password)) = (form.username, form.password) else {
+                return Err(bad(&"grant_type=password needs username and password"));
+            };
+            let credential = Credential::basic(&user, Secret::new(password))?;
+            Ok(Wanted {
+                proof: Proof::Credential(Some(credential)),
+                scopes,
+                remember: is_offline.then_some(client),
+            })
+        }
+        "refresh_token" => {
+            let refresh = form.refresh_token;
+            let refresh =
+                refresh.ok_or_else(|| bad(&"grant_type=refresh_token needs refresh_token"))?;
+            Ok(Wanted {
+                proof: Proof::Refresh(Secret::new(refresh)),
+                scopes,
+                remember: None,
+            })
+        }
+        _ => Err(bad(&"grant_type must be password or refresh_token")),
     }
-    let (Some(user), Some(password)) = (form.username, form.password) else {
-        return Err(bad(&"grant_type=password needs username and password"));
-    };
-    Ok(Wanted {
-        credential: Some(Credential::basic(&user, Secret::new(password))?),
-        scopes: Scope::parse_all(form.scope.as_deref()).map_err(|error| bad(&error))?,
-    })
 }
 
 fn bad(error: &dyn std::fmt::Display) -> Problem {

@@ -65,7 +65,12 @@ impl AuthFiles {
                 format!("http://{server}"),
             ];
             for name in names {
-                if let Some(encoded) = document["auths"][&name]["auth"].as_str() {
+                let entry = &document["auths"][&name];
+                let refresh = entry["identitytoken"].as_str().unwrap_or_default();
+                if !refresh.is_empty() {
+                    return Ok(Some(Login::refresh(refresh)));
+                }
+                if let Some(encoded) = entry["auth"].as_str() {
                     let login = Login::decode(encoded);
                     return login
                         .with_context(|| format!("{}: auths: {name}", path.display()))
@@ -157,6 +162,21 @@ pub(crate) struct Login {
 }
 
 impl Login {
+    /// What docker has in the place of a user's name where the password is a refresh token.
+    const REFRESH: &str = "<token>";
+
+    fn refresh(token: &str) -> Self {
+        Self {
+            user: Self::REFRESH.to_owned(),
+            password: Secret::new(token.to_owned()),
+        }
+    }
+
+    /// Whether the password is a refresh token, which only the token endpoint takes.
+    pub(crate) fn is_refresh(&self) -> bool {
+        self.user == Self::REFRESH
+    }
+
     fn decode(encoded: &str) -> anyhow::Result<Self> {
         let decoded = STANDARD.decode(encoded).ok();
         let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());

@@ -7,6 +7,7 @@ pub(crate) mod images;
 mod last;
 mod logins;
 mod reach;
+mod refresh;
 mod server;
 mod unreachable;
 
@@ -18,6 +19,7 @@ pub(crate) use server::Server;
 pub(crate) use unreachable::explain;
 
 use anyhow::Context as _;
+use auth::Secret;
 use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
@@ -34,12 +36,14 @@ pub(crate) struct Client {
     server: Server,
     base: Url,
     login: Option<Login>,
+    /// What was got by the login, where that is a refresh token.
+    bearer: Option<Secret>,
 }
 
 impl Client {
     /// The server that was named, or the one of the last `slipway login`; with the login that the files hold for it, or
-    /// as a stranger.
-    pub(crate) async fn connect(remote: Remote) -> anyhow::Result<Self> {
+    /// as a stranger. A login that is a refresh token is exchanged for a token for `scope`; others need none.
+    pub(crate) async fn connect(remote: Remote, scope: Option<&str>) -> anyhow::Result<Self> {
         let last = Last::load()?;
         let (server, last) = if let Some(text) = &remote.server {
             let server = Server::parse(text)?;
@@ -59,11 +63,18 @@ impl Client {
             several => reach(&http, several).await?.0,
         };
         let login = AuthFiles::find(remote.auth_file.authfile)?.get(server.name())?;
+        let bearer = match &login {
+            Some(login) if login.is_refresh() => {
+                Some(refresh::exchange(&http, &server, &base, login, scope).await?)
+            }
+            _ => None,
+        };
         Ok(Self {
             http,
             server,
             base,
             login,
+            bearer,
         })
     }
 
@@ -82,6 +93,12 @@ impl Client {
             .await
     }
 
+    /// Does `DELETE path`.
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        let request = self.request(Method::DELETE, path)?;
+        self.send(request).await.map(drop)
+    }
+
     /// The server that it speaks to.
     pub(crate) fn server(&self) -> &Server {
         &self.server
@@ -90,6 +107,9 @@ impl Client {
     fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
         let request = self.http.request(method, self.base.join(path)?);
         let request = request.header(ACCEPT, "application/json");
+        if let Some(bearer) = &self.bearer {
+            return Ok(request.bearer_auth(bearer.expose()));
+        }
         Ok(match &self.login {
             None => request,
             Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
@@ -114,16 +134,22 @@ impl Client {
         }
         if answer.status() == StatusCode::UNAUTHORIZED {
             let server = &self.server;
-            anyhow::bail!(match &self.login {
-                None => format!("{server}: not logged in: slipway login {server}"),
-                Some(login) => format!(
-                    "{server}: the login as {} is no longer good: slipway login {server}",
-                    login.user
-                ),
+            return Err(match &self.login {
+                None => anyhow::anyhow!("{server}: not logged in: slipway login {server}"),
+                Some(login) => spent(server, login),
             });
         }
         Err(failure::explain(&self.server, &answer, &body))
     }
+}
+
+fn spent(server: &Server, login: &Login) -> anyhow::Error {
+    let whose = if login.is_refresh() {
+        String::new()
+    } else {
+        format!(" as {}", login.user)
+    };
+    anyhow::anyhow!("{server}: the login{whose} is no longer good: slipway login {server}")
 }
 
 async fn whole(answer: &mut Response) -> anyhow::Result<Vec<u8>> {

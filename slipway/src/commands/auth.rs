@@ -26,7 +26,7 @@ pub(super) async fn run(command: AuthCommand) -> anyhow::Result<ExitCode> {
 }
 
 async fn whoami(remote: Remote, printing: &Printing) -> anyhow::Result<ExitCode> {
-    let client = Client::connect(remote).await?;
+    let client = Client::connect(remote, None).await?;
     let said: Value = client.get("/api/v1/whoami").await?;
     match printing.form() {
         Output::Json => print::json(&said)?,
@@ -68,6 +68,17 @@ fn told(server: &str, said: &Value) -> String {
         let (name, verbs) = (text(&repository["name"]), list(&repository["verbs"]));
         line("limited to", &format!("{verbs} in {name}"));
     }
+    let token = &said["token"];
+    if let Some(id) = token["id"].as_str() {
+        let namespaces = list(&token["namespaces"]);
+        let places = if namespaces.is_empty() {
+            "everywhere".to_owned()
+        } else {
+            format!("in {namespaces}")
+        };
+        let verbs = list(&token["verbs"]);
+        line("token", &format!("{id}: {verbs} {places}"));
+    }
     line("until", &text(&said["expiresAt"]));
     lines
 }
@@ -85,7 +96,8 @@ async fn can_i(
     remote: Remote,
     printing: &Printing,
 ) -> anyhow::Result<ExitCode> {
-    let client = Client::connect(remote).await?;
+    let scope = format!("repository:{repository}:*");
+    let client = Client::connect(remote, Some(&scope)).await?;
     let question = json!({ "repository": repository, "verbs": [verb] });
     let answer: Answer = client.post("/api/v1/can-i", &question).await?;
     match printing.form() {

@@ -12,6 +12,7 @@ mod man;
 mod print;
 mod prompt;
 mod storage;
+mod token;
 mod user;
 mod version;
 
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
+        Command::Token(command) => runtime()?.block_on(token::run(command))?,
         Command::User(command) => user::run(command)?,
         Command::CredentialProvider(command) => credential_provider::run(command)?,
         Command::CredentialHelper(command) => {

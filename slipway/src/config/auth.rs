@@ -24,6 +24,8 @@ pub(crate) struct Auth {
     pub(crate) kubernetes: Option<Kubernetes>,
     /// The tokens that `/auth/token` issues.
     pub(crate) tokens: Tokens,
+    /// The tokens that users make for programs.
+    pub(crate) api_tokens: ApiTokens,
 }
 
 /// Users and bcrypt hashes in a file, as `slipway user` and `htpasswd -B` write it.
@@ -92,6 +94,8 @@ pub(crate) enum Preset {
 pub(crate) struct Tokens {
     /// How long a token is good: from one minute to one hour.
     pub(crate) lifetime: Span,
+    /// How long a client that wants to keep a login may get tokens by it. `0s`: no client keeps one.
+    pub(crate) refresh_lifetime: Span,
     /// Signing keys in PEM, the last signs. Default: made below `dataDir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key_file: Option<PathBuf>,
@@ -122,10 +126,30 @@ impl Default for Kubernetes {
     }
 }
 
+/// The tokens that users make for programs.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct ApiTokens {
+    /// Longest life that a user may give one.
+    pub(crate) max_lifetime: Span,
+    /// Most that a user may have at once.
+    pub(crate) per_user: usize,
+}
+
+impl Default for ApiTokens {
+    fn default() -> Self {
+        Self {
+            max_lifetime: Span::hours(365 * 24),
+            per_user: 100,
+        }
+    }
+}
+
 impl Default for Tokens {
     fn default() -> Self {
         Self {
             lifetime: Span::seconds(300),
+            refresh_lifetime: Span::hours(30 * 24),
             key_file: None,
         }
     }

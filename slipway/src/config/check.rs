@@ -24,6 +24,9 @@ const DENY: RangeInclusive<Span> = Span::seconds(0)..=Span::seconds(10);
 const DECISION: RangeInclusive<Span> = Span::milliseconds(100)..=Span::seconds(60);
 /// Clients of the token protocol take every token for one minute at least.
 const LIFETIME: RangeInclusive<Span> = Span::seconds(60)..=Span::seconds(Tokens::MAX_TTL.as_secs());
+const REFRESH: RangeInclusive<Span> = Span::seconds(0)..=Span::hours(365 * 24);
+const API_TOKEN: RangeInclusive<Span> = Span::seconds(60)..=Span::hours(10 * 365 * 24);
+const API_TOKENS: RangeInclusive<usize> = 0..=10_000;
 
 impl Config {
     /// An error names the key and says what it may be.
@@ -114,7 +117,16 @@ impl Auth {
             "auth.rbac: nobody can log in to use these rights: set auth.htpasswd.file, or \
              auth.anonymous: true for rights of system:anonymous"
         );
-        within("auth.tokens.lifetime", self.tokens.lifetime, &LIFETIME)
+        within("auth.tokens.lifetime", self.tokens.lifetime, &LIFETIME)?;
+        let refresh = self.tokens.refresh_lifetime;
+        within("auth.tokens.refreshLifetime", refresh, &REFRESH)?;
+        let longest = self.api_tokens.max_lifetime;
+        within("auth.apiTokens.maxLifetime", longest, &API_TOKEN)?;
+        within(
+            "auth.apiTokens.perUser",
+            self.api_tokens.per_user,
+            &API_TOKENS,
+        )
     }
 }
 

@@ -138,6 +138,22 @@ impl Server {
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
     }
 
+    /// Ends it in order, does `between` with the configuration's file, and starts it again.
+    pub fn restart(&mut self, between: impl FnOnce(&Path)) {
+        self.terminate();
+        assert!(self.child.wait().unwrap().success());
+        let config = self.folder.path().join("slipway.yaml");
+        between(&config);
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        *self = Self::spawn(folder, &config);
+    }
+
+    /// What it still logs until it has ended.
+    pub fn rest(&mut self) -> Vec<String> {
+        let _ = self.child.wait();
+        self.lines.iter().collect()
+    }
+
     /// How often its threads have waited for something and got it.
     pub fn wakes(&self) -> u64 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();

@@ -173,6 +173,36 @@ pub struct ManifestRecord {
     pub edges: Vec<Edge>,
 }
 
+/// A token that a user was given, as it is kept: without its text, of which only the hash is here. Objects do not hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptToken {
+    /// Its name, which is part of its text.
+    pub id: String,
+    /// What it is for; tokens of an owner are counted by kind.
+    pub kind: String,
+    /// The principal that it stands for.
+    pub owner: String,
+    /// Of its text.
+    pub hash: Vec<u8>,
+    /// When it was made.
+    pub created: SystemTime,
+    /// When it ends.
+    pub expires: SystemTime,
+    /// When it was last used, roughly.
+    pub used: Option<SystemTime>,
+    /// The rest, in the words of whoever reads it.
+    pub document: String,
+}
+
+/// What to do when an owner has as many tokens as allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Add none.
+    Refuse,
+    /// Forget the oldest ones.
+    ForgetOldest,
+}
+
 /// Something found in a store.
 #[derive(Debug, Clone)]
 pub enum Fact {
@@ -208,6 +238,8 @@ pub enum Fact {
     },
     /// A link that does not say what it should: to be written again.
     Stale(Link),
+    /// A token of the old index.
+    Token(KeptToken),
 }
 
 /// How much there is.

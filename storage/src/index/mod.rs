@@ -10,8 +10,9 @@ pub mod sqlite;
 pub mod suite;
 
 pub use facts::{
-    Census, Edge, EdgeKind, Fact, JournalRow, Link, LinkState, ManifestFacts, ManifestRecord,
-    NewManifest, PutOutcome, Referrers, RepositoryCensus, Session, Unlink,
+    Census, Edge, EdgeKind, Fact, JournalRow, KeptToken, Link, LinkState, ManifestFacts,
+    ManifestRecord, NewManifest, PutOutcome, Referrers, RepositoryCensus, Session, Unlink,
+    WhenFull,
 };
 
 use std::fmt;
@@ -165,6 +166,34 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Referrers, StorageError>;
+
+    // Tokens of users.
+
+    /// Records a token, unless its owner has `most` of its kind that have not ended. False: it was not recorded.
+    async fn add_token(
+        &self,
+        token: &KeptToken,
+        most: usize,
+        when_full: WhenFull,
+        now: SystemTime,
+    ) -> Result<bool, StorageError>;
+
+    /// A token.
+    async fn token(&self, id: &str) -> Result<Option<KeptToken>, StorageError>;
+
+    /// Tokens of an owner, or of all, in the order of their names after `after`.
+    async fn tokens(
+        &self,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptToken>, StorageError>;
+
+    /// Notes that a token was used (soft).
+    async fn touch_token(&self, id: &str, now: SystemTime) -> Result<(), StorageError>;
+
+    /// Forgets a token, if it is this owner's where one is given. False: there was none.
+    async fn delete_token(&self, owner: Option<&str>, id: &str) -> Result<bool, StorageError>;
 
     // The journal of link objects.
 

@@ -112,7 +112,7 @@ impl<'a> Batch<'a> {
                     format!("points to {digest}, which {repo} does not hold; it was left out");
                 findings.add(Finding::new(Kind::TagDangling, key, what));
             }
-            Loaded::Stale => {}
+            Loaded::Uncounted => {}
         }
     }
 
@@ -138,7 +138,7 @@ enum Loaded {
     /// With the blobs that it needs.
     Manifest(RepoName, Vec<Digest>),
     Tag(RepoName, Digest),
-    Stale,
+    Uncounted,
 }
 
 impl Loaded {
@@ -151,7 +151,7 @@ impl Loaded {
                 Self::Manifest(repo.clone(), needed.collect())
             }
             Fact::Tag { repo, digest, .. } => Self::Tag(repo.clone(), *digest),
-            Fact::Stale(_) => Self::Stale,
+            Fact::Stale(_) | Fact::Token(_) => Self::Uncounted,
         }
     }
 }

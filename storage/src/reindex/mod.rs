@@ -7,8 +7,8 @@
 //! stay as they are.
 //!
 //! Before that, links that the old index has in its journal are settled: they do not say yet what
-//! was acknowledged. What the objects do not hold at all is lost with the old index: upload sessions
-//! (clients start anew), and when something was pushed.
+//! was acknowledged, and tokens of users are taken over from it. What else the objects do not hold is lost with
+//! the old index: upload sessions (clients start anew), and when something was pushed.
 
 mod batch;
 mod old;
@@ -116,7 +116,9 @@ pub async fn reindex(
         old::settle(store, into).await?;
     }
     let rebuilt = rebuild(into)?;
-    let reindexed = fill(store, rebuilt.index(), options, now, progress).await?;
+    let reindexed = fill(store, rebuilt.index(), options, progress).await?;
+    old::take_tokens(into, rebuilt.index()).await?;
+    rebuilt.index().finish_load(now).await?;
     rebuilt.put_in_place()?;
     Ok(reindexed)
 }
@@ -126,15 +128,12 @@ async fn fill(
     store: &Arc<dyn ObjectStore>,
     index: &dyn Index,
     options: Options,
-    now: SystemTime,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Reindexed, StorageError> {
     let mut batch = Batch::new(index, progress);
     blobs(store, options, &mut batch).await?;
     repositories(store, &mut batch).await?;
-    let reindexed = batch.finish().await?;
-    index.finish_load(now).await?;
-    Ok(reindexed)
+    batch.finish().await
 }
 
 async fn blobs(

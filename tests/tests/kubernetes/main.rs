@@ -5,6 +5,7 @@ mod faults;
 mod kubelet;
 mod people;
 mod rights;
+mod tokens;
 mod walk;
 
 use std::path::Path;

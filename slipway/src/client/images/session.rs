@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use auth::Secret;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
@@ -126,6 +126,13 @@ impl Session {
         let challenge = locked(&self.challenge).clone();
         match (challenge, &self.login) {
             (None, _) | (Some(Challenge::Basic), None) => Ok(None),
+            (Some(Challenge::Basic), Some(login)) if login.is_refresh() => {
+                Err(Failure::Lasting(anyhow::anyhow!(
+                    "{0}: the login is a refresh token, and the registry has no token endpoint: \
+                     slipway login {0}",
+                    self.server
+                )))
+            }
             (Some(Challenge::Basic), Some(login)) => Ok(Some(basic(login)?)),
             (Some(Challenge::Bearer { realm, service }), login) => {
                 if let Some(token) = locked(&self.tokens).get(scopes)
@@ -159,16 +166,37 @@ impl Session {
                 self.server
             )));
         }
-        for scope in scopes {
-            realm.query_pairs_mut().append_pair("scope", scope);
-        }
-        if let Some(service) = service {
-            realm.query_pairs_mut().append_pair("service", service);
-        }
-        let mut request = self.http.get(realm.clone());
-        if let Some(login) = login {
-            request = request.header(AUTHORIZATION, basic(login)?);
-        }
+        let request = match login {
+            Some(login) if login.is_refresh() => {
+                let form = [
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "slipway"),
+                    ("service", service.unwrap_or_default()),
+                    ("scope", &scopes.join(" ")),
+                    ("refresh_token", login.password.expose()),
+                ];
+                let body = url::form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs(form)
+                    .finish();
+                self.http
+                    .post(realm.clone())
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(body)
+            }
+            login => {
+                for scope in scopes {
+                    realm.query_pairs_mut().append_pair("scope", scope);
+                }
+                if let Some(service) = service {
+                    realm.query_pairs_mut().append_pair("service", service);
+                }
+                let request = self.http.get(realm.clone());
+                match login {
+                    None => request,
+                    Some(login) => request.header(AUTHORIZATION, basic(login)?),
+                }
+            }
+        };
         let begun = Instant::now();
         let sent = request.send().await;
         let answer = sent.map_err(|error| Failure::unanswered(&realm, &error))?;

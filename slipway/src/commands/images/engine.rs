@@ -203,8 +203,16 @@ impl Handed {
         let Some(login) = files.get(server)? else {
             return Ok(None);
         };
-        let pair = format!("{}:{}", login.user, login.password.expose());
-        let document = json!({ "auths": { server: { "auth": STANDARD.encode(pair) } } });
+        let encoded = |pair: String| STANDARD.encode(pair);
+        let entry = if login.is_refresh() {
+            json!({
+                "auth": encoded(format!("{}:", login.user)),
+                "identitytoken": login.password.expose(),
+            })
+        } else {
+            json!({ "auth": encoded(format!("{}:{}", login.user, login.password.expose())) })
+        };
+        let document = json!({ "auths": { server: entry } });
         let path = self.0.path().join("config.json");
         let mut file = fs::OpenOptions::new()
             .write(true)

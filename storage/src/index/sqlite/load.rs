@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::column::millis;
 use super::manifests::{self, Entry};
-use super::{Fact, blobs, journal};
+use super::{Fact, blobs, journal, tokens};
 
 /// When what is found was pushed is not in the store.
 const LONG_AGO: SystemTime = SystemTime::UNIX_EPOCH;
@@ -52,6 +52,7 @@ fn record(c: &Connection, fact: &Fact) -> rusqlite::Result<bool> {
             None => Ok(false),
         },
         Fact::Stale(link) => journal::add(c, link).map(|()| true),
+        Fact::Token(token) => tokens::insert(c, token).map(|()| true),
     }
 }
 

@@ -17,6 +17,7 @@ mod reader;
 mod replace;
 mod schema;
 mod seam;
+mod tokens;
 mod uploads;
 mod writer;
 

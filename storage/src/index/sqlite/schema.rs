@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x536c_6970;
 
 /// Steps from an empty file to the present; a file's `user_version` says how many it has had. Never change one that
 /// was released: add another.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, TOKENS];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -98,6 +98,24 @@ CREATE TABLE journal (
     name TEXT NOT NULL
 ) STRICT;
 CREATE INDEX journal_by_link ON journal (repo, kind, name);
+";
+
+const TOKENS: &str = "
+-- What users were given to act as them: API tokens, and the refresh tokens of logins. The text is not here: a secret of
+-- 160 random bits cannot be found from its hash, and needs no slow one.
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    used INTEGER,
+    document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_owner ON tokens (owner, id);
+CREATE INDEX live_tokens ON tokens (owner, kind, expires);
+CREATE INDEX tokens_by_end ON tokens (expires);
 ";
 
 /// How many steps this program knows.

@@ -39,6 +39,9 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::uploads::IDLE,
         crate::index::sqlite::uploads::OF_OWNER,
         crate::index::sqlite::journal::ROWS_OF_LINK,
+        crate::index::sqlite::tokens::LIVE_OF_OWNER,
+        crate::index::sqlite::tokens::OF_OWNER,
+        crate::index::sqlite::tokens::ALL,
     ] {
         assert_eq!(slow_steps(&connection, sql), [""; 0], "{sql}");
     }

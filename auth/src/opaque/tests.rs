@@ -1,0 +1,586 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use async_trait::async_trait;
+use oci::RepoName;
+
+use super::*;
+use crate::{Action, AllowAuthenticated, Credential, Gate, Policy, Scope, Tokens};
+
+/// A store in memory, which counts what it is asked.
+#[derive(Debug, Default)]
+struct Shelf {
+    tokens: Mutex<BTreeMap<String, StoredToken>>,
+    asked: AtomicU64,
+    down: AtomicBool,
+}
+
+impl Shelf {
+    fn check(&self) -> Result<(), StoreFailed> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(StoreFailed("down".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl TokenStore for Shelf {
+    async fn add(
+        &self,
+        token: StoredToken,
+        most: Most,
+        now: SystemTime,
+    ) -> Result<bool, StoreFailed> {
+        self.check()?;
+        let mut tokens = self.tokens.lock().unwrap();
+        let of_owner = tokens.values().filter(|other| {
+            other.owner == token.owner && other.kind == token.kind && other.expires > now
+        });
+        if let Most::Refused(most) = most
+            && of_owner.count() >= most
+        {
+            return Ok(false);
+        }
+        tokens.insert(token.id.clone(), token);
+        Ok(true)
+    }
+
+    async fn find(&self, id: &str) -> Result<Option<StoredToken>, StoreFailed> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.check()?;
+        Ok(self.tokens.lock().unwrap().get(id).cloned())
+    }
+
+    async fn list(
+        &self,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<StoredToken>, StoreFailed> {
+        self.check()?;
+        let tokens = self.tokens.lock().unwrap();
+        let tokens = tokens.values().filter(|token| {
+            owner.is_none_or(|owner| token.owner == owner)
+                && after.is_none_or(|after| token.id.as_str() > after)
+        });
+        Ok(tokens.take(limit).cloned().collect())
+    }
+
+    async fn remove(&self, owner: Option<&str>, id: &str) -> Result<bool, StoreFailed> {
+        self.check()?;
+        let mut tokens = self.tokens.lock().unwrap();
+        let there = tokens
+            .get(id)
+            .is_some_and(|token| owner.is_none_or(|owner| token.owner == owner));
+        Ok(there && tokens.remove(id).is_some())
+    }
+
+    async fn touch(&self, id: &str, now: SystemTime) -> Result<(), StoreFailed> {
+        self.check()?;
+        if let Some(token) = self.tokens.lock().unwrap().get_mut(id) {
+            token.used = Some(now);
+        }
+        Ok(())
+    }
+}
+
+const NOW: u64 = 2_000_000_000;
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn ada() -> Identity {
+    Identity::authenticated("htpasswd", "ada", ["devs".to_owned()])
+}
+
+fn limits(namespaces: &[&str], verbs: &[&str]) -> Limits {
+    let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+    Limits::new(&owned(namespaces), &owned(verbs)).unwrap()
+}
+
+fn new(limits: Limits, seconds: u64) -> NewToken {
+    NewToken {
+        description: "of a test".into(),
+        limits,
+        lifetime: Some(Duration::from_secs(seconds)),
+    }
+}
+
+fn repo(name: &str) -> RepoName {
+    RepoName::parse(name).unwrap()
+}
+
+struct Lab {
+    shelf: Arc<Shelf>,
+    tokens: Arc<OpaqueTokens>,
+    gate: Gate,
+    _dir: tempfile::TempDir,
+}
+
+fn lab() -> Lab {
+    let shelf = Arc::new(Shelf::default());
+    let settings = Settings {
+        per_user: 3,
+        ..Settings::default()
+    };
+    let tokens = OpaqueTokens::new(Arc::clone(&shelf) as Arc<dyn TokenStore>, settings);
+    let tokens = Arc::new(tokens.unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let issued = Tokens::load_or_create(&dir.path().join("k"), vec![], Tokens::DEFAULT_TTL);
+    let policy: Arc<dyn Policy> = Arc::new(AllowAuthenticated);
+    let gate = Gate::new(vec![], policy, Some(Arc::new(issued.unwrap())), false);
+    Lab {
+        shelf,
+        gate: gate.with_opaque(Arc::clone(&tokens)),
+        tokens,
+        _dir: dir,
+    }
+}
+
+impl Lab {
+    async fn create(&self, limits: Limits, seconds: u64) -> (Secret, Token) {
+        let (owner, new) = (ada(), new(limits, seconds));
+        self.tokens.create(&owner, new, at(NOW)).await.unwrap()
+    }
+
+    async fn bearer(&self, token: &str, seconds: u64) -> Result<Identity, Refusal> {
+        let credential = Credential::Bearer(Secret::new(token.to_owned()));
+        self.gate
+            .identify(Some(&credential), None, at(seconds))
+            .await
+    }
+
+    async fn basic(&self, token: &str, seconds: u64) -> Result<Identity, Refusal> {
+        let credential = Credential::basic("anybody", Secret::new(token.to_owned())).unwrap();
+        self.gate
+            .identify(Some(&credential), None, at(seconds))
+            .await
+    }
+
+    /// What `who` may in `repo`, by the gate's own word.
+    async fn verbs(&self, who: &Identity, name: &str) -> Vec<&'static str> {
+        let mut may = Vec::new();
+        for action in Action::ALL {
+            if self.gate.may(who, action, &repo(name)).await.unwrap() {
+                may.push(action.verb());
+            }
+        }
+        may
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_its_owner_within_its_limits_by_either_scheme() {
+    let lab = lab();
+    let (secret, token) = lab
+        .create(limits(&["team", "other/app"], &["pull", "push"]), 100)
+        .await;
+    let text = secret.expose();
+    assert!(text.starts_with("slp_") && text.len() == 58, "{text}");
+    for who in [lab.bearer(text, NOW).await, lab.basic(text, NOW).await] {
+        let who = who.unwrap();
+        assert_eq!(who.principal(), ada().principal());
+        assert_eq!(
+            who.groups().collect::<Vec<_>>(),
+            ["devs", "system:authenticated"]
+        );
+        assert_eq!(
+            (who.token(), who.until()),
+            (Some(token.id()), Some(at(NOW + 100)))
+        );
+        for (name, verbs) in [
+            ("team/app", &["get", "create", "update"][..]),
+            ("team", &["get", "create", "update"]),
+            ("other/app/deep", &["get", "create", "update"]),
+            ("other/application", &[]),
+            ("other", &[]),
+            ("teamwork/app", &[]),
+        ] {
+            assert_eq!(lab.verbs(&who, name).await, verbs, "{name}");
+            let sees = lab.gate.sees(&who, &repo(name)).await.unwrap();
+            assert_eq!(sees, !verbs.is_empty(), "{name}");
+        }
+        let refused = lab
+            .gate
+            .permit::<crate::Delete>(&who, &repo("team/app"))
+            .await;
+        assert!(matches!(refused, Err(Refusal::Forbidden(_))), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_has_no_text_and_what_is_printed_neither() {
+    let lab = lab();
+    let (secret, token) = lab.create(limits(&[], &["pull"]), 100).await;
+    let kept = format!("{:?}", lab.shelf.tokens.lock().unwrap());
+    let body = &secret.expose()[4 + 16..];
+    assert!(!kept.contains(body), "{kept}");
+    assert!(kept.contains(token.id().as_str()));
+    assert!(!format!("{secret:?}{token:?}{:?}", lab.tokens).contains(body));
+}
+
+#[tokio::test]
+async fn it_ends_at_its_second_and_so_does_what_was_issued_by_it() {
+    let lab = lab();
+    let (secret, _) = lab.create(limits(&[], &["pull"]), 100).await;
+    let who = lab.bearer(secret.expose(), NOW + 99).await.unwrap();
+    let scopes = Scope::parse_all(["repository:a/b:pull,push"]).unwrap();
+    let issued = lab.gate.issue(&who, &scopes, at(NOW + 90)).await.unwrap();
+    assert_eq!(issued.expires_in(), Duration::from_secs(10));
+    for (seconds, holds) in [(NOW + 99, true), (NOW + 100, false), (NOW + 10_000, false)] {
+        assert_eq!(lab.bearer(secret.expose(), seconds).await.is_ok(), holds);
+        assert_eq!(lab.bearer(issued.token(), seconds).await.is_ok(), holds);
+    }
+    let who = lab.bearer(issued.token(), NOW + 99).await.unwrap();
+    assert_eq!(
+        lab.verbs(&who, "a/b").await,
+        ["get"],
+        "push was not to be had"
+    );
+}
+
+#[tokio::test]
+async fn a_token_for_the_catalog_shows_no_more_than_the_one_behind_it() {
+    let lab = lab();
+    let (secret, _) = lab.create(limits(&["team"], &["pull"]), 100).await;
+    let who = lab.bearer(secret.expose(), NOW).await.unwrap();
+    let issued = lab
+        .gate
+        .issue(&who, &[Scope::Catalog], at(NOW))
+        .await
+        .unwrap();
+    let who = lab.bearer(issued.token(), NOW).await.unwrap();
+    assert!(lab.gate.sees(&who, &repo("team/app")).await.unwrap());
+    assert!(!lab.gate.sees(&who, &repo("secret/app")).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn revoked_is_refused_at_once_here_and_within_seconds_elsewhere() {
+    let lab = lab();
+    let (secret, token) = lab.create(limits(&[], &["pull"]), 1_000).await;
+    let replica = OpaqueTokens::new(
+        Arc::clone(&lab.shelf) as Arc<dyn TokenStore>,
+        Settings::default(),
+    );
+    let replica = replica.unwrap();
+    let who = lab.bearer(secret.expose(), NOW).await.unwrap();
+    let issued = lab.gate.issue(&who, &[], at(NOW)).await.unwrap();
+    assert!(lab.bearer(issued.token(), NOW).await.is_ok());
+    assert!(
+        replica
+            .identify(&secret, None, at(NOW))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(lab.tokens.revoke(Some(&ada()), token.id()).await.unwrap());
+    assert_eq!(
+        lab.bearer(secret.expose(), NOW).await,
+        Err(Refusal::BadCredential)
+    );
+    assert_eq!(
+        lab.bearer(issued.token(), NOW).await,
+        Err(Refusal::BadCredential)
+    );
+    tokio::time::advance(REMEMBERED_FOR).await;
+    assert_eq!(
+        replica.identify(&secret, None, at(NOW)).await,
+        Err(Refusal::BadCredential)
+    );
+}
+
+#[tokio::test]
+async fn a_remembered_token_asks_nobody_and_its_use_is_noted_once_a_minute() {
+    let lab = lab();
+    let (secret, token) = lab.create(limits(&[], &["pull"]), 1_000).await;
+    for _ in 0..100 {
+        lab.bearer(secret.expose(), NOW + 5).await.unwrap();
+    }
+    assert_eq!(lab.shelf.asked.load(Ordering::Relaxed), 1);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let used = || lab.shelf.tokens.lock().unwrap()[token.id().as_str()].used;
+    assert_eq!(used(), Some(at(NOW + 5)));
+    for (seconds, noted) in [(NOW + 64, NOW + 5), (NOW + 65, NOW + 65)] {
+        lab.bearer(secret.expose(), seconds).await.unwrap();
+        tokio::task::yield_now().await;
+        assert_eq!(used(), Some(at(noted)));
+    }
+}
+
+#[tokio::test]
+async fn what_is_mistyped_is_told_apart_from_what_is_unknown() {
+    let lab = lab();
+    let (secret, _) = lab.create(limits(&[], &["pull"]), 1_000).await;
+    let text = secret.expose();
+    for index in 4..text.len() {
+        let mut bytes = text.as_bytes().to_vec();
+        bytes[index] = if bytes[index] == b'a' { b'b' } else { b'a' };
+        let typo = String::from_utf8(bytes).unwrap();
+        assert_eq!(
+            lab.bearer(&typo, NOW).await,
+            Err(Refusal::MistypedToken),
+            "{index}"
+        );
+    }
+    assert_eq!(
+        lab.shelf.asked.load(Ordering::Relaxed),
+        0,
+        "nothing was looked up"
+    );
+    for other in [
+        &text[..57],
+        "slp_",
+        "slp_short",
+        "xlp_",
+        &text.to_uppercase(),
+    ] {
+        assert_eq!(
+            lab.bearer(other, NOW).await,
+            Err(Refusal::BadCredential),
+            "{other}"
+        );
+    }
+    // Another genuine text, and one with a stolen id and a secret of one's own.
+    let stranger = Text::generate(Kind::Api).unwrap().into_secret();
+    assert_eq!(
+        lab.bearer(stranger.expose(), NOW).await,
+        Err(Refusal::BadCredential)
+    );
+    let mut forged = format!("{}{}", &text[..20], &stranger.expose()[20..52]);
+    let sum = text::checksum(&forged);
+    forged.push_str(&sum);
+    assert_eq!(lab.bearer(&forged, NOW).await, Err(Refusal::BadCredential));
+    assert!(lab.bearer(text, NOW).await.is_ok());
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down() {
+    let lab = lab();
+    let from = Some("192.0.2.1".parse().unwrap());
+    let mut last = Ok(None);
+    for _ in 0..150 {
+        let guess = Text::generate(Kind::Api).unwrap().into_secret();
+        last = lab.tokens.identify(&guess, from, at(NOW)).await;
+    }
+    assert!(matches!(last, Err(Refusal::Throttled { .. })), "{last:?}");
+    // One id with many secrets is found as soon, though the store knows it.
+    let (secret, _) = lab.create(limits(&[], &["pull"]), 1_000).await;
+    let elsewhere = Some("192.0.2.2".parse().unwrap());
+    let mut last = Ok(None);
+    for _ in 0..15 {
+        let guess = Text::generate(Kind::Api).unwrap().into_secret();
+        let mut forged = format!("{}{}", &secret.expose()[..20], &guess.expose()[20..52]);
+        let sum = text::checksum(&forged);
+        forged.push_str(&sum);
+        last = lab
+            .tokens
+            .identify(&Secret::new(forged), elsewhere, at(NOW))
+            .await;
+    }
+    assert!(matches!(last, Err(Refusal::Throttled { .. })), "{last:?}");
+}
+
+#[tokio::test]
+async fn no_token_makes_another_and_nobody_has_too_many() {
+    let lab = lab();
+    let want = || new(limits(&[], &["pull"]), 100);
+    let (secret, _) = lab.create(limits(&[], &["pull"]), 100).await;
+    let by_token = lab.bearer(secret.expose(), NOW).await.unwrap();
+    let issued = lab.gate.issue(&ada(), &[], at(NOW)).await.unwrap();
+    let by_issued = lab.bearer(issued.token(), NOW).await.unwrap();
+    let account = Identity::authenticated("kubernetes", "system:serviceaccount:a:b", []);
+    for who in [&by_token, &by_issued, &Identity::anonymous(), &account] {
+        let refused = lab.tokens.create(who, want(), at(NOW)).await;
+        assert!(
+            matches!(refused, Err(CreateError::NotForYou(_))),
+            "{refused:?}"
+        );
+        let service = lab.gate.remember(who, "docker", at(NOW)).await.unwrap();
+        assert!(service.is_none(), "{who:?}");
+    }
+    lab.create(limits(&[], &["pull"]), 100).await;
+    lab.create(limits(&[], &["pull"]), 100).await;
+    let full = lab.tokens.create(&ada(), want(), at(NOW)).await;
+    assert_eq!(full.unwrap_err(), CreateError::TooMany(3));
+    assert!(
+        lab.tokens
+            .create(&ada(), want(), at(NOW + 100))
+            .await
+            .is_ok()
+    );
+    for (description, seconds) in [
+        ("a\nb", 1),
+        (&*"x".repeat(257), 1),
+        ("", 0),
+        ("", 366 * 24 * 3600),
+    ] {
+        let wrong = NewToken {
+            description: description.to_owned(),
+            ..new(limits(&[], &["pull"]), seconds)
+        };
+        let refused = lab.tokens.create(&ada(), wrong, at(NOW)).await;
+        assert!(
+            matches!(refused, Err(CreateError::Invalid(_))),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_for_the_token_endpoint_alone() {
+    let lab = lab();
+    let refresh = lab
+        .gate
+        .remember(&ada(), "docker", at(NOW))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(refresh.expose().starts_with("slr_"));
+    for who in [
+        lab.bearer(refresh.expose(), NOW).await,
+        lab.basic(refresh.expose(), NOW).await,
+    ] {
+        assert_eq!(who, Err(Refusal::BadCredential));
+    }
+    let who = lab.gate.redeem(&refresh, None, at(NOW)).await.unwrap();
+    assert_eq!(who.principal(), ada().principal());
+    assert_eq!(
+        lab.verbs(&who, "a/b").await.len(),
+        4,
+        "no limits but the owner's"
+    );
+    assert!(
+        lab.gate
+            .remember(&who, "docker", at(NOW))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let other = lab
+        .tokens
+        .redeem(&refresh, "other.example.com", None, at(NOW))
+        .await;
+    assert_eq!(other, Err(Refusal::BadCredential), "bound to the service");
+    let (api, _) = lab.create(limits(&[], &["pull"]), 100).await;
+    assert_eq!(
+        lab.gate.redeem(&api, None, at(NOW)).await,
+        Err(Refusal::BadCredential)
+    );
+    let day = 24 * 3600;
+    assert!(
+        lab.gate
+            .redeem(&refresh, None, at(NOW + 30 * day - 1))
+            .await
+            .is_ok()
+    );
+    assert!(
+        lab.gate
+            .redeem(&refresh, None, at(NOW + 30 * day))
+            .await
+            .is_err()
+    );
+    let ending = ada().ending(Some(at(NOW + 60)));
+    let short = lab
+        .gate
+        .remember(&ending, "docker", at(NOW))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        lab.gate
+            .redeem(&short, None, at(NOW + day / 2 - 1))
+            .await
+            .is_ok()
+    );
+    assert!(
+        lab.gate
+            .redeem(&short, None, at(NOW + day / 2))
+            .await
+            .is_err()
+    );
+    let issued = lab.gate.issue(&who, &[], at(NOW)).await.unwrap();
+    let id = who.token().unwrap();
+    assert!(lab.tokens.revoke(None, id).await.unwrap());
+    assert!(lab.gate.redeem(&refresh, None, at(NOW)).await.is_err());
+    assert!(
+        lab.bearer(issued.token(), NOW).await.is_err(),
+        "what it got ends with it"
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_no_answer() {
+    let lab = lab();
+    let (secret, token) = lab.create(limits(&[], &["pull"]), 100).await;
+    lab.shelf.down.store(true, Ordering::Relaxed);
+    let unavailable = |refusal: Refusal| matches!(refusal, Refusal::Unavailable { .. });
+    assert!(unavailable(
+        lab.bearer(secret.expose(), NOW).await.unwrap_err()
+    ));
+    assert!(unavailable(
+        lab.tokens.revoke(None, token.id()).await.unwrap_err()
+    ));
+    assert!(unavailable(
+        lab.tokens.list(None, None, 1).await.unwrap_err()
+    ));
+    lab.shelf.down.store(false, Ordering::Relaxed);
+    assert!(
+        lab.bearer(secret.expose(), NOW).await.is_ok(),
+        "nothing of it was remembered"
+    );
+}
+
+#[tokio::test]
+async fn what_is_kept_and_makes_no_sense_opens_nothing() {
+    for damage in [
+        |token: &mut StoredToken| token.document = "{}".to_owned(),
+        |token: &mut StoredToken| token.kind = "root".to_owned(),
+        |token: &mut StoredToken| token.owner = "8:htpasswd:root".to_owned(),
+        |token: &mut StoredToken| token.hash.truncate(31),
+        |token: &mut StoredToken| token.document = token.document.replace("get", "everything"),
+    ] {
+        let lab = lab();
+        let (secret, token) = lab.create(limits(&[], &["pull"]), 100).await;
+        damage(
+            lab.shelf
+                .tokens
+                .lock()
+                .unwrap()
+                .get_mut(token.id().as_str())
+                .unwrap(),
+        );
+        assert_eq!(
+            lab.bearer(secret.expose(), NOW).await,
+            Err(Refusal::BadCredential)
+        );
+    }
+}
+
+#[test]
+fn limits_are_parsed() {
+    let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+    for (namespaces, verbs, what) in [
+        (&["Team"][..], &["pull"][..], "\"Team\""),
+        (&["team/"], &["pull"], "\"team/\""),
+        (&["*"], &["pull"], "\"*\""),
+        (&["a"; 33], &["pull"], "at most 32"),
+        (&["a"], &["fly"], "\"fly\""),
+        (&["a"], &["*"], "\"*\""),
+        (&["a"], &[], "without any"),
+    ] {
+        let error = Limits::new(&owned(namespaces), &owned(verbs)).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+    }
+    let kept = limits(&["team/app"], &["push", "delete"]);
+    let text = serde_json::to_string(&kept).unwrap();
+    assert_eq!(
+        text,
+        r#"{"namespaces":["team/app"],"verbs":["create","update","delete"]}"#
+    );
+    assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), kept);
+}

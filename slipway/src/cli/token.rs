@@ -1,0 +1,71 @@
+//! `slipway token`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Printing, Remote};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make an API token for a program, which acts as you and within what you say here.
+    ///
+    /// The token is printed once, on standard output and alone; what is known of it goes to standard error.
+    /// It is good for podman, docker and the like as the password of any user name, and as Bearer. It is
+    /// never more than you: what you may not do, or no longer, it may not either. Your groups stay those
+    /// that you have now.
+    #[command(after_help = "Examples:
+  slipway token create --description 'CI of team' --namespace team --verb pull --verb push > token
+  slipway token create --namespace team/app --expires 30d --json | jq -r .token
+  podman login --username ci --password-stdin registry.example.com < token")]
+    Create(NewToken),
+    /// List your API tokens, and the logins that clients keep.
+    #[command(after_help = "Examples:
+  slipway token list
+  slipway token list --json | jq -r '.items[] | select(.expired | not) | .id'
+  slipway token list --all                    everybody's, for administrators")]
+    List {
+        /// Everybody's. Needs the right to list tokens.registry.alauda.io, which cluster-admin has.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Take API tokens or logins away, for good.
+    ///
+    /// It holds at once on the server that is asked, and within seconds on every other that shares its index; also
+    /// for the short tokens that were got by them. Administrators may name anybody's.
+    #[command(after_help = "Examples:
+  slipway token revoke 5qz3k7w2mvh4aybd
+  slipway token list --json | jq -r '.items[].id' | xargs slipway token revoke")]
+    Revoke {
+        /// The token's id, as `slipway token list` shows it.
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewToken {
+    /// What it is for, on one line.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) description: String,
+    /// How long it lives: 12h, 30d. Default: 90d, or the longest that the server allows.
+    #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub(crate) expires: Option<Duration>,
+    /// A namespace that it is limited to, or the beginning of repositories' names (team/app); may be given more than
+    /// once. Default: wherever you may.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Vec<String>,
+    /// What it may do there: pull, push (add and move tags), delete, or get, create, update; may be given more than once.
+    #[arg(long, value_parser = super::VERBS, default_value = "pull")]
+    pub(crate) verb: Vec<String>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}

@@ -1,0 +1,53 @@
+//! A token by a refresh token, as `docker login` keeps it (OAuth 2 in the Docker token protocol).
+
+use anyhow::Context as _;
+use auth::Secret;
+use reqwest::{Client, StatusCode, Url};
+use serde::Deserialize;
+
+use super::{Login, Server, explain, failure, spent, whole};
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+}
+
+/// Exchanges the login for a token of `scope`, or for one that only says who it is.
+pub(super) async fn exchange(
+    http: &Client,
+    server: &Server,
+    base: &Url,
+    login: &Login,
+    scope: Option<&str>,
+) -> anyhow::Result<Secret> {
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "slipway"),
+        ("refresh_token", login.password.expose()),
+        ("scope", scope.unwrap_or_default()),
+    ];
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    let request = http
+        .post(base.join("/auth/token")?)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body);
+    let mut answer = request
+        .send()
+        .await
+        .map_err(|error| explain(base, &error))?;
+    let body = whole(&mut answer)
+        .await
+        .with_context(|| server.to_string())?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        return Err(spent(server, login));
+    }
+    if !answer.status().is_success() {
+        return Err(failure::explain(server, &answer, &body));
+    }
+    // What is wrong with it is told without what is in it.
+    let granted = serde_json::from_slice::<Granted>(&body).ok();
+    let granted = granted.with_context(|| format!("{server}: no token in what it says"))?;
+    Ok(Secret::new(granted.access_token))
+}

@@ -1,0 +1,179 @@
+//! `slipway token`: API tokens, which programs act by.
+
+use std::io::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::print;
+use crate::cli::{NewToken, Output, Printing, Remote, TokenCommand};
+use crate::client::Client;
+
+const TOKENS: &str = "/api/v1/tokens";
+/// Entries asked for at once.
+const PAGE: usize = 500;
+
+pub(super) async fn run(command: TokenCommand) -> anyhow::Result<()> {
+    match command {
+        TokenCommand::Create(new) => create(new).await,
+        TokenCommand::List {
+            all,
+            remote,
+            printing,
+        } => list(all, remote, &printing).await,
+        TokenCommand::Revoke { ids, remote } => revoke(&ids, remote).await,
+    }
+}
+
+/// What the server says of a token. What this program does not know is handed on.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    id: String,
+    kind: String,
+    user: String,
+    description: String,
+    namespaces: Vec<String>,
+    verbs: Vec<String>,
+    expires_at: String,
+    expired: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Listed {
+    items: Vec<Entry>,
+    #[serde(skip_serializing)]
+    r#continue: Option<String>,
+}
+
+async fn create(new: NewToken) -> anyhow::Result<()> {
+    let client = Client::connect(new.remote, None).await?;
+    let wanted = json!({
+        "description": new.description,
+        "namespaces": new.namespace,
+        "verbs": new.verb,
+        "expiresIn": new.expires.map(|expires| expires.as_secs()),
+    });
+    let made: Entry = client.post(TOKENS, &wanted).await?;
+    if new.printing.form() == Output::Json {
+        return print::json(&made);
+    }
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(
+        std::io::stderr(),
+        "token {} of {}: {} {}, until {}; it is shown this once",
+        made.id,
+        made.user,
+        made.verbs.join(", "),
+        places(&made),
+        made.expires_at
+    );
+    print::line(made.token.as_deref().unwrap_or_default())
+}
+
+async fn list(all: bool, remote: Remote, printing: &Printing) -> anyhow::Result<()> {
+    let client = Client::connect(remote, None).await?;
+    let mut items = Vec::new();
+    let mut from = String::new();
+    loop {
+        let path = format!("{TOKENS}?all={all}&limit={PAGE}&continue={from}");
+        let page: Listed = client.get(&path).await?;
+        items.extend(page.items);
+        match page.r#continue {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    if printing.form() == Output::Json {
+        let listed = Listed {
+            items,
+            r#continue: None,
+        };
+        return print::json(&listed);
+    }
+    let mut rows = vec![row(
+        all,
+        [
+            "ID",
+            "USER",
+            "KIND",
+            "MAY",
+            "WHERE",
+            "EXPIRES",
+            "LAST USED",
+            "DESCRIPTION",
+        ],
+    )];
+    for token in &items {
+        let ended = format!("{} (ended)", token.expires_at);
+        rows.push(row(
+            all,
+            [
+                &token.id,
+                &token.user,
+                &token.kind,
+                &token.verbs.join(","),
+                &places(token),
+                if token.expired {
+                    &ended
+                } else {
+                    &token.expires_at
+                },
+                token.last_used_at.as_deref().unwrap_or("never"),
+                &token.description,
+            ],
+        ));
+    }
+    print::whole(table(&rows).as_bytes())
+}
+
+/// The cells, with the user where there are several.
+fn row(all: bool, cells: [&str; 8]) -> Vec<String> {
+    let cells = cells.into_iter().enumerate();
+    let shown = cells.filter(|(column, _)| all || *column != 1);
+    // A description is its owner's, and may be anybody's where all are listed.
+    let clean = |cell: &str| cell.chars().filter(|char| !char.is_control()).collect();
+    shown.map(|(_, cell)| clean(cell)).collect()
+}
+
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        let padded = cells.map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+fn places(token: &Entry) -> String {
+    if token.namespaces.is_empty() {
+        "everywhere".to_owned()
+    } else {
+        token.namespaces.join(",")
+    }
+}
+
+async fn revoke(ids: &[String], remote: Remote) -> anyhow::Result<()> {
+    let client = Client::connect(remote, None).await?;
+    for id in ids {
+        anyhow::ensure!(
+            !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            "{id:?} is no token's id: `slipway token list` shows them"
+        );
+        client.delete(&format!("{TOKENS}/{id}")).await?;
+        print::line(&format!("token {id} is revoked"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Tokens that users were given, by the hash of their secret.
+
+use std::time::SystemTime;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::column::{millis, number, time};
+use crate::index::{KeptToken, WhenFull};
+
+/// How long a token that has ended is still listed.
+const KEPT_ENDED: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+pub(super) const LIVE_OF_OWNER: &str =
+    "SELECT count(*) FROM tokens WHERE owner = ?1 AND kind = ?2 AND expires > ?3";
+
+/// Records a token, and forgets what ended long ago.
+pub(super) fn add(
+    c: &Connection,
+    token: &KeptToken,
+    most: usize,
+    when_full: WhenFull,
+    now: SystemTime,
+) -> rusqlite::Result<bool> {
+    let long_ago = now
+        .checked_sub(KEPT_ENDED)
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    c.prepare_cached("DELETE FROM tokens WHERE expires < ?1")?
+        .execute([millis(long_ago)])?;
+    let live: i64 = c
+        .prepare_cached(LIVE_OF_OWNER)?
+        .query_row(params![token.owner, token.kind, millis(now)], |row| {
+            row.get(0)
+        })?;
+    let over = live.saturating_add(1) - number(most);
+    if over > 0 {
+        match when_full {
+            WhenFull::Refuse => return Ok(false),
+            WhenFull::ForgetOldest => c
+                .prepare_cached(
+                    "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
+                     WHERE owner = ?1 AND kind = ?2 AND expires > ?3 ORDER BY created, id LIMIT ?4)",
+                )?
+                .execute(params![token.owner, token.kind, millis(now), over])?,
+        };
+    }
+    insert(c, token).map(|()| true)
+}
+
+/// Records a token as it was recorded elsewhere.
+pub(super) fn insert(c: &Connection, token: &KeptToken) -> rusqlite::Result<()> {
+    c.prepare_cached(
+        "INSERT INTO tokens (id, kind, owner, hash, created, expires, used, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        token.id,
+        token.kind,
+        token.owner,
+        token.hash,
+        millis(token.created),
+        millis(token.expires),
+        token.used.map(millis),
+        token.document,
+    ])
+    .map(drop)
+}
+
+const ONE: &str =
+    "SELECT id, kind, owner, hash, created, expires, used, document FROM tokens WHERE id = ?1";
+
+pub(super) fn find(c: &Connection, id: &str) -> rusqlite::Result<Option<KeptToken>> {
+    c.prepare_cached(ONE)?.query_row([id], token).optional()
+}
+
+pub(super) const OF_OWNER: &str =
+    "SELECT id, kind, owner, hash, created, expires, used, document FROM tokens
+    WHERE owner = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+pub(super) const ALL: &str =
+    "SELECT id, kind, owner, hash, created, expires, used, document FROM tokens
+    WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+pub(super) fn list(
+    c: &Connection,
+    owner: Option<&str>,
+    after: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<KeptToken>> {
+    let limit = number(limit);
+    match owner {
+        Some(owner) => c
+            .prepare_cached(OF_OWNER)?
+            .query_map(params![owner, after, limit], token)?
+            .collect(),
+        None => c
+            .prepare_cached(ALL)?
+            .query_map(params![after, limit], token)?
+            .collect(),
+    }
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<KeptToken> {
+    let was_used: Option<i64> = row.get(6)?;
+    Ok(KeptToken {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        owner: row.get(2)?,
+        hash: row.get(3)?,
+        created: time(row, 4)?,
+        expires: time(row, 5)?,
+        used: was_used.map(|_| time(row, 6)).transpose()?,
+        document: row.get(7)?,
+    })
+}
+
+pub(super) fn touch(c: &Connection, id: &str, now: SystemTime) -> rusqlite::Result<()> {
+    // Replicas write without knowing of each other: the time only grows.
+    c.prepare_cached("UPDATE tokens SET used = max(coalesce(used, 0), ?2) WHERE id = ?1")?
+        .execute(params![id, millis(now)])
+        .map(drop)
+}
+
+pub(super) fn delete(c: &Connection, owner: Option<&str>, id: &str) -> rusqlite::Result<bool> {
+    let changed = c
+        .prepare_cached("DELETE FROM tokens WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)")?
+        .execute(params![id, owner])?;
+    Ok(changed > 0)
+}

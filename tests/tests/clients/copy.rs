@@ -1,6 +1,6 @@
 //! `slipway copy`, `pull`, `push` and their like, between Slipway, other registries, folders and engines.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::containerd::Containerd;
 use tests::peer::Peer;
 use tests::podman::Storage;
@@ -315,6 +315,19 @@ fn podman_and_containerd_pull_and_push_by_the_login_of_slipway() {
     let said = slipway(lab, &["rm", "team/third:stable"]).fails();
     assert!(said.contains("team/third:stable"), "{said}");
     slipway(lab, &["rm", "team/third"]).fails();
+
+    // A login that is a refresh token, as `docker login` keeps it.
+    let asked = "/auth/token?offline_token=true&client_id=docker";
+    let granted = Api::new(&scene.at).get(asked).or_fail("ask").expect(200);
+    let granted: Value = serde_json::from_slice(&granted.body).or_fail("JSON");
+    let logins = json!({"auths": {(scene.at.host.clone()): {
+        "auth": "PHRva2VuPjo=",
+        "identitytoken": granted["refresh_token"].as_str().or_fail("a refresh token"),
+    }}});
+    let logins = lab.write("refresh.json", logins.to_string());
+    let by_refresh = |words: &[&str]| slipway(lab, words).arg("--authfile").arg(&logins);
+    by_refresh(&["push", &name, &scene.at.image("team/fifth:v1")]).ok();
+    on_storage(by_refresh(&["pull", "--engine", "podman", &name])).ok();
 
     slipway(lab, &["logout", &scene.at.host]).ok();
     let said = on_storage(

@@ -269,6 +269,59 @@ fn who_has_a_certificate_only_logs_in_as_a_service_account() {
 }
 
 #[test]
+fn a_token_that_ends_is_read_anew_and_kubectl_completes_what_is_typed() {
+    let lab = Lab::new("k8s-ends");
+    let (cluster, server) = scene(&lab);
+    let host = &server.endpoint().host;
+    for name in ["one", "two"] {
+        let create = ["create", "serviceaccount", name, "--namespace", "team"];
+        cluster.kubectl(&lab).args(create).ok();
+    }
+    bind(
+        &cluster,
+        &lab,
+        "team",
+        "system:image-puller",
+        "serviceaccount=team:one",
+    );
+    Api::new(&with_token(server.endpoint(), "alice")).push_image("team/app", "v1", &[b"l".into()]);
+    let from = format!("{host}/team/app:v1");
+    // Something beside kubectl writes tokens of an hour into the kubeconfig.
+    let text = std::fs::read_to_string(cluster.kubeconfig("alice")).or_fail("a kubeconfig");
+    let write = |name: &str| {
+        let token = cluster.service_account_token(&lab, "team", name);
+        let text = text.replace("{token: alice}", &format!("{{token: {token}}}"));
+        (lab.write("ending.kubeconfig", text), token)
+    };
+    let (ending, token) = write("one");
+    let desk = Desk::new(&lab, &ending);
+    desk.kubectl_slipway().args(["login", host]).ok();
+    assert!(!desk.kept().contains("\"auth\""), "{}", desk.kept());
+    assert!(!desk.remembered().contains(&token));
+    desk.program("crane").args(["digest", &from]).ok();
+    write("two");
+    desk.program("crane").args(["digest", &from]).fails();
+
+    // The same token from standard input is kept as it is.
+    let login = ["login", "--token-stdin", host];
+    desk.slipway().args(login).stdin(token.as_str()).ok();
+    assert!(desk.kept().contains("\"auth\""), "{}", desk.kept());
+    assert!(!desk.remembered().contains(host.as_str()));
+    desk.program("crane").args(["digest", &from]).ok();
+    let said = desk.slipway().args(login).stdin("made.up").fails();
+    assert!(said.contains("the token is not taken"), "{said}");
+
+    let complete = |words: &[&str]| {
+        desk.program("kubectl")
+            .args(["__complete", "slipway"])
+            .args(words)
+            .ok()
+    };
+    assert!(complete(&["auth", ""]).contains("explain"));
+    assert!(complete(&["pull", "--eng"]).contains("--engine"));
+}
+
+#[test]
 fn other_clients_keep_their_logins_by_the_helper() {
     let lab = Lab::new("k8s-helper");
     let (cluster, server) = scene(&lab);

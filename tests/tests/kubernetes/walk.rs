@@ -3,13 +3,54 @@
 
 use tests::peer::Peer;
 use tests::podman::Storage;
-use tests::{Cluster, Endpoint, Image, Lab, Node};
+use tests::{Cluster, Endpoint, Image, Lab, Node, Program};
 
 use super::people::Desk;
 use super::{ROLES, registry};
 
 /// The name by which pods know the registry; people know it by another.
 const INTERNAL: &str = "image-registry.cpaas-system.svc";
+
+/// Those who take part.
+struct Scene<'lab> {
+    lab: &'lab Lab,
+    cluster: &'lab Cluster,
+    /// The registry, as people name it.
+    host: &'lab str,
+    storage: Storage<'lab>,
+    desk: Desk<'lab>,
+}
+
+impl Scene<'_> {
+    /// `kubectl`, as the administrator.
+    #[track_caller]
+    fn admin(&self, line: &str) -> String {
+        self.cluster.kubectl(self.lab).args(line.split(' ')).ok()
+    }
+
+    /// `kubectl slipway`, as alice.
+    fn alice(&self, line: &str) -> Program {
+        let program = self.storage.config(self.desk.kubectl_slipway());
+        program.args(line.split(' '))
+    }
+
+    /// Puts an image somewhere, as somebody who may do everything.
+    fn put(&self, name: &str, at: &str) -> Image {
+        let image = Image::busybox(self.lab, name);
+        self.lab
+            .program("skopeo")
+            .args([
+                "copy",
+                "--dest-tls-verify=false",
+                "--dest-creds",
+                "root:root",
+            ])
+            .arg(format!("oci:{}", image.at()))
+            .arg(format!("docker://{at}"))
+            .ok();
+        image
+    }
+}
 
 #[test]
 fn the_guides_commands_work_in_their_order() {
@@ -24,128 +65,111 @@ fn the_guides_commands_work_in_their_order() {
         format!("certs.d/{INTERNAL}/hosts.toml"),
         format!("server = \"http://{host}\"\n[host.\"http://{host}\"]\n"),
     );
-    let admin = |line: &str| cluster.kubectl(&lab).args(line.split(' ')).ok();
-    admin("create namespace my-ns");
-    admin("create namespace shared-ns");
-    let storage = Storage::new(&lab, "machine");
-    let desk = Desk::new(&lab, &cluster.kubeconfig("alice"));
-    let alice = |line: &str| storage.config(desk.kubectl_slipway()).args(line.split(' '));
-    let put = |name: &str, at: &str| {
-        let image = Image::busybox(&lab, name);
-        lab.program("skopeo")
-            .args([
-                "copy",
-                "--dest-tls-verify=false",
-                "--dest-creds",
-                "root:root",
-            ])
-            .arg(format!("oci:{}", image.at()))
-            .arg(format!("docker://{at}"))
-            .ok();
-        image
+    let scene = Scene {
+        lab: &lab,
+        cluster: &cluster,
+        host,
+        storage: Storage::new(&lab, "machine"),
+        desk: Desk::new(&lab, &cluster.kubeconfig("alice")),
     };
-    let app = put("app", &format!("{host}/my-ns/my-app:latest"));
-    put("base", &format!("{host}/shared-ns/base-image:latest"));
+    scene.admin("create namespace my-ns");
+    scene.admin("create namespace shared-ns");
+    log_in_and_get_rights(&scene);
+    push_from_another_registry(&scene);
+    use_another_namespace(&scene);
+    check(&scene);
+    deploy_from_the_internal_address(&scene);
+}
 
-    // Log in.
-    alice(&format!("login {host}")).ok();
-    let pull = format!("pull {host}/my-ns/my-app:latest");
-    let push = format!("push {host}/my-ns/my-app:v1");
-    alice(&pull).fails();
+fn log_in_and_get_rights(scene: &Scene<'_>) {
+    let host = scene.host;
+    let latest = format!("{host}/my-ns/my-app:latest");
+    let app = scene.put("app", &latest);
+    scene.alice(&format!("login {host}")).ok();
 
-    // Rights of a user in a namespace: to pull, to push.
-    admin("create rolebinding alice-pulls --clusterrole=system:image-puller --user=alice -n my-ns");
-    until(|| alice(&pull).run().status.success());
-    assert_eq!(
-        storage.run(&format!("{host}/my-ns/my-app:latest")).ok(),
-        app.text
+    // Of a user: to pull, to push.
+    let pull = format!("pull {latest}");
+    scene.alice(&pull).fails();
+    scene.admin(
+        "create rolebinding alice-pulls --clusterrole=system:image-puller --user=alice -n my-ns",
     );
-    let tag = [
-        "tag",
-        &format!("{host}/my-ns/my-app:latest"),
-        &format!("{host}/my-ns/my-app:v1"),
-    ];
-    storage.podman().args(tag).ok();
-    alice(&push).fails();
-    admin(
+    until(|| scene.alice(&pull).run().status.success());
+    assert_eq!(scene.storage.run(&latest).ok(), app.text);
+    let v1 = format!("{host}/my-ns/my-app:v1");
+    scene.storage.podman().args(["tag", &latest, &v1]).ok();
+    let push = format!("push {v1}");
+    scene.alice(&push).fails();
+    scene.admin(
         "create rolebinding alice-pushes --clusterrole=system:image-pusher --user=alice -n my-ns",
     );
+    until(|| scene.alice(&push).run().status.success());
 
-    // Rights of ServiceAccounts.
-    admin("create serviceaccount ci --namespace my-ns");
-    admin(
-        "create rolebinding default-pulls --clusterrole=system:image-puller --serviceaccount=my-ns:default -n my-ns",
-    );
-    admin(
-        "create rolebinding ci-pushes --clusterrole=system:image-pusher --serviceaccount=my-ns:ci -n my-ns",
-    );
+    // Of ServiceAccounts.
+    scene.admin("create serviceaccount ci --namespace my-ns");
+    scene.admin("create rolebinding default-pulls --clusterrole=system:image-puller --serviceaccount=my-ns:default -n my-ns");
+    scene.admin("create rolebinding ci-pushes --clusterrole=system:image-pusher --serviceaccount=my-ns:ci -n my-ns");
+}
 
-    // Push; and from another registry.
-    until(|| alice(&push).run().status.success());
-    let (_remote, there) = Peer::DockerRegistry.start(&lab, &lab.dir("remote"), None, None);
-    let remote = put("remote", &there.image("demo/my-app:latest"));
-    alice(&format!(
-        "push {}/demo/my-app:latest {host}/my-ns/my-app:latest",
-        there.host
-    ))
-    .ok();
-    let digest = desk
-        .program("crane")
-        .args(["digest", &format!("{host}/my-ns/my-app:latest")])
-        .ok();
-    assert_eq!(digest.trim(), remote.digest());
-    assert_eq!(
-        alice(&format!("ls {host}/my-ns/my-app")).ok(),
-        "latest\nv1\n"
-    );
+fn push_from_another_registry(scene: &Scene<'_>) {
+    let host = scene.host;
+    let folder = scene.lab.dir("remote");
+    let (_remote, there) = Peer::DockerRegistry.start(scene.lab, &folder, None, None);
+    let from = there.image("demo/my-app:latest");
+    let image = scene.put("remote", &from);
+    let to = format!("{host}/my-ns/my-app:latest");
+    scene.alice(&format!("push {from} {to}")).ok();
+    let digest = scene.desk.program("crane").args(["digest", &to]).ok();
+    assert_eq!(digest.trim(), image.digest());
+    let listed = scene.alice(&format!("ls {host}/my-ns/my-app")).ok();
+    assert_eq!(listed, "latest\nv1\n");
+}
 
-    // Another namespace's images.
-    let shared = format!("pull {host}/shared-ns/base-image:latest");
-    alice(&shared).fails();
-    admin(
+fn use_another_namespace(scene: &Scene<'_>) {
+    let base = format!("{}/shared-ns/base-image:latest", scene.host);
+    scene.put("base", &base);
+    let pull = format!("pull {base}");
+    scene.alice(&pull).fails();
+    scene.admin(
         "create rolebinding cross-user --clusterrole=system:image-puller --user=alice -n shared-ns",
     );
-    until(|| alice(&shared).run().status.success());
+    until(|| scene.alice(&pull).run().status.success());
     let sees = "auth can-i get images.registry.alauda.io --namespace shared-ns --as=system:serviceaccount:my-ns:default";
-    cluster.kubectl(&lab).args(sees.split(' ')).fails();
-    admin(
-        "create rolebinding cross-ns-pull --clusterrole=system:image-puller --serviceaccount=my-ns:default -n shared-ns",
-    );
-    assert_eq!(admin(sees).trim(), "yes");
+    let ask = scene.cluster.kubectl(scene.lab).args(sees.split(' '));
+    ask.fails();
+    scene.admin("create rolebinding cross-ns-pull --clusterrole=system:image-puller --serviceaccount=my-ns:default -n shared-ns");
+    assert_eq!(scene.admin(sees).trim(), "yes");
+}
 
-    // The checklist.
+fn check(scene: &Scene<'_>) {
     for (who, answer) in [
         ("system:serviceaccount:my-ns:default", "yes"),
         ("alice", "yes"),
         ("bob", "no"),
     ] {
         let ask = format!("auth can-i get images.registry.alauda.io --namespace my-ns --as={who}");
-        let said = cluster.kubectl(&lab).args(ask.split(' ')).run().stdout;
-        assert_eq!(said.trim(), answer, "{who}");
+        let asked = scene.cluster.kubectl(scene.lab).args(ask.split(' ')).run();
+        assert_eq!(asked.stdout.trim(), answer, "{who}");
         let why = format!("auth explain pull my-ns/my-app --as {who}");
-        let said = desk
-            .with(&cluster.kubeconfig("root"))
-            .kubectl_slipway()
-            .args(why.split(' '))
-            .run();
+        let root = scene.desk.with(&scene.cluster.kubeconfig("root"));
+        let said = root.kubectl_slipway().args(why.split(' ')).run();
         assert_eq!(said.status.success(), answer == "yes", "{}", said.report);
     }
+}
 
-    // Deploy from the internal address: images of one's own namespace, and of the other.
+/// Images of one's own namespace, and of the other.
+fn deploy_from_the_internal_address(scene: &Scene<'_>) {
     for (name, image) in [
         ("my-app", "my-ns/my-app:v1"),
         ("my-base", "shared-ns/base-image:latest"),
     ] {
-        cluster.apply(&lab, &deployment(name, &format!("{INTERNAL}/{image}")));
-        admin(&format!(
+        let deployed = deployment(name, &format!("{INTERNAL}/{image}"));
+        scene.cluster.apply(scene.lab, &deployed);
+        scene.admin(&format!(
             "rollout status deployment/{name} --namespace my-ns --timeout 120s"
         ));
     }
-    assert_eq!(
-        admin("get secrets --all-namespaces --output name"),
-        "",
-        "no pull secret anywhere"
-    );
+    let secrets = scene.admin("get secrets --all-namespaces --output name");
+    assert_eq!(secrets, "", "no pull secret anywhere");
 }
 
 /// A refusal is remembered for a moment.

@@ -1,6 +1,8 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod images;
 mod oidc;
+mod people;
 mod token;
 
 use std::path::PathBuf;
@@ -8,7 +10,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
+pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
 pub(crate) use token::{NewToken, TokenCommand};
 
 /// An OCI container registry with namespace rights, in one program.
@@ -38,14 +42,22 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Log in to a registry; podman, docker, helm and this program share the login.
     ///
-    /// The password is read from standard input, never from the command line. Where docker's
-    /// configuration names a credential helper (credsStore, credHelpers), that program keeps it.
+    /// Passwords and tokens are read from standard input, never from the command line. Where docker's
+    /// configuration names a credential helper (credsStore, credHelpers), that program keeps them.
     ///
-    /// With --oidc it shows a URL and a code: log in there with a browser, on any device.
+    /// With --kubeconfig or --context (and as kubectl slipway login without more) it logs in as the
+    /// person of a kubeconfig. Where the kubeconfig renews the token, by a program or a file, nothing
+    /// is kept but the context's name: docker-credential-slipway, which is this program, fetches a
+    /// fresh token for each use. With --oidc it shows a URL and a code: log in there with a browser,
+    /// on any device.
     #[command(after_help = "Examples:
   slipway login --username ada --password-stdin registry.example.com < password
   slipway login 127.0.0.1:5000                asks for name and password
-  slipway login --oidc registry.example.com   logs in at the registry's OpenID Connect provider")]
+  kubectl create token ci --audience slipway | slipway login --token-stdin registry.example.com
+  slipway login --context prod registry.example.com
+  kubectl slipway login registry.example.com  as whoever kubectl is now
+  slipway login --context prod --service-account team/ci registry.example.com
+  slipway login --oidc registry.example.com   at the registry's OpenID Connect provider")]
     Login(Login),
     /// Forget a login.
     #[command(after_help = "Example:
@@ -70,6 +82,45 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     /// Keep API tokens, which programs act as you by.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Bring an image from a registry into podman's, docker's or containerd's images.
+    #[command(after_help = "Examples:
+  slipway pull registry.example.com/team/app:v1
+  slipway pull --engine containerd registry.example.com/team/app:v1")]
+    Pull(Pull),
+    /// Send an image from podman's, docker's or containerd's images to a registry, or from one registry to another.
+    #[command(after_help = "Examples:
+  podman tag app:v1 registry.example.com/team/app:v1 && slipway push registry.example.com/team/app:v1
+  slipway push docker.io/library/alpine:3 registry.example.com/team/alpine:3")]
+    Push(Push),
+    /// Copy an image between registries, folders and archives.
+    ///
+    /// Digests stay the same, and indexes whole. What the target has is not sent again, and what broke
+    /// off goes on where it was. Names: registry.example.com/team/app:v1, oci:DIR[:TAG] (an OCI layout),
+    /// oci-archive:FILE[:TAG] (the same as a tar archive).
+    #[command(after_help = "Examples:
+  slipway copy docker.io/library/alpine:3 registry.example.com/team/alpine:3
+  slipway copy --referrers registry.example.com/team/app:v1 backup.example.com/team/app:v1
+  slipway copy --platform linux/arm64 registry.example.com/team/app:v1 oci-archive:app.tar
+  slipway copy oci:layout:v1 registry.example.com/team/app:v1")]
+    Copy(Copy),
+    /// List a registry's repositories, or the tags of one.
+    #[command(after_help = "Examples:
+  slipway ls                                  at the server of the last login
+  slipway ls registry.example.com/team/app")]
+    Ls(Ls),
+    /// Give an image another tag, in the registry.
+    #[command(after_help = "Example:
+  slipway tag registry.example.com/team/app:v1 stable")]
+    Tag(TagImage),
+    /// Remove images from a registry, by tag or by digest.
+    #[command(after_help = "Example:
+  slipway rm registry.example.com/team/app:v1")]
+    Rm(Rm),
+    /// Say what an image in a registry is.
+    #[command(after_help = "Examples:
+  slipway inspect registry.example.com/team/app:v1
+  slipway inspect --raw team/app@sha256:…     the manifest, as it is stored")]
+    Inspect(Inspect),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -82,6 +133,29 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     /// Let the kubelet pull by the right of the pod's ServiceAccount, without any secret.
     #[command(subcommand)]
     CredentialProvider(CredentialProviderCommand),
+    /// Answer podman, docker, helm and others, which run this as docker-credential-slipway for a login.
+    #[command(subcommand)]
+    CredentialHelper(CredentialHelperCommand),
+    /// Answer kubectl, which runs this as kubectl_complete-slipway, with what may follow the words so far.
+    #[command(hide = true)]
+    #[command(after_help = "Example, as kubectl runs it:
+  slipway complete-kubectl -- auth ''")]
+    CompleteKubectl {
+        /// The words behind `kubectl slipway`, the last one unfinished.
+        words: Vec<String>,
+    },
+    /// Give this program its other names: kubectl-slipway and docker-credential-slipway.
+    ///
+    /// With them on PATH, kubectl has the commands of this program as kubectl slipway, with completions
+    /// (kubectl_complete-slipway), and logins that a kubeconfig renews stay fresh.
+    #[command(after_help = "Examples:
+  slipway install-links                      beside the program
+  slipway install-links --dir ~/.local/bin")]
+    InstallLinks {
+        /// The folder for the links. Default: that of the program.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Print a script that completes commands in your shell.
     #[command(after_help = "Example:
   slipway completions bash > /etc/bash_completion.d/slipway")]
@@ -153,12 +227,8 @@ pub(crate) struct Login {
     /// The registry, as in image names (host or host:port) or as a URL without a path.
     #[arg(env = "SLIPWAY_SERVER")]
     pub(crate) server: String,
-    /// The user's name; asked for if missing.
-    #[arg(long, short)]
-    pub(crate) username: Option<String>,
-    /// Read the password from standard input.
-    #[arg(long)]
-    pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) way: LoginWay,
     #[command(flatten)]
     pub(crate) oidc: Oidc,
     #[command(flatten)]
@@ -185,7 +255,7 @@ pub(crate) struct AuthFile {
 }
 
 /// How to reach the registry.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Transport {
     /// Speak plain HTTP. To loopback addresses it is spoken by itself where there is no HTTPS.
     #[arg(long)]
@@ -278,6 +348,16 @@ pub(crate) enum AuthCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// Say which binding and role let somebody do something, or why nothing does.
+    ///
+    /// Reads the cluster's rules with your own kubeconfig and rights, and asks the cluster itself what it
+    /// decides, which is what the registry does. For somebody else (--as) you need the right to impersonate
+    /// them. With --rbac or --config it reads the rules of a folder instead. Exits with 1 when the answer is no.
+    #[command(after_help = "Examples:
+  slipway auth explain push team/app
+  slipway auth explain pull team/app --as system:serviceaccount:other:default
+  slipway auth explain delete team/app --rbac ./rbac --as ada --as-group devs")]
+    Explain(Explain),
 }
 
 /// What can be done in a repository, by either name.

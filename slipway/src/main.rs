@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod invoked;
 mod logging;
 mod ownership;
 mod providers;
@@ -15,11 +16,9 @@ mod wiring;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    match commands::run(cli) {
+    let (cli, invoked) = invoked::parse(std::env::args_os().collect());
+    match commands::run(cli, invoked) {
         Ok(code) => code,
         Err(error) => {
             let line = told(&error);
@@ -32,7 +31,7 @@ fn main() -> ExitCode {
 
 /// One line, whatever the causes say: scripts read it, and so do people. Some errors repeat their
 /// cause in their own words; it is not said twice.
-fn told(error: &anyhow::Error) -> String {
+pub(crate) fn told(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
         let text = cause.to_string();

@@ -46,6 +46,18 @@ impl<'lab> Storage<'lab> {
             .arg(image)
     }
 
+    /// Another program that runs `podman` itself, on it.
+    pub fn config(&self, program: Program) -> Program {
+        let dir = |part: &str| self.lab.dir(format!("{}-{part}", self.name));
+        let text = format!(
+            "[storage]\ndriver = 'vfs'\ngraphroot = '{}'\nrunroot = '{}'\n",
+            dir("root").display(),
+            dir("run").display()
+        );
+        let file = self.lab.write(format!("{}-storage.conf", self.name), text);
+        program.env("CONTAINERS_STORAGE_CONF", file)
+    }
+
     fn on_storage(&self, program: &str) -> Program {
         let dir = |part: &str| -> PathBuf { self.lab.dir(format!("{}-{part}", self.name)) };
         // podman refuses a runroot longer than 50 characters: names here are short on purpose.

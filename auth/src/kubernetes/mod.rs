@@ -8,23 +8,29 @@
 //! said is remembered for the [`Lifetimes`], counted from when it was asked, so that what is taken away there is taken
 //! away here by then; an answer that did not come is never remembered, and never a yes.
 //!
+//! [`Person`] is the other side: who logs in to a registry by a kubeconfig.
+//!
 //! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
 //!
 //! [`PullSecrets`] is apart from that: it gives `ServiceAccounts` logins, where kubelets have none of their own.
 
 pub(crate) mod answers;
 mod cluster;
+mod person;
 pub mod pull_secrets;
 mod question;
 mod rights;
+mod standing;
 mod tokens;
 
 use std::time::Duration;
 
 pub use cluster::{Cluster, ConnectError, Place};
+pub use person::{AccountName, Person, PersonError};
 pub use pull_secrets::PullSecrets;
 pub use question::Preset;
 pub use rights::AccessReviews;
+pub use standing::{Decision, Readable};
 pub use tokens::TokenReviews;
 
 /// Most answers remembered of each kind.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::Resource;
 use super::aggregate::{ClusterRole, Rules, rights};
-use super::builtin;
 use super::doubts::doubts;
 use super::objects::{GROUP, Object, PolicyRule, RoleKind, Subject, SubjectKind};
 use super::read::Placed;
@@ -19,6 +18,8 @@ pub(super) struct Binding {
     pub(super) namespace: Option<String>,
     pub(super) name: String,
     pub(super) role: String,
+    /// Without the role it gives nothing.
+    pub(super) has_role: bool,
     pub(super) rights: Rights,
     pub(super) subjects: Vec<Who>,
     pub(super) place: String,
@@ -32,13 +33,13 @@ pub(super) struct Who {
     pub(super) written: String,
 }
 
-/// The bindings, in the order of the files.
+/// The bindings, in the order of the files. `given` are the ClusterRoles that are there unless objects define them.
 pub(super) fn bindings(
     objects: Vec<Placed>,
+    given: Vec<(String, ClusterRole)>,
     resource: &Resource,
 ) -> Result<Vec<Binding>, LoadError> {
-    let mut cluster_roles: HashMap<String, ClusterRole> =
-        builtin::cluster_roles(resource).into_iter().collect();
+    let mut cluster_roles: HashMap<String, ClusterRole> = given.into_iter().collect();
     let mut local_rights: HashMap<(String, String), Rights> = HashMap::new();
     let mut places: HashMap<(String, String, String), String> = HashMap::new();
     let mut bound = Vec::new();
@@ -95,6 +96,7 @@ pub(super) fn bindings(
                 namespace: (!namespace.is_empty()).then_some(namespace),
                 name,
                 role: written,
+                has_role: rights.is_some(),
                 rights: rights.cloned().unwrap_or_default(),
                 place: placed.place(),
             })

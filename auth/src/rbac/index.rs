@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use oci::RepoName;
 
+use super::Resource;
+use super::aggregate::ClusterRole;
 use super::bindings::{Binding, bindings};
 use super::read::Placed;
 use super::rights::Rights;
-use super::{Reason, Resource};
 use crate::{Action, AdminRight, Identity, LoadError};
 
 /// The rights of every user and group, added up over their bindings, so that a question costs two hash look-ups for the
@@ -25,8 +26,13 @@ struct Granted {
 }
 
 impl Index {
-    pub(super) fn new(objects: Vec<Placed>, resource: &Resource) -> Result<Self, LoadError> {
-        let bindings = bindings(objects, resource)?;
+    /// `given` are the ClusterRoles that are there unless the objects define them.
+    pub(super) fn new(
+        objects: Vec<Placed>,
+        given: Vec<(String, ClusterRole)>,
+        resource: &Resource,
+    ) -> Result<Self, LoadError> {
+        let bindings = bindings(objects, given, resource)?;
         let mut users: HashMap<String, Granted> = HashMap::new();
         let mut groups: HashMap<String, Granted> = HashMap::new();
         for binding in &bindings {
@@ -86,39 +92,8 @@ impl Index {
                 .any(|group| self.groups.get(group).is_some_and(allowed))
     }
 
-    pub(super) fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
-        let applies = |binding: &&Binding| {
-            binding
-                .namespace
-                .as_deref()
-                .is_none_or(|namespace| namespace == repo.namespace())
-                && binding.rights.on(repo.rest()).contains(action)
-        };
-        let reasons = |namespaced: bool| {
-            let bindings = self.bindings.iter().filter(applies);
-            bindings
-                .filter(move |binding| binding.namespace.is_some() == namespaced)
-                .filter_map(|binding| reason(binding, who))
-        };
-        reasons(false).chain(reasons(true)).collect()
+    /// Every binding, in the order of the files.
+    pub(super) fn bindings(&self) -> &[Binding] {
+        &self.bindings
     }
-}
-
-fn reason(binding: &Binding, who: &Identity) -> Option<Reason> {
-    let subject = binding.subjects.iter().find(|subject| {
-        if subject.is_group {
-            who.groups().any(|group| group == subject.name)
-        } else {
-            who.name() == subject.name
-        }
-    })?;
-    Some(Reason {
-        binding: match &binding.namespace {
-            None => format!("ClusterRoleBinding {}", binding.name),
-            Some(namespace) => format!("RoleBinding {namespace}/{}", binding.name),
-        },
-        role: binding.role.clone(),
-        subject: subject.written.clone(),
-        place: binding.place.clone(),
-    })
 }

@@ -11,12 +11,14 @@ mod aggregate;
 mod bindings;
 mod builtin;
 mod doubts;
+mod explain;
 mod index;
 mod objects;
 mod read;
 mod rights;
 mod selector;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +26,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use oci::RepoName;
 
+pub use self::explain::{Near, Reason, WhyNot};
 use self::index::Index;
-use crate::watched::Watched;
+use crate::watched::{Source, Watched};
 use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal};
 
 #[cfg(test)]
@@ -72,7 +75,8 @@ impl Rbac {
                     "{folder}: no rules: nobody may do anything (files end in .yaml, .yml or .json)"
                 );
             }
-            Index::new(objects, &resource)
+            let given = builtin::cluster_roles(&resource);
+            Index::new(objects, given, &resource)
         };
         Ok(Self {
             index: Arc::new(Watched::load(dir, read::folder, parse)?),
@@ -93,6 +97,42 @@ impl Rbac {
     /// Which bindings allow it, in the order in which Kubernetes looks at them; none means no.
     pub fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
         self.index.current().explain(who, action, repo)
+    }
+
+    /// The rules of this moment.
+    pub fn rules(&self) -> Rules {
+        Rules(Arc::clone(&self.index.current()))
+    }
+}
+
+/// Rules of one moment, to be asked why.
+pub struct Rules(Arc<Index>);
+
+impl Rules {
+    /// The objects of a cluster, as JSON texts. Unlike a folder it has the ClusterRoles that it has, and no others.
+    pub(crate) fn of_cluster(objects: &[String], resource: &Resource) -> Result<Self, LoadError> {
+        let source = Source {
+            path: "cluster".into(),
+            text: objects.join("\n---\n"),
+        };
+        let objects = read::objects(&[source])?;
+        Index::new(objects, Vec::new(), resource).map(|index| Self(Arc::new(index)))
+    }
+
+    /// Which bindings allow it, in the order in which Kubernetes looks at them; none means no.
+    pub fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
+        self.0.explain(who, action, repo)
+    }
+
+    /// The bindings that name them and have to do with it, but do not allow it; those that miss least come first.
+    pub fn nearest(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Near> {
+        self.0.nearest(who, action, repo)
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rules({} bindings)", self.0.bindings().len())
     }
 }
 
@@ -115,17 +155,4 @@ impl Policy for Rbac {
     ) -> Result<bool, Refusal> {
         Ok(self.index.current().allows_admin(who, right, namespace))
     }
-}
-
-/// A binding that allows something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// `RoleBinding team-a/pushers` or `ClusterRoleBinding everyone`.
-    pub binding: String,
-    /// `ClusterRole system:image-puller` or `Role team-a/deployers`.
-    pub role: String,
-    /// The subject that it matched: `User alice`, `Group devs`, `ServiceAccount ci/builder`.
-    pub subject: String,
-    /// File and line of the binding: `rules.yaml:12`.
-    pub place: String,
 }

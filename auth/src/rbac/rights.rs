@@ -60,6 +60,11 @@ impl Rights {
         self.admin
     }
 
+    /// Whether it is given on some repository, by its name.
+    pub(super) fn on_some(&self, action: Action) -> bool {
+        self.named.values().any(|given| given.contains(action))
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.any = self.any.union(other.any);
         self.admin = self.admin.union(other.admin);

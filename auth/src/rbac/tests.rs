@@ -605,6 +605,45 @@ fn explain_names_every_binding_that_allows() {
 }
 
 #[test]
+fn what_comes_nearest_is_named_with_what_it_lacks() {
+    let named = "{apiGroups: [registry.alauda.io], resources: [images], resourceNames: [web], verbs: [create]}";
+    let pods = "{apiGroups: [''], resources: [pods], verbs: ['*']}";
+    let lab = lab(&[
+        role("named", named),
+        role("pods", pods),
+        binding("team/readers", "ClusterRole view", ALICE),
+        binding("team/web", "ClusterRole named", ALICE),
+        binding("team/lost", "ClusterRole nowhere", ALICE),
+        binding("team/pods", "ClusterRole pods", ALICE),
+        binding("team/others", "ClusterRole edit", "{kind: User, name: bob}"),
+        binding("other/pushers", "ClusterRole edit", ALICE),
+        binding("other/readers", "ClusterRole view", ALICE),
+    ]
+    .concat());
+    let repo = RepoName::parse("team/app").unwrap();
+    let near = lab
+        .rbac
+        .rules()
+        .nearest(&user("alice", &[]), Action::Create, &repo);
+    let near: Vec<_> = near
+        .iter()
+        .map(|near| (near.reason.binding.as_str(), near.why))
+        .collect();
+    assert_eq!(
+        near,
+        [
+            ("RoleBinding team/lost", WhyNot::NoRole),
+            ("RoleBinding team/web", WhyNot::OtherNames),
+            (
+                "RoleBinding team/readers",
+                WhyNot::Gives([Action::Get].into_iter().collect())
+            ),
+            ("RoleBinding other/pushers", WhyNot::OtherNamespace),
+        ]
+    );
+}
+
+#[test]
 fn a_change_comes_into_force_and_a_broken_one_does_not() {
     let lab = lab(&binding("b", "ClusterRole view", ALICE));
     assert_eq!(lab.alice("t/app"), ["get"]);

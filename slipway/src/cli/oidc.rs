@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Oidc {
     /// Log in at the registry's OpenID Connect provider, with a browser.
-    #[arg(long = "oidc", id = "oidc", conflicts_with_all = ["username", "password_stdin"])]
+    #[arg(long = "oidc", id = "oidc", conflicts_with_all = ["username", "password_stdin", "token_stdin", "kubeconfig", "context", "service_account"])]
     pub(crate) is_wanted: bool,
     /// Which provider, where the registry has several.
     #[arg(long, requires = "oidc", value_name = "URL")]

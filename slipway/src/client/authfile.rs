@@ -13,6 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::credhelper::CredHelper;
+use super::logins::Logins;
+use crate::invoked;
 
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
@@ -113,6 +115,10 @@ impl AuthFiles {
         let mut places = Vec::new();
         for path in &self.0 {
             let mut document = read(path)?;
+            // What was logged in by a kubeconfig is so no more.
+            if name_helper(&mut document, server, None) {
+                Logins::open()?.remove(server)?;
+            }
             let helper =
                 CredHelper::of(&document, server).with_context(|| path.display().to_string())?;
             let entry = match &helper {
@@ -130,6 +136,21 @@ impl AuthFiles {
         Ok(places)
     }
 
+    /// Has a helper answer for this server from now on; returns which file says so.
+    pub(crate) fn put_helper(&self, server: &str, name: &str) -> anyhow::Result<Vec<Place<'_>>> {
+        let mut places = Vec::new();
+        for path in &self.0 {
+            let mut document = read(path)?;
+            auths(&mut document, path)?.insert(server.to_owned(), json!({}));
+            name_helper(&mut document, server, Some(name));
+            let helper =
+                CredHelper::of(&document, server).with_context(|| path.display().to_string())?;
+            write(path, &document)?;
+            places.push(Place { path, helper });
+        }
+        Ok(places)
+    }
+
     /// Forgets a login; returns where it was.
     pub(crate) fn remove(&self, server: &str) -> anyhow::Result<Vec<Place<'_>>> {
         let mut places = Vec::new();
@@ -141,11 +162,12 @@ impl AuthFiles {
                 None => false,
                 Some(helper) => helper.erase(server)?,
             };
+            let named = name_helper(&mut document, server, None);
             let removed = auths(&mut document, path)?.remove(server).is_some();
-            if removed {
+            if removed || named {
                 write(path, &document)?;
             }
-            if erased || removed {
+            if erased || removed || named {
                 places.push(Place { path, helper });
             }
         }
@@ -222,6 +244,32 @@ fn auths<'a>(document: &'a mut Value, path: &Path) -> anyhow::Result<&'a mut Map
         .map(|document| document.entry("auths").or_insert_with(|| json!({})))
         .and_then(Value::as_object_mut)
         .with_context(|| format!("{}: is no file of logins; mend or move it", path.display()))
+}
+
+/// Names the helper for a server among `credHelpers`; with `None` takes our own's name out, and says whether it stood there.
+/// Other programs' names are their users' affair.
+fn name_helper(document: &mut Value, server: &str, name: Option<&str>) -> bool {
+    let Some(document) = document.as_object_mut() else {
+        return false;
+    };
+    let Some(name) = name else {
+        let Some(helpers) = document
+            .get_mut("credHelpers")
+            .and_then(Value::as_object_mut)
+        else {
+            return false;
+        };
+        let is_ours = helpers.get(server).and_then(Value::as_str) == Some(invoked::HELPER_NAME);
+        if is_ours {
+            helpers.remove(server);
+        }
+        return is_ours;
+    };
+    let helpers = document.entry("credHelpers").or_insert_with(|| json!({}));
+    if let Some(helpers) = helpers.as_object_mut() {
+        helpers.insert(server.to_owned(), json!(name));
+    }
+    true
 }
 
 fn write(path: &Path, document: &Value) -> anyhow::Result<()> {

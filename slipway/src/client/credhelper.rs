@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Login;
+use super::logins::{Kept, Logins};
+use crate::invoked;
 
 /// What a helper says, on standard output and with an exit code, when it has no login for a server.
 const NOT_FOUND: &str = "credentials not found";
@@ -61,7 +63,19 @@ impl CredHelper {
         }))
     }
 
+    /// Whether it is this program.
+    fn is_own(&self) -> bool {
+        self.0 == invoked::HELPER
+    }
+
     pub(crate) fn store(&self, server: &str, user: &str, password: &Secret) -> anyhow::Result<()> {
+        if self.is_own() {
+            let login = Kept::Stored {
+                username: user.to_owned(),
+                secret: password.expose().to_owned(),
+            };
+            return Logins::open()?.put(server, login);
+        }
         let login = json!({ "ServerURL": server, "Username": user, "Secret": password.expose() });
         let output = self.run("store", &login.to_string())?;
         self.succeeded("store", &output)
@@ -69,6 +83,9 @@ impl CredHelper {
 
     /// Forgets a login; false when there was none.
     pub(crate) fn erase(&self, server: &str) -> anyhow::Result<bool> {
+        if self.is_own() {
+            return Logins::open()?.remove(server);
+        }
         let got = self.run("get", server)?;
         if !got.status.success() && says(&got).contains(NOT_FOUND) {
             return Ok(false);
@@ -92,7 +109,15 @@ impl CredHelper {
     }
 
     fn run(&self, action: &str, input: &str) -> anyhow::Result<Output> {
-        let mut child = Command::new(&self.0)
+        let mut command = if self.is_own() {
+            // It need not be on PATH for that.
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg("credential-helper");
+            command
+        } else {
+            Command::new(&self.0)
+        };
+        let mut child = command
             .arg(action)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

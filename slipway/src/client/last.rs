@@ -55,11 +55,16 @@ impl Last {
     }
 }
 
-/// XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else `~/.config`.
 fn path() -> Option<PathBuf> {
+    Some(folder()?.join("last-login.json"))
+}
+
+/// Where this program keeps what it remembers of a person. XDG Base Directory Specification: `$XDG_CONFIG_HOME`, else
+/// `~/.config`.
+pub(super) fn folder() -> Option<PathBuf> {
     let set = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     let folder = set
         .filter(|folder| folder.is_absolute())
         .or_else(|| Some(std::env::home_dir()?.join(".config")))?;
-    Some(folder.join("slipway/last-login.json"))
+    Some(folder.join("slipway"))
 }

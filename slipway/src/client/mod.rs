@@ -3,7 +3,9 @@
 mod authfile;
 mod credhelper;
 mod failure;
+pub(crate) mod images;
 mod last;
+mod logins;
 mod reach;
 mod refresh;
 mod server;
@@ -11,7 +13,8 @@ mod unreachable;
 
 pub(crate) use authfile::{AuthFiles, Login};
 pub(crate) use last::Last;
-pub(crate) use reach::{http, reach};
+pub(crate) use logins::{ByKubeconfig, Kept, Logins};
+pub(crate) use reach::{http, reach, transfers};
 pub(crate) use server::Server;
 pub(crate) use unreachable::explain;
 
@@ -162,7 +165,7 @@ async fn whole(answer: &mut Response) -> anyhow::Result<Vec<u8>> {
 }
 
 /// How the server was reached at the last login, where nothing else is said.
-fn remembered(asked: Transport, last: Option<Last>) -> Transport {
+pub(crate) fn remembered(asked: Transport, last: Option<Last>) -> Transport {
     let Some(last) = last else { return asked };
     Transport {
         plain_http: asked.plain_http || last.plain_http,

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::header::WWW_AUTHENTICATE;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::unreachable;
 use crate::cli::Transport;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_REDIRECTS: usize = 5;
 
 /// The first base that answers as a registry does. When none does, the first error tells most: what
 /// follows are fall-backs.
@@ -39,9 +40,34 @@ fn is_registry(answer: &Response) -> bool {
 /// The client that requests are sent with.
 pub(crate) fn http(transport: &Transport) -> anyhow::Result<Client> {
     // A redirect could carry the password to another host.
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());
+    trusting(builder, transport)
+}
+
+/// The client that blobs are sent and fetched with: they may take long, but not without a byte on its way. Registries send
+/// who fetches a blob to where it is stored; credentials do not go along to another host.
+pub(crate) fn transfers(transport: &Transport) -> anyhow::Result<Client> {
+    let builder = Client::builder()
+        .connect_timeout(TIMEOUT)
+        .read_timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::custom(|attempt| {
+            let from = attempt.previous().last();
+            let is_safe = attempt.url().scheme() == "https"
+                || from.is_some_and(|from| from.scheme() == "http");
+            if attempt.previous().len() > MAX_REDIRECTS {
+                attempt.error("too many redirects")
+            } else if is_safe {
+                attempt.follow()
+            } else {
+                attempt.error("a redirect from TLS to plain HTTP")
+            }
+        }));
+    trusting(builder, transport)
+}
+
+fn trusting(mut builder: ClientBuilder, transport: &Transport) -> anyhow::Result<Client> {
     if let Some(path) = &transport.ca_file {
         let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
         for certificate in reqwest::Certificate::from_pem_bundle(&pem)

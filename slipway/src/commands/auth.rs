@@ -1,5 +1,7 @@
 //! `slipway auth`: who one is to a registry, and what one may do there.
 
+mod explain;
+
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -19,6 +21,7 @@ pub(super) async fn run(command: AuthCommand) -> anyhow::Result<ExitCode> {
             remote,
             printing,
         } => can_i(&verb, &repository, remote, &printing).await,
+        AuthCommand::Explain(args) => explain::explain(args).await,
     }
 }
 

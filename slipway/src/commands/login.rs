@@ -2,18 +2,20 @@
 
 mod device;
 mod oidc;
+mod way;
 
 use anyhow::Context as _;
-use auth::Secret;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::{print, prompt};
+use super::print;
 use crate::cli::{Login, Logout};
-use crate::client::{AuthFiles, Last, Server, explain, http, reach};
+use crate::client::{AuthFiles, Kept, Last, Login as Proven, Logins, Server, explain, http, reach};
+use crate::invoked::{self, Invoked};
+use way::{Proof, Way};
 
-/// Checks the password with the registry, then keeps it where podman, docker and helm look.
-pub(super) async fn login(args: Login) -> anyhow::Result<()> {
+/// Checks the login with the registry, then keeps it where podman, docker and helm look.
+pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile)?;
     let server = Server::parse(&args.server)?;
     let bases = server.bases(&args.transport)?;
@@ -21,17 +23,8 @@ pub(super) async fn login(args: Login) -> anyhow::Result<()> {
     let base = if args.oidc.is_wanted {
         oidc::login(&client, &server, &bases, &files, &args.oidc).await?
     } else {
-        let user = match args.username {
-            Some(user) => user,
-            None => prompt::line("User name")?,
-        };
-        let password = prompt::password(args.password_stdin)?;
-        let (base, answer) = reach(&client, &bases).await?;
-        check(&client, &base, answer, &user, &password).await?;
-        for place in files.put(server.name(), &user, &password)? {
-            print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
-        }
-        base
+        let proof = Way::of(&args.way, invoked).proof(args.way).await?;
+        keep(&client, &server, &bases, &files, proof).await?
     };
     let last = Last {
         server: server.name().to_owned(),
@@ -58,16 +51,30 @@ pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn check(
+/// Keeps a login, or where a fresh one is to be had, once the registry has taken it. Gives the URL by which it was
+/// reached.
+async fn keep(
     client: &Client,
-    base: &Url,
-    answer: Response,
-    user: &str,
-    password: &Secret,
-) -> anyhow::Result<()> {
-    let target = target(base, &answer)?;
-    present(client, base, target, user, password).await?;
-    Ok(())
+    server: &Server,
+    bases: &[Url],
+    files: &AuthFiles,
+    proof: Proof,
+) -> anyhow::Result<Url> {
+    let (base, answer) = reach(client, bases).await?;
+    let target = target(&base, &answer)?;
+    present(client, &base, target, &proof.login, &proof.refused).await?;
+    let user = &proof.login.user;
+    let places = match proof.source {
+        None => files.put(server.name(), user, &proof.login.password)?,
+        Some(source) => {
+            Logins::open()?.put(server.name(), Kept::Kubeconfig(source))?;
+            files.put_helper(server.name(), invoked::HELPER_NAME)?
+        }
+    };
+    for place in places {
+        print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
+    }
+    Ok(base)
 }
 
 /// Where the registry looks at a login.
@@ -92,22 +99,24 @@ fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
     })
 }
 
-/// Shows the registry a login. The answer is that of one that takes it.
+/// Shows the registry a login. The answer is that of one that takes it; `refused` says what it means when it does not.
 async fn present(
     client: &Client,
     base: &Url,
     target: Url,
-    user: &str,
-    password: &Secret,
+    login: &Proven,
+    refused: &str,
 ) -> anyhow::Result<Response> {
-    let request = client.get(target).basic_auth(user, Some(password.expose()));
+    let request = client
+        .get(target)
+        .basic_auth(&login.user, Some(login.password.expose()));
     let answer = request
         .send()
         .await
         .map_err(|error| explain(base, &error))?;
     match answer.status() {
         StatusCode::OK => Ok(answer),
-        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: wrong user name or password"),
+        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: {refused}"),
         status => anyhow::bail!("{base}: the registry answered {status}"),
     }
 }

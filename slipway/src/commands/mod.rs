@@ -2,8 +2,12 @@
 
 mod audit;
 mod auth;
+mod complete_kubectl;
 mod config;
+mod credential_helper;
 mod credential_provider;
+mod images;
+mod links;
 mod login;
 mod man;
 mod print;
@@ -20,9 +24,10 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command};
+use crate::invoked::Invoked;
 
 /// Runs what was asked for. The exit code is for answers such as "not clean"; failures are errors.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => {
             let config = crate::config::load(args.file.config.as_deref(), args.insecure_open)?;
@@ -35,15 +40,27 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 traces.stop();
             }
         }
-        Command::Login(args) => runtime()?.block_on(login::login(args))?,
+        Command::Login(args) => runtime()?.block_on(login::login(args, invoked))?,
         Command::Logout(args) => login::logout(&args)?,
         Command::Auth(command) => return runtime()?.block_on(auth::run(command)),
         Command::Audit(args) => runtime()?.block_on(audit::run(*args))?,
+        Command::Pull(args) => runtime()?.block_on(images::pull(args))?,
+        Command::Push(args) => runtime()?.block_on(images::push(args))?,
+        Command::Copy(args) => runtime()?.block_on(images::copy(args))?,
+        Command::Ls(args) => runtime()?.block_on(images::ls(args))?,
+        Command::Tag(args) => runtime()?.block_on(images::tag(args))?,
+        Command::Rm(args) => runtime()?.block_on(images::rm(args))?,
+        Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
         Command::Config(command) => config::run(command)?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::Token(command) => runtime()?.block_on(token::run(command))?,
         Command::User(command) => user::run(command)?,
         Command::CredentialProvider(command) => credential_provider::run(command)?,
+        Command::CredentialHelper(command) => {
+            return runtime()?.block_on(credential_helper::run(command));
+        }
+        Command::CompleteKubectl { words } => complete_kubectl::run(&words)?,
+        Command::InstallLinks { dir } => links::install(dir.as_deref())?,
         Command::Completions { shell } => {
             let mut command = Cli::command();
             let mut script = Vec::new();

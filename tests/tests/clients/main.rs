@@ -4,6 +4,7 @@
 mod access;
 mod buildah;
 mod containerd;
+mod copy;
 mod cosign;
 mod crane;
 mod helm;
@@ -12,6 +13,7 @@ mod podman;
 mod regctl;
 mod skopeo;
 mod slipway;
+mod tokens;
 mod umoci;
 
 use std::any::Any;

@@ -1,11 +1,15 @@
 //! Users and rights of a real Kubernetes API server.
 
+mod explain;
 mod faults;
 mod install;
 mod kubelet;
+mod people;
 mod pull_secrets;
 mod rights;
 mod table;
+mod tokens;
+mod walk;
 
 use std::path::Path;
 

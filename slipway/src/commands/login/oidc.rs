@@ -3,19 +3,20 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 
 use super::super::print;
+use super::way;
 use super::{device, present, target};
 use crate::cli::Oidc;
-use crate::client::{AuthFiles, Server, explain, reach};
+use crate::client::{AuthFiles, Login, Server, explain, reach};
 use crate::providers::{self, Provider, Providers};
 
 /// The user name beside an ID token. It says nothing: who it is says the token.
 const ANYBODY: &str = "oidc";
+/// What it means that the registry does not take the token.
+const REFUSED: &str = "the registry does not take the provider's token: its auth.oidc may name another provider or client";
 
 /// Of the token endpoint's answer, the token that renews a login.
 #[derive(Deserialize)]
@@ -37,11 +38,15 @@ pub(super) async fn login(
     let mut target = target(&base, &answer)?;
     let provider = provider(client, &base, args).await?;
     let token = device::id_token(client, &provider).await?;
+    let login = Login {
+        user: ANYBODY.to_owned(),
+        password: token,
+    };
     target
         .query_pairs_mut()
         .append_pair("client_id", "slipway")
         .append_pair("offline_token", "true");
-    let answer = present(client, &base, target, ANYBODY, &token).await?;
+    let answer = present(client, &base, target, &login, REFUSED).await?;
     // A registry without a token endpoint answers nothing.
     let granted: Option<Granted> = device::read(answer).await.ok();
     let renewing = granted.and_then(|granted| granted.refresh_token);
@@ -49,9 +54,9 @@ pub(super) async fn login(
         let places = files.put_identity_token(server.name(), &renewing)?;
         (places, String::new())
     } else {
-        let end = end_of(&token).map(humantime::format_rfc3339_seconds);
+        let end = end_of(&login.password).map(humantime::format_rfc3339_seconds);
         let until = end.map(|end| format!("; it ends at {end}: log in again then"));
-        let places = files.put(server.name(), ANYBODY, &token)?;
+        let places = files.put(server.name(), ANYBODY, &login.password)?;
         (places, until.unwrap_or_default())
     };
     for place in places {
@@ -103,12 +108,6 @@ async fn provider(client: &Client, base: &Url, args: &Oidc) -> anyhow::Result<Pr
 
 /// When an ID token says that it ends (RFC 7519 §4.1.4).
 fn end_of(token: &Secret) -> Option<SystemTime> {
-    #[derive(Deserialize)]
-    struct Claims {
-        exp: u64,
-    }
-    let payload = token.expose().split('.').nth(1)?;
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(claims.exp))
+    let end = way::claims(token)?.get("exp")?.as_u64()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(end))
 }

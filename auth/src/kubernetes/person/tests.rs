@@ -1,0 +1,103 @@
+use std::fs;
+
+use super::{AccountName, Person, PersonError};
+
+/// A kubeconfig with a user of each kind, and what they name beside it.
+fn kubeconfig() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let program = |name: &str, script: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, script).unwrap();
+        format!(
+            "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: ['{}']}}}}",
+            path.display()
+        )
+    };
+    let good = r#"echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {"token": "from-a-program"}}'"#;
+    let users = [
+        ("written", "{token: from-the-file}".to_owned()),
+        ("file", "{tokenFile: ada.token}".to_owned()),
+        ("exec", program("good", good)),
+        (
+            "broken",
+            program("broken", "echo half-a-token; echo why >&2; exit 3"),
+        ),
+        (
+            "certificate",
+            "{client-certificate: c.pem, client-key: k.pem}".to_owned(),
+        ),
+    ];
+    let list = |make: &dyn Fn(&str, &str) -> String| -> String {
+        let lines = users.iter().map(|(name, user)| make(name, user));
+        lines.collect::<Vec<_>>().join(", ")
+    };
+    let text = format!(
+        "apiVersion: v1
+kind: Config
+current-context: written
+clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]
+contexts: [{}]
+users: [{}]
+",
+        list(&|name, _| format!("{{name: {name}, context: {{cluster: c, user: {name}}}}}")),
+        list(&|name, user| format!("{{name: {name}, user: {user}}}"))
+    );
+    fs::write(dir.path().join("config"), text).unwrap();
+    fs::write(dir.path().join("ada.token"), "from-a-file\n").unwrap();
+    dir
+}
+
+async fn token_of(context: Option<&str>) -> Result<(String, bool), PersonError> {
+    let dir = kubeconfig();
+    let files = [dir.path().join("missing"), dir.path().join("config")];
+    let person = Person::find(&files, context).await?;
+    let token = person.token().await?;
+    Ok((token.expose().to_owned(), person.is_renewed()))
+}
+
+#[tokio::test]
+async fn a_token_is_found_wherever_the_kubeconfig_has_it() {
+    for (context, token, is_renewed) in [
+        (None, "from-the-file", false),
+        (Some("written"), "from-the-file", false),
+        (Some("file"), "from-a-file", true),
+        (Some("exec"), "from-a-program", true),
+    ] {
+        let found = token_of(context).await.unwrap();
+        assert_eq!(found, (token.to_owned(), is_renewed), "{context:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_gives_no_token_says_why_and_tells_no_secret() {
+    for (context, part) in [
+        ("certificate", "a client certificate"),
+        ("broken", "why"),
+        ("nobody", "there is no context nobody"),
+    ] {
+        let said = token_of(Some(context)).await.unwrap_err().to_string();
+        assert!(said.contains(part), "{said}");
+        assert!(!said.contains("half-a-token"), "{said}");
+    }
+    let said = Person::find(&["/nowhere/config".into()], None).await;
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("/nowhere/config: there is no such"), "{said}");
+}
+
+#[test]
+fn an_account_is_a_namespace_and_a_name() {
+    let account = AccountName::parse("team/ci").unwrap();
+    assert_eq!(account.to_string(), "team/ci");
+    for text in [
+        "team",
+        "/ci",
+        "team/",
+        "team/ci/x",
+        "team/../x",
+        "Team/ci",
+        "",
+    ] {
+        assert_eq!(AccountName::parse(text), None, "{text}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Arguments of people: how they log in, and whom they are in a cluster.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Printing, VERBS};
+
+/// How the login is proved. Without any of these it asks for a name and a password.
+#[derive(Debug, Args)]
+pub(crate) struct LoginWay {
+    /// The user's name; asked for if missing. With a token it may be anything.
+    #[arg(long, short, conflicts_with_all = ["kubeconfig", "context", "service_account"])]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input.
+    #[arg(long, conflicts_with_all = ["kubeconfig", "context", "service_account"])]
+    pub(crate) password_stdin: bool,
+    /// Read a token from standard input: of a ServiceAccount, of an OpenID provider, of the registry.
+    #[arg(long, conflicts_with_all = ["password_stdin", "kubeconfig", "context", "service_account"])]
+    pub(crate) token_stdin: bool,
+    #[command(flatten)]
+    pub(crate) person: KubeconfigArgs,
+    /// Log in as this ServiceAccount, with tokens that the context may ask the cluster for.
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub(crate) service_account: Option<String>,
+    /// What the ServiceAccount's tokens are issued for: one of the server's auth.kubernetes.audiences.
+    #[arg(long, default_value = "slipway", requires = "service_account")]
+    pub(crate) audience: String,
+}
+
+/// Who somebody is in a cluster.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KubeconfigArgs {
+    /// The kubeconfig. Default: the files of KUBECONFIG, else ~/.kube/config.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context in it. Default: the current one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+}
+
+/// The protocol of docker's credential helpers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialHelperCommand {
+    /// Answer with the login for the registry that standard input names.
+    #[command(after_help = "Example:
+  echo registry.example.com | slipway credential-helper get")]
+    Get,
+    /// Keep the login on standard input.
+    #[command(after_help = "Example:
+  slipway credential-helper store < login.json")]
+    Store,
+    /// Forget the login for the registry that standard input names.
+    #[command(after_help = "Example:
+  echo registry.example.com | slipway credential-helper erase")]
+    Erase,
+    /// Name every registry with its user.
+    #[command(after_help = "Example:
+  slipway credential-helper list")]
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// What would be done: pull (get), push (create), retag (update: move a tag that exists) or delete.
+    #[arg(value_parser = VERBS)]
+    pub(crate) verb: String,
+    /// The repository, without the registry's name: team/app.
+    pub(crate) repository: String,
+    /// Who would do it. Default: you.
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// A group of theirs; may be given more than once.
+    #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
+    pub(crate) groups: Vec<String>,
+    #[command(flatten)]
+    pub(crate) person: KubeconfigArgs,
+    /// The folder of RBAC objects to ask instead of a cluster.
+    #[arg(long, value_name = "DIR", requires = "user", conflicts_with_all = ["kubeconfig", "context", "config"])]
+    pub(crate) rbac: Option<PathBuf>,
+    /// The server's configuration, whose auth.rbac names that folder.
+    #[arg(long, value_name = "FILE", requires = "user", conflicts_with_all = ["kubeconfig", "context"])]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) printing: Printing,
+}

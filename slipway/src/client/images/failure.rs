@@ -1,0 +1,90 @@
+//! Failures that pass, and trying again.
+
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode, Url};
+
+use super::super::{Server, explain, failure};
+
+/// How often something is tried in all.
+const ATTEMPTS: u32 = 5;
+/// How long the first pause is; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(300);
+/// Most bytes of an error that are read.
+const MAX_ERROR: usize = 64 << 10;
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The network, or a server that is busy: the same may work in a moment.
+    Passing(anyhow::Error),
+    /// Trying again changes nothing.
+    Lasting(anyhow::Error),
+}
+
+impl Failure {
+    /// No answer came.
+    pub(super) fn unanswered(url: &Url, error: &reqwest::Error) -> Self {
+        let said = explain(url, error);
+        // A certificate that is not trusted stays so, and so does an address.
+        let is_passing = !error.is_builder()
+            && !error.is_redirect()
+            && !said.to_string().contains("certificate");
+        if is_passing {
+            Self::Passing(said)
+        } else {
+            Self::Lasting(said)
+        }
+    }
+
+    /// An answer came, of an error.
+    pub(super) async fn answered(server: &Server, mut answer: Response) -> Self {
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ERROR {
+                break;
+            }
+        }
+        let said = failure::explain(server, &answer, &body);
+        match answer.status() {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Self::Passing(said),
+            status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
+                Self::Passing(said)
+            }
+            StatusCode::UNAUTHORIZED => Self::Lasting(said.context(format!(
+                "{server}: not logged in, or not allowed to: slipway login {server}"
+            ))),
+            _ => Self::Lasting(said),
+        }
+    }
+
+    pub(super) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Passing(error) | Self::Lasting(error) => error,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Lasting(error)
+    }
+}
+
+/// Tries until it is done, lasts, or was tried often enough.
+pub(super) async fn persist<T>(
+    mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
+) -> anyhow::Result<T> {
+    let mut pause = PAUSE;
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(Failure::Lasting(error)) => return Err(error),
+            Err(Failure::Passing(_)) => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    attempt().await.map_err(Failure::into_error)
+}

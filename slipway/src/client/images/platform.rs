@@ -1,0 +1,86 @@
+//! Which machine an image is for (image-spec `image-index.md`).
+
+use std::fmt;
+
+use anyhow::Context as _;
+use oci::{Descriptor, Manifest};
+
+/// `os/architecture[/variant]`, such as `linux/arm64`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Platform {
+    os: String,
+    architecture: String,
+    variant: Option<String>,
+}
+
+impl Platform {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut parts = text.split('/').map(str::to_owned);
+        let mut next = || parts.next().filter(|part| !part.is_empty());
+        let found = match (next(), next(), next(), next()) {
+            (Some(os), Some(architecture), variant, None) => Some(Self {
+                os,
+                architecture,
+                variant,
+            }),
+            _ => None,
+        };
+        found.with_context(|| format!("{text}: a platform is os/architecture, as linux/arm64"))
+    }
+
+    /// What images must be for to run here.
+    pub(crate) fn of_this_machine() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        Self {
+            os: "linux".to_owned(),
+            architecture: architecture.to_owned(),
+            variant: None,
+        }
+    }
+
+    /// The image for it in an index.
+    pub(super) fn of<'a>(&self, index: &'a Manifest) -> anyhow::Result<&'a Descriptor> {
+        let found = index.children().iter().find(|child| self.is(child));
+        found.with_context(|| {
+            let others: Vec<_> = index.children().iter().filter_map(written).collect();
+            format!("there is none for {self}, but for {}", others.join(", "))
+        })
+    }
+
+    fn is(&self, child: &Descriptor) -> bool {
+        let Some(platform) = &child.platform else {
+            return false;
+        };
+        platform["os"] == *self.os
+            && platform["architecture"] == *self.architecture
+            && self
+                .variant
+                .as_ref()
+                .is_none_or(|variant| platform["variant"] == **variant)
+    }
+}
+
+fn written(child: &Descriptor) -> Option<String> {
+    let platform = child.platform.as_ref()?;
+    let part = |name: &str| platform[name].as_str();
+    let mut text = format!("{}/{}", part("os")?, part("architecture")?);
+    if let Some(variant) = part("variant") {
+        text.push('/');
+        text.push_str(variant);
+    }
+    Some(text)
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            None => Ok(()),
+            Some(variant) => write!(f, "/{variant}"),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Requests to one registry, as whoever is logged in to it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use auth::Secret;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
+
+use super::super::{AuthFiles, Login, Server, reach, transfers};
+use super::challenge::Challenge;
+use super::failure::Failure;
+use crate::cli::{AuthFile, Transport};
+
+/// How long a token is taken to live where nothing is said (distribution, "Token Authentication").
+const DEFAULT_LIFETIME: u64 = 60;
+
+/// The way to a registry.
+pub(crate) struct Session {
+    http: reqwest::Client,
+    server: Server,
+    base: Url,
+    login: Option<Login>,
+    challenge: Mutex<Option<Challenge>>,
+    tokens: Mutex<HashMap<Vec<String>, Token>>,
+}
+
+struct Token {
+    header: HeaderValue,
+    until: Instant,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    token: Option<String>,
+    access_token: Option<String>,
+    expires_in: Option<u64>,
+}
+
+impl Session {
+    /// Finds the registry and the login for it.
+    pub(crate) async fn open(
+        server: &Server,
+        auth_file: &AuthFile,
+        transport: &Transport,
+    ) -> anyhow::Result<Self> {
+        let http = transfers(transport)?;
+        let (base, answer) = reach(&http, &server.bases(transport)?).await?;
+        let key = match server.name() {
+            "registry-1.docker.io" => "index.docker.io/v1/",
+            name => name,
+        };
+        Ok(Self {
+            http,
+            server: server.clone(),
+            base,
+            login: AuthFiles::find(auth_file.authfile.clone())?.get(key)?,
+            challenge: Mutex::new(Challenge::of(answer.headers())),
+            tokens: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Whether it is plain HTTP.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.base.scheme() == "http"
+    }
+
+    /// Whether it is the same registry, asked as the same person.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.base == other.base
+    }
+
+    /// A URL below `/v2/`, or one that the registry gave, which may be relative.
+    pub(super) fn url(&self, path: &str) -> anyhow::Result<Url> {
+        let url = self.base.join(path);
+        url.with_context(|| format!("{}: {path} is no address", self.server))
+    }
+
+    /// Sends what `made` makes, with the rights that `scopes` name, and once more where the registry then says what it asks
+    /// for.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        scopes: &[String],
+        made: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let answer = self.once(&method, url, scopes, &made).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let Some(challenge) = Challenge::of(answer.headers()) else {
+            return Ok(answer);
+        };
+        *locked(&self.challenge) = Some(challenge);
+        locked(&self.tokens).remove(scopes);
+        self.once(&method, url, scopes, &made).await
+    }
+
+    /// As [`Session::send`], where a body can be sent but once.
+    pub(super) async fn once(
+        &self,
+        method: &Method,
+        url: &Url,
+        scopes: &[String],
+        made: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let mut request = made(self.http.request(method.clone(), url.clone()));
+        // Where uploads and downloads are sent elsewhere, that place has credentials in its URL.
+        let is_here = url.origin() == self.base.origin();
+        if is_here && let Some(header) = self.authorization(scopes).await? {
+            request = request.header(AUTHORIZATION, header);
+        }
+        let sent = request.send().await;
+        sent.map_err(|error| Failure::unanswered(url, &error))
+    }
+
+    async fn authorization(&self, scopes: &[String]) -> Result<Option<HeaderValue>, Failure> {
+        let challenge = locked(&self.challenge).clone();
+        match (challenge, &self.login) {
+            (None, _) | (Some(Challenge::Basic), None) => Ok(None),
+            (Some(Challenge::Basic), Some(login)) if login.is_refresh() => {
+                Err(Failure::Lasting(anyhow::anyhow!(
+                    "{0}: the login is a refresh token, and the registry has no token endpoint: \
+                     slipway login {0}",
+                    self.server
+                )))
+            }
+            (Some(Challenge::Basic), Some(login)) => Ok(Some(basic(login)?)),
+            (Some(Challenge::Bearer { realm, service }), login) => {
+                if let Some(token) = locked(&self.tokens).get(scopes)
+                    && token.until > Instant::now()
+                {
+                    return Ok(Some(token.header.clone()));
+                }
+                let token = self
+                    .token(realm, service.as_deref(), scopes, login.as_ref())
+                    .await?;
+                let header = token.header.clone();
+                locked(&self.tokens).insert(scopes.to_vec(), token);
+                Ok(Some(header))
+            }
+        }
+    }
+
+    async fn token(
+        &self,
+        mut realm: Url,
+        service: Option<&str>,
+        scopes: &[String],
+        login: Option<&Login>,
+    ) -> Result<Token, Failure> {
+        // Another host may give the tokens, but none reads the password on the way there.
+        let is_safe = realm.scheme() == "https"
+            || (realm.host() == self.base.host() && self.base.scheme() == "http");
+        if login.is_some() && !is_safe {
+            return Err(Failure::Lasting(anyhow::anyhow!(
+                "{}: the registry wants the login sent to {realm} in clear",
+                self.server
+            )));
+        }
+        let request = match login {
+            Some(login) if login.is_refresh() => {
+                let form = [
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "slipway"),
+                    ("service", service.unwrap_or_default()),
+                    ("scope", &scopes.join(" ")),
+                    ("refresh_token", login.password.expose()),
+                ];
+                let body = url::form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs(form)
+                    .finish();
+                self.http
+                    .post(realm.clone())
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(body)
+            }
+            login => {
+                for scope in scopes {
+                    realm.query_pairs_mut().append_pair("scope", scope);
+                }
+                if let Some(service) = service {
+                    realm.query_pairs_mut().append_pair("service", service);
+                }
+                let request = self.http.get(realm.clone());
+                match login {
+                    None => request,
+                    Some(login) => request.header(AUTHORIZATION, basic(login)?),
+                }
+            }
+        };
+        let begun = Instant::now();
+        let sent = request.send().await;
+        let answer = sent.map_err(|error| Failure::unanswered(&realm, &error))?;
+        if !answer.status().is_success() {
+            return Err(Failure::answered(&self.server, answer).await);
+        }
+        let granted: Granted = answer
+            .json()
+            .await
+            .map_err(|_| anyhow::anyhow!("{}: no token in the answer", self.server))?;
+        let token = granted.token.or(granted.access_token);
+        let token = Secret::new(token.with_context(|| format!("{}: no token", self.server))?);
+        // A little before its end, so that it does not end on the way.
+        let lifetime = granted.expires_in.unwrap_or(DEFAULT_LIFETIME);
+        Ok(Token {
+            header: sensitive(format!("Bearer {}", token.expose()))?,
+            until: begun + Duration::from_secs(lifetime) * 3 / 4,
+        })
+    }
+}
+
+fn basic(login: &Login) -> anyhow::Result<HeaderValue> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let pair = format!("{}:{}", login.user, login.password.expose());
+    sensitive(format!("Basic {}", STANDARD.encode(pair)))
+}
+
+fn sensitive(text: String) -> anyhow::Result<HeaderValue> {
+    let mut header =
+        HeaderValue::try_from(text).map_err(|_| anyhow::anyhow!("the token is no token"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -14,7 +14,6 @@
 //!
 //! [`PullSecrets`] is apart from that: it gives `ServiceAccounts` logins, where kubelets have none of their own.
 
-pub(crate) mod answers;
 mod cluster;
 mod person;
 pub mod pull_secrets;
@@ -32,9 +31,6 @@ pub use question::Preset;
 pub use rights::AccessReviews;
 pub use standing::{Decision, Readable};
 pub use tokens::TokenReviews;
-
-/// Most answers remembered of each kind.
-const REMEMBERED: usize = 16 * 1024;
 
 /// How long the cluster's answers are good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use tests::{Api, Cluster, Lab, OrFail};
 
 use super::{ROLES, bind, granted, registry, with_token};
 
-const ADMINISTRATORS: &str = r#"
+const ADMINISTRATORS: &str = r"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: registry-administrator}
@@ -24,7 +24,7 @@ kind: RoleBinding
 metadata: {name: in-one-namespace, namespace: team}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: registry-administrator}
 subjects: [{kind: User, name: alice}]
-"#;
+";
 
 fn create(api: &Api, verbs: &[&str]) -> tests::api::Reply {
     let wanted = json!({"description": "CI", "namespaces": ["team"], "verbs": verbs});

@@ -66,6 +66,11 @@ pub(super) fn explain(key: &Key, failure: &Failure) -> String {
     }
 }
 
+/// A watch that is too old for the API server, which forgets what is long ago: the list is read again.
+pub(super) fn is_usual(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchError(status) if status.code == 410)
+}
+
 pub(super) fn explain_watch(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error)

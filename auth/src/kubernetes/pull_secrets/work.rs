@@ -79,6 +79,9 @@ impl<'a> Work<'a> {
             tokio::select! {
                 Some(news) = watches.next() => match news {
                     Ok(news) => self.hear(news),
+                    Err(error) if report::is_usual(&error) => {
+                        tracing::debug!(%error, "pull secrets: a watch begins again");
+                    }
                     Err(error) => {
                         self.status.failed();
                         report::complain(self.complaints, &report::explain_watch(&error));

@@ -1,19 +1,23 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod auth;
 mod images;
 mod oidc;
 mod people;
 mod token;
+mod user;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use auth::AuthCommand;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
 pub(crate) use token::{NewToken, TokenCommand};
+pub(crate) use user::{User, UserCommand, UserFile};
 
 /// An OCI container registry with namespace rights, in one program.
 #[derive(Debug, Parser)]
@@ -317,53 +321,6 @@ pub(crate) struct Audit {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum AuthCommand {
-    /// Say who you are to a registry.
-    ///
-    /// Uses the login that podman, docker and this program share, or none.
-    #[command(after_help = "Examples:
-  slipway auth whoami
-  slipway auth whoami --server registry.example.com --output json | jq -r '.groups[]'")]
-    Whoami {
-        #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
-        printing: Printing,
-    },
-    /// Say whether you may do something in a repository, which need not exist.
-    ///
-    /// Exits with 1 when you may not. In a cluster `kubectl auth can-i VERB images.registry.alauda.io/NAME -n NAMESPACE`
-    /// gives the same answer.
-    #[command(after_help = "Examples:
-  slipway auth can-i push team/app
-  slipway auth can-i delete team/app --server registry.example.com && echo so it is")]
-    CanI {
-        /// What you would do: pull (get), push (create), retag (update: move a tag that exists) or delete.
-        #[arg(value_parser = VERBS)]
-        verb: String,
-        /// The repository, without the registry's name: team/app.
-        repository: String,
-        #[command(flatten)]
-        remote: Remote,
-        #[command(flatten)]
-        printing: Printing,
-    },
-    /// Say which binding and role let somebody do something, or why nothing does.
-    ///
-    /// Reads the cluster's rules with your own kubeconfig and rights, and asks the cluster itself what it
-    /// decides, which is what the registry does. For somebody else (--as) you need the right to impersonate
-    /// them. With --rbac or --config it reads the rules of a folder instead. Exits with 1 when the answer is no.
-    #[command(after_help = "Examples:
-  slipway auth explain push team/app
-  slipway auth explain pull team/app --as system:serviceaccount:other:default
-  slipway auth explain delete team/app --rbac ./rbac --as ada --as-group devs")]
-    Explain(Explain),
-}
-
-/// What can be done in a repository, by either name.
-const VERBS: [&str; 7] = ["pull", "push", "retag", "delete", "get", "create", "update"];
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print the configuration with nothing left to default.
     #[command(after_help = "Examples:
@@ -434,37 +391,6 @@ pub(crate) enum StorageCommand {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum UserCommand {
-    /// Add a user.
-    #[command(after_help = "Example:
-  slipway user add ada --password-stdin --config slipway.yaml < password")]
-    Add(User),
-    /// Change a user's password.
-    #[command(after_help = "Example:
-  slipway user passwd ada --config slipway.yaml      asks for the new one")]
-    Passwd(User),
-    /// Remove a user.
-    #[command(after_help = "Example:
-  slipway user remove ada --htpasswd /etc/slipway/users")]
-    Remove {
-        /// The user's name.
-        name: String,
-        #[command(flatten)]
-        file: UserFile,
-    },
-    /// List the users.
-    #[command(after_help = "Examples:
-  slipway user list --config slipway.yaml
-  slipway user list --json | jq -r '.[].name'")]
-    List {
-        #[command(flatten)]
-        file: UserFile,
-        #[command(flatten)]
-        printing: Printing,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum CredentialProviderCommand {
     /// Answer the kubelet, which runs this: a login made of the pod's ServiceAccount token.
     ///
@@ -491,27 +417,6 @@ pub(crate) enum CredentialProviderCommand {
         #[arg(long, default_value = "slipway")]
         audience: String,
     },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct User {
-    /// The user's name.
-    pub(crate) name: String,
-    /// Read the password from standard input instead of asking for it.
-    #[arg(long)]
-    pub(crate) password_stdin: bool,
-    #[command(flatten)]
-    pub(crate) file: UserFile,
-}
-
-/// Which htpasswd file.
-#[derive(Debug, Args)]
-pub(crate) struct UserFile {
-    #[command(flatten)]
-    pub(crate) config: ConfigFile,
-    /// The htpasswd file. Default: the one that the configuration names.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) htpasswd: Option<PathBuf>,
 }
 
 #[cfg(test)]

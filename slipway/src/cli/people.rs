@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Printing, VERBS};
+use super::Printing;
+use super::auth::VERBS;
 
 /// How the login is proved. Without any of these it asks for a name and a password.
 #[derive(Debug, Args)]

@@ -62,7 +62,7 @@ pub(crate) struct NewToken {
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) namespace: Vec<String>,
     /// What it may do there: pull, push (add and move tags), delete, or get, create, update; may be given more than once.
-    #[arg(long, value_parser = super::VERBS, default_value = "pull")]
+    #[arg(long, value_parser = super::auth::VERBS, default_value = "pull")]
     pub(crate) verb: Vec<String>,
     #[command(flatten)]
     pub(crate) remote: Remote,

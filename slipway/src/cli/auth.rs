@@ -1,0 +1,52 @@
+//! Arguments of `slipway auth`.
+
+use clap::Subcommand;
+
+use super::{Explain, Printing, Remote};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthCommand {
+    /// Say who you are to a registry.
+    ///
+    /// Uses the login that podman, docker and this program share, or none.
+    #[command(after_help = "Examples:
+  slipway auth whoami
+  slipway auth whoami --server registry.example.com --output json | jq -r '.groups[]'")]
+    Whoami {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Say whether you may do something in a repository, which need not exist.
+    ///
+    /// Exits with 1 when you may not. In a cluster `kubectl auth can-i VERB images.registry.alauda.io/NAME -n NAMESPACE`
+    /// gives the same answer.
+    #[command(after_help = "Examples:
+  slipway auth can-i push team/app
+  slipway auth can-i delete team/app --server registry.example.com && echo so it is")]
+    CanI {
+        /// What you would do: pull (get), push (create), retag (update: move a tag that exists) or delete.
+        #[arg(value_parser = VERBS)]
+        verb: String,
+        /// The repository, without the registry's name: team/app.
+        repository: String,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Say which binding and role let somebody do something, or why nothing does.
+    ///
+    /// Reads the cluster's rules with your own kubeconfig and rights, and asks the cluster itself what it
+    /// decides, which is what the registry does. For somebody else (--as) you need the right to impersonate
+    /// them. With --rbac or --config it reads the rules of a folder instead. Exits with 1 when the answer is no.
+    #[command(after_help = "Examples:
+  slipway auth explain push team/app
+  slipway auth explain pull team/app --as system:serviceaccount:other:default
+  slipway auth explain delete team/app --rbac ./rbac --as ada --as-group devs")]
+    Explain(Explain),
+}
+
+/// What can be done in a repository, by either name.
+pub(super) const VERBS: [&str; 7] = ["pull", "push", "retag", "delete", "get", "create", "update"];

@@ -272,7 +272,7 @@ fn a_flood_of_refusals_is_bounded_and_counted() {
     let metrics = server.get("/metrics", "");
     let left_out = metrics
         .lines()
-        .find_map(|line| line.strip_prefix("slipway_audit_rows_left_out "));
+        .find_map(|line| line.strip_prefix("slipway_audit_rows_left_out_total "));
     let left_out = left_out.unwrap().parse::<f64>().unwrap();
     scene.server.terminate();
     let Scene { server, .. } = scene;

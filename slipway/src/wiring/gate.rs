@@ -1,0 +1,162 @@
+//! Who gets in, and to what: the gate, and the files that it is made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use auth::kubernetes::Cluster;
+use auth::oidc::{self, Names};
+use auth::opaque::Settings;
+use auth::rbac::Resource;
+use auth::{
+    AllowAuthenticated, Authenticator, Gate, Htpasswd, IdTokens, OpaqueTokens, Policy, Rbac, Tokens,
+};
+use registry::IndexedTokens;
+
+use super::kubernetes;
+use crate::config::{self, Auth, Config};
+
+/// How often htpasswd and RBAC files are looked at.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The gate, and what asks others about whoever comes, for the metrics.
+pub(super) struct Guarded {
+    pub(super) gate: Gate,
+    pub(super) cluster: Option<Arc<Cluster>>,
+    pub(super) id_tokens: Option<Arc<IdTokens>>,
+}
+
+/// Makes the gate. `kept` are the tokens that users made. Must run inside the runtime: files are watched by tasks.
+pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Result<Guarded> {
+    let auth = &config.auth;
+    let opaque = opaque(config, kept)?;
+    if auth.is_open() {
+        return Ok(Guarded {
+            gate: Gate::open().with_opaque(opaque),
+            cluster: None,
+            id_tokens: None,
+        });
+    }
+    let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
+    // First: it knows what cannot be a password, and such a credential goes on to the cluster.
+    if let Some(htpasswd) = htpasswd(auth)? {
+        tokio::spawn(htpasswd.watch(POLL));
+        authenticators.push(Arc::new(htpasswd));
+    }
+    // Before the cluster, which takes every token for its own.
+    let id_tokens = id_tokens(auth)?.map(Arc::new);
+    if let Some(id_tokens) = &id_tokens {
+        tokio::spawn(id_tokens.watch());
+        authenticators.push(Arc::clone(id_tokens) as Arc<dyn Authenticator>);
+    }
+    let mut cluster = None;
+    let policy: Arc<dyn Policy> = if let Some(settings) = &auth.kubernetes {
+        let connected = kubernetes::connect(settings).await;
+        let connected = connected.context("auth.kubernetes")?;
+        let (tokens, rights) = kubernetes::reviews(settings, &connected)?;
+        cluster = Some(connected);
+        authenticators.push(Arc::new(tokens));
+        Arc::new(rights)
+    } else if let Some(rbac) = rbac(auth)? {
+        tokio::spawn(rbac.watch(POLL));
+        Arc::new(rbac)
+    } else {
+        Arc::new(AllowAuthenticated)
+    };
+    let tokens = tokens(config)?;
+    tokio::spawn(tokens.watch(POLL));
+    let tokens = Some(Arc::new(tokens));
+    let gate = Gate::new(authenticators, policy, tokens, auth.anonymous);
+    Ok(Guarded {
+        gate: gate.with_opaque(opaque),
+        cluster,
+        id_tokens,
+    })
+}
+
+/// Loads every file that the gate is made of, and makes none.
+pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+    if config.auth.is_open() {
+        return Ok(());
+    }
+    htpasswd(&config.auth)?;
+    rbac(&config.auth)?;
+    id_tokens(&config.auth)?;
+    check_keys(config)
+}
+
+fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {
+    let load = |htpasswd: &config::Htpasswd| Htpasswd::load(&htpasswd.file);
+    let loaded = auth.htpasswd.as_ref().map(load).transpose();
+    loaded.context("auth.htpasswd")
+}
+
+fn id_tokens(auth: &Auth) -> anyhow::Result<Option<IdTokens>> {
+    if auth.oidc.is_empty() {
+        return Ok(None);
+    }
+    let settings = |oidc: &config::Oidc| {
+        let names = Names::new(
+            &oidc.issuer,
+            &oidc.username_claim,
+            oidc.username_prefix.as_deref(),
+            oidc.groups_claim.as_deref(),
+            oidc.groups_prefix.as_deref(),
+            oidc.required_claims.clone(),
+        )?;
+        Ok(oidc::Settings {
+            issuer: oidc.issuer.clone(),
+            client_id: oidc.client_id.clone(),
+            audiences: oidc.audiences.clone(),
+            names,
+            algorithms: oidc.algorithms.clone(),
+            ca_file: oidc.ca_file.clone(),
+        })
+    };
+    let settings: Result<_, oidc::InvalidIssuer> = auth.oidc.iter().map(settings).collect();
+    let made = settings.and_then(IdTokens::new);
+    made.map(Some).context("auth.oidc")
+}
+
+fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
+    let load = |rbac: &config::Rbac| {
+        let resource = Resource {
+            group: rbac.group.clone(),
+            resource: rbac.resource.clone(),
+        };
+        Rbac::load(&rbac.dir, resource)
+    };
+    let loaded = auth.rbac.as_ref().map(load).transpose();
+    loaded.context("auth.rbac")
+}
+
+fn opaque(config: &Config, kept: IndexedTokens) -> anyhow::Result<Arc<OpaqueTokens>> {
+    let settings = Settings {
+        max_lifetime: config.auth.api_tokens.max_lifetime.get(),
+        per_user: config.auth.api_tokens.per_user,
+        refresh: config.auth.tokens.refresh_lifetime.get(),
+    };
+    Ok(Arc::new(OpaqueTokens::new(Arc::new(kept), settings)?))
+}
+
+fn tokens(config: &Config) -> anyhow::Result<Tokens> {
+    let services = config.hosts.clone();
+    let lifetime = config.auth.tokens.lifetime.get();
+    Tokens::load_or_create(&config.token_keys(), services, lifetime).context("auth.tokens.keyFile")
+}
+
+/// Whether the keys can be loaded or, if there are none, made.
+fn check_keys(config: &Config) -> anyhow::Result<()> {
+    let path = config.token_keys();
+    if Tokens::check(&path).context("auth.tokens.keyFile")? {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(&path);
+    // The server makes `dataDir`, and no other.
+    anyhow::ensure!(
+        folder.as_os_str().is_empty() || folder.is_dir() || folder == config.data_dir,
+        "auth.tokens.keyFile: {}: no such folder to make it in",
+        folder.display()
+    );
+    Ok(())
+}

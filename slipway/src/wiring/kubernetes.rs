@@ -1,0 +1,57 @@
+//! Who and may from a Kubernetes cluster, and what is kept in it.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use auth::kubernetes::{
+    AccessReviews, Cluster, Lifetimes, Place, Preset, PullSecrets, TokenReviews,
+};
+use auth::rbac::Resource;
+
+use crate::config::{self, Config};
+
+/// Reads the credentials for the cluster; asks nothing.
+pub(super) async fn connect(settings: &config::Kubernetes) -> anyhow::Result<Arc<Cluster>> {
+    let cluster = Cluster::connect(&place(settings), settings.timeout.get()).await?;
+    Ok(Arc::new(cluster))
+}
+
+/// What asks it whose a token is, and what somebody may do.
+pub(super) fn reviews(
+    settings: &config::Kubernetes,
+    cluster: &Arc<Cluster>,
+) -> anyhow::Result<(TokenReviews, AccessReviews)> {
+    let preset = match settings.preset {
+        config::Preset::Openshift => Preset::Openshift,
+        config::Preset::Acp => Preset::Resource(Resource {
+            group: settings.group.clone(),
+            resource: settings.resource.clone(),
+        }),
+    };
+    let lifetimes = Lifetimes {
+        allow: settings.allow_for.get(),
+        deny: settings.deny_for.get(),
+    };
+    let audiences = settings.audiences.clone();
+    let tokens = TokenReviews::new(Arc::clone(cluster), audiences, lifetimes)?;
+    let rights = AccessReviews::new(Arc::clone(cluster), preset, lifetimes)?;
+    Ok((tokens, rights))
+}
+
+/// What keeps pull secrets in it, where that is wanted.
+pub(super) async fn pull_secrets(config: &Config) -> anyhow::Result<Option<PullSecrets>> {
+    let (Some(settings), Some(kubernetes)) = (config.pull_secrets()?, &config.auth.kubernetes)
+    else {
+        return Ok(None);
+    };
+    let lease = kubernetes.pull_secrets.lease_namespace.as_deref();
+    let connected = PullSecrets::connect(&place(kubernetes), lease, settings).await;
+    connected.map(Some).context("auth.kubernetes")
+}
+
+fn place(settings: &config::Kubernetes) -> Place {
+    match &settings.kubeconfig {
+        None => Place::InCluster,
+        Some(path) => Place::Kubeconfig(path.clone(), settings.context.clone()),
+    }
+}

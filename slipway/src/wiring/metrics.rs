@@ -1,0 +1,102 @@
+//! What `/metrics` shows of the program's parts, beside the requests.
+
+use std::sync::Arc;
+
+use auth::IdTokens;
+use auth::kubernetes::{Cluster, pull_secrets};
+use registry::Registry;
+use registry::http::{Metrics, Recorder};
+use tokio_util::task::TaskTracker;
+
+use crate::commands::VERSION;
+
+/// Those that every server has.
+pub(super) fn metrics(
+    registry: &Arc<Registry>,
+    connections: &TaskTracker,
+    recorder: &Arc<Recorder>,
+) -> Metrics {
+    let mut metrics = Metrics::new(VERSION);
+    let connections = connections.clone();
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.watch("connections", "Open connections", move || {
+        connections.len() as f64
+    });
+    let registry = Arc::clone(registry);
+    metrics.watch(
+        "storage_takes_writes",
+        "1 until a sync fails; then content is served and writes are refused until a restart",
+        move || f64::from(u8::from(registry.storage().takes_writes())),
+    );
+    let recorder = Arc::clone(recorder);
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.count(
+        "audit_rows_left_out",
+        "Refusals and pulls that the audit record only counts: there were too many",
+        move || recorder.left_out() as f64,
+    );
+    metrics
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+pub(super) fn reviews(metrics: &mut Metrics, cluster: &Arc<Cluster>) {
+    let (asked, unanswered) = (Arc::clone(cluster), Arc::clone(cluster));
+    metrics.count(
+        "kubernetes_reviews",
+        "Questions sent to the Kubernetes API server: whose a token is, and what somebody may do",
+        move || asked.asked() as f64,
+    );
+    metrics.count(
+        "kubernetes_reviews_unanswered",
+        "Those that got no answer, so that the request was refused with 503",
+        move || unanswered.unanswered() as f64,
+    );
+}
+
+pub(super) fn id_tokens(metrics: &mut Metrics, id_tokens: &Arc<IdTokens>) {
+    let (asked, failed) = (Arc::clone(id_tokens), Arc::clone(id_tokens));
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.count(
+        "oidc_key_fetches",
+        "How often the keys of OpenID Connect providers were asked for since the start",
+        move || asked.fetches() as f64,
+    );
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+    metrics.count(
+        "oidc_key_fetch_failures",
+        "How often of these no keys came",
+        move || failed.failures() as f64,
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+pub(super) fn pull_secrets(metrics: &mut Metrics, of: &Arc<pull_secrets::Status>) {
+    let status = Arc::clone(of);
+    metrics.watch(
+        "pull_secrets_leading",
+        "1 on the server that keeps the pull secrets",
+        move || f64::from(u8::from(status.is_leading())),
+    );
+    let status = Arc::clone(of);
+    metrics.watch("pull_secrets", "Pull secrets with a token", move || {
+        status.kept() as f64
+    });
+    let status = Arc::clone(of);
+    metrics.watch(
+        "pull_secrets_first_expiry_timestamp_seconds",
+        "When the first token of a pull secret ends; 0 without any",
+        move || status.first_end() as f64,
+    );
+    let status = Arc::clone(of);
+    metrics.count(
+        "pull_secrets_renewals",
+        "Tokens that were replaced before their end",
+        move || status.renewals() as f64,
+    );
+    let status = Arc::clone(of);
+    metrics.count(
+        "pull_secrets_failures",
+        "Requests to the cluster that failed",
+        move || status.failures() as f64,
+    );
+}

@@ -39,6 +39,7 @@ pub(crate) fn routes(registry: &Arc<Registry>) -> Vec<Route> {
 /// The token to make.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewToken")]
 struct Wanted {
     /// What it is for: up to 256 bytes on one line.
     #[serde(default)]
@@ -56,6 +57,7 @@ struct Wanted {
 /// A new token.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MadeToken")]
 struct Made {
     /// The token. It is in no other place from now on.
     token: String,
@@ -66,6 +68,7 @@ struct Made {
 /// A token without its text.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Token")]
 struct Shown {
     /// Its name, which is part of its text and is in the log.
     id: String,

@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use quick_cache::sync::Cache;
+
 pub use self::limits::{InvalidLimits, Limits};
 pub use self::record::{Kind, Token};
 pub use self::store::{Most, StoreFailed, StoredToken, TokenStore};
@@ -40,6 +42,8 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(3);
 const USED_EVERY: Duration = Duration::from_secs(60);
 /// Longest life of a refresh token from a credential that itself ends: a working day.
 const MAX_FROM_ENDING: Duration = Duration::from_secs(12 * 3600);
+/// Ids that are remembered to be none that were guessed.
+const GENUINE: usize = 16 * 1024;
 /// Longest description in bytes.
 const MAX_DESCRIPTION: usize = 256;
 /// Longest name of a client in bytes.
@@ -108,6 +112,9 @@ pub struct OpaqueTokens {
     keyed: Keyed,
     throttle: Arc<Throttle>,
     known: Arc<Answers<Option<Arc<Record>>>>,
+    /// Ids that there were. Whoever comes with one guesses none, and is let to the store whatever others at the same
+    /// address do.
+    genuine: Arc<Cache<Fingerprint, ()>>,
 }
 
 impl OpaqueTokens {
@@ -119,6 +126,7 @@ impl OpaqueTokens {
             keyed: Keyed::new()?,
             throttle: Arc::new(Throttle::new()),
             known: Answers::new(),
+            genuine: Arc::new(Cache::new(GENUINE)),
         })
     }
 
@@ -296,21 +304,26 @@ impl OpaqueTokens {
         from: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<Option<Arc<Record>>, Refusal> {
+        let place = self.place(id);
         let ask = || {
-            let attempt = self.attempt(id, from, now);
+            let is_genuine = self.genuine.get(&place).is_some();
+            let attempt = (!is_genuine).then(|| self.attempt(id, from, now));
             let (store, throttle) = (Arc::clone(&self.store), Arc::clone(&self.throttle));
-            let id = id.clone();
+            let (genuine, id) = (Arc::clone(&self.genuine), id.clone());
             async move {
-                let attempt = attempt?;
+                let attempt = attempt.transpose()?;
                 let found = store.find(id.as_str()).await.map_err(unavailable);
-                if !matches!(found, Ok(None)) {
-                    throttle.forgive(&attempt);
+                if matches!(found, Ok(Some(_))) {
+                    genuine.insert(place, ());
+                }
+                if let (Some(attempt), Ok(Some(_)) | Err(_)) = (&attempt, &found) {
+                    throttle.forgive(attempt);
                 }
                 let record = found?.and_then(Record::read).map(Arc::new);
                 Ok((record, REMEMBERED_FOR))
             }
         };
-        self.known.get(self.place(id), ask).await
+        self.known.get(place, ask).await
     }
 
     fn attempt(

@@ -110,5 +110,7 @@ fn end_of(token: &Secret) -> Option<SystemTime> {
     let payload = token.expose().split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
     let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(claims.exp))
+    // Beyond the year 9999 it has no form (RFC 3339 §1).
+    let is_sane = claims.exp < 253_402_300_800;
+    is_sane.then(|| UNIX_EPOCH + Duration::from_secs(claims.exp))
 }

@@ -203,7 +203,7 @@ fn what_a_provider_should_not_say_ends_the_login_in_one_line() {
             &[
                 CONFIGURATION,
                 device(
-                    r#"{"device_code":"d","user_code":"A","verification_uri":"ISSUER/e","expires_in":1,"interval":30}"#,
+                    r#"{"device_code":"d","user_code":"A","verification_uri":"ISSUER/e","expires_in":1,"interval":18446744073709551615}"#,
                 ),
             ],
             "nobody logged in in time",

@@ -19,7 +19,7 @@ fn examples_keep_their_lines_and_variables_are_named() {
     let (_, examples) = login.split_once(".SH EXAMPLES\n.nf\n").unwrap();
     let (examples, _) = examples.split_once(".fi").unwrap();
     let lines: Vec<_> = examples.lines().collect();
-    assert_eq!(lines.len(), 6, "{examples}");
+    assert_eq!(lines.len(), 7, "{examples}");
     assert!(
         lines[1].ends_with("                asks for name and password"),
         "{examples}"

@@ -36,7 +36,7 @@ pub(super) struct Issuer {
     audiences: Vec<String>,
     source: Source,
     known: ArcSwapOption<Known>,
-    /// Held by whoever fetches; when that began last.
+    /// Held by whoever fetches; when that ended last.
     turn: Mutex<Option<Instant>>,
     fetches: AtomicU64,
     failures: AtomicU64,
@@ -194,8 +194,8 @@ impl Issuer {
         })
     }
 
-    /// Fetches the keys, unless that began less than `least` ago. Whoever comes meanwhile waits for the outcome; the
-    /// fetching goes on when whoever began it goes away.
+    /// Fetches the keys, unless that ended less than `least` ago. Whoever comes meanwhile waits for the outcome, and does
+    /// not begin anew however long it took; the fetching goes on when whoever began it goes away.
     async fn refresh(self: &Arc<Self>, least: Duration, now: SystemTime) {
         let issuer = Arc::clone(self);
         let fetching = tokio::spawn(async move {
@@ -204,7 +204,6 @@ impl Issuer {
                 return;
             }
             let at = Instant::now();
-            *turn = Some(at);
             issuer.fetches.fetch_add(1, Ordering::Relaxed);
             match issuer.source.keys().await {
                 Ok(keys) => issuer.learn(keys, now, at),
@@ -216,6 +215,7 @@ impl Issuer {
                     }
                 }
             }
+            *turn = Some(Instant::now());
         });
         // It fails only by a panic, which says so itself.
         let _ = fetching.await;

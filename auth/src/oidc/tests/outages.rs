@@ -150,6 +150,19 @@ async fn however_many_come_at_once_the_issuer_is_asked_once() {
     assert_eq!(lab.provider.asked(), 1);
 }
 
+/// Longer than the time after which tokens make us ask again: they do not queue up behind one question after another.
+#[tokio::test]
+async fn who_waited_for_an_issuer_that_fails_slowly_does_not_ask_again() {
+    let lab = lab().await;
+    lab.provider
+        .set(Weather::SlowlyDown(Duration::from_millis(5500)));
+    let token = lab.token();
+    let answers = (0..50).map(|_| lab.ask(&token, NOW));
+    let answers = futures_util::future::join_all(answers).await;
+    assert!(answers.iter().all(is_unavailable));
+    assert_eq!(lab.tokens.fetches(), 1);
+}
+
 #[tokio::test]
 async fn a_fetch_goes_on_when_whoever_began_it_goes_away() {
     let lab = lab().await;

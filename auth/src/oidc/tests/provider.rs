@@ -107,6 +107,8 @@ pub(super) enum Weather {
     Fair,
     Down,
     Slow(Duration),
+    /// After a while it closes the connection.
+    SlowlyDown(Duration),
     Status(u16),
     Redirect,
     Garbage,
@@ -183,6 +185,10 @@ impl Provider {
             Weather::Fair => {}
             Weather::Down => return None,
             Weather::Slow(wait) => tokio::time::sleep(wait).await,
+            Weather::SlowlyDown(wait) => {
+                tokio::time::sleep(wait).await;
+                return None;
+            }
             Weather::Status(other) => status = other,
             Weather::Redirect => {
                 let to = format!(

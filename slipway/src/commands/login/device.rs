@@ -68,7 +68,7 @@ pub(super) async fn id_token(client: &Client, provider: &Provider) -> anyhow::Re
     ];
     let end = Instant::now() + Duration::from_secs(authorization.expires_in).min(PATIENCE);
     let interval = authorization.interval.map_or(INTERVAL, Duration::from_secs);
-    let mut interval = interval.max(MIN_INTERVAL);
+    let mut interval = interval.clamp(MIN_INTERVAL, PATIENCE);
     while Instant::now() + interval < end {
         tokio::time::sleep(interval).await;
         let request = client.post(endpoints.token.clone()).form(&form);

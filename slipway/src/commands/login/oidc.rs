@@ -109,5 +109,7 @@ async fn provider(client: &Client, base: &Url, args: &Oidc) -> anyhow::Result<Pr
 /// When an ID token says that it ends (RFC 7519 §4.1.4).
 fn end_of(token: &Secret) -> Option<SystemTime> {
     let end = way::claims(token)?.get("exp")?.as_u64()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(end))
+    // Beyond the year 9999 it has no form (RFC 3339 §1).
+    let is_sane = end < 253_402_300_800;
+    is_sane.then(|| UNIX_EPOCH + Duration::from_secs(end))
 }

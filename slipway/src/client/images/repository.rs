@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::RepoName;
 use oci::{Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, MediaType, Reference};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, RANGE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::failure::{Failure, persist};
@@ -158,6 +158,18 @@ impl Repository {
         Ok(skipped(stream.boxed(), skip))
     }
 
+    /// Ends an upload that nobody goes on with. Where that fails the registry forgets it by itself.
+    async fn abandon(&self, begun: &Response, at: &Url) {
+        let location = begun.headers().get(LOCATION);
+        let url = location.and_then(|location| at.join(location.to_str().ok()?).ok());
+        if let Some(url) = url {
+            let ended = self
+                .session
+                .once(&Method::DELETE, &url, &self.scopes, |request| request);
+            drop(ended.await);
+        }
+    }
+
     /// A blob that is small enough to be read as a whole, such as a configuration; checked.
     pub(crate) async fn small_blob(&self, blob: &Descriptor) -> anyhow::Result<Bytes> {
         let url = self.url(&format!("blobs/{}", blob.digest))?;
@@ -195,8 +207,11 @@ impl Repository {
                 .await?;
             match answer.status() {
                 StatusCode::CREATED => Ok(true),
-                // An upload was begun instead; nobody goes on with it.
-                StatusCode::ACCEPTED => Ok(false),
+                // An upload was begun instead, as if nothing could be mounted.
+                StatusCode::ACCEPTED => {
+                    self.abandon(&answer, &url).await;
+                    Ok(false)
+                }
                 _ => Err(self.failed(answer).await),
             }
         })

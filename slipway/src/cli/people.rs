@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Printing;
 use super::auth::VERBS;
+use super::{AuthFile, Printing, Transport};
 
 /// How the login is proved. Without any of these it asks for a name and a password.
 #[derive(Debug, Args)]
@@ -82,6 +82,13 @@ pub(crate) struct Explain {
     /// The server's configuration, whose auth.rbac names that folder.
     #[arg(long, value_name = "FILE", requires = "user", conflicts_with_all = ["kubeconfig", "context"])]
     pub(crate) config: Option<PathBuf>,
+    /// Ask this registry, too, what it would do for your login there.
+    #[arg(long, value_name = "SERVER", conflicts_with_all = ["user", "rbac", "config"])]
+    pub(crate) server: Option<String>,
+    #[command(flatten)]
+    pub(crate) auth_file: AuthFile,
+    #[command(flatten)]
+    pub(crate) transport: Transport,
     #[command(flatten)]
     pub(crate) printing: Printing,
 }

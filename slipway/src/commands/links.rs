@@ -51,3 +51,25 @@ pub(super) fn is_on_path(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::make;
+
+    #[test]
+    fn links_are_renewed_and_programs_of_others_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        for program in ["/old/slipway", "/new/slipway"] {
+            make(&link, Path::new(program)).unwrap();
+            assert_eq!(fs::read_link(&link).unwrap(), Path::new(program));
+        }
+        let other = dir.path().join("other");
+        fs::write(&other, "somebody's").unwrap();
+        make(&other, Path::new("/new/slipway")).unwrap_err();
+        assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+    }
+}

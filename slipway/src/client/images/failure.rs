@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode, Url};
 
 use super::super::{Server, explain, failure};
@@ -10,6 +11,8 @@ use super::super::{Server, explain, failure};
 const ATTEMPTS: u32 = 5;
 /// How long the first pause is; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(300);
+/// The longest pause that a server can ask for.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// Most bytes of an error that are read.
 const MAX_ERROR: usize = 64 << 10;
 
@@ -18,6 +21,8 @@ const MAX_ERROR: usize = 64 << 10;
 pub(super) enum Failure {
     /// The network, or a server that is busy: the same may work in a moment.
     Passing(anyhow::Error),
+    /// A server that says when it may.
+    Later(anyhow::Error, Duration),
     /// Trying again changes nothing.
     Lasting(anyhow::Error),
 }
@@ -47,6 +52,13 @@ impl Failure {
             }
         }
         let said = failure::explain(server, &answer, &body);
+        let is_busy = matches!(
+            answer.status(),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        if is_busy && let Some(wait) = retry_after(&answer) {
+            return Self::Later(said, wait);
+        }
         match answer.status() {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Self::Passing(said),
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
@@ -61,7 +73,7 @@ impl Failure {
 
     pub(super) fn into_error(self) -> anyhow::Error {
         match self {
-            Self::Passing(error) | Self::Lasting(error) => error,
+            Self::Passing(error) | Self::Later(error, _) | Self::Lasting(error) => error,
         }
     }
 }
@@ -72,18 +84,25 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+/// Seconds are what registries send (RFC 9110 §10.2.3 knows dates as well); no more than somebody may want to wait.
+fn retry_after(answer: &Response) -> Option<Duration> {
+    let text = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    Some(Duration::from_secs(text.parse().ok()?).min(MAX_WAIT))
+}
+
 /// Tries until it is done, lasts, or was tried often enough.
 pub(super) async fn persist<T>(
     mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
 ) -> anyhow::Result<T> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
-        match attempt().await {
+        let wait = match attempt().await {
             Ok(done) => return Ok(done),
             Err(Failure::Lasting(error)) => return Err(error),
-            Err(Failure::Passing(_)) => {}
-        }
-        tokio::time::sleep(pause).await;
+            Err(Failure::Passing(_)) => pause,
+            Err(Failure::Later(_, wait)) => wait.max(pause),
+        };
+        tokio::time::sleep(wait).await;
         pause *= 2;
     }
     attempt().await.map_err(Failure::into_error)

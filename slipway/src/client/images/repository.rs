@@ -5,11 +5,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use oci::RepoName;
 use oci::{Algorithm, Descriptor, Digest, MAX_MANIFEST_BYTES, Manifest, MediaType, Reference};
-use oci::{RepoName, Tag};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LINK, RANGE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
-use serde::Deserialize;
 
 use super::failure::{Failure, persist};
 use super::session::Session;
@@ -20,8 +19,6 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
     application/vnd.oci.image.manifest.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json, \
     application/vnd.docker.distribution.manifest.v2+json, */*;q=0.1";
-/// Most bytes of a list.
-const MAX_LIST: usize = 32 << 20;
 
 /// A repository, as somebody who needs certain rights in it.
 #[derive(Clone)]
@@ -29,21 +26,6 @@ pub(crate) struct Repository {
     pub(super) session: Arc<Session>,
     name: RepoName,
     pub(super) scopes: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Tags {
-    tags: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Catalog {
-    repositories: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Referrers {
-    manifests: Vec<Descriptor>,
 }
 
 impl Repository {
@@ -176,6 +158,18 @@ impl Repository {
         Ok(skipped(stream.boxed(), skip))
     }
 
+    /// Ends an upload that nobody goes on with. Where that fails the registry forgets it by itself.
+    async fn abandon(&self, begun: &Response, at: &Url) {
+        let location = begun.headers().get(LOCATION);
+        let url = location.and_then(|location| at.join(location.to_str().ok()?).ok());
+        if let Some(url) = url {
+            let ended = self
+                .session
+                .once(&Method::DELETE, &url, &self.scopes, |request| request);
+            drop(ended.await);
+        }
+    }
+
     /// A blob that is small enough to be read as a whole, such as a configuration; checked.
     pub(crate) async fn small_blob(&self, blob: &Descriptor) -> anyhow::Result<Bytes> {
         let url = self.url(&format!("blobs/{}", blob.digest))?;
@@ -213,48 +207,15 @@ impl Repository {
                 .await?;
             match answer.status() {
                 StatusCode::CREATED => Ok(true),
-                // An upload was begun instead; nobody goes on with it.
-                StatusCode::ACCEPTED => Ok(false),
+                // An upload was begun instead, as if nothing could be mounted.
+                StatusCode::ACCEPTED => {
+                    self.abandon(&answer, &url).await;
+                    Ok(false)
+                }
                 _ => Err(self.failed(answer).await),
             }
         })
         .await
-    }
-
-    /// Every tag, in the registry's order.
-    pub(crate) async fn tags(&self) -> anyhow::Result<Vec<String>> {
-        let mut all = Vec::new();
-        let mut next = Some(self.url("tags/list")?);
-        while let Some(url) = next {
-            let (page, link): (Tags, _) = self.list(&url).await?;
-            all.extend(page.tags.unwrap_or_default());
-            next = link;
-        }
-        Ok(all)
-    }
-
-    /// The manifests that name `subject`: by the registry's list, or by the tag that stands in for it.
-    pub(super) async fn referrers(&self, subject: Digest) -> anyhow::Result<Vec<Descriptor>> {
-        let mut all = Vec::new();
-        let mut next = Some(self.url(&format!("referrers/{subject}"))?);
-        while let Some(url) = next {
-            let (page, link): (Option<Referrers>, _) = self.list(&url).await?;
-            let Some(page) = page else {
-                let tag = Reference::Tag(Tag::referrers_of(&subject));
-                let index = self.manifest(&tag).await?;
-                return Ok(index
-                    .map(|index| index.children().to_vec())
-                    .unwrap_or_default());
-            };
-            all.extend(page.manifests);
-            next = link;
-        }
-        Ok(all)
-    }
-
-    /// A page of a list, and where the next one is.
-    async fn list<T: FromList>(&self, url: &Url) -> anyhow::Result<(T, Option<Url>)> {
-        persist(async || list(&self.session, url, &self.scopes).await).await
     }
 
     pub(super) fn url(&self, path: &str) -> anyhow::Result<Url> {
@@ -271,75 +232,6 @@ impl Repository {
     }
 }
 
-/// The repositories of a registry, as many as the caller may see.
-pub(crate) async fn repositories(session: &Session) -> anyhow::Result<Vec<String>> {
-    let scopes = ["registry:catalog:*".to_owned()];
-    let mut all = Vec::new();
-    let mut next = Some(session.url("_catalog")?);
-    while let Some(url) = next {
-        let (page, link): (Catalog, _) =
-            persist(async || list(session, &url, &scopes).await).await?;
-        all.extend(page.repositories);
-        next = link;
-    }
-    Ok(all)
-}
-
-/// What a list is read into.
-trait FromList: Sized {
-    /// `None` stands for "there is no such list".
-    fn read(body: Option<&[u8]>) -> Option<Self>;
-}
-
-impl FromList for Tags {
-    fn read(body: Option<&[u8]>) -> Option<Self> {
-        serde_json::from_slice(body?).ok()
-    }
-}
-
-impl FromList for Catalog {
-    fn read(body: Option<&[u8]>) -> Option<Self> {
-        serde_json::from_slice(body?).ok()
-    }
-}
-
-impl FromList for Option<Referrers> {
-    fn read(body: Option<&[u8]>) -> Option<Self> {
-        match body {
-            None => Some(None),
-            Some(body) => serde_json::from_slice(body).ok().map(Some),
-        }
-    }
-}
-
-async fn list<T: FromList>(
-    session: &Session,
-    url: &Url,
-    scopes: &[String],
-) -> Result<(T, Option<Url>), Failure> {
-    let answer = session
-        .send(Method::GET, url, scopes, |request| request)
-        .await?;
-    let missing = answer.status() == StatusCode::NOT_FOUND;
-    if missing && let Some(none) = T::read(None) {
-        return Ok((none, None));
-    }
-    if !answer.status().is_success() {
-        return Err(Failure::answered(session.server(), answer).await);
-    }
-    let link = answer
-        .headers()
-        .get(LINK)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.split_once('<')?.1.split_once('>'))
-        .map(|(path, _)| url.join(path))
-        .transpose()
-        .map_err(|error| anyhow::anyhow!("{url}: the next page: {error}"))?;
-    let body = whole(url, answer, MAX_LIST).await?;
-    let page = T::read(Some(&body)).with_context(|| format!("{url}: no list in the answer"))?;
-    Ok((page, link))
-}
-
 fn media_type(answer: &Response) -> Option<MediaType> {
     let value = answer.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     // Some serve every file as this; then the manifest says itself what it is.
@@ -351,7 +243,7 @@ fn media_type(answer: &Response) -> Option<MediaType> {
     .then_some(media_type)
 }
 
-async fn whole(url: &Url, mut answer: Response, limit: usize) -> Result<Bytes, Failure> {
+pub(super) async fn whole(url: &Url, mut answer: Response, limit: usize) -> Result<Bytes, Failure> {
     let mut body = BytesMut::new();
     loop {
         let chunk = answer.chunk().await;

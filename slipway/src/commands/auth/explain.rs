@@ -12,7 +12,8 @@ use oci::RepoName;
 use serde_json::{Value, json};
 
 use super::super::print;
-use crate::cli::{Explain, Output};
+use crate::cli::{Explain, Output, Remote};
+use crate::client::Client;
 use crate::config::load;
 
 /// Everything that there is to say.
@@ -26,6 +27,8 @@ struct Standing {
     nearest: Vec<Near>,
     /// Kinds of rules that were not to be read.
     hidden: Vec<&'static str>,
+    /// What a registry says to the login there.
+    registry: Option<(String, bool)>,
 }
 
 pub(super) async fn explain(args: Explain) -> anyhow::Result<ExitCode> {
@@ -93,11 +96,36 @@ async fn by_cluster(
     let decision = them.may(&preset, action, &repository).await?;
     // Read with one's own rights: whoever is asked about may see less, or more than is one's business.
     let readable = me.rules(&resource, repository.namespace()).await?;
+    let registry = match args.server {
+        None => None,
+        Some(server) => {
+            let remote = Remote {
+                server: Some(server),
+                auth_file: args.auth_file,
+                transport: args.transport,
+            };
+            Some(ask(remote, action, &repository).await?)
+        }
+    };
     Ok(Standing {
         decision: Some(decision),
         hidden: readable.hidden,
+        registry,
         ..Standing::of(who, action, repository, &readable.rules)
     })
+}
+
+/// Which registry, and what it would do.
+async fn ask(
+    remote: Remote,
+    action: Action,
+    repository: &RepoName,
+) -> anyhow::Result<(String, bool)> {
+    let scope = format!("repository:{repository}:*");
+    let client = Client::connect(remote, Some(&scope)).await?;
+    let question = json!({ "repository": repository.as_str(), "verbs": [action.verb()] });
+    let answer: Value = client.post("/api/v1/can-i", &question).await?;
+    Ok((client.server().to_string(), answer["allowed"] == true))
 }
 
 fn action(verb: &str) -> anyhow::Result<Action> {
@@ -115,6 +143,7 @@ impl Standing {
             nearest: rules.nearest(&who, action, &repository),
             decision: None,
             hidden: Vec::new(),
+            registry: None,
             who,
             action,
             repository,
@@ -164,6 +193,15 @@ impl Standing {
         }
         if let Some(error) = self.decision.as_ref().and_then(|said| said.error.as_ref()) {
             line(format!("  the cluster was not sure: {error}"));
+        }
+        match &self.registry {
+            Some((server, allowed)) if *allowed != self.is_allowed() => line(format!(
+                "  {server} says {}: the login there may be somebody else's (slipway auth whoami), \
+                 it may ask another cluster, and a change takes a moment",
+                if *allowed { "yes" } else { "no" }
+            )),
+            Some((server, _)) => line(format!("  {server} says the same")),
+            None => {}
         }
         if !self.hidden.is_empty() {
             line(format!(
@@ -249,6 +287,9 @@ impl Standing {
             "reason": decision.and_then(|said| said.reason.as_ref()),
             "error": decision.and_then(|said| said.error.as_ref()),
             "hidden": self.hidden,
+            "registry": self.registry.as_ref().map(|(server, allowed)| {
+                json!({ "server": server, "allowed": allowed })
+            }),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! `slipway copy`, and `slipway push` from one registry to another.
 
 use super::super::print;
-use super::engine;
 use super::size::human;
+use super::{engine, interruptible};
 use crate::cli::{AuthFile, Copy, Copying, Output, Push, Transport};
 use crate::client::images::{self, Copied, Place, Plan, Platform};
 
@@ -18,7 +18,7 @@ pub(in super::super) async fn copy(args: Copy) -> anyhow::Result<()> {
     let (from, to) = (Place::parse(&args.source)?, Place::parse(&args.target)?);
     let plan = plan(from, to, &args.copying, args.auth_file, source, target)?;
     let shown = (plan.from.to_string(), plan.to.to_string());
-    let copied = images::copy(plan).await?;
+    let copied = interruptible(images::copy(plan)).await?;
     match args.printing.form() {
         Output::Json => print::json(&copied),
         Output::Text => print::line(&told(&shown, &copied)),
@@ -44,7 +44,7 @@ pub(in super::super) async fn push(args: Push) -> anyhow::Result<()> {
         args.transport,
     )?;
     let shown = (plan.from.to_string(), plan.to.to_string());
-    print::line(&told(&shown, &images::copy(plan).await?))
+    print::line(&told(&shown, &interruptible(images::copy(plan)).await?))
 }
 
 fn plan(

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::{links, print};
+use super::interruptible;
 use crate::cli::{AuthFile, Engine, Pull, Push, Transport};
 use crate::client::images::{self, ImageName, Place, Plan, Platform, Session};
 use crate::client::{AuthFiles, Last, remembered};
@@ -126,7 +127,7 @@ async fn pull_by_archive(
     };
     let from = Place::Registry(image);
     let plan = by_archive(from, to, auth_file, transport);
-    images::copy(plan).await?;
+    interruptible(images::copy(plan)).await?;
     let mut import = Command::new(program(Engine::Containerd));
     import.args(["images", "import"]).arg(&file);
     finished(import)
@@ -148,7 +149,7 @@ async fn push_by_archive(
     let from = Place::Archive { file, tag: None };
     let shown = image.to_string();
     let plan = by_archive(from, Place::Registry(image), auth_file, transport);
-    let copied = images::copy(plan).await?;
+    let copied = interruptible(images::copy(plan)).await?;
     print::line(&format!("{shown}: {}", copied.digest))
 }
 

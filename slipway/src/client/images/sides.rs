@@ -1,0 +1,140 @@
+//! The two sides of a copy.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use oci::{Digest, Reference};
+use tempfile::TempDir;
+
+use super::super::{Last, Server, remembered};
+use super::archive;
+use super::copy::Plan;
+use super::layout::Layout;
+use super::place::Place;
+use super::repository::Repository;
+use super::session::Session;
+use super::store::Store;
+use crate::cli::Transport;
+
+/// One side.
+pub(super) struct Side {
+    pub(super) store: Store,
+    pub(super) reference: Option<Reference>,
+    /// What the target is said to become.
+    pub(super) digest: Option<Digest>,
+    /// The layout of an archive, and the archive that it becomes.
+    unpacked: Option<TempDir>,
+    archive: Option<PathBuf>,
+}
+
+impl Side {
+    fn of(store: Store, reference: Option<Reference>) -> Self {
+        Self {
+            store,
+            reference,
+            digest: None,
+            unpacked: None,
+            archive: None,
+        }
+    }
+
+    /// Makes the archive of its layout, if it is one.
+    pub(super) fn close(self) -> anyhow::Result<()> {
+        match (&self.unpacked, &self.archive) {
+            (Some(dir), Some(file)) => archive::pack(dir.path(), file),
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) async fn open_source(
+    plan: &Plan,
+    sessions: &mut Vec<Arc<Session>>,
+) -> anyhow::Result<Side> {
+    match &plan.from {
+        Place::Registry(name) => {
+            let session = session(sessions, name.server(), plan, &plan.source).await?;
+            let repository = Repository::new(session, name.repository().clone(), "pull");
+            let store = Store::Repository(repository);
+            Ok(Side::of(store, Some(name.reference()?)))
+        }
+        Place::Layout { dir, tag } => {
+            let layout = Layout::open(dir)?;
+            let reference = match tag {
+                Some(tag) => tag.clone().into(),
+                None => layout.only()?,
+            };
+            Ok(Side::of(Store::Layout(layout), Some(reference)))
+        }
+        Place::Archive { file, tag } => {
+            let dir = archive::unpack(file)?;
+            let layout = Layout::open(dir.path()).with_context(|| plan.from.to_string())?;
+            let reference = match tag {
+                Some(tag) => tag.clone().into(),
+                None => layout.only().with_context(|| plan.from.to_string())?,
+            };
+            Ok(Side {
+                unpacked: Some(dir),
+                ..Side::of(Store::Layout(layout), Some(reference))
+            })
+        }
+    }
+}
+
+pub(super) async fn open_target(
+    plan: &Plan,
+    sessions: &mut Vec<Arc<Session>>,
+) -> anyhow::Result<Side> {
+    // A layout's image keeps the tag that it had, and containerd the whole name.
+    let (had, name) = match &plan.from {
+        Place::Registry(name) => (name.tag().cloned(), name.tag().map(|_| name.to_string())),
+        Place::Layout { tag, .. } | Place::Archive { tag, .. } => (tag.clone(), None),
+    };
+    let tagged = |tag: &Option<oci::Tag>| tag.clone().or(had).map(Reference::Tag);
+    match &plan.to {
+        Place::Registry(name) => {
+            let session = session(sessions, name.server(), plan, &plan.target).await?;
+            let repository = Repository::new(session, name.repository().clone(), "pull,push");
+            let reference = match (name.tag(), name.digest()) {
+                (Some(tag), _) => Some(tag.clone().into()),
+                (None, Some(digest)) => Some(digest.into()),
+                (None, None) => Some(name.reference()?),
+            };
+            Ok(Side {
+                digest: name.digest(),
+                ..Side::of(Store::Repository(repository), reference)
+            })
+        }
+        Place::Layout { dir, tag } => {
+            let layout = Layout::create(dir, name)?;
+            Ok(Side::of(Store::Layout(layout), tagged(tag)))
+        }
+        Place::Archive { file, tag } => {
+            let dir = archive::beside(file)?;
+            let layout = Layout::create(dir.path(), name)?;
+            Ok(Side {
+                unpacked: Some(dir),
+                archive: Some(file.clone()),
+                ..Side::of(Store::Layout(layout), tagged(tag))
+            })
+        }
+    }
+}
+
+/// The way to a registry; one for both sides where they are the same, so that it is asked for tokens once.
+async fn session(
+    sessions: &mut Vec<Arc<Session>>,
+    server: &Server,
+    plan: &Plan,
+    transport: &Transport,
+) -> anyhow::Result<Arc<Session>> {
+    if let Some(known) = sessions.iter().find(|known| known.server() == server) {
+        return Ok(Arc::clone(known));
+    }
+    let last = Last::load()?.filter(|last| last.server == server.name());
+    let transport = remembered(transport.clone(), last);
+    let opened = Arc::new(Session::open(server, &plan.auth_file, &transport).await?);
+    sessions.push(Arc::clone(&opened));
+    Ok(opened)
+}

@@ -29,6 +29,7 @@
 
 mod action;
 mod admin;
+mod answers;
 mod credential;
 mod gate;
 pub mod htpasswd;

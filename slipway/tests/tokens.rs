@@ -283,6 +283,11 @@ fn no_log_holds_a_token() {
             .iter()
             .any(|line| line.contains("operation=whoami") && line.contains("\"ada\""))
     );
-    let body = &token[20..];
+    let (id, body) = (&token[4..20], &token[20..]);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains(&format!(" token={id}")))
+    );
     assert!(!lines.iter().any(|line| line.contains(body)));
 }

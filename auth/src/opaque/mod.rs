@@ -26,8 +26,8 @@ pub use self::text::TokenId;
 
 use self::record::Record;
 use self::text::Text;
+use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
-use crate::kubernetes::answers::Answers;
 use crate::throttle::Throttle;
 use crate::{Identity, LoadError, Refusal, Secret};
 

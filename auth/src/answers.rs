@@ -9,13 +9,18 @@ use futures_util::future::{BoxFuture, Shared};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use super::REMEMBERED;
-use super::cluster::BUSY;
 use crate::Refusal;
 use crate::keyed::Fingerprint;
 
 #[cfg(test)]
 mod tests;
+
+/// Most answers remembered of each kind.
+const REMEMBERED: usize = 16 * 1024;
+/// The asking ended without an answer.
+const BUSY: Refusal = Refusal::Unavailable {
+    retry_after: Duration::from_secs(2),
+};
 
 /// What was answered lately, and what is being asked. Keys are fingerprints of whole questions: no two questions have
 /// one, and neither secrets nor long lists of groups are kept.

@@ -312,7 +312,8 @@ pub(crate) struct Audit {
     #[arg(long, short)]
     pub(crate) follow: bool,
     /// Read the index that this configuration names, instead of asking a server.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["server", "authfile", "plain_http", "ca_file"])]
+    // Server and login may come from the environment, which is there for other commands too.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plain_http", "ca_file"])]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) remote: Remote,

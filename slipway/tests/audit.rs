@@ -71,6 +71,8 @@ impl Scene {
 fn rows(server: &Server, args: &[&str]) -> Vec<Value> {
     let mut command = slipway();
     let config = server.folder.path().join("slipway.yaml");
+    // Whatever server other commands are to speak to.
+    command.env("SLIPWAY_SERVER", "registry.example.com");
     command.args(["audit", "--json", "--limit", "100000", "--config"]);
     let output = run(command.arg(config).args(args), "");
     assert!(output.status.success(), "{output:?}");

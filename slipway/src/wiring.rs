@@ -1,13 +1,13 @@
 //! From a configuration to a registry behind its front door. The configuration ends here: no
 //! other room sees it.
 
+mod pull_secrets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use auth::kubernetes::{
-    AccessReviews, Cluster, Lifetimes, Place, Preset, PullSecrets, TokenReviews, pull_secrets,
-};
+use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Preset, PullSecrets, TokenReviews};
 use auth::rbac::Resource;
 use auth::{AllowAuthenticated, Authenticator, Gate, Htpasswd, Policy, Rbac, Tokens};
 use registry::Registry;
@@ -42,11 +42,8 @@ pub(crate) async fn wire(
     let lock = storage::lock(config)?;
     let storage = storage::open(config, &lock).await?;
     let registry = Arc::new(Registry::new(storage, gate(config).await?));
-    let pull_secrets = pull_secrets(config).await?;
     let mut metrics = metrics(&registry, connections);
-    if let Some(pull_secrets) = &pull_secrets {
-        watch(&mut metrics, &pull_secrets.status());
-    }
+    let pull_secrets = pull_secrets::connect(config, &mut metrics).await?;
     let observer = Arc::new(Observer {
         metrics,
         log: AccessLog::start(format(config))?,
@@ -81,38 +78,6 @@ fn metrics(registry: &Arc<Registry>, connections: &TaskTracker) -> Metrics {
         move || f64::from(u8::from(registry.storage().takes_writes())),
     );
     metrics
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
-fn watch(metrics: &mut Metrics, of: &Arc<pull_secrets::Status>) {
-    let status = Arc::clone(of);
-    metrics.watch(
-        "pull_secrets_leading",
-        "1 on the server that keeps the pull secrets",
-        move || f64::from(u8::from(status.is_leading())),
-    );
-    let status = Arc::clone(of);
-    metrics.watch("pull_secrets", "Pull secrets with a token", move || {
-        status.kept() as f64
-    });
-    let status = Arc::clone(of);
-    metrics.watch(
-        "pull_secrets_first_expiry_timestamp_seconds",
-        "When the first token of a pull secret ends; 0 without any",
-        move || status.first_end() as f64,
-    );
-    let status = Arc::clone(of);
-    metrics.count(
-        "pull_secrets_renewals",
-        "Tokens that were replaced before their end",
-        move || status.renewals() as f64,
-    );
-    let status = Arc::clone(of);
-    metrics.count(
-        "pull_secrets_failures",
-        "Requests to the cluster that failed",
-        move || status.failures() as f64,
-    );
 }
 
 fn format(config: &Config) -> Format {
@@ -184,25 +149,8 @@ async fn gate(config: &Config) -> anyhow::Result<Gate> {
     ))
 }
 
-async fn pull_secrets(config: &Config) -> anyhow::Result<Option<PullSecrets>> {
-    let (Some(settings), Some(kubernetes)) = (config.pull_secrets()?, &config.auth.kubernetes)
-    else {
-        return Ok(None);
-    };
-    let lease = kubernetes.pull_secrets.lease_namespace.as_deref();
-    let connected = PullSecrets::connect(&place(kubernetes), lease, settings).await;
-    connected.map(Some).context("auth.kubernetes")
-}
-
-fn place(settings: &config::Kubernetes) -> Place {
-    match &settings.kubeconfig {
-        None => Place::InCluster,
-        Some(path) => Place::Kubeconfig(path.clone(), settings.context.clone()),
-    }
-}
-
 async fn cluster(settings: &config::Kubernetes) -> anyhow::Result<(TokenReviews, AccessReviews)> {
-    let cluster = Cluster::connect(&place(settings), settings.timeout.get()).await?;
+    let cluster = Cluster::connect(&settings.place(), settings.timeout.get()).await?;
     let cluster = Arc::new(cluster);
     let preset = match settings.preset {
         config::Preset::Openshift => Preset::Openshift,

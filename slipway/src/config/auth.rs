@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use auth::kubernetes::Place;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,16 @@ impl Default for Kubernetes {
             deny_for: Span::seconds(5),
             timeout: Span::seconds(5),
             pull_secrets: PullSecrets::default(),
+        }
+    }
+}
+
+impl Kubernetes {
+    /// Where the cluster is, and who we are there.
+    pub(crate) fn place(&self) -> Place {
+        match &self.kubeconfig {
+            None => Place::InCluster,
+            Some(path) => Place::Kubeconfig(path.clone(), self.context.clone()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use auth::kubernetes::Place;
 use auth::oidc::ALGORITHMS;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -202,6 +203,16 @@ impl Default for Kubernetes {
             deny_for: Span::seconds(5),
             timeout: Span::seconds(5),
             pull_secrets: PullSecrets::default(),
+        }
+    }
+}
+
+impl Kubernetes {
+    /// Where the cluster is, and who we are there.
+    pub(crate) fn place(&self) -> Place {
+        match &self.kubeconfig {
+            None => Place::InCluster,
+            Some(path) => Place::Kubeconfig(path.clone(), self.context.clone()),
         }
     }
 }

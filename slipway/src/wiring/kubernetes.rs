@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use auth::kubernetes::{
-    AccessReviews, Cluster, Lifetimes, Place, Preset, PullSecrets, TokenReviews,
-};
+use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Preset, PullSecrets, TokenReviews};
 use auth::rbac::Resource;
 
 use crate::config::{self, Config};
 
 /// Reads the credentials for the cluster; asks nothing.
 pub(super) async fn connect(settings: &config::Kubernetes) -> anyhow::Result<Arc<Cluster>> {
-    let cluster = Cluster::connect(&place(settings), settings.timeout.get()).await?;
+    let cluster = Cluster::connect(&settings.place(), settings.timeout.get()).await?;
     Ok(Arc::new(cluster))
 }
 
@@ -45,13 +43,6 @@ pub(super) async fn pull_secrets(config: &Config) -> anyhow::Result<Option<PullS
         return Ok(None);
     };
     let lease = kubernetes.pull_secrets.lease_namespace.as_deref();
-    let connected = PullSecrets::connect(&place(kubernetes), lease, settings).await;
+    let connected = PullSecrets::connect(&kubernetes.place(), lease, settings).await;
     connected.map(Some).context("auth.kubernetes")
-}
-
-fn place(settings: &config::Kubernetes) -> Place {
-    match &settings.kubeconfig {
-        None => Place::InCluster,
-        Some(path) => Place::Kubeconfig(path.clone(), settings.context.clone()),
-    }
 }

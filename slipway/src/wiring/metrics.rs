@@ -29,43 +29,39 @@ pub(super) fn metrics(
         move || f64::from(u8::from(registry.storage().takes_writes())),
     );
     let recorder = Arc::clone(recorder);
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
-    metrics.count(
+    metrics.watch_total(
         "audit_rows_left_out",
         "Refusals and pulls that the audit record only counts: there were too many",
-        move || recorder.left_out() as f64,
+        move || recorder.left_out(),
     );
     metrics
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
 pub(super) fn reviews(metrics: &mut Metrics, cluster: &Arc<Cluster>) {
     let (asked, unanswered) = (Arc::clone(cluster), Arc::clone(cluster));
-    metrics.count(
+    metrics.watch_total(
         "kubernetes_reviews",
         "Questions sent to the Kubernetes API server: whose a token is, and what somebody may do",
-        move || asked.asked() as f64,
+        move || asked.asked(),
     );
-    metrics.count(
+    metrics.watch_total(
         "kubernetes_reviews_unanswered",
         "Those that got no answer, so that the request was refused with 503",
-        move || unanswered.unanswered() as f64,
+        move || unanswered.unanswered(),
     );
 }
 
 pub(super) fn id_tokens(metrics: &mut Metrics, id_tokens: &Arc<IdTokens>) {
     let (asked, failed) = (Arc::clone(id_tokens), Arc::clone(id_tokens));
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
-    metrics.count(
+    metrics.watch_total(
         "oidc_key_fetches",
         "How often the keys of OpenID Connect providers were asked for since the start",
-        move || asked.fetches() as f64,
+        move || asked.fetches(),
     );
-    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
-    metrics.count(
+    metrics.watch_total(
         "oidc_key_fetch_failures",
         "How often of these no keys came",
-        move || failed.failures() as f64,
+        move || failed.failures(),
     );
 }
 
@@ -88,15 +84,15 @@ pub(super) fn pull_secrets(metrics: &mut Metrics, of: &Arc<pull_secrets::Status>
         move || status.first_end() as f64,
     );
     let status = Arc::clone(of);
-    metrics.count(
+    metrics.watch_total(
         "pull_secrets_renewals",
         "Tokens that were replaced before their end",
-        move || status.renewals() as f64,
+        move || status.renewals(),
     );
     let status = Arc::clone(of);
-    metrics.count(
+    metrics.watch_total(
         "pull_secrets_failures",
         "Requests to the cluster that failed",
-        move || status.failures() as f64,
+        move || status.failures(),
     );
 }

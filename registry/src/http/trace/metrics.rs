@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry as Names;
 
 use super::process::Process;
-use super::watched::{self, Watched};
+use super::watched::{Kind, Watched};
 
 /// Seconds: from a manifest out of memory to a layer over a slow line.
 const BUCKETS: [f64; 12] = [
@@ -86,32 +86,35 @@ impl Metrics {
         help: &'static str,
         read: impl Fn() -> f64 + Send + Sync + 'static,
     ) {
-        self.collect(Watched {
-            encode: watched::gauge,
-            name,
-            help,
-            read: Box::new(read),
-        });
+        self.register(Kind::Gauge, name, help, Box::new(read));
     }
 
-    /// Shows `slipway_<name>_total`, which only grows, read whenever the metrics are asked for.
-    pub fn count(
+    /// Shows `slipway_<name>_total`, a count since the start, read whenever the metrics are asked for.
+    pub fn watch_total(
         &mut self,
         name: &'static str,
         help: &'static str,
-        read: impl Fn() -> f64 + Send + Sync + 'static,
+        read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        self.collect(Watched {
-            encode: watched::counter,
-            name,
-            help,
-            read: Box::new(read),
-        });
+        #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+        let read = move || read() as f64;
+        self.register(Kind::Counter, name, help, Box::new(read));
     }
 
-    fn collect(&mut self, watched: Watched) {
+    fn register(
+        &mut self,
+        kind: Kind,
+        name: &'static str,
+        help: &'static str,
+        read: Box<dyn Fn() -> f64 + Send + Sync>,
+    ) {
         let names = self.all.sub_registry_with_prefix("slipway");
-        names.register_collector(Box::new(watched));
+        names.register_collector(Box::new(Watched {
+            kind,
+            name,
+            help,
+            read,
+        }));
     }
 
     pub(super) fn observe(&self, operation: &'static str, code: u16, took: Duration, sent: u64) {

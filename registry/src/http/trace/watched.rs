@@ -7,20 +7,30 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// A gauge or a counter that is read when asked for.
+/// A figure that is read when asked for.
 pub(super) struct Watched {
-    pub(super) encode: Encode,
+    pub(super) kind: Kind,
     pub(super) name: &'static str,
     pub(super) help: &'static str,
     pub(super) read: Box<dyn Fn() -> f64 + Send + Sync>,
 }
 
-/// [`gauge`] or [`counter`].
-type Encode = fn(&mut DescriptorEncoder<'_>, &str, &str, f64) -> fmt::Result;
+/// How a figure moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Up and down.
+    Gauge,
+    /// Up only, from 0 at the start.
+    Counter,
+}
 
 impl Collector for Watched {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        (self.encode)(&mut encoder, self.name, self.help, (self.read)())
+        let value = (self.read)();
+        match self.kind {
+            Kind::Gauge => gauge(&mut encoder, self.name, self.help, value),
+            Kind::Counter => counter(&mut encoder, self.name, self.help, value),
+        }
     }
 }
 

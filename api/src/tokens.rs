@@ -171,10 +171,10 @@ async fn list(
     let page = Page::new(which.limit, which.r#continue);
     let limit = page.limit()?;
     let found = tokens(&registry)?.list(owner, page.after(), limit).await?;
-    let next = found.last().filter(|_| found.len() == limit);
     let listed = Listed {
-        r#continue: next.map(|last| last.id().to_string()),
+        r#continue: found.next,
         items: found
+            .tokens
             .iter()
             .map(|token| Shown::of(token, caller.now()))
             .collect(),

@@ -38,6 +38,11 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// Whether an identity that it made earlier, and that a token still carries, has been taken away since (the user was
     /// removed). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
     fn revoked(&self, who: &Identity) -> bool;
+
+    /// Whether it has a user of this name. `false` where it cannot tell without asking somebody.
+    fn has_user(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 /// Who gets in, and to what. Made once from the configuration.
@@ -91,6 +96,17 @@ impl Gate {
     /// Whether it ever asks for credentials; false when [open](Gate::open).
     pub fn challenges(&self) -> bool {
         matches!(self.0, Kind::Guarded { .. })
+    }
+
+    /// Whether a name that came with a wrong password is that of a user. Any other may be a password in the wrong field, and
+    /// is not to be written down.
+    pub fn has_user(&self, name: &str) -> bool {
+        match &self.0 {
+            Kind::Open => false,
+            Kind::Guarded { authenticators, .. } => authenticators
+                .iter()
+                .any(|authenticator| authenticator.has_user(name)),
+        }
     }
 
     /// Whether strangers come in, and policy decides.

@@ -15,7 +15,7 @@ pub struct AuditRow {
     pub time: String,
     /// The request's id, as in the log and in the reply's `x-request-id`.
     pub request_id: String,
-    /// The user; of a refused login the name that was claimed.
+    /// The user; of a refused login the name that was claimed, if there is such a user; else empty.
     pub user: String,
     /// Who vouches for the user, such as `htpasswd`; empty when nobody does.
     pub provider: String,

@@ -155,6 +155,10 @@ impl Authenticator for Htpasswd {
     fn revoked(&self, who: &Identity) -> bool {
         who.provider() == PROVIDER && !self.users.current().contains(who.name())
     }
+
+    fn has_user(&self, name: &str) -> bool {
+        self.users.current().contains(name)
+    }
 }
 
 fn is_possible(password: &Secret) -> bool {

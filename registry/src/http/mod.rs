@@ -195,13 +195,15 @@ impl Front {
                     response.headers_mut().insert(&OCI_NAMESPACE, namespace);
                 }
                 if let Some(operation) = kept.filter(|_| is_recorded) {
-                    Asked::of(record, parts).answered(&operation, &response);
+                    self.asked(record, &parts.headers)
+                        .answered(&operation, &response);
                 }
                 response
             }
             Err(problem) => {
                 if let Some(operation) = &kept {
-                    Asked::of(record, parts).refused(operation, &problem);
+                    self.asked(record, &parts.headers)
+                        .refused(operation, &problem);
                 }
                 self.refuse(problem, parts, connection, kept.as_ref(), record)
             }
@@ -230,7 +232,9 @@ impl Front {
         let who = gate
             .identify(credential.as_ref(), Some(record.client), record.at)
             .await?;
-        let cause = Asked::of(record, parts).cause(&operation, credential.as_ref(), &who);
+        let cause = self
+            .asked(record, &parts.headers)
+            .cause(&operation, credential.as_ref(), &who);
         let who = record.user.insert(who);
         let ask = Ask {
             registry: &hall.registry,
@@ -261,7 +265,8 @@ impl Front {
             Err(problem) => Err(problem),
         };
         let told = issued.as_ref().map(|(who, _)| who);
-        Asked::of(record, parts).logged_in(presented, told);
+        self.asked(record, &parts.headers)
+            .logged_in(presented, told);
         match issued {
             Ok((who, response)) => {
                 record.user = Some(who);
@@ -290,7 +295,7 @@ impl Front {
         let (headers, uri) = (parts.headers.clone(), parts.uri.clone());
         let (is_change, answered) = self.room(parts, body, record).await;
         let told = answered.as_ref().map(Response::status);
-        Asked::by(record, &headers)
+        self.asked(record, &headers)
             .administered(is_change, told)
             .await;
         let problem = match answered {
@@ -344,6 +349,15 @@ impl Front {
             None => Ok(response.map(Body::other)),
         };
         (is_change, answered)
+    }
+
+    /// The request as the audit record has it.
+    fn asked<'a>(&'a self, record: &'a Record, headers: &'a HeaderMap) -> Asked<'a> {
+        Asked {
+            record,
+            headers,
+            gate: self.hall.registry.gate(),
+        }
     }
 
     /// The reply to what went wrong, written into the record too.

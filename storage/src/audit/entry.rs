@@ -20,7 +20,7 @@ pub struct Origin {
     pub time: SystemTime,
     /// The request's id.
     pub request_id: String,
-    /// The user's name; of a refused login the name that was claimed. Empty if there is none.
+    /// The user's name; of a refused login the name that was claimed, if there is such a user. Empty if there is none.
     pub user: String,
     /// Who vouches for the name; empty when nobody does.
     pub provider: String,

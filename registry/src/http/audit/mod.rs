@@ -10,9 +10,8 @@ pub use recorder::{Recorded, Recorder};
 
 use std::sync::Arc;
 
-use auth::{Credential, Identity};
+use auth::{Credential, Gate, Identity};
 use http::header::USER_AGENT;
-use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use oci::{Operation, Reference, RepoName};
 use storage::audit::{Cause, Entry, Origin, Outcome, Place, Proof, Verb};
@@ -88,7 +87,7 @@ pub(super) const fn is_pull(operation: &Operation) -> bool {
 #[derive(Debug)]
 pub(super) struct Presented {
     proof: Proof,
-    /// The name that came with it, whether or not it is true.
+    /// The name that came with it, whether or not it is true. People also type passwords into that field.
     claimed: Option<String>,
 }
 
@@ -132,19 +131,12 @@ impl Presented {
 
 /// A request with what a row says of its caller.
 pub(super) struct Asked<'a> {
-    record: &'a Record,
-    headers: &'a HeaderMap,
+    pub(super) record: &'a Record,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) gate: &'a Gate,
 }
 
-impl<'a> Asked<'a> {
-    pub(super) fn of(record: &'a Record, parts: &'a Parts) -> Self {
-        Self::by(record, &parts.headers)
-    }
-
-    pub(super) fn by(record: &'a Record, headers: &'a HeaderMap) -> Self {
-        Self { record, headers }
-    }
-
+impl Asked<'_> {
     /// On whose account an operation changes something.
     pub(super) fn cause(
         &self,
@@ -307,7 +299,9 @@ impl<'a> Asked<'a> {
             request_id: self.record.id.to_string(),
             user: match who {
                 Some(who) => who.name().to_owned(),
-                None => claimed.unwrap_or_default(),
+                None => claimed
+                    .filter(|name| self.gate.has_user(name))
+                    .unwrap_or_default(),
             },
             provider: who.map(Identity::provider).unwrap_or_default().to_owned(),
             uid: who.and_then(Identity::uid).map(str::to_owned),

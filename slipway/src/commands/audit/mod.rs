@@ -63,7 +63,9 @@ fn query(args: &Audit, now: SystemTime) -> anyhow::Result<Query> {
 fn time(text: Option<&str>, now: SystemTime) -> anyhow::Result<Option<SystemTime>> {
     let Some(text) = text else { return Ok(None) };
     if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(Some(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)));
+        // Nothing is older than 1970.
+        let then = now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+        return Ok(Some(then.max(SystemTime::UNIX_EPOCH)));
     }
     let time = humantime::parse_rfc3339_weak(text);
     let time = time.map_err(|_| {

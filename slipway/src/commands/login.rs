@@ -66,8 +66,9 @@ async fn check(
     password: &Secret,
 ) -> anyhow::Result<()> {
     let target = target(base, &answer)?;
-    present(client, base, target, user, password).await?;
-    Ok(())
+    let answer = present(client, base, target, user, password).await?;
+    let refused = || format!("{base}: wrong user name or password");
+    answer.map(drop).with_context(refused)
 }
 
 /// Where the registry looks at a login.
@@ -92,22 +93,22 @@ fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
     })
 }
 
-/// Shows the registry a login. The answer is that of one that takes it.
+/// Shows the registry a login. The answer is that of one that takes it; `None` of one that does not.
 async fn present(
     client: &Client,
     base: &Url,
     target: Url,
     user: &str,
     password: &Secret,
-) -> anyhow::Result<Response> {
+) -> anyhow::Result<Option<Response>> {
     let request = client.get(target).basic_auth(user, Some(password.expose()));
     let answer = request
         .send()
         .await
         .map_err(|error| explain(base, &error))?;
     match answer.status() {
-        StatusCode::OK => Ok(answer),
-        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: wrong user name or password"),
+        StatusCode::OK => Ok(Some(answer)),
+        StatusCode::UNAUTHORIZED => Ok(None),
         status => anyhow::bail!("{base}: the registry answered {status}"),
     }
 }

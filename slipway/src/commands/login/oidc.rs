@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use auth::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -42,6 +43,12 @@ pub(super) async fn login(
         .append_pair("client_id", "slipway")
         .append_pair("offline_token", "true");
     let answer = present(client, &base, target, ANYBODY, &token).await?;
+    let answer = answer.with_context(|| {
+        format!(
+            "{base}: the registry does not take the ID token that {} issued for client {:?}; its log says why",
+            provider.issuer, provider.client_id
+        )
+    })?;
     // A registry without a token endpoint answers nothing.
     let granted: Option<Granted> = device::read(answer).await.ok();
     let renewing = granted.and_then(|granted| granted.refresh_token);

@@ -32,6 +32,9 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<Option<Identity>, Refusal>;
 
+    /// What it is called in [`Identity::provider`] of those it vouches for.
+    fn provider(&self) -> &'static str;
+
     /// Whether an identity that it made earlier, and that a token still carries, has been taken away since (the user was
     /// removed). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
     fn revoked(&self, who: &Identity) -> bool;
@@ -210,9 +213,10 @@ impl Gate {
         let gone = if who.is_anonymous() {
             !*anonymous
         } else {
-            authenticators
-                .iter()
-                .any(|authenticator| authenticator.revoked(&who))
+            // Whoever vouched for them may be configured no more, and namesakes elsewhere are others.
+            let mut vouchers = authenticators.iter();
+            !vouchers.any(|by| by.provider() == who.provider())
+                || authenticators.iter().any(|by| by.revoked(&who))
         };
         if gone {
             return Err(Refusal::BadCredential);

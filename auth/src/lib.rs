@@ -29,6 +29,7 @@
 
 mod action;
 mod admin;
+mod answers;
 mod complaints;
 mod credential;
 mod gate;

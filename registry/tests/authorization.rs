@@ -99,6 +99,44 @@ async fn token(server: &Server, user: &'static str, scope: &str) -> String {
     answer.json()["token"].as_str().unwrap().to_owned()
 }
 
+/// T26: by an API token every operation asks for the verb of its owner, and for the token's.
+#[tokio::test(flavor = "multi_thread")]
+async fn t26_every_operation_asks_for_the_verb_of_an_api_token_and_of_its_owner() {
+    let server = Server::guarded().await;
+    let all = ["get", "create", "update", "delete"];
+    let limits: [(&[&str], &[&str]); 4] = [
+        (&[], &all),
+        (&["team"], &["pull"]),
+        (&["team"], &["push"]),
+        (&["other"], &all),
+    ];
+    for (user, verbs) in VERBS {
+        for (namespaces, may) in limits {
+            let token = server.api_token(user, namespaces, may).await;
+            let granted: &[&str] = match may {
+                ["pull"] => &["get"],
+                ["push"] => &["create", "update"],
+                all => all,
+            };
+            for (operation, method, path) in examples("team") {
+                let needed = needs(&operation);
+                let is_within = namespaces.is_empty() || namespaces == ["team"];
+                let is_granted = granted.contains(&needed);
+                let owner_may = verbs.contains(&needed);
+                let allowed = needed.is_empty() || (owner_may && is_within && is_granted);
+                for who in [Who::Token(token.clone()), Who::Password(token.clone())] {
+                    let answer = server.ask(method.clone(), &path, &who, b"").await;
+                    let line = format!(
+                        "{user} {namespaces:?} {may:?}: {method} {path}: {}",
+                        answer.status
+                    );
+                    assert_eq!(!refused(answer.status), allowed, "{line}");
+                }
+            }
+        }
+    }
+}
+
 /// A client that asks for exactly what the challenge names can mount.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_challenge_to_a_mount_names_the_source_too() {
@@ -502,7 +540,7 @@ async fn tokens_are_issued_by_form_too() {
     let answer = server
         .send(post("grant_type=refresh_token&refresh_token=x"))
         .await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     let answer = server.send(post(&"x".repeat(20_000))).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
 }

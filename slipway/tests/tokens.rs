@@ -117,7 +117,7 @@ fn a_token_is_made_used_listed_and_revoked() {
         "{token}"
     );
     let told = String::from_utf8(made.stderr).unwrap();
-    assert!(told.contains("of ada: get team"), "{told}");
+    assert!(told.contains("of ada for get in team, until"), "{told}");
     assert!(
         !told.contains(&token),
         "the text stands on standard output alone"
@@ -283,6 +283,11 @@ fn no_log_holds_a_token() {
             .iter()
             .any(|line| line.contains("operation=whoami") && line.contains("\"ada\""))
     );
-    let body = &token[20..];
+    let (id, body) = (&token[4..20], &token[20..]);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains(&format!(" token={id}")))
+    );
     assert!(!lines.iter().any(|line| line.contains(body)));
 }

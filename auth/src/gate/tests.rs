@@ -36,6 +36,10 @@ impl Authenticator for Names {
         }
     }
 
+    fn provider(&self) -> &'static str {
+        "names"
+    }
+
     fn revoked(&self, who: &Identity) -> bool {
         who.provider() == "names" && self.removed.lock().unwrap().contains(who.name())
     }
@@ -451,6 +455,10 @@ async fn authenticators_are_asked_in_order_until_one_knows() {
         ) -> Result<Option<Identity>, Refusal> {
             Ok(Some(Identity::authenticated("later", "x", [])))
         }
+        fn provider(&self) -> &'static str {
+            "later"
+        }
+
         fn revoked(&self, _: &Identity) -> bool {
             false
         }

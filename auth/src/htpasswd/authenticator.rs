@@ -148,6 +148,10 @@ impl Authenticator for Htpasswd {
         }
     }
 
+    fn provider(&self) -> &'static str {
+        PROVIDER
+    }
+
     fn revoked(&self, who: &Identity) -> bool {
         who.provider() == PROVIDER && !self.users.current().contains(who.name())
     }

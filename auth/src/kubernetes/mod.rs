@@ -10,7 +10,6 @@
 //!
 //! The account that Slipway uses needs the ClusterRole `system:auth-delegator`, which is made for this.
 
-pub(crate) mod answers;
 mod cluster;
 mod question;
 mod rights;
@@ -22,9 +21,6 @@ pub use cluster::{Cluster, ConnectError, Place};
 pub use question::Preset;
 pub use rights::AccessReviews;
 pub use tokens::TokenReviews;
-
-/// Most answers remembered of each kind.
-const REMEMBERED: usize = 16 * 1024;
 
 /// How long the cluster's answers are good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use oci::RepoName;
 
-use super::answers::Answers;
 use super::question::{admin_fingerprint, fingerprint, review};
 use super::{Cluster, Lifetimes, Preset};
+use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
 use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal};
 

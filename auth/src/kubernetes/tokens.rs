@@ -11,8 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use serde::Deserialize;
 
-use super::answers::Answers;
 use super::{Cluster, Lifetimes};
+use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
 use crate::throttle::Throttle;
 use crate::{Authenticator, Credential, Identity, LoadError, Refusal, Secret};
@@ -153,6 +153,10 @@ impl Authenticator for TokenReviews {
         now: SystemTime,
     ) -> Result<Option<Identity>, Refusal> {
         self.whose(credential.token(), from, now).await.map(Some)
+    }
+
+    fn provider(&self) -> &'static str {
+        PROVIDER
     }
 
     /// The cluster is not asked about a token that it is not shown: ours run out soon.

@@ -153,6 +153,10 @@ impl Authenticator for IdTokens {
         issuer.whose(&token, &fingerprint, now).await.map(Some)
     }
 
+    fn provider(&self) -> &'static str {
+        PROVIDER
+    }
+
     /// The provider is not asked about users, and has no way to say: its tokens run out, and ours with them.
     fn revoked(&self, _: &Identity) -> bool {
         false

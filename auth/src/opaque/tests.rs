@@ -6,7 +6,31 @@ use async_trait::async_trait;
 use oci::RepoName;
 
 use super::*;
-use crate::{Action, AllowAuthenticated, Credential, Gate, Policy, Scope, Tokens};
+use crate::{Action, AllowAuthenticated, Authenticator, Credential, Gate, Policy, Scope, Tokens};
+
+/// Has vouched for ada, and knows nobody by what they send.
+#[derive(Debug)]
+struct Voucher;
+
+#[async_trait]
+impl Authenticator for Voucher {
+    async fn authenticate(
+        &self,
+        _: &Credential,
+        _: Option<IpAddr>,
+        _: SystemTime,
+    ) -> Result<Option<Identity>, Refusal> {
+        Ok(None)
+    }
+
+    fn provider(&self) -> &'static str {
+        "htpasswd"
+    }
+
+    fn revoked(&self, _: &Identity) -> bool {
+        false
+    }
+}
 
 /// A store in memory, which counts what it is asked.
 #[derive(Debug, Default)]
@@ -131,7 +155,12 @@ fn lab() -> Lab {
     let dir = tempfile::tempdir().unwrap();
     let issued = Tokens::load_or_create(&dir.path().join("k"), vec![], Tokens::DEFAULT_TTL);
     let policy: Arc<dyn Policy> = Arc::new(AllowAuthenticated);
-    let gate = Gate::new(vec![], policy, Some(Arc::new(issued.unwrap())), false);
+    let gate = Gate::new(
+        vec![Arc::new(Voucher)],
+        policy,
+        Some(Arc::new(issued.unwrap())),
+        false,
+    );
     Lab {
         shelf,
         gate: gate.with_opaque(Arc::clone(&tokens)),
@@ -358,9 +387,11 @@ async fn what_is_mistyped_is_told_apart_from_what_is_unknown() {
     assert!(lab.bearer(text, NOW).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn guessing_is_slowed_down() {
     let lab = lab();
+    let (known, _) = lab.create(limits(&[], &["pull"]), 1_000).await;
+    lab.bearer(known.expose(), NOW).await.unwrap();
     let from = Some("192.0.2.1".parse().unwrap());
     let mut last = Ok(None);
     for _ in 0..150 {
@@ -368,6 +399,10 @@ async fn guessing_is_slowed_down() {
         last = lab.tokens.identify(&guess, from, at(NOW)).await;
     }
     assert!(matches!(last, Err(Refusal::Throttled { .. })), "{last:?}");
+    // A token that was seen before goes on working at that address.
+    tokio::time::advance(REMEMBERED_FOR).await;
+    let still = lab.tokens.identify(&known, from, at(NOW)).await;
+    assert!(matches!(still, Ok(Some(_))), "{still:?}");
     // One id with many secrets is found as soon, though the store knows it.
     let (secret, _) = lab.create(limits(&[], &["pull"]), 1_000).await;
     let elsewhere = Some("192.0.2.2".parse().unwrap());
@@ -583,4 +618,24 @@ fn limits_are_parsed() {
         r#"{"namespaces":["team/app"],"verbs":["create","update","delete"]}"#
     );
     assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), kept);
+}
+
+/// Who vouched for the owner is configured no more: a namesake whom somebody else vouches for is another person.
+#[tokio::test]
+async fn tokens_end_with_whoever_vouched_for_their_owners() {
+    let lab = lab();
+    let bob = Identity::authenticated("kubernetes", "ada", []);
+    let made = lab
+        .tokens
+        .create(&bob, new(limits(&[], &["pull"]), 100), at(NOW));
+    let (secret, _) = made.await.unwrap();
+    assert_eq!(
+        lab.bearer(secret.expose(), NOW).await,
+        Err(Refusal::BadCredential)
+    );
+    let issued = lab.gate.issue(&bob, &[], at(NOW)).await.unwrap();
+    assert_eq!(
+        lab.bearer(issued.token(), NOW).await,
+        Err(Refusal::BadCredential)
+    );
 }

@@ -367,6 +367,9 @@ fn t10_claims() {
         ("groups", json!("devs")),
         ("admin", json!(true)),
         ("scope", json!("*")),
+        ("token", json!("../x")),
+        ("token", json!("")),
+        ("token", json!(1)),
         (
             "access",
             json!([{"type": "repository", "name": "team/app", "actions": ["*"]}]),

@@ -15,7 +15,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::{Gate, Htpasswd, Rbac, Secret, Tokens};
+use auth::opaque::{Limits as TokenLimits, NewToken, Settings};
+use auth::{Gate, Htpasswd, Identity, OpaqueTokens, Rbac, Secret, Tokens};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -24,8 +25,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use oci::{Algorithm, Digest};
-use registry::Registry;
 use registry::http::{AccessLog, Connection, Format, Front, Limits, Metrics, Observer};
+use registry::{IndexedTokens, Registry};
 use storage::{MemoryStore, SqliteIndex, Storage};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -77,6 +78,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub registry: Arc<Registry>,
     pub tokens: Option<Arc<Tokens>>,
+    pub opaque: Arc<OpaqueTokens>,
     _folder: TempDir,
 }
 
@@ -122,6 +124,9 @@ impl Server {
         let index = Arc::new(SqliteIndex::in_memory().unwrap());
         let storage = Storage::open(store, index, storage::Limits::default());
         let storage = storage.await.unwrap();
+        let kept = IndexedTokens::new(Arc::clone(storage.index()));
+        let opaque = OpaqueTokens::new(Arc::new(kept), Settings::default());
+        let opaque = Arc::new(opaque.unwrap());
         let mut tokens = None;
         let gate = if setup.guarded {
             let users = folder.path().join("htpasswd");
@@ -144,6 +149,7 @@ impl Server {
                 tokens.clone(),
                 setup.anonymous,
             )
+            .with_opaque(Arc::clone(&opaque))
         } else {
             Gate::open()
         };
@@ -162,8 +168,24 @@ impl Server {
             address,
             registry,
             tokens,
+            opaque,
             _folder: folder,
         }
+    }
+
+    /// An API token of a user, limited to these namespaces and verbs.
+    pub async fn api_token(&self, user: &str, namespaces: &[&str], verbs: &[&str]) -> String {
+        let texts = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let new = NewToken {
+            description: "of a test".to_owned(),
+            limits: TokenLimits::new(&texts(namespaces), &texts(verbs)).unwrap(),
+            lifetime: None,
+        };
+        let owner = Identity::authenticated("htpasswd", user, []);
+        let made = self
+            .opaque
+            .create(&owner, new, std::time::SystemTime::now());
+        made.await.unwrap().0.expose().to_owned()
     }
 
     /// One request on a connection of its own.
@@ -281,6 +303,8 @@ pub enum Who {
     User(&'static str),
     Wrong(&'static str),
     Token(String),
+    /// A token in the place of a password.
+    Password(String),
 }
 
 impl Who {
@@ -295,6 +319,7 @@ impl Who {
             Self::User(user) => basic(user, PASSWORD),
             Self::Wrong(user) => basic(user, "wrong"),
             Self::Token(token) => Some(format!("Bearer {token}")),
+            Self::Password(token) => basic("robot", token),
         }
     }
 }

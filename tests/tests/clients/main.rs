@@ -12,6 +12,7 @@ mod podman;
 mod regctl;
 mod skopeo;
 mod slipway;
+mod tokens;
 mod umoci;
 
 use std::any::Any;

@@ -3,6 +3,7 @@
 mod faults;
 mod kubelet;
 mod rights;
+mod tokens;
 
 use std::path::Path;
 

@@ -148,6 +148,9 @@ fn text(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result 
     if let Some(user) = &record.user {
         write!(line, " user=")?;
         quoted(line, user.name())?;
+        if let Some(token) = user.token() {
+            write!(line, " token={token}")?;
+        }
     }
     if let Some((code, cause)) = &record.error {
         write!(line, " error={code}")?;
@@ -191,6 +194,9 @@ fn json(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result 
     if let Some(user) = &record.user {
         write!(line, r#","user.name":"#)?;
         quoted(line, user.name())?;
+        if let Some(token) = user.token() {
+            write!(line, r#","token.id":"{token}""#)?;
+        }
     }
     if let Some((code, cause)) = &record.error {
         write!(line, r#","error.code":"{code}""#)?;

@@ -36,6 +36,26 @@ async fn what_was_recorded_is_there_after_opening_again() {
     assert_eq!(kept, ["index.sqlite"], "closing leaves one file");
 }
 
+/// As the first program left it.
+#[tokio::test]
+async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
+    let (index, folder) = open();
+    hold(&index, &repo("a"), &[1]).await;
+    drop(index);
+    let path = folder.path().join("index.sqlite");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("DROP TABLE tokens; PRAGMA user_version = 1")
+        .unwrap();
+    drop(file);
+    assert!(
+        SqliteIndex::open_beside_server(&path).is_err(),
+        "it is not changed by looking"
+    );
+    let index = reopen(&folder);
+    assert_eq!(index.tokens(None, None, 1).await.unwrap(), []);
+    assert!(index.blob(&repo("a"), &blob(1)).await.unwrap().is_some());
+}
+
 /// Members of one batch do not know of each other: one that fails takes nothing with it.
 /// Queued behind a change that must be synced, they are committed and answered before it.
 #[tokio::test(flavor = "multi_thread")]

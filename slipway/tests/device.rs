@@ -232,7 +232,7 @@ fn it_waits_as_long_as_it_is_told_to_and_asks_again() {
     let server = registry(&provider);
     // The registry does not take what the provider gave.
     let line = error_line(&provider.login(&server));
-    assert!(line.contains("wrong user name or password"), "{line}");
+    assert!(line.contains("does not take the ID token"), "{line}");
     let asked = provider.asked("/token");
     assert_eq!(asked.len(), 4, "{asked:?}");
     for form in asked {

@@ -54,7 +54,10 @@ struct Known {
 impl Issuer {
     pub(super) fn new(settings: Settings) -> Result<Self, InvalidIssuer> {
         if settings.client_id.is_empty() {
-            return Err(InvalidIssuer::NoClient);
+            return Err(InvalidIssuer::NoClient("clientId"));
+        }
+        if settings.audiences.iter().any(String::is_empty) {
+            return Err(InvalidIssuer::NoClient("audiences: one of them"));
         }
         if settings.algorithms.is_empty() {
             return Err(InvalidIssuer::NoAlgorithm);

@@ -66,9 +66,9 @@ pub enum InvalidIssuer {
     /// Two of them are the same.
     #[error("issuer: {0}: stands twice; one entry may have several audiences")]
     Twice(String),
-    /// No tokens could be for us.
-    #[error("clientId: is empty")]
-    NoClient,
+    /// A client without a name.
+    #[error("{0} is empty")]
+    NoClient(&'static str),
     /// No token could be verified.
     #[error("algorithms: is empty: name at least one of {list}", list = ALGORITHMS.join(", "))]
     NoAlgorithm,

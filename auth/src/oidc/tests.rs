@@ -389,6 +389,10 @@ fn settings_that_cannot_work_are_said() {
             "clientId",
         ),
         (
+            |settings| settings.audiences = vec![String::new()],
+            "audiences: one of them is empty",
+        ),
+        (
             |settings| settings.algorithms.clear(),
             "algorithms: is empty",
         ),

@@ -15,8 +15,6 @@ use crate::providers::{self, Provider, Providers};
 
 /// The user name beside an ID token. It says nothing: who it is says the token.
 const ANYBODY: &str = "oidc";
-/// What it means that the registry does not take the token.
-const REFUSED: &str = "the registry does not take the provider's token: its auth.oidc may name another provider or client";
 
 /// Of the token endpoint's answer, the token that renews a login.
 #[derive(Deserialize)]
@@ -46,7 +44,11 @@ pub(super) async fn login(
         .query_pairs_mut()
         .append_pair("client_id", "slipway")
         .append_pair("offline_token", "true");
-    let answer = present(client, &base, target, &login, REFUSED).await?;
+    let refused = format!(
+        "the registry does not take the ID token that {} issued for client {:?}; its log says why",
+        provider.issuer, provider.client_id
+    );
+    let answer = present(client, &base, target, &login, &refused).await?;
     // A registry without a token endpoint answers nothing.
     let granted: Option<Granted> = device::read(answer).await.ok();
     let renewing = granted.and_then(|granted| granted.refresh_token);

@@ -11,9 +11,9 @@ use super::progress::Progress;
 use super::repository::Repository;
 use super::store::Store;
 
-/// An upload that was begun: where it goes on, and from which byte.
+/// An upload: where it goes on, and from which byte.
 #[derive(Clone)]
-struct Session {
+struct Begun {
     url: Url,
     offset: u64,
 }
@@ -38,7 +38,7 @@ impl Repository {
                         let sent = sent.clone();
                         move |chunk| sent.add(chunk.len())
                     })
-                    // Why the source ended is told by itself below; here it ends the request.
+                    // A source that breaks ends the request, which goes on later like any other that ended.
                     .map_err(|failure| failure.into_error().into_boxed_dyn_error());
                 let (first, last) = (session.offset, blob.size - 1);
                 let answer = self
@@ -85,18 +85,17 @@ impl Repository {
         .with_context(|| format!("{}@{}", self.name(), blob.digest))
     }
 
-    /// Where an upload stands that broke off; a new one where there was none, or it is gone.
-    async fn resume(&self, begun: Option<&Session>) -> Result<Session, Failure> {
-        if let Some(Session { url, .. }) = begun {
+    /// Where an upload stands that broke off; a new one where there was none, or it is gone, or nothing came of it.
+    async fn resume(&self, begun: Option<&Begun>) -> Result<Begun, Failure> {
+        if let Some(Begun { url, .. }) = begun {
             let answer = self
                 .session
                 .send(Method::GET, url, &self.scopes, |request| request)
                 .await?;
-            if answer.status() == StatusCode::NO_CONTENT {
-                return Ok(Session {
-                    offset: received(&answer),
-                    url: self.next(&answer, url)?,
-                });
+            let offset = received(&answer);
+            if answer.status() == StatusCode::NO_CONTENT && offset > 0 {
+                let url = self.next(&answer, url)?;
+                return Ok(Begun { url, offset });
             }
         }
         let url = self.url("blobs/uploads/")?;
@@ -109,7 +108,7 @@ impl Repository {
         if answer.status() != StatusCode::ACCEPTED {
             return Err(self.failed(answer).await);
         }
-        Ok(Session {
+        Ok(Begun {
             url: self.next(&answer, &url)?,
             offset: 0,
         })
@@ -130,8 +129,8 @@ impl Repository {
     }
 }
 
-/// How many bytes the registry has: the end of `Range: 0-N` is the last one. `0-0` stands for none in practice, and one byte
-/// that is sent again is refused by nobody: then the upload begins anew.
+/// How many bytes the registry has: the end of `Range: 0-N` is the last one. `0-0` stands for none as well as for one, so
+/// it counts as none.
 fn received(answer: &Response) -> u64 {
     let range = answer.headers().get(RANGE);
     let last = range

@@ -35,6 +35,12 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// What it is called in [`Identity::provider`] of those it vouches for.
     fn provider(&self) -> &'static str;
 
+    /// Whether it vouches for those of whom [`Identity::provider`] says this. One that speaks for several parties puts a
+    /// colon and the party behind its name.
+    fn vouches_as(&self, provider: &str) -> bool {
+        provider == self.provider()
+    }
+
     /// Whether an identity that it made earlier, and that a token still carries, has been taken away since (the user was
     /// removed). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
     fn revoked(&self, who: &Identity) -> bool;
@@ -231,7 +237,7 @@ impl Gate {
         } else {
             // Whoever vouched for them may be configured no more, and namesakes elsewhere are others.
             let mut vouchers = authenticators.iter();
-            !vouchers.any(|by| by.provider() == who.provider())
+            !vouchers.any(|by| by.vouches_as(who.provider()))
                 || authenticators.iter().any(|by| by.revoked(&who))
         };
         if gone {

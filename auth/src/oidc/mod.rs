@@ -157,6 +157,13 @@ impl Authenticator for IdTokens {
         PROVIDER
     }
 
+    /// Namesakes at two issuers are two, and whoever an issuer vouched for that is configured no more is nobody.
+    fn vouches_as(&self, provider: &str) -> bool {
+        let issuer = provider.strip_prefix(PROVIDER);
+        let issuer = issuer.and_then(|rest| rest.strip_prefix(':'));
+        issuer.is_some_and(|issuer| self.issuers.iter().any(|own| own.is(issuer)))
+    }
+
     /// The provider is not asked about users, and has no way to say: its tokens run out, and ours with them.
     fn revoked(&self, _: &Identity) -> bool {
         false

@@ -18,6 +18,7 @@ const ELSEWHERE: &str = "_claim_names";
 /// Which claims are user name and groups. The rules are those of kube-apiserver's `--oidc-*` flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
+    provider: String,
     username_claim: String,
     username_prefix: String,
     groups_claim: Option<String>,
@@ -54,6 +55,7 @@ impl Names {
             }
         }
         Ok(Self {
+            provider: format!("{PROVIDER}:{issuer}"),
             username_claim: username_claim.to_owned(),
             username_prefix,
             groups_claim: groups_claim.map(str::to_owned),
@@ -82,7 +84,7 @@ impl Names {
             return Err(Flaw::Email);
         }
         let groups = self.groups(claims)?;
-        Ok(Identity::authenticated(PROVIDER, &name, groups))
+        Ok(Identity::authenticated(&self.provider, &name, groups))
     }
 
     /// Whether the provider has left the groups out because there are too many, so that the user counts as in none.

@@ -179,6 +179,34 @@ async fn two_issuers_do_not_vouch_for_each_other() {
 }
 
 #[tokio::test]
+async fn who_was_vouched_for_by_an_issuer_that_is_configured_no_more_is_nobody() {
+    let (one, other) = (lab().await, lab().await);
+    let (ada, namesake) = (
+        one.knows(&one.token()).await,
+        other.knows(&other.token()).await,
+    );
+    assert_eq!(ada.name(), namesake.name());
+    assert_ne!(ada.principal(), namesake.principal());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.pem");
+    let gate = |of: &[&Lab]| {
+        let of = of.iter().map(|lab| settings(&lab.provider)).collect();
+        let tokens = Arc::new(IdTokens::new(of).unwrap());
+        let own = Tokens::load_or_create(&path, vec![], Duration::from_secs(300)).unwrap();
+        let own = Some(Arc::new(own));
+        Gate::new(vec![tokens], Arc::new(AllowAuthenticated), own, false)
+    };
+    let both = gate(&[&one, &other]);
+    let issued = both.issue(&ada, &[], at(NOW)).await.unwrap();
+    let bearer = Credential::Bearer(Secret::new(issued.token().to_owned()));
+    let who = both.identify(Some(&bearer), None, at(NOW)).await.unwrap();
+    assert_eq!(who.principal(), ada.principal());
+    let left = gate(&[&other]);
+    let gone = left.identify(Some(&bearer), None, at(NOW)).await;
+    assert_eq!(gone, Err(Refusal::BadCredential));
+}
+
+#[tokio::test]
 async fn t11_a_token_with_fewer_groups_has_fewer_at_once() {
     let lab = lab().await;
     assert_eq!(groups(&lab.knows(&lab.token()).await).len(), 3);

@@ -285,7 +285,7 @@ async fn no_secret_is_in_the_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_at_once_none_is_lost() {
     let server = std::sync::Arc::new(Server::open().await);
-    let pushes = (0..64_u32).map(|number| {
+    let all = (0..64_u32).map(|number| {
         let server = std::sync::Arc::clone(&server);
         tokio::spawn(async move {
             let layer = number.to_le_bytes();
@@ -293,7 +293,7 @@ async fn of_many_at_once_none_is_lost() {
         })
     });
     let mut pushed = Vec::new();
-    for push in pushes.collect::<Vec<_>>() {
+    for push in all.collect::<Vec<_>>() {
         pushed.push(push.await.unwrap());
     }
     let rows = rows(&server).await;

@@ -7,12 +7,12 @@ use oci::{Digest, RepoName, Tag, UploadId};
 
 use super::writer::{Sync, Writer};
 use super::{SqliteIndex, audit, blobs, census, journal, lists, load, manifests, tokens, uploads};
-use crate::audit::{Cause, Class, Entry, Page, Position, Query, Row, Verb};
+use crate::StorageError;
+use crate::audit::{Cause, Verb};
 use crate::index::{
     Census, Fact, Index, JournalRow, KeptToken, Link, LinkState, ManifestFacts, ManifestRecord,
     NewManifest, PutOutcome, Referrers, Session, Unlink, WhenFull,
 };
-use crate::{Durability, StorageError};
 
 /// What to compare with to start at the beginning: no digest, name or tag is empty.
 fn text<T: ToString>(after: Option<&T>) -> String {
@@ -262,54 +262,6 @@ impl Index for SqliteIndex {
         .await
     }
 
-    async fn note(&self, entries: Vec<Entry>, durability: Durability) -> Result<(), StorageError> {
-        let sync = match durability {
-            Durability::Now => Sync::Durable,
-            Durability::AtFlush => Sync::Soft,
-        };
-        self.write(sync, move |c| {
-            entries.iter().try_for_each(|entry| audit::add(c, entry))
-        })
-        .await
-    }
-
-    async fn audit_page(
-        &self,
-        query: &Query,
-        before: Option<Position>,
-        limit: usize,
-    ) -> Result<Page, StorageError> {
-        let query = query.clone();
-        self.read(move |c| audit::page(c, &query, before, limit))
-            .await
-    }
-
-    async fn audit_since(&self, after: i64, limit: usize) -> Result<Vec<Row>, StorageError> {
-        self.read(move |c| audit::since(c, after, limit)).await
-    }
-
-    async fn audit_last(&self) -> Result<i64, StorageError> {
-        self.read(audit::last).await
-    }
-
-    async fn audit_bound(
-        &self,
-        class: Class,
-        most: u64,
-    ) -> Result<Option<SystemTime>, StorageError> {
-        self.read(move |c| audit::bound(c, class, most)).await
-    }
-
-    async fn expire_audit(
-        &self,
-        class: Class,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StorageError> {
-        self.write(Sync::Soft, move |c| audit::expire(c, class, before, limit))
-            .await
-    }
-
     async fn add_token(
         &self,
         token: &KeptToken,
@@ -449,13 +401,6 @@ impl Index for SqliteIndex {
 
     async fn load(&self, facts: Vec<Fact>) -> Result<Vec<usize>, StorageError> {
         self.write(Sync::Soft, move |c| load::load(c, &facts)).await
-    }
-
-    async fn carry_audit(&self, rows: Vec<Row>) -> Result<(), StorageError> {
-        self.write(Sync::Soft, move |c| {
-            rows.iter().try_for_each(|row| audit::carry(c, row))
-        })
-        .await
     }
 
     async fn finish_load(&self, now: SystemTime) -> Result<(), StorageError> {

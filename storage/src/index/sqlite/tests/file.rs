@@ -44,7 +44,7 @@ async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
     hold(&index, &repo("a"), &[1]).await;
     drop(index);
     let path = folder.path().join("index.sqlite");
-    let file = rusqlite::Connection::open(&path).unwrap();
+    let file = Connection::open(&path).unwrap();
     file.execute_batch("DROP TABLE tokens; PRAGMA user_version = 1")
         .unwrap();
     drop(file);

@@ -138,6 +138,15 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Of this content, and what else there is to say.
+    pub(super) fn with(self, digest: &Digest, reason: Option<String>) -> Self {
+        Self {
+            digest: Some(*digest),
+            reason,
+            ..self
+        }
+    }
+
     /// Adds its row, if somebody is to be named for it.
     pub(super) fn record(self, c: &Connection, cause: &Cause) -> rusqlite::Result<()> {
         let Some(origin) = cause.origin() else {

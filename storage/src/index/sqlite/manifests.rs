@@ -258,12 +258,9 @@ pub(super) fn delete(
         .query_row([id], |row| row.get(0))?;
     count_manifests(c, repo_id, -1)?;
     journal::add(c, &Link::Revision(repo.clone(), *digest))?;
-    let change = audit::Change {
-        digest: Some(*digest),
-        reason: freed(&tags),
-        ..audit::Change::of(Verb::Delete, repo)
-    };
-    change.record(c, cause)?;
+    audit::Change::of(Verb::Delete, repo)
+        .with(digest, freed(&tags))
+        .record(c, cause)?;
     Ok(Some(tags))
 }
 

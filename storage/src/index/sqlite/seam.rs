@@ -50,14 +50,10 @@ impl Index for SqliteIndex {
         let cause = cause.clone();
         self.write(Sync::Durable, move |c| {
             blobs::link(c, &repo, &digest, size, cause.at())?;
-            if let Some(id) = session {
-                uploads::delete(c, &id)?;
-            }
-            let change = audit::Change {
-                digest: Some(digest),
-                ..audit::Change::of(Verb::Upload, &repo)
-            };
-            change.record(c, &cause)
+            session.map(|id| uploads::delete(c, &id)).transpose()?;
+            audit::Change::of(Verb::Upload, &repo)
+                .with(&digest, None)
+                .record(c, &cause)
         })
         .await
     }
@@ -69,18 +65,14 @@ impl Index for SqliteIndex {
         digest: &Digest,
         cause: &Cause,
     ) -> Result<Option<u64>, StorageError> {
-        let (into, from, digest) = (into.clone(), from.clone(), *digest);
-        let cause = cause.clone();
+        let (into, from, digest, cause) = (into.clone(), from.clone(), *digest, cause.clone());
         self.write(Sync::Durable, move |c| {
             let size = blobs::size(c, &from, &digest)?;
             if let Some(size) = size {
                 blobs::link(c, &into, &digest, size, cause.at())?;
-                let change = audit::Change {
-                    digest: Some(digest),
-                    reason: Some(format!("from {from}")),
-                    ..audit::Change::of(Verb::Mount, &into)
-                };
-                change.record(c, &cause)?;
+                audit::Change::of(Verb::Mount, &into)
+                    .with(&digest, Some(format!("from {from}")))
+                    .record(c, &cause)?;
             }
             Ok(size)
         })
@@ -97,12 +89,9 @@ impl Index for SqliteIndex {
         self.write(Sync::Durable, move |c| {
             let unlinked = blobs::unlink(c, &repo, &digest)?;
             if unlinked == Unlink::Done {
-                let change = audit::Change {
-                    digest: Some(digest),
-                    reason: Some("blob".to_owned()),
-                    ..audit::Change::of(Verb::Delete, &repo)
-                };
-                change.record(c, &cause)?;
+                audit::Change::of(Verb::Delete, &repo)
+                    .with(&digest, Some("blob".to_owned()))
+                    .record(c, &cause)?;
             }
             Ok(unlinked)
         })

@@ -285,21 +285,21 @@ async fn no_secret_is_in_the_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_at_once_none_is_lost() {
     let server = std::sync::Arc::new(Server::open().await);
-    let pushes = (0..64_u32).map(|number| {
+    let all = (0..64_u32).map(|number| {
         let server = std::sync::Arc::clone(&server);
         tokio::spawn(async move {
             let layer = number.to_le_bytes();
             server.push_blob("a", &layer, &Who::Nobody).await
         })
     });
-    let mut done = Vec::new();
-    for push in pushes.collect::<Vec<_>>() {
-        done.push(push.await.unwrap());
+    let mut pushed = Vec::new();
+    for push in all.collect::<Vec<_>>() {
+        pushed.push(push.await.unwrap());
     }
     let rows = rows(&server).await;
     let mut found: Vec<Digest> = rows.iter().map(|row| row.entry.digest.unwrap()).collect();
     assert!(rows.is_sorted_by_key(|row| row.id));
     found.sort_unstable();
-    done.sort_unstable();
-    assert_eq!(found, done);
+    pushed.sort_unstable();
+    assert_eq!(found, pushed);
 }

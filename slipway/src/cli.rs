@@ -1,5 +1,6 @@
 //! The command line. Its help is the manual, so every command has an example.
 
+mod audit;
 mod auth;
 mod images;
 mod oidc;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use audit::Audit;
 pub(crate) use auth::AuthCommand;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
@@ -280,45 +282,6 @@ pub(crate) struct Remote {
     pub(crate) auth_file: AuthFile,
     #[command(flatten)]
     pub(crate) transport: Transport,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Audit {
-    /// Only of this user.
-    #[arg(long, short)]
-    pub(crate) user: Option<String>,
-    /// Only of this namespace.
-    #[arg(long, short)]
-    pub(crate) namespace: Option<String>,
-    /// Only of this repository, such as team/app.
-    #[arg(long, short)]
-    pub(crate) repository: Option<String>,
-    /// Only with these verbs: push, retag, delete, mount, upload, pull, list, login, admin, omitted.
-    #[arg(long, value_name = "VERB", value_delimiter = ',')]
-    pub(crate) verb: Vec<storage::audit::Verb>,
-    /// Only with this outcome: allowed, denied, failed.
-    #[arg(long)]
-    pub(crate) outcome: Option<storage::audit::Outcome>,
-    /// Not older than this.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Older than this.
-    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
-    pub(crate) until: Option<String>,
-    /// Rows at most; with --follow, how many of those that are there.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// Go on with what comes, oldest first.
-    #[arg(long, short)]
-    pub(crate) follow: bool,
-    /// Read the index that this configuration names, instead of asking a server.
-    // Server and login may come from the environment, which is there for other commands too.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["plain_http", "ca_file"])]
-    pub(crate) config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-    #[command(flatten)]
-    pub(crate) printing: Printing,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,8 +6,6 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue};
 use oci::Operation;
 
-use super::problem::Challenge;
-
 /// Names under which clients reach this registry; the first is the one told to those that came
 /// by another.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +35,17 @@ impl Hosts {
             (None, None) => "localhost".to_owned(),
         }
     }
+}
+
+/// Why credentials are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// None were sent.
+    Missing,
+    /// They are wrong or no longer valid.
+    Invalid,
+    /// The token is good but does not hold this right.
+    InsufficientScope,
 }
 
 /// Adds the challenge to a 401: for a token where tokens are issued, else for a password.

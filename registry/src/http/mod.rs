@@ -15,6 +15,7 @@ mod ended;
 mod forwarded;
 mod hall;
 mod incoming;
+mod limits;
 mod lists;
 mod manifests;
 mod problem;
@@ -33,6 +34,7 @@ pub use body::Body;
 pub use challenge::Hosts;
 pub use connection::Connection;
 pub use forwarded::TrustedProxies;
+pub use limits::Limits;
 pub use problem::Problem;
 pub use request_id::{RequestId, RequestIds};
 pub use room::{Account, Arrival};
@@ -40,7 +42,7 @@ pub use token::credential;
 pub use trace::{AccessLog, Finished, Format, Metrics, Observer, Sink};
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST};
@@ -64,30 +66,6 @@ const MONITORED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 static OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// What bounds a request, and what the front must know of its surroundings.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Requests under way at once, by class.
-    pub admissions: Admissions,
-    /// Silence after which a request's body is given up.
-    pub body_stall: Duration,
-    /// Proxies whose forwarded headers count.
-    pub trusted_proxies: TrustedProxies,
-    /// Names that clients reach the registry by.
-    pub hosts: Hosts,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            admissions: Admissions::default(),
-            body_stall: Duration::from_secs(60),
-            trusted_proxies: TrustedProxies::default(),
-            hosts: Hosts::default(),
-        }
-    }
-}
 
 /// The front door.
 #[derive(Debug)]
@@ -389,7 +367,7 @@ impl Front {
     fn challenge(
         &self,
         response: &mut Response<Body>,
-        challenge: problem::Challenge,
+        challenge: challenge::Challenge,
         headers: &HeaderMap,
         uri: &http::Uri,
         connection: &Connection,

@@ -6,6 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use oci::{ErrorBody, ErrorCode, OperationError};
 use storage::{StorageError, UploadError};
 
+use super::challenge::Challenge;
 use super::{Body, RequestId};
 use crate::Error;
 
@@ -37,17 +38,6 @@ enum Extra {
     Size(u64),
     /// For whom the request was is not clear, so nothing more is read from the connection.
     Close,
-}
-
-/// Why credentials are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Challenge {
-    /// None were sent.
-    Missing,
-    /// They are wrong or no longer valid.
-    Invalid,
-    /// The token is good but does not hold this right.
-    InsufficientScope,
 }
 
 impl Problem {

@@ -4,11 +4,13 @@
 //! durable, except those of upload sessions, which are *soft*: they survive the process, and a
 //! loss of power may take the last of them.
 
+mod audit;
 mod facts;
 pub mod sqlite;
 #[cfg(feature = "test-util")]
 pub mod suite;
 
+pub use audit::AuditTable;
 pub use facts::{
     Census, Edge, EdgeKind, Fact, JournalRow, KeptToken, Link, LinkState, ManifestFacts,
     ManifestRecord, NewManifest, PutOutcome, Referrers, RepositoryCensus, Session, Unlink,
@@ -21,12 +23,13 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use oci::{Digest, RepoName, Tag, UploadId};
 
-use crate::audit::{Cause, Class, Entry, Page, Position, Query, Row};
-use crate::{Durability, StorageError};
+use crate::StorageError;
+use crate::audit::Cause;
 
-/// Facts of a registry. No method has a default: who implements it decides everything.
+/// Facts of a registry, with the audit record among them: a change that a [`Cause`] names somebody for leaves its rows there
+/// in its own transaction. No method has a default: who implements it decides everything.
 #[async_trait]
-pub trait Index: fmt::Debug + Send + Sync + 'static {
+pub trait Index: AuditTable + fmt::Debug + Send + Sync + 'static {
     /// One cheap question, for readiness.
     async fn ping(&self) -> Result<(), StorageError>;
 
@@ -179,41 +182,6 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Referrers, StorageError>;
 
-    // The audit record. What a cause names somebody for leaves its rows in the transaction of the change itself.
-
-    /// Adds rows of what changed nothing else here.
-    async fn note(&self, entries: Vec<Entry>, durability: Durability) -> Result<(), StorageError>;
-
-    /// See [`Audit::page`](crate::audit::Audit::page).
-    async fn audit_page(
-        &self,
-        query: &Query,
-        before: Option<Position>,
-        limit: usize,
-    ) -> Result<Page, StorageError>;
-
-    /// Rows with greater numbers than `after`, in their order.
-    async fn audit_since(&self, after: i64, limit: usize) -> Result<Vec<Row>, StorageError>;
-
-    /// The greatest number of a row, 0 without any.
-    async fn audit_last(&self) -> Result<i64, StorageError>;
-
-    /// The time of the oldest of the newest `most` rows of a class; `None` if there are fewer.
-    async fn audit_bound(
-        &self,
-        class: Class,
-        most: u64,
-    ) -> Result<Option<SystemTime>, StorageError>;
-
-    /// Removes rows of a class that are older than `before` (soft): at most `limit`; returns how many. Nothing else
-    /// removes rows, and nothing changes them.
-    async fn expire_audit(
-        &self,
-        class: Class,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StorageError>;
-
     // Tokens of users.
 
     /// Records a token, unless its owner has `most` of its kind that have not ended. False: it was not recorded.
@@ -316,9 +284,6 @@ pub trait Index: fmt::Debug + Send + Sync + 'static {
     /// Records what was found in the store, in one transaction (soft). Returns the places in
     /// `facts` of those that were not recorded because what they point to is not there.
     async fn load(&self, facts: Vec<Fact>) -> Result<Vec<usize>, StorageError>;
-
-    /// Records rows of another index's audit record under their numbers (soft).
-    async fn carry_audit(&self, rows: Vec<Row>) -> Result<(), StorageError>;
 
     /// Notes that the index was built from a store, and makes all that was loaded durable.
     async fn finish_load(&self, now: SystemTime) -> Result<(), StorageError>;

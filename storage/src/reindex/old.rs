@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::ReindexError;
+use crate::index::AuditTable as _;
 use crate::index::Fact;
 use crate::index::sqlite::OpenIndexError;
 use crate::mirror::Mirror;

@@ -3,11 +3,73 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use oci::{Digest, RepoName};
 use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 
+use super::SqliteIndex;
 use super::column::{maybe, millis, number, time, word};
+use super::writer::Sync;
 use crate::audit::{Cause, Class, Entry, Origin, Outcome, Page, Place, Position, Query, Row, Verb};
+use crate::index::AuditTable;
+use crate::{Durability, StorageError};
+
+#[async_trait]
+impl AuditTable for SqliteIndex {
+    async fn note(&self, entries: Vec<Entry>, durability: Durability) -> Result<(), StorageError> {
+        let sync = match durability {
+            Durability::Now => Sync::Durable,
+            Durability::AtFlush => Sync::Soft,
+        };
+        self.write(sync, move |c| {
+            entries.iter().try_for_each(|entry| add(c, entry))
+        })
+        .await
+    }
+
+    async fn audit_page(
+        &self,
+        query: &Query,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Page, StorageError> {
+        let query = query.clone();
+        self.read(move |c| page(c, &query, before, limit)).await
+    }
+
+    async fn audit_since(&self, after: i64, limit: usize) -> Result<Vec<Row>, StorageError> {
+        self.read(move |c| since(c, after, limit)).await
+    }
+
+    async fn audit_last(&self) -> Result<i64, StorageError> {
+        self.read(last).await
+    }
+
+    async fn audit_bound(
+        &self,
+        class: Class,
+        most: u64,
+    ) -> Result<Option<SystemTime>, StorageError> {
+        self.read(move |c| bound(c, class, most)).await
+    }
+
+    async fn expire_audit(
+        &self,
+        class: Class,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<usize, StorageError> {
+        self.write(Sync::Soft, move |c| expire(c, class, before, limit))
+            .await
+    }
+
+    async fn carry_audit(&self, rows: Vec<Row>) -> Result<(), StorageError> {
+        self.write(Sync::Soft, move |c| {
+            rows.iter().try_for_each(|row| carry(c, row))
+        })
+        .await
+    }
+}
 
 /// Rows looked at for a page: a question that few rows answer must not keep a reader for long.
 const LOOKED_AT: usize = 10_000;
@@ -73,6 +135,15 @@ impl<'a> Change<'a> {
             digest: None,
             previous: None,
             reason: None,
+        }
+    }
+
+    /// Of this content, and what else there is to say.
+    pub(super) fn with(self, digest: &Digest, reason: Option<String>) -> Self {
+        Self {
+            digest: Some(*digest),
+            reason,
+            ..self
         }
     }
 

@@ -7,12 +7,12 @@ use oci::{Digest, RepoName, Tag, UploadId};
 
 use super::writer::{Sync, Writer};
 use super::{SqliteIndex, audit, blobs, census, journal, lists, load, manifests, tokens, uploads};
-use crate::audit::{Cause, Class, Entry, Page, Position, Query, Row, Verb};
+use crate::StorageError;
+use crate::audit::{Cause, Verb};
 use crate::index::{
     Census, Fact, Index, JournalRow, KeptToken, Link, LinkState, ManifestFacts, ManifestRecord,
     NewManifest, PutOutcome, Referrers, Session, Unlink, WhenFull,
 };
-use crate::{Durability, StorageError};
 
 /// What to compare with to start at the beginning: no digest, name or tag is empty.
 fn text<T: ToString>(after: Option<&T>) -> String {
@@ -50,14 +50,10 @@ impl Index for SqliteIndex {
         let cause = cause.clone();
         self.write(Sync::Durable, move |c| {
             blobs::link(c, &repo, &digest, size, cause.at())?;
-            if let Some(id) = session {
-                uploads::delete(c, &id)?;
-            }
-            let change = audit::Change {
-                digest: Some(digest),
-                ..audit::Change::of(Verb::Upload, &repo)
-            };
-            change.record(c, &cause)
+            session.map(|id| uploads::delete(c, &id)).transpose()?;
+            audit::Change::of(Verb::Upload, &repo)
+                .with(&digest, None)
+                .record(c, &cause)
         })
         .await
     }
@@ -69,18 +65,14 @@ impl Index for SqliteIndex {
         digest: &Digest,
         cause: &Cause,
     ) -> Result<Option<u64>, StorageError> {
-        let (into, from, digest) = (into.clone(), from.clone(), *digest);
-        let cause = cause.clone();
+        let (into, from, digest, cause) = (into.clone(), from.clone(), *digest, cause.clone());
         self.write(Sync::Durable, move |c| {
             let size = blobs::size(c, &from, &digest)?;
             if let Some(size) = size {
                 blobs::link(c, &into, &digest, size, cause.at())?;
-                let change = audit::Change {
-                    digest: Some(digest),
-                    reason: Some(format!("from {from}")),
-                    ..audit::Change::of(Verb::Mount, &into)
-                };
-                change.record(c, &cause)?;
+                audit::Change::of(Verb::Mount, &into)
+                    .with(&digest, Some(format!("from {from}")))
+                    .record(c, &cause)?;
             }
             Ok(size)
         })
@@ -97,12 +89,9 @@ impl Index for SqliteIndex {
         self.write(Sync::Durable, move |c| {
             let unlinked = blobs::unlink(c, &repo, &digest)?;
             if unlinked == Unlink::Done {
-                let change = audit::Change {
-                    digest: Some(digest),
-                    reason: Some("blob".to_owned()),
-                    ..audit::Change::of(Verb::Delete, &repo)
-                };
-                change.record(c, &cause)?;
+                audit::Change::of(Verb::Delete, &repo)
+                    .with(&digest, Some("blob".to_owned()))
+                    .record(c, &cause)?;
             }
             Ok(unlinked)
         })
@@ -262,54 +251,6 @@ impl Index for SqliteIndex {
         .await
     }
 
-    async fn note(&self, entries: Vec<Entry>, durability: Durability) -> Result<(), StorageError> {
-        let sync = match durability {
-            Durability::Now => Sync::Durable,
-            Durability::AtFlush => Sync::Soft,
-        };
-        self.write(sync, move |c| {
-            entries.iter().try_for_each(|entry| audit::add(c, entry))
-        })
-        .await
-    }
-
-    async fn audit_page(
-        &self,
-        query: &Query,
-        before: Option<Position>,
-        limit: usize,
-    ) -> Result<Page, StorageError> {
-        let query = query.clone();
-        self.read(move |c| audit::page(c, &query, before, limit))
-            .await
-    }
-
-    async fn audit_since(&self, after: i64, limit: usize) -> Result<Vec<Row>, StorageError> {
-        self.read(move |c| audit::since(c, after, limit)).await
-    }
-
-    async fn audit_last(&self) -> Result<i64, StorageError> {
-        self.read(audit::last).await
-    }
-
-    async fn audit_bound(
-        &self,
-        class: Class,
-        most: u64,
-    ) -> Result<Option<SystemTime>, StorageError> {
-        self.read(move |c| audit::bound(c, class, most)).await
-    }
-
-    async fn expire_audit(
-        &self,
-        class: Class,
-        before: SystemTime,
-        limit: usize,
-    ) -> Result<usize, StorageError> {
-        self.write(Sync::Soft, move |c| audit::expire(c, class, before, limit))
-            .await
-    }
-
     async fn add_token(
         &self,
         token: &KeptToken,
@@ -449,13 +390,6 @@ impl Index for SqliteIndex {
 
     async fn load(&self, facts: Vec<Fact>) -> Result<Vec<usize>, StorageError> {
         self.write(Sync::Soft, move |c| load::load(c, &facts)).await
-    }
-
-    async fn carry_audit(&self, rows: Vec<Row>) -> Result<(), StorageError> {
-        self.write(Sync::Soft, move |c| {
-            rows.iter().try_for_each(|row| audit::carry(c, row))
-        })
-        .await
     }
 
     async fn finish_load(&self, now: SystemTime) -> Result<(), StorageError> {

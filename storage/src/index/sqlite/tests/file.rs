@@ -37,24 +37,30 @@ async fn what_was_recorded_is_there_after_opening_again() {
     assert_eq!(kept, ["index.sqlite"], "closing leaves one file");
 }
 
-/// As the first program left it.
+/// As earlier programs left it.
 #[tokio::test]
 async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
-    let (index, folder) = open();
-    hold(&index, &repo("a"), &[1]).await;
-    drop(index);
-    let path = folder.path().join("index.sqlite");
-    let file = Connection::open(&path).unwrap();
-    file.execute_batch("DROP TABLE tokens; PRAGMA user_version = 1")
-        .unwrap();
-    drop(file);
-    assert!(
-        SqliteIndex::open_beside_server(&path).is_err(),
-        "it is not changed by looking"
-    );
-    let index = reopen(&folder);
-    assert_eq!(index.tokens(None, None, 1).await.unwrap(), []);
-    assert!(index.blob(&repo("a"), &blob(1)).await.unwrap().is_some());
+    for (steps, lacks) in [
+        (1, "DROP TABLE tokens; DROP TABLE audit"),
+        (2, "DROP TABLE audit"),
+    ] {
+        let (index, folder) = open();
+        hold(&index, &repo("a"), &[1]).await;
+        drop(index);
+        let path = folder.path().join("index.sqlite");
+        let file = Connection::open(&path).unwrap();
+        file.execute_batch(&format!("{lacks}; PRAGMA user_version = {steps}"))
+            .unwrap();
+        drop(file);
+        assert!(
+            SqliteIndex::open_beside_server(&path).is_err(),
+            "it is not changed by looking"
+        );
+        let index = reopen(&folder);
+        assert_eq!(index.tokens(None, None, 1).await.unwrap(), []);
+        assert_eq!(index.audit_last().await.unwrap(), 0);
+        assert!(index.blob(&repo("a"), &blob(1)).await.unwrap().is_some());
+    }
 }
 
 /// Members of one batch do not know of each other: one that fails takes nothing with it.
@@ -195,24 +201,6 @@ async fn a_killed_process_loses_nothing() {
         let held = survivor.layers(&repo("a"), None, 100).await.unwrap();
         assert_eq!(held.len() as u64, number + 1);
     }
-}
-
-/// A file as the program before the audit record left it.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_older_file_gets_the_audit_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("index.db");
-    let index: Subject = Arc::new(SqliteIndex::open(&path).unwrap());
-    hold(&index, &repo("a"), &[1]).await;
-    drop(index);
-    let connection = Connection::open(&path).unwrap();
-    connection
-        .execute_batch("DROP TABLE audit; PRAGMA user_version = 2")
-        .unwrap();
-    drop(connection);
-    let index: Subject = Arc::new(SqliteIndex::open(&path).unwrap());
-    assert_eq!(index.audit_last().await.unwrap(), 0);
-    assert!(index.blob(&repo("a"), &blob(1)).await.unwrap().is_some());
 }
 
 #[test]

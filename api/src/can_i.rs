@@ -27,6 +27,7 @@ pub(crate) fn route(registry: Arc<Registry>) -> Route {
 /// What the caller would do. Nobody asks for somebody else.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CanI")]
 struct Question {
     /// The repository, such as `team/app`. It need not exist.
     repository: String,
@@ -36,6 +37,7 @@ struct Question {
 
 /// What the caller may do with this credential.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CanIAnswer")]
 struct Answer {
     /// The repository that was asked about.
     repository: String,
@@ -46,6 +48,7 @@ struct Answer {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CanIVerb")]
 struct Allowed {
     /// As it was asked.
     verb: String,

@@ -38,13 +38,12 @@ pub(crate) fn guarded(route: Route, registry: &Arc<Registry>) -> MethodRouter {
 async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let admitted = guard.admit(&mut parts).await;
-    let user = match &admitted {
-        Ok(caller) => caller.as_ref().map(|caller| caller.who.clone()),
-        Err((caller, _)) => caller.as_ref().map(|caller| caller.who.clone()),
-    };
+    // Also of those who were refused.
+    let user = parts.extensions.get::<Caller>();
+    let user = user.map(|caller| caller.who.clone());
     let mut response = match admitted {
-        Ok(_) => next.run(Request::from_parts(parts, body)).await,
-        Err((_, problem)) => problem.into_response(),
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
     };
     response.extensions_mut().insert(Account {
         operation: guard.operation,
@@ -57,41 +56,27 @@ async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     response
 }
 
-/// Who was refused, if that was known by then, and why.
-type Refused = (Option<Caller>, Problem);
-
 impl Guard {
     /// Finds out who asks and whether they may, and leaves both to the handler.
-    async fn admit(&self, parts: &mut Parts) -> Result<Option<Caller>, Refused> {
+    async fn admit(&self, parts: &mut Parts) -> Result<(), Problem> {
         if self.permission == Permission::Open {
-            return Ok(None);
+            return Ok(());
         }
-        let caller = self
-            .caller(parts)
-            .await
-            .map_err(|problem| (None, problem))?;
+        let caller = self.caller(parts).await?;
+        let who = caller.who.clone();
+        parts.extensions.insert(caller);
         let gate = self.registry.gate();
-        let allowed = match self.permission {
+        match self.permission {
             Permission::Named if !gate.challenges() => Err(Problem::denied(
                 "everybody is a stranger here: the server has no users",
             )),
-            Permission::Named if caller.who.is_anonymous() => Err(Refusal::Anonymous.into()),
+            Permission::Named if who.is_anonymous() => Err(Refusal::Anonymous.into()),
             Permission::Open | Permission::Known | Permission::Named | Permission::Permit => Ok(()),
-            Permission::Admin(right) => match gate.permit_admin(&caller.who, right).await {
-                Ok(permit) => {
-                    let administrator = Administrator(Arc::new(permit));
-                    parts.extensions.insert(administrator);
-                    Ok(())
-                }
-                Err(refusal) => Err(refusal.into()),
-            },
-        };
-        match allowed {
-            Ok(()) => {
-                parts.extensions.insert(caller.clone());
-                Ok(Some(caller))
+            Permission::Admin(right) => {
+                let permit = gate.permit_admin(&who, right).await?;
+                parts.extensions.insert(Administrator(Arc::new(permit)));
+                Ok(())
             }
-            Err(problem) => Err((Some(caller), problem)),
         }
     }
 

@@ -41,6 +41,7 @@ impl Page {
 
 /// A page of a list.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct Listed<T> {
     /// The entries.
     pub items: Vec<T>,

@@ -39,6 +39,7 @@ pub(crate) fn routes(registry: &Arc<Registry>) -> Vec<Route> {
 /// The token to make.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "NewToken")]
 struct Wanted {
     /// What it is for: up to 256 bytes on one line.
     #[serde(default)]
@@ -56,6 +57,7 @@ struct Wanted {
 /// A new token.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MadeToken")]
 struct Made {
     /// The token. It is in no other place from now on.
     token: String,
@@ -66,6 +68,7 @@ struct Made {
 /// A token without its text.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Token")]
 struct Shown {
     /// Its name, which is part of its text and is in the log.
     id: String,
@@ -168,10 +171,10 @@ async fn list(
     let page = Page::new(which.limit, which.r#continue);
     let limit = page.limit()?;
     let found = tokens(&registry)?.list(owner, page.after(), limit).await?;
-    let next = found.last().filter(|_| found.len() == limit);
     let listed = Listed {
-        r#continue: next.map(|last| last.id().to_string()),
+        r#continue: found.next,
         items: found
+            .tokens
             .iter()
             .map(|token| Shown::of(token, caller.now()))
             .collect(),

@@ -53,6 +53,7 @@ struct Whoami {
 /// What a credential is limited to.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "WhoamiLimits")]
 struct LimitedTo {
     /// Repositories, and what may be done there.
     repositories: Vec<Repository>,
@@ -62,6 +63,7 @@ struct LimitedTo {
 
 /// An API token, or a login.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WhoamiToken")]
 struct Token {
     /// Its name.
     id: String,
@@ -72,6 +74,7 @@ struct Token {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WhoamiRepository")]
 struct Repository {
     /// Its name.
     name: String,

@@ -96,6 +96,15 @@ async fn the_document_has_every_route_and_no_other() {
         }
     }
     no_dangling_references(&document, &document);
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let named: Vec<&str> = schemas.keys().map(String::as_str).collect();
+    for name in ["Token", "TokenList", "NewToken", "Whoami", "Problem"] {
+        assert!(named.contains(&name), "{named:?}");
+    }
+    assert!(
+        !named.iter().any(|name| name.ends_with('2')),
+        "two of one name: {named:?}"
+    );
 }
 
 fn no_dangling_references(document: &Value, part: &Value) {

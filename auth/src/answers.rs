@@ -1,6 +1,7 @@
 //! Answers that hold for a while, each asked for once however many want it.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const BUSY: Refusal = Refusal::Unavailable {
 pub(crate) struct Answers<V> {
     known: Cache<Fingerprint, Known<V>>,
     flights: Mutex<HashMap<Fingerprint, Flight<V>>>,
+    /// How often something was forgotten. Written and compared under the lock of `flights`.
+    forgotten: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -42,6 +45,7 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
         Arc::new(Self {
             known: Cache::new(REMEMBERED),
             flights: Mutex::default(),
+            forgotten: AtomicU64::new(0),
         })
     }
 
@@ -80,8 +84,11 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
         flight.await
     }
 
-    /// Forgets what is known. What is being asked may still be answered by what was.
+    /// Forgets what is known, and lets nothing be remembered that was asked for before now.
     pub(crate) fn forget(&self, question: &Fingerprint) {
+        let mut flights = self.lock();
+        self.forgotten.fetch_add(1, Ordering::Relaxed);
+        flights.remove(question);
         self.known.remove(question);
     }
 
@@ -91,6 +98,7 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
     {
         let answers = Arc::clone(self);
         let asked = Instant::now();
+        let forgotten = self.forgotten.load(Ordering::Relaxed);
         let landing = Landing {
             answers: Arc::clone(self),
             question,
@@ -103,7 +111,10 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
                 answer: answer.clone(),
                 until: asked + lifetime,
             };
-            answers.known.insert(question, known);
+            let _flights = answers.lock();
+            if answers.forgotten.load(Ordering::Relaxed) == forgotten {
+                answers.known.insert(question, known);
+            }
             Ok(answer)
         });
         async move { flight.await.unwrap_or(Err(BUSY)) }

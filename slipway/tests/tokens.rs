@@ -117,7 +117,7 @@ fn a_token_is_made_used_listed_and_revoked() {
         "{token}"
     );
     let told = String::from_utf8(made.stderr).unwrap();
-    assert!(told.contains("of ada: get team"), "{told}");
+    assert!(told.contains("of ada for get in team, until"), "{told}");
     assert!(
         !told.contains(&token),
         "the text stands on standard output alone"

@@ -91,3 +91,30 @@ async fn an_asking_that_panics_leaves_nobody_waiting() {
     assert_eq!(answers.get(QUESTION, panics).await, Err(BUSY));
     assert!(answers.lock().is_empty());
 }
+
+/// What was asked for before something was taken away may be answered by what was, and must not be remembered.
+#[tokio::test]
+async fn what_is_forgotten_while_it_is_asked_for_is_not_remembered() {
+    let answers = Answers::new();
+    let go = Arc::new(Notify::new());
+    let ask = {
+        let go = Arc::clone(&go);
+        || async move {
+            go.notified().await;
+            Ok(("as it was", SECOND))
+        }
+    };
+    let waiting = tokio::spawn({
+        let answers = Arc::clone(&answers);
+        async move { answers.get(QUESTION, ask).await }
+    });
+    tokio::task::yield_now().await;
+    answers.forget(&QUESTION);
+    let new = || async { Ok(("as it is", SECOND)) };
+    assert_eq!(answers.get(QUESTION, new).await, Ok("as it is"));
+    go.notify_one();
+    assert_eq!(waiting.await.unwrap(), Ok("as it was"));
+    assert_eq!(answers.known(&QUESTION), Some("as it is"));
+    answers.forget(&QUESTION);
+    assert_eq!(answers.known(&QUESTION), None);
+}

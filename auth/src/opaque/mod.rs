@@ -8,6 +8,7 @@
 //! whoever vouched for them again. What takes a token away is its end, [`OpaqueTokens::revoke`], and the removal of its
 //! owner where the authenticator knows of it.
 
+mod create;
 mod limits;
 mod record;
 mod store;
@@ -19,6 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
+use quick_cache::sync::Cache;
+
+pub use self::create::{CreateError, NewToken};
 pub use self::limits::{InvalidLimits, Limits};
 pub use self::record::{Kind, Token};
 pub use self::store::{Most, StoreFailed, StoredToken, TokenStore};
@@ -38,13 +42,8 @@ mod tests;
 const REMEMBERED_FOR: Duration = Duration::from_secs(3);
 /// How exactly it is known when a token was last used.
 const USED_EVERY: Duration = Duration::from_secs(60);
-/// Longest life of a refresh token from a credential that itself ends: a working day.
-const MAX_FROM_ENDING: Duration = Duration::from_secs(12 * 3600);
-/// Longest description in bytes.
-const MAX_DESCRIPTION: usize = 256;
-/// Longest name of a client in bytes.
-const MAX_CLIENT: usize = 64;
-
+/// Ids that are remembered to be none that were guessed.
+const GENUINE: usize = 16 * 1024;
 /// How long tokens live, and how many there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -73,32 +72,13 @@ impl Default for Settings {
     }
 }
 
-/// What an API token shall be.
+/// A page of a list of tokens.
 #[derive(Clone, Debug)]
-pub struct NewToken {
-    /// What it is for, in the user's words.
-    pub description: String,
-    /// What it may be used for.
-    pub limits: Limits,
-    /// How long it shall live; [`Settings::USUAL`] if nothing is said.
-    pub lifetime: Option<Duration>,
-}
-
-/// Why an API token was not made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CreateError {
-    /// By whom it was asked for.
-    #[error("{0}")]
-    NotForYou(&'static str),
-    /// What was asked for.
-    #[error("{0}")]
-    Invalid(String),
-    /// There are as many as allowed.
-    #[error("you have {0} API tokens, which is the most: revoke one first")]
-    TooMany(usize),
-    /// It cannot be kept now.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
+pub struct TokenPage {
+    /// Those on it.
+    pub tokens: Vec<Token>,
+    /// Where the next page begins: after this; `None` on the last.
+    pub next: Option<String>,
 }
 
 /// Makes, checks, lists and revokes opaque tokens.
@@ -108,6 +88,9 @@ pub struct OpaqueTokens {
     keyed: Keyed,
     throttle: Arc<Throttle>,
     known: Arc<Answers<Option<Arc<Record>>>>,
+    /// Ids that there were. Whoever comes with one guesses none, and is let to the store whatever others at the same
+    /// address do.
+    genuine: Arc<Cache<Fingerprint, ()>>,
 }
 
 impl OpaqueTokens {
@@ -119,75 +102,8 @@ impl OpaqueTokens {
             keyed: Keyed::new()?,
             throttle: Arc::new(Throttle::new()),
             known: Answers::new(),
+            genuine: Arc::new(Cache::new(GENUINE)),
         })
-    }
-
-    /// Makes an API token for `owner`. Its text is in no other place from then on.
-    ///
-    /// Whoever came by a token gets none: it would outlive that one. Neither does a ServiceAccount, whose own tokens end
-    /// with it.
-    pub async fn create(
-        &self,
-        owner: &Identity,
-        new: NewToken,
-        now: SystemTime,
-    ) -> Result<(Secret, Token), CreateError> {
-        if let Some(why) = no_standing(owner) {
-            return Err(CreateError::NotForYou(why));
-        }
-        if new.description.len() > MAX_DESCRIPTION || new.description.chars().any(char::is_control)
-        {
-            let what = format!("description: at most {MAX_DESCRIPTION} bytes, on one line");
-            return Err(CreateError::Invalid(what));
-        }
-        let most = self.settings.max_lifetime;
-        let lifetime = new.lifetime.unwrap_or(Settings::USUAL.min(most));
-        if lifetime > most || lifetime.as_secs() == 0 {
-            let most = most.as_secs();
-            let what = format!("the lifetime: 1 to {most} seconds, as this server has it");
-            return Err(CreateError::Invalid(what));
-        }
-        let text = Text::generate(Kind::Api)?;
-        let record = Record::api(&text, owner, new, lifetime, now);
-        let most = self.settings.per_user;
-        let added = self
-            .store
-            .add(record.stored(), Most::Refused(most), now)
-            .await;
-        if added.map_err(unavailable)? {
-            Ok((text.into_secret(), record.token().clone()))
-        } else {
-            Err(CreateError::TooMany(most))
-        }
-    }
-
-    /// A refresh token for a login of `who` by a client that calls itself `client`; `None` where none are given, or not to
-    /// them: to strangers, to whoever came by a token, and to `ServiceAccount`s.
-    pub(crate) async fn remember(
-        &self,
-        who: &Identity,
-        service: &str,
-        client: &str,
-        now: SystemTime,
-    ) -> Result<Option<Secret>, Refusal> {
-        let mut lifetime = self.settings.refresh;
-        if lifetime.is_zero() || no_standing(who).is_some() {
-            return Ok(None);
-        }
-        if who.until().is_some() {
-            lifetime = lifetime.min(MAX_FROM_ENDING);
-        }
-        let client: String = client
-            .chars()
-            .filter(|char| !char.is_control())
-            .take(MAX_CLIENT / 4)
-            .collect();
-        let text = Text::generate(Kind::Login)?;
-        let record = Record::login(&text, who, service, client, lifetime, now);
-        let most = Most::InPlaceOfOldest(Settings::LOGINS);
-        let added = self.store.add(record.stored(), most, now).await;
-        added.map_err(unavailable)?;
-        Ok(Some(text.into_secret()))
     }
 
     /// Whose API token `secret` is, limited as it is. `Ok(None)`: it has not the form of one.
@@ -201,7 +117,10 @@ impl OpaqueTokens {
             None => Ok(None),
             // What is for the token endpoint alone opens nothing else.
             Some(text) if text.kind() != Kind::Api => Err(Refusal::BadCredential),
-            Some(text) => self.check(&text, from, now).await.map(Some),
+            Some(text) => {
+                let record = self.check(&text, from, now).await?;
+                Ok(Some(record.identity().clone()))
+            }
         }
     }
 
@@ -216,11 +135,9 @@ impl OpaqueTokens {
         let text = Text::parse(secret)?
             .filter(|text| text.kind() == Kind::Login)
             .ok_or(Refusal::BadCredential)?;
-        let who = self.check(&text, from, now).await?;
-        let record = self.record(text.id(), from, now).await?;
-        let is_for_service = record.is_some_and(|record| record.token().service() == Some(service));
-        if is_for_service {
-            Ok(who)
+        let record = self.check(&text, from, now).await?;
+        if record.token().service() == Some(service) {
+            Ok(record.identity().clone())
         } else {
             Err(Refusal::BadCredential)
         }
@@ -244,18 +161,23 @@ impl OpaqueTokens {
             .ok_or(Refusal::BadCredential)
     }
 
-    /// Tokens of `owner`, or of everybody, in the order of their ids after `after`.
+    /// A page of the tokens of `owner`, or of everybody: in the order of their ids, after `after`.
     pub async fn list(
         &self,
         owner: Option<&Identity>,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Token>, Refusal> {
+    ) -> Result<TokenPage, Refusal> {
         let owner = owner.map(Identity::principal);
         let stored = self.store.list(owner, after, limit).await;
         let stored = stored.map_err(unavailable)?;
+        let last = stored.last().filter(|_| stored.len() == limit);
+        let next = last.map(|last| last.id.clone());
         let records = stored.into_iter().filter_map(Record::read);
-        Ok(records.map(|record| record.token().clone()).collect())
+        Ok(TokenPage {
+            tokens: records.map(|record| record.token().clone()).collect(),
+            next,
+        })
     }
 
     /// Takes a token away, if it is `owner`'s where one is given. False: there is none. It holds here at once, and on other
@@ -273,7 +195,7 @@ impl OpaqueTokens {
         text: &Text,
         from: Option<IpAddr>,
         now: SystemTime,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Arc<Record>, Refusal> {
         let Some(record) = self.record(text.id(), from, now).await? else {
             return Err(Refusal::BadCredential);
         };
@@ -286,7 +208,7 @@ impl OpaqueTokens {
             return Err(Refusal::BadCredential);
         }
         self.note_use(&record, now);
-        Ok(record.identity().clone())
+        Ok(record)
     }
 
     /// The record of this name. Unknown names count as wrong passwords do, each as an account of its own.
@@ -296,21 +218,26 @@ impl OpaqueTokens {
         from: Option<IpAddr>,
         now: SystemTime,
     ) -> Result<Option<Arc<Record>>, Refusal> {
+        let place = self.place(id);
         let ask = || {
-            let attempt = self.attempt(id, from, now);
+            let is_genuine = self.genuine.get(&place).is_some();
+            let attempt = (!is_genuine).then(|| self.attempt(id, from, now));
             let (store, throttle) = (Arc::clone(&self.store), Arc::clone(&self.throttle));
-            let id = id.clone();
+            let (genuine, id) = (Arc::clone(&self.genuine), id.clone());
             async move {
-                let attempt = attempt?;
+                let attempt = attempt.transpose()?;
                 let found = store.find(id.as_str()).await.map_err(unavailable);
-                if !matches!(found, Ok(None)) {
-                    throttle.forgive(&attempt);
+                if matches!(found, Ok(Some(_))) {
+                    genuine.insert(place, ());
+                }
+                if let (Some(attempt), Ok(Some(_)) | Err(_)) = (&attempt, &found) {
+                    throttle.forgive(attempt);
                 }
                 let record = found?.and_then(Record::read).map(Arc::new);
                 Ok((record, REMEMBERED_FOR))
             }
         };
-        self.known.get(self.place(id), ask).await
+        self.known.get(place, ask).await
     }
 
     fn attempt(
@@ -350,19 +277,6 @@ impl OpaqueTokens {
     /// Ids are random: as they are, they are good places to remember them by.
     fn place(&self, id: &TokenId) -> Fingerprint {
         self.keyed.of(&[id.as_str().as_bytes()])
-    }
-}
-
-/// Why somebody gets no token that outlives their credential.
-fn no_standing(who: &Identity) -> Option<&'static str> {
-    if who.is_anonymous() {
-        Some("a stranger has no tokens")
-    } else if who.access().is_some() || who.token().is_some() {
-        Some("a token makes no further token: use the password, or what you log in with")
-    } else if who.name().starts_with("system:serviceaccount:") {
-        Some("a ServiceAccount has its own tokens (kubectl create token), which end with it")
-    } else {
-        None
     }
 }
 

@@ -387,9 +387,11 @@ async fn what_is_mistyped_is_told_apart_from_what_is_unknown() {
     assert!(lab.bearer(text, NOW).await.is_ok());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn guessing_is_slowed_down() {
     let lab = lab();
+    let (known, _) = lab.create(limits(&[], &["pull"]), 1_000).await;
+    lab.bearer(known.expose(), NOW).await.unwrap();
     let from = Some("192.0.2.1".parse().unwrap());
     let mut last = Ok(None);
     for _ in 0..150 {
@@ -397,6 +399,10 @@ async fn guessing_is_slowed_down() {
         last = lab.tokens.identify(&guess, from, at(NOW)).await;
     }
     assert!(matches!(last, Err(Refusal::Throttled { .. })), "{last:?}");
+    // A token that was seen before goes on working at that address.
+    tokio::time::advance(REMEMBERED_FOR).await;
+    let still = lab.tokens.identify(&known, from, at(NOW)).await;
+    assert!(matches!(still, Ok(Some(_))), "{still:?}");
     // One id with many secrets is found as soon, though the store knows it.
     let (secret, _) = lab.create(limits(&[], &["pull"]), 1_000).await;
     let elsewhere = Some("192.0.2.2".parse().unwrap());

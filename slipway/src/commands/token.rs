@@ -67,11 +67,17 @@ async fn create(new: NewToken) -> anyhow::Result<()> {
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(
         std::io::stderr(),
-        "token {} of {}: {} {}, until {}; it is shown this once",
+        "token {} of {} for {}{}, until {}; it is shown this once",
         made.id,
         made.user,
         made.verbs.join(", "),
-        places(&made),
+        if made.namespaces.is_empty() {
+            ""
+        } else {
+            " in "
+        }
+        .to_owned()
+            + &made.namespaces.join(", "),
         made.expires_at
     );
     print::line(made.token.as_deref().unwrap_or_default())

@@ -1,0 +1,126 @@
+//! Making tokens: for whom, and of what kind.
+
+use std::time::{Duration, SystemTime};
+
+use super::record::Record;
+use super::text::Text;
+use super::{Kind, Limits, Most, OpaqueTokens, Settings, Token, unavailable};
+use crate::{Identity, Refusal, Secret};
+
+/// Longest life of a refresh token from a credential that itself ends: a working day.
+const MAX_FROM_ENDING: Duration = Duration::from_secs(12 * 3600);
+/// Longest description in bytes.
+const MAX_DESCRIPTION: usize = 256;
+/// Characters that are kept of what a client calls itself.
+const CLIENT: usize = 64;
+
+/// What an API token shall be.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// What it is for, in the user's words.
+    pub description: String,
+    /// What it may be used for.
+    pub limits: Limits,
+    /// How long it shall live; [`Settings::USUAL`] if nothing is said.
+    pub lifetime: Option<Duration>,
+}
+
+/// Why an API token was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// By whom it was asked for.
+    #[error("{0}")]
+    NotForYou(&'static str),
+    /// What was asked for.
+    #[error("{0}")]
+    Invalid(String),
+    /// There are as many as allowed.
+    #[error("you have {0} API tokens, which is the most: revoke one first")]
+    TooMany(usize),
+    /// It cannot be kept now.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl OpaqueTokens {
+    /// Makes an API token for `owner`. Its text is in no other place from then on.
+    ///
+    /// Whoever came by a token gets none: it would outlive that one. Neither does a ServiceAccount, whose own tokens end
+    /// with it.
+    pub async fn create(
+        &self,
+        owner: &Identity,
+        new: NewToken,
+        now: SystemTime,
+    ) -> Result<(Secret, Token), CreateError> {
+        if let Some(why) = no_standing(owner) {
+            return Err(CreateError::NotForYou(why));
+        }
+        if new.description.len() > MAX_DESCRIPTION || new.description.chars().any(char::is_control)
+        {
+            let what = format!("description: at most {MAX_DESCRIPTION} bytes, on one line");
+            return Err(CreateError::Invalid(what));
+        }
+        let most = self.settings.max_lifetime;
+        let lifetime = new.lifetime.unwrap_or(Settings::USUAL.min(most));
+        if lifetime > most || lifetime.as_secs() == 0 {
+            let most = most.as_secs();
+            let what = format!("the lifetime: 1 to {most} seconds, as this server has it");
+            return Err(CreateError::Invalid(what));
+        }
+        let text = Text::generate(Kind::Api)?;
+        let record = Record::api(&text, owner, new, lifetime, now);
+        let most = self.settings.per_user;
+        let added = self
+            .store
+            .add(record.stored(), Most::Refused(most), now)
+            .await;
+        if added.map_err(unavailable)? {
+            Ok((text.into_secret(), record.token().clone()))
+        } else {
+            Err(CreateError::TooMany(most))
+        }
+    }
+
+    /// A refresh token for a login of `who` by a client that calls itself `client`; `None` where none are given, or not to
+    /// them: to strangers, to whoever came by a token, and to `ServiceAccount`s.
+    pub(crate) async fn remember(
+        &self,
+        who: &Identity,
+        service: &str,
+        client: &str,
+        now: SystemTime,
+    ) -> Result<Option<Secret>, Refusal> {
+        let mut lifetime = self.settings.refresh;
+        if lifetime.is_zero() || no_standing(who).is_some() {
+            return Ok(None);
+        }
+        if who.until().is_some() {
+            lifetime = lifetime.min(MAX_FROM_ENDING);
+        }
+        let client: String = client
+            .chars()
+            .filter(|char| !char.is_control())
+            .take(CLIENT)
+            .collect();
+        let text = Text::generate(Kind::Login)?;
+        let record = Record::login(&text, who, service, client, lifetime, now);
+        let most = Most::InPlaceOfOldest(Settings::LOGINS);
+        let added = self.store.add(record.stored(), most, now).await;
+        added.map_err(unavailable)?;
+        Ok(Some(text.into_secret()))
+    }
+}
+
+/// Why somebody gets no token that outlives their credential.
+fn no_standing(who: &Identity) -> Option<&'static str> {
+    if who.is_anonymous() {
+        Some("a stranger has no tokens")
+    } else if who.access().is_some() || who.token().is_some() {
+        Some("a token makes no further token: use the password, or what you log in with")
+    } else if who.name().starts_with("system:serviceaccount:") {
+        Some("a ServiceAccount has its own tokens (kubectl create token), which end with it")
+    } else {
+        None
+    }
+}

@@ -37,7 +37,7 @@ async fn what_was_recorded_is_there_after_opening_again() {
     assert_eq!(kept, ["index.sqlite"], "closing leaves one file");
 }
 
-/// As the first program left it.
+/// As earlier programs left it.
 #[tokio::test]
 async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
     let (index, folder) = open();

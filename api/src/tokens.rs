@@ -213,7 +213,7 @@ fn tokens(registry: &Registry) -> Result<&Arc<OpaqueTokens>, Problem> {
 
 /// A program's token is for images. One that got into wrong hands must not take away its owner's others, nor show them.
 fn by_no_token(caller: &Caller) -> Result<(), Problem> {
-    if caller.who.access().is_some() || caller.who.token().is_some() {
+    if !caller.who.is_in_person() {
         return Err(Problem::denied(
             "tokens are not managed by a token: use the password, or what you log in with",
         ));

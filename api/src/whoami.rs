@@ -59,6 +59,8 @@ struct LimitedTo {
     repositories: Vec<Repository>,
     /// It lists the catalog.
     catalog: bool,
+    /// It acts as the person with this API.
+    account: bool,
 }
 
 /// An API token, or a login.
@@ -124,6 +126,7 @@ impl LimitedTo {
         Self {
             repositories: repositories.collect(),
             catalog: access.catalog(),
+            account: access.account(),
         }
     }
 }

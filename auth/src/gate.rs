@@ -286,7 +286,7 @@ impl Gate {
         Ok(scoped && within_limits(who, action, repo) && self.allows(who, action, repo).await?)
     }
 
-    /// The permit for what is done to the registry as a whole. No token gives it: whoever administers says who they are.
+    /// The permit for what is done to the registry as a whole. No token for images gives it: a person administers.
     pub async fn permit_admin(
         &self,
         who: &Identity,
@@ -304,11 +304,11 @@ impl Gate {
         namespace: Option<&str>,
     ) -> Result<AdminPermit, Refusal> {
         let denied = || Denied::admin(who, right, namespace);
-        if who.access().is_some() {
-            return Err(Refusal::InsufficientScope(denied()));
-        }
-        if who.token().is_some() {
+        if !who.is_person() {
             return Err(Refusal::Forbidden(denied()));
+        }
+        if !who.is_in_person() {
+            return Err(Refusal::InsufficientScope(denied()));
         }
         let allowed = match &self.0 {
             Kind::Open => true,
@@ -370,7 +370,8 @@ impl Gate {
                     access.add(name.clone(), granted);
                 }
                 Scope::Catalog => access.add_catalog(),
-                Scope::Other => {}
+                Scope::Account if who.is_person() => access.add_account(),
+                Scope::Account | Scope::Other => {}
             }
         }
         tokens.issue(who, &access, now)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::opaque::Limits;
+use crate::opaque::{Kind, Limits};
 use crate::{Access, TokenId};
 
 #[cfg(test)]
@@ -31,6 +31,7 @@ pub struct Identity {
 #[derive(Debug, PartialEq, Eq)]
 struct ByToken {
     id: TokenId,
+    kind: Kind,
     limits: Limits,
 }
 
@@ -128,9 +129,9 @@ impl Identity {
 
     /// The same identity by the opaque token of this id, within its limits.
     #[must_use]
-    pub(crate) fn by_token(self, id: TokenId, limits: Limits) -> Self {
+    pub(crate) fn by_token(self, id: TokenId, kind: Kind, limits: Limits) -> Self {
         Self {
-            by: Some(Arc::new(ByToken { id, limits })),
+            by: Some(Arc::new(ByToken { id, kind, limits })),
             ..self
         }
     }
@@ -204,6 +205,16 @@ impl Identity {
     /// What that token is limited to.
     pub fn limits(&self) -> Option<&Limits> {
         self.by.as_deref().map(|by| &by.limits)
+    }
+
+    /// Whether this is the person: they showed who they are, or keep a login for it. Not so by an API token.
+    pub(crate) fn is_person(&self) -> bool {
+        self.by.as_deref().is_none_or(|by| by.kind == Kind::Login)
+    }
+
+    /// Whether the person acts, and not a token that is for images.
+    pub fn is_in_person(&self) -> bool {
+        self.is_person() && self.access().is_none_or(Access::account)
     }
 
     /// Whether nobody is named.

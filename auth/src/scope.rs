@@ -23,6 +23,8 @@ pub enum Scope {
     },
     /// `registry:catalog:*`: the catalog as the user sees it.
     Catalog,
+    /// `registry:account:*`, our own: to act as the person with `/api`, which tokens for images may not.
+    Account,
     /// A kind of resource that this registry does not have. Nothing is granted for it.
     Other,
 }
@@ -53,6 +55,7 @@ impl Scope {
         match (kind, name) {
             ("", _) | (_, "") => Err(InvalidScope::Malformed),
             ("registry", "catalog") if actions == "*" => Ok(Self::Catalog),
+            ("registry", "account") if actions == "*" => Ok(Self::Account),
             ("repository", name) => Ok(Self::Repository {
                 name: RepoName::parse(name).map_err(|_| InvalidScope::Repository)?,
                 // Actions that only other registries know are never granted, so they are dropped here.
@@ -103,6 +106,7 @@ pub enum InvalidScope {
 pub struct Access {
     repositories: Vec<(RepoName, Actions)>,
     catalog: bool,
+    account: bool,
 }
 
 impl Access {
@@ -116,6 +120,11 @@ impl Access {
     /// Whether the token was issued for the catalog.
     pub fn catalog(&self) -> bool {
         self.catalog
+    }
+
+    /// Whether the token acts as the person with `/api`.
+    pub fn account(&self) -> bool {
+        self.account
     }
 
     /// Each repository once, with what may be done in it.
@@ -135,5 +144,9 @@ impl Access {
 
     pub(crate) fn add_catalog(&mut self) {
         self.catalog = true;
+    }
+
+    pub(crate) fn add_account(&mut self) {
+        self.account = true;
     }
 }

@@ -45,7 +45,7 @@ pub enum CreateError {
 impl OpaqueTokens {
     /// Makes an API token for `owner`. Its text is in no other place from then on.
     ///
-    /// Whoever came by a token gets none: it would outlive that one. Neither does a ServiceAccount, whose own tokens end
+    /// Whoever came by a token gets none, as it would outlive that one, unless they act by a login of theirs. Neither does a ServiceAccount, whose own tokens end
     /// with it.
     pub async fn create(
         &self,
@@ -92,7 +92,8 @@ impl OpaqueTokens {
         now: SystemTime,
     ) -> Result<Option<Secret>, Refusal> {
         let mut lifetime = self.settings.refresh;
-        if lifetime.is_zero() || no_standing(who).is_some() {
+        let is_by_token = who.access().is_some() || who.token().is_some();
+        if lifetime.is_zero() || is_by_token || no_standing(who).is_some() {
             return Ok(None);
         }
         if who.until().is_some() {
@@ -116,7 +117,7 @@ impl OpaqueTokens {
 fn no_standing(who: &Identity) -> Option<&'static str> {
     if who.is_anonymous() {
         Some("a stranger has no tokens")
-    } else if who.access().is_some() || who.token().is_some() {
+    } else if !who.is_in_person() {
         Some("a token makes no further token: use the password, or what you log in with")
     } else if who.name().starts_with("system:serviceaccount:") {
         Some("a ServiceAccount has its own tokens (kubectl create token), which end with it")

@@ -87,7 +87,9 @@ impl Token {
 
     fn identity(&self) -> Identity {
         let (owner, id, limits) = (self.owner.clone(), self.id.clone(), self.limits.clone());
-        owner.by_token(id, limits).ending(Some(self.expires))
+        owner
+            .by_token(id, self.kind, limits)
+            .ending(Some(self.expires))
     }
 
     pub(super) fn service(&self) -> Option<&str> {

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use oci::RepoName;
 
 use super::*;
-use crate::{Action, AllowAuthenticated, Authenticator, Credential, Gate, Policy, Scope, Tokens};
+use crate::{
+    Action, AdminRight, AllowAuthenticated, Authenticator, Credential, Gate, Policy, Scope, Tokens,
+};
 
 /// Has vouched for ada, and knows nobody by what they send.
 #[derive(Debug)]
@@ -418,6 +420,45 @@ async fn guessing_is_slowed_down() {
             .await;
     }
     assert!(matches!(last, Err(Refusal::Throttled { .. })), "{last:?}");
+}
+
+/// A login stands for its person where that is asked for; a token for images, and an API token whatever it asks, does not.
+#[tokio::test]
+async fn a_kept_login_acts_as_its_person_only_with_a_token_for_that() {
+    let lab = lab();
+    let want = || new(limits(&[], &["pull"]), 100);
+    let account = Scope::parse_all(["registry:account:*"]).unwrap();
+    let login = lab.gate.remember(&ada(), "docker", at(NOW)).await.unwrap();
+    let login = lab
+        .gate
+        .redeem(&login.unwrap(), None, at(NOW))
+        .await
+        .unwrap();
+    let (secret, _) = lab.create(limits(&[], &["pull"]), 100).await;
+    let program = lab.bearer(secret.expose(), NOW).await.unwrap();
+    for (who, scopes, may) in [
+        (&login, &account[..], true),
+        (&login, &[], false),
+        (&ada(), &account[..], true),
+        (&ada(), &[], false),
+        (&program, &account[..], false),
+    ] {
+        let issued = lab.gate.issue(who, scopes, at(NOW)).await.unwrap();
+        let by_issued = lab.bearer(issued.token(), NOW).await.unwrap();
+        assert_eq!(by_issued.is_in_person(), may, "{who:?} {scopes:?}");
+        let made = lab.tokens.create(&by_issued, want(), at(NOW)).await;
+        assert_eq!(made.is_ok(), may, "{who:?} {scopes:?}: {made:?}");
+        // It begets no other login: that would outlive this one.
+        let further = lab.gate.remember(&by_issued, "docker", at(NOW)).await;
+        assert!(further.unwrap().is_none());
+        let admin = lab.gate.permit_admin(&by_issued, AdminRight::ListTokens);
+        let admin = admin.await.map(drop);
+        let lacks_scope = matches!(admin, Err(Refusal::InsufficientScope(_)));
+        assert!(
+            admin.is_err() && !(may && lacks_scope),
+            "{who:?}: {admin:?}"
+        );
+    }
 }
 
 #[tokio::test]

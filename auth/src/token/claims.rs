@@ -7,7 +7,7 @@ use oci::RepoName;
 use serde::{Deserialize, Serialize};
 
 use super::Tokens;
-use crate::opaque::Limits;
+use crate::opaque::{Kind, Limits};
 use crate::{Access, Action, Actions, Identity, TokenId};
 
 /// `iss` of every token.
@@ -77,7 +77,10 @@ impl Claims {
             .map(|(name, actions)| Entry::new("repository", name.as_str(), *actions))
             .collect();
         if access.catalog() {
-            entries.push(Entry::catalog());
+            entries.push(Entry::registry("catalog"));
+        }
+        if access.account() {
+            entries.push(Entry::registry("account"));
         }
         Self {
             iss: ISSUER.into(),
@@ -117,6 +120,7 @@ impl Claims {
                     access.add(RepoName::parse(&entry.name).ok()?, actions);
                 }
                 "registry" if entry.name == "catalog" => access.add_catalog(),
+                "registry" if entry.name == "account" => access.add_account(),
                 _ => return None,
             }
         }
@@ -129,7 +133,7 @@ impl Claims {
         let who = match self.token {
             None => who,
             // What that one is limited to now, the gate looks up.
-            Some(id) => who.by_token(TokenId::parse(&id)?, Limits::none()),
+            Some(id) => who.by_token(TokenId::parse(&id)?, Kind::Api, Limits::none()),
         };
         let end = UNIX_EPOCH.checked_add(Duration::from_secs(self.exp));
         let life = Life {
@@ -155,10 +159,10 @@ impl Entry {
         }
     }
 
-    fn catalog() -> Self {
+    fn registry(name: &str) -> Self {
         Self {
             r#type: "registry".into(),
-            name: "catalog".into(),
+            name: name.into(),
             actions: vec!["*".into()],
         }
     }

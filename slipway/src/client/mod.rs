@@ -30,6 +30,9 @@ use crate::cli::{Remote, Transport};
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 32 << 20;
 
+/// The scope by which a kept login acts as its person.
+pub(crate) const ACCOUNT: &str = "registry:account:*";
+
 /// A server whose API commands speak to, as whoever is logged in to it.
 pub(crate) struct Client {
     http: reqwest::Client,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::print;
 use crate::cli::{NewToken, Output, Printing, Remote, TokenCommand};
-use crate::client::Client;
+use crate::client::{ACCOUNT, Client};
 
 const TOKENS: &str = "/api/v1/tokens";
 /// Entries asked for at once.
@@ -53,7 +53,7 @@ struct Listed {
 }
 
 async fn create(new: NewToken) -> anyhow::Result<()> {
-    let client = Client::connect(new.remote, None).await?;
+    let client = Client::connect(new.remote, Some(ACCOUNT)).await?;
     let wanted = json!({
         "description": new.description,
         "namespaces": new.namespace,
@@ -84,7 +84,7 @@ async fn create(new: NewToken) -> anyhow::Result<()> {
 }
 
 async fn list(all: bool, remote: Remote, printing: &Printing) -> anyhow::Result<()> {
-    let client = Client::connect(remote, None).await?;
+    let client = Client::connect(remote, Some(ACCOUNT)).await?;
     let mut items = Vec::new();
     let mut from = String::new();
     loop {
@@ -172,7 +172,7 @@ fn places(token: &Entry) -> String {
 }
 
 async fn revoke(ids: &[String], remote: Remote) -> anyhow::Result<()> {
-    let client = Client::connect(remote, None).await?;
+    let client = Client::connect(remote, Some(ACCOUNT)).await?;
     for id in ids {
         anyhow::ensure!(
             !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()),

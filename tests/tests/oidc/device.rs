@@ -91,19 +91,30 @@ fn a_login_by_device_keeps_what_renews_it_and_lets_other_clients_in() {
     );
     assert!(!said.contains("it ends at"), "{said}");
     assert!(kept["identitytoken"].is_string(), "{kept}");
-    let whoami = scene.lab.program(&server::binary().display().to_string());
-    let whoami = whoami
-        .args(["auth", "whoami", "--server", &server.endpoint().host])
-        .arg("--ca-file")
-        .arg(&scene.authority.certificate)
-        .arg("--authfile")
-        .arg(&logins)
-        .ok();
+    let slipway = |words: &str| {
+        let program = scene.lab.program(&server::binary().display().to_string());
+        let program =
+            program
+                .args(words.split(' '))
+                .args(["--server", &server.endpoint().host, "--ca-file"]);
+        program
+            .arg(&scene.authority.certificate)
+            .arg("--authfile")
+            .arg(&logins)
+            .ok()
+    };
+    let whoami = slipway("auth whoami");
     let name = format!("{}#ada", scene.provider.issuer());
     assert!(
         whoami.contains(&name) && whoami.contains("idp:devs"),
         "{whoami}"
     );
+    // The person, not only their images.
+    let made = slipway("token create --description CI --verb pull --output json");
+    let made: Value = serde_json::from_str(&made).or_fail("JSON");
+    let listed = slipway("token list");
+    let id = made["id"].as_str().or_fail("a name");
+    assert!(listed.contains(id), "{listed}");
     let podman = Storage::new(&scene.lab, "node");
     podman
         .podman()

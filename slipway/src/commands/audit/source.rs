@@ -12,7 +12,7 @@ use storage::{Audit, Index, SqliteIndex};
 use url::form_urlencoded::Serializer;
 
 use crate::cli::Remote;
-use crate::client::Client;
+use crate::client::{ACCOUNT, Client};
 use crate::config::load;
 use crate::storage::index_file;
 
@@ -34,7 +34,7 @@ struct News {
 impl Source {
     pub(super) async fn open(config: Option<&Path>, remote: Remote) -> anyhow::Result<Self> {
         if config.is_none() {
-            return Ok(Self::Server(Client::connect(remote, None).await?));
+            return Ok(Self::Server(Client::connect(remote, Some(ACCOUNT)).await?));
         }
         // Whom it is served to makes no difference here.
         let config = load(config, true)?;

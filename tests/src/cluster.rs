@@ -15,6 +15,15 @@ const PEOPLE: &[(&str, &str)] = &[
     ("alice", "devs"),
     ("bob", ""),
     ("carol", "devs,ops"),
+    // For each role one who has nothing else.
+    ("owner", ""),
+    ("editor", ""),
+    ("viewer", ""),
+    ("puller", ""),
+    ("pusher", ""),
+    ("pruner", ""),
+    ("revoked", ""),
+    ("outsider", ""),
 ];
 
 /// A running API server.

@@ -59,9 +59,11 @@ enum Way {
     Bearer,
     /// A token of the registry, issued for all that is asked for below.
     Issued,
+    /// An API token that may all that its owner may.
+    ApiToken,
 }
 
-const WAYS: [Way; 3] = [Way::Basic, Way::Bearer, Way::Issued];
+const WAYS: [Way; 4] = [Way::Basic, Way::Bearer, Way::Issued, Way::ApiToken];
 
 /// A caller: what it may do in `team`, and its credentials. A stranger has none.
 struct Caller {
@@ -73,11 +75,15 @@ struct Caller {
 impl Caller {
     fn send(&self, api: &Api, way: Way, method: &Method, path: &str) -> Reply {
         let request = api.request(method.clone(), path);
-        let request = match (way, self.credentials.get("cluster")) {
+        let kind = match way {
+            Way::Basic | Way::Bearer => "cluster",
+            Way::Issued => "issued",
+            Way::ApiToken => "api",
+        };
+        let request = match (way, self.credentials.get(kind)) {
+            (_, None) => request,
             (Way::Basic, Some(token)) => request.basic_auth("whoever", Some(token)),
-            (Way::Bearer, Some(token)) => request.bearer_auth(token),
-            (Way::Issued, _) => request.bearer_auth(&self.credentials["issued"]),
-            (Way::Basic | Way::Bearer, None) => request,
+            (_, Some(token)) => request.bearer_auth(token),
         };
         api.send(request).or_fail("send")
     }
@@ -193,25 +199,11 @@ fn content(server: &Server, owner: &Caller) {
 fn callers(lab: &Lab, cluster: &Cluster, server: &Server, api: &Api) -> Vec<Caller> {
     let mut callers = Vec::new();
     for (name, role, verbs) in ROLE_OF {
-        account(lab, cluster, name);
-        bind(
-            cluster,
-            lab,
-            "team",
-            role,
-            &format!("serviceaccount=other:{name}"),
-        );
-        callers.push(known(lab, cluster, name, verbs));
+        bind(cluster, lab, "team", role, &format!("user={name}"));
+        callers.push(person(name, verbs));
     }
-    account(lab, cluster, "outsider");
-    bind(
-        cluster,
-        lab,
-        "other",
-        "admin",
-        "serviceaccount=other:outsider",
-    );
-    callers.push(known(lab, cluster, "outsider", &[]));
+    bind(cluster, lab, "other", "admin", "user=outsider");
+    callers.push(person("outsider", &[]));
     callers.push(Caller {
         name: "stranger",
         verbs: &[],
@@ -229,29 +221,40 @@ fn callers(lab: &Lab, cluster: &Cluster, server: &Server, api: &Api) -> Vec<Call
     for caller in &mut callers {
         let issued = issue(api, caller);
         caller.credentials.insert("issued", issued);
+        if caller.name != "stranger" {
+            let made = api_token(api, caller, Duration::from_secs(3600));
+            caller.credentials.insert("api", made);
+        }
     }
     let revoked = &callers[6];
     assert!(deletes(api, revoked), "it has no right to lose");
-    let delete = "delete rolebinding admin-serviceaccount-other-revoked --namespace team";
+    let delete = "delete rolebinding admin-user-revoked --namespace team";
     cluster.kubectl(lab).args(delete.split(' ')).ok();
     wait(|| !deletes(api, revoked), "what was taken away still holds");
-    let expired = expired(lab, cluster, server, &callers[0]);
+    let expired = expired(lab, cluster, server, api, &callers[0]);
     callers.push(expired);
     callers
 }
 
-fn account(lab: &Lab, cluster: &Cluster, name: &str) {
-    let create = ["create", "serviceaccount", name, "--namespace", "other"];
-    cluster.kubectl(lab).args(create).ok();
-}
-
-fn known(lab: &Lab, cluster: &Cluster, name: &'static str, verbs: &'static [&str]) -> Caller {
-    let token = cluster.service_account_token(lab, "other", name);
+/// One of the cluster's people, whose token is their name.
+fn person(name: &'static str, verbs: &'static [&'static str]) -> Caller {
     Caller {
         name,
         verbs,
-        credentials: BTreeMap::from([("cluster", token)]),
+        credentials: BTreeMap::from([("cluster", name.to_owned())]),
     }
+}
+
+fn api_token(api: &Api, owner: &Caller, lifetime: Duration) -> String {
+    let wanted = json!({"verbs": ["pull", "push", "delete"], "expiresIn": lifetime.as_secs()});
+    let request = api
+        .request(Method::POST, "/api/v1/tokens")
+        .bearer_auth(&owner.credentials["cluster"])
+        .header("content-type", "application/json")
+        .body(wanted.to_string());
+    let reply = api.send(request).or_fail("ask for a token").expect(201);
+    let made: Value = serde_json::from_slice(&reply.body).or_fail("JSON");
+    made["token"].as_str().or_fail("a token").to_owned()
 }
 
 fn issue(api: &Api, caller: &Caller) -> String {
@@ -285,8 +288,14 @@ fn wait(held: impl Fn() -> bool, otherwise: &str) {
     }
 }
 
-/// The owner's credentials as they would be after their end: the same claims, signed by the same keys.
-fn expired(lab: &Lab, cluster: &Cluster, server: &Server, owner: &Caller) -> Caller {
+/// Credentials of owners after their end: the same claims, signed by the same keys; and an API token that has ended.
+fn expired(lab: &Lab, cluster: &Cluster, server: &Server, api: &Api, owner: &Caller) -> Caller {
+    let create = "create serviceaccount late --namespace team";
+    cluster.kubectl(lab).args(create.split(' ')).ok();
+    bind(cluster, lab, "team", "admin", "serviceaccount=team:late");
+    let late = cluster.service_account_token(lab, "team", "late");
+    let api_token = api_token(api, owner, Duration::from_secs(1));
+
     let cluster_key = cluster.root().join("sa.key");
     let sign_rs256 = |input: &str| {
         let file = lab.write("signing-input", input);
@@ -307,18 +316,18 @@ fn expired(lab: &Lab, cluster: &Cluster, server: &Server, owner: &Caller) -> Cal
             .ok();
     };
     let signature = lab.path("signature");
+    // To the second.
+    std::thread::sleep(Duration::from_secs(2));
     Caller {
         name: "expired",
         verbs: &[],
         credentials: BTreeMap::from([
-            (
-                "cluster",
-                past(&owner.credentials["cluster"], sign_rs256, &signature),
-            ),
+            ("cluster", past(&late, sign_rs256, &signature)),
             (
                 "issued",
                 past(&owner.credentials["issued"], sign_ed25519, &signature),
             ),
+            ("api", api_token),
         ]),
     }
 }

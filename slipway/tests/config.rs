@@ -32,6 +32,9 @@ fn every_file_that_the_configuration_names_is_loaded() {
     std::fs::write(at.join("garbage"), "not what anybody expects\n").unwrap();
     std::fs::write(at.join("plain"), "ada:secret\n").unwrap();
     std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    let half = "kind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: lab, user: u}}]\n\
+                users: [{name: u, user: {token: t}}]\n";
+    std::fs::write(at.join("half"), half).unwrap();
     std::fs::create_dir(at.join("broken")).unwrap();
     std::fs::write(at.join("broken/role.yaml"), "kind: RoleBinding\n").unwrap();
     for (yaml, key) in [
@@ -43,6 +46,14 @@ fn every_file_that_the_configuration_names_is_loaded() {
             "garbage",
         ),
         ("auth: {htpasswd: {file: /nope}}", "auth.htpasswd"),
+        (
+            "auth: {kubernetes: {kubeconfig: /nope}}",
+            "auth.kubernetes: /nope: No such file",
+        ),
+        (
+            "auth: {kubernetes: {kubeconfig: half}}",
+            "half: it has no cluster \"lab\", which the context names",
+        ),
         ("auth: {htpasswd: {file: plain}}", "auth.htpasswd"),
         (
             "auth: {htpasswd: {file: users}, rbac: {dir: /nope}}",

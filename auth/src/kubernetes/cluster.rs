@@ -1,7 +1,7 @@
 //! The way to the API server.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body_util::Limited;
 use kube::api::{Api, PostParams, Resource};
 use kube::client::{Body, ClientBuilder};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -148,20 +148,32 @@ async fn config(place: &Place) -> Result<Config, ConnectError> {
     match place {
         Place::InCluster => Config::incluster().map_err(|error| place.error(&error)),
         Place::Kubeconfig(path, context) => {
-            let kubeconfig = read(path).map_err(|error| place.error(&error))?;
+            let kubeconfig =
+                Kubeconfig::read_from(path).map_err(|error| place.error(&told(&error)))?;
             let options = KubeConfigOptions {
                 context: context.clone(),
                 ..KubeConfigOptions::default()
             };
             Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
-                .map_err(|error| place.error(&error))
+                .map_err(|error| place.error(&told(&error)))
         }
     }
 }
 
-fn read(path: &Path) -> Result<Kubeconfig, kube::config::KubeconfigError> {
-    Kubeconfig::read_from(path)
+/// What is wrong with a kubeconfig, to whoever wrote it. Its path is named already.
+fn told(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        KubeconfigError::CurrentContextNotSet => {
+            "it has no current context: name one in auth.kubernetes.context".to_owned()
+        }
+        KubeconfigError::LoadContext(name) => format!("it has no context {name:?}"),
+        KubeconfigError::LoadClusterOfContext(name) => {
+            format!("it has no cluster {name:?}, which the context names")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// A client for lists and watches, which are long and have no deadline of their own.

@@ -6,7 +6,7 @@ use super::print;
 use crate::cli::ConfigCommand;
 use crate::config::{Config, load};
 
-pub(super) fn run(command: ConfigCommand) -> anyhow::Result<()> {
+pub(super) async fn run(command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Print(file) => {
             let config = load(file.config.as_deref(), false)?.effective();
@@ -14,7 +14,7 @@ pub(super) fn run(command: ConfigCommand) -> anyhow::Result<()> {
         }
         ConfigCommand::Check(file) => {
             crate::logging::start_warnings();
-            crate::wiring::check(&load(file.config.as_deref(), false)?)?;
+            crate::wiring::check(&load(file.config.as_deref(), false)?).await?;
             print::line("the configuration is good")
         }
         ConfigCommand::Schema => print::line(&serde_json::to_string_pretty(&schema_for!(Config))?),

@@ -51,7 +51,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Tag(args) => runtime()?.block_on(images::tag(args))?,
         Command::Rm(args) => runtime()?.block_on(images::rm(args))?,
         Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
-        Command::Config(command) => config::run(command)?,
+        Command::Config(command) => runtime()?.block_on(config::run(command))?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::Token(command) => runtime()?.block_on(token::run(command))?,
         Command::User(command) => user::run(command)?,

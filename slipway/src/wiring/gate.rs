@@ -75,13 +75,19 @@ pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Resul
 }
 
 /// Loads every file that the gate is made of, and makes none.
-pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+pub(super) async fn check(config: &Config) -> anyhow::Result<()> {
     if config.auth.is_open() {
         return Ok(());
     }
     htpasswd(&config.auth)?;
     rbac(&config.auth)?;
     id_tokens(&config.auth)?;
+    // A pod's own credentials are there in the pod only.
+    let settings = config.auth.kubernetes.as_ref();
+    if let Some(settings) = settings.filter(|settings| settings.kubeconfig.is_some()) {
+        let connected = kubernetes::connect(settings).await;
+        connected.context("auth.kubernetes")?;
+    }
     check_keys(config)
 }
 

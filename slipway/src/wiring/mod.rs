@@ -103,11 +103,11 @@ fn limits(config: &Config) -> Limits {
 
 /// What `slipway config check` does beyond reading the configuration: loads every file that it
 /// names. Makes nothing.
-pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
     logging::filter(&config.log)?;
     if let Some(tls) = &config.tls {
         serve::check_tls(tls)?;
     }
-    gate::check(config)?;
+    gate::check(config).await?;
     config.check_folders()
 }

@@ -14,6 +14,7 @@ use super::{ROLES, bind, with_token};
 /// What an installation grants for it, with one ServiceAccount more than usual.
 const GRANTS: &str = include_str!("../../../install/pull-secrets.yaml");
 const SECRET: &str = "slipway-pull-default";
+const BINDING: &str = "rolebinding slipway-pull";
 
 struct Scene {
     lab: Lab,
@@ -38,12 +39,7 @@ impl Scene {
         cluster.apply(&lab, ROLES);
         let create = ["create", "namespace", "slipway"];
         cluster.kubectl(&lab).args(create).ok();
-        let grants = GRANTS.replace("[default]", "[default, builder]").replace(
-            "[slipway-pull-default]",
-            "[slipway-pull-default, slipway-pull-builder]",
-        );
-        assert_eq!(grants.matches("builder]").count(), 3, "{grants}");
-        cluster.apply(&lab, &grants);
+        cluster.apply(&lab, &grants());
         let scene = Self {
             lab,
             cluster,
@@ -149,6 +145,24 @@ auth:
         })
     }
 
+    /// Whether the ServiceAccount `default` of one namespace may pull what is in another, as the cluster says.
+    fn may_pull(&self, account_of: &str, from: &str) -> bool {
+        let ask = "auth can-i get images.registry.alauda.io --namespace";
+        let who = format!("system:serviceaccount:{account_of}:default");
+        let ask = self.cluster.kubectl(&self.lab).args(ask.split(' '));
+        let said = ask.args([from, "--as", &who]).run().stdout;
+        assert!(["yes", "no"].contains(&said.trim()), "{said}");
+        said.trim() == "yes"
+    }
+
+    /// What the server says when the registry's account applies this.
+    fn apply_as_registry(&self, manifest: &str) -> (bool, String) {
+        let apply = "apply --server-side --as registry --filename -".split(' ');
+        let said = self.cluster.kubectl(&self.lab).args(apply);
+        let said = said.stdin(manifest).run();
+        (said.status.success(), said.stderr)
+    }
+
     fn events(&self, namespace: &str) -> Vec<String> {
         let events = self.get(namespace, "events").unwrap_or_default();
         let events = events["items"].as_array().cloned().unwrap_or_default();
@@ -161,6 +175,27 @@ auth:
         };
         events.into_iter().map(text).collect()
     }
+}
+
+fn grants() -> String {
+    let grants = GRANTS.replace("[default]", "[default, builder]").replace(
+        "[slipway-pull-default]",
+        "[slipway-pull-default, slipway-pull-builder]",
+    );
+    assert_eq!(grants.matches("builder]").count(), 3, "{grants}");
+    grants
+}
+
+/// A `RoleBinding` for all ServiceAccounts of a namespace.
+fn binding(namespace: &str, name: &str, role: &str, of: &str) -> String {
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: {name}, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: '{role}'}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:serviceaccounts:{of}'}}]
+"
+    )
 }
 
 /// `127.0.0.1:port` and `localhost:port`, in this order.
@@ -223,10 +258,9 @@ fn a_pod_starts_by_the_pull_secret_that_it_was_given_under_either_name() {
     }
     scene.kubectl("label namespace bare registry.alauda.io/pull-secrets=disabled");
     bind(cluster, lab, "team", "system:image-pusher", "user=alice");
-    for namespace in ["team", "bare"] {
-        let subject = format!("serviceaccount={namespace}:default");
-        bind(cluster, lab, "team", "system:image-puller", &subject);
-    }
+    // Its own namespace's images a pod may pull; from another it needs the right.
+    let bare = "serviceaccount=bare:default";
+    bind(cluster, lab, "team", "system:image-puller", bare);
     let image = Image::busybox(lab, "app");
     let from = format!("oci:{}:{}", image.layout.root().display(), image.tag);
     lab.program("skopeo")
@@ -297,6 +331,10 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
             .or_fail("the secret")
     };
     let before = theirs();
+    let wider = binding("taken", "slipway-pull", "view", "default");
+    cluster.apply(lab, &wider);
+    let their_binding = || scene.get("taken", BINDING).or_fail("the binding");
+    let binding_before = their_binding();
     let server = scene.registry(", serviceAccounts: [default, builder]");
 
     // One that was there before, a new one, and ServiceAccounts that come later.
@@ -304,6 +342,12 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
     scene.kubectl("create namespace team");
     scene.wait_for_login(&server, "team", "default");
     assert!(scene.get("team", "secret slipway-pull-builder").is_none());
+    // Nobody granted anything: a pod may pull its own namespace's images and no others.
+    for namespace in ["default", "team"] {
+        until("it may pull", || scene.may_pull(namespace, namespace));
+    }
+    assert!(!scene.may_pull("team", "default") && !scene.may_pull("default", "team"));
+    assert!(!scene.may_pull("out", "out") && !scene.may_pull("taken", "taken"));
     scene.kubectl("create serviceaccount builder --namespace team");
     let builder = scene.wait_for_login(&server, "team", "builder");
     assert_eq!(
@@ -320,6 +364,14 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
             .any(|event| event.starts_with("PullSecretNameTaken") && event.contains(SECRET))
     });
     assert_eq!(theirs(), before);
+    until("an event of the binding", || {
+        let events = scene.events("taken");
+        let is_it = |event: &String| {
+            event.starts_with("PullGrantNameTaken The RoleBinding slipway-pull was")
+        };
+        events.iter().any(is_it)
+    });
+    assert_eq!(their_binding(), binding_before);
     assert!(scene.references("taken", "default").is_empty());
     assert!(
         server.log().contains("was not made by Slipway"),
@@ -329,6 +381,8 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
     // It is not waited for a restart when it goes.
     scene.kubectl(&format!("delete secret {SECRET} --namespace taken"));
     scene.wait_for_login(&server, "taken", "default");
+    scene.kubectl(&format!("delete {BINDING} --namespace taken"));
+    until("it may pull", || scene.may_pull("taken", "taken"));
 
     // References of others stay where they are, ours goes beside them and comes back.
     let own = "apiVersion: v1
@@ -350,7 +404,9 @@ imagePullSecrets: [{name: mine}, {name: ours}]
     until("it is taken back", || {
         scene.get("team", &format!("secret {SECRET}")).is_none()
             && scene.get("team", "secret slipway-pull-builder").is_none()
+            && scene.get("team", BINDING).is_none()
     });
+    assert!(!scene.may_pull("team", "team"));
     assert_eq!(scene.references("team", "default"), ["mine", "ours"]);
     assert!(scene.references("team", "builder").is_empty());
     let account = scene.get("team", "serviceaccount default").or_fail("it");
@@ -367,6 +423,7 @@ imagePullSecrets: [{name: mine}, {name: ours}]
         let label = "registry.alauda.io/pull-secrets-";
         scene.kubectl(&format!("label namespace {namespace} {label}"));
         scene.wait_for_login(&server, namespace, "default");
+        until("it may pull", || scene.may_pull(namespace, namespace));
     }
     assert!(scene.references("team", "other").is_empty());
 
@@ -382,16 +439,139 @@ imagePullSecrets: [{name: mine}, {name: ours}]
             "create serviceaccounts/other --subresource=token --namespace team",
         ),
         ("no", "create pods --namespace team"),
+        ("yes", "get rolebindings/slipway-pull --namespace team"),
+        ("no", "get rolebindings/other --namespace team"),
+        ("no", "create rolebindings --namespace team"),
+        ("no", "list rolebindings --namespace team"),
+        ("no", "bind clusterroles/admin"),
+        ("no", "bind clusterroles/system:image-pusher"),
+        ("no", "bind roles/mine --namespace team"),
+        ("no", "escalate clusterroles/system:image-puller"),
+        ("no", "update clusterroles/system:image-puller"),
+        // What it grants it has not itself.
+        ("no", "get images.registry.alauda.io --namespace team"),
     ] {
         let ask = ["auth", "can-i", "--as", "registry"];
         let said = cluster.kubectl(lab).args(ask).args(words.split(' ')).run();
         assert_eq!(said.stdout.trim(), wanted, "{words}");
+    }
+    // Nor can it grant anything else, or by another name.
+    scene.kubectl("create namespace free");
+    scene.kubectl("label namespace free registry.alauda.io/pull-secrets=disabled");
+    until("the opted-out namespace has nothing", || {
+        scene.get("free", BINDING).is_none()
+    });
+    for (name, role, allowed) in [
+        ("slipway-pull", "admin", false),
+        ("slipway-pull", "cluster-admin", false),
+        ("slipway-pull", "system:image-pusher", false),
+        ("other", "system:image-puller", false),
+        ("slipway-pull", "system:image-puller", true),
+    ] {
+        let (was_allowed, said) = scene.apply_as_registry(&binding("free", name, role, "free"));
+        assert_eq!(was_allowed, allowed, "{name} {role}: {said}");
+        assert!(
+            allowed || said.contains("orbidden"),
+            "{name} {role}: {said}"
+        );
     }
     assert!(
         !server.log().contains("pull secrets are not kept"),
         "{}",
         server.log()
     );
+}
+
+#[test]
+fn who_may_not_grant_keeps_the_secrets_and_says_what_to_apply() {
+    let scene = Scene::new("k8s-pull-grant");
+    let (lab, cluster) = (&scene.lab, &scene.cluster);
+    let is_grant = |line: &&str| {
+        [
+            "rolebindings",
+            "[slipway-pull]",
+            "[get, list, watch, create, patch, delete]",
+            "bind",
+        ]
+        .iter()
+        .any(|word| line.contains(word))
+    };
+    let (roles, _) = GRANTS.split_once("---").or_fail("more than a role");
+    let mut rules: Vec<&str> = roles.lines().collect();
+    let first = rules
+        .iter()
+        .position(|line| line.contains("apiGroups: [rbac.authorization.k8s.io]"));
+    let first = first.or_fail("the rule of bindings");
+    assert!(
+        rules[first + 1..first + 5].iter().all(is_grant),
+        "{rules:?}"
+    );
+    let bind = rules.remove(first + 4);
+    assert!(bind.contains("[bind]"), "{bind}");
+    let without_bind = rules.join("\n");
+    rules.drain(first..first + 4);
+    let without_any = rules.join("\n");
+
+    // A role as it was before there were bindings to keep.
+    cluster.apply(lab, &without_any);
+    let mut server = scene.registry("");
+    scene.kubectl("create namespace team");
+    scene.wait_for_login(&server, "team", "default");
+    let complaint = "the right to pull is not kept";
+    let says = |server: &Server, words: &[&str]| {
+        let log = server.log();
+        let mut lines = log.lines().filter(|line| line.contains(complaint));
+        lines.any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    until("it says what to apply", || {
+        says(&server, &["install/pull-secrets.yaml", "grantPull", "list"])
+    });
+    assert!(scene.get("team", BINDING).is_none());
+
+    // It sees them and may make none.
+    cluster.apply(lab, &without_bind);
+    until("it says what it may not", || {
+        says(
+            &server,
+            &["install/pull-secrets.yaml", "attempting to grant"],
+        )
+    });
+    scene.kubectl("create namespace next");
+    scene.wait_for_login(&server, "next", "default");
+    assert!(scene.get("next", BINDING).is_none() && !scene.may_pull("next", "next"));
+
+    // With what it said, it goes on by itself.
+    cluster.apply(lab, GRANTS);
+    for namespace in ["team", "next"] {
+        until("it may pull", || scene.may_pull(namespace, namespace));
+    }
+
+    // Whoever grants otherwise has ours taken back, and theirs left.
+    cluster.apply(
+        lab,
+        &binding("next", "by-hand", "system:image-puller", "next"),
+    );
+    server.stop();
+    scene.configure(&server, &[], ", grantPull: false");
+    server.start_again();
+    until("they are removed", || {
+        ["team", "next"]
+            .iter()
+            .all(|namespace| scene.get(namespace, BINDING).is_none())
+    });
+    assert!(!scene.may_pull("team", "team") && scene.may_pull("next", "next"));
+    scene.kubectl("create namespace last");
+    scene.wait_for_login(&server, "last", "default");
+    assert!(scene.get("last", BINDING).is_none());
+
+    // Then the right to see them is not needed.
+    server.stop();
+    let failures = |server: &Server| metric(server, "_failures_total");
+    cluster.apply(lab, &without_any);
+    server.start_again();
+    scene.kubectl("create namespace later");
+    scene.wait_for_login(&server, "later", "default");
+    assert!(failures(&server) < 0.5, "{}", server.log());
 }
 
 /// What a token says about itself.
@@ -458,6 +638,50 @@ fn what_is_done_to_them_is_undone() {
     scene.wait_for_login(&server, "team", "default");
     until("the old one's token ends", || !opens(&server, &before));
 
+    // The binding: deleted, for others too, and of another role.
+    let is_as_made = || {
+        let binding = scene.get("team", BINDING)?;
+        let subjects = binding["subjects"].as_array()?;
+        (binding["roleRef"]["name"] == "system:image-puller"
+            && subjects.len() == 1
+            && subjects[0]["kind"] == "Group"
+            && subjects[0]["name"] == "system:serviceaccounts:team")
+            .then(|| binding["metadata"]["uid"].to_string())
+    };
+    let made = eventually("the binding", is_as_made);
+    scene.kubectl(&format!("delete {BINDING} {at}"));
+    let made = eventually("it is made again", || {
+        is_as_made().filter(|uid| *uid != made)
+    });
+    scene.kubectl(&format!("label {BINDING} {at} theirs=kept"));
+    let add = r#"[{"op":"add","path":"/subjects/-","value":{"kind":"ServiceAccount","name":"default","namespace":"default"}}]"#;
+    let patched = [
+        "patch",
+        "rolebinding",
+        "slipway-pull",
+        "--namespace",
+        "team",
+    ];
+    let patched = scene.cluster.kubectl(&scene.lab).args(patched);
+    patched.args(["--type", "json", "--patch", add]).ok();
+    until("nobody else may", || {
+        is_as_made().as_ref() == Some(&made) && !scene.may_pull("default", "team")
+    });
+    let labels = scene.get("team", BINDING).or_fail("the binding")["metadata"]["labels"].clone();
+    assert_eq!(labels["theirs"], "kept");
+    let other = binding("team", "slipway-pull", "view", "team").replace(
+        "namespace: team}",
+        "namespace: team, labels: {registry.alauda.io/pull-secret: slipway-pull}}",
+    );
+    let replace = "replace --force --filename -".split(' ');
+    let replaced = scene.cluster.kubectl(&scene.lab).args(replace);
+    // Ours may be made again between its delete and its create: then nothing is left to replace.
+    let replaced = replaced.stdin(other).run();
+    println!("{}{}", replaced.stdout, replaced.stderr);
+    until("it is made anew", || {
+        is_as_made().is_some_and(|uid| uid != made) && scene.may_pull("team", "team")
+    });
+
     // Another address in the configuration.
     server.stop();
     scene.configure(&server, &["registry.example"], "");
@@ -482,7 +706,10 @@ fn what_is_done_to_them_is_undone() {
     server.start_again();
     until("all are taken back", || {
         let left = scene.kubectl("get secrets --all-namespaces --output name");
-        left.is_empty() && scene.references("default", "default").is_empty()
+        let bindings = scene.kubectl(
+            "get rolebindings --all-namespaces --field-selector metadata.name=slipway-pull --output name",
+        );
+        left.is_empty() && bindings.is_empty() && scene.references("default", "default").is_empty()
     });
 }
 
@@ -582,7 +809,11 @@ fn five_hundred_namespaces_at_once_all_get_one_with_few_requests() {
     });
     println!("{MANY} namespaces after {:?}", begun.elapsed());
     scene.wait_for_login(&server, &format!("many-{}", MANY - 1), "default");
-    // Four requests for each, no list for any. A write may be overtaken by another controller's and sent again.
+    let listed = scene.kubectl(
+        "get rolebindings --all-namespaces --field-selector metadata.name=slipway-pull --output name",
+    );
+    assert!(listed.lines().count() > MANY, "{}", listed.lines().count());
+    // Five requests for each, no list for any. A write may be overtaken by another controller's and sent again.
     let own = 10;
     let writes = || {
         [
@@ -590,6 +821,7 @@ fn five_hundred_namespaces_at_once_all_get_one_with_few_requests() {
             made("serviceaccounts/token", "POST"),
             made("secrets", "PATCH"),
             made("serviceaccounts", "PATCH"),
+            made("rolebindings", "APPLY"),
         ]
     };
     let first = writes();

@@ -11,6 +11,8 @@ use tests::{Api, Cluster, Daemon, Image, Lab, Node, OrFail, Server, Settings, cl
 use super::kubelet::pod;
 use super::{ROLES, bind, with_token};
 
+mod grants;
+
 /// What an installation grants for it, with one ServiceAccount more than usual.
 const GRANTS: &str = include_str!("../../../install/pull-secrets.yaml");
 const SECRET: &str = "slipway-pull-default";
@@ -155,14 +157,6 @@ auth:
         said.trim() == "yes"
     }
 
-    /// What the server says when the registry's account applies this.
-    fn apply_as_registry(&self, manifest: &str) -> (bool, String) {
-        let apply = "apply --server-side --as registry --filename -".split(' ');
-        let said = self.cluster.kubectl(&self.lab).args(apply);
-        let said = said.stdin(manifest).run();
-        (said.status.success(), said.stderr)
-    }
-
     fn events(&self, namespace: &str) -> Vec<String> {
         let events = self.get(namespace, "events").unwrap_or_default();
         let events = events["items"].as_array().cloned().unwrap_or_default();
@@ -184,18 +178,6 @@ fn grants() -> String {
     );
     assert_eq!(grants.matches("builder]").count(), 3, "{grants}");
     grants
-}
-
-/// A `RoleBinding` for all ServiceAccounts of a namespace.
-fn binding(namespace: &str, name: &str, role: &str, of: &str) -> String {
-    format!(
-        "apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: {name}, namespace: {namespace}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: '{role}'}}
-subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: 'system:serviceaccounts:{of}'}}]
-"
-    )
 }
 
 /// `127.0.0.1:port` and `localhost:port`, in this order.
@@ -331,10 +313,6 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
             .or_fail("the secret")
     };
     let before = theirs();
-    let wider = binding("taken", "slipway-pull", "view", "default");
-    cluster.apply(lab, &wider);
-    let their_binding = || scene.get("taken", BINDING).or_fail("the binding");
-    let binding_before = their_binding();
     let server = scene.registry(", serviceAccounts: [default, builder]");
 
     // One that was there before, a new one, and ServiceAccounts that come later.
@@ -342,12 +320,6 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
     scene.kubectl("create namespace team");
     scene.wait_for_login(&server, "team", "default");
     assert!(scene.get("team", "secret slipway-pull-builder").is_none());
-    // Nobody granted anything: a pod may pull its own namespace's images and no others.
-    for namespace in ["default", "team"] {
-        until("it may pull", || scene.may_pull(namespace, namespace));
-    }
-    assert!(!scene.may_pull("team", "default") && !scene.may_pull("default", "team"));
-    assert!(!scene.may_pull("out", "out") && !scene.may_pull("taken", "taken"));
     scene.kubectl("create serviceaccount builder --namespace team");
     let builder = scene.wait_for_login(&server, "team", "builder");
     assert_eq!(
@@ -364,14 +336,6 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
             .any(|event| event.starts_with("PullSecretNameTaken") && event.contains(SECRET))
     });
     assert_eq!(theirs(), before);
-    until("an event of the binding", || {
-        let events = scene.events("taken");
-        let is_it = |event: &String| {
-            event.starts_with("PullGrantNameTaken The RoleBinding slipway-pull was")
-        };
-        events.iter().any(is_it)
-    });
-    assert_eq!(their_binding(), binding_before);
     assert!(scene.references("taken", "default").is_empty());
     assert!(
         server.log().contains("was not made by Slipway"),
@@ -381,8 +345,6 @@ fn every_namespace_has_one_but_those_that_opted_out_and_what_is_others_stays() {
     // It is not waited for a restart when it goes.
     scene.kubectl(&format!("delete secret {SECRET} --namespace taken"));
     scene.wait_for_login(&server, "taken", "default");
-    scene.kubectl(&format!("delete {BINDING} --namespace taken"));
-    until("it may pull", || scene.may_pull("taken", "taken"));
 
     // References of others stay where they are, ours goes beside them and comes back.
     let own = "apiVersion: v1
@@ -404,9 +366,7 @@ imagePullSecrets: [{name: mine}, {name: ours}]
     until("it is taken back", || {
         scene.get("team", &format!("secret {SECRET}")).is_none()
             && scene.get("team", "secret slipway-pull-builder").is_none()
-            && scene.get("team", BINDING).is_none()
     });
-    assert!(!scene.may_pull("team", "team"));
     assert_eq!(scene.references("team", "default"), ["mine", "ours"]);
     assert!(scene.references("team", "builder").is_empty());
     let account = scene.get("team", "serviceaccount default").or_fail("it");
@@ -423,7 +383,6 @@ imagePullSecrets: [{name: mine}, {name: ours}]
         let label = "registry.alauda.io/pull-secrets-";
         scene.kubectl(&format!("label namespace {namespace} {label}"));
         scene.wait_for_login(&server, namespace, "default");
-        until("it may pull", || scene.may_pull(namespace, namespace));
     }
     assert!(scene.references("team", "other").is_empty());
 
@@ -439,139 +398,16 @@ imagePullSecrets: [{name: mine}, {name: ours}]
             "create serviceaccounts/other --subresource=token --namespace team",
         ),
         ("no", "create pods --namespace team"),
-        ("yes", "get rolebindings/slipway-pull --namespace team"),
-        ("no", "get rolebindings/other --namespace team"),
-        ("no", "create rolebindings --namespace team"),
-        ("no", "list rolebindings --namespace team"),
-        ("no", "bind clusterroles/admin"),
-        ("no", "bind clusterroles/system:image-pusher"),
-        ("no", "bind roles/mine --namespace team"),
-        ("no", "escalate clusterroles/system:image-puller"),
-        ("no", "update clusterroles/system:image-puller"),
-        // What it grants it has not itself.
-        ("no", "get images.registry.alauda.io --namespace team"),
     ] {
         let ask = ["auth", "can-i", "--as", "registry"];
         let said = cluster.kubectl(lab).args(ask).args(words.split(' ')).run();
         assert_eq!(said.stdout.trim(), wanted, "{words}");
-    }
-    // Nor can it grant anything else, or by another name.
-    scene.kubectl("create namespace free");
-    scene.kubectl("label namespace free registry.alauda.io/pull-secrets=disabled");
-    until("the opted-out namespace has nothing", || {
-        scene.get("free", BINDING).is_none()
-    });
-    for (name, role, allowed) in [
-        ("slipway-pull", "admin", false),
-        ("slipway-pull", "cluster-admin", false),
-        ("slipway-pull", "system:image-pusher", false),
-        ("other", "system:image-puller", false),
-        ("slipway-pull", "system:image-puller", true),
-    ] {
-        let (was_allowed, said) = scene.apply_as_registry(&binding("free", name, role, "free"));
-        assert_eq!(was_allowed, allowed, "{name} {role}: {said}");
-        assert!(
-            allowed || said.contains("orbidden"),
-            "{name} {role}: {said}"
-        );
     }
     assert!(
         !server.log().contains("pull secrets are not kept"),
         "{}",
         server.log()
     );
-}
-
-#[test]
-fn who_may_not_grant_keeps_the_secrets_and_says_what_to_apply() {
-    let scene = Scene::new("k8s-pull-grant");
-    let (lab, cluster) = (&scene.lab, &scene.cluster);
-    let is_grant = |line: &&str| {
-        [
-            "rolebindings",
-            "[slipway-pull]",
-            "[get, list, watch, create, patch, delete]",
-            "bind",
-        ]
-        .iter()
-        .any(|word| line.contains(word))
-    };
-    let (roles, _) = GRANTS.split_once("---").or_fail("more than a role");
-    let mut rules: Vec<&str> = roles.lines().collect();
-    let first = rules
-        .iter()
-        .position(|line| line.contains("apiGroups: [rbac.authorization.k8s.io]"));
-    let first = first.or_fail("the rule of bindings");
-    assert!(
-        rules[first + 1..first + 5].iter().all(is_grant),
-        "{rules:?}"
-    );
-    let bind = rules.remove(first + 4);
-    assert!(bind.contains("[bind]"), "{bind}");
-    let without_bind = rules.join("\n");
-    rules.drain(first..first + 4);
-    let without_any = rules.join("\n");
-
-    // A role as it was before there were bindings to keep.
-    cluster.apply(lab, &without_any);
-    let mut server = scene.registry("");
-    scene.kubectl("create namespace team");
-    scene.wait_for_login(&server, "team", "default");
-    let complaint = "the right to pull is not kept";
-    let says = |server: &Server, words: &[&str]| {
-        let log = server.log();
-        let mut lines = log.lines().filter(|line| line.contains(complaint));
-        lines.any(|line| words.iter().all(|word| line.contains(word)))
-    };
-    until("it says what to apply", || {
-        says(&server, &["install/pull-secrets.yaml", "grantPull", "list"])
-    });
-    assert!(scene.get("team", BINDING).is_none());
-
-    // It sees them and may make none.
-    cluster.apply(lab, &without_bind);
-    until("it says what it may not", || {
-        says(
-            &server,
-            &["install/pull-secrets.yaml", "attempting to grant"],
-        )
-    });
-    scene.kubectl("create namespace next");
-    scene.wait_for_login(&server, "next", "default");
-    assert!(scene.get("next", BINDING).is_none() && !scene.may_pull("next", "next"));
-
-    // With what it said, it goes on by itself.
-    cluster.apply(lab, GRANTS);
-    for namespace in ["team", "next"] {
-        until("it may pull", || scene.may_pull(namespace, namespace));
-    }
-
-    // Whoever grants otherwise has ours taken back, and theirs left.
-    cluster.apply(
-        lab,
-        &binding("next", "by-hand", "system:image-puller", "next"),
-    );
-    server.stop();
-    scene.configure(&server, &[], ", grantPull: false");
-    server.start_again();
-    until("they are removed", || {
-        ["team", "next"]
-            .iter()
-            .all(|namespace| scene.get(namespace, BINDING).is_none())
-    });
-    assert!(!scene.may_pull("team", "team") && scene.may_pull("next", "next"));
-    scene.kubectl("create namespace last");
-    scene.wait_for_login(&server, "last", "default");
-    assert!(scene.get("last", BINDING).is_none());
-
-    // Then the right to see them is not needed.
-    server.stop();
-    let failures = |server: &Server| metric(server, "_failures_total");
-    cluster.apply(lab, &without_any);
-    server.start_again();
-    scene.kubectl("create namespace later");
-    scene.wait_for_login(&server, "later", "default");
-    assert!(failures(&server) < 0.5, "{}", server.log());
 }
 
 /// What a token says about itself.
@@ -637,50 +473,6 @@ fn what_is_done_to_them_is_undone() {
     eventually("it has a token of the new one", || is_new(&before));
     scene.wait_for_login(&server, "team", "default");
     until("the old one's token ends", || !opens(&server, &before));
-
-    // The binding: deleted, for others too, and of another role.
-    let is_as_made = || {
-        let binding = scene.get("team", BINDING)?;
-        let subjects = binding["subjects"].as_array()?;
-        (binding["roleRef"]["name"] == "system:image-puller"
-            && subjects.len() == 1
-            && subjects[0]["kind"] == "Group"
-            && subjects[0]["name"] == "system:serviceaccounts:team")
-            .then(|| binding["metadata"]["uid"].to_string())
-    };
-    let made = eventually("the binding", is_as_made);
-    scene.kubectl(&format!("delete {BINDING} {at}"));
-    let made = eventually("it is made again", || {
-        is_as_made().filter(|uid| *uid != made)
-    });
-    scene.kubectl(&format!("label {BINDING} {at} theirs=kept"));
-    let add = r#"[{"op":"add","path":"/subjects/-","value":{"kind":"ServiceAccount","name":"default","namespace":"default"}}]"#;
-    let patched = [
-        "patch",
-        "rolebinding",
-        "slipway-pull",
-        "--namespace",
-        "team",
-    ];
-    let patched = scene.cluster.kubectl(&scene.lab).args(patched);
-    patched.args(["--type", "json", "--patch", add]).ok();
-    until("nobody else may", || {
-        is_as_made().as_ref() == Some(&made) && !scene.may_pull("default", "team")
-    });
-    let labels = scene.get("team", BINDING).or_fail("the binding")["metadata"]["labels"].clone();
-    assert_eq!(labels["theirs"], "kept");
-    let other = binding("team", "slipway-pull", "view", "team").replace(
-        "namespace: team}",
-        "namespace: team, labels: {registry.alauda.io/pull-secret: slipway-pull}}",
-    );
-    let replace = "replace --force --filename -".split(' ');
-    let replaced = scene.cluster.kubectl(&scene.lab).args(replace);
-    // Ours may be made again between its delete and its create: then nothing is left to replace.
-    let replaced = replaced.stdin(other).run();
-    println!("{}{}", replaced.stdout, replaced.stderr);
-    until("it is made anew", || {
-        is_as_made().is_some_and(|uid| uid != made) && scene.may_pull("team", "team")
-    });
 
     // Another address in the configuration.
     server.stop();

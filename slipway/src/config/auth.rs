@@ -92,7 +92,7 @@ pub(crate) struct Kubernetes {
 pub(crate) struct PullSecrets {
     /// Keep them. The server's account needs the roles of `install/pull-secrets.yaml`.
     pub(crate) enabled: bool,
-    /// First part of the secrets' names; the rest is the `ServiceAccount`'s.
+    /// First part of the secrets' names; the rest is the `ServiceAccount`'s. `RoleBindings` have it as their name.
     pub(crate) name: String,
     /// Addresses of the registry beside those of `hosts`; every secret has an entry for each.
     pub(crate) hosts: Vec<String>,
@@ -105,6 +105,8 @@ pub(crate) struct PullSecrets {
     /// Where the lease of the server that does the work is. Default: the server's own namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lease_namespace: Option<String>,
+    /// Let the pods of every namespace pull its images, by a `RoleBinding` of `system:image-puller`. `false` removes those that were made.
+    pub(crate) grant_pull: bool,
     /// Take all of them back, before they are disabled.
     pub(crate) withdraw: bool,
 }
@@ -227,6 +229,7 @@ impl Default for PullSecrets {
             lifetime: Span::hours(24),
             renew_before: Span::hours(8),
             lease_namespace: None,
+            grant_pull: true,
             withdraw: false,
         }
     }

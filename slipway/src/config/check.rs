@@ -72,6 +72,7 @@ impl Config {
             audience: kubernetes.audiences.first().cloned().unwrap_or_default(),
             lifetime: keys.lifetime.get(),
             renew_before: keys.renew_before.get(),
+            grant_pull: keys.grant_pull,
             withdraw: keys.withdraw,
         };
         match pull_secrets::Settings::new(parts) {

@@ -184,6 +184,11 @@ spec:
         || kubectl("logs slipway-0 --namespace slipway").run().stdout,
     );
     kubectl("get lease slipway-pull --namespace slipway").ok();
+    let ask = "auth can-i get images.registry.alauda.io --namespace team --as system:serviceaccount:team:default";
+    until(
+        || kubectl(ask).run().stdout == "yes\n",
+        || kubectl(ask).run().stdout,
+    );
     // What was pushed outlives the pod.
     kubectl("delete pod slipway-0 --namespace slipway").ok();
     until(|| pod(ready) == "True", || pod("{.status}"));

@@ -11,9 +11,12 @@ use tests::{Api, Cluster, Daemon, Image, Lab, Node, OrFail, Server, Settings, cl
 use super::kubelet::pod;
 use super::{ROLES, bind, with_token};
 
+mod grants;
+
 /// What an installation grants for it, with one ServiceAccount more than usual.
 const GRANTS: &str = include_str!("../../../install/pull-secrets.yaml");
 const SECRET: &str = "slipway-pull-default";
+const BINDING: &str = "rolebinding slipway-pull";
 
 struct Scene {
     lab: Lab,
@@ -38,12 +41,7 @@ impl Scene {
         cluster.apply(&lab, ROLES);
         let create = ["create", "namespace", "slipway"];
         cluster.kubectl(&lab).args(create).ok();
-        let grants = GRANTS.replace("[default]", "[default, builder]").replace(
-            "[slipway-pull-default]",
-            "[slipway-pull-default, slipway-pull-builder]",
-        );
-        assert_eq!(grants.matches("builder]").count(), 3, "{grants}");
-        cluster.apply(&lab, &grants);
+        cluster.apply(&lab, &grants());
         let scene = Self {
             lab,
             cluster,
@@ -149,6 +147,16 @@ auth:
         })
     }
 
+    /// Whether the ServiceAccount `default` of one namespace may pull what is in another, as the cluster says.
+    fn may_pull(&self, account_of: &str, from: &str) -> bool {
+        let ask = "auth can-i get images.registry.alauda.io --namespace";
+        let who = format!("system:serviceaccount:{account_of}:default");
+        let ask = self.cluster.kubectl(&self.lab).args(ask.split(' '));
+        let said = ask.args([from, "--as", &who]).run().stdout;
+        assert!(["yes", "no"].contains(&said.trim()), "{said}");
+        said.trim() == "yes"
+    }
+
     fn events(&self, namespace: &str) -> Vec<String> {
         let events = self.get(namespace, "events").unwrap_or_default();
         let events = events["items"].as_array().cloned().unwrap_or_default();
@@ -161,6 +169,15 @@ auth:
         };
         events.into_iter().map(text).collect()
     }
+}
+
+fn grants() -> String {
+    let grants = GRANTS.replace("[default]", "[default, builder]").replace(
+        "[slipway-pull-default]",
+        "[slipway-pull-default, slipway-pull-builder]",
+    );
+    assert_eq!(grants.matches("builder]").count(), 3, "{grants}");
+    grants
 }
 
 /// `127.0.0.1:port` and `localhost:port`, in this order.
@@ -223,10 +240,9 @@ fn a_pod_starts_by_the_pull_secret_that_it_was_given_under_either_name() {
     }
     scene.kubectl("label namespace bare registry.alauda.io/pull-secrets=disabled");
     bind(cluster, lab, "team", "system:image-pusher", "user=alice");
-    for namespace in ["team", "bare"] {
-        let subject = format!("serviceaccount={namespace}:default");
-        bind(cluster, lab, "team", "system:image-puller", &subject);
-    }
+    // Its own namespace's images a pod may pull; from another it needs the right.
+    let bare = "serviceaccount=bare:default";
+    bind(cluster, lab, "team", "system:image-puller", bare);
     let image = Image::busybox(lab, "app");
     let from = format!("oci:{}:{}", image.layout.root().display(), image.tag);
     lab.program("skopeo")
@@ -482,7 +498,10 @@ fn what_is_done_to_them_is_undone() {
     server.start_again();
     until("all are taken back", || {
         let left = scene.kubectl("get secrets --all-namespaces --output name");
-        left.is_empty() && scene.references("default", "default").is_empty()
+        let bindings = scene.kubectl(
+            "get rolebindings --all-namespaces --field-selector metadata.name=slipway-pull --output name",
+        );
+        left.is_empty() && bindings.is_empty() && scene.references("default", "default").is_empty()
     });
 }
 
@@ -582,7 +601,11 @@ fn five_hundred_namespaces_at_once_all_get_one_with_few_requests() {
     });
     println!("{MANY} namespaces after {:?}", begun.elapsed());
     scene.wait_for_login(&server, &format!("many-{}", MANY - 1), "default");
-    // Four requests for each, no list for any. A write may be overtaken by another controller's and sent again.
+    let listed = scene.kubectl(
+        "get rolebindings --all-namespaces --field-selector metadata.name=slipway-pull --output name",
+    );
+    assert!(listed.lines().count() > MANY, "{}", listed.lines().count());
+    // Five requests for each, no list for any. A write may be overtaken by another controller's and sent again.
     let own = 10;
     let writes = || {
         [
@@ -590,6 +613,7 @@ fn five_hundred_namespaces_at_once_all_get_one_with_few_requests() {
             made("serviceaccounts/token", "POST"),
             made("secrets", "PATCH"),
             made("serviceaccounts", "PATCH"),
+            made("rolebindings", "APPLY"),
         ]
     };
     let first = writes();

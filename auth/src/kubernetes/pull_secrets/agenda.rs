@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::observed::Key;
+use super::observed::Duty;
 
 #[cfg(test)]
 mod tests;
@@ -17,11 +17,11 @@ const LONGEST: Duration = Duration::from_secs(120);
 const USUAL: u32 = 20;
 const WINDOW: Duration = Duration::from_secs(600);
 
-/// Keys with the times when they are due. A key is in it once, and never due while it is being worked on.
+/// Duties with the times when they are due. Each is in it once, and never due while it is being worked on.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    due: BTreeSet<(Instant, Key)>,
-    entries: HashMap<Key, Entry>,
+    due: BTreeSet<(Instant, Duty)>,
+    entries: HashMap<Duty, Entry>,
 }
 
 #[derive(Debug, Default)]
@@ -35,20 +35,20 @@ struct Entry {
 }
 
 impl Agenda {
-    /// Makes a key due at `when`, unless it is due earlier.
-    pub(super) fn at(&mut self, key: &Key, when: Instant) {
-        let entry = self.entries.entry(key.clone()).or_default();
+    /// Makes a duty due at `when`, unless it is due earlier.
+    pub(super) fn at(&mut self, duty: &Duty, when: Instant) {
+        let entry = self.entries.entry(duty.clone()).or_default();
         let when = entry.not_before.map_or(when, |before| when.max(before));
         match entry.due {
             Some(due) if due <= when => return,
             Some(due) => {
-                self.due.remove(&(due, key.clone()));
+                self.due.remove(&(due, duty.clone()));
             }
             None => {}
         }
         entry.due = Some(when);
         if !entry.is_running {
-            self.due.insert((when, key.clone()));
+            self.due.insert((when, duty.clone()));
         }
     }
 
@@ -57,19 +57,19 @@ impl Agenda {
         self.due.first().map(|(when, _)| *when)
     }
 
-    /// Takes out a key that is due.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Key> {
+    /// Takes out a duty that is due.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Duty> {
         let due = self.due.first().is_some_and(|(when, _)| *when <= now);
-        let (_, key) = due.then(|| self.due.pop_first())??;
-        if let Some(entry) = self.entries.get_mut(&key) {
+        let (_, duty) = due.then(|| self.due.pop_first())??;
+        if let Some(entry) = self.entries.get_mut(&duty) {
             entry.due = None;
         }
-        Some(key)
+        Some(duty)
     }
 
-    /// A step for this key begins.
-    pub(super) fn begin(&mut self, key: &Key, now: Instant) {
-        let entry = self.entries.entry(key.clone()).or_default();
+    /// A step for this duty begins.
+    pub(super) fn begin(&mut self, duty: &Duty, now: Instant) {
+        let entry = self.entries.entry(duty.clone()).or_default();
         entry.is_running = true;
         let is_over = |begun| now.duration_since(begun) > WINDOW;
         if entry.window.is_none_or(is_over) {
@@ -83,8 +83,8 @@ impl Agenda {
     }
 
     /// It has ended. What failed is due after a while, what succeeded at once: to see what comes next.
-    pub(super) fn end(&mut self, key: &Key, now: Instant, failed: bool) {
-        let Some(entry) = self.entries.get_mut(key) else {
+    pub(super) fn end(&mut self, duty: &Duty, now: Instant, failed: bool) {
+        let Some(entry) = self.entries.get_mut(duty) else {
             return;
         };
         entry.is_running = false;
@@ -97,17 +97,20 @@ impl Agenda {
         }
         // It may have become due meanwhile.
         if let Some(due) = entry.due.take() {
-            self.due.remove(&(due, key.clone()));
+            self.due.remove(&(due, duty.clone()));
         }
-        self.at(key, now);
+        self.at(duty, now);
     }
 
     /// There is nothing left to remember about it.
-    pub(super) fn forget(&mut self, key: &Key) {
-        if self.entries.get(key).is_some_and(|entry| !entry.is_running)
-            && let Some(due) = self.entries.remove(key).and_then(|entry| entry.due)
+    pub(super) fn forget(&mut self, duty: &Duty) {
+        if self
+            .entries
+            .get(duty)
+            .is_some_and(|entry| !entry.is_running)
+            && let Some(due) = self.entries.remove(duty).and_then(|entry| entry.due)
         {
-            self.due.remove(&(due, key.clone()));
+            self.due.remove(&(due, duty.clone()));
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Steps as requests. Each may be sent twice, and says what it found when somebody was quicker.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -19,7 +21,7 @@ use super::within;
 use super::world::{Fact, Seen};
 
 /// How long a request may take.
-const REQUEST: Duration = Duration::from_secs(10);
+pub(super) const REQUEST: Duration = Duration::from_secs(10);
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 /// Why a step was not done.
@@ -78,7 +80,7 @@ impl<'a> Hands<'a> {
         let new = Secret {
             metadata: ObjectMeta {
                 name: Some(self.secret.clone()),
-                labels: Some(self.labels()),
+                labels: Some(labels(self.settings)),
                 ..ObjectMeta::default()
             },
             type_: Some(content::TYPE.to_owned()),
@@ -191,35 +193,9 @@ impl<'a> Hands<'a> {
     }
 
     async fn remove(&self, uid: &str) -> Result<Vec<Fact>, Failure> {
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
-        };
-        let secrets = self.secrets();
-        let gone = || Fact::Secret(self.key.clone(), Seen::Gone(uid.to_owned()));
-        match within(REQUEST, secrets.delete(&self.secret, &parameters)).await {
-            // Where somebody's finalizer keeps it, it is still there.
-            Ok(answer) => {
-                let kept = answer
-                    .left()
-                    .filter(|left| left.metadata.finalizers.is_some());
-                Ok(vec![kept.map_or_else(gone, |kept| self.fact_of(&kept))])
-            }
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(vec![gone()]),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn labels(&self) -> BTreeMap<String, String> {
-        [
-            (OWNER, self.settings.name.as_str()),
-            (MANAGED_BY, "slipway"),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into()
+        let seen = remove(&self.secrets(), &self.secret, uid).await?;
+        let seen = seen.map(|secret| PullSecret::of(&secret, self.settings));
+        Ok(vec![Fact::Secret(self.key.clone(), seen)])
     }
 
     fn fact_of(&self, secret: &Secret) -> Fact {
@@ -234,4 +210,36 @@ impl<'a> Hands<'a> {
     fn accounts(&self) -> Api<ServiceAccount> {
         Api::namespaced(self.client.clone(), &self.key.namespace)
     }
+}
+
+/// Removes the object of this name if it has this uid.
+pub(super) async fn remove<K>(api: &Api<K>, name: &str, uid: &str) -> Result<Seen<K>, Failure>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let gone = || Seen::Gone(uid.to_owned());
+    match within(REQUEST, api.delete(name, &parameters)).await {
+        // Where somebody's finalizer keeps it, it is still there.
+        Ok(answer) => {
+            let kept = answer.left();
+            let kept = kept.filter(|left| left.meta().finalizers.is_some());
+            Ok(kept.map_or_else(gone, Seen::Is))
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(gone()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What says that an object is ours.
+pub(super) fn labels(settings: &Settings) -> BTreeMap<String, String> {
+    [(OWNER, settings.name.as_str()), (MANAGED_BY, "slipway")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
 }

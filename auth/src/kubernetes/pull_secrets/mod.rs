@@ -1,5 +1,6 @@
 //! Pull secrets for clusters whose kubelets have no credential provider: every namespace's ServiceAccount (`default`, or
-//! those that are configured) has an `imagePullSecret` with a token of its own.
+//! those that are configured) has an `imagePullSecret` with a token of its own, and every namespace a `RoleBinding` by which
+//! its pods may pull its images.
 //!
 //! ```text
 //! watches ─► World ─► plan ─► Step ─► requests
@@ -9,21 +10,25 @@
 //!
 //! - A secret is made first and its token then, bound to it: when the secret goes, the token ends. Tokens are replaced
 //!   well before their end.
-//! - What is ours says so by a label with our name; a secret of the same name without it is never touched. A reference
+//! - What is ours says so by a label with our name; an object of the same name without it is never touched. A reference
 //!   in a ServiceAccount is ours if an annotation beside it says so; other references stay.
+//! - The right is granted apart from the secrets: who may not grant it keeps the secrets all the same.
 //! - Watches are by name, so that the role that they need lets nobody see any other secret.
 //! - Of several servers, the one that holds a lease does the work. All steps may be done twice.
 //! - Without an API server nothing is done and nothing breaks: what was issued holds to its end.
 
 mod agenda;
+mod bind;
 mod content;
 mod execute;
+mod grant;
 mod lease;
 mod observed;
 mod plan;
 mod report;
 mod settings;
 mod status;
+mod taken;
 mod watch;
 mod work;
 mod world;
@@ -40,10 +45,10 @@ pub use settings::{InvalidSettings, Parts, Settings};
 pub use status::Status;
 
 use self::lease::Lease;
+use self::report::Complaints;
 use self::work::Work;
 use super::cluster::{self, ConnectError, Place};
 use crate::LoadError;
-use crate::complaints::Complaints;
 
 /// How long the lease may take to be given back.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -109,7 +114,7 @@ impl PullSecrets {
         loop {
             let complain = |error: &kube::Error| {
                 self.status.failed();
-                report::complain(&self.complaints, &report::explain_kube(error));
+                self.complaints.of_secrets(&report::explain_kube(error));
             };
             self.lease.acquire(complain).await;
             tracing::info!("pull secrets: kept by this server");

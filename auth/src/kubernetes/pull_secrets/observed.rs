@@ -11,7 +11,7 @@ use super::settings::Settings;
 
 /// On a namespace: the value `disabled` opts it out.
 pub(super) const OPT_OUT: &str = "registry.alauda.io/pull-secrets";
-/// On a secret: it is ours, of the installation that has this name.
+/// On a secret and a `RoleBinding`: it is ours, of the installation that has this name.
 pub(super) const OWNER: &str = "registry.alauda.io/pull-secret";
 
 /// A ServiceAccount that may be there or not, and its secret.
@@ -19,6 +19,24 @@ pub(super) const OWNER: &str = "registry.alauda.io/pull-secret";
 pub(super) struct Key {
     pub(super) namespace: Arc<str>,
     pub(super) account: Arc<str>,
+}
+
+/// What is kept. In this order where several are due: a pod that finds its secret may pull already.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Duty {
+    /// The right of this namespace's pods to pull its images.
+    Grant(Arc<str>),
+    /// The secret of a ServiceAccount.
+    Login(Key),
+}
+
+impl Duty {
+    pub(super) fn namespace(&self) -> &Arc<str> {
+        match self {
+            Self::Grant(namespace) => namespace,
+            Self::Login(key) => &key.namespace,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,12 +20,22 @@ pub(super) struct View<'a> {
 
 /// What comes next. One step at a time: what it did is seen before the next is thought of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum Plan<S = Step> {
     /// Nothing, before this time at least.
     Rest(Option<SystemTime>),
-    /// Nothing can be done: the secret's name is taken by one that is not ours, which has this uid.
+    /// Nothing can be done: the name is taken by an object that is not ours, which has this uid.
     Blocked(String),
-    Act(Step),
+    Act(S),
+}
+
+impl<S> Plan<S> {
+    pub(super) fn map<T>(self, of: impl FnOnce(S) -> T) -> Plan<T> {
+        match self {
+            Self::Rest(until) => Plan::Rest(until),
+            Self::Blocked(uid) => Plan::Blocked(uid),
+            Self::Act(step) => Plan::Act(of(step)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

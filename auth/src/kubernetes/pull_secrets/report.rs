@@ -1,20 +1,14 @@
-//! What is said about the work: in the log, and as events in the cluster.
+//! What the log says about the work.
 
-use std::time::Duration;
-
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::Status;
-use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::watcher;
 
 use super::execute::Failure;
-use super::observed::Key;
+use super::grant;
+use super::observed::{Duty, Key};
 use super::plan::{Step, Why};
 use super::settings::Settings;
-use super::within;
-use crate::complaints::Complaints;
-
-const PUBLISH: Duration = Duration::from_secs(10);
+use crate::complaints;
 
 /// One line for what was done. What happens to every secret once or every day is not worth one usually.
 pub(super) fn done(key: &Key, step: &Step, settings: &Settings) {
@@ -49,16 +43,57 @@ fn words(step: &Step) -> &'static str {
     }
 }
 
+/// One line for what was done about a namespace's `RoleBinding`.
+pub(super) fn granted(namespace: &str, step: &grant::Step, settings: &Settings) {
+    let binding = &settings.name;
+    match step {
+        grant::Step::Make => tracing::debug!(namespace, binding, "right to pull: granted"),
+        grant::Step::Mend { .. } => {
+            tracing::info!(
+                namespace,
+                binding,
+                "right to pull: written again, after it was altered"
+            );
+        }
+        grant::Step::Remove { .. } => tracing::info!(namespace, binding, "right to pull: removed"),
+    }
+}
+
 /// Says in the log what stands in the way, and not with every request.
-pub(super) fn complain(complaints: &Complaints, what: &str) {
-    if complaints.is_due() {
-        tracing::error!("pull secrets are not kept: {what}");
+pub(super) struct Complaints {
+    secrets: complaints::Complaints,
+    grants: complaints::Complaints,
+}
+
+impl Complaints {
+    pub(super) fn new() -> Self {
+        Self {
+            secrets: complaints::Complaints::new(),
+            grants: complaints::Complaints::new(),
+        }
+    }
+
+    pub(super) fn of_secrets(&self, what: &str) {
+        if self.secrets.is_due() {
+            tracing::error!("pull secrets are not kept: {what}");
+        }
+    }
+
+    pub(super) fn of_grants(&self, what: &str) {
+        if self.grants.is_due() {
+            tracing::error!(
+                "the right to pull is not kept (auth.kubernetes.pullSecrets.grantPull): {what}"
+            );
+        }
     }
 }
 
 /// What an operator can do about a failed step.
-pub(super) fn explain(key: &Key, failure: &Failure) -> String {
-    let at = format!("{}/{}", key.namespace, key.account);
+pub(super) fn explain(duty: &Duty, failure: &Failure) -> String {
+    let at = match duty {
+        Duty::Grant(namespace) => namespace.to_string(),
+        Duty::Login(key) => format!("{}/{}", key.namespace, key.account),
+    };
     match failure {
         Failure::Kube(error) => format!("{at}: {}", explain_kube(error)),
         Failure::NoToken => format!("{at}: the API server gave no token"),
@@ -83,9 +118,10 @@ pub(super) fn explain_watch(error: &watcher::Error) -> String {
 
 pub(super) fn explain_kube(error: &kube::Error) -> String {
     match error {
+        // One about rights that may not be granted has two lines.
         kube::Error::Api(status) if status.code == 403 => format!(
             "{}; the account that Slipway uses needs the roles of install/pull-secrets.yaml",
-            status.message
+            status.message.replace('\n', " ")
         ),
         kube::Error::Api(status) => status.message.clone(),
         error => error.to_string(),
@@ -99,35 +135,4 @@ pub(super) fn is_ending(status: &Status) -> bool {
         || causes
             .into_iter()
             .any(|cause| cause.reason == "NamespaceTerminating")
-}
-
-/// Tells the namespace's people that the name of their secret is in the way.
-pub(super) async fn publish(
-    recorder: &Recorder,
-    key: &Key,
-    secret: &str,
-    account_uid: Option<String>,
-) {
-    let account = ObjectReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("ServiceAccount".to_owned()),
-        name: Some(key.account.to_string()),
-        namespace: Some(key.namespace.to_string()),
-        uid: account_uid,
-        ..ObjectReference::default()
-    };
-    let event = Event {
-        type_: EventType::Warning,
-        reason: "PullSecretNameTaken".to_owned(),
-        note: Some(format!(
-            "The secret {secret} was not made by Slipway and is left alone, so that this \
-             ServiceAccount has no pull secret for the registry. Rename the secret to get one."
-        )),
-        action: "KeepPullSecret".to_owned(),
-        secondary: None,
-    };
-    let published = within(PUBLISH, recorder.publish(&event, &account));
-    if let Err(error) = published.await {
-        tracing::warn!(namespace = %key.namespace, "no event: {}", explain_kube(&error));
-    }
 }

@@ -20,7 +20,7 @@ const MAX_ACCOUNT: usize = 200;
 /// What [`Settings`] are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
-    /// First part of the secrets' names; the rest is the ServiceAccount's.
+    /// First part of the secrets' names; the rest is the ServiceAccount's. All of the RoleBindings' name.
     pub name: String,
     /// Names of the registry, `host` or `host:port`: each secret has an entry for each.
     pub hosts: Vec<String>,
@@ -32,6 +32,8 @@ pub struct Parts {
     pub lifetime: Duration,
     /// How long before its end a token is replaced.
     pub renew_before: Duration,
+    /// Let the pods of every namespace pull its images.
+    pub grant_pull: bool,
     /// Take back what was given, everywhere.
     pub withdraw: bool,
 }
@@ -45,6 +47,7 @@ pub struct Settings {
     pub(super) audience: String,
     pub(super) lifetime: Duration,
     pub(super) renew_before: Duration,
+    pub(super) grant_pull: bool,
     pub(super) withdraw: bool,
 }
 
@@ -112,6 +115,7 @@ impl Settings {
             audience: parts.audience,
             lifetime: parts.lifetime,
             renew_before: parts.renew_before,
+            grant_pull: parts.grant_pull,
             withdraw: parts.withdraw,
         })
     }

@@ -12,15 +12,17 @@ use kube::runtime::events::Recorder;
 use tokio::time::Instant;
 
 use super::agenda::Agenda;
+use super::bind;
 use super::execute::{Failure, Hands};
-use super::observed::Key;
+use super::grant;
+use super::observed::{Duty, Key};
 use super::plan::{Plan, Step, Why, plan};
-use super::report;
+use super::report::{self, Complaints};
 use super::settings::Settings;
 use super::status::Status;
-use super::watch::{Watches, watches};
-use super::world::{Fact, News, World};
-use crate::complaints::Complaints;
+use super::taken::Taken;
+use super::watch::{Broken, Watches, watches};
+use super::world::{Fact, List, News, World};
 
 /// Steps under way at once.
 const AT_ONCE: usize = 16;
@@ -36,14 +38,20 @@ pub(super) struct Work<'a> {
     world: World,
     agenda: Agenda,
     running: FuturesUnordered<BoxFuture<'a, Done>>,
-    /// Foreign secrets that were reported, by uid.
-    reported: HashMap<Key, String>,
+    /// Foreign objects that were reported, by uid.
+    reported: HashMap<Duty, String>,
+}
+
+/// A step, and for whom.
+enum Deed {
+    Grant(Arc<str>, grant::Step),
+    Login(Key, Step),
 }
 
 /// A step that has ended; without one, something was reported.
 struct Done {
-    key: Key,
-    step: Option<Step>,
+    duty: Duty,
+    deed: Option<Deed>,
     result: Result<Vec<Fact>, Failure>,
 }
 
@@ -74,18 +82,12 @@ impl<'a> Work<'a> {
         loop {
             self.begin_what_is_due();
             self.status.show(self.world.kept(), self.world.first_end());
-            let is_free = self.running.len() < AT_ONCE && self.world.is_whole();
+            let is_free = self.running.len() < AT_ONCE;
             let next = self.agenda.next().filter(|_| is_free);
             tokio::select! {
                 Some(news) = watches.next() => match news {
                     Ok(news) => self.hear(news),
-                    Err(error) if report::is_usual(&error) => {
-                        tracing::debug!(%error, "pull secrets: a watch begins again");
-                    }
-                    Err(error) => {
-                        self.status.failed();
-                        report::complain(self.complaints, &report::explain_watch(&error));
-                    }
+                    Err(broken) => self.begin_again(&broken),
                 },
                 Some(done) = self.running.next() => self.take_in(done),
                 () = until(next) => {}
@@ -95,10 +97,9 @@ impl<'a> Work<'a> {
 
     fn hear(&mut self, news: News) {
         let was_whole = self.world.is_whole();
-        let touched = self.world.hear(news);
         let now = Instant::now();
-        for key in touched {
-            self.agenda.at(&key, now);
+        for duty in self.world.hear(news) {
+            self.agenda.at(&duty, now);
         }
         if !was_whole && self.world.is_whole() {
             tracing::info!(
@@ -108,65 +109,98 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn begin_what_is_due(&mut self) {
-        if !self.world.is_whole() {
+    fn begin_again(&self, Broken { list, error }: &Broken) {
+        if report::is_usual(error) {
+            tracing::debug!(?list, %error, "pull secrets: a watch begins again");
             return;
         }
+        self.status.failed();
+        let what = report::explain_watch(error);
+        match list {
+            List::Grants => self.complaints.of_grants(&what),
+            List::Namespaces | List::Accounts(_) | List::Secrets(_) => {
+                self.complaints.of_secrets(&what);
+            }
+        }
+    }
+
+    fn begin_what_is_due(&mut self) {
         let now = Instant::now();
         while self.running.len() < AT_ONCE
-            && let Some(key) = self.agenda.pop(now)
+            && let Some(duty) = self.agenda.pop(now)
         {
-            self.look_at(key, now);
+            // What is not known yet is due again when it is.
+            if self.world.is_known(&duty) {
+                self.look_at(duty, now);
+            }
         }
     }
 
-    fn look_at(&mut self, key: Key, now: Instant) {
-        let view = self.world.view(&key);
+    fn look_at(&mut self, duty: Duty, now: Instant) {
         let time = SystemTime::now();
-        let planned = plan(&key, view, self.settings, time);
+        let namespace = self.world.namespace(duty.namespace());
+        let planned = match &duty {
+            Duty::Grant(name) => grant::plan(namespace, self.world.grant(name), self.settings)
+                .map(|step| Deed::Grant(name.clone(), step)),
+            Duty::Login(key) => plan(key, self.world.view(key), self.settings, time)
+                .map(|step| Deed::Login(key.clone(), step)),
+        };
         if !matches!(planned, Plan::Blocked(_)) {
-            self.reported.remove(&key);
+            self.reported.remove(&duty);
         }
         match planned {
-            Plan::Rest(None) => self.agenda.forget(&key),
+            // How often something was undone is remembered as long as there is somebody to do it.
+            Plan::Rest(None) if namespace.is_some() => {}
+            Plan::Rest(None) => self.agenda.forget(&duty),
             Plan::Rest(Some(until)) => {
                 let wait = until.duration_since(time).unwrap_or_default();
-                self.agenda.at(&key, now + wait.min(AT_LEAST));
+                self.agenda.at(&duty, now + wait.min(AT_LEAST));
             }
             Plan::Blocked(uid) => {
-                let account = view.account.map(|account| account.uid.clone());
-                if self.reported.insert(key.clone(), uid.clone()) != Some(uid) {
-                    self.agenda.begin(&key, now);
-                    self.report_taken(key, account);
+                if self.reported.insert(duty.clone(), uid.clone()) != Some(uid.clone()) {
+                    self.agenda.begin(&duty, now);
+                    self.report_taken(duty, uid);
                 }
             }
-            Plan::Act(step) => {
-                self.agenda.begin(&key, now);
-                self.perform(key, step);
+            Plan::Act(deed) => {
+                self.agenda.begin(&duty, now);
+                self.perform(duty, deed);
             }
         }
     }
 
-    fn perform(&mut self, key: Key, step: Step) {
+    fn perform(&mut self, duty: Duty, deed: Deed) {
         let (client, settings) = (self.client, self.settings);
         self.running.push(Box::pin(async move {
-            let result = Hands::new(client, settings, &key).perform(&step).await;
-            let step = Some(step);
-            Done { key, step, result }
+            let result = match &deed {
+                Deed::Grant(namespace, step) => {
+                    bind::perform(client, settings, namespace, step).await
+                }
+                Deed::Login(key, step) => Hands::new(client, settings, key).perform(step).await,
+            };
+            let deed = Some(deed);
+            Done { duty, deed, result }
         }));
     }
 
-    fn take_in(&mut self, Done { key, step, result }: Done) {
+    fn take_in(&mut self, Done { duty, deed, result }: Done) {
         let now = Instant::now();
         let failed = result.is_err();
         match result {
             Ok(facts) => {
-                if let Some(step) = &step {
-                    report::done(&key, step, self.settings);
+                match &deed {
+                    Some(Deed::Login(key, step)) => report::done(key, step, self.settings),
+                    Some(Deed::Grant(namespace, step)) => {
+                        report::granted(namespace, step, self.settings);
+                    }
+                    None => {}
                 }
-                if let Some(Step::Fill {
-                    why: Why::Renewal, ..
-                }) = step
+                if let Some(Deed::Login(
+                    _,
+                    Step::Fill {
+                        why: Why::Renewal, ..
+                    },
+                )) = deed
                 {
                     self.status.renewed();
                 }
@@ -179,27 +213,33 @@ impl<'a> Work<'a> {
             Err(Failure::Kube(kube::Error::Api(status))) if report::is_ending(&status) => {}
             Err(failure) => {
                 self.status.failed();
-                report::complain(self.complaints, &report::explain(&key, &failure));
+                let what = report::explain(&duty, &failure);
+                match duty {
+                    Duty::Grant(_) => self.complaints.of_grants(&what),
+                    Duty::Login(_) => self.complaints.of_secrets(&what),
+                }
             }
         }
-        self.agenda.end(&key, now, failed);
+        self.agenda.end(&duty, now, failed);
     }
 
-    /// As an event of the ServiceAccount, where its owners look, and in the log.
-    fn report_taken(&mut self, key: Key, account_uid: Option<String>) {
-        let secret = self.settings.secret_of(&key.account);
-        tracing::warn!(
-            namespace = %key.namespace,
-            secret,
-            "the secret was not made by Slipway: it is left alone, and {} has no pull secret",
-            key.account
-        );
+    /// As an event, where the namespace's people look, and in the log.
+    fn report_taken(&mut self, duty: Duty, uid: String) {
+        let taken = match &duty {
+            Duty::Grant(namespace) => Taken::binding(namespace, uid, self.settings),
+            Duty::Login(key) => {
+                let account = self.world.view(key).account;
+                let account = account.map(|account| account.uid.clone());
+                Taken::secret(key, account, self.settings)
+            }
+        };
+        taken.log();
         let recorder = self.recorder;
         self.running.push(Box::pin(async move {
-            report::publish(recorder, &key, &secret, account_uid).await;
+            taken.publish(recorder).await;
             Done {
-                key,
-                step: None,
+                duty,
+                deed: None,
                 result: Ok(Vec::new()),
             }
         }));

@@ -1,10 +1,12 @@
 //! What is known of the cluster, kept up to date by watches and by what we did ourselves.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::observed::{Account, Key, Namespace, PullSecret};
+use super::grant::Grant;
+use super::observed::{Account, Duty, Key, Namespace, PullSecret};
 use super::plan::View;
 
 #[cfg(test)]
@@ -18,6 +20,8 @@ pub(super) enum List {
     Accounts(Arc<str>),
     /// The secrets of `ServiceAccounts` of one name.
     Secrets(Arc<str>),
+    /// The `RoleBindings` of our name.
+    Grants,
 }
 
 /// That something is there, or is gone.
@@ -26,6 +30,7 @@ pub(super) enum Fact {
     Namespace(Arc<str>, Option<Namespace>),
     Account(Key, Seen<Account>),
     Secret(Key, Seen<PullSecret>),
+    Grant(Arc<str>, Seen<Grant>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +38,15 @@ pub(super) enum Seen<T> {
     Is(T),
     /// What had this uid is no more.
     Gone(String),
+}
+
+impl<T> Seen<T> {
+    pub(super) fn map<U>(self, of: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Is(seen) => Seen::Is(of(seen)),
+            Self::Gone(uid) => Seen::Gone(uid),
+        }
+    }
 }
 
 /// News of a watch.
@@ -71,12 +85,23 @@ impl Versioned for PullSecret {
     }
 }
 
+impl Versioned for Grant {
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     accounts_of_each: Vec<Arc<str>>,
     namespaces: HashMap<Arc<str>, Namespace>,
     accounts: HashMap<Key, Account>,
     secrets: HashMap<Key, PullSecret>,
+    grants: HashMap<Arc<str>, Grant>,
     /// How many tokens end when, in seconds after 1970.
     ends: BTreeMap<u64, usize>,
     kept: usize,
@@ -93,6 +118,7 @@ impl World {
             namespaces: HashMap::new(),
             accounts: HashMap::new(),
             secrets: HashMap::new(),
+            grants: HashMap::new(),
             ends: BTreeMap::new(),
             kept: 0,
             listing: HashMap::new(),
@@ -100,9 +126,49 @@ impl World {
         }
     }
 
-    /// Every list was seen to its end once. Before that, what is not known may well be there.
+    /// Every list was seen to its end once.
     pub(super) fn is_whole(&self) -> bool {
-        self.listed.len() == 1 + 2 * self.accounts_of_each.len()
+        self.listed.len() == 2 + 2 * self.accounts_of_each.len()
+    }
+
+    /// Every list that matters for it was seen to its end once. Before that, what is not known may well be there. What may
+    /// not be seen of `RoleBindings` keeps nobody from their secret.
+    pub(super) fn is_known(&self, duty: &Duty) -> bool {
+        let was = |list: &List| self.listed.contains(list);
+        let account = |key: &Key| {
+            was(&List::Accounts(key.account.clone())) && was(&List::Secrets(key.account.clone()))
+        };
+        was(&List::Namespaces)
+            && match duty {
+                Duty::Grant(_) => was(&List::Grants),
+                Duty::Login(key) => account(key),
+            }
+    }
+
+    /// What there is to keep, so far.
+    fn duties(&self) -> Vec<Duty> {
+        let namespaces = self.namespaces.keys();
+        namespaces.flat_map(|name| self.duties_of(name)).collect()
+    }
+
+    fn duties_of(&self, namespace: &Arc<str>) -> Vec<Duty> {
+        let login = |account: &Arc<str>| {
+            Duty::Login(Key {
+                namespace: namespace.clone(),
+                account: account.clone(),
+            })
+        };
+        let mut duties: Vec<_> = self.accounts_of_each.iter().map(login).collect();
+        duties.push(Duty::Grant(namespace.clone()));
+        duties
+    }
+
+    pub(super) fn namespace(&self, name: &str) -> Option<&Namespace> {
+        self.namespaces.get(name)
+    }
+
+    pub(super) fn grant(&self, namespace: &str) -> Option<&Grant> {
+        self.grants.get(namespace)
     }
 
     pub(super) fn view(&self, key: &Key) -> View<'_> {
@@ -123,8 +189,8 @@ impl World {
         self.ends.keys().next().copied()
     }
 
-    /// Takes news in; the keys for which it may matter.
-    pub(super) fn hear(&mut self, news: News) -> Vec<Key> {
+    /// Takes news in; the duties for which it may matter.
+    pub(super) fn hear(&mut self, news: News) -> Vec<Duty> {
         match news {
             News::Fact(fact) => {
                 if let Some(listed) = self.listing.get_mut(&fact.list()) {
@@ -138,18 +204,20 @@ impl World {
             }
             News::Listed(list) => {
                 let seen = self.listing.remove(&list).unwrap_or_default();
-                let mut keys = Vec::new();
+                let mut duties = Vec::new();
                 for fact in self.unseen(&list, &seen) {
-                    keys.extend(self.learn(fact));
+                    duties.extend(self.learn(fact));
                 }
-                self.listed.insert(list);
-                keys
+                if self.listed.insert(list) {
+                    return self.duties();
+                }
+                duties
             }
         }
     }
 
-    /// Takes in what is so; the keys for which it may matter.
-    pub(super) fn learn(&mut self, fact: Fact) -> Vec<Key> {
+    /// Takes in what is so; the duties for which it may matter.
+    pub(super) fn learn(&mut self, fact: Fact) -> Vec<Duty> {
         match fact {
             Fact::Namespace(name, state) => {
                 let before = match state {
@@ -159,15 +227,15 @@ impl World {
                 if before == state {
                     return Vec::new();
                 }
-                let key = |account: &Arc<str>| Key {
-                    namespace: name.clone(),
-                    account: account.clone(),
-                };
-                self.accounts_of_each.iter().map(key).collect()
+                self.duties_of(&name)
             }
             Fact::Account(key, seen) => {
                 let is_new = take(&mut self.accounts, &key, seen).is_some();
-                if is_new { vec![key] } else { Vec::new() }
+                if is_new {
+                    vec![Duty::Login(key)]
+                } else {
+                    Vec::new()
+                }
             }
             Fact::Secret(key, seen) => {
                 let now = match &seen {
@@ -178,7 +246,15 @@ impl World {
                     return Vec::new();
                 };
                 self.count(before.as_ref().and_then(end_of), now);
-                vec![key]
+                vec![Duty::Login(key)]
+            }
+            Fact::Grant(namespace, seen) => {
+                let is_new = take(&mut self.grants, &namespace, seen).is_some();
+                if is_new {
+                    vec![Duty::Grant(namespace)]
+                } else {
+                    Vec::new()
+                }
             }
         }
     }
@@ -221,6 +297,12 @@ impl World {
                 .filter(|(key, _)| gone(key, account))
                 .map(|(key, was)| Fact::Secret(key.clone(), Seen::Gone(was.uid.clone())))
                 .collect(),
+            List::Grants => self
+                .grants
+                .iter()
+                .map(|(name, was)| Fact::Grant(name.clone(), Seen::Gone(was.uid.clone())))
+                .filter(|fact| !seen.contains(&fact.key()))
+                .collect(),
         }
     }
 }
@@ -231,13 +313,14 @@ impl Fact {
             Self::Namespace(..) => List::Namespaces,
             Self::Account(key, _) => List::Accounts(key.account.clone()),
             Self::Secret(key, _) => List::Secrets(key.account.clone()),
+            Self::Grant(..) => List::Grants,
         }
     }
 
-    /// Of what it is; that of a namespace names no account.
+    /// Of what it is; what a namespace has once names no account.
     fn key(&self) -> Key {
         match self {
-            Self::Namespace(name, _) => Key {
+            Self::Namespace(name, _) | Self::Grant(name, _) => Key {
                 namespace: name.clone(),
                 account: Arc::from(""),
             },
@@ -252,7 +335,11 @@ impl Fact {
     clippy::option_option,
     reason = "whether it was taken, and what was there before"
 )]
-fn take<T: Versioned>(known: &mut HashMap<Key, T>, key: &Key, seen: Seen<T>) -> Option<Option<T>> {
+fn take<K: Clone + Eq + Hash, T: Versioned>(
+    known: &mut HashMap<K, T>,
+    key: &K,
+    seen: Seen<T>,
+) -> Option<Option<T>> {
     match seen {
         Seen::Is(new) => {
             let is_old = known.get(key).is_some_and(|old| {

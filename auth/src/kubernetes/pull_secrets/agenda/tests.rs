@@ -2,29 +2,26 @@ use std::sync::Arc;
 
 use super::*;
 
-fn key(namespace: &str) -> Key {
-    Key {
-        namespace: Arc::from(namespace),
-        account: Arc::from("default"),
-    }
+fn grant(namespace: &str) -> Duty {
+    Duty::Grant(Arc::from(namespace))
 }
 
 #[test]
-fn a_key_is_due_once_and_at_its_earliest_time() {
+fn a_duty_is_due_once_and_at_its_earliest_time() {
     let now = Instant::now();
     let second = Duration::from_secs(1);
     let mut agenda = Agenda::default();
-    agenda.at(&key("a"), now + 9 * second);
-    agenda.at(&key("a"), now + second);
-    agenda.at(&key("a"), now + 5 * second);
-    agenda.at(&key("b"), now + 2 * second);
+    agenda.at(&grant("a"), now + 9 * second);
+    agenda.at(&grant("a"), now + second);
+    agenda.at(&grant("a"), now + 5 * second);
+    agenda.at(&grant("b"), now + 2 * second);
     assert_eq!(agenda.next(), Some(now + second));
     assert_eq!(agenda.pop(now), None);
-    assert_eq!(agenda.pop(now + 9 * second), Some(key("a")));
-    assert_eq!(agenda.pop(now + 9 * second), Some(key("b")));
+    assert_eq!(agenda.pop(now + 9 * second), Some(grant("a")));
+    assert_eq!(agenda.pop(now + 9 * second), Some(grant("b")));
     assert_eq!(agenda.pop(now + 9 * second), None);
-    agenda.at(&key("a"), now);
-    agenda.forget(&key("a"));
+    agenda.at(&grant("a"), now);
+    agenda.forget(&grant("a"));
     assert_eq!(agenda.next(), None);
 }
 
@@ -32,24 +29,24 @@ fn a_key_is_due_once_and_at_its_earliest_time() {
 fn what_is_being_worked_on_is_not_begun_a_second_time() {
     let now = Instant::now();
     let mut agenda = Agenda::default();
-    agenda.at(&key("a"), now);
-    assert_eq!(agenda.pop(now), Some(key("a")));
-    agenda.begin(&key("a"), now);
-    agenda.at(&key("a"), now);
+    agenda.at(&grant("a"), now);
+    assert_eq!(agenda.pop(now), Some(grant("a")));
+    agenda.begin(&grant("a"), now);
+    agenda.at(&grant("a"), now);
     assert_eq!(agenda.pop(now), None);
-    agenda.forget(&key("a"));
-    agenda.end(&key("a"), now, false);
-    assert_eq!(agenda.pop(now), Some(key("a")));
+    agenda.forget(&grant("a"));
+    agenda.end(&grant("a"), now, false);
+    assert_eq!(agenda.pop(now), Some(grant("a")));
     assert_eq!(agenda.pop(now), None);
 }
 
 /// How long until it is due again, after a step that ended so.
 fn wait_after(agenda: &mut Agenda, now: Instant, failed: bool) -> Duration {
-    agenda.at(&key("a"), now);
+    agenda.at(&grant("a"), now);
     let due = agenda.next().unwrap();
-    assert_eq!(agenda.pop(due), Some(key("a")));
-    agenda.begin(&key("a"), due);
-    agenda.end(&key("a"), due, failed);
+    assert_eq!(agenda.pop(due), Some(grant("a")));
+    agenda.begin(&grant("a"), due);
+    agenda.end(&grant("a"), due, failed);
     let next = agenda.next().unwrap();
     next - due
 }
@@ -81,6 +78,6 @@ fn what_is_undone_again_and_again_is_done_ever_later() {
     assert!(waits[30] > Duration::from_secs(30), "{waits:?}");
     // News does not make it any quicker.
     let due = agenda.next().unwrap();
-    agenda.at(&key("a"), now);
+    agenda.at(&grant("a"), now);
     assert_eq!(agenda.next(), Some(due));
 }

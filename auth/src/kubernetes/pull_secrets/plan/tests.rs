@@ -16,6 +16,7 @@ fn parts() -> Parts {
         audience: "slipway".to_owned(),
         lifetime: 24 * HOUR,
         renew_before: 8 * HOUR,
+        grant_pull: true,
         withdraw: false,
     }
 }

@@ -70,6 +70,9 @@ pub(crate) enum Command {
   slipway logout registry.example.com")]
     Logout(Logout),
     /// Ask a registry who you are and what you may do.
+    #[command(after_help = "Examples:
+  slipway auth whoami
+  slipway auth can-i push team/app && echo so it is")]
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Show who did what, and who was refused what.
@@ -86,6 +89,9 @@ pub(crate) enum Command {
 Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     Audit(Box<Audit>),
     /// Keep API tokens, which programs act as you by.
+    #[command(after_help = "Examples:
+  slipway token create --description CI --namespace team --verb push --expires 30d
+  slipway token list")]
     #[command(subcommand)]
     Token(TokenCommand),
     /// Bring an image from a registry into podman's, docker's or containerd's images.
@@ -128,18 +134,34 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
   slipway inspect --raw team/app@sha256:…     the manifest, as it is stored")]
     Inspect(Inspect),
     /// Show or check the configuration.
+    #[command(after_help = "Examples:
+  slipway config check --config slipway.yaml    would a server start with it?
+  slipway config print                          with nothing left to default")]
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Look after what is stored.
+    #[command(after_help = "Examples:
+  slipway storage fsck --config slipway.yaml    is everything still there?
+  slipway storage stats --json | jq .repositories")]
     #[command(subcommand)]
     Storage(StorageCommand),
     /// Keep the users of an htpasswd file.
+    #[command(after_help = "Examples:
+  slipway user add ada --config slipway.yaml    asks for the password
+  slipway user list --htpasswd /etc/slipway/users")]
     #[command(subcommand)]
     User(UserCommand),
     /// Let the kubelet pull by the right of the pod's ServiceAccount, without any secret.
+    #[command(after_help = "Example, on a node:
+  cp slipway /usr/libexec/kubernetes/slipway-credential-provider
+  slipway credential-provider config --registry registry.example.com > /etc/kubernetes/credentials.yaml
+The kubelet is then started with --image-credential-provider-bin-dir /usr/libexec/kubernetes
+and --image-credential-provider-config /etc/kubernetes/credentials.yaml.")]
     #[command(subcommand)]
     CredentialProvider(CredentialProviderCommand),
     /// Answer podman, docker, helm and others, which run this as docker-credential-slipway for a login.
+    #[command(after_help = "Example:
+  echo registry.example.com | slipway credential-helper get")]
     #[command(subcommand)]
     CredentialHelper(CredentialHelperCommand),
     /// Answer kubectl, which runs this as kubectl_complete-slipway, with what may follow the words so far.

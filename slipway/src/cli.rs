@@ -107,8 +107,8 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     /// Copy an image between registries, folders and archives.
     ///
     /// Digests stay the same, and indexes whole. What the target has is not sent again, and what broke
-    /// off goes on where it was. Names: registry.example.com/team/app:v1, oci:DIR[:TAG] (an OCI layout),
-    /// oci-archive:FILE[:TAG] (the same as a tar archive).
+    /// off goes on where it was. Names: registry.example.com/team/app:v1, oci:DIR:TAG (an OCI layout),
+    /// oci-archive:FILE:TAG (the same as a tar archive).
     #[command(after_help = "Examples:
   slipway copy docker.io/library/alpine:3 registry.example.com/team/alpine:3
   slipway copy --referrers registry.example.com/team/app:v1 backup.example.com/team/app:v1

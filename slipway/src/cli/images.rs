@@ -8,7 +8,7 @@ use super::{AuthFile, Printing, Remote, Transport};
 
 #[derive(Debug, Args)]
 pub(crate) struct Copy {
-    /// What to copy: an image in a registry, oci:DIR[:TAG] or oci-archive:FILE[:TAG].
+    /// What to copy: an image in a registry, oci:DIR:TAG or oci-archive:FILE:TAG; without a tag, the only one there.
     pub(crate) source: String,
     /// Where to: the same.
     pub(crate) target: String,

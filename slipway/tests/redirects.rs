@@ -23,7 +23,7 @@ struct Host {
 }
 
 impl Host {
-    /// `SELF` and, in it, any other name of `names` is put for the address of that host.
+    /// In `answers`, `SELF` stands for its own address, and the first of each of `names` for the second.
     fn start(answers: &[(&str, &str)], names: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let name = listener.local_addr().unwrap().to_string();
@@ -56,7 +56,7 @@ impl Host {
                 let mut body = vec![0; length];
                 reader.read_exact(&mut body).unwrap();
                 let body = String::from_utf8(body).unwrap();
-                noted.lock().unwrap().push_str(&format!("{head}{body}\n"));
+                noted.lock().unwrap().extend([head.as_str(), &body, "\n"]);
                 let target = head.split(' ').nth(1).unwrap_or_default();
                 let path = target.split('?').next().unwrap_or_default();
                 let answer = answers.iter().find(|(of, _)| of == path);

@@ -58,12 +58,12 @@ pub(crate) fn may_see(base: &Url, realm: &Url, hosts: Hosts) -> anyhow::Result<(
             && (hosts == Hosts::OfTokens || realm.host() == base.host());
     anyhow::ensure!(
         is_let,
-        "{base}: the registry wants the login sent to {}, which may not see it: it is another {}",
+        "{base}: the registry wants the login sent to {}, which may not see it: {}",
         realm.origin().ascii_serialization(),
         match (base.scheme(), realm.scheme()) {
-            ("https", "https") => "host",
-            ("https", _) => "scheme, without TLS",
-            _ => "host, port or scheme than the registry's, which has no TLS",
+            ("https", "https") => "it is another host",
+            ("https", _) => "it has no TLS",
+            _ => "without TLS it goes to the registry's own host and port only",
         }
     );
     Ok(())

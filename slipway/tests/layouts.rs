@@ -9,19 +9,18 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use oci::{Algorithm, Digest};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use support::{error_line, run, slipway};
 
 fn blob(layout: &Path, content: &str) -> (PathBuf, serde_json::Value) {
     let folder = layout.join("blobs/sha256");
     fs::create_dir_all(&folder).unwrap();
-    let digest = Sha256::digest(content);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = folder.join(&hex);
+    let digest = Digest::of(Algorithm::Sha256, content.as_bytes());
+    let path = folder.join(digest.hex());
     fs::write(&path, content).unwrap();
     let mut descriptor = json!({"mediaType": "application/vnd.oci.image.config.v1+json"});
-    descriptor["digest"] = json!(format!("sha256:{hex}"));
+    descriptor["digest"] = json!(digest.to_string());
     descriptor["size"] = json!(content.len());
     (path, descriptor)
 }

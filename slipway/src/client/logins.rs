@@ -144,15 +144,15 @@ impl Logins {
             .map(|(host, login)| (host.as_str(), login))
     }
 
-    /// Keeps a login.
+    /// Keeps a login for a whole registry.
     pub(crate) fn put(mut self, server: &str, login: Kept) -> anyhow::Result<()> {
-        self.by_host.insert(host(server).to_owned(), login);
+        self.by_host.insert(whole(server)?.to_owned(), login);
         self.write()
     }
 
-    /// Forgets a login; false when there was none.
+    /// Forgets the login for a whole registry; false when there was none.
     pub(crate) fn remove(mut self, server: &str) -> anyhow::Result<bool> {
-        if self.by_host.remove(host(server)).is_none() {
+        if self.by_host.remove(whole(server)?).is_none() {
             return Ok(false);
         }
         self.write()?;
@@ -187,7 +187,22 @@ fn path() -> anyhow::Result<PathBuf> {
 
 /// `host[:port]` of what a client asks for, which may be a URL.
 fn host(server: &str) -> &str {
+    split(server).0
+}
+
+/// [`host`] of who means all of it: a login for a part of a registry does not change that for the rest.
+fn whole(server: &str) -> anyhow::Result<&str> {
+    let (host, path) = split(server);
+    anyhow::ensure!(
+        // What docker writes behind a host.
+        matches!(path.trim_end_matches('/'), "" | "v1" | "v2"),
+        "{host}/{path}: a login is kept for a whole registry: name it as {host}"
+    );
+    Ok(host)
+}
+
+fn split(server: &str) -> (&str, &str) {
     let server = server.trim();
     let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
+    rest.split_once('/').unwrap_or((rest, ""))
 }

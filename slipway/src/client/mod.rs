@@ -1,6 +1,7 @@
 //! The way from a command to a server's API: which server, how it is reached, and as whom.
 
 mod authfile;
+mod challenge;
 mod credhelper;
 mod failure;
 pub(crate) mod images;
@@ -12,9 +13,10 @@ mod server;
 mod unreachable;
 
 pub(crate) use authfile::{AuthFiles, Login};
+pub(crate) use challenge::{Challenge, Hosts, may_see};
 pub(crate) use last::Last;
 pub(crate) use logins::{ByKubeconfig, Kept, Logins};
-pub(crate) use reach::{http, reach, transfers};
+pub(crate) use reach::{http, reach, stayed, transfers};
 pub(crate) use server::Server;
 pub(crate) use unreachable::explain;
 

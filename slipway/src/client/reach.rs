@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::header::WWW_AUTHENTICATE;
+use reqwest::header::{LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::unreachable;
@@ -20,6 +20,7 @@ pub(crate) async fn reach(client: &Client, bases: &[Url]) -> anyhow::Result<(Url
         match client.get(base.clone()).send().await {
             // A server of TLS answers plain HTTP, too, though not as a registry.
             Ok(answer) if failure.is_none() || is_registry(&answer) => {
+                stayed(&answer)?;
                 return Ok((base.clone(), answer));
             }
             Ok(_) => {}
@@ -33,11 +34,29 @@ pub(crate) async fn reach(client: &Client, bases: &[Url]) -> anyhow::Result<(Url
     Err(unreachable::explain(base, &error))
 }
 
+/// Refuses an answer that sends elsewhere: what follows it takes a login along.
+pub(crate) fn stayed(answer: &Response) -> anyhow::Result<()> {
+    if !answer.status().is_redirection() {
+        return Ok(());
+    }
+    let mut at = answer.url().clone();
+    at.set_query(None);
+    // Only the origin: a stranger writes the rest.
+    let to = answer.headers().get(LOCATION);
+    let to = to.and_then(|to| answer.url().join(to.to_str().ok()?).ok());
+    let to = to.map_or("nowhere".to_owned(), |to| to.origin().ascii_serialization());
+    anyhow::bail!(
+        "{at}: it redirects to {to} ({}), and no login is sent after redirects; if that is the \
+         registry, name it",
+        answer.status()
+    )
+}
+
 fn is_registry(answer: &Response) -> bool {
     answer.status() == StatusCode::OK || answer.headers().contains_key(WWW_AUTHENTICATE)
 }
 
-/// The client that requests are sent with.
+/// The client that requests are sent with, above all those with a login in them.
 pub(crate) fn http(transport: &Transport) -> anyhow::Result<Client> {
     // A redirect could carry the password to another host.
     let builder = Client::builder()
@@ -46,8 +65,9 @@ pub(crate) fn http(transport: &Transport) -> anyhow::Result<Client> {
     trusting(builder, transport)
 }
 
-/// The client that blobs are sent and fetched with: they may take long, but not without a byte on its way. Registries send
-/// who fetches a blob to where it is stored; credentials do not go along to another host.
+/// The client that images are sent and fetched with: they may take long, but not without a byte on its way. Registries send
+/// who fetches something to where it is stored; the header Authorization does not go along to another origin (reqwest drops
+/// it), and what is asked there is nobody's to believe ([`Challenge::of`](super::Challenge::of)).
 pub(crate) fn transfers(transport: &Transport) -> anyhow::Result<Client> {
     let builder = Client::builder()
         .connect_timeout(TIMEOUT)

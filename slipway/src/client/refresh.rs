@@ -5,7 +5,7 @@ use auth::Secret;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 
-use super::{Login, Server, explain, failure, spent, whole};
+use super::{Login, Server, explain, failure, spent, stayed, whole};
 
 #[derive(Deserialize)]
 struct Granted {
@@ -37,6 +37,7 @@ pub(super) async fn exchange(
         .send()
         .await
         .map_err(|error| explain(base, &error))?;
+    stayed(&answer)?;
     let body = whole(&mut answer)
         .await
         .with_context(|| server.to_string())?;

@@ -5,12 +5,14 @@ mod oidc;
 mod way;
 
 use anyhow::Context as _;
-use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::print;
 use crate::cli::{Login, Logout};
-use crate::client::{AuthFiles, Kept, Last, Login as Proven, Logins, Server, explain, http, reach};
+use crate::client::{
+    AuthFiles, Challenge, Hosts, Kept, Last, Login as Proven, Logins, Server, explain, http,
+    may_see, reach, stayed,
+};
 use crate::invoked::{self, Invoked};
 use way::{Proof, Way};
 
@@ -86,17 +88,17 @@ fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
         base.scheme() != "http" || answer.status() != StatusCode::BAD_REQUEST,
         "{base}: refused plain HTTP (400), probably because it speaks TLS: leave out --plain-http"
     );
-    Ok(match realm(answer)? {
-        Some(realm) => {
-            anyhow::ensure!(
-                realm.host() == base.host() && realm.scheme() == base.scheme(),
-                "{base}: the registry wants the password sent to {realm}, which is another host \
-                 or scheme"
-            );
-            realm
+    let challenge = Challenge::of(base, answer);
+    match challenge.with_context(|| format!("{base}: this is no registry ({})", answer.status()))? {
+        Challenge::Basic => Ok(base.clone()),
+        Challenge::Bearer { mut realm, service } => {
+            may_see(base, &realm, Hosts::Own)?;
+            if let Some(service) = service {
+                realm.query_pairs_mut().append_pair("service", &service);
+            }
+            Ok(realm)
         }
-        None => base.clone(),
-    })
+    }
 }
 
 /// Shows the registry a login. The answer is that of one that takes it; `refused` says what it means when it does not.
@@ -114,42 +116,10 @@ async fn present(
         .send()
         .await
         .map_err(|error| explain(base, &error))?;
+    stayed(&answer)?;
     match answer.status() {
         StatusCode::OK => Ok(answer),
         StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: {refused}"),
         status => anyhow::bail!("{base}: the registry answered {status}"),
     }
-}
-
-/// Where the challenge sends for a token; `None` when it asks for Basic.
-fn realm(answer: &Response) -> anyhow::Result<Option<Url>> {
-    let challenge = answer
-        .headers()
-        .get(WWW_AUTHENTICATE)
-        .and_then(|value| value.to_str().ok())
-        .with_context(|| {
-            format!(
-                "{}: this is no registry ({})",
-                answer.url(),
-                answer.status()
-            )
-        })?;
-    let Some(parameters) = challenge.strip_prefix("Bearer ") else {
-        return Ok(None);
-    };
-    let realm = parameters
-        .split(',')
-        .find_map(|parameter| parameter.trim().strip_prefix("realm=\"")?.strip_suffix('"'))
-        .with_context(|| format!("{}: a challenge without realm", answer.url()))?;
-    let mut realm = Url::parse(realm)?;
-    let service = parameters.split(',').find_map(|parameter| {
-        parameter
-            .trim()
-            .strip_prefix("service=\"")?
-            .strip_suffix('"')
-    });
-    if let Some(service) = service {
-        realm.query_pairs_mut().append_pair("service", service);
-    }
-    Ok(Some(realm))
 }

@@ -1,7 +1,8 @@
 //! A folder in the OCI layout (image-spec `image-layout.md`).
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::{Error, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -21,6 +22,8 @@ const TAG: &str = "org.opencontainers.image.ref.name";
 /// What containerd calls the image when it imports the layout.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 const CHUNK: usize = 128 << 10;
+/// Who made the folder could have put a link to any file of whoever reads or writes it.
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// A folder of images.
 pub(super) struct Layout {
@@ -113,11 +116,14 @@ impl Layout {
             }
         };
         let path = self.blob(digest);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
+        let mut options = fs::OpenOptions::new();
+        let opened = options.read(true).custom_flags(NO_LINK).open(&path);
+        let mut bytes = Vec::new();
+        match opened.and_then(|mut file| file.read_to_end(&mut bytes)) {
+            Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| path.display().to_string()),
-        };
+            Err(error) => return Err(unlinked(error)).with_context(|| path.display().to_string()),
+        }
         let media_type = entry.map(|entry| &entry.media_type);
         Manifest::parse(bytes.into(), media_type, Expected::Digest(digest))
             .map(Some)
@@ -138,9 +144,9 @@ impl Layout {
 
     pub(super) fn has_blob(&self, blob: &Descriptor) -> anyhow::Result<bool> {
         let path = self.blob(blob.digest);
-        match fs::metadata(&path) {
+        match fs::symlink_metadata(&path) {
             // It is renamed to its name when it is whole.
-            Ok(found) => Ok(found.len() == blob.size),
+            Ok(found) => Ok(found.is_file() && found.len() == blob.size),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error).with_context(|| path.display().to_string()),
         }
@@ -152,8 +158,10 @@ impl Layout {
         offset: u64,
     ) -> Result<ByteStream, Failure> {
         let path = self.blob(digest);
-        let failed = |error: std::io::Error| anyhow::anyhow!("{}: {error}", path.display());
-        let mut file = tokio::fs::File::open(&path).await.map_err(failed)?;
+        let failed = |error: Error| anyhow::anyhow!("{}: {}", path.display(), unlinked(error));
+        let mut options = tokio::fs::OpenOptions::new();
+        options.read(true).custom_flags(NO_LINK);
+        let mut file = options.open(&path).await.map_err(failed)?;
         file.seek(std::io::SeekFrom::Start(offset))
             .await
             .map_err(failed)?;
@@ -177,7 +185,10 @@ impl Layout {
         let partial = folder.join(format!(".{}.partial", blob.digest.hex()));
         let mut options = tokio::fs::OpenOptions::new();
         options.create(true).read(true).append(true);
-        let mut file = options.open(&partial).await.with_context(place)?;
+        let opened = options.custom_flags(NO_LINK).open(&partial).await;
+        let mut file = opened
+            .map_err(unlinked)
+            .with_context(|| partial.display().to_string())?;
         let mut hasher = hashed(&mut file, blob.digest.algorithm())
             .await
             .with_context(place)?;
@@ -292,6 +303,14 @@ async fn hashed(file: &mut tokio::fs::File, algorithm: Algorithm) -> std::io::Re
             read => hasher.update(&buffer[..read]),
         }
     }
+}
+
+/// What it means that a file opened with [`NO_LINK`] was not opened.
+fn unlinked(error: Error) -> Error {
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return Error::other("a symbolic link, which is not followed: put the file itself there");
+    }
+    error
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

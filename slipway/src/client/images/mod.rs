@@ -5,7 +5,6 @@
 //! other without being kept, go on where they broke off, and manifests stay the bytes that they were.
 
 mod archive;
-mod challenge;
 mod copy;
 mod failure;
 mod found;

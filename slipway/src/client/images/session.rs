@@ -10,8 +10,9 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::super::{AuthFiles, Login, Server, reach, transfers};
-use super::challenge::Challenge;
+use super::super::{
+    AuthFiles, Challenge, Hosts, Login, Server, http, may_see, reach, stayed, transfers,
+};
 use super::failure::Failure;
 use crate::cli::{AuthFile, Transport};
 
@@ -20,7 +21,9 @@ const DEFAULT_LIFETIME: u64 = 60;
 
 /// The way to a registry.
 pub(crate) struct Session {
+    /// For what has a login in it: follows no redirects.
     http: reqwest::Client,
+    transfers: reqwest::Client,
     server: Server,
     base: Url,
     login: Option<Login>,
@@ -47,18 +50,19 @@ impl Session {
         auth_file: &AuthFile,
         transport: &Transport,
     ) -> anyhow::Result<Self> {
-        let http = transfers(transport)?;
+        let http = http(transport)?;
         let (base, answer) = reach(&http, &server.bases(transport)?).await?;
         let key = match server.name() {
             "registry-1.docker.io" => "index.docker.io/v1/",
             name => name,
         };
         Ok(Self {
+            challenge: Mutex::new(Challenge::of(&base, &answer)),
             http,
+            transfers: transfers(transport)?,
             server: server.clone(),
             base,
             login: AuthFiles::find(auth_file.authfile.clone())?.get(key)?,
-            challenge: Mutex::new(Challenge::of(answer.headers())),
             tokens: Mutex::default(),
         })
     }
@@ -96,7 +100,7 @@ impl Session {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let Some(challenge) = Challenge::of(answer.headers()) else {
+        let Some(challenge) = Challenge::of(&self.base, &answer) else {
             return Ok(answer);
         };
         *locked(&self.challenge) = Some(challenge);
@@ -112,7 +116,7 @@ impl Session {
         scopes: &[String],
         made: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, Failure> {
-        let mut request = made(self.http.request(method.clone(), url.clone()));
+        let mut request = made(self.transfers.request(method.clone(), url.clone()));
         // Where uploads and downloads are sent elsewhere, that place has credentials in its URL.
         let is_here = url.origin() == self.base.origin();
         if is_here && let Some(header) = self.authorization(scopes).await? {
@@ -157,14 +161,8 @@ impl Session {
         scopes: &[String],
         login: Option<&Login>,
     ) -> Result<Token, Failure> {
-        // Another host may give the tokens, but none reads the password on the way there.
-        let is_safe = realm.scheme() == "https"
-            || (realm.host() == self.base.host() && self.base.scheme() == "http");
-        if login.is_some() && !is_safe {
-            return Err(Failure::Lasting(anyhow::anyhow!(
-                "{}: the registry wants the login sent to {realm} in clear",
-                self.server
-            )));
+        if login.is_some() {
+            may_see(&self.base, &realm, Hosts::OfTokens)?;
         }
         let request = match login {
             Some(login) if login.is_refresh() => {
@@ -200,6 +198,7 @@ impl Session {
         let begun = Instant::now();
         let sent = request.send().await;
         let answer = sent.map_err(|error| Failure::unanswered(&realm, &error))?;
+        stayed(&answer)?;
         if !answer.status().is_success() {
             return Err(Failure::answered(&self.server, answer).await);
         }

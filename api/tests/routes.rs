@@ -146,7 +146,7 @@ async fn whoami_says_who_one_is() {
     assert_eq!(by_token["name"], "puller");
     assert_eq!(
         by_token["limitedTo"],
-        json!({"repositories": [{"name": "team/app", "verbs": ["get"]}], "catalog": false})
+        json!({"repositories": [{"name": "team/app", "verbs": ["get"]}], "catalog": false, "account": false})
     );
     assert!(by_token["expiresAt"].as_str().unwrap().ends_with('Z'));
     assert!(server.counted("whoami", 200).await);

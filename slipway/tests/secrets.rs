@@ -135,9 +135,12 @@ fn read(file: &Path) -> String {
 fn everything_in(folder: &Path) -> String {
     let entries = std::fs::read_dir(folder).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let texts = paths.map(|path| match path.is_dir() {
-        true => everything_in(&path),
-        false => read(&path),
+    let texts = paths.map(|path| {
+        if path.is_dir() {
+            everything_in(&path)
+        } else {
+            read(&path)
+        }
     });
     texts.collect()
 }

@@ -66,15 +66,14 @@ pub(super) fn misplaced(uri: &http::Uri) -> Option<Problem> {
         let id = text.get(found.start + PREFIX..found.secret)?;
         TokenId::parse(&id.to_ascii_lowercase())
     });
-    let message = match ours {
-        Some(id) => format!(
+    let message = if let Some(id) = ours {
+        format!(
             "that is a token's text; its id is {id}. Addresses are written down in many places: give the id, and \
              revoke the token if others may have seen this one"
-        ),
-        None => {
-            find(&path)?;
-            "that is a token's text, which belongs into no address".to_owned()
-        }
+        )
+    } else {
+        find(&path)?;
+        "that is a token's text, which belongs into no address".to_owned()
     };
     Some(Problem::invalid(message))
 }

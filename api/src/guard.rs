@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use auth::Refusal;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, RawPathParams, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::MethodRouter;
-use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
+use http::{HeaderValue, Method};
 use registry::Registry;
 use registry::http::{Account, Arrival, Problem, credential};
 
@@ -22,7 +22,13 @@ struct Guard {
     operation: &'static str,
     permission: Permission,
     is_change: bool,
+    method: Method,
+    path: &'static str,
 }
+
+/// The id of what a handler made, for the audit record: an extension of its response.
+#[derive(Clone, Debug)]
+pub(crate) struct MadeId(pub(crate) String);
 
 /// The route's handler behind its permission.
 pub(crate) fn guarded(route: Route, registry: &Arc<Registry>) -> MethodRouter {
@@ -31,12 +37,15 @@ pub(crate) fn guarded(route: Route, registry: &Arc<Registry>) -> MethodRouter {
         operation: route.operation,
         permission: route.permission,
         is_change: route.is_change,
+        method: route.method,
+        path: route.path,
     };
     route.handler.route_layer(from_fn_with_state(guard, stand))
 }
 
 async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let mut reference = guard.reference(&mut parts).await;
     let admitted = guard.admit(&mut parts).await;
     // Also of those who were refused.
     let user = parts.extensions.get::<Caller>();
@@ -45,7 +54,12 @@ async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Resp
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     };
-    response.extensions_mut().insert(Account {
+    let told = response.extensions_mut();
+    if let Some(MadeId(id)) = told.remove() {
+        reference.extend([" ", &id]);
+    }
+    told.insert(Account {
+        reference,
         operation: guard.operation,
         user,
         is_change: guard.is_change,
@@ -57,6 +71,21 @@ async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Resp
 }
 
 impl Guard {
+    /// Method and path of the route, with those parameters filled in that are plain ids and names.
+    async fn reference(&self, parts: &mut Parts) -> String {
+        let mut path = self.path.to_owned();
+        if let Ok(given) = RawPathParams::from_request_parts(parts, &()).await {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            for (name, value) in given
+                .iter()
+                .filter(|(_, value)| value.bytes().all(is_plain))
+            {
+                path = path.replace(&format!("{{{name}}}"), value);
+            }
+        }
+        format!("{} {path}", self.method)
+    }
+
     /// Finds out who asks and whether they may, and leaves both to the handler.
     async fn admit(&self, parts: &mut Parts) -> Result<(), Problem> {
         if self.permission == Permission::Open {

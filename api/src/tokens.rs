@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use auth::opaque::{CreateError, Limits, NewToken, OpaqueTokens, Token};
 use auth::{Action, AdminRight, Refusal, TokenId};
+use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use humantime::format_rfc3339_seconds;
@@ -14,6 +15,7 @@ use registry::http::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::guard::MadeId;
 use crate::{Body, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const TOKENS: &str = "/api/v1/tokens";
@@ -138,7 +140,7 @@ async fn create(
     State(registry): State<Arc<Registry>>,
     caller: Caller,
     Body(wanted): Body<Wanted>,
-) -> Result<Reply<Made>, Problem> {
+) -> Result<(Extension<MadeId>, Reply<Made>), Problem> {
     let limits = Limits::new(&wanted.namespaces, &wanted.verbs);
     let new = NewToken {
         description: wanted.description,
@@ -153,7 +155,8 @@ async fn create(
         token: text.expose().to_owned(),
         shown: Shown::of(&token, caller.now()),
     };
-    Ok(Reply(StatusCode::CREATED, made))
+    let id = MadeId(made.shown.id.clone());
+    Ok((Extension(id), Reply(StatusCode::CREATED, made)))
 }
 
 async fn list(

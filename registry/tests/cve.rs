@@ -12,7 +12,7 @@ use support::{Answer, MANIFEST, Server, Setup, Who, image, request};
 
 /// Headers in which proxies tell who somebody is or what was really asked for, in the spellings that servers have
 /// taken for each other.
-const FORWARDED: [(&str, &str); 22] = [
+const FORWARDED: [(&str, &str); 24] = [
     ("x-remote-user", "root"),
     ("x_remote_user", "root"),
     ("x-remote-group", "system:masters"),
@@ -26,6 +26,8 @@ const FORWARDED: [(&str, &str); 22] = [
     ("remote_user", "root"),
     ("impersonate-user", "root"),
     ("impersonate-group", "system:masters"),
+    ("impersonate-uid", "0"),
+    ("impersonate-extra-scopes", "all"),
     ("x-forwarded-access-token", "root"),
     ("proxy-authorization", "Basic cm9vdDpyb290"),
     ("x-forwarded-for", "127.0.0.1"),
@@ -50,9 +52,9 @@ async fn behind(proxies: &[&str]) -> Server {
     .await
 }
 
-/// Nobody becomes somebody by a header, also not behind a proxy that is trusted to tell addresses.
+/// T13: nobody becomes somebody by a header, also not behind a proxy that is trusted to tell addresses.
 #[tokio::test(flavor = "multi_thread")]
-async fn cve_2026_39858_20896_25119_headers_make_nobody_somebody() {
+async fn t13_cve_2026_39858_20896_25119_headers_make_nobody_somebody() {
     for proxies in [&[][..], &["127.0.0.0/8"]] {
         let server = behind(proxies).await;
         server

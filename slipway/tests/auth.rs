@@ -149,3 +149,48 @@ fn who_is_not_logged_in_is_told_how() {
     let out = error_line(&scene.run(&["auth", "whoami"]));
     assert!(out.contains("which server?"), "{out}");
 }
+
+/// What rules name is the server's: an explanation that goes by another resource says no where the server says yes.
+#[test]
+fn explain_goes_by_the_resource_of_the_server() {
+    const ROLE: &str = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: pull, namespace: team}, rules: [{apiGroups: [example.com], resources: [pics], verbs: [get]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: team}, subjects: [{kind: User, name: alice}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: pull}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::create_dir(at.join("rules")).unwrap();
+    std::fs::write(at.join("rules/rules.yaml"), ROLE).unwrap();
+    std::fs::write(at.join("users"), "").unwrap();
+    let config = "dataDir: ./data\nauth: {htpasswd: {file: users}, rbac: {dir: rules, group: example.com, resource: pics}}\n";
+    std::fs::write(at.join("slipway.yaml"), config).unwrap();
+    let explain = |more: &[&str]| {
+        let mut command = slipway();
+        command
+            .current_dir(at)
+            .args(["auth", "explain", "--as", "alice"]);
+        run(command.args(more), "")
+    };
+    let words = ["--group", "example.com", "--resource", "pics"];
+    for (rules, code) in [
+        (&["--config", "slipway.yaml"][..], 0),
+        (&[&["--rbac", "rules"][..], &words].concat(), 0),
+        (&["--rbac", "rules"], 1),
+    ] {
+        let said = explain(&[&["pull", "team/app"], rules].concat());
+        assert_eq!(said.status.code(), Some(code), "{said:?}");
+    }
+    let said = explain(&["push", "team/app", "--config", "slipway.yaml"]);
+    assert!(
+        stdout(&said).contains("that gives get, not create"),
+        "{said:?}"
+    );
+    let both = explain(&[
+        "pull",
+        "team/app",
+        "--config",
+        "slipway.yaml",
+        "--group",
+        "x",
+    ]);
+    assert_eq!(both.status.code(), Some(2), "{both:?}");
+}

@@ -111,12 +111,12 @@ impl Program {
         ))
     }
 
-    /// Ends it and gives all that it wrote.
-    fn end(mut self) -> String {
+    /// Ends it and gives all that it wrote to its log, and what is found then.
+    fn end_with<T>(mut self, find: impl FnOnce() -> T) -> (String, T) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
         assert!(self.child.wait().unwrap().success());
-        read(&self.path("log"))
+        (read(&self.path("log")), find())
     }
 }
 
@@ -129,6 +129,20 @@ impl Drop for Program {
 
 fn read(file: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned()
+}
+
+/// The files of a folder and of those in it, one after the other.
+fn everything_in(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let texts = paths.map(|path| {
+        if path.is_dir() {
+            everything_in(&path)
+        } else {
+            read(&path)
+        }
+    });
+    texts.collect()
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -208,6 +222,55 @@ fn bring(program: &Program, token: &str) -> Vec<String> {
     answers
 }
 
+/// What people paste where an id or a name belongs: in paths and queries, whole and cut short, of all rooms.
+fn paste(program: &Program, tokens: [&str; 3]) -> Vec<String> {
+    let right = basic("ada", PASSWORD);
+    let encoded = tokens.map(|token| token.replace('_', "%5F").replacen("eyJ", "%65yJ", 1));
+    let mut answers = Vec::new();
+    let encoded = encoded.iter().map(String::as_str);
+    for token in tokens.into_iter().chain(encoded) {
+        // Nobody decodes that one.
+        let agent = token.split('%').next().unwrap_or_default();
+        let agent = format!("user-agent: probe {agent}");
+        for line in [
+            format!("DELETE /api/v1/tokens/{token}"),
+            format!("POST /api/v1/tokens/{token}"),
+            format!("GET /api/v1/tokens?continue={token}"),
+            format!("GET /api/v1/audit?user={token}"),
+            format!("GET /api/v1/{token}?{token}"),
+            format!("GET /v2/{token}/app/tags/list"),
+            format!("GET /v2/team/app/manifests/{token}"),
+            format!("DELETE /v2/team/{token}/manifests/{token}"),
+            format!("POST /v2/team/app/blobs/uploads/?from={token}&mount={token}"),
+            format!("GET /v2/_catalog?access_token={token}"),
+            format!("GET /auth/token?account={token}&scope=repository:none/app:push"),
+            format!("GET /auth/token?scope={token}"),
+            format!("GET /auth/token/{token}"),
+            format!("GET /{token}"),
+        ] {
+            // The token that it answers with is none of those.
+            let answer = program.ask(&line, &[&right, &agent], "");
+            if line.starts_with("DELETE /api") {
+                assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+                assert!(answer.contains("that is a token's text"), "{answer}");
+            }
+            answers.push(answer);
+        }
+        if token.contains('%') {
+            continue;
+        }
+        let form = format!("{{\"{token}\": 1}}");
+        let kind = "content-type: application/json";
+        program.ask("POST /api/v1/tokens", &[&right, kind, &agent], &form);
+    }
+    answers
+}
+
+fn json(answer: &str) -> serde_json::Value {
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap()
+}
+
 fn secrets_stay_secret(log: &str) {
     let program = Program::start(log);
     let line = "GET /auth/token?scope=repository:team/app:pull,push";
@@ -216,6 +279,14 @@ fn secrets_stay_secret(log: &str) {
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     let token = body["token"].as_str().unwrap().to_owned();
     let mut written = bring(&program, &token);
+    let right = basic("ada", PASSWORD);
+    let kind = "content-type: application/json";
+    let wanted = r#"{"verbs":["pull"]}"#;
+    let made = json(&program.ask("POST /api/v1/tokens", &[&right, kind], wanted));
+    let line = "GET /auth/token?offline_token=true&client_id=probe";
+    let kept = json(&program.ask(line, &[&right], ""));
+    let opaque = [&made["token"], &kept["refresh_token"]].map(|text| text.as_str().unwrap());
+    written.extend(paste(&program, [opaque[0], opaque[1], &token]));
 
     // A file that somebody has put a password into instead of its hash.
     let hash = read(&program.path("users"));
@@ -225,7 +296,13 @@ fn secrets_stay_secret(log: &str) {
     let (_, metrics) = written.last().unwrap().split_once("\r\n\r\n").unwrap();
     assert!(metrics.contains("operation=\"token\""), "{metrics}");
     let keys = read(&program.path("keys.pem"));
-    let told = program.end();
+    let folder = program.path("data");
+    let (told, data) = program.end_with(|| everything_in(&folder));
+    // The audit record holds by which row each of them came to be.
+    let id = made["id"].as_str().unwrap();
+    assert!(data.contains(&format!("POST /api/v1/tokens {id}")));
+    assert!(data.contains(&opaque[1][4..20]), "the login's row");
+    written.push(data);
     assert!(told.contains("ada"), "whoever was let in is named");
     assert!(told.contains("UNAUTHORIZED"), "what was refused is told");
     written.push(told);
@@ -238,6 +315,7 @@ fn secrets_stay_secret(log: &str) {
         .map(|(user, password)| STANDARD.encode(format!("{user}:{password}")));
     let secrets = [PASSWORD, WRONG, STRAY, claims, signature, key, hash]
         .into_iter()
+        .chain(opaque.iter().map(|text| &text[20..]))
         .chain(pairs.iter().map(String::as_str));
     for secret in secrets {
         assert!(secret.len() > 12, "{secret:?} could be anything");

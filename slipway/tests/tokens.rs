@@ -4,8 +4,9 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use serde_json::Value;
@@ -221,17 +222,16 @@ fn tokens_outlive_a_restart_and_a_reindex() {
     assert_eq!(scene.status(UPLOAD, "x", &token), "202");
 }
 
-#[test]
-fn a_login_that_docker_keeps_as_a_refresh_token_is_used() {
-    let scene = Scene::new("");
-    let pair = base64::engine::general_purpose::STANDARD.encode(format!("ada:{PASSWORD}"));
+/// Logs in as docker does that keeps a refresh token: the home `docker` holds it.
+fn docker_login(scene: &Scene, user: &str) {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{PASSWORD}"));
     let path = "/auth/token?client_id=docker&offline_token=true";
     let answer = scene
         .server
         .get(path, &format!("authorization: Basic {pair}\r\n"));
     let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     let refresh = body["refresh_token"].as_str().unwrap();
-    let auth = base64::engine::general_purpose::STANDARD.encode("ada:");
+    let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:"));
     let config = format!(
         r#"{{"auths": {{"{}": {{"auth": "{auth}", "identitytoken": "{refresh}"}}}}}}"#,
         scene.server.host
@@ -239,6 +239,44 @@ fn a_login_that_docker_keeps_as_a_refresh_token_is_used() {
     let home = scene.home("docker");
     std::fs::create_dir_all(&home).unwrap();
     std::fs::write(Path::new(&home).join("config.json"), config).unwrap();
+}
+
+/// What a refresh token was exchanged for ends sooner than a command that goes on; here, by a change of keys.
+#[test]
+fn who_follows_by_a_refresh_token_outlives_what_it_was_exchanged_for() {
+    let keys = tempfile::tempdir().unwrap();
+    let file = |name: &str| keys.path().join(name);
+    let with = |name| {
+        Scene::new(&format!(
+            "  tokens: {{keyFile: {}}}\n",
+            file(name).display()
+        ))
+    };
+    let (scene, _other) = (with("first"), with("second"));
+    docker_login(&scene, "root");
+    let server = ["--server", &scene.server.host];
+    let follow = [&["audit", "--follow", "--verb", "admin"][..], &server].concat();
+    let mut child = scene
+        .command("docker", &follow)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let make = || scene.said("ada", &["token", "create", "--verb", "pull"]);
+    make();
+    assert!(lines.next().unwrap().unwrap().contains("/api/v1/tokens"));
+    std::fs::copy(file("second"), file("first")).unwrap();
+    scene.server.line("read again");
+    make();
+    assert!(lines.next().unwrap().unwrap().contains("/api/v1/tokens"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_login_that_docker_keeps_as_a_refresh_token_is_used() {
+    let scene = Scene::new("");
+    docker_login(&scene, "ada");
     let server = ["--server", &scene.server.host];
     let run = |args: &[&str]| scene.run("docker", &[args, &server].concat());
     assert!(stdout(&run(&["auth", "whoami"])).contains("user        ada\n"));

@@ -29,6 +29,12 @@ impl TokenId {
         (text.len() == ID && is_base32(text)).then(|| Self(text.into()))
     }
 
+    /// The id of a token, by its text; `None` when that is no token.
+    pub fn of(text: &Secret) -> Option<Self> {
+        let text = Text::parse(text).ok().flatten()?;
+        Some(text.id)
+    }
+
     /// The id.
     pub fn as_str(&self) -> &str {
         &self.0

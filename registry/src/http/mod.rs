@@ -25,6 +25,7 @@ mod request_id;
 mod rest;
 mod room;
 mod token;
+mod told;
 mod trace;
 mod uploads;
 
@@ -123,7 +124,16 @@ impl Front {
         let mut response = if version == Version::HTTP_11 && !names_one_host(&parts.headers) {
             let problem = Problem::host_unclear();
             self.refuse(problem, &parts, connection, None, &mut record)
-        } else if path == "/v2" || path.starts_with("/v2/") {
+        } else if let Some(problem) =
+            told::misplaced(&parts.uri).filter(|_| !TOKENS.contains(&path))
+        {
+            record.error = Some((problem.code.as_str(), None));
+            if is_registry(path) {
+                problem.into_oci(record.id)
+            } else {
+                problem.into_details(record.id)
+            }
+        } else if is_registry(path) {
             self.registry(&parts, body, connection, &mut record).await
         } else if TOKENS.contains(&path) {
             self.token(&parts, body, &mut record).await
@@ -242,13 +252,13 @@ impl Front {
             Ok(wanted) => token::issue(&self.hall, &wanted, record.client, record.at).await,
             Err(problem) => Err(problem),
         };
-        let told = issued.as_ref().map(|(who, _)| who);
+        let told = issued.as_ref();
         self.asked(record, &parts.headers)
             .logged_in(presented, told);
         match issued {
-            Ok((who, response)) => {
-                record.user = Some(who);
-                response
+            Ok(issued) => {
+                record.user = Some(issued.who);
+                issued.response
             }
             Err(problem) => {
                 record.error = Some((problem.code.as_str(), problem.cause.clone()));
@@ -321,6 +331,7 @@ impl Front {
             record.operation = account.operation;
             record.user = account.user;
             is_change = account.is_change;
+            record.reference = account.reference;
         }
         let answered = match told.remove::<Problem>() {
             Some(problem) => Err(problem),
@@ -382,6 +393,10 @@ impl Front {
         let headers = response.headers_mut();
         challenge::add(headers, challenge, &realm, service, operation);
     }
+}
+
+fn is_registry(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/")
 }
 
 /// What RFC 9112 §3.2 asks of every request of HTTP/1.1. Of two hosts, a proxy may go by the one

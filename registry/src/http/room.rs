@@ -28,6 +28,9 @@ pub struct Account {
     pub user: Option<Identity>,
     /// Whether it changes something, so that the audit record says when it was done.
     pub is_change: bool,
+    /// What the audit record says that it was about: method and path, with nothing in it that may be a secret, and the id
+    /// of what was made.
+    pub reference: String,
 }
 
 /// A room's error. The front makes the reply of it, as problem+json (RFC 9457) with the request's id, the challenge that

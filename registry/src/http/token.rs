@@ -3,7 +3,7 @@
 //! login, a refresh token, which the OAuth 2 form takes in place of the password.
 //! <https://distribution.github.io/distribution/spec/auth/oauth/>
 
-use auth::{Credential, Scope, Secret};
+use auth::{Credential, Scope, Secret, TokenId};
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use oci::ErrorCode;
@@ -81,13 +81,21 @@ pub(super) async fn wanted(
     }
 }
 
+/// What was given.
+pub(super) struct Issued {
+    pub(super) who: auth::Identity,
+    /// The id of the refresh token among it.
+    pub(super) refresh: Option<TokenId>,
+    pub(super) response: Response<Body>,
+}
+
 /// Issues it.
 pub(super) async fn issue(
     hall: &Hall,
     wanted: &Wanted,
     client: std::net::IpAddr,
     now: std::time::SystemTime,
-) -> Result<(auth::Identity, Response<Body>), Problem> {
+) -> Result<Issued, Problem> {
     let gate = hall.registry.gate();
     let who = match &wanted.proof {
         Proof::Credential(credential) => {
@@ -111,7 +119,11 @@ pub(super) async fn issue(
     reply
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok((who, reply))
+    Ok(Issued {
+        who,
+        refresh: refresh.as_ref().and_then(TokenId::of),
+        response: reply,
+    })
 }
 
 fn from_query(headers: &HeaderMap, query: Option<&str>) -> Result<Wanted, Problem> {

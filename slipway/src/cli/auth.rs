@@ -40,11 +40,14 @@ pub(crate) enum AuthCommand {
     ///
     /// Reads the cluster's rules with your own kubeconfig and rights, and asks the cluster itself what it
     /// decides, which is what the registry does. For somebody else (--as) you need the right to impersonate
-    /// them. With --rbac or --config it reads the rules of a folder instead. Exits with 1 when the answer is no.
+    /// them. With --rbac, or a --config that names a folder of rules, it reads those instead. Where the
+    /// server's rules name another resource than images.registry.alauda.io, say which, or give its --config. Exits with 1
+    /// when the answer is no.
     #[command(after_help = "Examples:
   slipway auth explain push team/app
   slipway auth explain pull team/app --as system:serviceaccount:other:default
-  slipway auth explain delete team/app --rbac ./rbac --as ada --as-group devs")]
+  slipway auth explain delete team/app --rbac ./rbac --as ada --as-group devs
+  slipway auth explain push team/app --preset openshift")]
     Explain(Explain),
 }
 

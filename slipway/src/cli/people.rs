@@ -79,11 +79,20 @@ pub(crate) struct Explain {
     /// The folder of RBAC objects to ask instead of a cluster.
     #[arg(long, value_name = "DIR", requires = "user", conflicts_with_all = ["kubeconfig", "context", "config"])]
     pub(crate) rbac: Option<PathBuf>,
-    /// The server's configuration, whose auth.rbac names that folder.
-    #[arg(long, value_name = "FILE", requires = "user", conflicts_with_all = ["kubeconfig", "context"])]
+    /// The server's configuration: its auth.rbac names that folder, its auth.kubernetes the words of the cluster's rules.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "group", "resource"])]
     pub(crate) config: Option<PathBuf>,
+    /// The words of the rules, as the server's auth.kubernetes.preset has them.
+    #[arg(long, value_parser = ["acp", "openshift"], conflicts_with_all = ["rbac", "group", "resource"])]
+    pub(crate) preset: Option<String>,
+    /// The API group that rules name, as the server's configuration has it. Default: registry.alauda.io.
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+    /// The resource that rules name. Default: images.
+    #[arg(long, value_name = "RESOURCE")]
+    pub(crate) resource: Option<String>,
     /// Ask this registry, too, what it would do for your login there.
-    #[arg(long, value_name = "SERVER", conflicts_with_all = ["user", "rbac", "config"])]
+    #[arg(long, value_name = "SERVER", conflicts_with_all = ["user", "rbac"])]
     pub(crate) server: Option<String>,
     #[command(flatten)]
     pub(crate) auth_file: AuthFile,

@@ -26,6 +26,7 @@ use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::RwLock;
 
 use crate::cli::{Remote, Transport};
 
@@ -41,8 +42,9 @@ pub(crate) struct Client {
     server: Server,
     base: Url,
     login: Option<Login>,
-    /// What was got by the login, where that is a refresh token.
-    bearer: Option<Secret>,
+    /// What was got by the login, where that is a refresh token; it ends sooner than that.
+    bearer: RwLock<Option<Secret>>,
+    scope: Option<String>,
 }
 
 impl Client {
@@ -79,7 +81,8 @@ impl Client {
             server,
             base,
             login,
-            bearer,
+            bearer: RwLock::new(bearer),
+            scope: scope.map(str::to_owned),
         })
     }
 
@@ -112,13 +115,33 @@ impl Client {
     fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
         let request = self.http.request(method, self.base.join(path)?);
         let request = request.header(ACCEPT, "application/json");
-        if let Some(bearer) = &self.bearer {
-            return Ok(request.bearer_auth(bearer.expose()));
+        Ok(request)
+    }
+
+    /// The request as whoever is logged in.
+    async fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match (&*self.bearer.read().await, &self.login) {
+            (Some(bearer), _) => request.bearer_auth(bearer.expose()),
+            (None, Some(login)) => request.basic_auth(&login.user, Some(login.password.expose())),
+            (None, None) => request,
         }
-        Ok(match &self.login {
-            None => request,
-            Some(login) => request.basic_auth(&login.user, Some(login.password.expose())),
-        })
+    }
+
+    /// The reply; where what was got by a refresh token has ended, by a new one.
+    async fn reply_to(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let again = request.try_clone();
+        let sent = self.signed(request).await.send().await;
+        let answer = sent.map_err(|error| explain(&self.base, &error))?;
+        let login = self.login.as_ref().filter(|login| login.is_refresh());
+        let (StatusCode::UNAUTHORIZED, Some(again), Some(login)) = (answer.status(), again, login)
+        else {
+            return Ok(answer);
+        };
+        let scope = self.scope.as_deref();
+        let new = refresh::exchange(&self.http, &self.server, &self.base, login, scope).await?;
+        *self.bearer.write().await = Some(new);
+        let sent = self.signed(again).await.send().await;
+        sent.map_err(|error| explain(&self.base, &error))
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
@@ -129,8 +152,7 @@ impl Client {
 
     /// The answer, if it is none of an error.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-        let sent = request.send().await;
-        let mut answer = sent.map_err(|error| explain(&self.base, &error))?;
+        let mut answer = self.reply_to(request).await?;
         let body = whole(&mut answer)
             .await
             .with_context(|| self.server.to_string())?;

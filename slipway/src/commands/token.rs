@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use auth::{Secret, TokenId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -174,6 +175,9 @@ fn places(token: &Entry) -> String {
 async fn revoke(ids: &[String], remote: Remote) -> anyhow::Result<()> {
     let client = Client::connect(remote, Some(ACCOUNT)).await?;
     for id in ids {
+        if let Some(id) = TokenId::of(&Secret::new(id.clone())) {
+            anyhow::bail!("that is a token's text; its id is {id}: slipway token revoke {id}");
+        }
         anyhow::ensure!(
             !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()),
             "{id:?} is no token's id: `slipway token list` shows them"

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use auth::kubernetes::Place;
 use auth::oidc::ALGORITHMS;
+use auth::rbac::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -209,7 +210,28 @@ impl Default for Kubernetes {
     }
 }
 
+impl Rbac {
+    /// What rules name.
+    pub(crate) fn words(&self) -> Resource {
+        Resource {
+            group: self.group.clone(),
+            resource: self.resource.clone(),
+        }
+    }
+}
+
 impl Kubernetes {
+    /// What the cluster's rules name.
+    pub(crate) fn words(&self) -> auth::kubernetes::Preset {
+        match self.preset {
+            Preset::Openshift => auth::kubernetes::Preset::Openshift,
+            Preset::Acp => auth::kubernetes::Preset::Resource(Resource {
+                group: self.group.clone(),
+                resource: self.resource.clone(),
+            }),
+        }
+    }
+
     /// Where the cluster is, and who we are there.
     pub(crate) fn place(&self) -> Place {
         match &self.kubeconfig {

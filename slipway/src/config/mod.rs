@@ -14,7 +14,7 @@ mod places;
 mod storage;
 
 pub(crate) use audit::Audit;
-pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Oidc, Preset, Rbac};
+pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Oidc, Rbac};
 pub(crate) use duration::Span;
 pub(crate) use load::load;
 pub(crate) use storage::{Index, Storage};

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use auth::kubernetes::Cluster;
 use auth::oidc::{self, Names};
 use auth::opaque::Settings;
-use auth::rbac::Resource;
 use auth::{
     AllowAuthenticated, Authenticator, Gate, Htpasswd, IdTokens, OpaqueTokens, Policy, Rbac, Tokens,
 };
@@ -125,13 +124,7 @@ fn id_tokens(auth: &Auth) -> anyhow::Result<Option<IdTokens>> {
 }
 
 fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
-    let load = |rbac: &config::Rbac| {
-        let resource = Resource {
-            group: rbac.group.clone(),
-            resource: rbac.resource.clone(),
-        };
-        Rbac::load(&rbac.dir, resource)
-    };
+    let load = |rbac: &config::Rbac| Rbac::load(&rbac.dir, rbac.words());
     let loaded = auth.rbac.as_ref().map(load).transpose();
     loaded.context("auth.rbac")
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, Preset, PullSecrets, TokenReviews};
-use auth::rbac::Resource;
+use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, PullSecrets, TokenReviews};
 
 use crate::config::{self, Config};
 
@@ -19,20 +18,13 @@ pub(super) fn reviews(
     settings: &config::Kubernetes,
     cluster: &Arc<Cluster>,
 ) -> anyhow::Result<(TokenReviews, AccessReviews)> {
-    let preset = match settings.preset {
-        config::Preset::Openshift => Preset::Openshift,
-        config::Preset::Acp => Preset::Resource(Resource {
-            group: settings.group.clone(),
-            resource: settings.resource.clone(),
-        }),
-    };
     let lifetimes = Lifetimes {
         allow: settings.allow_for.get(),
         deny: settings.deny_for.get(),
     };
     let audiences = settings.audiences.clone();
     let tokens = TokenReviews::new(Arc::clone(cluster), audiences, lifetimes)?;
-    let rights = AccessReviews::new(Arc::clone(cluster), preset, lifetimes)?;
+    let rights = AccessReviews::new(Arc::clone(cluster), settings.words(), lifetimes)?;
     Ok((tokens, rights))
 }
 

@@ -19,7 +19,8 @@ use storage::audit::{Cause, Entry, Origin, Outcome, Place, Proof, Verb};
 use super::Body;
 use super::problem::Problem;
 use super::reply::DOCKER_CONTENT_DIGEST;
-use super::token::credential;
+use super::token::{Issued, credential};
+use super::told;
 use super::trace::Record;
 
 /// Longest path of the API kept, in characters.
@@ -180,13 +181,13 @@ impl Asked<'_> {
             false => return,
         };
         let entry = self.entry(presented, operation, outcome, problem.status);
-        self.note(entry.because(Some(problem.message())));
+        self.note(entry.because(Some(&told::cut(problem.message()))));
     }
 
     /// Records what became of asking for a token, of those who said who they are.
-    pub(super) fn logged_in(&self, presented: Presented, issued: Result<&Identity, &Problem>) {
-        let who = match issued {
-            Ok(who) => who,
+    pub(super) fn logged_in(&self, presented: Presented, issued: Result<&Issued, &Problem>) {
+        let Issued { who, refresh, .. } = match issued {
+            Ok(issued) => issued,
             Err(problem) if problem.is_denial() => return self.unidentified(presented, problem),
             Err(_) => return,
         };
@@ -194,13 +195,10 @@ impl Asked<'_> {
             let origin = self.origin(presented, Some(who));
             let (verb, place) = (Verb::Login, Place::Registry);
             let status = StatusCode::OK.as_u16();
-            self.note(Entry::new(
-                &Arc::new(origin),
-                verb,
-                place,
-                Outcome::Allowed,
-                status,
-            ));
+            self.note(Entry {
+                reference: refresh.as_ref().map(ToString::to_string),
+                ..Entry::new(&Arc::new(origin), verb, place, Outcome::Allowed, status)
+            });
         }
     }
 
@@ -223,13 +221,14 @@ impl Asked<'_> {
                 return self.unidentified(presented, problem);
             }
         }
-        let (method, path) = (&self.record.method, self.record.uri.path());
+        let reference = &self.record.reference;
+        let path = reference.split(' ').nth(1).unwrap_or_default();
         let origin = Arc::new(self.origin(presented, who));
         let entry = Entry {
-            reference: Some(format!("{method} {path}").chars().take(REFERENCE).collect()),
+            reference: Some(told::cut(reference).chars().take(REFERENCE).collect()),
             ..Entry::new(&origin, Verb::Admin, within(path), outcome, status.as_u16())
         };
-        let entry = entry.because(reason.map(Problem::message));
+        let entry = entry.because(reason.map(Problem::message).map(told::cut).as_deref());
         match outcome {
             Outcome::Allowed => self.record.recorder().note_durably(entry).await,
             Outcome::Denied | Outcome::Failed => self.note(entry),
@@ -245,7 +244,7 @@ impl Asked<'_> {
         let (verb, place) = (Verb::Login, Place::Registry);
         let status = problem.status.as_u16();
         let entry = Entry::new(&Arc::new(origin), verb, place, Outcome::Denied, status);
-        self.note(entry.because(Some(problem.message())));
+        self.note(entry.because(Some(&told::cut(problem.message()))));
     }
 
     fn entry(
@@ -295,6 +294,7 @@ impl Asked<'_> {
     fn origin(&self, presented: Presented, who: Option<&Identity>) -> Origin {
         let Presented { proof, claimed } = presented;
         let agent = self.headers.get(USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok()).map(told::cut);
         Origin {
             request_id: self.record.id.to_string(),
             user: match who {
@@ -308,7 +308,7 @@ impl Asked<'_> {
             credential: proof,
             credential_id: who.and_then(Identity::token).map(ToString::to_string),
             client: Some(self.record.client),
-            ..Origin::own(self.record.at).with_agent(agent.and_then(|agent| agent.to_str().ok()))
+            ..Origin::own(self.record.at).with_agent(agent.as_deref())
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Record;
+use super::{Record, told};
 
 /// A line waits at most this long.
 const LINGER: Duration = Duration::from_millis(100);
@@ -137,7 +137,7 @@ fn text(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result 
         humantime::format_rfc3339_millis(record.at),
         level(record),
         record.method,
-        record.uri.path(),
+        told::address(record.uri.path()),
         record.status.as_u16(),
         record.operation,
         took.as_secs_f64() * 1e3,
@@ -156,7 +156,7 @@ fn text(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result 
         write!(line, " error={code}")?;
         if let Some(cause) = cause {
             write!(line, " cause=")?;
-            quoted(line, cause)?;
+            quoted(line, &told::cut(cause))?;
         }
     }
     line.push('\n');
@@ -180,7 +180,7 @@ fn json(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result 
         level(record),
         record.method,
     )?;
-    quoted(line, record.uri.path())?;
+    quoted(line, &told::address(record.uri.path()))?;
     write!(
         line,
         r#","http.status":{},"operation":"{}","duration_ms":{:.3},"bytes":{},"client.address":"{}","request.id":"{}""#,
@@ -202,7 +202,7 @@ fn json(line: &mut String, record: &Record, took: Duration) -> std::fmt::Result 
         write!(line, r#","error.code":"{code}""#)?;
         if let Some(cause) = cause {
             write!(line, r#","error.cause":"#)?;
-            quoted(line, cause)?;
+            quoted(line, &told::cut(cause))?;
         }
     }
     line.push_str("}\n");

@@ -16,8 +16,8 @@ use std::time::{Instant, SystemTime};
 
 use http::{HeaderValue, Method, StatusCode, Uri};
 
-use super::RequestId;
 use super::audit::Recorder;
+use super::{RequestId, told};
 
 /// Where records go.
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub(super) struct Record {
     pub(super) sent: u64,
     /// OCI error code and hidden cause of a failure.
     pub(super) error: Option<(&'static str, Option<String>)>,
+    /// What the room that was asked says that the request was about, for the audit record.
+    pub(super) reference: String,
     /// The caller's place in a trace; kept only for a sink.
     pub(super) traceparent: Option<HeaderValue>,
 }
@@ -77,6 +79,7 @@ impl Record {
             status: StatusCode::OK,
             sent: 0,
             error: None,
+            reference: String::new(),
             traceparent: None,
         }
     }
@@ -100,7 +103,7 @@ impl Drop for Record {
             sink.take(&Finished {
                 operation: self.operation,
                 method: self.method.as_str(),
-                path: self.uri.path(),
+                path: &told::address(self.uri.path()),
                 status: self.status.as_u16(),
                 started: self.at,
                 took,

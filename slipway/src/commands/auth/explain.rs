@@ -20,6 +20,10 @@ use crate::config::load;
 struct Standing {
     who: Identity,
     action: Action,
+    /// The verb by which rules give it.
+    verb: Action,
+    /// Only what holds for the whole cluster counts.
+    is_everywhere: bool,
     repository: RepoName,
     /// What the cluster decided; a folder's rules are all there is.
     decision: Option<Decision>,
@@ -40,10 +44,9 @@ pub(super) async fn explain(args: Explain) -> anyhow::Result<ExitCode> {
         )
     })?;
     let printing = args.printing.form();
-    let standing = if args.rbac.is_some() || args.config.is_some() {
-        by_folder(args, action, repository)?
-    } else {
-        by_cluster(args, action, repository).await?
+    let standing = match rules(&args)? {
+        Asked::Folder(folder, resource) => by_folder(&folder, resource, args, action, repository)?,
+        Asked::Cluster(preset) => by_cluster(&preset, args, action, repository).await?,
     };
     match printing {
         Output::Json => print::json(&standing.json())?,
@@ -56,9 +59,58 @@ pub(super) async fn explain(args: Explain) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn by_folder(args: Explain, action: Action, repository: RepoName) -> anyhow::Result<Standing> {
-    let folder = folder(args.rbac, args.config.as_deref())?;
-    let rules = Rbac::load(&folder, Resource::default())?.rules();
+/// Whose rules, and what they name.
+enum Asked {
+    Folder(PathBuf, Resource),
+    Cluster(Preset),
+}
+
+fn rules(args: &Explain) -> anyhow::Result<Asked> {
+    if let Some(file) = &args.config {
+        let auth = load(Some(file), true)?.auth;
+        return match (&args.rbac, auth.rbac, auth.kubernetes) {
+            (None, Some(rbac), _) => Ok(Asked::Folder(rbac.dir.clone(), rbac.words())),
+            (None, None, Some(kubernetes)) => Ok(Asked::Cluster(kubernetes.words())),
+            _ => anyhow::bail!("the configuration names neither auth.rbac nor auth.kubernetes"),
+        };
+    }
+    let usual = Resource::default();
+    let resource = Resource {
+        group: args.group.clone().unwrap_or(usual.group),
+        resource: args.resource.clone().unwrap_or(usual.resource),
+    };
+    Ok(match (&args.rbac, args.preset.as_deref()) {
+        (Some(folder), _) => Asked::Folder(folder.clone(), resource),
+        (None, Some("openshift")) => Asked::Cluster(Preset::Openshift),
+        (None, _) => Asked::Cluster(Preset::Resource(resource)),
+    })
+}
+
+/// The resource and the verb by which a cluster's rules give this.
+fn words(preset: &Preset, action: Action) -> (Resource, Action) {
+    let (resource, action) = match (preset, action) {
+        (Preset::Resource(resource), action) => return (resource.clone(), action),
+        (Preset::Openshift, Action::Delete) => ("images", action),
+        (Preset::Openshift, Action::Get) => ("imagestreams/layers", action),
+        (Preset::Openshift, Action::Create | Action::Update) => {
+            ("imagestreams/layers", Action::Update)
+        }
+    };
+    let resource = Resource {
+        group: "image.openshift.io".into(),
+        resource: resource.into(),
+    };
+    (resource, action)
+}
+
+fn by_folder(
+    folder: &Path,
+    resource: Resource,
+    args: Explain,
+    action: Action,
+    repository: RepoName,
+) -> anyhow::Result<Standing> {
+    let rules = Rbac::load(folder, resource)?.rules();
     let user = args.user.context("name somebody with --as")?;
     let who = if user == "system:anonymous" {
         Identity::anonymous()
@@ -68,18 +120,8 @@ fn by_folder(args: Explain, action: Action, repository: RepoName) -> anyhow::Res
     Ok(Standing::of(who, action, repository, &rules))
 }
 
-fn folder(rbac: Option<PathBuf>, config: Option<&Path>) -> anyhow::Result<PathBuf> {
-    if let Some(folder) = rbac {
-        return Ok(folder);
-    }
-    let rbac = load(config, true)?.auth.rbac;
-    let rbac = rbac.context(
-        "the configuration names no auth.rbac: without --config it is the cluster that is asked",
-    )?;
-    Ok(rbac.dir)
-}
-
 async fn by_cluster(
+    preset: &Preset,
     args: Explain,
     action: Action,
     repository: RepoName,
@@ -90,11 +132,10 @@ async fn by_cluster(
         None => me.clone(),
         Some(user) => me.acting_as(user, &args.groups),
     };
-    let resource = Resource::default();
-    let preset = Preset::Resource(resource.clone());
     let who = them.identity().await?;
-    let decision = them.may(&preset, action, &repository).await?;
+    let decision = them.may(preset, action, &repository).await?;
     // Read with one's own rights: whoever is asked about may see less, or more than is one's business.
+    let (resource, verb) = words(preset, action);
     let readable = me.rules(&resource, repository.namespace()).await?;
     let registry = match args.server {
         None => None,
@@ -107,11 +148,20 @@ async fn by_cluster(
             Some(ask(remote, action, &repository).await?)
         }
     };
+    let mut standing = Standing::of(who, verb, repository, &readable.rules);
+    // OpenShift's images are in no namespace: what a binding in one gives does not count.
+    if resource.resource == "images" && *preset == Preset::Openshift {
+        let is_everywhere = |reason: &Reason| reason.binding.starts_with("ClusterRoleBinding ");
+        standing.allowed_by.retain(is_everywhere);
+        standing.is_everywhere = true;
+    }
     Ok(Standing {
+        action,
+        verb,
         decision: Some(decision),
         hidden: readable.hidden,
         registry,
-        ..Standing::of(who, action, repository, &readable.rules)
+        ..standing
     })
 }
 
@@ -146,6 +196,8 @@ impl Standing {
             registry: None,
             who,
             action,
+            verb: action,
+            is_everywhere: false,
             repository,
         }
     }
@@ -219,7 +271,7 @@ impl Standing {
         let mut lines = vec![format!(
             "  no RoleBinding in namespace {namespace} and no ClusterRoleBinding gives {} on it to \
              {name} or to {}",
-            self.action,
+            self.verb,
             groups.join(", ")
         )];
         for near in &self.nearest {
@@ -227,7 +279,7 @@ impl Standing {
             lines.push(match near.why {
                 WhyNot::NoRole => format!("  {reason}, which is not there"),
                 WhyNot::OtherNames => {
-                    format!("  {reason}: that gives {} on other names only", self.action)
+                    format!("  {reason}: that gives {} on other names only", self.verb)
                 }
                 WhyNot::Gives(actions) => {
                     let gives = Action::ALL.into_iter().filter(|one| actions.contains(*one));
@@ -235,7 +287,7 @@ impl Standing {
                     format!(
                         "  {reason}: that gives {}, not {}",
                         gives.join(", "),
-                        self.action
+                        self.verb
                     )
                 }
                 WhyNot::OtherNamespace => format!("  {reason}: that is another namespace"),
@@ -257,6 +309,11 @@ impl Standing {
             .strip_prefix("system:serviceaccount:")
             .map(|account| format!("--serviceaccount={account}"));
         let subject = account.unwrap_or_else(|| format!("--user={name}"));
+        if self.is_everywhere {
+            return format!(
+                "kubectl create clusterrolebinding NAME --clusterrole={role} {subject}"
+            );
+        }
         format!(
             "kubectl create rolebinding NAME --clusterrole={role} {subject} --namespace {}",
             self.repository.namespace()

@@ -394,7 +394,6 @@ imagePullSecrets: [{name: mine}, {name: ours}]
         ("yes", "get secret/slipway-pull-default --namespace team"),
         ("no", "get secret/mine --namespace team"),
         ("no", "list secrets --namespace team"),
-        ("no", "create secrets --namespace team"),
         ("no", "update secret/mine --namespace team"),
         ("no", "patch serviceaccount/other --namespace team"),
         (

@@ -75,6 +75,20 @@ fn the_account_makes_no_secret_but_pull_secrets() {
     assert!(refusal.or_fail("a refusal").contains("cannot create"));
     assert_eq!(scene.refusal(apply, &good), None);
 
+    // The API server finds nothing amiss with the expressions.
+    for policy in [policy, "slipway-pull-tokens"] {
+        let status = eventually("the policy is checked", || {
+            let policy = scene.get(
+                "kube-system",
+                &format!("validatingadmissionpolicy {policy}"),
+            )?;
+            let status = policy["status"].clone();
+            status["observedGeneration"].is_number().then_some(status)
+        });
+        let warnings = &status["typeChecking"]["expressionWarnings"];
+        assert!(warnings.is_null(), "{status}");
+    }
+
     // Somebody else's of that name is not made ours.
     scene.kubectl(&format!(
         "create secret generic {SECRET} --namespace default"

@@ -7,7 +7,7 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams};
 use serde_json::json;
 
-use super::execute::{Failure, REQUEST, labels, remove};
+use super::execute::{Failure, MANAGER, REQUEST, labels, remove};
 use super::grant::{Grant, Step, pods_of, role};
 use super::settings::Settings;
 use super::within;
@@ -46,7 +46,7 @@ async fn make(
         role_ref: role(),
         subjects: Some(vec![pods_of(namespace)]),
     };
-    let parameters = PatchParams::apply("slipway");
+    let parameters = PatchParams::apply(MANAGER);
     let apply = Patch::Apply(&binding);
     let applied = bindings.patch(&settings.name, &parameters, &apply);
     Ok(within(REQUEST, applied).await?)

@@ -23,6 +23,8 @@ use super::world::{Fact, Seen};
 /// How long a request may take.
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Whose fields those are that server-side apply writes.
+pub(super) const MANAGER: &str = "slipway";
 
 /// Why a step was not done.
 #[derive(Debug)]
@@ -75,6 +77,8 @@ impl<'a> Hands<'a> {
         }
     }
 
+    /// By server-side apply, which creates by name, so that the server's role can name what it may create. Without force:
+    /// another type or content than the empty one is a conflict, and stays.
     async fn make(&self) -> Result<Vec<Fact>, Failure> {
         let content = ByteString(content::EMPTY.to_vec());
         let new = Secret {
@@ -88,10 +92,13 @@ impl<'a> Hands<'a> {
             ..Secret::default()
         };
         let secrets = self.secrets();
-        let made = match within(REQUEST, secrets.create(&PostParams::default(), &new)).await {
+        let parameters = PatchParams::apply(MANAGER);
+        let apply = Patch::Apply(&new);
+        let applied = secrets.patch(&self.secret, &parameters, &apply);
+        let made = match within(REQUEST, applied).await {
             Ok(made) => made,
             // It may be ours, made by the server that did the work before, or anybody's.
-            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+            Err(kube::Error::Api(status)) if status.code == 409 => {
                 match within(REQUEST, secrets.get_opt(&self.secret)).await? {
                     Some(there) => there,
                     None => return Err(Failure::Overtaken),

@@ -72,8 +72,13 @@ pub(super) fn watches(client: &Client, settings: &Arc<Settings>) -> Watches {
     all
 }
 
+/// A page of secrets of the greatest size (1 MiB, more in base64) is shorter than an answer may be.
+const PAGE: u32 = 50;
+
 fn called(name: &str) -> watcher::Config {
-    watcher::Config::default().fields(&format!("metadata.name={name}"))
+    watcher::Config::default()
+        .fields(&format!("metadata.name={name}"))
+        .page_size(PAGE)
 }
 
 fn key(namespace: &str, account: &Arc<str>) -> Key {

@@ -150,9 +150,9 @@ fn what_is_done_to_the_binding_is_undone() {
         "namespace: team}",
         "namespace: team, labels: {registry.alauda.io/pull-secret: slipway-pull}}",
     );
-    let replace = "replace --force --filename -".split(' ');
+    let replace = "replace --force --timeout 5s --filename -".split(' ');
     let replaced = scene.cluster.kubectl(&scene.lab).args(replace);
-    // Ours may be made again between its delete and its create: then nothing is left to replace.
+    // Ours may be made again between its delete and its create: then it waits for it to go, in vain.
     let replaced = replaced.stdin(other).run();
     println!("{}{}", replaced.stdout, replaced.stderr);
     until("it is made anew", || {

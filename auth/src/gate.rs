@@ -42,7 +42,7 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether an identity that it made earlier, and that a token still carries, has been taken away since (the user was
-    /// removed). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
+    /// removed, or has another password). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
     fn revoked(&self, who: &Identity) -> bool;
 
     /// Whether it has a user of this name. `false` where it cannot tell without asking somebody.

@@ -1,5 +1,6 @@
 //! Checking passwords.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -94,7 +95,8 @@ impl Htpasswd {
         match self.check(&users, user, password).await {
             Ok(true) => {
                 self.throttle.forgive(&attempt);
-                let who = Identity::authenticated(PROVIDER, user, []);
+                let who = Identity::authenticated(PROVIDER, user, [])
+                    .with_extra(users.uid(user), BTreeMap::new());
                 // It fails only when the place was taken meanwhile, by the same answer.
                 let _ = place.insert(who.clone());
                 Ok(who)
@@ -152,8 +154,11 @@ impl Authenticator for Htpasswd {
         PROVIDER
     }
 
+    /// Also with a changed password: whoever had the old one may not go on by a token, and a new user of the name is
+    /// another person.
     fn revoked(&self, who: &Identity) -> bool {
-        who.provider() == PROVIDER && !self.users.current().contains(who.name())
+        let uid = self.users.current().uid(who.name());
+        who.provider() == PROVIDER && (uid.is_none() || uid.as_deref() != who.uid())
     }
 
     fn has_user(&self, name: &str) -> bool {

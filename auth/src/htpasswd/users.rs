@@ -76,6 +76,11 @@ impl Users {
         self.hashes.contains_key(user)
     }
 
+    /// What tells this user from namesakes before and after; `None` when there is no such user.
+    pub(super) fn uid(&self, user: &str) -> Option<String> {
+        self.hashes.get(user).map(|hash| hash.uid(user))
+    }
+
     /// The hash to check a password of `user` against, and whether a match counts.
     ///
     /// Unknown users get the hash of a known one, always the same for the same name. So they cost what known users

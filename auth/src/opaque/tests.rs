@@ -589,6 +589,51 @@ async fn a_refresh_token_is_for_the_token_endpoint_alone() {
     );
 }
 
+/// A password's tokens of every kind end with it, and do not come back for the next user of that name.
+#[tokio::test]
+async fn tokens_end_with_the_password_that_they_were_made_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("users");
+    let line = |user: &str| format!("{user}:{}\n", bcrypt::hash("secret", 4).unwrap());
+    let first = line("ada");
+    std::fs::write(&file, &first).unwrap();
+    let users = Arc::new(crate::Htpasswd::load(&file).unwrap());
+    let issued = Tokens::load_or_create(&dir.path().join("k"), vec![], Tokens::DEFAULT_TTL);
+    let shelf: Arc<dyn TokenStore> = Arc::new(Shelf::default());
+    let tokens = Arc::new(OpaqueTokens::new(shelf, Settings::default()).unwrap());
+    let gate = Gate::new(
+        vec![Arc::clone(&users) as Arc<dyn Authenticator>],
+        Arc::new(AllowAuthenticated),
+        Some(Arc::new(issued.unwrap())),
+        false,
+    );
+    let gate = gate.with_opaque(Arc::clone(&tokens));
+    let password = Credential::basic("ada", Secret::new("secret".into())).unwrap();
+    let ada = gate.identify(Some(&password), None, at(NOW)).await.unwrap();
+    let login = gate.remember(&ada, "docker", at(NOW)).await.unwrap();
+    let login = login.unwrap();
+    let wanted = new(limits(&[], &["pull"]), 1_000);
+    let (api, _) = tokens.create(&ada, wanted, at(NOW)).await.unwrap();
+    let short = gate.issue(&ada, &[], at(NOW)).await.unwrap();
+    let bearers =
+        [api.expose(), short.token()].map(|text| Credential::Bearer(Secret::new(text.to_owned())));
+    for (now_there, holds) in [
+        (format!("{}{first}", line("eve")), true),
+        (line("eve"), false),
+        // The salt tells two users apart who have name and password in common.
+        (line("ada"), false),
+    ] {
+        std::fs::write(&file, &now_there).unwrap();
+        assert!(users.reload().unwrap());
+        let redeemed = gate.redeem(&login, None, at(NOW)).await;
+        assert_eq!(redeemed.is_ok(), holds, "{now_there}: {redeemed:?}");
+        for bearer in &bearers {
+            let who = gate.identify(Some(bearer), None, at(NOW)).await;
+            assert_eq!(who.is_ok(), holds, "{now_there}: {who:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_no_answer() {
     let lab = lab();

@@ -237,9 +237,41 @@ async fn a_changed_or_removed_password_is_forgotten_with_the_reload() {
     assert_eq!(lab.ask("alice", "old").await, Err(Refusal::BadCredential));
     assert!(lab.ask("alice", "new").await.is_ok());
     assert_eq!(lab.ask("bob", "other").await, Err(Refusal::BadCredential));
-    assert!(lab.htpasswd.revoked(&bob) && !lab.htpasswd.revoked(&alice));
+    assert!(lab.htpasswd.revoked(&bob) && lab.htpasswd.revoked(&alice));
+    let alice = lab.ask("alice", "new").await.unwrap().unwrap();
+    assert!(!lab.htpasswd.revoked(&alice));
     let elsewhere = Identity::authenticated("kubernetes", "bob", []);
     assert!(!lab.htpasswd.revoked(&elsewhere), "not one of its own");
+}
+
+/// The same person is the same wherever the file is read, and whoever has the name with another password is not.
+#[tokio::test]
+async fn a_uid_is_of_one_user_and_one_password() {
+    let lab = lab(&[("alice", "secret"), ("bob", "secret")]);
+    let alice = lab.ask("alice", "secret").await.unwrap().unwrap();
+    let uid = alice.uid().unwrap();
+    assert!(uid.len() == 32 && uid.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let bob = lab.ask("bob", "secret").await.unwrap().unwrap();
+    assert_ne!(bob.uid(), alice.uid());
+    let replica = Htpasswd::load(&lab.path()).unwrap();
+    assert!(!replica.revoked(&alice));
+    // Another line, above: what is before it does not matter.
+    let file = fs::read_to_string(lab.path()).unwrap();
+    fs::write(lab.path(), format!("# users\n{}{file}", line("eve", "x"))).unwrap();
+    assert!(lab.htpasswd.reload().unwrap() && !lab.htpasswd.revoked(&alice));
+    let unmarked = Identity::authenticated(PROVIDER, "alice", []);
+    assert!(lab.htpasswd.revoked(&unmarked), "no uid is none of theirs");
+    fs::write(lab.path(), line("bob", "secret")).unwrap();
+    assert!(lab.htpasswd.reload().unwrap() && lab.htpasswd.revoked(&alice));
+    fs::write(lab.path(), line("alice", "secret")).unwrap();
+    assert!(lab.htpasswd.reload().unwrap());
+    assert!(
+        lab.htpasswd.revoked(&alice),
+        "of the same name and password"
+    );
+    let namesake = lab.ask("alice", "secret").await.unwrap().unwrap();
+    assert_eq!(namesake.principal(), alice.principal(), "uploads go on");
+    assert!(!lab.htpasswd.revoked(&namesake));
 }
 
 #[tokio::test]

@@ -45,6 +45,12 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// removed, or has another password). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
     fn revoked(&self, who: &Identity) -> bool;
 
+    /// Whether [`revoked`](Authenticator::revoked) tells of everybody who was taken away. Logins of those of whom nobody
+    /// would know are kept for hours, not for weeks.
+    fn notices_removal(&self) -> bool {
+        false
+    }
+
     /// Whether it has a user of this name. `false` where it cannot tell without asking somebody.
     fn has_user(&self, _name: &str) -> bool {
         false
@@ -202,10 +208,21 @@ impl Gate {
         client: &str,
         now: SystemTime,
     ) -> Result<Option<Secret>, Refusal> {
-        match (self.opaque(), self.service()) {
-            (Some(opaque), Some(service)) => opaque.remember(who, service, client, now).await,
-            _ => Ok(None),
-        }
+        let Kind::Guarded {
+            authenticators,
+            opaque: Some(opaque),
+            tokens: Some(tokens),
+            ..
+        } = &self.0
+        else {
+            return Ok(None);
+        };
+        let is_watched = authenticators
+            .iter()
+            .any(|by| by.vouches_as(who.provider()) && by.notices_removal());
+        opaque
+            .remember(who, is_watched, tokens.service(), client, now)
+            .await
     }
 
     /// The API tokens and refresh tokens; `None` where there are none.

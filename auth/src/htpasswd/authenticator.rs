@@ -161,6 +161,10 @@ impl Authenticator for Htpasswd {
         who.provider() == PROVIDER && (uid.is_none() || uid.as_deref() != who.uid())
     }
 
+    fn notices_removal(&self) -> bool {
+        true
+    }
+
     fn has_user(&self, name: &str) -> bool {
         self.users.current().contains(name)
     }

@@ -32,6 +32,9 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<Option<Identity>, Refusal>;
 
+    /// Another authenticator knew the credential that this one has just said is not of its kind: it was no guess.
+    fn known_elsewhere(&self, _credential: &Credential, _from: Option<IpAddr>) {}
+
     /// What it is called in [`Identity::provider`] of those it vouches for.
     fn provider(&self) -> &'static str;
 
@@ -179,8 +182,10 @@ impl Gate {
         {
             return self.standing(who, from, now).await;
         }
-        for authenticator in authenticators {
+        for (index, authenticator) in authenticators.iter().enumerate() {
             if let Some(who) = authenticator.authenticate(credential, from, now).await? {
+                let before = authenticators.iter().take(index);
+                before.for_each(|by| by.known_elsewhere(credential, from));
                 return Ok(who);
             }
         }

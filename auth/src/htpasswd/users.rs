@@ -26,7 +26,8 @@ const NOBODY: &str = "$2b$12$abcdefghijklmnopqrstuu5Lo0g67CiD3M4RpN1BmBb4Crp5w7d
 pub(super) struct Users {
     hashes: HashMap<Box<str>, Hash>,
     decoys: Vec<Hash>,
-    pub(super) verified: Cache<Fingerprint, Identity>,
+    /// None of our users where there is none in it, and somebody of another authenticator.
+    pub(super) verified: Cache<Fingerprint, Option<Identity>>,
 }
 
 impl Users {

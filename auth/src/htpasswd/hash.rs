@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::Secret;
 
@@ -13,7 +15,7 @@ pub(super) const MAX_PASSWORD: usize = 72;
 /// Highest cost accepted, also that of `htpasswd -C`: each step doubles the work, and 17 is seconds.
 const MAX_COST: u32 = 17;
 /// Bytes of SHA-256 in a uid.
-const UID: usize = 16;
+const UID: usize = 15;
 
 /// A bcrypt hash in crypt form, `$2b$12$` and 53 characters. Hashes are not printed.
 #[derive(Clone)]
@@ -48,8 +50,8 @@ impl Hash {
     pub(super) fn uid(&self, user: &str) -> String {
         let line = format!("slipway htpasswd uid\n{user}:{}", self.text);
         let digest = digest::digest(&digest::SHA256, line.as_bytes());
-        let uid = digest.as_ref().iter().take(UID);
-        uid.map(|byte| format!("{byte:02x}")).collect()
+        let (uid, _) = digest.as_ref().split_at(UID);
+        URL_SAFE_NO_PAD.encode(uid)
     }
 
     /// Whether `password` is the one. Takes tens of milliseconds of one core; constant in the password.

@@ -351,6 +351,24 @@ async fn a_removed_owner_takes_the_tokens_along() {
 }
 
 #[tokio::test]
+async fn a_changed_password_ends_the_tokens() {
+    let server = Server::guarded(false).await;
+    let (token, _) = server.token("pusher", &[], &["pull"]).await;
+    let issued = server.get("/auth/token", &bearer(&token)).await.json();
+    let issued = bearer(issued["token"].as_str().unwrap());
+    let file = server.folder.path().join("htpasswd");
+    let mut users = auth::htpasswd::File::load(&file).unwrap();
+    let secret = auth::Secret::new("another password".to_owned());
+    users.set_password("pusher", &secret).unwrap();
+    users.save().unwrap();
+    server.users.reload().unwrap();
+    for authorization in schemes(&token).into_iter().chain([issued]) {
+        let answer = server.get("/api/v1/whoami", &authorization).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
 async fn a_mistyped_token_is_told_so() {
     let server = Server::guarded(false).await;
     let (token, id) = server.token("pusher", &[], &["pull"]).await;

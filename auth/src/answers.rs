@@ -27,7 +27,10 @@ const BUSY: Refusal = Refusal::Unavailable {
 /// one, and neither secrets nor long lists of groups are kept.
 pub(crate) struct Answers<V> {
     known: Cache<Fingerprint, Known<V>>,
-    flights: Mutex<HashMap<Fingerprint, Flight<V>>>,
+    /// Each with its number.
+    flights: Mutex<HashMap<Fingerprint, (u64, Flight<V>)>>,
+    /// How many departed.
+    departed: AtomicU64,
     /// How often something was forgotten. Written and compared under the lock of `flights`.
     forgotten: AtomicU64,
 }
@@ -45,6 +48,7 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
         Arc::new(Self {
             known: Cache::new(REMEMBERED),
             flights: Mutex::default(),
+            departed: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
         })
     }
@@ -70,14 +74,15 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
         }
         let flight = {
             let mut flights = self.lock();
-            if let Some(flight) = flights.get(&question) {
+            if let Some((_, flight)) = flights.get(&question) {
                 flight.clone()
             } else if let Some(answer) = self.known(&question) {
                 // It has landed since. It was remembered before it ended.
                 return Ok(answer);
             } else {
-                let flight = self.depart(question, ask());
-                flights.insert(question, flight.clone());
+                let number = self.departed.fetch_add(1, Ordering::Relaxed);
+                let flight = self.depart(question, number, ask());
+                flights.insert(question, (number, flight.clone()));
                 flight
             }
         };
@@ -92,7 +97,7 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
         self.known.remove(question);
     }
 
-    fn depart<F>(self: &Arc<Self>, question: Fingerprint, asking: F) -> Flight<V>
+    fn depart<F>(self: &Arc<Self>, question: Fingerprint, number: u64, asking: F) -> Flight<V>
     where
         F: Future<Output = Result<(V, Duration), Refusal>> + Send + 'static,
     {
@@ -102,6 +107,7 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
         let landing = Landing {
             answers: Arc::clone(self),
             question,
+            number,
         };
         let flight = tokio::spawn(async move {
             // Also when the asking panics: nobody must wait for it for ever.
@@ -122,19 +128,25 @@ impl<V: Clone + Send + Sync + 'static> Answers<V> {
             .shared()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, Flight<V>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, (u64, Flight<V>)>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ends a flight when it is dropped.
+/// Ends a flight when it is dropped, and not the one that departed in its place after a
+/// [`forget`](Answers::forget).
 struct Landing<V: Clone + Send + Sync + 'static> {
     answers: Arc<Answers<V>>,
     question: Fingerprint,
+    number: u64,
 }
 
 impl<V: Clone + Send + Sync + 'static> Drop for Landing<V> {
     fn drop(&mut self) {
-        self.answers.lock().remove(&self.question);
+        let mut flights = self.answers.lock();
+        let current = flights.get(&self.question);
+        if current.is_some_and(|(number, _)| *number == self.number) {
+            flights.remove(&self.question);
+        }
     }
 }

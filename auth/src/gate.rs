@@ -32,6 +32,9 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<Option<Identity>, Refusal>;
 
+    /// Another authenticator knew the credential that this one has just said is not of its kind: it was no guess.
+    fn known_elsewhere(&self, _credential: &Credential, _from: Option<IpAddr>) {}
+
     /// What it is called in [`Identity::provider`] of those it vouches for.
     fn provider(&self) -> &'static str;
 
@@ -42,8 +45,14 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether an identity that it made earlier, and that a token still carries, has been taken away since (the user was
-    /// removed). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
+    /// removed, or has another password). `false` for identities that are not its own, and where it cannot tell: those tokens run out.
     fn revoked(&self, who: &Identity) -> bool;
+
+    /// Whether [`revoked`](Authenticator::revoked) tells of everybody who was taken away. Logins of those of whom nobody
+    /// would know are kept for hours, not for weeks.
+    fn notices_removal(&self) -> bool {
+        false
+    }
 
     /// Whether it has a user of this name. `false` where it cannot tell without asking somebody.
     fn has_user(&self, _name: &str) -> bool {
@@ -90,7 +99,8 @@ impl Gate {
         })
     }
 
-    /// The same gate, which also takes API tokens and refresh tokens, and gives them out.
+    /// The same gate, which also takes API tokens and refresh tokens, and gives them out. An [open](Gate::open) one stays as
+    it is: nobody is known there whose tokens they could be.
     #[must_use]
     pub fn with_opaque(mut self, tokens: Arc<OpaqueTokens>) -> Self {
         if let Kind::Guarded { opaque, .. } = &mut self.0 {
@@ -173,8 +183,10 @@ impl Gate {
         {
             return self.standing(who, from, now).await;
         }
-        for authenticator in authenticators {
+        for (index, authenticator) in authenticators.iter().enumerate() {
             if let Some(who) = authenticator.authenticate(credential, from, now).await? {
+                let before = authenticators.iter().take(index);
+                before.for_each(|by| by.known_elsewhere(credential, from));
                 return Ok(who);
             }
         }
@@ -202,10 +214,21 @@ impl Gate {
         client: &str,
         now: SystemTime,
     ) -> Result<Option<Secret>, Refusal> {
-        match (self.opaque(), self.service()) {
-            (Some(opaque), Some(service)) => opaque.remember(who, service, client, now).await,
-            _ => Ok(None),
-        }
+        let Kind::Guarded {
+            authenticators,
+            opaque: Some(opaque),
+            tokens: Some(tokens),
+            ..
+        } = &self.0
+        else {
+            return Ok(None);
+        };
+        let is_watched = authenticators
+            .iter()
+            .any(|by| by.vouches_as(who.provider()) && by.notices_removal());
+        opaque
+            .remember(who, is_watched, tokens.service(), client, now)
+            .await
     }
 
     /// The API tokens and refresh tokens; `None` where there are none.

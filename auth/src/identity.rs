@@ -65,7 +65,7 @@ impl Identity {
         Self::new(provider, name, groups, None, BTreeMap::new())
     }
 
-    /// The same identity with what else a cluster knows it by: its `uid`, and attributes that rules may look at.
+    /// The same identity with what else it is known by: its `uid`, and attributes of a cluster that rules may look at.
     #[must_use]
     pub(crate) fn with_extra(
         self,
@@ -161,7 +161,7 @@ impl Identity {
         self.who.groups.iter().map(|group| &**group)
     }
 
-    /// What the cluster tells namesakes apart by.
+    /// What namesakes are told apart by: the cluster's, or of a user of htpasswd one that each password has.
     pub fn uid(&self) -> Option<&str> {
         self.who.uid.as_deref()
     }

@@ -42,6 +42,7 @@ struct Bucket {
 }
 
 /// An attempt that is counted as failed until [forgiven](Throttle::forgive).
+#[derive(Clone)]
 pub(crate) struct Attempt {
     account: Fingerprint,
     address: Fingerprint,

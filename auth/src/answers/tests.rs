@@ -118,3 +118,36 @@ async fn what_is_forgotten_while_it_is_asked_for_is_not_remembered() {
     answers.forget(&QUESTION);
     assert_eq!(answers.known(&QUESTION), None);
 }
+
+/// What was asked for before a forgetting lands in its own time, and whoever asks after that waits for the newer asking.
+#[tokio::test]
+async fn an_older_flight_ends_without_the_one_in_its_place() {
+    let answers = Answers::new();
+    let asking = |answer| {
+        let (answers, go) = (Arc::clone(&answers), Arc::new(Notify::new()));
+        let landed = Arc::clone(&go);
+        let ask = move || async move {
+            landed.notified().await;
+            Ok((answer, SECOND))
+        };
+        let waiting = tokio::spawn(async move { answers.get(QUESTION, ask).await });
+        (waiting, go)
+    };
+    let (old, old_lands) = asking("as it was");
+    tokio::task::yield_now().await;
+    answers.forget(&QUESTION);
+    let (new, new_lands) = asking("as it is");
+    tokio::task::yield_now().await;
+    old_lands.notify_one();
+    assert_eq!(old.await.unwrap(), Ok("as it was"));
+    let never = || -> BoxFuture<'static, _> { unreachable!("it is being asked already") };
+    let also = tokio::spawn({
+        let answers = Arc::clone(&answers);
+        async move { answers.get(QUESTION, never).await }
+    });
+    tokio::task::yield_now().await;
+    new_lands.notify_one();
+    assert_eq!(new.await.unwrap(), Ok("as it is"));
+    assert_eq!(also.await.unwrap(), Ok("as it is"));
+    assert!(answers.lock().is_empty());
+}

@@ -484,6 +484,67 @@ async fn authenticators_are_asked_in_order_until_one_knows() {
     );
 }
 
+/// Tokens of a cluster may be as short as a password, and stand in the place of one beside users with passwords.
+#[tokio::test]
+async fn a_short_token_under_a_name_of_no_user_goes_on_to_whoever_knows_it() {
+    /// Knows one token.
+    #[derive(Debug)]
+    struct Cluster;
+    #[async_trait]
+    impl Authenticator for Cluster {
+        async fn authenticate(
+            &self,
+            credential: &Credential,
+            _: Option<IpAddr>,
+            _: SystemTime,
+        ) -> Result<Option<Identity>, Refusal> {
+            match credential.token().expose() {
+                "sha256~known" => Ok(Some(Identity::authenticated("cluster", "eve", []))),
+                _ => Err(Refusal::BadCredential),
+            }
+        }
+        fn provider(&self) -> &'static str {
+            "cluster"
+        }
+
+        fn revoked(&self, _: &Identity) -> bool {
+            false
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("users");
+    let hash = bcrypt::hash("secret", 4).unwrap();
+    std::fs::write(&file, format!("alice:{hash}\n")).unwrap();
+    let users = Arc::new(crate::Htpasswd::load(&file).unwrap());
+    let htpasswd = Arc::clone(&users) as Arc<dyn Authenticator>;
+    let (policy, from) = (Arc::new(AllowAuthenticated), Some([10, 0, 0, 1].into()));
+    let alone = Gate::new(vec![Arc::clone(&htpasswd)], policy.clone(), None, false);
+    let stranger = basic("token", "sha256~known");
+    let asked = alone.identify(Some(&stranger), None, now()).await;
+    assert_eq!(asked, Err(Refusal::BadCredential));
+    let gate = Gate::new(vec![htpasswd, Arc::new(Cluster)], policy, None, false);
+    let ask = |user, password: &str| {
+        let (gate, credential) = (&gate, basic(user, password));
+        async move { gate.identify(Some(&credential), from, now()).await }
+    };
+    let checks = users.checks();
+    for _ in 0..40 {
+        assert_eq!(ask("token", "sha256~known").await.unwrap().name(), "eve");
+        let of_user = ask("alice", "secret").await.unwrap();
+        assert_eq!(of_user.provider(), "htpasswd");
+    }
+    assert_eq!(users.checks(), checks + 2, "one of each pair");
+    let shown = ask("alice", "sha256~known").await;
+    assert_eq!(shown, Err(Refusal::BadCredential), "alice has a password");
+    for guess in 0..10 {
+        let asked = ask("token", &guess.to_string()).await;
+        assert_eq!(asked, Err(Refusal::BadCredential));
+    }
+    let asked = ask("token", "one more").await;
+    assert!(matches!(asked, Err(Refusal::Throttled { .. })), "{asked:?}");
+    assert!(ask("token", "sha256~known").await.is_ok());
+}
+
 #[tokio::test]
 async fn who_administers_says_who_they_are_and_no_token_will_do() {
     let lab = lab(true);

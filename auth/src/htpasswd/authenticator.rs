@@ -1,5 +1,6 @@
 //! Checking passwords.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use super::hash::MAX_PASSWORD;
 use super::users::Users;
-use crate::keyed::Keyed;
-use crate::throttle::Throttle;
+use crate::keyed::{Fingerprint, Keyed};
+use crate::throttle::{Attempt, Throttle};
 use crate::watched::Watched;
 use crate::{Authenticator, Credential, Identity, LoadError, Refusal, Secret};
 
@@ -22,6 +24,8 @@ mod tests;
 const PROVIDER: &str = "htpasswd";
 /// Checks waiting or running; beyond that clients are told to come again. More than one address may have under way.
 const MAX_QUEUED: usize = 256;
+/// Attempts by names of no user that may still be forgiven.
+const STRANGERS: usize = 16 * 1024;
 const BUSY: Refusal = Refusal::Unavailable {
     retry_after: Duration::from_secs(2),
 };
@@ -32,10 +36,15 @@ const BUSY: Refusal = Refusal::Unavailable {
 /// hundred clients starting at once with the same pair, pay for one bcrypt. Wrong pairs are not remembered; they are
 /// [throttled](Refusal::Throttled) per account and address. The work runs on at most all cores but one, so a flood of
 /// passwords does not starve the rest.
+///
+/// A name of no user costs and counts the same, and then is left to other authenticators, as clients send tokens of theirs
+/// in the place of a password. A pair that one of them knew is remembered too, and counts as no guess.
 pub struct Htpasswd {
     users: Arc<Watched<Users>>,
     keyed: Keyed,
     throttle: Throttle,
+    /// Attempts by names of no user, each to be forgiven if somebody else knows the pair.
+    strangers: Cache<Fingerprint, Attempt>,
     queue: Arc<Semaphore>,
     cores: Arc<Semaphore>,
     checks: AtomicU64,
@@ -49,6 +58,7 @@ impl Htpasswd {
             users: Arc::new(Watched::load(path, Users::read, Users::parse)?),
             keyed: Keyed::new()?,
             throttle: Throttle::new(),
+            strangers: Cache::new(STRANGERS),
             queue: Arc::new(Semaphore::new(MAX_QUEUED)),
             cores: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
             checks: AtomicU64::new(0),
@@ -71,17 +81,16 @@ impl Htpasswd {
         self.checks.load(Ordering::Relaxed)
     }
 
+    /// `None`: there is no such user.
     async fn verify(
         &self,
         user: &str,
         password: &Secret,
         from: Option<IpAddr>,
         now: SystemTime,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Option<Identity>, Refusal> {
         let users = Arc::clone(&self.users.current());
-        let pair = self
-            .keyed
-            .of(&[b"pair", user.as_bytes(), password.expose().as_bytes()]);
+        let pair = self.pair(user, password);
         // Whoever asks for the same pair meanwhile waits for this one's outcome.
         let place = match users.verified.get_value_or_guard_async(&pair).await {
             Ok(who) => return Ok(who),
@@ -94,17 +103,34 @@ impl Htpasswd {
         match self.check(&users, user, password).await {
             Ok(true) => {
                 self.throttle.forgive(&attempt);
-                let who = Identity::authenticated(PROVIDER, user, []);
+                let who = Identity::authenticated(PROVIDER, user, [])
+                    .with_extra(users.uid(user), BTreeMap::new());
+                let who = Some(who);
                 // It fails only when the place was taken meanwhile, by the same answer.
                 let _ = place.insert(who.clone());
                 Ok(who)
             }
-            Ok(false) => Err(Refusal::BadCredential),
+            Ok(false) if users.contains(user) => Err(Refusal::BadCredential),
+            Ok(false) => {
+                self.strangers.insert(self.stranger(&pair, from), attempt);
+                Ok(None)
+            }
             Err(refusal) => {
                 self.throttle.forgive(&attempt);
                 Err(refusal)
             }
         }
+    }
+
+    fn pair(&self, user: &str, password: &Secret) -> Fingerprint {
+        let (user, password) = (user.as_bytes(), password.expose().as_bytes());
+        self.keyed.of(&[b"pair", user, password])
+    }
+
+    /// Where the attempt of a pair by a client is.
+    fn stranger(&self, pair: &Fingerprint, from: Option<IpAddr>) -> Fingerprint {
+        let from = from.map(|from| from.to_string()).unwrap_or_default();
+        self.keyed.of(&[b"stranger", pair, from.as_bytes()])
     }
 
     /// One bcrypt, whoever the user is.
@@ -131,8 +157,8 @@ impl Htpasswd {
 
 #[async_trait]
 impl Authenticator for Htpasswd {
-    /// A password that bcrypt cannot hold (over 72 bytes) is not of its kind: it may be the token of
-    /// another authenticator.
+    /// A password that bcrypt cannot hold (over 72 bytes) is not of its kind, and neither is one of no user: it may be the
+    /// token of another authenticator. A user's wrong password is shown to no other.
     async fn authenticate(
         &self,
         credential: &Credential,
@@ -142,9 +168,24 @@ impl Authenticator for Htpasswd {
         match credential {
             Credential::Basic(basic) if is_possible(basic.password()) => {
                 let (user, password) = (basic.user(), basic.password());
-                self.verify(user, password, from, now).await.map(Some)
+                self.verify(user, password, from, now).await
             }
             _ => Ok(None),
+        }
+    }
+
+    fn known_elsewhere(&self, credential: &Credential, from: Option<IpAddr>) {
+        let Credential::Basic(basic) = credential else {
+            return;
+        };
+        let pair = self.pair(basic.user(), basic.password());
+        // Only what was counted is forgiven, and once.
+        if let Some((_, attempt)) = self.strangers.remove(&self.stranger(&pair, from)) {
+            self.throttle.forgive(&attempt);
+            let users = self.users.current();
+            if !users.contains(basic.user()) {
+                users.verified.insert(pair, None);
+            }
         }
     }
 
@@ -152,8 +193,15 @@ impl Authenticator for Htpasswd {
         PROVIDER
     }
 
+    /// Also with a changed password: whoever had the old one may not go on by a token, and a new user of the name is
+    /// another person.
     fn revoked(&self, who: &Identity) -> bool {
-        who.provider() == PROVIDER && !self.users.current().contains(who.name())
+        let uid = self.users.current().uid(who.name());
+        who.provider() == PROVIDER && (uid.is_none() || uid.as_deref() != who.uid())
+    }
+
+    fn notices_removal(&self) -> bool {
+        true
     }
 
     fn has_user(&self, name: &str) -> bool {

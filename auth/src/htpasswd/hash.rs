@@ -4,12 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::Secret;
 
 /// Longest password in bytes. bcrypt does not look further, so a longer one is refused rather than cut (CVE-2024-9683).
 pub(super) const MAX_PASSWORD: usize = 72;
 /// Highest cost accepted, also that of `htpasswd -C`: each step doubles the work, and 17 is seconds.
 const MAX_COST: u32 = 17;
+/// Bytes of SHA-256 in a uid.
+const UID: usize = 15;
 
 /// A bcrypt hash in crypt form, `$2b$12$` and 53 characters. Hashes are not printed.
 #[derive(Clone)]
@@ -37,6 +43,15 @@ impl Hash {
                 "a bcrypt hash of cost {cost}, but 4 to {MAX_COST} are accepted"
             )),
         }
+    }
+
+    /// Tells the user of this name and password from whoever has the name before or after: the same wherever the line is the
+    /// same. It says nothing of the password, as the salt is 128 random bits that stand in the file alone.
+    pub(super) fn uid(&self, user: &str) -> String {
+        let line = format!("slipway htpasswd uid\n{user}:{}", self.text);
+        let digest = digest::digest(&digest::SHA256, line.as_bytes());
+        let (uid, _) = digest.as_ref().split_at(UID);
+        URL_SAFE_NO_PAD.encode(uid)
     }
 
     /// Whether `password` is the one. Takes tens of milliseconds of one core; constant in the password.

@@ -26,7 +26,8 @@ const NOBODY: &str = "$2b$12$abcdefghijklmnopqrstuu5Lo0g67CiD3M4RpN1BmBb4Crp5w7d
 pub(super) struct Users {
     hashes: HashMap<Box<str>, Hash>,
     decoys: Vec<Hash>,
-    pub(super) verified: Cache<Fingerprint, Identity>,
+    /// None of our users where there is none in it, and somebody of another authenticator.
+    pub(super) verified: Cache<Fingerprint, Option<Identity>>,
 }
 
 impl Users {
@@ -74,6 +75,11 @@ impl Users {
 
     pub(super) fn contains(&self, user: &str) -> bool {
         self.hashes.contains_key(user)
+    }
+
+    /// What tells this user from namesakes before and after; `None` when there is no such user.
+    pub(super) fn uid(&self, user: &str) -> Option<String> {
+        self.hashes.get(user).map(|hash| hash.uid(user))
     }
 
     /// The hash to check a password of `user` against, and whether a match counts.

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 use super::record::Record;
 use super::text::Text;
 use super::{Kind, Limits, Most, OpaqueTokens, Settings, Token, unavailable};
+use crate::identity::AUTHENTICATED;
 use crate::{Identity, Refusal, Secret};
 
-/// Longest life of a refresh token from a credential that itself ends: a working day.
-const MAX_FROM_ENDING: Duration = Duration::from_secs(12 * 3600);
+/// Longest life of what is kept of somebody of whose removal, or loss of great rights, nobody would tell: a working day.
+const UNWATCHED: Duration = Duration::from_secs(12 * 3600);
 /// Longest description in bytes.
 const MAX_DESCRIPTION: usize = 256;
 /// Characters that are kept of what a client calls itself.
@@ -46,7 +47,8 @@ impl OpaqueTokens {
     /// Makes an API token for `owner`. Its text is in no other place from then on.
     ///
     /// Whoever came by a token gets none, as it would outlive that one, unless they act by a login of theirs. Neither does a ServiceAccount, whose own tokens end
-    /// with it.
+    /// with it. Whoever is in a group that Kubernetes gives rights to by its name ([`great_group`]) gets one for hours, as
+    /// a token keeps the groups of its owner.
     pub async fn create(
         &self,
         owner: &Identity,
@@ -61,11 +63,19 @@ impl OpaqueTokens {
             let what = format!("description: at most {MAX_DESCRIPTION} bytes, on one line");
             return Err(CreateError::Invalid(what));
         }
-        let most = self.settings.max_lifetime;
+        let mut most = self.settings.max_lifetime;
+        let great_group = great_group(owner);
+        if great_group.is_some() {
+            most = most.min(UNWATCHED);
+        }
         let lifetime = new.lifetime.unwrap_or(Settings::USUAL.min(most));
         if lifetime > most || lifetime.as_secs() == 0 {
             let most = most.as_secs();
-            let what = format!("the lifetime: 1 to {most} seconds, as this server has it");
+            let whose = great_group.map_or_else(
+                || "as this server has it".to_owned(),
+                |group| format!("for members of the group {group}"),
+            );
+            let what = format!("the lifetime: 1 to {most} seconds, {whose}");
             return Err(CreateError::Invalid(what));
         }
         let text = Text::generate(Kind::Api)?;
@@ -83,10 +93,12 @@ impl OpaqueTokens {
     }
 
     /// A refresh token for a login of `who` by a client that calls itself `client`; `None` where none are given, or not to
-    /// them: to strangers, to whoever came by a token, and to `ServiceAccount`s.
+    /// them: to strangers, to whoever came by a token, and to `ServiceAccount`s. Only those whose removal
+    /// [is noticed](crate::Authenticator::notices_removal) get the whole lifetime.
     pub(crate) async fn remember(
         &self,
         who: &Identity,
+        is_watched: bool,
         service: &str,
         client: &str,
         now: SystemTime,
@@ -96,8 +108,8 @@ impl OpaqueTokens {
         if lifetime.is_zero() || is_by_token || no_standing(who).is_some() {
             return Ok(None);
         }
-        if who.until().is_some() {
-            lifetime = lifetime.min(MAX_FROM_ENDING);
+        if !is_watched || who.until().is_some() || great_group(who).is_some() {
+            lifetime = lifetime.min(UNWATCHED);
         }
         let client: String = client
             .chars()
@@ -111,6 +123,15 @@ impl OpaqueTokens {
         added.map_err(unavailable)?;
         Ok(Some(text.into_secret()))
     }
+}
+
+/// A group of theirs that is Kubernetes' own, as `system:masters` is, which may do everything. Those of everybody who
+/// logged in, there and at `OpenShift`, give nothing of note.
+fn great_group(who: &Identity) -> Option<&str> {
+    who.groups().find(|group| {
+        group.starts_with("system:")
+            && !matches!(*group, AUTHENTICATED | "system:authenticated:oauth")
+    })
 }
 
 /// Why somebody gets no token that outlives their credential.

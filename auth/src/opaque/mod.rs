@@ -6,7 +6,7 @@
 //!
 //! What a user is besides their name (groups, uid, extra) is kept as it was when the token was made: the registry cannot ask
 //! whoever vouched for them again. What takes a token away is its end, [`OpaqueTokens::revoke`], and the removal of its
-//! owner where the authenticator knows of it.
+//! owner, or of the password it was made with, where the authenticator knows of it.
 
 mod create;
 mod limits;

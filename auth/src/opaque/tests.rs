@@ -12,7 +12,19 @@ use crate::{
 
 /// Has vouched for ada, and knows nobody by what they send.
 #[derive(Debug)]
-struct Voucher;
+struct Voucher {
+    provider: &'static str,
+    notices_removal: bool,
+}
+
+impl Voucher {
+    fn of(provider: &'static str, notices_removal: bool) -> Arc<dyn Authenticator> {
+        Arc::new(Self {
+            provider,
+            notices_removal,
+        })
+    }
+}
 
 #[async_trait]
 impl Authenticator for Voucher {
@@ -26,7 +38,11 @@ impl Authenticator for Voucher {
     }
 
     fn provider(&self) -> &'static str {
-        "htpasswd"
+        self.provider
+    }
+
+    fn notices_removal(&self) -> bool {
+        self.notices_removal
     }
 
     fn revoked(&self, _: &Identity) -> bool {
@@ -158,7 +174,7 @@ fn lab() -> Lab {
     let issued = Tokens::load_or_create(&dir.path().join("k"), vec![], Tokens::DEFAULT_TTL);
     let policy: Arc<dyn Policy> = Arc::new(AllowAuthenticated);
     let gate = Gate::new(
-        vec![Arc::new(Voucher)],
+        vec![Voucher::of("htpasswd", true), Voucher::of("cluster", false)],
         policy,
         Some(Arc::new(issued.unwrap())),
         false,
@@ -587,6 +603,106 @@ async fn a_refresh_token_is_for_the_token_endpoint_alone() {
         lab.bearer(issued.token(), NOW).await.is_err(),
         "what it got ends with it"
     );
+}
+
+/// An opaque token of a cluster says no more of its end than a password does.
+#[tokio::test]
+async fn only_a_login_whose_persons_removal_is_noticed_is_kept_for_weeks() {
+    let lab = lab();
+    let (half_day, month) = (12 * 3600, 30 * 24 * 3600);
+    let of = |provider, groups: &[&str]| {
+        let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
+        Identity::authenticated(provider, "eve", groups)
+    };
+    for (who, seconds) in [
+        (of("htpasswd", &["devs"]), month),
+        (of("cluster", &["devs"]), half_day),
+        (of("cluster", &["system:authenticated:oauth"]), half_day),
+        (of("htpasswd", &["system:masters"]), half_day),
+    ] {
+        let login = lab.gate.remember(&who, "docker", at(NOW)).await;
+        let login = login.unwrap().unwrap();
+        for (after, holds) in [(seconds - 1, true), (seconds, false)] {
+            let redeemed = lab.gate.redeem(&login, None, at(NOW + after)).await;
+            assert_eq!(redeemed.is_ok(), holds, "{who:?} after {after}");
+        }
+    }
+}
+
+/// A token keeps its owner's groups, and of being a cluster's administrator no longer nobody tells.
+#[tokio::test]
+async fn a_cluster_administrators_api_tokens_last_hours() {
+    let lab = lab();
+    let half_day = 12 * 3600;
+    for (group, most) in [
+        ("system:masters", half_day),
+        ("system:authenticated:", half_day),
+        ("system:authenticated:oauth", 365 * 24 * 3600),
+        ("masters", 365 * 24 * 3600),
+    ] {
+        let who = Identity::authenticated("cluster", group, [group.to_owned()]);
+        let long = new(limits(&[], &["pull"]), most + 1);
+        let refused = lab.tokens.create(&who, long, at(NOW)).await;
+        let Err(CreateError::Invalid(why)) = refused else {
+            panic!("{group}: {refused:?}");
+        };
+        assert_eq!(most == half_day, why.contains(group), "{why}");
+        let longest = new(limits(&[], &["pull"]), most);
+        let made = lab.tokens.create(&who, longest, at(NOW)).await;
+        assert_eq!(made.unwrap().1.expires(), at(NOW + most));
+        let usual = NewToken {
+            lifetime: None,
+            ..new(limits(&[], &["pull"]), 1)
+        };
+        let made = lab.tokens.create(&who, usual, at(NOW)).await;
+        let usual = most.min(Settings::USUAL.as_secs());
+        assert_eq!(made.unwrap().1.expires(), at(NOW + usual));
+    }
+}
+
+/// A password's tokens of every kind end with it, and do not come back for the next user of that name.
+#[tokio::test]
+async fn tokens_end_with_the_password_that_they_were_made_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("users");
+    let line = |user: &str| format!("{user}:{}\n", bcrypt::hash("secret", 4).unwrap());
+    let first = line("ada");
+    std::fs::write(&file, &first).unwrap();
+    let users = Arc::new(crate::Htpasswd::load(&file).unwrap());
+    let issued = Tokens::load_or_create(&dir.path().join("k"), vec![], Tokens::DEFAULT_TTL);
+    let shelf: Arc<dyn TokenStore> = Arc::new(Shelf::default());
+    let tokens = Arc::new(OpaqueTokens::new(shelf, Settings::default()).unwrap());
+    let gate = Gate::new(
+        vec![Arc::clone(&users) as Arc<dyn Authenticator>],
+        Arc::new(AllowAuthenticated),
+        Some(Arc::new(issued.unwrap())),
+        false,
+    );
+    let gate = gate.with_opaque(Arc::clone(&tokens));
+    let password = Credential::basic("ada", Secret::new("secret".into())).unwrap();
+    let ada = gate.identify(Some(&password), None, at(NOW)).await.unwrap();
+    let login = gate.remember(&ada, "docker", at(NOW)).await.unwrap();
+    let login = login.unwrap();
+    let wanted = new(limits(&[], &["pull"]), 1_000);
+    let (api, _) = tokens.create(&ada, wanted, at(NOW)).await.unwrap();
+    let short = gate.issue(&ada, &[], at(NOW)).await.unwrap();
+    let bearers =
+        [api.expose(), short.token()].map(|text| Credential::Bearer(Secret::new(text.to_owned())));
+    for (now_there, holds) in [
+        (format!("{}{first}", line("eve")), true),
+        (line("eve"), false),
+        // The salt tells two users apart who have name and password in common.
+        (line("ada"), false),
+    ] {
+        std::fs::write(&file, &now_there).unwrap();
+        assert!(users.reload().unwrap());
+        let redeemed = gate.redeem(&login, None, at(NOW)).await;
+        assert_eq!(redeemed.is_ok(), holds, "{now_there}: {redeemed:?}");
+        for bearer in &bearers {
+            let who = gate.identify(Some(bearer), None, at(NOW)).await;
+            assert_eq!(who.is_ok(), holds, "{now_there}: {who:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::opaque::{Limits as TokenLimits, NewToken, Settings};
-use auth::{Gate, Htpasswd, Identity, OpaqueTokens, Rbac, Secret, Tokens};
+use auth::{Credential, Gate, Htpasswd, OpaqueTokens, Rbac, Secret, Tokens};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -200,10 +200,11 @@ impl Server {
             limits: TokenLimits::new(&texts(namespaces), &texts(verbs)).unwrap(),
             lifetime: None,
         };
-        let owner = Identity::authenticated("htpasswd", user, []);
-        let made = self
-            .opaque
-            .create(&owner, new, std::time::SystemTime::now());
+        let now = std::time::SystemTime::now();
+        let password = Credential::basic(user, Secret::new(PASSWORD.to_owned())).unwrap();
+        let owner = self.registry.gate().identify(Some(&password), None, now);
+        let owner = owner.await.unwrap();
+        let made = self.opaque.create(&owner, new, now);
         made.await.unwrap().0.expose().to_owned()
     }
 

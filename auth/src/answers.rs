@@ -19,7 +19,7 @@ mod tests;
 /// Most answers remembered of each kind.
 const REMEMBERED: usize = 16 * 1024;
 /// The asking ended without an answer.
-const BUSY: Refusal = Refusal::Unavailable {
+pub(crate) const BUSY: Refusal = Refusal::Unavailable {
     retry_after: Duration::from_secs(2),
 };
 

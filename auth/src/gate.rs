@@ -8,9 +8,10 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use oci::RepoName;
 
+use crate::sight::Positions;
 use crate::{
     Access, Action, Actions, AdminPermit, AdminRight, Credential, Denied, Identity, IssuedToken,
-    OpaqueTokens, Permit, Policy, Refusal, Scope, Secret, Tokens, Verb,
+    OpaqueTokens, Permit, Policy, Refusal, Scope, Secret, Sight, Tokens, Verb,
 };
 
 #[cfg(test)]
@@ -62,7 +63,10 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
 
 /// Who gets in, and to what. Made once from the configuration.
 #[derive(Debug)]
-pub struct Gate(Kind);
+pub struct Gate {
+    kind: Kind,
+    positions: Positions,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -79,7 +83,7 @@ enum Kind {
 impl Gate {
     /// No authentication: everybody is a stranger, and may do everything.
     pub fn open() -> Self {
-        Self(Kind::Open)
+        Self::of(Kind::Open)
     }
 
     /// `authenticators` are asked in this order, after `tokens`. With `anonymous`, whoever sends no credential is
@@ -90,7 +94,7 @@ impl Gate {
         tokens: Option<Arc<Tokens>>,
         anonymous: bool,
     ) -> Self {
-        Self(Kind::Guarded {
+        Self::of(Kind::Guarded {
             authenticators,
             policy,
             tokens,
@@ -99,11 +103,18 @@ impl Gate {
         })
     }
 
+    fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            positions: Positions::default(),
+        }
+    }
+
     /// The same gate, which also takes API tokens and refresh tokens, and gives them out. An [open](Gate::open) one stays as
     it is: nobody is known there whose tokens they could be.
     #[must_use]
     pub fn with_opaque(mut self, tokens: Arc<OpaqueTokens>) -> Self {
-        if let Kind::Guarded { opaque, .. } = &mut self.0 {
+        if let Kind::Guarded { opaque, .. } = &mut self.kind {
             *opaque = Some(tokens);
         }
         self
@@ -111,13 +122,13 @@ impl Gate {
 
     /// Whether it ever asks for credentials; false when [open](Gate::open).
     pub fn challenges(&self) -> bool {
-        matches!(self.0, Kind::Guarded { .. })
+        matches!(self.kind, Kind::Guarded { .. })
     }
 
     /// Whether a name that came with a wrong password is that of a user. Any other may be a password in the wrong field, and
     /// is not to be written down.
     pub fn has_user(&self, name: &str) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Open => false,
             Kind::Guarded { authenticators, .. } => authenticators
                 .iter()
@@ -128,7 +139,7 @@ impl Gate {
     /// Whether strangers come in, and policy decides.
     pub fn anonymous(&self) -> bool {
         matches!(
-            self.0,
+            self.kind,
             Kind::Open
                 | Kind::Guarded {
                     anonymous: true,
@@ -139,7 +150,7 @@ impl Gate {
 
     /// The `service` that challenges name; `None` when no tokens are issued, so that only Basic can be asked for.
     pub fn service(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.kind {
             Kind::Guarded {
                 tokens: Some(tokens),
                 ..
@@ -161,7 +172,7 @@ impl Gate {
             opaque,
             anonymous,
             ..
-        } = &self.0
+        } = &self.kind
         else {
             return Ok(Identity::anonymous());
         };
@@ -233,7 +244,7 @@ impl Gate {
 
     /// The API tokens and refresh tokens; `None` where there are none.
     pub fn opaque(&self) -> Option<&Arc<OpaqueTokens>> {
-        match &self.0 {
+        match &self.kind {
             Kind::Open => None,
             Kind::Guarded { opaque, .. } => opaque.as_ref(),
         }
@@ -251,7 +262,7 @@ impl Gate {
             opaque,
             anonymous,
             ..
-        } = &self.0
+        } = &self.kind
         else {
             return Ok(who);
         };
@@ -333,7 +344,7 @@ impl Gate {
         if !who.is_in_person() {
             return Err(Refusal::InsufficientScope(denied()));
         }
-        let allowed = match &self.0 {
+        let allowed = match &self.kind {
             Kind::Open => true,
             Kind::Guarded { policy, .. } => policy.allows_admin(who, right, namespace).await?,
         };
@@ -351,11 +362,33 @@ impl Gate {
     /// A token for the catalog lists whatever its user may pull, though it gives no right to do so: mounting must ask for
     /// the [`Permit`]. Any other token lists what it was issued for.
     pub async fn sees(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
-        let scoped = who
-            .access()
-            .is_none_or(|access| access.catalog() || access.allows(Action::Get, repo));
-        let scoped = scoped && within_limits(who, Action::Get, repo);
-        Ok(scoped && self.allows(who, Action::Get, repo).await?)
+        match &self.kind {
+            _ if !in_scope(who, repo) => Ok(false),
+            Kind::Open => Ok(true),
+            Kind::Guarded { policy, .. } => policy.lists(who, repo).await,
+        }
+    }
+
+    /// The same for many, in one request of `who`.
+    pub fn sight<'a>(&'a self, who: &'a Identity) -> Sight<'a> {
+        Sight::new(self, who)
+    }
+
+    /// What [`Policy::lists_all_of`] says: whatever is in scope there is seen.
+    pub(crate) async fn sees_all_of(
+        &self,
+        who: &Identity,
+        namespace: &str,
+    ) -> Result<Option<bool>, Refusal> {
+        match &self.kind {
+            Kind::Open => Ok(None),
+            Kind::Guarded { policy, .. } => policy.lists_all_of(who, namespace).await,
+        }
+    }
+
+    /// What seals positions in lists.
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.positions
     }
 
     /// A token for what `who` may do of `scopes`; perhaps for nothing, which still proves who it is.
@@ -371,7 +404,7 @@ impl Gate {
         let Kind::Guarded {
             tokens: Some(tokens),
             ..
-        } = &self.0
+        } = &self.kind
         else {
             return Err(Refusal::NoTokens);
         };
@@ -406,11 +439,18 @@ impl Gate {
         action: Action,
         repo: &RepoName,
     ) -> Result<bool, Refusal> {
-        match &self.0 {
+        match &self.kind {
             Kind::Open => Ok(true),
             Kind::Guarded { policy, .. } => policy.allows(who, action, repo).await,
         }
     }
+}
+
+/// Whether the token that `who` came by, if they did, lets `repo` be listed.
+pub(crate) fn in_scope(who: &Identity, repo: &RepoName) -> bool {
+    who.access()
+        .is_none_or(|access| access.catalog() || access.allows(Action::Get, repo))
+        && within_limits(who, Action::Get, repo)
 }
 
 /// Whether the API token that somebody came by, if they did, is for this. Nothing more can be had by another token, so

@@ -47,8 +47,10 @@ mod refusal;
 mod replace;
 mod scope;
 mod secret;
+mod sight;
 mod throttle;
 pub mod token;
+mod turns;
 mod watched;
 
 pub use action::{Action, Actions};
@@ -65,5 +67,6 @@ pub use rbac::Rbac;
 pub use refusal::{Denied, Refusal};
 pub use scope::{Access, InvalidScope, Scope};
 pub use secret::Secret;
+pub use sight::{Seen, Sight};
 pub use token::{IssuedToken, Tokens};
 pub use watched::LoadError;

@@ -18,6 +18,17 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
         repo: &RepoName,
     ) -> Result<bool, Refusal>;
 
+    /// The same for a list, which is long and can wait: a policy that asks elsewhere puts it behind what deeds need.
+    async fn lists(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
+        self.allows(who, Action::Get, repo).await
+    }
+
+    /// Whether `who` may read every repository of `namespace`, for a list. `None` where that is no question, since asking
+    /// for each repository costs nothing.
+    async fn lists_all_of(&self, _: &Identity, _namespace: &str) -> Result<Option<bool>, Refusal> {
+        Ok(None)
+    }
+
     /// Whether `who` has a right over the whole registry, or in `namespace` only. No rule means no; no answer is
     /// [`Refusal::Unavailable`].
     async fn allows_admin(

@@ -124,7 +124,7 @@ impl Limit {
 }
 
 /// Whoever has one IPv6 address has its /64.
-fn network(from: Option<IpAddr>) -> Vec<u8> {
+pub(crate) fn network(from: Option<IpAddr>) -> Vec<u8> {
     match from.map(|address| address.to_canonical()) {
         None => Vec::new(),
         Some(IpAddr::V4(address)) => address.octets().to_vec(),

@@ -22,6 +22,11 @@ pub enum Error {
     /// No repository of that name.
     #[error("repository {0} does not exist")]
     NameUnknown(RepoName),
+    /// `last` was made for somebody else, or before the registry was started again.
+    #[error(
+        "last: this position of the list is not known here any more: begin the list again, without \"last\""
+    )]
+    PositionUnknown,
     /// The manifest's bytes break a rule of its format.
     #[error(transparent)]
     ManifestInvalid(#[from] InvalidManifest),

@@ -17,7 +17,7 @@ mod tokens;
 mod upload;
 
 pub use error::Error;
-pub use list::Listing;
+pub use list::{CatalogPage, Listing};
 pub use tokens::IndexedTokens;
 pub use upload::{Mounted, Received};
 

@@ -1,9 +1,6 @@
 //! Lists: tags, repositories, referrers.
 
-use std::pin::pin;
-
 use auth::{Identity, Permit, Pull};
-use futures_util::{StreamExt as _, stream};
 use oci::{Descriptor, Digest, Page, RepoName, Tag};
 
 use crate::{Error, Registry};
@@ -16,9 +13,6 @@ const REFERRERS_PAGE: usize = 1_000;
 /// Most repositories that are read at a time while looking for those that the caller may see.
 const CATALOG_STRIDE: usize = 1_000;
 
-/// Repositories that policy is asked about at a time.
-const ASKED_AT_ONCE: usize = 16;
-
 /// One page of a list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Listing<T> {
@@ -26,6 +20,17 @@ pub struct Listing<T> {
     pub entries: Vec<T>,
     /// There is more after the last entry.
     pub more: bool,
+}
+
+/// One page of the catalog.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CatalogPage {
+    /// Those on it, in order.
+    pub repositories: Vec<RepoName>,
+    /// How many it has room for.
+    pub size: usize,
+    /// The `last` of the next page, if there is one.
+    pub next: Option<String>,
 }
 
 impl<T> Listing<T> {
@@ -52,10 +57,24 @@ impl Registry {
 
     /// Repositories in byte order after `page.last`, only those that `who` may pull from: the
     /// same predicate as a pull, so the list tells nothing that a pull would not.
-    pub async fn catalog(&self, who: &Identity, page: &Page) -> Result<Listing<RepoName>, Error> {
+    ///
+    /// A page may be short, or empty, and yet not the last: a request asks a policy that has to
+    /// ask elsewhere only so much.
+    pub async fn catalog(&self, who: &Identity, page: &Page) -> Result<CatalogPage, Error> {
         let size = size(page, CATALOG_PAGE);
-        let mut seen = Vec::new();
-        let mut last = page.last().map(str::to_owned);
+        if size == 0 {
+            return Ok(CatalogPage {
+                repositories: Vec::new(),
+                size,
+                next: None,
+            });
+        }
+        let mut sight = self.gate.sight(who);
+        let mut last = match page.last() {
+            None => None,
+            Some(last) => Some(sight.position(last)?.ok_or(Error::PositionUnknown)?),
+        };
+        let mut repositories = Vec::new();
         // Whoever sees all is served by one read; who sees little of much costs few reads more.
         let mut stride = CATALOG_STRIDE.min(size + 1);
         loop {
@@ -64,24 +83,29 @@ impl Registry {
                 .catalog
                 .repositories(last.as_deref(), stride)
                 .await?;
-            let end = names.len() < stride;
-            last = names.last().map(|name| name.as_str().to_owned());
-            let asked = names.into_iter().map(|name| async {
-                let is_visible = self.gate.sees(who, &name).await?;
-                Ok::<_, Error>(is_visible.then_some(name))
+            let seen = sight.look(&names, size - repositories.len()).await?;
+            repositories.extend(seen.repositories);
+            let mut next = None;
+            let full = repositories.len() > size;
+            if full {
+                repositories.truncate(size);
+                next = repositories.last().map(ToString::to_string);
+            } else if seen.looked_at < names.len() {
+                // One that may not be seen, so no client is told its name.
+                next = match seen.looked_at.checked_sub(1) {
+                    Some(index) => Some(sight.seal(names[index].as_str())?),
+                    None => last.as_deref().map(|last| sight.seal(last)).transpose()?,
+                };
+            } else if names.len() == stride {
+                last = names.last().map(ToString::to_string);
+                stride = CATALOG_STRIDE.min(stride * 4);
+                continue;
+            }
+            return Ok(CatalogPage {
+                repositories,
+                size,
+                next,
             });
-            // In order, but not one after the other: a policy may have to ask elsewhere for each.
-            let mut visible = pin!(stream::iter(asked).buffered(ASKED_AT_ONCE));
-            while let Some(name) = visible.next().await {
-                seen.extend(name?);
-                if seen.len() > size {
-                    return Ok(Listing::cut(seen, size));
-                }
-            }
-            if end {
-                return Ok(Listing::cut(seen, size));
-            }
-            stride = CATALOG_STRIDE.min(stride * 4);
         }
     }
 

@@ -22,6 +22,10 @@ pub enum Weather {
     Down,
     /// It is answered with this status and nothing that makes sense.
     Garbage(u16),
+    /// The API server's own way of refusing: 403 with a `Status`.
+    Forbidden,
+    /// Every other request is treated as [`Down`](Self::Down).
+    Flapping,
     /// It is answered with a JSON text that does not end.
     Endless,
 }
@@ -37,6 +41,7 @@ pub struct Proxy {
 struct State {
     weather: Weather,
     asked: Vec<String>,
+    served: u64,
 }
 
 impl Proxy {
@@ -55,6 +60,7 @@ impl Proxy {
             state: Arc::new(Mutex::new(State {
                 weather: Weather::Fair,
                 asked: Vec::new(),
+                served: 0,
             })),
         };
         let (serving, upstream) = (proxy.clone(), upstream.to_owned());
@@ -102,13 +108,16 @@ impl Proxy {
         let mut words = head.first()?.split(' ');
         let (method, path) = (words.next()?.parse().ok()?, words.next()?);
         let text = String::from_utf8_lossy(&body);
-        let weather = self.lock(|state| {
+        let (weather, is_odd) = self.lock(|state| {
             let without_query = path.split('?').next().unwrap_or(path);
             state.asked.push(format!("{without_query}\n{text}"));
-            state.weather
+            state.served += 1;
+            (state.weather, state.served % 2 == 1)
         });
         match weather {
-            Weather::Fair => {}
+            Weather::Forbidden => return answer(stream, 403, FORBIDDEN.as_bytes()),
+            Weather::Flapping if is_odd => return None,
+            Weather::Fair | Weather::Flapping => {}
             Weather::Slow(wait) => std::thread::sleep(wait),
             Weather::Down => return None,
             Weather::Garbage(status) => return answer(stream, status, b"<html>what?</html>"),
@@ -137,6 +146,9 @@ impl Proxy {
         answer(stream, status, &reply.bytes().ok()?)
     }
 }
+
+/// As a cluster says that the account of the registry may not ask.
+const FORBIDDEN: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"forbidden: User \"registry\" cannot create resource","reason":"Forbidden","details":{},"code":403}"#;
 
 fn read_request(stream: &TcpStream) -> Option<(Vec<String>, Vec<u8>)> {
     let mut reader = BufReader::new(stream);

@@ -360,7 +360,7 @@ async fn a_strangers_token_ends_with_strangers() {
         policy,
         tokens,
         ..
-    } = open.gate.0
+    } = open.gate.kind
     else {
         panic!()
     };

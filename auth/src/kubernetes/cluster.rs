@@ -22,6 +22,8 @@ use crate::complaints::Complaints;
 
 /// Questions under way at once.
 const AT_ONCE: usize = 32;
+/// Of these, for lists: deeds never wait behind them.
+const LISTS_AT_ONCE: usize = 8;
 /// Questions under way or waiting; beyond that clients are told to come again.
 const MAX_QUEUED: usize = 1024;
 /// Most bytes of an answer. A review repeats the question, whose groups and extras may be many.
@@ -55,12 +57,22 @@ pub enum ConnectError {
     NotInCluster(String),
 }
 
+/// What a question is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Something that is to be done now.
+    Deed,
+    /// A list, which asks much.
+    List,
+}
+
 /// The way to the API server: so many questions at once, each for so long and with so long an answer.
 pub struct Cluster {
     client: Client,
     deadline: Duration,
     queue: Semaphore,
     places: Semaphore,
+    lists: Semaphore,
     asked: AtomicU64,
     unanswered: AtomicU64,
     complaints: Complaints,
@@ -76,6 +88,7 @@ impl Cluster {
             deadline,
             queue: Semaphore::new(MAX_QUEUED),
             places: Semaphore::new(AT_ONCE),
+            lists: Semaphore::new(LISTS_AT_ONCE),
             asked: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             complaints: Complaints::new(),
@@ -92,32 +105,44 @@ impl Cluster {
         self.unanswered.load(Ordering::Relaxed)
     }
 
+    /// How long a question may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     /// Sends a review and returns it answered. Whatever else comes of it is [`Refusal::Unavailable`].
-    pub(super) async fn review<R>(&self, review: &R) -> Result<R, Refusal>
+    pub(super) async fn review<R>(&self, purpose: Purpose, review: &R) -> Result<R, Refusal>
     where
         R: Resource<DynamicType = ()> + Clone + fmt::Debug + Serialize + DeserializeOwned,
     {
-        let answer = self.ask(review).await;
+        let answer = self.ask(purpose, review).await;
         if answer.is_err() {
             self.unanswered.fetch_add(1, Ordering::Relaxed);
         }
         answer
     }
 
-    async fn ask<R>(&self, review: &R) -> Result<R, Refusal>
+    async fn ask<R>(&self, purpose: Purpose, review: &R) -> Result<R, Refusal>
     where
         R: Resource<DynamicType = ()> + Clone + fmt::Debug + Serialize + DeserializeOwned,
     {
-        let _queued = self.queue.try_acquire().map_err(|_| BUSY)?;
         let ask = async {
+            // Before the queue, so that lists do not fill it.
+            let _share = match purpose {
+                Purpose::Deed => None,
+                Purpose::List => Some(self.lists.acquire().await),
+            };
+            let _queued = self.queue.try_acquire().map_err(|_| None)?;
             let _place = self.places.acquire().await;
             self.asked.fetch_add(1, Ordering::Relaxed);
             let api: Api<R> = Api::all(self.client.clone());
-            api.create(&PostParams::default(), review).await
+            let answered = api.create(&PostParams::default(), review).await;
+            answered.map_err(Some)
         };
         match tokio::time::timeout(self.deadline, ask).await {
             Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(error)) => {
+            Ok(Err(None)) => Err(BUSY),
+            Ok(Err(Some(error))) => {
                 self.complain(&explain(&error));
                 Err(BUSY)
             }

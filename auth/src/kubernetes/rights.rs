@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use oci::RepoName;
 
+use super::cluster::Purpose;
 use super::question::{admin_fingerprint, fingerprint, review};
 use super::{Cluster, Lifetimes, Preset};
 use crate::answers::Answers;
@@ -21,6 +22,8 @@ pub struct AccessReviews {
     lifetimes: Lifetimes,
     keyed: Keyed,
     answers: Arc<Answers<bool>>,
+    /// What was asked for lists alone, which are long and would push out what deeds asked for.
+    listed: Arc<Answers<bool>>,
 }
 
 impl AccessReviews {
@@ -36,12 +39,14 @@ impl AccessReviews {
             lifetimes,
             keyed: Keyed::new()?,
             answers: Answers::new(),
+            listed: Answers::new(),
         })
     }
 
     /// What the cluster says, or said lately.
     async fn ask(
         &self,
+        purpose: Purpose,
         question: Fingerprint,
         who: &Identity,
         attributes: impl FnOnce(&Preset) -> ResourceAttributes,
@@ -50,7 +55,11 @@ impl AccessReviews {
             let review = review(who, attributes(&self.preset));
             let (cluster, lifetimes) = (Arc::clone(&self.cluster), self.lifetimes);
             async move {
-                let status = cluster.review(&review).await?.status.unwrap_or_default();
+                let status = cluster
+                    .review(purpose, &review)
+                    .await?
+                    .status
+                    .unwrap_or_default();
                 let is_allowed = status.allowed && !status.denied.unwrap_or_default();
                 // "No, but one of the authorizers failed" may be a yes in a moment.
                 let is_sure = is_allowed || status.evaluation_error.is_none();
@@ -62,7 +71,25 @@ impl AccessReviews {
                 Ok((is_allowed, lifetime))
             }
         };
-        self.answers.get(question, ask).await
+        match purpose {
+            Purpose::Deed => self.answers.get(question, ask).await,
+            Purpose::List => match self.answers.known(&question) {
+                Some(answer) => Ok(answer),
+                None => self.listed.get(question, ask).await,
+            },
+        }
+    }
+
+    async fn ask_about(
+        &self,
+        purpose: Purpose,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+    ) -> Result<bool, Refusal> {
+        let question = fingerprint(&self.keyed, who, action, repo);
+        let attributes = |preset: &Preset| preset.attributes(action, repo);
+        self.ask(purpose, question, who, attributes).await
     }
 }
 
@@ -74,9 +101,20 @@ impl Policy for AccessReviews {
         action: Action,
         repo: &RepoName,
     ) -> Result<bool, Refusal> {
-        let question = fingerprint(&self.keyed, who, action, repo);
-        self.ask(question, who, |preset| preset.attributes(action, repo))
-            .await
+        self.ask_about(Purpose::Deed, who, action, repo).await
+    }
+
+    async fn lists(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
+        self.ask_about(Purpose::List, who, Action::Get, repo).await
+    }
+
+    /// A rule that names no repositories holds for all in the namespace, and only such a rule gives a right to what has no
+    /// name: the repository that is called as the namespace.
+    async fn lists_all_of(&self, who: &Identity, namespace: &str) -> Result<Option<bool>, Refusal> {
+        match RepoName::parse(namespace) {
+            Ok(whole) => self.lists(who, &whole).await.map(Some),
+            Err(_) => Ok(Some(false)),
+        }
     }
 
     async fn allows_admin(
@@ -87,7 +125,7 @@ impl Policy for AccessReviews {
     ) -> Result<bool, Refusal> {
         let question = admin_fingerprint(&self.keyed, who, right, namespace);
         let attributes = |preset: &Preset| preset.admin_attributes(right, namespace);
-        self.ask(question, who, attributes).await
+        self.ask(Purpose::Deed, question, who, attributes).await
     }
 }
 

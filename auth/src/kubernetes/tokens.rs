@@ -11,16 +11,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use serde::Deserialize;
 
+use quick_cache::sync::Cache;
+
+use super::cluster::{BUSY, Purpose};
 use super::{Cluster, Lifetimes};
 use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
-use crate::throttle::Throttle;
+use crate::turns::Turns;
 use crate::{Authenticator, Credential, Identity, LoadError, Refusal, Secret};
 
 #[cfg(test)]
 mod tests;
 
 const PROVIDER: &str = "kubernetes";
+/// Tokens that are remembered to have been known.
+const GENUINE: usize = 16 * 1024;
 
 /// Authenticates the cluster's tokens: of service accounts and of people, as Bearer, or as the password of Basic with any
 /// user name, for clients that know no other way.
@@ -29,8 +34,11 @@ pub struct TokenReviews {
     audiences: Vec<String>,
     lifetimes: Lifetimes,
     keyed: Keyed,
-    throttle: Arc<Throttle>,
+    turns: Arc<Turns>,
     answers: Arc<Answers<Option<Identity>>>,
+    /// Tokens that the cluster knew once. Whoever comes with one is asked about at once, whatever others at the same address
+    /// do.
+    genuine: Arc<Cache<Fingerprint, ()>>,
 }
 
 impl TokenReviews {
@@ -45,8 +53,9 @@ impl TokenReviews {
             audiences,
             lifetimes,
             keyed: Keyed::new()?,
-            throttle: Arc::new(Throttle::new()),
+            turns: Arc::default(),
             answers: Answers::new(),
+            genuine: Arc::new(Cache::new(GENUINE)),
         })
     }
 
@@ -66,28 +75,24 @@ impl TokenReviews {
         }
         let answer = self
             .answers
-            .get(question, || self.ask(token, &question, end, from, now))
+            .get(question, || self.ask(token, question, end, from, now))
             .await;
         answer?.ok_or(Refusal::BadCredential)
     }
 
-    /// Asks the cluster, and counts it as a failed attempt unless the cluster knows the token. Only whoever asks is counted,
-    /// not all who wait for the same answer.
+    /// Asks the cluster: about tokens that it never knew only a few at once for each address. Failures are not counted, as
+    /// nobody guesses a token, and pods have the address of their node. Whoever waits for the same answer is not in line.
     fn ask(
         &self,
         token: &Secret,
-        question: &Fingerprint,
+        question: Fingerprint,
         end: Option<SystemTime>,
         from: Option<IpAddr>,
         now: SystemTime,
     ) -> impl Future<Output = Result<(Option<Identity>, Duration), Refusal>> + use<> {
-        // Each token is an account of its own: guessing is limited by address.
-        let account = URL_SAFE_NO_PAD.encode(question);
-        let attempt = self
-            .throttle
-            .attempt(&self.keyed, &account, from, now)
-            .map_err(|retry_after| Refusal::Throttled { retry_after });
-        let throttle = Arc::clone(&self.throttle);
+        let is_genuine = self.genuine.get(&question).is_some();
+        let in_line = (!is_genuine).then(|| self.turns.enter(from)).transpose();
+        let genuine = Arc::clone(&self.genuine);
         let (cluster, lifetimes) = (Arc::clone(&self.cluster), self.lifetimes);
         let audiences = self.audiences.clone();
         let review = TokenReview {
@@ -98,14 +103,20 @@ impl TokenReviews {
             ..TokenReview::default()
         };
         async move {
-            let attempt = attempt?;
-            let said = cluster.review(&review).await;
-            let who = said.map(|said| identity(said.status.unwrap_or_default(), &audiences));
-            let who = who.map(|who| who.map(|who| who.ending(end)));
-            if !matches!(who, Ok(None)) {
-                throttle.forgive(&attempt);
+            let in_line = in_line?;
+            let _turn = match &in_line {
+                None => None,
+                Some(in_line) => {
+                    let turn = tokio::time::timeout(cluster.deadline(), in_line.turn()).await;
+                    turn.map_err(|_| BUSY)?
+                }
+            };
+            let said = cluster.review(Purpose::Deed, &review).await?;
+            let who = identity(said.status.unwrap_or_default(), &audiences);
+            let who = who.map(|who| who.ending(end));
+            if who.is_some() {
+                genuine.insert(question, ());
             }
-            let who = who?;
             let left = end.and_then(|end| end.duration_since(now).ok());
             let lifetime = lifetimes.of(who.is_some());
             Ok((who, left.map_or(lifetime, |left| lifetime.min(left))))

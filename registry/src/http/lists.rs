@@ -48,12 +48,11 @@ pub(super) async fn tags(ask: &Ask<'_>, repo: &RepoName, page: &Page) -> Reply {
 pub(super) async fn catalog(ask: &Ask<'_>, page: &Page) -> Reply {
     let _place = ask.admission.lists.admit().await?;
     let listing = ask.registry.catalog(ask.who, page).await?;
-    let repositories = &listing.entries;
+    let repositories = &listing.repositories;
     let response = json(&Repositories { repositories })?;
-    let last = repositories.last().filter(|_| listing.more);
-    Ok(linked(response, last, |last| {
-        let n = repositories.len();
-        let last = query_value(last.as_str());
+    Ok(linked(response, listing.next.as_ref(), |last| {
+        let n = listing.size;
+        let last = query_value(last);
         format!("/v2/_catalog?n={n}&last={last}")
     }))
 }

@@ -371,6 +371,7 @@ impl From<Error> for Problem {
             Error::BlobInUse(..) => (StatusCode::CONFLICT, ErrorCode::Unsupported),
             Error::ManifestUnknown(..) => (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown),
             Error::NameUnknown(_) => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
+            Error::PositionUnknown => (StatusCode::BAD_REQUEST, ErrorCode::PaginationNumberInvalid),
             Error::ManifestInvalid(error) => (error.status(), error.code()),
             Error::ManifestBlobsUnknown(_) => {
                 (StatusCode::NOT_FOUND, ErrorCode::ManifestBlobUnknown)

@@ -1,5 +1,6 @@
 //! T58: an API server that is down, slow, or talks nonsense. What is not known is refused; nothing is let in.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tests::api::Reply;
@@ -7,17 +8,18 @@ use tests::{Api, Cluster, Lab, OrFail, Proxy, Server, Weather, daemon};
 
 use super::{ROLES, bind, registry, with_token};
 
-const BAD: [Weather; 5] = [
+const BAD: [Weather; 6] = [
     Weather::Down,
     Weather::Slow(Duration::from_secs(3)),
     Weather::Garbage(200),
     Weather::Garbage(500),
+    Weather::Forbidden,
     Weather::Endless,
 ];
 
 struct Scene {
     lab: Lab,
-    _cluster: Cluster,
+    cluster: Cluster,
     proxy: Proxy,
     server: Server,
 }
@@ -42,7 +44,7 @@ fn scene(name: &str, more: &str) -> Scene {
     );
     Scene {
         lab,
-        _cluster: cluster,
+        cluster,
         proxy,
         server,
     }
@@ -165,4 +167,176 @@ fn t58_a_thousand_cold_clients_ask_once() {
     assert_eq!((tokens, rights), (1, 1), "{asked:?}");
     let counted = scene.count("slipway_kubernetes_reviews_total") - before;
     assert_eq!(counted, 2, "the metric differs from what was sent");
+}
+
+/// T58: every other question is lost. Whoever is answered is answered rightly, and in the end everybody is.
+#[test]
+fn t58_an_api_server_that_flaps_makes_no_wrong_answer() {
+    let scene = scene("k8s-flapping", ", allowFor: 1s, denyFor: 1s, timeout: 1s");
+    scene.proxy.set(Weather::Flapping);
+    let (mut answers, mut refused) = (0, 0);
+    let begun = Instant::now();
+    while answers < 20 || refused < 5 {
+        for (who, right) in [("bob", 200), ("carol", 403)] {
+            match scene.pull(who).status.as_u16() {
+                503 => refused += 1,
+                status => {
+                    assert_eq!(status, right, "{who}");
+                    answers += 1;
+                }
+            }
+        }
+        let so_far = format!("{answers} answers, {refused} refusals");
+        assert!(begun.elapsed() < daemon::PATIENCE, "{so_far}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    scene.proxy.set(Weather::Fair);
+    for (who, right) in [("bob", 200), ("carol", 403)] {
+        let begun = Instant::now();
+        while scene.pull(who).status != right {
+            assert!(begun.elapsed() < daemon::PATIENCE, "no recovery for {who}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Most questions that one request for the catalog may ask about rights.
+const BUDGET: usize = 200;
+
+impl Scene {
+    /// All pages of somebody's catalog of `n` entries each, in order, and the most questions that a page took.
+    fn catalog(&self, who: &str, n: u32) -> (Vec<String>, usize) {
+        let api = Api::new(&with_token(self.server.endpoint(), who));
+        let (mut listed, mut most) = (Vec::new(), 0);
+        let mut next = Some(format!("/v2/_catalog?n={n}"));
+        for _ in 0..400 {
+            let Some(path) = next.take() else {
+                return (listed, most);
+            };
+            self.proxy.take("");
+            let reply = api.get(&path).or_fail("list").expect(200);
+            let asked = self.proxy.take("subjectaccessreviews");
+            most = most.max(asked.len());
+            let page: serde_json::Value = serde_json::from_slice(&reply.body).or_fail("JSON");
+            let names = page["repositories"].as_array().or_fail("repositories");
+            let names = names.iter().map(|name| name.as_str().or_fail("a name"));
+            listed.extend(names.map(str::to_owned));
+            let link = reply.header("link");
+            assert!(
+                !link.contains("hidden"),
+                "the link names what {who} may not see: {link}"
+            );
+            next = link
+                .split_once('<')
+                .and_then(|(_, rest)| rest.split_once('>'))
+                .map(|(path, _)| path.to_owned());
+        }
+        tests::fail("the catalog does not end")
+    }
+}
+
+#[test]
+fn a_catalog_is_exact_over_its_pages_and_asks_little_for_each() {
+    let scene = scene("k8s-catalog", ", allowFor: 60s, denyFor: 10s");
+    let admin = Api::new(&with_token(scene.server.endpoint(), "root"));
+    let manifest = admin.push_image("hidden/r000", "v1", &[]);
+    let config: serde_json::Value = serde_json::from_slice(&manifest).or_fail("JSON");
+    let config = config["config"]["digest"].as_str().or_fail("a digest");
+    let mut expected = BTreeSet::from(["named/r050".to_owned()]);
+    for namespace in ["hidden", "mine", "named"] {
+        for number in 0..100 {
+            let repository = format!("{namespace}/r{number:03}");
+            let mount = format!("/v2/{repository}/blobs/uploads/?mount={config}&from=hidden/r000");
+            let mount = admin.request(reqwest::Method::POST, &mount);
+            admin.send(mount).or_fail("mount").expect(201);
+            admin
+                .push_manifest(&repository, "v1", &manifest)
+                .or_fail("push")
+                .expect(201);
+            if namespace == "mine" {
+                expected.insert(repository);
+            }
+        }
+    }
+    for namespace in ["mine", "named"] {
+        let create = ["create", "namespace", namespace];
+        scene.cluster.kubectl(&scene.lab).args(create).ok();
+    }
+    bind(
+        &scene.cluster,
+        &scene.lab,
+        "mine",
+        "system:image-puller",
+        "user=puller",
+    );
+    scene.cluster.apply(&scene.lab, ONE_BY_NAME);
+    let begun = Instant::now();
+    let may_all = || {
+        let kubectl = scene.cluster.kubectl_as(&scene.lab, "puller");
+        let named = "auth can-i get images.registry.alauda.io/r050 --namespace named";
+        let all = "auth can-i get images.registry.alauda.io --namespace mine";
+        kubectl.args(named.split(' ')).run().status.success()
+            && scene
+                .cluster
+                .kubectl_as(&scene.lab, "puller")
+                .args(all.split(' '))
+                .run()
+                .status
+                .success()
+    };
+    while !may_all() {
+        assert!(begun.elapsed() < daemon::PATIENCE, "no rights");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    let expected: Vec<String> = expected.into_iter().collect();
+    for n in [1000, 7] {
+        let (listed, most) = scene.catalog("puller", n);
+        assert_eq!(listed, expected, "{n} a page");
+        assert!(most <= BUDGET, "{n} a page: {most} questions in one");
+    }
+    // All in a namespace by one question, and not asked again while it is known.
+    let mine = "/v2/_catalog?n=60&last=mine/r000";
+    let puller = Api::new(&with_token(scene.server.endpoint(), "puller"));
+    scene.proxy.take("");
+    puller.get(mine).or_fail("list").expect(200);
+    assert_eq!(scene.proxy.take("subjectaccessreviews"), [""; 0]);
+
+    let (listed, most) = scene.catalog("outsider", 1000);
+    assert_eq!(listed, [""; 0]);
+    assert!((100..=BUDGET).contains(&most), "{most} questions");
+    // What is sealed for one is of no use to another.
+    let outsider = Api::new(&with_token(scene.server.endpoint(), "outsider"));
+    let link = outsider.get("/v2/_catalog").or_fail("list").expect(200);
+    let link = link.header("link").to_owned();
+    let next = link
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    let (next, _) = next.or_fail("a link");
+    puller.get(next).or_fail("list").expect(400);
+}
+
+/// A right to one repository of a namespace.
+const ONE_BY_NAME: &str = "apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: one, namespace: named}
+rules:
+  - {apiGroups: [registry.alauda.io], resources: [images], resourceNames: [r050], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: one, namespace: named}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: one}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: puller}]
+";
+
+/// Pods have the address of their node, whose kubelet must not be shut out by what one of them makes up.
+#[test]
+fn made_up_tokens_shut_nobody_out_at_their_address() {
+    let scene = scene("k8s-made-up", "");
+    for number in 0..150 {
+        assert_eq!(scene.pull(&format!("made-up-{number}")).status, 401);
+    }
+    // Known to the cluster, and not yet here.
+    assert_eq!(scene.pull("bob").status, 200);
 }

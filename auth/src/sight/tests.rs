@@ -1,0 +1,105 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::{Access, Action, Actions, AdminRight, Policy};
+
+/// All of `open`, and `named/050`. It counts what it is asked.
+#[derive(Debug, Default)]
+struct Asked(AtomicUsize);
+
+#[async_trait]
+impl Policy for Asked {
+    async fn allows(&self, _: &Identity, _: Action, repo: &RepoName) -> Result<bool, Refusal> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(repo.namespace() == "open" || repo.as_str() == "named/050")
+    }
+
+    async fn lists_all_of(&self, _: &Identity, namespace: &str) -> Result<Option<bool>, Refusal> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(namespace == "open"))
+    }
+
+    async fn allows_admin(
+        &self,
+        _: &Identity,
+        _: AdminRight,
+        _: Option<&str>,
+    ) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+}
+
+fn names() -> Vec<RepoName> {
+    let mut names = Vec::new();
+    for namespace in ["hidden", "named", "open"] {
+        let all = (0..150).map(|number| format!("{namespace}/{number:03}"));
+        names.extend(all.map(|name| RepoName::parse(&name).unwrap()));
+    }
+    names
+}
+
+fn gate() -> (Gate, Arc<Asked>) {
+    let policy = Arc::new(Asked::default());
+    let asked = Arc::clone(&policy);
+    (Gate::new(vec![], policy, None, true), asked)
+}
+
+/// All that `who` sees, in as many requests as it takes, each within its budget.
+async fn all(who: &Identity) -> (Vec<RepoName>, usize) {
+    let (gate, asked) = gate();
+    let (names, mut from, mut seen, mut requests) = (names(), 0, Vec::new(), 0);
+    while from < names.len() {
+        let before = asked.0.load(Ordering::Relaxed);
+        let looked = gate.sight(who).look(&names[from..], usize::MAX).await;
+        let looked = looked.unwrap();
+        assert!(looked.looked_at > 0, "no progress");
+        assert!(asked.0.load(Ordering::Relaxed) - before <= BUDGET);
+        from += looked.looked_at;
+        seen.extend(looked.repositories);
+        requests += 1;
+    }
+    (seen, requests)
+}
+
+#[tokio::test]
+async fn it_comes_to_the_end_within_its_budget_and_misses_nothing() {
+    let (seen, requests) = all(&Identity::anonymous()).await;
+    let open = |name: &RepoName| name.namespace() == "open" || name.as_str() == "named/050";
+    let expected: Vec<RepoName> = names().into_iter().filter(open).collect();
+    assert_eq!(seen, expected);
+    assert_eq!(requests, 2, "{BUDGET} of 303 questions in each");
+}
+
+#[tokio::test]
+async fn a_yes_to_a_namespace_is_none_beyond_the_token() {
+    let mut access = Access::default();
+    for name in ["open/007", "hidden/007"] {
+        let name = RepoName::parse(name).unwrap();
+        access.add(name, Actions::NONE.with(Action::Get));
+    }
+    let (seen, requests) = all(&Identity::anonymous().limited_to(access)).await;
+    assert_eq!(seen, [RepoName::parse("open/007").unwrap()]);
+    assert_eq!(requests, 1, "what is out of scope costs nothing");
+}
+
+#[test]
+fn a_sealed_position_is_for_one_user_of_one_process() {
+    let (here, _) = gate();
+    let (there, _) = gate();
+    let alice = Identity::authenticated("x", "alice", []);
+    let bob = Identity::authenticated("x", "bob", []);
+    let longest = format!("a/{}", "b".repeat(253));
+    let sealed = here.sight(&alice).seal(&longest).unwrap();
+    assert!(sealed.len() <= oci::Page::MAX_LAST, "{}", sealed.len());
+    let position = |gate: &Gate, who, text: &str| gate.sight(who).position(text).unwrap();
+    assert_eq!(position(&here, &alice, &sealed), Some(longest));
+    assert_eq!(position(&here, &bob, &sealed), None);
+    assert_eq!(position(&there, &alice, &sealed), None);
+    for bad in ["~", "~AAAA", "~!", &sealed[..sealed.len() - 4]] {
+        assert_eq!(position(&here, &alice, bad), None, "{bad}");
+    }
+    assert_eq!(position(&here, &alice, "team/app"), Some("team/app".into()));
+}

@@ -153,9 +153,9 @@ fn who_is_not_logged_in_is_told_how() {
 /// What rules name is the server's: an explanation that goes by another resource says no where the server says yes.
 #[test]
 fn explain_goes_by_the_resource_of_the_server() {
-    const ROLE: &str = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: pull, namespace: team}, rules: [{apiGroups: [example.com], resources: [pics], verbs: [get]}]}
+    const ROLE: &str = r"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: pull, namespace: team}, rules: [{apiGroups: [example.com], resources: [pics], verbs: [get]}]}
 ---
-{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: team}, subjects: [{kind: User, name: alice}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: pull}}"#;
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: team}, subjects: [{kind: User, name: alice}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: pull}}";
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     std::fs::create_dir(at.join("rules")).unwrap();

@@ -48,7 +48,7 @@ pub(crate) enum AuthCommand {
   slipway auth explain pull team/app --as system:serviceaccount:other:default
   slipway auth explain delete team/app --rbac ./rbac --as ada --as-group devs
   slipway auth explain push team/app --preset openshift")]
-    Explain(Explain),
+    Explain(Box<Explain>),
 }
 
 /// What can be done in a repository, by either name.

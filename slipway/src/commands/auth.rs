@@ -21,7 +21,7 @@ pub(super) async fn run(command: AuthCommand) -> anyhow::Result<ExitCode> {
             remote,
             printing,
         } => can_i(&verb, &repository, remote, &printing).await,
-        AuthCommand::Explain(args) => explain::explain(args).await,
+        AuthCommand::Explain(args) => explain::explain(*args).await,
     }
 }
 

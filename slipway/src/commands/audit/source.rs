@@ -20,7 +20,7 @@ use crate::storage::index_file;
 const AT_ONCE: usize = 1_000;
 
 pub(super) enum Source {
-    Server(Client),
+    Server(Box<Client>),
     Index(Audit),
 }
 
@@ -34,7 +34,9 @@ struct News {
 impl Source {
     pub(super) async fn open(config: Option<&Path>, remote: Remote) -> anyhow::Result<Self> {
         if config.is_none() {
-            return Ok(Self::Server(Client::connect(remote, Some(ACCOUNT)).await?));
+            return Ok(Self::Server(Box::new(
+                Client::connect(remote, Some(ACCOUNT)).await?,
+            )));
         }
         // Whom it is served to makes no difference here.
         let config = load(config, true)?;

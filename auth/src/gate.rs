@@ -99,7 +99,8 @@ impl Gate {
         })
     }
 
-    /// The same gate, which also takes API tokens and refresh tokens, and gives them out.
+    /// The same gate, which also takes API tokens and refresh tokens, and gives them out. An [open](Gate::open) one stays as
+    /// it is: nobody is known there whose tokens they could be.
     #[must_use]
     pub fn with_opaque(mut self, tokens: Arc<OpaqueTokens>) -> Self {
         if let Kind::Guarded { opaque, .. } = &mut self.0 {

@@ -29,16 +29,15 @@ pub(super) struct Guarded {
 /// Makes the gate. `kept` are the tokens that users made. Must run inside the runtime: files are watched by tasks.
 pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Result<Guarded> {
     let auth = &config.auth;
-    let opaque = opaque(config, kept)?;
     if auth.is_open() {
         return Ok(Guarded {
-            gate: Gate::open().with_opaque(opaque),
+            gate: Gate::open(),
             cluster: None,
             id_tokens: None,
         });
     }
     let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
-    // First: it knows what cannot be a password, and such a credential goes on to the cluster.
+    // First: it knows whose password it cannot be, and such a credential goes on to the cluster.
     if let Some(htpasswd) = htpasswd(auth)? {
         tokio::spawn(htpasswd.watch(POLL));
         authenticators.push(Arc::new(htpasswd));
@@ -68,7 +67,7 @@ pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Resul
     let tokens = Some(Arc::new(tokens));
     let gate = Gate::new(authenticators, policy, tokens, auth.anonymous);
     Ok(Guarded {
-        gate: gate.with_opaque(opaque),
+        gate: gate.with_opaque(opaque(config, kept)?),
         cluster,
         id_tokens,
     })

@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
-use serde::Deserialize;
-
 use quick_cache::sync::Cache;
+use serde::Deserialize;
 
 use super::cluster::{BUSY, Purpose};
 use super::{Cluster, Lifetimes};

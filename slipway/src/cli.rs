@@ -5,12 +5,13 @@ mod auth;
 mod images;
 mod oidc;
 mod people;
+mod printing;
 mod token;
 mod user;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use audit::Audit;
@@ -18,6 +19,7 @@ pub(crate) use auth::AuthCommand;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
+pub(crate) use printing::{Output, Printing};
 pub(crate) use token::{NewToken, TokenCommand};
 pub(crate) use user::{User, UserCommand, UserFile};
 
@@ -204,33 +206,6 @@ and --image-credential-provider-config /etc/kubernetes/credentials.yaml.")]
   slipway version
   slipway version --json | jq -r .version")]
     Version(Printing),
-}
-
-/// How the result is printed.
-#[derive(Debug, Args)]
-pub(crate) struct Printing {
-    /// The form of the result.
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-    /// The same as --output json.
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
-}
-
-impl Printing {
-    /// The form that was asked for.
-    pub(crate) fn form(&self) -> Output {
-        if self.json { Output::Json } else { self.output }
-    }
-}
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// Which configuration.

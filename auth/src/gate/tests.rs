@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{AllowAuthenticated, Delete, Pull, Push, Retag, Secret};
+use crate::{AllowAuthenticated, Delete, Pull, Push, Retag, Scope, Secret};
 
 /// Knows everybody whose password is their name.
 #[derive(Debug, Default)]

@@ -47,7 +47,7 @@ impl OpaqueTokens {
     /// Makes an API token for `owner`. Its text is in no other place from then on.
     ///
     /// Whoever came by a token gets none, as it would outlive that one, unless they act by a login of theirs. Neither does a ServiceAccount, whose own tokens end
-    /// with it. Whoever is in a group that Kubernetes gives rights to by its name ([`great_group`]) gets one for hours, as
+    /// with it. Whoever is in a group that Kubernetes gives rights to by its name (`great_group`) gets one for hours, as
     /// a token keeps the groups of its owner.
     pub async fn create(
         &self,

@@ -34,6 +34,7 @@ pub use audit::{Recorded, Recorder};
 pub use body::Body;
 pub use challenge::Hosts;
 pub use connection::Connection;
+use connection::names_one_host;
 pub use forwarded::TrustedProxies;
 pub use limits::Limits;
 pub use problem::Problem;
@@ -46,7 +47,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST};
+use http::header::CONNECTION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use oci::Operation;
@@ -57,9 +58,6 @@ use admission::Admission;
 use audit::{Asked, Presented};
 use hall::{Ask, Hall};
 use trace::Record;
-
-/// Where tokens are to be had: our own path, and the one that clients of OpenShift's registry have written down.
-const TOKENS: [&str; 2] = ["/auth/token", "/openshift/token"];
 
 /// Paths that cost little, and that monitors ask.
 const MONITORED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -125,7 +123,7 @@ impl Front {
             let problem = Problem::host_unclear();
             self.refuse(problem, &parts, connection, None, &mut record)
         } else if let Some(problem) =
-            told::misplaced(&parts.uri).filter(|_| !TOKENS.contains(&path))
+            told::misplaced(&parts.uri).filter(|_| !token::PATHS.contains(&path))
         {
             record.error = Some((problem.code.as_str(), None));
             if is_registry(path) {
@@ -135,7 +133,7 @@ impl Front {
             }
         } else if is_registry(path) {
             self.registry(&parts, body, connection, &mut record).await
-        } else if TOKENS.contains(&path) {
+        } else if token::PATHS.contains(&path) {
             self.token(&parts, body, &mut record).await
         } else {
             self.other(parts, body, connection, &mut record).await
@@ -397,11 +395,4 @@ impl Front {
 
 fn is_registry(path: &str) -> bool {
     path == "/v2" || path.starts_with("/v2/")
-}
-
-/// What RFC 9112 §3.2 asks of every request of HTTP/1.1. Of two hosts, a proxy may go by the one
-/// and this server by the other.
-fn names_one_host(headers: &HeaderMap) -> bool {
-    let mut hosts = headers.get_all(HOST).iter();
-    hosts.next().is_some() && hosts.next().is_none()
 }

@@ -18,6 +18,9 @@ use super::incoming::{Unread, whole};
 use super::problem::Problem;
 use super::reply::json;
 
+/// Where tokens are to be had: our own path, and the one that clients of OpenShift's registry have written down.
+pub(super) const PATHS: [&str; 2] = ["/auth/token", "/openshift/token"];
+
 /// Bytes of a form that anybody may send.
 const MAX_FORM: usize = 16 << 10;
 

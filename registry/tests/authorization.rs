@@ -231,7 +231,7 @@ async fn a_refusal_names_user_verb_and_place() {
     let narrow = token(&server, "puller", "repository:team/app:pull,push").await;
     assert_eq!(
         message(&Who::Token(narrow)).await,
-        format!("{denied} with this token, which was not issued for it")
+        format!("{denied}, or the token was asked for less")
     );
     let scope = "/auth/token?service=slipway&scope=repository:public/app:pull";
     let answer = server.ask(Method::GET, scope, &Who::Nobody, b"").await;

@@ -262,7 +262,7 @@ impl Problem {
                 cause: Some(denied.to_string()),
                 ..unauthorized(
                     Challenge::InsufficientScope,
-                    &format!("{denied} with this token, which was not issued for it"),
+                    &format!("{denied}, or the token was asked for less"),
                 )
             },
             Refusal::Forbidden(denied) => Self {

@@ -9,10 +9,15 @@ use super::Server;
 /// The error in an answer: problem details (RFC 9457), an OCI error body, or the status alone; with the request's id,
 /// under which the server's log has more.
 pub(super) fn explain(server: &Server, answer: &Response, body: &[u8]) -> anyhow::Error {
+    anyhow::anyhow!("{server}: {}", words(answer, body))
+}
+
+/// The same without the server's name.
+pub(crate) fn words(answer: &Response, body: &[u8]) -> String {
     let said = said(body).unwrap_or_else(|| format!("the server answered {}", answer.status()));
     match request(answer.headers()) {
-        None => anyhow::anyhow!("{server}: {said}"),
-        Some(id) => anyhow::anyhow!("{server}: {said} (request {id})"),
+        None => said,
+        Some(id) => format!("{said} (request {id})"),
     }
 }
 

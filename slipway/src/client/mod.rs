@@ -3,7 +3,7 @@
 mod authfile;
 mod challenge;
 mod credhelper;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod images;
 mod last;
 mod logins;
@@ -179,7 +179,8 @@ fn spent(server: &Server, login: &Login) -> anyhow::Error {
     anyhow::anyhow!("{server}: the login{whose} is no longer good: slipway login {server}")
 }
 
-async fn whole(answer: &mut Response) -> anyhow::Result<Vec<u8>> {
+/// The body of an answer, of bounded size.
+pub(crate) async fn whole(answer: &mut Response) -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await? {
         anyhow::ensure!(

@@ -10,8 +10,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 use super::print;
 use crate::cli::{Login, Logout};
 use crate::client::{
-    AuthFiles, Challenge, Hosts, Kept, Last, Login as Proven, Logins, Server, explain, http,
-    may_see, reach, stayed,
+    AuthFiles, Challenge, Hosts, Kept, Last, Login as Proven, Logins, Server, explain, failure,
+    http, may_see, reach, stayed, whole,
 };
 use crate::invoked::{self, Invoked};
 use way::{Proof, Way};
@@ -112,14 +112,18 @@ async fn present(
     let request = client
         .get(target)
         .basic_auth(&login.user, Some(login.password.expose()));
-    let answer = request
+    let mut answer = request
         .send()
         .await
         .map_err(|error| explain(base, &error))?;
     stayed(&answer)?;
+    if answer.status() == StatusCode::OK {
+        return Ok(answer);
+    }
+    let body = whole(&mut answer).await?;
+    let said = failure::words(&answer, &body);
     match answer.status() {
-        StatusCode::OK => Ok(answer),
-        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: {refused}"),
-        status => anyhow::bail!("{base}: the registry answered {status}"),
+        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: {refused}; it says: {said}"),
+        _ => anyhow::bail!("{base}: {said}"),
     }
 }

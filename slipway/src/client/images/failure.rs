@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode, Url};
 
 use super::super::{Server, explain, failure};
@@ -64,9 +64,13 @@ impl Failure {
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
                 Self::Passing(said)
             }
-            StatusCode::UNAUTHORIZED => Self::Lasting(said.context(format!(
-                "{server}: not logged in, or not allowed to: slipway login {server}"
-            ))),
+            // RFC 6750 §3.1: the login is good, and the right is missing.
+            StatusCode::UNAUTHORIZED if is_out_of_scope(&answer) => Self::Lasting(anyhow::anyhow!(
+                "{said}; whoever may give rights there sees what is missing by `slipway auth explain`"
+            )),
+            StatusCode::UNAUTHORIZED => Self::Lasting(anyhow::anyhow!(
+                "{said}; log in with: slipway login {server}"
+            )),
             _ => Self::Lasting(said),
         }
     }
@@ -82,6 +86,14 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Lasting(error)
     }
+}
+
+fn is_out_of_scope(answer: &Response) -> bool {
+    let mut challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+    challenges.any(|challenge| {
+        let challenge = challenge.to_str().unwrap_or_default();
+        challenge.contains("error=\"insufficient_scope\"")
+    })
 }
 
 /// Seconds are what registries send (RFC 9110 §10.2.3 knows dates as well); no more than somebody may want to wait.

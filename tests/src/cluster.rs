@@ -102,6 +102,13 @@ impl Cluster {
             .env("KUBECONFIG", self.kubeconfig(name))
     }
 
+    /// Makes a namespace.
+    #[track_caller]
+    pub fn create_namespace(&self, lab: &Lab, name: &str) {
+        let create = ["create", "namespace", name];
+        self.kubectl(lab).args(create).ok();
+    }
+
     /// Applies objects. Definitions of resources among them are waited for.
     #[track_caller]
     pub fn apply(&self, lab: &Lab, yaml: &str) {

@@ -29,10 +29,7 @@ fn scene(name: &str, more: &str) -> Scene {
     let lab = Lab::new(name);
     let cluster = Cluster::start(&lab);
     cluster.apply(&lab, ROLES);
-    cluster
-        .kubectl(&lab)
-        .args(["create", "namespace", "team"])
-        .ok();
+    cluster.create_namespace(&lab, "team");
     bind(&cluster, &lab, "team", "system:image-pusher", "user=alice");
     bind(&cluster, &lab, "team", "system:image-puller", "user=bob");
     let proxy = cluster.proxy();

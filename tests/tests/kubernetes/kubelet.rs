@@ -30,10 +30,7 @@ fn a_pod_starts_by_its_service_accounts_right_alone() {
     cluster.apply(&lab, ROLES);
     let server = registry(&lab, &cluster.kubeconfig("registry"), "");
     let _node = Node::start(&lab, &cluster, server.endpoint());
-    cluster
-        .kubectl(&lab)
-        .args(["create", "namespace", "team"])
-        .ok();
+    cluster.create_namespace(&lab, "team");
     for name in ["app", "idle"] {
         let create = ["create", "serviceaccount", name, "--namespace", "team"];
         cluster.kubectl(&lab).args(create).ok();

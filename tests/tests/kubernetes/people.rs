@@ -77,10 +77,7 @@ impl<'lab> Desk<'lab> {
 fn scene(lab: &Lab) -> (Cluster, Server) {
     let cluster = Cluster::start(lab);
     cluster.apply(lab, ROLES);
-    cluster
-        .kubectl(lab)
-        .args(["create", "namespace", "team"])
-        .ok();
+    cluster.create_namespace(lab, "team");
     bind(&cluster, lab, "team", "system:image-pusher", "user=alice");
     bind(&cluster, lab, "team", "system:image-puller", "user=bob");
     let server = registry(lab, &cluster.kubeconfig("registry"), "");

@@ -71,10 +71,7 @@ fn the_registry_agrees_with_kubectl_auth_can_i() {
     let _controllers = cluster.controllers(&lab);
     cluster.apply(&lab, ROLES);
     for namespace in ["team", "other"] {
-        cluster
-            .kubectl(&lab)
-            .args(["create", "namespace", namespace])
-            .ok();
+        cluster.create_namespace(&lab, namespace);
     }
     for name in ["ci", "idle"] {
         let create = ["create", "serviceaccount", name, "--namespace", "team"];
@@ -165,10 +162,7 @@ fn real_clients_push_and_pull_with_the_clusters_tokens() {
     let lab = Lab::new("k8s-clients");
     let cluster = Cluster::start(&lab);
     cluster.apply(&lab, ROLES);
-    cluster
-        .kubectl(&lab)
-        .args(["create", "namespace", "team"])
-        .ok();
+    cluster.create_namespace(&lab, "team");
     let create = ["create", "serviceaccount", "ci", "--namespace", "team"];
     cluster.kubectl(&lab).args(create).ok();
     bind(
@@ -229,10 +223,7 @@ fn tokens_for_others_and_made_up_ones_open_nothing() {
     let lab = Lab::new("k8s-tokens");
     let cluster = Cluster::start(&lab);
     cluster.apply(&lab, ROLES);
-    cluster
-        .kubectl(&lab)
-        .args(["create", "namespace", "team"])
-        .ok();
+    cluster.create_namespace(&lab, "team");
     let create = ["create", "serviceaccount", "ci", "--namespace", "team"];
     cluster.kubectl(&lab).args(create).ok();
     bind(
@@ -277,10 +268,7 @@ fn t59_what_is_taken_away_is_refused_within_the_lifetime_of_an_answer() {
     let lab = Lab::new("k8s-revoked");
     let cluster = Cluster::start(&lab);
     cluster.apply(&lab, ROLES);
-    cluster
-        .kubectl(&lab)
-        .args(["create", "namespace", "team"])
-        .ok();
+    cluster.create_namespace(&lab, "team");
     bind(&cluster, &lab, "team", "system:image-pusher", "user=bob");
     let server = registry(
         &lab,
@@ -331,10 +319,7 @@ fn bindings_made_for_openshift_hold() {
     let lab = Lab::new("k8s-openshift");
     let cluster = Cluster::start(&lab);
     cluster.apply(&lab, OPENSHIFT_ROLES);
-    cluster
-        .kubectl(&lab)
-        .args(["create", "namespace", "team"])
-        .ok();
+    cluster.create_namespace(&lab, "team");
     bind(&cluster, &lab, "team", "system:image-puller", "user=bob");
     bind(&cluster, &lab, "team", "system:image-builder", "user=alice");
     let prune = "create clusterrolebinding prunes --clusterrole=system:image-pruner --user=carol";

@@ -112,10 +112,7 @@ fn every_operation_asks_the_cluster_whoever_calls_and_however() {
     let _controllers = cluster.controllers(&lab);
     cluster.apply(&lab, ROLES);
     for namespace in ["team", "other"] {
-        cluster
-            .kubectl(&lab)
-            .args(["create", "namespace", namespace])
-            .ok();
+        cluster.create_namespace(&lab, namespace);
     }
     // Its signing key, made where this test can sign with it too.
     let key = lab.dir("data").join("token-keys.pem");

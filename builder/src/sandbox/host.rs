@@ -1,0 +1,95 @@
+//! What this machine offers to runs.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::cgroup::{self, Hierarchies};
+use super::error::SandboxError;
+use super::ids::IdMap;
+use super::record::{self, Recovered};
+
+/// How runs are set up on this machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A folder of the server's own, for what must be found again after a crash. One [`Host`] at a time has it.
+    pub state: PathBuf,
+    /// Which numbers users inside are outside.
+    pub ids: IdMap,
+    /// The group that runs' cgroups are made in, from the top of each tree.
+    pub cgroup: PathBuf,
+    /// The runtime: a path, or a name that is looked for in the usual folders.
+    pub runtime: PathBuf,
+}
+
+impl Settings {
+    /// What a server that runs as root uses: ids from 2³⁰ up, where neither users nor other engines' ranges are.
+    pub fn root(state: impl Into<PathBuf>) -> Result<Self, SandboxError> {
+        let ids = IdMap::range(1 << 30, 1 << 16);
+        Ok(Self {
+            state: state.into(),
+            ids: ids.map_err(|error| SandboxError::Unsupported(error.to_string()))?,
+            cgroup: "/slipway".into(),
+            runtime: "runc".into(),
+        })
+    }
+}
+
+/// Whether we are root, or what root is inside is us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Privilege {
+    Root,
+    User,
+}
+
+/// This machine, ready for runs.
+#[derive(Debug)]
+pub struct Host {
+    pub(super) settings: Settings,
+    pub(super) privilege: Privilege,
+    pub(super) hierarchies: Hierarchies,
+    /// Held, never read.
+    _lock: File,
+}
+
+impl Host {
+    /// Takes the state's folder and removes what is left of runs whose server was killed.
+    pub async fn open(settings: Settings) -> Result<(Self, Recovered), SandboxError> {
+        let what = || SandboxError::io(format!("open {}", settings.state.display()));
+        std::fs::create_dir_all(&settings.state).map_err(what())?;
+        let lock = File::create(settings.state.join("lock")).map_err(what())?;
+        lock.try_lock().map_err(|error| {
+            let state = settings.state.display();
+            SandboxError::Unsupported(format!("{state} is another server's ({error})"))
+        })?;
+        let recovered = record::recover(&runs(&settings.state)).await?;
+        let privilege = match rustix::process::geteuid().as_raw() {
+            0 => Privilege::Root,
+            _ => Privilege::User,
+        };
+        let hierarchies = match privilege {
+            Privilege::Root => Hierarchies::find().map_err(SandboxError::io("find the cgroups"))?,
+            Privilege::User => Hierarchies::default(),
+        };
+        cgroup::delegate(&hierarchies, &settings.cgroup)?;
+        let host = Self {
+            settings,
+            privilege,
+            hierarchies,
+            _lock: lock,
+        };
+        Ok((host, recovered))
+    }
+
+    /// Which numbers users inside are on disk.
+    pub fn ids(&self) -> &IdMap {
+        &self.settings.ids
+    }
+
+    pub(super) fn runs(&self) -> PathBuf {
+        runs(&self.settings.state)
+    }
+}
+
+fn runs(state: &Path) -> PathBuf {
+    state.join("runs")
+}

@@ -1,0 +1,9 @@
+//! The sandbox with a real runtime on a real root. Needs root, runc, nft and a static busybox; says so where it is skipped.
+
+mod cleanup;
+mod hostile;
+mod lab;
+mod limits;
+mod mounts;
+mod network;
+mod process;

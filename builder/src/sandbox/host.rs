@@ -1,7 +1,8 @@
 //! What this machine offers to runs.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::cgroup::{self, Hierarchies};
 use super::error::SandboxError;
@@ -57,10 +58,7 @@ impl Host {
         let what = || SandboxError::io(format!("open {}", settings.state.display()));
         std::fs::create_dir_all(&settings.state).map_err(what())?;
         let lock = File::create(settings.state.join("lock")).map_err(what())?;
-        lock.try_lock().map_err(|error| {
-            let state = settings.state.display();
-            SandboxError::Unsupported(format!("{state} is another server's ({error})"))
-        })?;
+        hold(&lock, &settings.state).await?;
         let recovered = record::recover(&runs(&settings.state)).await?;
         let privilege = match rustix::process::geteuid().as_raw() {
             0 => Privilege::Root,
@@ -88,6 +86,23 @@ impl Host {
     pub(super) fn runs(&self) -> PathBuf {
         runs(&self.settings.state)
     }
+}
+
+/// Takes the lock, with some patience: one that is ending, or a child of ours on its way to another program, still has it.
+async fn hold(lock: &File, state: &Path) -> Result<(), SandboxError> {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(TryLockError::Error(error)) => {
+                return Err(SandboxError::io(format!("lock {}", state.display()))(error));
+            }
+        }
+    }
+    let state = state.display();
+    let message = format!("{state} is in use by another server; give each its own");
+    Err(SandboxError::Unsupported(message))
 }
 
 fn runs(state: &Path) -> PathBuf {

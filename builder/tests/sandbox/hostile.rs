@@ -77,13 +77,11 @@ async fn no_known_way_leads_out() {
     }
     let lab = Lab::new().await;
     let root = lab.root("root");
-    let mut text = String::new();
-    for (name, attempt) in ESCAPES {
-        text.push_str(&format!(
-            "if ({attempt}) >/dev/null 2>&1; then echo 'ESCAPED {name}'; fi\n"
-        ));
-    }
-    text.push_str("echo done");
+    let attempt = |(name, attempt): &(&str, &str)| {
+        format!("if ({attempt}) >/dev/null 2>&1; then echo 'ESCAPED {name}'; fi\n")
+    };
+    let attempts: Vec<_> = ESCAPES.iter().map(attempt).collect();
+    let text = attempts.concat() + "echo done";
     for (user, capabilities) in [
         ("app", Capabilities::None),
         ("root", Capabilities::None),

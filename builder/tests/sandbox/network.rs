@@ -189,7 +189,7 @@ fn own_address() -> Option<Ipv4Addr> {
     let addresses = text
         .split_whitespace()
         .filter_map(|word| word.split_once('/')?.0.parse::<Ipv4Addr>().ok());
-    let mut private = addresses.filter(|address| address.is_private());
+    let mut private = addresses.filter(Ipv4Addr::is_private);
     private.next()
 }
 

@@ -42,6 +42,16 @@ pub(super) enum Privilege {
     User,
 }
 
+impl Privilege {
+    pub(super) fn ours() -> Self {
+        if rustix::process::geteuid().is_root() {
+            Self::Root
+        } else {
+            Self::User
+        }
+    }
+}
+
 /// This machine, ready for runs.
 #[derive(Debug)]
 pub struct Host {
@@ -60,10 +70,7 @@ impl Host {
         let lock = File::create(settings.state.join("lock")).map_err(what())?;
         hold(&lock, &settings.state).await?;
         let recovered = record::recover(&runs(&settings.state)).await?;
-        let privilege = match rustix::process::geteuid().as_raw() {
-            0 => Privilege::Root,
-            _ => Privilege::User,
-        };
+        let privilege = Privilege::ours();
         let hierarchies = match privilege {
             Privilege::Root => Hierarchies::find().map_err(SandboxError::io("find the cgroups"))?,
             Privilege::User => Hierarchies::default(),

@@ -85,6 +85,14 @@ impl IdMap {
         self.0.iter().find_map(piece)
     }
 
+    /// The highest number outside.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.0
+            .iter()
+            .map(|piece| piece.outside + (piece.count - 1))
+            .max()
+    }
+
     /// As `/proc/PID/uid_map` takes it.
     pub(super) fn lines(&self) -> String {
         let mut text = String::new();

@@ -39,7 +39,7 @@ mod trust;
 mod user;
 mod view;
 
-pub use doctor::{Check, Standing};
+pub use doctor::{Check, Standing, examine};
 pub use egress::{AddressRules, Egress, HostRule, InvalidHostRule};
 pub use error::SandboxError;
 pub use host::{Host, Settings};

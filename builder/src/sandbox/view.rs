@@ -19,7 +19,7 @@ use super::root::Root;
 use super::tool;
 
 /// Where it is mounted.
-const VIEW: &str = "/mnt";
+pub(super) const VIEW: &str = "/mnt";
 /// For everything but secrets.
 const BASE_BYTES: u64 = 16 << 20;
 /// The end of the runtime's log that is worth reading.

@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use builder::sandbox::{Capabilities, Output, Process, Reason, Root, SandboxError, Stream};
+use builder::sandbox::{
+    Capabilities, Output, Process, Reason, Root, SandboxError, Settings, Standing, Stream, examine,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -230,4 +232,17 @@ async fn an_overlay_is_written_above() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names, ["group"], "a whiteout");
+}
+
+#[tokio::test]
+async fn this_machine_has_what_runs_need() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let settings = Settings::root(lab.folder.path()).unwrap();
+    for check in examine(&settings).await {
+        println!("{check:?}");
+        assert_ne!(check.standing, Standing::Missing, "{check:?}");
+    }
 }

@@ -55,6 +55,13 @@ impl Hierarchies {
         found
     }
 
+    /// Controllers that limits need and that are in no tree.
+    pub(crate) fn missing(&self) -> Vec<&'static str> {
+        let mut needed = vec!["memory", "pids", "cpu"];
+        needed.retain(|controller| !self.in_v2(controller) && !self.v1.contains_key(*controller));
+        needed
+    }
+
     /// Whether a controller is in the version 2 tree.
     pub(super) fn in_v2(&self, controller: &str) -> bool {
         let has = |(_, controllers): &(PathBuf, Vec<String>)| {

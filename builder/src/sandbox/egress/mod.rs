@@ -132,7 +132,7 @@ fn addresses() -> String {
 }
 
 /// What goes to the loopback itself stays; TCP and DNS come to us; the rest goes nowhere. There is no IPv6 route.
-fn rules() -> String {
+pub(super) fn rules() -> String {
     format!(
         "table inet slipway {{
             chain turn {{

@@ -1,5 +1,6 @@
 //! What this machine offers to runs.
 
+use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,6 +9,8 @@ use super::cgroup::{self, Hierarchies};
 use super::error::SandboxError;
 use super::ids::IdMap;
 use super::record::{self, Recovered};
+
+mod subids;
 
 /// How runs are set up on this machine.
 #[derive(Clone, Debug)]
@@ -20,6 +23,9 @@ pub struct Settings {
     pub cgroup: PathBuf,
     /// The runtime: a path, or a name that is looked for in the usual folders.
     pub runtime: PathBuf,
+    /// A command that calls [`lend_sockets`](super::lend_sockets): how an ordinary user opens sockets in a run's network. Without
+    /// it, an ordinary user's runs connect to nothing; root needs none.
+    pub lender: Vec<OsString>,
 }
 
 impl Settings {
@@ -31,6 +37,20 @@ impl Settings {
             ids: ids.map_err(|error| SandboxError::Unsupported(error.to_string()))?,
             cgroup: "/slipway".into(),
             runtime: "runc".into(),
+            lender: Vec::new(),
+        })
+    }
+
+    /// What a server that runs as an ordinary user uses: the ids that `/etc/subuid` and `/etc/subgid` give to the user.
+    pub fn ordinary(
+        state: impl Into<PathBuf>,
+        lender: Vec<OsString>,
+    ) -> Result<Self, SandboxError> {
+        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        Ok(Self {
+            ids: subids::granted(user.as_raw(), group.as_raw())?,
+            lender,
+            ..Self::root(state)?
         })
     }
 }

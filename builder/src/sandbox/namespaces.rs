@@ -114,18 +114,22 @@ impl Namespaces {
         Ok(())
     }
 
-    /// Ends everything inside. [`Namespaces::wait`] tells when it is done.
-    pub(super) fn stop(&mut self) {
-        self.pipe = None;
-        // `unshare --kill-child`: its child, PID 1, is killed with it, and all others with that.
-        let _ = self.child.start_kill();
-    }
-
-    /// Waits for the command; its exit status, none if [`Namespaces::stop`] was first. Can be cancelled and called again.
+    /// Waits for the command to end by itself; its exit status. Can be cancelled and called again.
     pub(super) async fn wait(&mut self) -> Result<Option<u8>, SandboxError> {
         let status = self.child.wait().await;
         let status = status.map_err(SandboxError::io("wait for the sandbox"))?;
         Ok(status.code().and_then(|code| u8::try_from(code).ok()))
+    }
+
+    /// Ends everything inside; nothing of it is left when this returns.
+    pub(super) async fn stop(&mut self) -> Result<(), SandboxError> {
+        self.pipe = None;
+        if timeout(PATIENCE, self.wait()).await.is_err() {
+            // `unshare --kill-child`: its child, PID 1, is killed with it, and all others with that.
+            let _ = self.child.start_kill();
+            self.wait().await?;
+        }
+        Ok(())
     }
 
     /// The process that the namespaces belong to, as the host numbers it.

@@ -97,7 +97,7 @@ impl Run<'_> {
                 let text = serde_json::to_vec(&configuration)
                     .map_err(|error| SandboxError::Refused(error.to_string()))?;
                 view.configuration(&text)?;
-                let gateway = Gateway::open(&namespaces, privilege, &self.process.egress).await?;
+                let gateway = Gateway::open(&namespaces, self.host, &self.process.egress).await?;
                 self.check(&namespaces)?;
                 let log = Log::hold(&namespaces)?;
                 let ended =
@@ -111,7 +111,8 @@ impl Run<'_> {
             }
             Err(error) => Err(error),
         };
-        namespaces.stop();
+        self.cgroup.kill();
+        namespaces.stop().await?;
         // Nobody may be at work in the root when its mount points go and it is made a layer.
         self.cgroup.remove().await?;
         let left_behind = rootfs.unmake(made);
@@ -381,9 +382,8 @@ impl Run<'_> {
         let wall = begun.elapsed();
         let processes = self.cgroup.processes();
         let mut grown = disk.grown(processes).await?;
-        namespaces.stop();
         self.cgroup.kill();
-        namespaces.wait().await?;
+        namespaces.stop().await?;
         let read = match read {
             Some(read) => read,
             None => pump.await?,

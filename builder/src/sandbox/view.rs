@@ -223,12 +223,12 @@ fn overlay_options(
         lowers.push(plain(path)?);
     }
     let (lower, upper, work) = (lowers.join(":"), plain(upper)?, plain(work)?);
-    let mut options = format!(
-        "lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off,metacopy=off,index=off"
-    );
-    if privilege == Privilege::User {
-        options.push_str(",userxattr");
-    }
+    // An ordinary user's overlay never redirects, and refuses to be told not to.
+    let features = match privilege {
+        Privilege::Root => "redirect_dir=off,metacopy=off,index=off",
+        Privilege::User => "userxattr,index=off",
+    };
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{features}");
     if options.len() >= 4096 {
         return Err(SandboxError::Refused(
             "the paths of the root's layers are longer than the kernel takes; mount it first and give its folder"

@@ -118,13 +118,32 @@ impl Lab {
         bytes: u64,
         cancel: &CancellationToken,
     ) -> Result<Said, SandboxError> {
+        let root = Root::Folder(root.to_owned());
+        self.run_all(&root, process, bytes, cancel).await
+    }
+
+    pub(crate) async fn run_in(
+        &self,
+        root: &Root,
+        process: &Process,
+    ) -> Result<Said, SandboxError> {
+        self.run_all(root, process, OUTPUT, &CancellationToken::new())
+            .await
+    }
+
+    async fn run_all(
+        &self,
+        root: &Root,
+        process: &Process,
+        bytes: u64,
+        cancel: &CancellationToken,
+    ) -> Result<Said, SandboxError> {
         let (lines, mut receiver) = mpsc::channel(16);
         let output = Output {
             lines,
             bytes,
             raw: None,
         };
-        let root = Root::Folder(root.to_owned());
         let collect = async {
             let mut all = Vec::new();
             while let Some(line) = receiver.recv().await {
@@ -132,7 +151,7 @@ impl Lab {
             }
             all
         };
-        let (outcome, lines) = tokio::join!(self.host.run(&root, process, output, cancel), collect);
+        let (outcome, lines) = tokio::join!(self.host.run(root, process, output, cancel), collect);
         let outcome = outcome?;
         Ok(Said { outcome, lines })
     }

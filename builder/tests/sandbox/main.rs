@@ -8,4 +8,5 @@ mod lab;
 mod limits;
 mod mounts;
 mod network;
+mod ordinary;
 mod process;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use super::lab::{Lab, programs, ready, script};
 
 /// A server on the host's loopback that answers every request with its own name.
-async fn server(name: &'static str) -> SocketAddr {
+pub(crate) async fn server(name: &'static str) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -13,18 +13,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
 use super::error::SandboxError;
-use super::host::Privilege;
+use super::host::Host;
 use super::namespaces::Namespaces;
 use super::tool;
 
 mod addresses;
 mod dns;
 mod hosts;
+mod lend;
 mod listen;
 mod relay;
 
 pub use addresses::AddressRules;
 pub use hosts::{HostRule, InvalidHostRule};
+pub use lend::lend_sockets;
 
 use dns::Names;
 
@@ -78,10 +80,10 @@ impl Refused {
 }
 
 impl Gateway {
-    /// Sets the namespace's network up. `servers` are the host's name servers.
+    /// Sets the namespace's network up.
     pub(super) async fn open(
         namespaces: &Namespaces,
-        privilege: Privilege,
+        host: &Host,
         egress: &Egress,
     ) -> Result<Self, SandboxError> {
         let mut ip = namespaces.command("ip");
@@ -103,7 +105,7 @@ impl Gateway {
         let mut nft = namespaces.command("nft");
         nft.args(["-f", "-"]);
         tool::run(nft, "nft", rules().as_bytes()).await?;
-        let sockets = listen::inside(namespaces, privilege).await?;
+        let sockets = listen::inside(namespaces, host).await?;
         let names = Arc::new(Mutex::new(Names::default()));
         let judge = relay::Judge::new(egress.clone(), names, gateway.refused.clone())?;
         gateway

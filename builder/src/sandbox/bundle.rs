@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Resource, getrlimit};
+
 use super::oci_runtime::{
     Configuration, Linux, Namespace, OciCapabilities, OciMount, OciProcess, OciRoot, OciUser,
     Rlimit, Seccomp,
@@ -140,6 +142,8 @@ fn rlimits(process: &Process) -> Vec<Rlimit> {
         hard: 0,
     }];
     if let Some(bytes) = process.limits.disk {
+        let ours = getrlimit(Resource::Fsize).maximum.unwrap_or(u64::MAX);
+        let bytes = bytes.min(ours);
         limits.push(Rlimit {
             kind: "RLIMIT_FSIZE",
             soft: bytes,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::output;
+
 /// A run that has no outcome. What the process itself did wrong is an [`Outcome`](super::Outcome), not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -50,9 +52,15 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
+    /// With the words of a request or an image in it, which must not reach a log as they are.
+    pub(super) fn refused(message: impl AsRef<str>) -> Self {
+        Self::Refused(output::plain(message.as_ref().as_bytes()))
+    }
+
     /// For `map_err`: names what was tried.
     pub(super) fn io<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
-        let what = what.into();
+        let what: String = what.into();
+        let what = output::plain(what.as_bytes());
         move |source| Self::Io {
             what,
             source: source.into(),

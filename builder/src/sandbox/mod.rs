@@ -29,6 +29,7 @@ mod namespaces;
 mod oci_runtime;
 mod outcome;
 mod output;
+mod prepare;
 mod process;
 mod record;
 mod root;

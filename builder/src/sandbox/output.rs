@@ -10,6 +10,7 @@ use super::error::SandboxError;
 mod lines;
 
 use lines::Lines;
+pub(super) use lines::plain;
 
 /// Where a run's output goes.
 #[derive(Debug)]

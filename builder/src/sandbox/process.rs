@@ -96,6 +96,17 @@ impl Process {
         self.mounts.push(mount);
         Ok(())
     }
+
+    /// How many bytes of files it is given in memory.
+    pub(super) fn in_memory(&self) -> u64 {
+        let secret = |mount: &Mount| match &mount.source {
+            Source::Secret(secret) => secret.content.len(),
+            _ => 0,
+        };
+        let secrets: usize = self.mounts.iter().map(secret).sum();
+        let certificates = self.certificates.as_ref().map_or(0, Vec::len);
+        (secrets + certificates) as u64
+    }
 }
 
 /// Something of the outside at a path inside.
@@ -216,13 +227,15 @@ pub enum InvalidProcess {
     #[error("arguments and environment are more than 1 MiB")]
     TooLong,
     /// Not absolute, or with `..`.
-    #[error("the working folder {} must be absolute, without `..`", .0.display())]
+    #[error("the working folder {0:?} must be absolute, without `..`")]
     Folder(PathBuf),
     /// Not absolute, with `..`, or the kernel's.
-    #[error("{} is no place for a mount: give an absolute path without `..`, outside /proc, /sys and /dev", .0.display())]
+    #[error(
+        "{0:?} is no place for a mount: give an absolute path without `..`, outside /proc, /sys and /dev"
+    )]
     Target(PathBuf),
     /// One lies in the other.
-    #[error("mounts {} and {} lie in each other", .0.display(), .1.display())]
+    #[error("mounts {0:?} and {1:?} lie in each other")]
     Overlap(PathBuf, PathBuf),
     /// More than 64.
     #[error("more than 64 mounts")]

@@ -13,9 +13,11 @@ use super::error::SandboxError;
 
 const CGROUPS: &str = "cgroups";
 
-/// A run that is under way.
+/// A run that is under way. Dropped before it is removed, it is removed by a thread.
 pub(super) struct Record {
     folder: PathBuf,
+    cgroup: Cgroup,
+    removed: bool,
 }
 
 /// What a start found of runs before it.
@@ -29,7 +31,7 @@ pub struct Recovered {
 
 impl Record {
     /// Writes down a run before anything of it is made.
-    pub(super) fn make(runs: &Path, name: &str, cgroup: &Cgroup) -> Result<Self, SandboxError> {
+    pub(super) fn make(runs: &Path, name: &str, cgroup: Cgroup) -> Result<Self, SandboxError> {
         let folder = runs.join(name);
         let mut text = Vec::new();
         for place in cgroup.folders() {
@@ -39,12 +41,39 @@ impl Record {
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(folder.join(CGROUPS), text))
             .map_err(SandboxError::io(format!("make {}", folder.display())))?;
-        Ok(Self { folder })
+        Ok(Self {
+            folder,
+            cgroup,
+            removed: false,
+        })
     }
 
-    /// Forgets a run of which nothing is left.
-    pub(super) fn remove(self) -> Result<(), SandboxError> {
+    pub(super) fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    /// Ends what is left of a run and forgets it.
+    pub(super) async fn remove(mut self) -> Result<(), SandboxError> {
+        self.removed = true;
+        self.cgroup.remove().await?;
         remove(&self.folder)
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        self.cgroup.kill();
+        let cgroup = std::mem::take(&mut self.cgroup);
+        let folder = std::mem::take(&mut self.folder);
+        // What cannot be removed now is removed by the next start.
+        std::thread::spawn(move || {
+            if cgroup.remove_blocking().is_ok() {
+                let _ = remove(&folder);
+            }
+        });
     }
 }
 

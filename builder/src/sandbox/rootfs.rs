@@ -50,7 +50,7 @@ impl Rootfs {
 
     /// Follows the links of an absolute path as a process inside would.
     pub(super) fn resolve(&self, path: &Path) -> Result<Resolved, SandboxError> {
-        let refuse = |why: &str| SandboxError::Refused(format!("{} {why}", path.display()));
+        let refuse = |why: &str| SandboxError::refused(format!("{} {why}", path.display()));
         let mut done = PathBuf::from("/");
         let mut kind = Some(FileType::Directory);
         let mut left: VecDeque<OsString> = components(path);
@@ -117,7 +117,7 @@ impl Rootfs {
                 "{} in the root is larger than {limit} bytes",
                 path.display()
             );
-            return Err(SandboxError::Refused(message));
+            return Err(SandboxError::refused(message));
         }
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }

@@ -36,7 +36,7 @@ pub(super) fn look_up(text: &str, passwd: &str, group: &str) -> Result<User, San
         (None, Some(account)) => account.uid,
         (None, None) => {
             let message = format!("user {user:?} is not in the image's /etc/passwd");
-            return Err(SandboxError::Refused(message));
+            return Err(SandboxError::refused(message));
         }
     };
     if let Some(wanted) = wanted_group {
@@ -68,7 +68,7 @@ fn number(text: &str) -> Result<Option<u32>, SandboxError> {
     }
     let number = text.parse::<u32>().ok();
     let number = number.filter(|&number| i32::try_from(number).is_ok());
-    let message = || SandboxError::Refused(format!("user or group {text} is beyond 2147483647"));
+    let message = || SandboxError::refused(format!("user or group {text} is beyond 2147483647"));
     number.map(Some).ok_or_else(message)
 }
 
@@ -79,7 +79,7 @@ fn group_number(text: &str, group: &str) -> Result<u32, SandboxError> {
     let mut groups = group.lines().filter_map(parse_group);
     let found = groups.find(|(name, ..)| *name == text);
     let message =
-        || SandboxError::Refused(format!("group {text:?} is not in the image's /etc/group"));
+        || SandboxError::refused(format!("group {text:?} is not in the image's /etc/group"));
     found.map(|(_, gid, _)| gid).ok_or_else(message)
 }
 

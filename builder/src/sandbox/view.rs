@@ -15,6 +15,7 @@ use super::error::SandboxError;
 use super::host::Privilege;
 use super::ids::IdMap;
 use super::namespaces::Namespaces;
+use super::output;
 use super::root::Root;
 use super::tool;
 
@@ -67,8 +68,9 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// Mounts the root.
+    /// Mounts the root. Its device files and set-user-ID bits mean nothing, whoever unpacked them.
     pub(super) async fn root(&self, root: &Root) -> Result<(), SandboxError> {
+        const HARMLESS: &str = "nodev,nosuid";
         let mut mount = self.namespaces.command("mount");
         mount.arg("-n");
         match root {
@@ -77,10 +79,18 @@ impl<'a> View<'a> {
             }
             Root::Overlay { lower, upper, work } => {
                 let options = overlay_options(lower, upper, work, self.privilege)?;
+                let options = format!("{HARMLESS},{options}");
                 mount.args(["-t", "overlay", "-o", &options, "overlay", ROOT]);
             }
         }
         tool::run(mount, "mount the root", b"").await?;
+        if let Root::Folder(_) = root {
+            // A bind mount takes its flags in a second step.
+            let mut mount = self.namespaces.command("mount");
+            let options = format!("remount,bind,{HARMLESS}");
+            mount.args(["-n", "-o", &options, ROOT]);
+            tool::run(mount, "mount the root", b"").await?;
+        }
         Ok(())
     }
 
@@ -166,7 +176,7 @@ async fn give(
         return tool::run(chown, "chown", b"").await.map(drop);
     }
     let (Some(uid), Some(gid)) = (ids.outside(uid), ids.outside(gid)) else {
-        return Err(SandboxError::Refused(format!(
+        return Err(SandboxError::refused(format!(
             "user {uid}:{gid} is beyond the range of user ids that the sandbox has"
         )));
     };
@@ -204,8 +214,10 @@ impl Log {
             .ok()?;
         let message = |line: &str| {
             let entry: serde_json::Value = serde_json::from_str(line).ok()?;
-            (entry["level"] == "error" || entry["level"] == "fatal")
-                .then(|| entry["msg"].as_str().map(str::to_owned))?
+            let serious = entry["level"] == "error" || entry["level"] == "fatal";
+            // It has words of the image in it.
+            let plain = |text: &str| output::plain(text.as_bytes());
+            serious.then(|| entry["msg"].as_str().map(plain))?
         };
         text.lines().filter_map(message).next_back()
     }
@@ -230,9 +242,8 @@ fn overlay_options(
     };
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{features}");
     if options.len() >= 4096 {
-        return Err(SandboxError::Refused(
-            "the paths of the root's layers are longer than the kernel takes; mount it first and give its folder"
-                .to_owned(),
+        return Err(SandboxError::refused(
+            "the paths of the root's layers are longer than the kernel takes; mount it first and give its folder",
         ));
     }
     Ok(options)
@@ -248,6 +259,6 @@ fn plain(path: &Path) -> Result<&str, SandboxError> {
             "{} has a comma, colon, quote or backslash in it",
             path.display()
         );
-        SandboxError::Refused(message)
+        SandboxError::refused(message)
     })
 }

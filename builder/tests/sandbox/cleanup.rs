@@ -111,10 +111,13 @@ async fn a_dropped_run_leaves_no_process() {
             .is_err()
     );
     until(|| processes(&format!("sleep {mark}")));
-    let settings = Settings::root(lab.folder.path().join("state")).unwrap();
-    drop(lab.host);
-    let (_, recovered) = Host::open(settings).await.unwrap();
-    assert_eq!(recovered.runs, 1);
+    let runs = lab.folder.path().join("state/runs");
+    until(|| {
+        fs::read_dir(&runs)
+            .unwrap()
+            .map(|run| format!("{run:?}"))
+            .collect()
+    });
 }
 
 /// Kills the server while it sets a run up, runs it, and takes it down; everything but cgroups is gone by itself, and the
@@ -127,6 +130,14 @@ async fn a_killed_server_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let parent = format!("slipway-test-{}", std::process::id());
     let state = folder.path().join("state");
+    let root = folder.path().join("root");
+    make_root(&root);
+    let owner = (1 << 30).to_string();
+    let given = Command::new("chown")
+        .args(["-hR", &owner])
+        .arg(&root)
+        .status();
+    assert!(given.unwrap().success());
     let mut seen_running = 0;
     for number in 0..KILLS {
         let victim = Command::new(std::env::current_exe().unwrap())
@@ -137,9 +148,17 @@ async fn a_killed_server_leaves_nothing() {
             .stderr(Stdio::null())
             .spawn();
         let mut victim = victim.unwrap();
-        // From before its first process to well into its second run.
-        std::thread::sleep(Duration::from_millis(u64::from(number) * 23 % 600));
-        seen_running += u32::from(!processes("sleep 31.4159").is_empty());
+        if number % 2 == 0 {
+            // Somewhere between its start and its second run.
+            std::thread::sleep(Duration::from_millis(u64::from(number) * 17));
+        } else {
+            // While a run is under way, for certain.
+            while processes("sleep 31.4159").is_empty() && victim.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(u64::from(number)));
+            seen_running += 1;
+        }
         victim.kill().unwrap();
         victim.wait().unwrap();
         until(|| leftovers(&parent, folder.path()));
@@ -159,7 +178,7 @@ async fn a_killed_server_leaves_nothing() {
             .unwrap();
         assert_eq!(String::from_utf8(secret.stdout).unwrap(), "");
     }
-    assert!(seen_running > 0, "none was killed while it ran");
+    assert_eq!(seen_running, KILLS / 2);
     for tree in fs::read_dir("/sys/fs/cgroup").unwrap() {
         let _ = fs::remove_dir(tree.unwrap().path().join(&parent));
     }
@@ -182,9 +201,7 @@ async fn victim() {
         host,
         folder: tempfile::tempdir_in(folder).unwrap(),
     };
-    let root = lab.folder.path().join("root");
-    make_root(&root);
-    lab.give(&root);
+    let root = folder.join("root");
     loop {
         let mut process = script(": sandbox-victim; (setsid sleep 31.4159 &); sleep 0.1");
         process.egress = Egress::Registries {

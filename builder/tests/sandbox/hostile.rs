@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use builder::sandbox::Capabilities;
+use builder::sandbox::{Capabilities, Mount, Source};
 
 use super::lab::{Lab, ready, script, script_as};
 
@@ -137,6 +137,67 @@ async fn the_hosts_files_are_out_of_reach() {
         "{:?}",
         said.lines
     );
+}
+
+/// Device files and set-user-ID bits that came with an image mean nothing.
+#[tokio::test]
+async fn an_images_devices_are_none() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let root = lab.root("root");
+    let status = std::process::Command::new("mknod")
+        .args(["-m", "666"])
+        .arg(root.join("zero"))
+        .args(["c", "1", "5"])
+        .status();
+    assert!(status.unwrap().success());
+    let said = lab
+        .run(
+            &root,
+            &script(
+                "head -c 1 /zero | wc -c; head -c 1 /dev/zero | wc -c; grep ' / ' /proc/mounts",
+            ),
+        )
+        .await
+        .unwrap();
+    assert!(said.out().starts_with("0\n1\n"), "{:?}", said.lines);
+    assert!(said.out().contains("nosuid,nodev"), "{:?}", said.lines);
+}
+
+/// CVE-2024-23651 and its kin: what two builds do to a cache that they share at the same time moves nobody's mounts.
+#[tokio::test]
+async fn builds_that_share_a_cache_cannot_move_each_others_mounts() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let cache = lab.folder.path().join("cache");
+    let canary = lab.folder.path().join("canary");
+    fs::create_dir(&cache).unwrap();
+    fs::write(&canary, "whole").unwrap();
+    let text = format!(
+        "i=0; while [ $i -lt 200 ]; do i=$((i+1)); mkdir -p /cache/a/b; echo x > /cache/a/b/f; rm -rf /cache/a; \
+         ln -s {} /cache/a; echo broken > /cache/a/$(basename {}); rm -f /cache/a; ln -s / /cache/a; rm -f /cache/a/etc/passwd; \
+         rm -f /cache/a; done; true",
+        lab.folder.path().display(),
+        canary.display()
+    );
+    for number in 0..3 {
+        let [one, two] = ["one", "two"].map(|name| lab.root(&format!("{name}{number}")));
+        let mut process = script_as("root", &text);
+        process.capabilities = Capabilities::Packages;
+        let shared = Source::Cache(cache.clone());
+        process
+            .mount(Mount::new("/cache", shared).unwrap())
+            .unwrap();
+        let (first, second) = tokio::join!(lab.run(&one, &process), lab.run(&two, &process));
+        assert!(first.unwrap().outcome.succeeded());
+        assert!(second.unwrap().outcome.succeeded());
+    }
+    assert_eq!(fs::read_to_string(&canary).unwrap(), "whole");
+    assert!(fs::metadata("/etc/passwd").unwrap().len() > 0);
 }
 
 /// What busybox has no command for, as system calls of a small program.

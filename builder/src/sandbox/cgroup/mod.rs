@@ -27,8 +27,12 @@ const MIN_MEMORY: u64 = 32 << 20;
 const MIN_PROCESSES: u32 = 32;
 const MIN_MILLICPUS: u32 = 10;
 
+/// How long a group is waited for to be empty: 20 seconds.
+const PAUSE: Duration = Duration::from_millis(5);
+const TRIES: u32 = 4000;
+
 /// The folders of one run. Dropping it removes nothing: [`Cgroup::remove`] does, or the next start.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Cgroup {
     /// Every folder that its processes are in.
     folders: Vec<PathBuf>,
@@ -212,23 +216,40 @@ impl Cgroup {
 
     /// Kills until nothing is left, then removes the folders.
     pub(super) async fn remove(&self) -> Result<(), SandboxError> {
-        const PAUSE: Duration = Duration::from_millis(5);
-        const TRIES: u32 = 4000;
-        for try_number in 0..TRIES {
-            if try_number % 20 == 0 {
-                self.kill();
-            }
-            if self.try_remove() {
+        for number in 0..TRIES {
+            if self.step(number) {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
         }
+        Err(self.undead())
+    }
+
+    /// The same, on a thread of its own.
+    pub(super) fn remove_blocking(&self) -> Result<(), SandboxError> {
+        for number in 0..TRIES {
+            if self.step(number) {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(self.undead())
+    }
+
+    fn step(&self, number: u32) -> bool {
+        if number.is_multiple_of(20) {
+            self.kill();
+        }
+        self.try_remove()
+    }
+
+    fn undead(&self) -> SandboxError {
         let cgroup = self.folders.first().cloned().unwrap_or_default();
-        Err(SandboxError::Undead { cgroup })
+        SandboxError::Undead { cgroup }
     }
 
     /// Removes what is empty; whether nothing is left.
-    pub(super) fn try_remove(&self) -> bool {
+    fn try_remove(&self) -> bool {
         let gone = |folder: &PathBuf| match fs::remove_dir(folder) {
             Ok(()) => true,
             Err(error) => error.kind() == ErrorKind::NotFound,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cgroup::{self, Hierarchies};
+use super::egress::Upstream;
 use super::error::SandboxError;
 use super::ids::IdMap;
 use super::record::{self, Recovered};
@@ -26,6 +27,8 @@ pub struct Settings {
     /// A command that calls [`lend_sockets`](super::lend_sockets): how an ordinary user opens sockets in a run's network. Without
     /// it, an ordinary user's runs connect to nothing; root needs none.
     pub lender: Vec<OsString>,
+    /// The proxy that connections of runs go through, if the server needs one.
+    pub upstream: Option<Upstream>,
 }
 
 impl Settings {
@@ -38,6 +41,7 @@ impl Settings {
             cgroup: "/slipway".into(),
             runtime: "runc".into(),
             lender: Vec::new(),
+            upstream: None,
         })
     }
 

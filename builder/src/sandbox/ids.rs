@@ -85,6 +85,12 @@ impl IdMap {
         self.0.iter().find_map(piece)
     }
 
+    /// The pieces, as (first inside, first outside, count).
+    pub fn pieces(&self) -> impl Iterator<Item = (u32, u32, u32)> + '_ {
+        let numbers = |piece: &Piece| (piece.inside, piece.outside, piece.count);
+        self.0.iter().map(numbers)
+    }
+
     /// The highest number outside.
     pub(super) fn last(&self) -> Option<u32> {
         self.0
@@ -96,16 +102,15 @@ impl IdMap {
     /// As `/proc/PID/uid_map` takes it.
     pub(super) fn lines(&self) -> String {
         let mut text = String::new();
-        for piece in &self.0 {
-            let _ = writeln!(text, "{} {} {}", piece.inside, piece.outside, piece.count);
+        for (inside, outside, count) in self.pieces() {
+            let _ = writeln!(text, "{inside} {outside} {count}");
         }
         text
     }
 
     /// As `newuidmap PID …` takes it.
     pub(super) fn arguments(&self) -> Vec<String> {
-        let numbers = |piece: &Piece| [piece.inside, piece.outside, piece.count];
-        let numbers = self.0.iter().flat_map(numbers);
+        let numbers = self.pieces().flat_map(<[u32; 3]>::from);
         numbers.map(|number| number.to_string()).collect()
     }
 }

@@ -41,7 +41,9 @@ mod user;
 mod view;
 
 pub use doctor::{Check, Standing, examine};
-pub use egress::{AddressRules, Egress, HostRule, InvalidHostRule, lend_sockets};
+pub use egress::{
+    AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream, lend_sockets,
+};
 pub use error::SandboxError;
 pub use host::{Host, Settings};
 pub use ids::{IdMap, InvalidIdMap};

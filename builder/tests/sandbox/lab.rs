@@ -62,8 +62,13 @@ pub(crate) fn ready() -> bool {
 
 impl Lab {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings::root(folder.path().join("state")).unwrap();
+        let mut settings = Settings::root(folder.path().join("state")).unwrap();
+        change(&mut settings);
         let (host, recovered) = Host::open(settings).await.unwrap();
         assert_eq!(recovered.runs, 0);
         Self { host, folder }

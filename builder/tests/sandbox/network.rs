@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use builder::sandbox::{AddressRules, Egress, Stream};
+use builder::sandbox::{AddressRules, Egress, Stream, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -210,4 +210,39 @@ async fn runs_do_not_meet() {
     for said in [first.unwrap(), second.unwrap()] {
         assert_eq!(said.out(), "0\nmine\n", "{:?}", said.lines);
     }
+}
+
+/// A server that needs a proxy has it used for its builds, which know nothing of it.
+#[tokio::test]
+async fn connections_go_through_the_servers_proxy() {
+    if !ready() {
+        return;
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let mut inner = vec![0; 4096];
+        let _ = stream.read(&mut inner).await.unwrap();
+        let reply = b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\nproxied\n";
+        stream.write_all(reply).await.unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let upstream = Upstream::parse(&format!("http://me:hunter2@127.0.0.1:{port}"), Vec::new());
+    let lab = Lab::with(|settings| settings.upstream = Some(upstream.unwrap())).await;
+    let root = lab.debian("root");
+    let mut process = programs("curl -sS -m 9 http://registry.example/; env");
+    process.egress = registries(&["registry.example"], &[]);
+    let said = lab.run(&root, &process).await.unwrap();
+    assert!(said.out().starts_with("proxied\n"), "{:?}", said.lines);
+    assert!(!said.out().contains("hunter2"));
+    assert!(
+        asked
+            .await
+            .unwrap()
+            .starts_with("CONNECT registry.example:80 ")
+    );
 }

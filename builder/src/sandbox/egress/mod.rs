@@ -23,10 +23,12 @@ mod hosts;
 mod lend;
 mod listen;
 mod relay;
+mod upstream;
 
 pub use addresses::AddressRules;
 pub use hosts::{HostRule, InvalidHostRule};
 pub use lend::lend_sockets;
+pub use upstream::{InvalidUpstream, Upstream};
 
 use dns::Names;
 
@@ -107,7 +109,12 @@ impl Gateway {
         tool::run(nft, "nft", rules().as_bytes()).await?;
         let sockets = listen::inside(namespaces, host).await?;
         let names = Arc::new(Mutex::new(Names::default()));
-        let judge = relay::Judge::new(egress.clone(), names, gateway.refused.clone())?;
+        let judge = relay::Judge::new(
+            egress.clone(),
+            host.settings.upstream.clone(),
+            names,
+            gateway.refused.clone(),
+        )?;
         gateway
             .tasks
             .spawn(relay::connections(sockets.tcp, judge.clone()));

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::super::error::SandboxError;
 use super::dns::Names;
-use super::{Egress, HostRule, NAME_SERVER, Refused};
+use super::{Egress, HostRule, NAME_SERVER, Refused, Upstream};
 
 /// At once; a package manager opens some tens. More wait.
 const MAX_CONNECTIONS: usize = 512;
@@ -29,6 +29,7 @@ pub(super) struct Judge(Arc<Inner>);
 
 struct Inner {
     egress: Egress,
+    upstream: Option<Upstream>,
     names: Arc<Mutex<Names>>,
     refused: Refused,
     /// The host's.
@@ -38,6 +39,7 @@ struct Inner {
 impl Judge {
     pub(super) fn new(
         egress: Egress,
+        upstream: Option<Upstream>,
         names: Arc<Mutex<Names>>,
         refused: Refused,
     ) -> Result<Self, SandboxError> {
@@ -50,6 +52,7 @@ impl Judge {
         };
         Ok(Self(Arc::new(Inner {
             egress,
+            upstream,
             names,
             refused,
             name_servers,
@@ -69,7 +72,10 @@ impl Judge {
                     self.0.refused.add(meant.to_string());
                     return None;
                 }
-                try_all(&[meant]).await
+                match self.proxy(&meant.ip().to_string(), meant.port()) {
+                    Some(proxy) => through(proxy, &meant.ip().to_string(), meant.port()).await,
+                    None => try_all(&[meant]).await,
+                }
             }
             Egress::Registries { hosts, addresses } => {
                 let name = self.name(meant.ip());
@@ -77,6 +83,9 @@ impl Judge {
                     self.0.refused.add(self.words(meant));
                     return None;
                 };
+                if let Some(proxy) = self.proxy(&name, meant.port()) {
+                    return through(proxy, &name, meant.port()).await;
+                }
                 let found = timeout(CONNECT, lookup_host((name.as_str(), meant.port())));
                 let found: Vec<_> = found.await.ok()?.ok()?.collect();
                 let (good, bad): (Vec<_>, Vec<_>) = found
@@ -92,6 +101,11 @@ impl Judge {
                 try_all(&good).await
             }
         }
+    }
+
+    fn proxy(&self, host: &str, port: u16) -> Option<&Upstream> {
+        let upstream = self.0.upstream.as_ref();
+        upstream.filter(|upstream| !upstream.spares(host, port))
     }
 
     /// The name that an address stands for in this run.
@@ -131,6 +145,10 @@ fn may(hosts: &[HostRule], name: &str, port: u16) -> bool {
     hosts
         .iter()
         .any(|rule| rule.names(name) && rule.opens(port))
+}
+
+async fn through(proxy: &Upstream, host: &str, port: u16) -> Option<TcpStream> {
+    timeout(CONNECT, proxy.connect(host, port)).await.ok()?.ok()
 }
 
 /// The first that takes the connection.

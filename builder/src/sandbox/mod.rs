@@ -11,7 +11,7 @@
 //!   the host.
 //! - **The kernel cleans up.** The first process of the PID namespace reads a pipe from us. When we end, by whatever
 //!   means, it ends, and with it every process, mount and interface of the run. What outlives us is empty
-//!   cgroups and a folder with their names, which [`Host::recover`] removes.
+//!   cgroups and a folder with their names, which [`Host::open`] removes.
 //! - **No interface, route or firewall rule on the host.** The namespace has a loopback and nothing else. Its TCP
 //!   connections and DNS questions are turned (inside it) to sockets that we hold, and we connect on its behalf to where
 //!   the policy lets it ([`Egress`]).

@@ -205,6 +205,9 @@ pub(crate) fn script(text: &str) -> Process {
 
 pub(crate) fn script_as(user: &str, text: &str) -> Process {
     let words = ["/bin/sh", "-c", text].map(str::to_owned);
-    let environment = BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]);
+    let environment = BTreeMap::from([(
+        "PATH".to_owned(),
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+    )]);
     Process::new(words.into(), environment, user, "/work").unwrap()
 }

@@ -43,9 +43,14 @@ async fn too_much_memory_is_named() {
         said.lines
     );
 
-    let mut enough = script("echo fine");
+    // Java, Node.js and others size themselves by what they see here.
+    let mut enough = script(
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; ls /sys/fs/cgroup | grep cpuset",
+    );
     enough.limits.memory = Some(64 << 20);
-    assert!(lab.run(&root, &enough).await.unwrap().outcome.succeeded());
+    let said = lab.run(&root, &enough).await.unwrap();
+    assert!(said.outcome.succeeded());
+    assert!(said.out().starts_with("67108864\n"), "{:?}", said.lines);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn an_ordinary_user_can_run_builds() {
         (id > 0).then_some(id)
     });
     let Some(user) = users.next() else {
-        println!("skipped: no user has ids in /etc/subuid; `useradd slipway-lab` makes one");
+        println!("skipped: no user has ids in /etc/subuid; scripts/lab-install makes one");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

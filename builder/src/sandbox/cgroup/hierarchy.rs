@@ -71,7 +71,10 @@ impl Hierarchies {
     }
 }
 
-/// The version 1 controllers that a run needs; the same mount's options also have words such as `rw`.
+/// The version 1 controllers that a run needs, or that programs inside look for (Java heeds no limit unless it finds
+/// `cpuset` beside the others); the same mount's options also have words such as `rw`.
+pub(super) const V1: [&str; 6] = ["memory", "pids", "cpu", "cpuacct", "cpuset", "freezer"];
+
 fn is_controller(option: &str) -> bool {
-    ["memory", "pids", "cpu", "cpuacct", "freezer"].contains(&option)
+    V1.contains(&option)
 }

@@ -42,6 +42,8 @@ pub(super) struct Cgroup {
     /// Version 1 counts processor time in a tree of its own.
     cpuacct: Option<PathBuf>,
     freezer: Option<PathBuf>,
+    /// Where the version 1 tree is mounted, and the folder in it.
+    cpuset: Option<(PathBuf, PathBuf)>,
 }
 
 /// Where a controller's files are, and in which version's words.
@@ -73,8 +75,7 @@ impl Cgroup {
             Some(folder) if hierarchies.in_v2(controller) => Some(Place::V2(folder.clone())),
             _ => v1(controller).map(Place::V1),
         };
-        let names = ["memory", "pids", "cpu", "cpuacct", "freezer"];
-        let old: BTreeSet<_> = names.into_iter().filter_map(v1).collect();
+        let old: BTreeSet<_> = hierarchy::V1.into_iter().filter_map(v1).collect();
         Self {
             folders: old.into_iter().chain(v2.clone()).collect(),
             memory: place("memory"),
@@ -82,6 +83,7 @@ impl Cgroup {
             cpu: place("cpu"),
             cpuacct: v1("cpuacct"),
             freezer: v1("freezer"),
+            cpuset: hierarchies.v1.get("cpuset").cloned().zip(v1("cpuset")),
         }
     }
 
@@ -93,10 +95,7 @@ impl Cgroup {
         Self {
             freezer: freezer.cloned(),
             folders,
-            memory: None,
-            pids: None,
-            cpu: None,
-            cpuacct: None,
+            ..Self::default()
         }
     }
 
@@ -124,6 +123,9 @@ impl Cgroup {
                 "make the cgroup {}",
                 folder.display()
             )))?;
+        }
+        if let Some((mount, folder)) = &self.cpuset {
+            inherit_cpuset(mount, folder)?;
         }
         if let Some(bytes) = limits.memory {
             self.limit_memory(bytes.max(MIN_MEMORY))?;
@@ -323,6 +325,25 @@ pub(super) fn delegate(hierarchies: &Hierarchies, parent: &Path) -> Result<(), S
                     folder.display()
                 ))
             })?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives every folder from below `mount` to `folder` the processors and memory of the one above: a new one has none, and takes no
+/// process in.
+fn inherit_cpuset(mount: &Path, folder: &Path) -> Result<(), SandboxError> {
+    let between = folder.ancestors().take_while(|above| *above != mount);
+    for folder in between.collect::<Vec<_>>().into_iter().rev() {
+        let above = folder.parent().unwrap_or(mount);
+        for name in ["cpuset.cpus", "cpuset.mems"] {
+            let file = folder.join(name);
+            let is_empty = |text: String| text.trim().is_empty();
+            let copied = match fs::read_to_string(&file).map(is_empty) {
+                Ok(false) => continue,
+                _ => fs::read_to_string(above.join(name)).and_then(|text| fs::write(&file, text)),
+            };
+            copied.map_err(SandboxError::io(format!("write {}", file.display())))?;
         }
     }
     Ok(())

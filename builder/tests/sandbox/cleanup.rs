@@ -120,6 +120,48 @@ async fn a_dropped_run_leaves_no_process() {
     });
 }
 
+/// A run of a server that was killed, whose processes somehow live on.
+#[tokio::test]
+async fn what_is_left_is_found_and_killed() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let parent = format!("slipway-left-{}", std::process::id());
+    let state = folder.path().join("state");
+    let record = state.join("runs/left");
+    fs::create_dir_all(&record).unwrap();
+    let trees = [
+        "/sys/fs/cgroup/pids",
+        "/sys/fs/cgroup/freezer",
+        "/sys/fs/cgroup",
+    ]
+    .map(Path::new);
+    let trees = trees
+        .into_iter()
+        .filter(|tree| tree.join("cgroup.procs").exists());
+    let groups: Vec<_> = trees.map(|tree| tree.join(&parent).join("left")).collect();
+    let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut names = String::new();
+    for group in &groups {
+        fs::create_dir_all(group).unwrap();
+        fs::write(group.join("cgroup.procs"), sleeper.id().to_string()).unwrap();
+        names += group.to_str().unwrap();
+        names.push('\0');
+    }
+    // Cut short, as by a kill; and no run's, whatever it says.
+    names += "/sys/fs/cgroup/pids";
+    fs::write(record.join("cgroups"), names).unwrap();
+    let (_, recovered) = Host::open(settings(&state, &parent)).await.unwrap();
+    assert_eq!((recovered.runs, recovered.processes), (1, 1));
+    assert!(!sleeper.wait().unwrap().success());
+    for group in groups {
+        assert!(!group.exists());
+        fs::remove_dir(group.parent().unwrap()).unwrap();
+    }
+    assert!(!record.exists());
+}
+
 /// Kills the server while it sets a run up, runs it, and takes it down; everything but cgroups is gone by itself, and the
 /// next start removes those.
 #[tokio::test]
@@ -144,6 +186,10 @@ async fn a_killed_server_leaves_nothing() {
             .args(["cleanup::victim", "--exact", "--ignored", "--nocapture"])
             .env(STATE, folder.path())
             .env("SANDBOX_TEST_CGROUP", &parent)
+            .env(
+                "SANDBOX_TEST_SECONDS",
+                if number % 2 == 0 { "0.1" } else { "1000" },
+            )
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -202,8 +248,9 @@ async fn victim() {
         folder: tempfile::tempdir_in(folder).unwrap(),
     };
     let root = folder.join("root");
+    let seconds = std::env::var("SANDBOX_TEST_SECONDS").unwrap();
     loop {
-        let mut process = script(": sandbox-victim; (setsid sleep 31.4159 &); sleep 0.1");
+        let mut process = script(&format!("(setsid sleep 31.4159 &); sleep {seconds}"));
         process.egress = Egress::Registries {
             hosts: Vec::new(),
             addresses: builder::sandbox::AddressRules::default(),

@@ -55,8 +55,9 @@ impl Layer {
 
 /// Writes what was changed as one layer to `sink`.
 ///
-/// It blocks, and uses as many threads as it is told and one that writes to `sink`. The same changes on the same layers
-/// are the same bytes, whichever machine they were made on.
+/// It blocks, and uses as many threads as it is told and one that writes to `sink`; an asynchronous sink is reached through
+/// `tokio_util::io::SyncIoBridge`. In memory there are some blocks for each thread, whatever the size of the layer. The same
+/// changes on the same layers are the same bytes, whichever machine they were made on.
 pub fn export(
     changes: &Changes<'_>,
     options: &Options,

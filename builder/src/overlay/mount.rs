@@ -78,7 +78,7 @@ pub(crate) struct Writable<'a> {
     pub(crate) work: BorrowedFd<'a>,
 }
 
-/// Mounts `lower`, the topmost first, below `writable`. Without that, there must be two of `lower` at least. `place` is
+/// Mounts `lower`, the topmost first, on Linux 5.11 or newer, below `writable`. Without that, there must be two of `lower` at least. `place` is
 /// an empty directory, used in passing where the kernel is older than 6.5.
 ///
 /// Directories are not redirected and metadata is not copied without its data, whatever the kernel was configured for: a

@@ -12,6 +12,7 @@
 mod archive;
 mod hostile;
 mod lab;
+mod memory;
 mod oracle;
 mod pitfalls;
 mod property;

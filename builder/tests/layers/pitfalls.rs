@@ -701,6 +701,30 @@ fn a_layer_is_given_up_when_it_is_cancelled_too_large_or_not_taken() {
 }
 
 #[test]
+fn links_out_of_the_tree_are_links_in_the_layer() {
+    let Some(lab) = Lab::new() else { return };
+    let canaries = lab.path().join("canaries");
+    fs::create_dir(&canaries).unwrap();
+    fs::write(canaries.join("secret"), "of the machine").unwrap();
+    let base = lab.unpack(&base()).unwrap();
+    let built = lab.build(vec![base], |root| {
+        symlink(&canaries, root.join("folder")).unwrap();
+        symlink(canaries.join("secret"), root.join("file")).unwrap();
+        fs::remove_dir_all(root.join("opt")).unwrap();
+        // What the base has as a directory.
+        symlink(&canaries, root.join("opt")).unwrap();
+    });
+    let built = built.unwrap();
+    assert_eq!(list(&built.bytes), ["./", "file", "folder", "opt"]);
+    assert!(
+        !built
+            .bytes
+            .windows(14)
+            .any(|part| part == b"of the machine")
+    );
+}
+
+#[test]
 fn a_tree_that_is_deeper_than_a_path_is_refused_and_removed() {
     let Some(lab) = Lab::new() else { return };
     let base = lab.unpack(&base()).unwrap();

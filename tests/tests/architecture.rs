@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("auth", &["oci"]),
     ("builder", &["oci"]),
     ("registry", &["auth", "oci", "sendfile", "storage"]),
+    ("builder", &["oci"]),
     (
         "slipway",
         &["auth", "oci", "registry", "sendfile", "storage"],

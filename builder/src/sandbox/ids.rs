@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::layer;
+
 #[cfg(test)]
 mod tests;
 
@@ -89,6 +91,16 @@ impl IdMap {
     pub fn pieces(&self) -> impl Iterator<Item = (u32, u32, u32)> + '_ {
         let numbers = |piece: &Piece| (piece.inside, piece.outside, piece.count);
         self.0.iter().map(numbers)
+    }
+
+    /// The same map for the store of layers and the export of one.
+    pub fn for_layers(&self) -> Result<layer::IdMap, layer::InvalidIdMap> {
+        let range = |(inside, outside, length)| layer::Range {
+            inside,
+            outside,
+            length,
+        };
+        layer::IdMap::new(self.pieces().map(range).collect())
     }
 
     /// The highest number outside.

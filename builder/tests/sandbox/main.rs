@@ -5,6 +5,7 @@
 mod cleanup;
 mod hostile;
 mod lab;
+mod layers;
 mod limits;
 mod mounts;
 mod network;

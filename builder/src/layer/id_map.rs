@@ -49,24 +49,6 @@ impl IdMap {
         Ok(Self(ranges))
     }
 
-    /// A name for what depends on the map; empty for the identity.
-    pub(crate) fn suffix(&self) -> String {
-        if *self == Self::identity() {
-            return String::new();
-        }
-        let part = |range: &Range| format!("-{}.{}.{}", range.inside, range.outside, range.length);
-        self.0.iter().map(part).collect()
-    }
-
-    /// Which outer id is called so inside; `None` if none is.
-    pub fn outside(&self, inside: u32) -> Option<u32> {
-        let within = |range: &Range| {
-            let offset = inside.checked_sub(range.inside)?;
-            (offset < range.length).then(|| range.outside + offset)
-        };
-        self.0.iter().find_map(within)
-    }
-
     /// What an outer id is called inside; `None` if it has no name there.
     pub fn inside(&self, outside: u32) -> Option<u32> {
         let within = |range: &Range| {

@@ -107,13 +107,7 @@ impl<'a> Rootfs<'a> {
     fn dress(&self, mountpoints: &[TreePath]) -> Result<(), UnpackError> {
         let layers: Vec<_> = self.layers.iter().rev().collect();
         let marks = self.store.marks();
-        scaffold(
-            &self.scaffold,
-            &layers,
-            marks,
-            self.store.root_owner(),
-            mountpoints,
-        )?;
+        scaffold(&self.scaffold, &layers, marks, mountpoints)?;
         // The root of an overlay has the metadata of its upper directory. The scaffold has those of the layers.
         like_root(&self.scaffold, &self.upper, marks)
     }

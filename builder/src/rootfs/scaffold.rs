@@ -19,7 +19,6 @@ pub(super) fn scaffold(
     scaffold: &Tree,
     layers: &[&StoredLayer],
     marks: Marks,
-    root_owner: u32,
     mountpoints: &[TreePath],
 ) -> Result<(), UnpackError> {
     let trees = layers.iter().map(|layer| layer.tree()).collect();
@@ -29,7 +28,6 @@ pub(super) fn scaffold(
         implicit: implicit.collect(),
         places: Places::new(scaffold, marks, u64::MAX)?,
         times: BTreeMap::new(),
-        root_owner,
     };
     work.ensure(&TreePath::root())?;
     let invented: BTreeSet<_> = work.implicit.iter().flatten().cloned().collect();
@@ -52,8 +50,6 @@ struct Scaffold<'a> {
     places: Places<'a>,
     /// The directories that were made.
     times: BTreeMap<TreePath, Mtime>,
-    /// Whose the directories are that no layer says anything of.
-    root_owner: u32,
 }
 
 impl Scaffold<'_> {
@@ -127,7 +123,7 @@ impl Scaffold<'_> {
             found.layers.into_iter().find(is_said)
         });
         let Some(layer) = said else {
-            return Ok(plain(path, self.root_owner));
+            return Ok(plain(path));
         };
         directory_entry(self.union.layer(layer), path)
     }
@@ -154,17 +150,17 @@ fn directory_entry(tree: &Tree, path: &TreePath) -> Result<Entry, UnpackError> {
     };
     let entry = node.entry(path, directory.as_fd(), b"", &found);
     let entry = entry.map_err(|error| UnpackError::refused(path, error))?;
-    Ok(entry.unwrap_or_else(|| plain(path, found.uid)))
+    Ok(entry.unwrap_or_else(|| plain(path)))
 }
 
 /// A directory that nothing is known of.
-fn plain(path: &TreePath, owner: u32) -> Entry {
+fn plain(path: &TreePath) -> Entry {
     Entry {
         path: path.clone(),
         kind: Kind::Directory,
         mode: 0o755,
-        uid: owner,
-        gid: owner,
+        uid: 0,
+        gid: 0,
         mtime: Mtime::default(),
         xattrs: Xattrs::new(),
     }

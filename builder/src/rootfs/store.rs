@@ -16,7 +16,6 @@ use super::record::Record;
 use super::unpack::unpack;
 use super::{UnpackError, durable, sweep};
 use crate::Compression;
-use crate::layer::IdMap;
 use crate::overlay::Marks;
 use crate::tree::{Tree, remove_tree};
 
@@ -38,7 +37,6 @@ use crate::tree::{Tree, remove_tree};
 pub struct LayerStore {
     root: PathBuf,
     marks: Marks,
-    owners: IdMap,
 }
 
 /// A layer to be had: its archive's digest, and how to read it.
@@ -76,14 +74,8 @@ impl LayerStore {
     /// Opens the store in the folder `root`, which is made if it is not there. Its layers are for overlays of the kind
     /// that this process can mount. Nothing else may be in the folder.
     pub fn open(root: &Path) -> io::Result<Self> {
-        Self::open_for(root, IdMap::identity())
-    }
-
-    /// The same, with files that belong to the ids outside for those inside: for builds that run in a user namespace with
-    /// this map while we are not in it. Each map has layers of its own.
-    pub fn open_for(root: &Path, owners: IdMap) -> io::Result<Self> {
         let marks = Marks::of_this_process()?;
-        let root = root.join(format!("{}{}", marks.as_str(), owners.suffix()));
+        let root = root.join(marks.as_str());
         for folder in ["layers", "incoming", "locks", "runs", "trash"] {
             std::fs::create_dir_all(root.join(folder))?;
         }
@@ -91,11 +83,7 @@ impl LayerStore {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&root, private)?;
         let root = root.canonicalize()?;
-        Ok(Self {
-            root,
-            marks,
-            owners,
-        })
+        Ok(Self { root, marks })
     }
 
     /// The layers of an image, in the order of its configuration: the lowest first. Those that are not there are
@@ -173,11 +161,6 @@ impl LayerStore {
 
     pub(super) fn marks(&self) -> Marks {
         self.marks
-    }
-
-    /// Whose root's files are.
-    pub(super) fn root_owner(&self) -> u32 {
-        self.owners.outside(0).unwrap_or(0)
     }
 
     pub(super) fn folder(&self, name: &str) -> PathBuf {
@@ -271,7 +254,7 @@ impl LayerStore {
         let algorithm = blob.diff_id.algorithm();
         let archive = Archive::new(bytes, blob.compression, algorithm, *limits, cancelled);
         let archive = archive.map_err(UnpackError::from_reading)?;
-        let unpacked = unpack(archive, tree, self.marks, &self.owners, *limits)?;
+        let unpacked = unpack(archive, tree, self.marks, *limits)?;
         if unpacked.diff_id != blob.diff_id {
             return Err(UnpackError::WrongContent {
                 expected: Box::new(blob.diff_id),

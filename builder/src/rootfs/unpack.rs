@@ -10,7 +10,6 @@ use super::decompress::Archive;
 use super::limits::{Devices, Limits};
 use super::metadata::dress_file;
 use super::place::Places;
-use crate::layer::IdMap;
 use crate::overlay::Marks;
 use crate::tar::{Entry, Kind, Mtime, Reader};
 use crate::tree::{Tree, TreePath};
@@ -31,7 +30,6 @@ pub(super) fn unpack(
     archive: Archive<'_>,
     root: &Tree,
     marks: Marks,
-    owners: &IdMap,
     limits: Limits,
 ) -> Result<Unpacked, UnpackError> {
     let mut layer = Layer {
@@ -42,9 +40,7 @@ pub(super) fn unpack(
         hides_all: false,
         buffer: vec![0; BUFFER],
     };
-    while let Some(mut entry) = layer.archive.next()? {
-        entry.uid = outside(owners, &entry, entry.uid)?;
-        entry.gid = outside(owners, &entry, entry.gid)?;
+    while let Some(entry) = layer.archive.next()? {
         layer.take(entry)?;
     }
     // A directory's time changes with every name in it, so it is set when there are no more.
@@ -58,15 +54,6 @@ pub(super) fn unpack(
         implicit: layer.places.into_implicit(),
         hides_all: layer.hides_all,
     })
-}
-
-/// The id that a file is given for the one in the archive.
-fn outside(owners: &IdMap, entry: &Entry, id: u32) -> Result<u32, UnpackError> {
-    let refused = || {
-        let why = format!("its owner {id} is beyond the user ids that builds have");
-        UnpackError::refused(&entry.path, why)
-    };
-    owners.outside(id).ok_or_else(refused)
 }
 
 struct Layer<'a> {

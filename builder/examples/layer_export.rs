@@ -14,9 +14,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use builder::layer::{Changes, IdMap, Options, export};
+use builder::layer::{Changes, Options, export};
 use builder::rootfs::{Blob, LayerStore, Limits};
-use builder::{Compression, Marks, Tree};
+use builder::{Compression, IdMap, Marks, Tree};
 use oci::{Algorithm, Digest, Hasher};
 use tokio_util::sync::CancellationToken;
 
@@ -106,7 +106,7 @@ fn unpacks(archive: &Path, folder: &Path, size: u64) -> Outcome<()> {
         Ok(0)
     };
     let ours = || {
-        let store = LayerStore::open(&to)?;
+        let store = LayerStore::open(&to, IdMap::identity())?;
         let blob = Blob {
             diff_id,
             compression: Compression::Gzip,
@@ -134,8 +134,7 @@ fn exported(tree: &Path, compression: Compression, threads: usize) -> Outcome<u6
     let options = Options {
         compression,
         epoch: UNIX_EPOCH + Duration::from_secs(1_600_000_000),
-        uids: IdMap::identity(),
-        gids: IdMap::identity(),
+        ids: IdMap::identity(),
         limit: u64::MAX,
         threads,
     };

@@ -16,14 +16,16 @@
 //! - **upper**, **lower**: where an overlay puts changes, and what it shows through.
 //! - **epoch**: `SOURCE_DATE_EPOCH`; no file of a layer is younger.
 
+mod archive;
 mod compression;
+mod ids;
 pub mod layer;
 mod overlay;
 pub mod rootfs;
 pub mod sandbox;
-mod tar;
 mod tree;
 
 pub use compression::Compression;
+pub use ids::{IdMap, InvalidIdMap, Range};
 pub use overlay::{Marks, Mount};
 pub use tree::{InvalidPath, Tree, TreePath};

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::content::{Content, Contents};
 use super::{ExportError, Node};
+use crate::archive::{Entry, Kind, Mtime, Writer, Xattrs};
 use crate::overlay::{Found, Marks, Opaque, Seen, Union};
-use crate::tar::{Entry, Kind, Mtime, Writer, Xattrs};
 use crate::tree::{FileKind, Stat, Tree, TreePath, names, stat, xattr};
 
 /// The upper directory of an overlay, and the layers that it lay on. Nothing may run in the overlay any more.

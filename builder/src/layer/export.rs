@@ -7,8 +7,8 @@ use oci::{Algorithm, Descriptor, Digest, Hasher, MediaType};
 use tokio_util::sync::CancellationToken;
 
 use super::changes::Walk;
-use super::{Changes, ExportError, IdMap, Node, compress};
-use crate::Compression;
+use super::{Changes, ExportError, Node, compress};
+use crate::{Compression, IdMap};
 
 /// How a layer is made.
 #[derive(Clone, Debug)]
@@ -18,10 +18,8 @@ pub struct Options {
     /// No file of the layer is younger (`SOURCE_DATE_EPOCH`): usually when the source was committed. Files that are
     /// unpacked, downloaded or built at another time then have the same time in the layer.
     pub epoch: SystemTime,
-    /// What users are called in the container.
-    pub uids: IdMap,
-    /// What groups are called in the container.
-    pub gids: IdMap,
+    /// What users and groups are called in the container.
+    pub ids: IdMap,
     /// Most bytes of content: beyond that the layer is refused. A sparse file counts with its holes, which an archive
     /// has as zeros.
     pub limit: u64,
@@ -103,8 +101,7 @@ fn archive(
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
     });
     let node = Node {
-        uids: &options.uids,
-        gids: &options.gids,
+        ids: &options.ids,
         epoch: Some(epoch),
     };
     let hashed = Hashed {

@@ -4,15 +4,15 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::readlinkat;
 
-use super::{ExportError, IdMap};
-use crate::tar::{Entry, Kind, Mtime, Xattrs};
+use super::ExportError;
+use crate::IdMap;
+use crate::archive::{Entry, Kind, Mtime, Xattrs};
 use crate::tree::{FileKind, Stat, TreePath, xattr};
 
 /// How files become entries.
 pub(crate) struct Node<'a> {
-    /// The owners' names in the layer.
-    pub(crate) uids: &'a IdMap,
-    pub(crate) gids: &'a IdMap,
+    /// What owners are called in the layer.
+    pub(crate) ids: &'a IdMap,
     /// No time in the layer is later, in seconds since 1970; `None`: times stay as they are.
     pub(crate) epoch: Option<i64>,
 }
@@ -45,8 +45,8 @@ impl Node<'_> {
         let outside = |what: &str, id: u32| {
             ExportError::refused(path, format!("its {what} {id} is none of the container's"))
         };
-        let uid = self.uids.inside(stat.uid);
-        let gid = self.gids.inside(stat.gid);
+        let uid = self.ids.inside(stat.uid);
+        let gid = self.ids.inside(stat.gid);
         Ok(Some(Entry {
             path: path.clone(),
             kind,
@@ -77,10 +77,9 @@ impl Node<'_> {
         if let Some(capability) = found.get_mut(CAPABILITY) {
             self.without_root_id(path, capability)?;
         }
-        for (name, value) in &mut found {
-            if name.starts_with(ACCESS_LISTS) {
-                self.rename_in_access_list(path, value)?;
-            }
+        if xattr::rename_in_access_lists(&mut found, |id| self.ids.inside(id)).is_none() {
+            let why = "its access list names somebody who is none of the container's";
+            return Err(ExportError::refused(path, why));
         }
         Ok(found)
     }
@@ -91,7 +90,7 @@ impl Node<'_> {
         if value.len() != 24 || value[3] != 3 {
             return Ok(());
         }
-        if self.uids.inside(little_endian(&value[20..24])) != Some(0) {
+        if self.ids.inside(xattr::little_endian(&value[20..24])) != Some(0) {
             let why = "its capabilities belong to the root of another user namespace";
             return Err(ExportError::refused(path, why));
         }
@@ -99,35 +98,6 @@ impl Node<'_> {
         value.truncate(20);
         Ok(())
     }
-
-    /// An access list (acl(5); `struct posix_acl_xattr_entry`): a version, then tag, permissions and id of each entry.
-    fn rename_in_access_list(&self, path: &TreePath, value: &mut [u8]) -> Result<(), ExportError> {
-        const USER: u16 = 0x02;
-        const GROUP: u16 = 0x08;
-        let (_, entries) = value.split_at_mut(4.min(value.len()));
-        for entry in entries.chunks_exact_mut(8) {
-            let ids = match u16::from_le_bytes([entry[0], entry[1]]) {
-                USER => self.uids,
-                GROUP => self.gids,
-                _ => continue,
-            };
-            let inside = ids.inside(little_endian(&entry[4..8]));
-            let Some(inside) = inside else {
-                let why = "its access list names somebody who is none of the container's";
-                return Err(ExportError::refused(path, why));
-            };
-            entry[4..8].copy_from_slice(&inside.to_le_bytes());
-        }
-        Ok(())
-    }
 }
 
 const CAPABILITY: &[u8] = b"security.capability";
-const ACCESS_LISTS: &[u8] = b"system.posix_acl_";
-
-fn little_endian(bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |number, byte| number << 8 | u32::from(*byte))
-}

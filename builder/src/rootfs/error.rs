@@ -4,7 +4,7 @@ use std::io;
 
 use oci::Digest;
 
-use crate::tar::ArchiveError;
+use crate::archive::ArchiveError;
 use crate::tree::TreePath;
 
 /// A layer that was not unpacked. Nothing of it is left.

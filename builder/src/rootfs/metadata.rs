@@ -10,8 +10,21 @@ use rustix::fs::{
     fsetxattr, futimens, utimensat,
 };
 
-use crate::tar::{Entry, Kind, Mtime};
+use super::UnpackError;
+use crate::IdMap;
+use crate::archive::{Entry, Kind, Mtime};
 use crate::tree::xattr;
+
+/// Gives the owners of an entry the names that they have outside of the container.
+pub(super) fn outside(entry: &mut Entry, ids: &IdMap) -> Result<(), UnpackError> {
+    let mut rename = || {
+        entry.uid = ids.outside(entry.uid)?;
+        entry.gid = ids.outside(entry.gid)?;
+        xattr::rename_in_access_lists(&mut entry.xattrs, |id| ids.outside(id))
+    };
+    let why = "it belongs to a user or group beyond those that containers have here";
+    rename().ok_or_else(|| UnpackError::refused(&entry.path, why))
+}
 
 /// Gives a file that was written all its metadata.
 pub(super) fn dress_file(file: &File, entry: &Entry) -> rustix::io::Result<()> {

@@ -16,5 +16,5 @@ mod unpack;
 
 pub use error::UnpackError;
 pub use limits::{Devices, Limits};
-pub use prepare::Rootfs;
+pub use prepare::{Folders, Rootfs};
 pub use store::{Blob, LayerStore, StoredLayer, Swept};

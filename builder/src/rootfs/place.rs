@@ -8,15 +8,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::rc::Rc;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, chmodat, linkat, makedev, mkdirat, mknodat, openat,
-    readlinkat, symlinkat, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fchown, linkat, makedev, mkdirat,
+    mknodat, openat, readlinkat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::UnpackError;
 use super::metadata::{dress, set_time, times};
+use crate::IdMap;
+use crate::archive::{Device, Entry, Kind, Mtime};
 use crate::overlay::{Marks, is_whiteout_device};
-use crate::tar::{Device, Entry, Kind, Mtime};
 use crate::tree::{DIRECTORY, FileKind, Stat, Tree, TreePath, stat, through_proc};
 
 /// The tree that a layer is unpacked into.
@@ -27,6 +28,8 @@ use crate::tree::{DIRECTORY, FileKind, Stat, Tree, TreePath, stat, through_proc}
 pub(super) struct Places<'a> {
     root: &'a Tree,
     marks: Marks,
+    /// Whose directories are that no entry names: the container's root's.
+    owner: (Uid, Gid),
     /// How many files and directories may still be made.
     left: u64,
     /// The last directory that something was put into: archives are mostly sorted.
@@ -36,12 +39,24 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    pub(super) fn new(root: &'a Tree, marks: Marks, entries: u64) -> Result<Self, UnpackError> {
+    pub(super) fn new(
+        root: &'a Tree,
+        marks: Marks,
+        ids: &IdMap,
+        entries: u64,
+    ) -> Result<Self, UnpackError> {
         let path = TreePath::root();
-        let found = stat(root.fd(), b"").map_err(|error| UnpackError::disk(&path, error))?;
+        let owner = ids.outside(0).unwrap_or_default();
+        let owner = (Uid::from_raw(owner), Gid::from_raw(owner));
+        let begin = || {
+            fchown(root.fd(), Some(owner.0), Some(owner.1))?;
+            stat(root.fd(), b"")
+        };
+        let found = begin().map_err(|error| UnpackError::disk(&path, error))?;
         Ok(Self {
             root,
             marks,
+            owner,
             left: entries,
             last: None,
             implicit: BTreeMap::from([(found.inode, path)]),
@@ -289,6 +304,9 @@ impl<'a> Places<'a> {
         }
         let act = || {
             mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
+            let (user, group) = self.owner;
+            let itself = AtFlags::SYMLINK_NOFOLLOW;
+            chownat(parent, name, Some(user), Some(group), itself)?;
             chmodat(parent, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
             if was_whiteout {
                 self.marks.set_opaque(parent, name)?;

@@ -83,6 +83,19 @@ impl<'a> Rootfs<'a> {
         )
     }
 
+    /// The same in paths, for who mounts it where its processes are.
+    pub fn folders(&self) -> Folders {
+        let layers = self.layers.iter().rev().map(StoredLayer::path);
+        let scaffold = self.folder.join(SCAFFOLD);
+        Folders {
+            lower: std::iter::once(scaffold)
+                .chain(layers.map(Path::to_path_buf))
+                .collect(),
+            upper: self.folder.join(UPPER),
+            work: self.folder.join(WORK),
+        }
+    }
+
     /// An empty directory to attach a mount to; swept with the rest.
     pub fn mountpoint(&self) -> PathBuf {
         self.folder.join(MOUNTED)
@@ -107,9 +120,10 @@ impl<'a> Rootfs<'a> {
     fn dress(&self, mountpoints: &[TreePath]) -> Result<(), UnpackError> {
         let layers: Vec<_> = self.layers.iter().rev().collect();
         let marks = self.store.marks();
-        scaffold(&self.scaffold, &layers, marks, mountpoints)?;
+        let ids = self.store.ids();
+        scaffold(&self.scaffold, &layers, marks, ids, mountpoints)?;
         // The root of an overlay has the metadata of its upper directory. The scaffold has those of the layers.
-        like_root(&self.scaffold, &self.upper, marks)
+        like_root(&self.scaffold, &self.upper, marks, ids)
     }
 
     fn discard(&mut self) -> io::Result<()> {
@@ -126,6 +140,17 @@ impl Drop for Rootfs<'_> {
         // What cannot be removed now is swept later.
         let _ = self.discard();
     }
+}
+
+/// What an overlay is made of. Its features `redirect_dir`, `metacopy` and `index` must be off, or it cannot be exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    /// What is only read, the topmost first.
+    pub lower: Vec<PathBuf>,
+    /// Where changes go.
+    pub upper: PathBuf,
+    /// overlayfs's own.
+    pub work: PathBuf,
 }
 
 fn begin(folder: &Path) -> io::Result<(Lock, [Tree; 3])> {

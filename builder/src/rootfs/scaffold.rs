@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd as _;
 
+use super::metadata::outside;
 use super::place::Places;
 use super::{StoredLayer, UnpackError};
-use crate::layer::{IdMap, Node};
+use crate::IdMap;
+use crate::archive::{Entry, Kind, Mtime, Xattrs};
+use crate::layer::Node;
 use crate::overlay::{Marks, Union};
-use crate::tar::{Entry, Kind, Mtime, Xattrs};
 use crate::tree::{FileKind, Tree, TreePath, stat};
 
 /// Makes, in the empty directory `scaffold`, a layer that lies on `layers` (the topmost first) and has
@@ -19,6 +21,7 @@ pub(super) fn scaffold(
     scaffold: &Tree,
     layers: &[&StoredLayer],
     marks: Marks,
+    ids: &IdMap,
     mountpoints: &[TreePath],
 ) -> Result<(), UnpackError> {
     let trees = layers.iter().map(|layer| layer.tree()).collect();
@@ -26,7 +29,8 @@ pub(super) fn scaffold(
     let mut work = Scaffold {
         union: Union::new(trees, marks),
         implicit: implicit.collect(),
-        places: Places::new(scaffold, marks, u64::MAX)?,
+        places: Places::new(scaffold, marks, ids, u64::MAX)?,
+        ids,
         times: BTreeMap::new(),
     };
     work.ensure(&TreePath::root())?;
@@ -48,6 +52,7 @@ struct Scaffold<'a> {
     /// The directories that each layer says nothing of.
     implicit: Vec<BTreeSet<TreePath>>,
     places: Places<'a>,
+    ids: &'a IdMap,
     /// The directories that were made.
     times: BTreeMap<TreePath, Mtime>,
 }
@@ -123,17 +128,22 @@ impl Scaffold<'_> {
             found.layers.into_iter().find(is_said)
         });
         let Some(layer) = said else {
-            return Ok(plain(path));
+            return plain(path, self.ids);
         };
         directory_entry(self.union.layer(layer), path)
     }
 }
 
 /// Gives the root of one tree the metadata of another's.
-pub(super) fn like_root(from: &Tree, to: &Tree, marks: Marks) -> Result<(), UnpackError> {
+pub(super) fn like_root(
+    from: &Tree,
+    to: &Tree,
+    marks: Marks,
+    ids: &IdMap,
+) -> Result<(), UnpackError> {
     let root = TreePath::root();
     let entry = directory_entry(from, &root)?;
-    let mut places = Places::new(to, marks, 1)?;
+    let mut places = Places::new(to, marks, ids, 1)?;
     places.root(&entry)?;
     places.set_directory_time(&root, entry.mtime)
 }
@@ -142,20 +152,21 @@ fn directory_entry(tree: &Tree, path: &TreePath) -> Result<Entry, UnpackError> {
     let disk = |error| UnpackError::disk(path, error);
     let directory = tree.directory(path).map_err(disk)?;
     let found = stat(directory.as_fd(), b"").map_err(disk)?;
+    // What is on the disk is copied as it is.
     let ids = IdMap::identity();
     let node = Node {
-        uids: &ids,
-        gids: &ids,
+        ids: &ids,
         epoch: None,
     };
     let entry = node.entry(path, directory.as_fd(), b"", &found);
     let entry = entry.map_err(|error| UnpackError::refused(path, error))?;
-    Ok(entry.unwrap_or_else(|| plain(path)))
+    // Only a socket has no entry.
+    entry.ok_or_else(|| UnpackError::refused(path, "it is no directory"))
 }
 
 /// A directory that nothing is known of.
-fn plain(path: &TreePath) -> Entry {
-    Entry {
+fn plain(path: &TreePath, ids: &IdMap) -> Result<Entry, UnpackError> {
+    let mut entry = Entry {
         path: path.clone(),
         kind: Kind::Directory,
         mode: 0o755,
@@ -163,5 +174,7 @@ fn plain(path: &TreePath) -> Entry {
         gid: 0,
         mtime: Mtime::default(),
         xattrs: Xattrs::new(),
-    }
+    };
+    outside(&mut entry, ids)?;
+    Ok(entry)
 }

@@ -15,13 +15,13 @@ use super::lock::{Lock, Mode};
 use super::record::Record;
 use super::unpack::unpack;
 use super::{UnpackError, durable, sweep};
-use crate::Compression;
 use crate::overlay::Marks;
 use crate::tree::{Tree, remove_tree};
+use crate::{Compression, IdMap, Range};
 
 /// A folder of unpacked layers, each under its diffID, that builds share and do not change.
 ///
-/// Processes may share it. Below the folder, one for each kind of [`Marks`]:
+/// Processes may share it. Below the folder, in one for each kind of [`Marks`] and [`IdMap`]:
 ///
 /// ```text
 /// layers/<algorithm>-<hex>/tree/     the files; root of a lower layer
@@ -37,6 +37,7 @@ use crate::tree::{Tree, remove_tree};
 pub struct LayerStore {
     root: PathBuf,
     marks: Marks,
+    ids: IdMap,
 }
 
 /// A layer to be had: its archive's digest, and how to read it.
@@ -53,6 +54,7 @@ pub struct Blob<'a> {
 #[derive(Debug)]
 pub struct StoredLayer {
     diff_id: Digest,
+    path: PathBuf,
     tree: Tree,
     pub(super) record: Record,
     _lock: Lock,
@@ -64,6 +66,11 @@ impl StoredLayer {
         &self.diff_id
     }
 
+    /// Where its files are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Its files, whiteouts in overlayfs's form. Nothing may change them.
     pub fn tree(&self) -> &Tree {
         &self.tree
@@ -72,10 +79,19 @@ impl StoredLayer {
 
 impl LayerStore {
     /// Opens the store in the folder `root`, which is made if it is not there. Its layers are for overlays of the kind
-    /// that this process can mount. Nothing else may be in the folder.
-    pub fn open(root: &Path) -> io::Result<Self> {
+    /// that this process can mount, and for containers whose users are called outside what `ids` says: layers for others
+    /// are kept apart. Nothing else may be in the folder.
+    pub fn open(root: &Path, ids: IdMap) -> io::Result<Self> {
         let marks = Marks::of_this_process()?;
-        let root = root.join(marks.as_str());
+        let mut name = vec![marks.as_str().to_owned()];
+        if ids != IdMap::identity() {
+            let text = |range: &Range| {
+                let (inside, outside, length) = (range.inside, range.outside, range.length);
+                format!("{inside}-{outside}-{length}")
+            };
+            name.extend(ids.ranges().iter().map(text));
+        }
+        let root = root.join(name.join("."));
         for folder in ["layers", "incoming", "locks", "runs", "trash"] {
             std::fs::create_dir_all(root.join(folder))?;
         }
@@ -83,7 +99,7 @@ impl LayerStore {
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         std::fs::set_permissions(&root, private)?;
         let root = root.canonicalize()?;
-        Ok(Self { root, marks })
+        Ok(Self { root, marks, ids })
     }
 
     /// The layers of an image, in the order of its configuration: the lowest first. Those that are not there are
@@ -163,6 +179,11 @@ impl LayerStore {
         self.marks
     }
 
+    /// What containers' users are called outside.
+    pub fn ids(&self) -> &IdMap {
+        &self.ids
+    }
+
     pub(super) fn folder(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
@@ -203,6 +224,7 @@ impl LayerStore {
         Ok(Some(StoredLayer {
             diff_id: *diff_id,
             tree: Tree::open(&folder.join(TREE)).map_err(disk)?,
+            path: folder.join(TREE),
             record,
             _lock: lock,
         }))
@@ -254,7 +276,7 @@ impl LayerStore {
         let algorithm = blob.diff_id.algorithm();
         let archive = Archive::new(bytes, blob.compression, algorithm, *limits, cancelled);
         let archive = archive.map_err(UnpackError::from_reading)?;
-        let unpacked = unpack(archive, tree, self.marks, *limits)?;
+        let unpacked = unpack(archive, tree, self.marks, &self.ids, *limits)?;
         if unpacked.diff_id != blob.diff_id {
             return Err(UnpackError::WrongContent {
                 expected: Box::new(blob.diff_id),

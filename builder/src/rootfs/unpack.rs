@@ -8,10 +8,11 @@ use oci::Digest;
 use super::UnpackError;
 use super::decompress::Archive;
 use super::limits::{Devices, Limits};
-use super::metadata::dress_file;
+use super::metadata::{dress_file, outside};
 use super::place::Places;
+use crate::IdMap;
+use crate::archive::{Entry, Kind, Mtime, Reader};
 use crate::overlay::Marks;
-use crate::tar::{Entry, Kind, Mtime, Reader};
 use crate::tree::{Tree, TreePath};
 
 /// What came of a layer.
@@ -30,17 +31,19 @@ pub(super) fn unpack(
     archive: Archive<'_>,
     root: &Tree,
     marks: Marks,
+    ids: &IdMap,
     limits: Limits,
 ) -> Result<Unpacked, UnpackError> {
     let mut layer = Layer {
         archive: Reader::new(archive),
-        places: Places::new(root, marks, limits.entries)?,
+        places: Places::new(root, marks, ids, limits.entries)?,
         devices: limits.devices,
         times: BTreeMap::new(),
         hides_all: false,
         buffer: vec![0; BUFFER],
     };
-    while let Some(entry) = layer.archive.next()? {
+    while let Some(mut entry) = layer.archive.next()? {
+        outside(&mut entry, ids)?;
         layer.take(entry)?;
     }
     // A directory's time changes with every name in it, so it is set when there are no more.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::cgroup::Hierarchies;
 use super::host::{Privilege, Settings};
-use super::ids::IdMap;
+use super::ids::SandboxIds;
 use super::{egress, namespaces, tool, view};
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ fn folder() -> Check {
     check("folder", standing, detail)
 }
 
-async fn user_namespaces(privilege: Privilege, ids: &IdMap) -> Check {
+async fn user_namespaces(privilege: Privilege, ids: &SandboxIds) -> Check {
     let name = "user namespaces";
     match namespaces::user_namespace(privilege, ids).await {
         Ok(_) => check(name, Standing::Good, "can be made"),
@@ -194,7 +194,7 @@ fn overlay() -> Check {
 }
 
 /// Root's ids are its own choice: nobody else should have been given them.
-fn ids(privilege: Privilege, ids: &IdMap) -> Check {
+fn ids(privilege: Privilege, ids: &SandboxIds) -> Check {
     let name = "user ids";
     let range = ids.lines().trim().replace('\n', ", ");
     let given = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
@@ -213,16 +213,16 @@ fn ids(privilege: Privilege, ids: &IdMap) -> Check {
 }
 
 /// Whether a line `name:first:count` of `subuid(5)` has ids of ours.
-fn is_shared(line: &str, ids: &IdMap) -> bool {
+fn is_shared(line: &str, ids: &SandboxIds) -> bool {
     let mut fields = line.split(':').skip(1).map(str::parse::<u32>);
     let (Some(Ok(first)), Some(Ok(count))) = (fields.next(), fields.next()) else {
         return false;
     };
     let last = first.saturating_add(count.saturating_sub(1));
-    let (Some(our_first), Some(our_last)) = (ids.outside(0), ids.last()) else {
-        return false;
-    };
-    first <= our_last && our_first <= last
+    ids.map()
+        .ranges()
+        .iter()
+        .any(|ours| first <= ours.outside + (ours.length - 1) && ours.outside <= last)
 }
 
 fn limits(privilege: Privilege) -> Check {

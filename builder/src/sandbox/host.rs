@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::cgroup::{self, Hierarchies};
 use super::egress::Upstream;
 use super::error::SandboxError;
-use super::ids::IdMap;
+use super::ids::SandboxIds;
 use super::record::{self, Recovered};
 
 mod subids;
@@ -19,7 +19,7 @@ pub struct Settings {
     /// A folder of the server's own, for what must be found again after a crash. One [`Host`] at a time has it.
     pub state: PathBuf,
     /// Which numbers users inside are outside.
-    pub ids: IdMap,
+    pub ids: SandboxIds,
     /// The group that runs' cgroups are made in, from the top of each tree.
     pub cgroup: PathBuf,
     /// The runtime: a path, or a name that is looked for in the usual folders.
@@ -34,7 +34,7 @@ pub struct Settings {
 impl Settings {
     /// What a server that runs as root uses: ids from 2³⁰ up, where neither users nor other engines' ranges are.
     pub fn root(state: impl Into<PathBuf>) -> Result<Self, SandboxError> {
-        let ids = IdMap::range(1 << 30, 1 << 16);
+        let ids = SandboxIds::range(1 << 30, 1 << 16);
         Ok(Self {
             state: state.into(),
             ids: ids.map_err(|error| SandboxError::Unsupported(error.to_string()))?,
@@ -110,7 +110,7 @@ impl Host {
     }
 
     /// Which numbers users inside are on disk.
-    pub fn ids(&self) -> &IdMap {
+    pub fn ids(&self) -> &SandboxIds {
         &self.settings.ids
     }
 

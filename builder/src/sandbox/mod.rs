@@ -46,7 +46,7 @@ pub use egress::{
 };
 pub use error::SandboxError;
 pub use host::{Host, Settings};
-pub use ids::{IdMap, InvalidIdMap};
+pub use ids::{InvalidIds, SandboxIds};
 pub use outcome::{Outcome, Reason, Usage};
 pub use output::{Line, Output, Stream};
 pub use process::{Capabilities, InvalidProcess, Limits, Mount, Process, SecretFile, Source};

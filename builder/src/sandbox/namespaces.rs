@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::cgroup::Cgroup;
 use super::error::SandboxError;
 use super::host::Privilege;
-use super::ids::IdMap;
+use super::ids::SandboxIds;
 use super::tool;
 
 const GATE: &str = include_str!("gate.sh");
@@ -51,7 +51,7 @@ impl Namespaces {
     /// Makes them, inside `cgroup`, with `command` waiting in them for [`Namespaces::start`].
     pub(super) async fn make(
         privilege: Privilege,
-        ids: &IdMap,
+        ids: &SandboxIds,
         cgroup: &Cgroup,
         command: &[OsString],
     ) -> Result<(Self, Outputs), SandboxError> {
@@ -159,7 +159,7 @@ impl Namespaces {
 /// A process that holds a user namespace with its ids in place; it ends when it is dropped.
 pub(super) async fn user_namespace(
     privilege: Privilege,
-    ids: &IdMap,
+    ids: &SandboxIds,
 ) -> Result<Child, SandboxError> {
     let mut command = tool::command("unshare");
     command.args(["--user", "--", "cat"]);

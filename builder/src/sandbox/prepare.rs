@@ -8,7 +8,7 @@ use super::bundle::{Bound, Found, From};
 use super::cgroup::Cgroup;
 use super::egress::{Egress, NAME_SERVER};
 use super::error::SandboxError;
-use super::ids::IdMap;
+use super::ids::SandboxIds;
 use super::process::{Process, Source, is_kernels, overlap};
 use super::rootfs::Rootfs;
 use super::trust;
@@ -19,7 +19,7 @@ use super::view::View;
 const ACCOUNTS: u64 = 1 << 20;
 
 pub(super) struct Preparation<'a> {
-    pub(super) ids: &'a IdMap,
+    pub(super) ids: &'a SandboxIds,
     pub(super) process: &'a Process,
     pub(super) cgroup: &'a Cgroup,
     pub(super) rootfs: &'a Rootfs,

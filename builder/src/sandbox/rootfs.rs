@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::error::SandboxError;
-use super::ids::IdMap;
+use super::ids::SandboxIds;
 
 #[cfg(test)]
 mod tests;
@@ -127,7 +127,7 @@ impl Rootfs {
         &self,
         path: &Path,
         folder: bool,
-        ids: Option<&IdMap>,
+        ids: Option<&SandboxIds>,
     ) -> Result<Vec<PathBuf>, SandboxError> {
         let what = || format!("make the mount point {} in the root", path.display());
         let mut made = Vec::new();

@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::error::SandboxError;
 use super::host::Privilege;
-use super::ids::IdMap;
+use super::ids::SandboxIds;
 use super::namespaces::Namespaces;
 use super::output;
 use super::root::Root;
@@ -35,7 +35,7 @@ pub(super) const LOG: &str = "/mnt/runc.log";
 pub(super) struct View<'a> {
     namespaces: &'a Namespaces,
     privilege: Privilege,
-    ids: &'a IdMap,
+    ids: &'a SandboxIds,
     /// How many mount sources there are.
     sources: usize,
 }
@@ -45,7 +45,7 @@ impl<'a> View<'a> {
     pub(super) async fn make(
         namespaces: &'a Namespaces,
         privilege: Privilege,
-        ids: &'a IdMap,
+        ids: &'a SandboxIds,
         files: u64,
     ) -> Result<Self, SandboxError> {
         let mut mount = namespaces.command("mount");
@@ -163,7 +163,7 @@ impl<'a> View<'a> {
 async fn give(
     namespaces: &Namespaces,
     privilege: Privilege,
-    ids: &IdMap,
+    ids: &SandboxIds,
     path: &Path,
     (uid, gid): (u32, u32),
 ) -> Result<(), SandboxError> {

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, FileType, statat};
 
-use crate::tar::{Device, Mtime};
+use crate::archive::{Device, Mtime};
 
 /// The metadata of one file that layers speak of. Identities are those of the process that asks.
 #[derive(Clone, Copy, Debug)]

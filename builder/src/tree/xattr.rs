@@ -6,7 +6,7 @@ use rustix::fs::{XattrFlags, lgetxattr, llistxattr, llistxattr_query, lsetxattr}
 use rustix::io::Errno;
 
 use super::through_proc;
-use crate::tar::Xattrs;
+use crate::archive::Xattrs;
 
 /// Whether an attribute is part of an image, in both directions.
 ///
@@ -82,4 +82,31 @@ pub(crate) fn set(
 ) -> rustix::io::Result<()> {
     let path = through_proc(directory, name);
     lsetxattr(&path, attribute, value, XattrFlags::empty())
+}
+
+/// Renames users and groups in access lists (acl(5)): a version, then entries of tag, permissions and id, little-endian
+/// (`struct posix_acl_xattr_entry` of Linux). `None` if one has no other name.
+pub(crate) fn rename_in_access_lists(
+    xattrs: &mut Xattrs,
+    rename: impl Fn(u32) -> Option<u32>,
+) -> Option<()> {
+    const USER: u16 = 0x02;
+    const GROUP: u16 = 0x08;
+    let lists = xattrs.iter_mut();
+    for (_, list) in lists.filter(|(name, _)| name.starts_with(b"system.posix_acl_")) {
+        let entries = list.get_mut(4..).unwrap_or_default();
+        for entry in entries.chunks_exact_mut(8) {
+            // Others have no id.
+            if matches!(u16::from_le_bytes([entry[0], entry[1]]), USER | GROUP) {
+                let renamed = rename(little_endian(&entry[4..8]))?;
+                entry[4..8].copy_from_slice(&renamed.to_le_bytes());
+            }
+        }
+    }
+    Some(())
+}
+
+pub(crate) fn little_endian(bytes: &[u8]) -> u32 {
+    let bytes = bytes.iter().rev();
+    bytes.fold(0, |number, byte| number << 8 | u32::from(*byte))
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use builder::layer::{ExportError, IdMap, Layer, Options, export};
+use builder::layer::{ExportError, Layer, Options, export};
 use builder::rootfs::{Blob, Devices, LayerStore, Limits, Rootfs, StoredLayer, UnpackError};
-use builder::{Compression, Marks, TreePath};
+use builder::{Compression, IdMap, Marks, TreePath};
 use oci::{Algorithm, Digest};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ impl Lab {
             .prefix("slipway-layers-")
             .tempdir()
             .unwrap();
-        let store = LayerStore::open(&folder.path().join("store")).unwrap();
+        let store = LayerStore::open(&folder.path().join("store"), IdMap::identity()).unwrap();
         let lab = Self {
             folder,
             store,
@@ -168,8 +168,7 @@ pub(crate) fn options() -> Options {
     Options {
         compression: Compression::Plain,
         epoch: epoch(),
-        uids: IdMap::identity(),
-        gids: IdMap::identity(),
+        ids: IdMap::identity(),
         limit: 1 << 30,
         threads: 2,
     }

@@ -195,3 +195,56 @@ fn umoci_and_buildah_make_the_same_files_of_a_layer() {
         }
     }
 }
+
+/// A whole Debian, and what its own programs do to it. `scripts/lab-install` makes the archive.
+#[test]
+fn a_debian_that_was_worked_on_is_the_same_by_umoci() {
+    let Some(lab) = Lab::new() else { return };
+    if !has_umoci() {
+        return;
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let archive = cache.map(|cache| cache.join("slipway-lab/debian-minbase.tar"));
+    let Some(bytes) = archive.and_then(|archive| fs::read(archive).ok()) else {
+        println!("skipped: there is no debian-minbase.tar: run scripts/lab-install");
+        return;
+    };
+    let base = Archive::default().raw(&bytes);
+    let layer = lab.unpack_bytes(&bytes, builder::Compression::Gzip, &crate::lab::limits());
+    let rootfs = lab.rootfs(vec![layer.unwrap()], &[]).unwrap();
+    let script = r"
+        set -e
+        groupadd --gid 1001 app
+        useradd --uid 1001 --gid 1001 --create-home app
+        rm -rf /usr/share/doc /var/cache/apt/archives
+        dpkg --purge --force-depends --force-remove-essential hostname >/dev/null
+        cp -a /usr/share/zoneinfo /opt/zones || cp -a /usr/share/perl5 /opt/perl
+        find /usr/share -type d -empty -delete
+        chmod -R g=u /home/app
+        ln -sfn /opt /srv/link
+        install -d -m 2775 -o 1001 -g 0 /opt/app-root/src
+        echo 'echo hello' > /opt/app-root/src/run
+    ";
+    let mut expected = None;
+    in_mount(&rootfs, |root| {
+        run(Command::new("chroot")
+            .arg(root)
+            .args(["/bin/sh", "-c", script]));
+        expected = Some(survey(root));
+    });
+    let options = Options {
+        compression: builder::Compression::Gzip,
+        ..options()
+    };
+    let built = exported(&rootfs, &options).unwrap();
+    assert!(
+        built.layer.size < 32 << 20,
+        "only what changed: {:?}",
+        built.layer
+    );
+    let again = exported(&rootfs, &options).unwrap();
+    assert_eq!(built.layer, again.layer);
+    let found = by_umoci(lab.path(), &base, &built);
+    assert_eq!(difference(&expected.unwrap(), &found), [""; 0]);
+}

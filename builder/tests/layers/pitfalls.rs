@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 
-use builder::layer::{ExportError, IdMap, Options, Range};
-use builder::{Compression, Marks};
+use builder::layer::{ExportError, Options};
+use builder::rootfs::{LayerStore, Rootfs};
+use builder::{Compression, IdMap, Marks, Range};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat};
 use tokio_util::sync::CancellationToken;
 
@@ -609,17 +611,13 @@ fn ids_outside_of_a_namespace_are_called_what_they_are_inside() {
     if Marks::of_this_process().unwrap() == Marks::User {
         return;
     }
-    let map = |outside| {
-        let range = Range {
-            inside: 0,
-            outside,
-            length: 65_536,
-        };
-        IdMap::new(vec![range]).unwrap()
+    let range = Range {
+        inside: 0,
+        outside: 100_000,
+        length: 65_536,
     };
     let options = Options {
-        uids: map(100_000),
-        gids: map(200_000),
+        ids: IdMap::new(vec![range]).unwrap(),
         ..options()
     };
     // VFS_CAP_REVISION_3 of the root that is 100000 outside.
@@ -627,15 +625,15 @@ fn ids_outside_of_a_namespace_are_called_what_they_are_inside() {
     capability.extend(100_000_u32.to_le_bytes());
     let rootfs = lab.rootfs(vec![], &[]).unwrap();
     let upper = rootfs.mountpoint().with_file_name("upper");
-    chown(&upper, Some(100_000), Some(200_000)).unwrap();
+    chown(&upper, Some(100_000), Some(100_000)).unwrap();
     chown(
         upper.with_file_name("scaffold"),
         Some(100_000),
-        Some(200_000),
+        Some(100_000),
     )
     .unwrap();
     fs::write(upper.join("owned"), "").unwrap();
-    chown(upper.join("owned"), Some(101_001), Some(200_007)).unwrap();
+    chown(upper.join("owned"), Some(101_001), Some(100_007)).unwrap();
     let set = |name: &str, value: &[u8]| {
         lsetxattr(upper.join("owned"), name, value, XattrFlags::empty()).unwrap();
     };
@@ -670,6 +668,106 @@ fn ids_outside_of_a_namespace_are_called_what_they_are_inside() {
     let refused = exported(&rootfs, &options).err().unwrap();
     assert!(
         refused.to_string().contains("none of the container's"),
+        "{refused}"
+    );
+}
+
+/// A store for containers of other ids: on the disk all belongs to those, in the layer nothing does.
+#[test]
+fn a_store_of_shifted_ids_gives_the_same_layers() {
+    let Some(lab) = Lab::new() else { return };
+    if Marks::of_this_process().unwrap() == Marks::User {
+        return;
+    }
+    let range = Range {
+        inside: 0,
+        outside: 1 << 30,
+        length: 65_536,
+    };
+    let ids = IdMap::new(vec![range]).unwrap();
+    let store = LayerStore::open(&lab.path().join("store"), ids.clone()).unwrap();
+    let access = |user: u32| {
+        let rest: [&[u8]; 4] = [
+            &user.to_le_bytes(),
+            &[4, 0, 4, 0, 255, 255, 255, 255],
+            &[16, 0, 4, 0, 255, 255, 255, 255],
+            &[32, 0, 4, 0, 255, 255, 255, 255],
+        ];
+        [
+            &[2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 4, 0][..],
+            &rest.concat(),
+        ]
+        .concat()
+    };
+    let base = base()
+        .pax(&[(b"SCHILY.xattr.system.posix_acl_access", &access(33))])
+        .file_with("opt/shared", "s", |header| header.uid = 1001)
+        .file("implicit/file", "i");
+    let change = |root: &Path, outside: u32| {
+        fs::write(root.join("opt/new"), "n").unwrap();
+        chown(root.join("opt/new"), Some(outside + 1001), Some(outside)).unwrap();
+        fs::write(root.join("implicit/more"), "m").unwrap();
+        chown(root.join("implicit/more"), Some(outside), Some(outside)).unwrap();
+        fs::write(root.join("opt/shared"), "t").unwrap();
+    };
+    let plain = lab.unpack(&base).unwrap();
+    let plain = lab.build(vec![plain], |root| change(root, 0)).unwrap();
+    let bytes = base.bytes();
+    let diff_id = oci::Digest::of(oci::Algorithm::Sha256, &bytes);
+    let blob = lab::blob(&bytes, Compression::Plain, diff_id);
+    let never = CancellationToken::new();
+    let layer = store
+        .layer(&blob, &lab::limits(), UNIX_EPOCH, &never)
+        .unwrap();
+    let rootfs = Rootfs::prepare(&store, "shifted", vec![layer], &[path("proc")]).unwrap();
+    in_mount(&rootfs, |root| {
+        let before = survey(root);
+        for (name, node) in &before {
+            let inside = if name == b"opt/shared" { 1001 } else { 0 };
+            let expected = ((1 << 30) + inside, 1 << 30);
+            assert_eq!(node.owner, expected, "{}", name.escape_ascii());
+        }
+        let list = &before[&b"opt/shared"[..]].xattrs[&b"system.posix_acl_access"[..]];
+        assert_eq!(*list, access((1 << 30) + 33));
+        change(root, 1 << 30);
+    });
+    let shifted = exported(&rootfs, &Options { ids, ..options() }).unwrap();
+    assert_eq!(plain.layer, shifted.layer);
+    // Whoever mounts it elsewhere gets the same.
+    let folders = rootfs.folders();
+    let lower: Vec<_> = folders
+        .lower
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let at = rootfs.mountpoint();
+    fs::remove_dir_all(folders.work.join("work/incompat")).unwrap();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off",
+        lower.join(":"),
+        folders.upper.display(),
+        folders.work.display()
+    );
+    let mut mount = Command::new("mount");
+    let mounted = mount
+        .args(["-t", "overlay", "-o", &options, "overlay"])
+        .arg(&at)
+        .status();
+    assert!(mounted.unwrap().success());
+    assert_eq!(fs::read_to_string(at.join("opt/shared")).unwrap(), "t");
+    rustix::mount::unmount(&at, rustix::mount::UnmountFlags::DETACH).unwrap();
+    let strange = Archive::new()
+        .file_with("f", "", |header| header.gid = 65_536)
+        .bytes();
+    let diff_id = oci::Digest::of(oci::Algorithm::Sha256, &strange);
+    let blob = lab::blob(&strange, Compression::Plain, diff_id);
+    let refused = store
+        .layer(&blob, &lab::limits(), UNIX_EPOCH, &never)
+        .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("beyond those that containers have"),
         "{refused}"
     );
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use builder::rootfs::{Blob, LayerStore, Rootfs, UnpackError};
-use builder::{Compression, Marks};
+use builder::{Compression, IdMap, Marks};
 use oci::{Algorithm, Digest};
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +56,7 @@ fn a_layer_is_unpacked_once_whoever_asks() {
     };
     let never = CancellationToken::new();
     // Another process would open the store by itself.
-    let other = LayerStore::open(&lab.path().join("store")).unwrap();
+    let other = LayerStore::open(&lab.path().join("store"), IdMap::identity()).unwrap();
     std::thread::scope(|scope| {
         for store in [&lab.store, &other, &lab.store, &other, &lab.store] {
             let (blob, never) = (&blob, &never);
@@ -147,7 +147,7 @@ fn a_full_disk_is_named_and_leaves_nothing() {
         Some(c"size=4m"),
     );
     mounted.unwrap();
-    let store = LayerStore::open(&small).unwrap();
+    let store = LayerStore::open(&small, IdMap::identity()).unwrap();
     let never = CancellationToken::new();
     let take = |archive: &Archive| {
         let blobs = blobs(std::slice::from_ref(archive));
@@ -275,7 +275,7 @@ fn victim() {
     let Some(folder) = std::env::var_os(VICTIM).map(PathBuf::from) else {
         return;
     };
-    let store = LayerStore::open(&folder).unwrap();
+    let store = LayerStore::open(&folder, IdMap::identity()).unwrap();
     let never = CancellationToken::new();
     println!("{VICTIM} works");
     for round in 0.. {
@@ -303,7 +303,7 @@ fn a_killed_process_leaves_no_half_layer_mount_or_folder() {
     let never = CancellationToken::new();
     let mut random = fastrand::Rng::with_seed(100);
     let folder = lab.path().join("killed");
-    let store = LayerStore::open(&folder).unwrap();
+    let store = LayerStore::open(&folder, IdMap::identity()).unwrap();
     let (mut halves, mut mounts, mut leftovers) = (0, 0, 0);
     for _ in 0..100 {
         let mut child = Command::new(std::env::current_exe().unwrap())

@@ -32,8 +32,8 @@ fn base(lab: &Lab) -> Vec<u8> {
 
 /// One build upon `archive`; its layer's entries as `owner path`, and its digest.
 async fn build(lab: &Lab, archive: &[u8], name: &str, process: &Process) -> (Vec<String>, Digest) {
-    let ids = lab.host.ids().for_layers().unwrap();
-    let store = LayerStore::open_for(&lab.folder.path().join("store"), ids.clone()).unwrap();
+    let ids = lab.host.ids().map().clone();
+    let store = LayerStore::open(&lab.folder.path().join("store"), ids.clone()).unwrap();
     let never = CancellationToken::new();
     let blob = Blob {
         diff_id: Digest::of(Algorithm::Sha256, archive),
@@ -61,8 +61,7 @@ async fn build(lab: &Lab, archive: &[u8], name: &str, process: &Process) -> (Vec
     let options = Options {
         compression: Compression::Gzip,
         epoch: UNIX_EPOCH + Duration::from_secs(1_600_000_000),
-        uids: ids.clone(),
-        gids: ids,
+        ids,
         limit: 1 << 30,
         threads: 2,
     };

@@ -15,7 +15,7 @@ fn versions_are_told_apart() {
 
 #[test]
 fn a_range_that_others_have_is_seen() {
-    let ids = IdMap::range(100_000, 65_536).unwrap();
+    let ids = SandboxIds::range(100_000, 65_536).unwrap();
     for shared in [
         "a:100000:65536",
         "a:165535:1",

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::super::error::SandboxError;
-use super::super::ids::IdMap;
+use super::super::ids::SandboxIds;
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ mod tests;
 const NEEDED: u32 = 65_534;
 
 /// Reads `/etc/passwd`, `/etc/subuid` and `/etc/subgid` (`subuid(5)`).
-pub(super) fn granted(user: u32, group: u32) -> Result<IdMap, SandboxError> {
+pub(super) fn granted(user: u32, group: u32) -> Result<SandboxIds, SandboxError> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let passwd = read("/etc/passwd");
     let name = passwd.lines().find_map(|line| {
@@ -38,7 +38,7 @@ pub(super) fn granted(user: u32, group: u32) -> Result<IdMap, SandboxError> {
     let gids = range(&read("/etc/subgid"), name, &number);
     match (uids, gids) {
         (Some(uids), Some(gids)) if uids == gids => {
-            let map = IdMap::ordinary(user, uids.0, uids.1);
+            let map = SandboxIds::ordinary(user, uids.0, uids.1);
             map.or_else(|error| refuse(error.to_string()))
         }
         (Some(_), Some(_)) => refuse(format!(

@@ -1,4 +1,4 @@
-//! From the ids of a machine to those of a container.
+//! Ids inside a container and outside of it.
 
 #[cfg(test)]
 mod tests;
@@ -14,9 +14,10 @@ pub struct Range {
     pub length: u32,
 }
 
-/// How ids outside of a user namespace are called inside.
+/// How users and groups inside a container are called outside, where files on the disk belong to them.
 ///
-/// Whoever makes a layer from within the namespace sees the inner ids already and needs none.
+/// Archives always have the inner ids. Whoever works from within the container's user namespace sees those on the disk as
+/// well, and needs the identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMap(Vec<Range>);
 
@@ -28,6 +29,11 @@ impl IdMap {
             outside: 0,
             length: u32::MAX,
         }])
+    }
+
+    /// The ranges.
+    pub fn ranges(&self) -> &[Range] {
+        &self.0
     }
 
     /// A map of ranges that have no id in common, on neither side.
@@ -47,6 +53,15 @@ impl IdMap {
             }
         }
         Ok(Self(ranges))
+    }
+
+    /// What an inner id is called outside; `None` if nothing outside stands for it.
+    pub fn outside(&self, inside: u32) -> Option<u32> {
+        let within = |range: &Range| {
+            let offset = inside.checked_sub(range.inside)?;
+            (offset < range.length).then(|| range.outside + offset)
+        };
+        self.0.iter().find_map(within)
     }
 
     /// What an outer id is called inside; `None` if it has no name there.

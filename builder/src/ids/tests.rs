@@ -21,9 +21,14 @@ fn ids_are_looked_up_in_their_range() {
         (0, None),
     ] {
         assert_eq!(map.inside(outside), inside, "{outside}");
+        assert_eq!(
+            inside.and_then(|inside| map.outside(inside)),
+            inside.map(|_| outside)
+        );
     }
     for id in [0, 1, 4_294_967_294] {
         assert_eq!(IdMap::identity().inside(id), Some(id));
+        assert_eq!(IdMap::identity().outside(id), Some(id));
     }
     assert_eq!(
         IdMap::identity().inside(u32::MAX),

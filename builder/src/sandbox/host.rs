@@ -18,7 +18,8 @@ mod subids;
 pub struct Settings {
     /// A folder of the server's own, for what must be found again after a crash. One [`Host`] at a time has it.
     pub state: PathBuf,
-    /// Which numbers users inside are outside.
+    /// Which numbers users inside are outside. All runs have the same: what keeps them apart are their namespaces, and
+    /// layers on disk can be shared.
     pub ids: SandboxIds,
     /// The group that runs' cgroups are made in, from the top of each tree.
     pub cgroup: PathBuf,

@@ -86,7 +86,11 @@ impl Preparation<'_> {
         match resolved.kind {
             Some(FileType::Directory) => Ok(resolved.path),
             Some(_) => refuse("is not a folder in the image"),
-            None => refuse("is not in the image"),
+            None => {
+                // As engines do; it belongs to root and stays.
+                self.rootfs.make(&resolved.path, true, Some(self.ids))?;
+                Ok(resolved.path)
+            }
         }
     }
 

@@ -37,7 +37,8 @@ pub struct Process {
 
 impl Process {
     /// Runs `arguments` (the program's path first, no shell) as `user` (as an image's `USER` says it: `uid`, `uid:gid`,
-    /// `name`, `name:group`, empty for root) in `folder`, with exactly this environment.
+    /// `name`, `name:group`, empty for root) in `folder`, which is made if it is missing. The environment is exactly this one;
+    /// without `HOME`, the runtime adds the user's from the image's `/etc/passwd`.
     pub fn new(
         arguments: Vec<String>,
         environment: BTreeMap<String, String>,

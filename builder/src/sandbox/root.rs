@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Where a run's root comes from. Files belong to the numbers of the [`SandboxIds`](super::SandboxIds) that the run has.
+/// Where a run's root comes from. One run at a time has it: mount points are made in it and removed again. Files belong to the numbers of the [`SandboxIds`](super::SandboxIds) that the run has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Root {
     /// A folder, prepared or mounted by the caller, that is written to.

@@ -199,15 +199,16 @@ async fn runs_do_not_meet() {
         return;
     }
     let lab = Lab::new().await;
-    let (one, two) = (lab.root("one"), lab.root("two"));
-    // The same address and port, and the same abstract socket's namespace, at the same time.
-    let text = "cat /proc/net/unix | grep -c @ ; (echo mine | nc -l -p 4000) & sleep 0.5; nc 127.0.0.1 4000 </dev/null; sleep 0.5";
-    let (mut first, mut second) = (script(text), script(text));
-    for process in [&mut first, &mut second] {
-        process.egress = registries(&["localhost"], &[]);
-    }
-    let (first, second) = tokio::join!(lab.run(&one, &first), lab.run(&two, &second));
-    for said in [first.unwrap(), second.unwrap()] {
+    let roots: Vec<_> = (0..8)
+        .map(|number| lab.root(&format!("root{number}")))
+        .collect();
+    // The same address and port, and the same names of abstract sockets, at the same time.
+    let text = "grep -c @ /proc/net/unix; (echo mine | nc -l -p 4000) & sleep 0.5; nc 127.0.0.1 4000 </dev/null; sleep 0.5";
+    let mut process = script(text);
+    process.egress = registries(&["localhost"], &[]);
+    let runs = roots.iter().map(|root| lab.run(root, &process));
+    for said in futures_util::future::join_all(runs).await {
+        let said = said.unwrap();
         assert_eq!(said.out(), "0\nmine\n", "{:?}", said.lines);
     }
 }

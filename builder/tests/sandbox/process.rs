@@ -108,7 +108,7 @@ async fn it_has_no_privilege_and_cannot_gain_one() {
 }
 
 #[tokio::test]
-async fn who_or_what_is_not_in_the_root_is_said() {
+async fn who_and_what_is_asked_for_is_in_the_root_or_it_is_said() {
     if !ready() {
         return;
     }
@@ -141,9 +141,14 @@ async fn who_or_what_is_not_in_the_root_is_said() {
         matches!(&error, SandboxError::NotStarted(text) if text.contains("/bin/nothing")),
         "{error}"
     );
-    let process = Process::new(words("/bin/true"), BTreeMap::new(), "", "/nowhere").unwrap();
-    let folder = lab.run(&root, &process).await.err().map(refused);
-    assert!(folder.unwrap().contains("/nowhere is not in the image"));
+    let process = Process::new(words("/bin/pwd"), BTreeMap::new(), "", "/new/folder").unwrap();
+    assert_eq!(
+        lab.run(&root, &process).await.unwrap().out(),
+        "/new/folder\n"
+    );
+    let file = Process::new(words("/bin/true"), BTreeMap::new(), "", "/etc/passwd").unwrap();
+    let folder = lab.run(&root, &file).await.err().map(refused);
+    assert!(folder.unwrap().contains("/etc/passwd is not a folder"));
     let dangling = Process::new(words("/bin/true"), BTreeMap::new(), "", "/fd").unwrap();
     symlink("/proc/self/fd/7", root.join("fd")).unwrap();
     let folder = lab.run(&root, &dangling).await.err().map(refused);

@@ -1,5 +1,6 @@
 //! One run, from nothing to nothing.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -199,15 +200,15 @@ impl Run<'_> {
             }
         };
         let wall = begun.elapsed();
-        let processes = self.cgroup.processes();
-        let mut grown = disk.grown(processes).await?;
         self.cgroup.kill();
         namespaces.stop().await?;
         let read = match read {
             Some(read) => read,
             None => pump.await?,
         };
+        let mut grown = disk.grown(BTreeSet::new()).await?;
         if ended == Err(Stop::Disk) {
+            // Deleted files that were open are gone by now.
             grown = grown.max(limits.disk.unwrap_or(0));
         }
         for refused in gateway.refused() {

@@ -12,20 +12,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::error::SandboxError;
-use super::process::Limits;
 
+mod count;
 mod hierarchy;
+mod limit;
 #[cfg(test)]
 mod tests;
 
 pub(super) use hierarchy::Hierarchies;
-
-/// The kernel's scheduling period that processor time is given out in.
-const PERIOD_MICROS: u64 = 100_000;
-/// What the runtime needs to start; a run with less would end before it begins, as if by its own fault.
-const MIN_MEMORY: u64 = 32 << 20;
-const MIN_PROCESSES: u32 = 32;
-const MIN_MILLICPUS: u32 = 10;
 
 /// How long a group is waited for to be empty: 20 seconds.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -51,15 +45,6 @@ pub(super) struct Cgroup {
 enum Place {
     V1(PathBuf),
     V2(PathBuf),
-}
-
-/// What the kernel counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
-    pub(super) cpu: Duration,
-    pub(super) memory: u64,
-    pub(super) memory_kills: u64,
-    pub(super) process_refusals: u64,
 }
 
 impl Cgroup {
@@ -113,61 +98,6 @@ impl Cgroup {
             Some((name, folder.clone()))
         };
         self.folders.iter().filter_map(name).collect()
-    }
-
-    /// Makes the folders and puts the limits in force.
-    pub(super) fn make(&self, limits: &Limits) -> Result<(), SandboxError> {
-        for folder in &self.folders {
-            let made = fs::create_dir_all(folder);
-            made.map_err(SandboxError::io(format!(
-                "make the cgroup {}",
-                folder.display()
-            )))?;
-        }
-        if let Some((mount, folder)) = &self.cpuset {
-            inherit_cpuset(mount, folder)?;
-        }
-        if let Some(bytes) = limits.memory {
-            self.limit_memory(bytes.max(MIN_MEMORY))?;
-        }
-        if let Some(count) = limits.processes {
-            let (Place::V1(folder) | Place::V2(folder)) = needed(self.pids.as_ref(), "pids")?;
-            put(folder, "pids.max", u64::from(count.max(MIN_PROCESSES)))?;
-        }
-        if let Some(millicpus) = limits.millicpus {
-            let quota = u64::from(millicpus.max(MIN_MILLICPUS)) * PERIOD_MICROS / 1000;
-            match needed(self.cpu.as_ref(), "cpu")? {
-                Place::V1(folder) => {
-                    put(folder, "cpu.cfs_period_us", PERIOD_MICROS)?;
-                    put(folder, "cpu.cfs_quota_us", quota)?;
-                }
-                Place::V2(folder) => {
-                    put_text(folder, "cpu.max", &format!("{quota} {PERIOD_MICROS}"))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn limit_memory(&self, bytes: u64) -> Result<(), SandboxError> {
-        // The kernel counts in pages and would round, which reading back would find.
-        let bytes = bytes & !4095;
-        match needed(self.memory.as_ref(), "memory")? {
-            Place::V1(folder) => {
-                put(folder, "memory.limit_in_bytes", bytes)?;
-                // Without swap accounting there is no such file, and without swap no need for it.
-                if folder.join("memory.memsw.limit_in_bytes").exists() {
-                    put(folder, "memory.memsw.limit_in_bytes", bytes)?;
-                }
-            }
-            Place::V2(folder) => {
-                put(folder, "memory.max", bytes)?;
-                if folder.join("memory.swap.max").exists() {
-                    put(folder, "memory.swap.max", 0)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Moves a process in, before it has children.
@@ -259,35 +189,6 @@ impl Cgroup {
         // All are tried, so that one that is busy does not keep the others.
         self.folders.iter().filter(|folder| !gone(folder)).count() == 0
     }
-
-    /// What the kernel counted so far.
-    pub(super) fn counted(&self) -> Counted {
-        let mut counted = Counted::default();
-        match &self.memory {
-            Some(Place::V1(folder)) => {
-                counted.memory = number(folder, "memory.max_usage_in_bytes");
-                counted.memory_kills = field(folder, "memory.oom_control", "oom_kill");
-            }
-            Some(Place::V2(folder)) => {
-                counted.memory = number(folder, "memory.peak");
-                counted.memory_kills = field(folder, "memory.events", "oom_kill");
-            }
-            None => {}
-        }
-        if let Some(Place::V1(folder) | Place::V2(folder)) = &self.pids {
-            counted.process_refusals = field(folder, "pids.events", "max");
-        }
-        match (&self.cpu, &self.cpuacct) {
-            (Some(Place::V2(folder)), _) => {
-                counted.cpu = Duration::from_micros(field(folder, "cpu.stat", "usage_usec"));
-            }
-            (_, Some(folder)) => {
-                counted.cpu = Duration::from_nanos(number(folder, "cpuacct.usage"));
-            }
-            (_, None) => {}
-        }
-        counted
-    }
 }
 
 /// Hands the controllers that runs need down to `parent`'s children, in the version 2 tree.
@@ -330,71 +231,7 @@ pub(super) fn delegate(hierarchies: &Hierarchies, parent: &Path) -> Result<(), S
     Ok(())
 }
 
-/// Gives every folder from below `mount` to `folder` the processors and memory of the one above: a new one has none, and takes no
-/// process in.
-fn inherit_cpuset(mount: &Path, folder: &Path) -> Result<(), SandboxError> {
-    let between = folder.ancestors().take_while(|above| *above != mount);
-    for folder in between.collect::<Vec<_>>().into_iter().rev() {
-        let above = folder.parent().unwrap_or(mount);
-        for name in ["cpuset.cpus", "cpuset.mems"] {
-            let file = folder.join(name);
-            let is_empty = |text: String| text.trim().is_empty();
-            let copied = match fs::read_to_string(&file).map(is_empty) {
-                Ok(false) => continue,
-                _ => fs::read_to_string(above.join(name)).and_then(|text| fs::write(&file, text)),
-            };
-            copied.map_err(SandboxError::io(format!("write {}", file.display())))?;
-        }
-    }
-    Ok(())
-}
-
-fn needed<'a>(place: Option<&'a Place>, controller: &str) -> Result<&'a Place, SandboxError> {
-    place.ok_or_else(|| {
-        SandboxError::Unsupported(format!(
-            "there is no cgroup controller {controller}, so its limit cannot be enforced"
-        ))
-    })
-}
-
-fn put(folder: &Path, name: &str, value: u64) -> Result<(), SandboxError> {
-    put_text(folder, name, &value.to_string())
-}
-
-/// Writes a limit and reads it back.
-fn put_text(folder: &Path, name: &str, value: &str) -> Result<(), SandboxError> {
-    let file = folder.join(name);
-    let written = fs::write(&file, value).and_then(|()| fs::read_to_string(&file));
-    let found = written.map_err(SandboxError::io(format!("write {}", file.display())))?;
-    if found.trim() != value {
-        return Err(SandboxError::NotInForce {
-            limit: file.display().to_string(),
-            asked: value.to_owned(),
-            found: found.trim().to_owned(),
-        });
-    }
-    Ok(())
-}
-
 fn members(folder: &Path) -> BTreeSet<u32> {
     let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).collect()
-}
-
-fn number(folder: &Path, name: &str) -> u64 {
-    let text = fs::read_to_string(folder.join(name)).unwrap_or_default();
-    text.trim().parse().unwrap_or(0)
-}
-
-/// `name` of a file of `name value` lines.
-fn field(folder: &Path, file: &str, name: &str) -> u64 {
-    let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
-    let value = |line: &str| {
-        line.strip_prefix(name)?
-            .strip_prefix(' ')?
-            .trim()
-            .parse()
-            .ok()
-    };
-    text.lines().find_map(value).unwrap_or(0)
 }

@@ -1,3 +1,5 @@
+use super::super::process::Limits;
+use super::count::Counted;
 use super::*;
 
 /// A folder tree that looks like version 2 on disk: what is written and read is held against the kernel's documentation.

@@ -1,6 +1,6 @@
 //! Which addresses the server connects to on a build's behalf.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use ipnet::IpNet;
 
@@ -9,6 +9,7 @@ mod tests;
 
 /// Public addresses, and those private ones that the configuration names.
 ///
+/// The server's own addresses only if they are named: from within the machine they may answer what its firewall keeps from others.
 /// Never, whatever is configured: the clouds' metadata services, link-local and multicast addresses. Source: IANA's
 /// special-purpose address registries (RFC 6890) and the clouds' documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,14 +23,21 @@ impl AddressRules {
         Self { allowed }
     }
 
-    /// Whether a connection may be made. An IPv6 address that stands for an IPv4 address is judged as that.
-    pub fn permit(&self, address: IpAddr) -> bool {
+    /// Whether a connection may be made; `own` says whether the address is the machine's. An IPv6 address that stands for an
+    /// IPv4 address is judged as that.
+    pub fn permit(&self, address: IpAddr, own: bool) -> bool {
         let address = plain(address);
         if is_never(address) {
             return false;
         }
-        is_public(address) || self.allowed.iter().any(|range| range.contains(&address))
+        let named = || self.allowed.iter().any(|range| range.contains(&address));
+        (is_public(address) && !own) || named()
     }
+}
+
+/// Whether an address is this machine's: only then can a socket have it.
+pub(super) fn is_own(address: IpAddr) -> bool {
+    UdpSocket::bind((plain(address), 0)).is_ok()
 }
 
 /// The IPv4 address inside a mapped, translated (NAT64) or 6to4 address; otherwise the address.

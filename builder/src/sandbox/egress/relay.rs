@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::super::error::SandboxError;
+use super::addresses::{AddressRules, is_own};
 use super::dns::Names;
 use super::{Egress, HostRule, NAME_SERVER, Refused, Upstream};
 
@@ -68,7 +69,7 @@ impl Judge {
                 try_all(&self.0.name_servers).await
             }
             Egress::Full { addresses } => {
-                if !addresses.permit(meant.ip()) {
+                if !reaches(addresses, meant.ip()) {
                     self.0.refused.add(meant.to_string());
                     return None;
                 }
@@ -90,7 +91,7 @@ impl Judge {
                 let found: Vec<_> = found.await.ok()?.ok()?.collect();
                 let (good, bad): (Vec<_>, Vec<_>) = found
                     .into_iter()
-                    .partition(|found| addresses.permit(found.ip()));
+                    .partition(|found| reaches(addresses, found.ip()));
                 if good.is_empty() {
                     let bad = bad.iter().map(|bad| bad.ip().to_string());
                     let bad = bad.collect::<Vec<_>>().join(", ");
@@ -139,6 +140,10 @@ impl Judge {
             }
         }
     }
+}
+
+fn reaches(addresses: &AddressRules, address: IpAddr) -> bool {
+    addresses.permit(address, is_own(address))
 }
 
 fn may(hosts: &[HostRule], name: &str, port: u16) -> bool {

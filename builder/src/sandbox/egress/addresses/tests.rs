@@ -1,7 +1,7 @@
 use super::*;
 
 fn permit(rules: &AddressRules, address: &str) -> bool {
-    rules.permit(address.parse().unwrap())
+    rules.permit(address.parse().unwrap(), false)
 }
 
 #[test]
@@ -85,4 +85,14 @@ fn a_configured_range_is_allowed_but_never_metadata() {
     for never in never {
         assert!(!permit(&everything, never), "{never}");
     }
+}
+
+#[test]
+fn the_machines_own_addresses_are_private_too() {
+    let public: IpAddr = "1.1.1.1".parse().unwrap();
+    assert!(!AddressRules::default().permit(public, true));
+    assert!(AddressRules::allowing(vec!["1.1.1.1/32".parse().unwrap()]).permit(public, true));
+    assert!(is_own("127.0.0.1".parse().unwrap()));
+    assert!(is_own("::ffff:127.0.0.1".parse().unwrap()));
+    assert!(!is_own("1.1.1.1".parse().unwrap()));
 }

@@ -42,6 +42,8 @@ pub(super) struct Walk<'a, W> {
     out: Writer<W>,
     /// Where each file that has several names was written first.
     links: HashMap<(u64, u64), TreePath>,
+    /// How many bytes of their paths may still be remembered.
+    memory: usize,
     directories: Vec<Directory>,
     left: u64,
     limit: u64,
@@ -81,6 +83,7 @@ impl<'a, W: Write> Walk<'a, W> {
             node,
             out: Writer::new(sink),
             links: HashMap::new(),
+            memory: MEMORY,
             directories: Vec::new(),
             left: limit,
             limit,
@@ -340,6 +343,9 @@ impl<'a, W: Write> Walk<'a, W> {
                 entry.xattrs = Xattrs::new();
                 return self.write_below(directory, &entry);
             }
+            let left = self.memory.checked_sub(entry.path.as_bytes().len());
+            let why = "the paths of files with several names are over 64 MiB";
+            self.memory = left.ok_or_else(|| ExportError::refused(&entry.path, why))?;
             self.links.insert(found.inode, entry.path.clone());
         }
         self.write_below(directory, &entry)?;
@@ -385,6 +391,7 @@ impl<'a, W: Write> Walk<'a, W> {
     }
 }
 
+const MEMORY: usize = 64 << 20;
 /// Image-spec `layer.md`, Whiteouts.
 const WHITEOUT: &[u8] = b".wh.";
 /// Directories on the way that stay open; each has a descriptor of its own and one for every layer below it.

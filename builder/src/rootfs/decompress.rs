@@ -99,7 +99,14 @@ struct Counted<R> {
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.bytes.read(buffer)?;
+        // Marked, to be told from what the decoder makes of the bytes.
+        let read = self
+            .bytes
+            .read(buffer)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::Interrupted => error,
+                _ => io::Error::other(UnpackError::Source(error)),
+            })?;
         self.taken.set(self.taken.get() + read as u64);
         Ok(read)
     }

@@ -71,13 +71,10 @@ impl UnpackError {
     pub(super) fn from_reading(error: io::Error) -> Self {
         match error.downcast::<Self>() {
             Ok(own) => own,
-            Err(error) => match error.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                    Self::Refused(format!("it cannot be decompressed: {error}"))
-                }
-                io::ErrorKind::UnexpectedEof => Self::Refused("it ends in the middle".to_owned()),
-                _ => Self::Source(error),
-            },
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Refused("it ends in the middle".to_owned())
+            }
+            Err(error) => Self::Refused(format!("it cannot be decompressed: {error}")),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Places<'a> {
     owner: (Uid, Gid),
     /// How many files and directories may still be made.
     left: u64,
+    /// How many bytes of directories' paths may still be remembered: one entry can name two thousand.
+    memory: usize,
     /// The last directory that something was put into: archives are mostly sorted.
     last: Option<(TreePath, Rc<OwnedFd>)>,
     /// Directories that were made because something is in them, by their inode, with where they are.
@@ -58,6 +60,7 @@ impl<'a> Places<'a> {
             marks,
             owner,
             left: entries,
+            memory: MEMORY,
             last: None,
             implicit: BTreeMap::from([(found.inode, path)]),
         })
@@ -77,6 +80,7 @@ impl<'a> Places<'a> {
 
     /// Makes a directory, or takes the metadata for one that is there.
     pub(super) fn directory(&mut self, entry: &Entry) -> Result<(), UnpackError> {
+        self.remember(&entry.path)?;
         let (parent, name) = self.parent(&entry.path)?;
         let disk = |error| UnpackError::disk(&entry.path, error);
         match found(parent.as_fd(), &name).map_err(disk)? {
@@ -320,6 +324,7 @@ impl<'a> Places<'a> {
             // There is a symbolic link on the way.
             Err(_) => self.real_path(&made, path)?,
         };
+        self.remember(&real)?;
         self.implicit.insert(inode, real);
         Ok(made)
     }
@@ -368,6 +373,15 @@ impl<'a> Places<'a> {
         Ok(())
     }
 
+    fn remember(&mut self, path: &TreePath) -> Result<(), UnpackError> {
+        let Some(left) = self.memory.checked_sub(path.as_bytes().len()) else {
+            let text = format!("{path}: the paths of its directories are over 64 MiB");
+            return Err(UnpackError::TooLarge(text));
+        };
+        self.memory = left;
+        Ok(())
+    }
+
     fn count(&mut self, path: &TreePath) -> Result<(), UnpackError> {
         let Some(left) = self.left.checked_sub(1) else {
             let text = format!("{path}: it has more entries than the limit allows");
@@ -378,6 +392,7 @@ impl<'a> Places<'a> {
     }
 }
 
+const MEMORY: usize = 64 << 20;
 const NO_DEVICE: Device = Device { major: 0, minor: 0 };
 const NO_TARGET: &str = "it is a hard link to what this layer does not have";
 /// No layer has this name: it is a whiteout's that hides nothing.

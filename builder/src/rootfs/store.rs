@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use oci::Digest;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::decompress::Archive;
@@ -195,14 +197,18 @@ impl LayerStore {
     /// Removes a file or folder of the store: out of sight by one rename, then for good.
     pub(super) fn discard(&self, path: &Path) -> io::Result<()> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{}.{number}", std::process::id());
-        let trash = self.root.join("trash");
-        match std::fs::rename(path, trash.join(&name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
+        let trash = Tree::open(&self.root.join("trash"))?;
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}.{number}", std::process::id());
+            match renameat_with(CWD, path, trash.fd(), &name, RenameFlags::NOREPLACE) {
+                Ok(()) => return remove_tree(trash.fd(), name.as_bytes()),
+                Err(Errno::NOENT) => return Ok(()),
+                // Of a process that had this number before.
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        remove_tree(Tree::open(&trash)?.fd(), name.as_bytes())
     }
 
     fn stored(

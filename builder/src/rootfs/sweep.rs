@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -41,6 +42,7 @@ pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
         swept.bytes += layer.bytes;
         swept.layers += 1;
     }
+    locks(store)?;
     let layers = children(&store.folder("layers"))?;
     let layers: Vec<_> = layers.iter().map(PathBuf::as_path).collect();
     durable::settle(&layers)?;
@@ -117,21 +119,32 @@ fn incoming(store: &LayerStore) -> io::Result<usize> {
 fn trash(store: &LayerStore) -> io::Result<usize> {
     let folder = store.folder("trash");
     let tree = Tree::open(&folder)?;
-    let mut removed = 0;
-    for path in children(&folder)? {
-        let Some(name) = path.file_name() else {
+    let left = children(&folder)?;
+    for path in &left {
+        if let Some(name) = path.file_name() {
+            remove_tree(tree.fd(), name.as_bytes())?;
+        }
+    }
+    Ok(left.len())
+}
+
+/// The locks of layers that were refused or are gone.
+fn locks(store: &LayerStore) -> io::Result<()> {
+    for lock in children(&store.folder("locks"))? {
+        let Some(name) = lock.file_name() else {
             continue;
         };
-        let is_own = name
-            .to_str()
-            .is_some_and(|name| name.starts_with(&format!("{}.", std::process::id())));
-        if is_own {
+        let layer = store.folder("layers").join(name);
+        if layer.exists() {
             continue;
         }
-        remove_tree(tree.fd(), std::os::unix::ffi::OsStrExt::as_bytes(name))?;
-        removed += 1;
+        if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)?
+            && !layer.exists()
+        {
+            std::fs::remove_file(&lock)?;
+        }
     }
-    Ok(removed)
+    Ok(())
 }
 
 fn children(folder: &Path) -> io::Result<Vec<PathBuf>> {

@@ -68,8 +68,18 @@ impl Tree {
     }
 }
 
-/// The names in a directory, sorted by their bytes.
+/// The names in a directory, sorted by their bytes. More than a million are an error.
 pub(crate) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = some_names(directory, MOST_NAMES + 1)?;
+    if names.len() > MOST_NAMES {
+        return Err(io::Error::other("the directory has over a million names"));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// At most so many of the names in a directory.
+fn some_names(directory: BorrowedFd<'_>, most: usize) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
@@ -77,8 +87,10 @@ pub(crate) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
         if name != DOT && name != DOT_DOT {
             names.push(name.to_bytes().to_vec());
         }
+        if names.len() == most {
+            break;
+        }
     }
-    names.sort_unstable();
     Ok(names)
 }
 
@@ -90,6 +102,8 @@ pub(crate) fn through_proc(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
     path
 }
 
+/// What a layer has at most by default, and a list of it in memory.
+const MOST_NAMES: usize = 1_000_000;
 const DOT: &CStr = c".";
 const DOT_DOT: &CStr = c"..";
 pub(crate) const DIRECTORY: OFlags = OFlags::RDONLY

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, chmodat, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
-use super::{DIRECTORY, FileKind, names, stat};
+use super::{DIRECTORY, FileKind, some_names, stat};
 
-/// Removes what is called `name` in `directory` and all below it. What is not there is no error.
+/// Removes what is called `name` in `directory` and all below it. What is not there, or is removed by somebody else
+/// meanwhile, is no error.
 ///
-/// Nothing recurses and no path is built: a directory is moved up beside the first before it is emptied, so a tree that is
-/// a hundred thousand directories deep costs neither stack nor open files, and a symbolic link is only ever unlinked.
+/// Nothing recurses, no path is built and no list is long: a directory is moved up beside the first before it is emptied, so a
+/// tree that is a hundred thousand directories deep or wide costs neither stack nor open files nor memory, and a symbolic
+/// link is only ever unlinked.
 pub(crate) fn remove_tree(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     match unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
@@ -20,29 +22,50 @@ pub(crate) fn remove_tree(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<
         Err(error) => return Err(error.into()),
     }
     let mut waiting = vec![name.to_vec()];
-    while let Some(name) = waiting.pop() {
-        empty(directory, &name, &mut waiting)?;
-        unlinkat(directory, &name, AtFlags::REMOVEDIR)?;
+    while let Some(name) = waiting.last() {
+        let inner = match open(directory, name) {
+            Err(Errno::NOENT) => {
+                waiting.pop();
+                continue;
+            }
+            other => other?,
+        };
+        let children = some_names(inner.as_fd(), BATCH)?;
+        if children.is_empty() {
+            gone(unlinkat(directory, name, AtFlags::REMOVEDIR))?;
+            waiting.pop();
+            continue;
+        }
+        for child in children {
+            waiting.extend(take_out(directory, inner.as_fd(), &child)?);
+        }
     }
     Ok(())
 }
 
-/// Unlinks the files of a directory and moves its directories up into `parent`, to wait there.
-fn empty(parent: BorrowedFd<'_>, name: &[u8], waiting: &mut Vec<Vec<u8>>) -> io::Result<()> {
-    let inner = opened(parent, name, || {
-        openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())
-    })?;
-    for child in names(inner.as_fd())? {
-        if stat(inner.as_fd(), &child)?.kind != FileKind::Directory {
-            unlinkat(&inner, &child, AtFlags::empty())?;
-            continue;
-        }
-        let aside = opened(inner.as_fd(), &child, || {
-            move_up(inner.as_fd(), &child, parent)
-        })?;
-        waiting.push(aside);
+/// Unlinks a file, or moves a directory up into `top`, to wait there under the name that is given back.
+fn take_out(
+    top: BorrowedFd<'_>,
+    parent: BorrowedFd<'_>,
+    child: &[u8],
+) -> io::Result<Option<Vec<u8>>> {
+    let is_directory = match stat(parent, child) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other?.kind == FileKind::Directory,
+    };
+    if !is_directory {
+        gone(unlinkat(parent, child, AtFlags::empty()))?;
+        return Ok(None);
     }
-    Ok(())
+    match opened(parent, child, || move_up(parent, child, top)) {
+        Err(Errno::NOENT) => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+fn open(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<std::os::fd::OwnedFd> {
+    let flags = DIRECTORY | OFlags::NOFOLLOW;
+    opened(parent, name, || openat(parent, name, flags, Mode::empty()))
 }
 
 /// Does `act`, once more if a directory is closed to its own owner, who is an ordinary user.
@@ -66,9 +89,19 @@ fn move_up(from: BorrowedFd<'_>, child: &[u8], to: BorrowedFd<'_>) -> rustix::io
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let aside = format!(".aside.{number}").into_bytes();
         match renameat_with(from, child, to, &aside, RenameFlags::NOREPLACE) {
-            // A process that was killed while it removed left it.
+            // Another process has it, or left it when it was killed.
             Err(Errno::EXIST) => {}
             other => return other.map(|()| aside),
         }
     }
 }
+
+fn gone(removed: rustix::io::Result<()>) -> rustix::io::Result<()> {
+    match removed {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+/// How many names are looked at before they are gone.
+const BATCH: usize = 4096;

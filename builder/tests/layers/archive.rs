@@ -158,6 +158,11 @@ impl Archive {
         self.entry(&header, &content)
     }
 
+    /// Its blocks, to be put into another.
+    pub(crate) fn blocks(self) -> Vec<u8> {
+        self.0
+    }
+
     /// The archive with its end.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.0.clone();

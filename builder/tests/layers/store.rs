@@ -200,6 +200,8 @@ fn the_longest_unused_layers_are_swept_and_used_ones_are_not() {
         [true, true, true, false, false]
     );
     drop(held);
+    let lie = Archive::new().file("../x", "");
+    lab.unpack(&lie).unwrap_err();
     assert_eq!(lab.store.sweep(0).unwrap().layers, 3);
     assert_eq!(count(&lab.path().join("store"), "locks"), 0);
     drop(use_at(0, 70));

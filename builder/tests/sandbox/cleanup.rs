@@ -1,5 +1,6 @@
 //! What is left of a run: nothing, however it ended.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use builder::sandbox::{Egress, Host, Mount, SecretFile, Settings, Source};
 
+use tokio_util::sync::CancellationToken;
+
 use super::lab::{Lab, make_root, ready, script};
 
-const KILLS: u32 = 40;
 const STATE: &str = "SANDBOX_TEST_STATE";
 
 /// Processes whose command has `mark` in it.
@@ -162,6 +164,73 @@ async fn what_is_left_is_found_and_killed() {
     forget(&parent);
 }
 
+/// Kills the programs that make a run up, one after the other: each takes the run with it.
+#[tokio::test]
+async fn a_killed_part_leaves_nothing() {
+    if !ready() {
+        return;
+    }
+    let parent = format!("slipway-part-{}", std::process::id());
+    let lab = Lab::with(|settings| settings.cgroup = Path::new("/").join(&parent)).await;
+    let root = lab.root("root");
+    let process = script("sleep 1000 & sleep 1000");
+    for number in 0..24 {
+        let kill = async {
+            // Any of them, at any time from the first on.
+            tokio::time::sleep(Duration::from_millis(number * 12)).await;
+            let mut pids = BTreeSet::new();
+            while pids.is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                pids = pids_of(&parent);
+            }
+            let pid = pids
+                .iter()
+                .cycle()
+                .nth(usize::try_from(number).unwrap())
+                .unwrap();
+            let pid = rustix::process::Pid::from_raw(*pid).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            // A sleeper that was killed does not end the run, so the rest is told to end.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        let cancel = CancellationToken::new();
+        let cancelled = async {
+            kill.await;
+            cancel.cancel();
+        };
+        let (ended, ()) = tokio::join!(lab.run_with(&root, &process, 1000, &cancel), cancelled);
+        if let Ok(said) = ended {
+            assert!(
+                !said.outcome.succeeded(),
+                "kill {number}: {:?}",
+                said.outcome
+            );
+        }
+        assert_eq!(cgroups(&parent), Vec::<String>::new(), "kill {number}");
+        let runs = lab.folder.path().join("state/runs");
+        assert_eq!(fs::read_dir(runs).unwrap().count(), 0, "kill {number}");
+        assert!(
+            !root.join("proc").exists(),
+            "kill {number}: mount points are gone"
+        );
+    }
+    forget(&parent);
+}
+
+fn pids_of(parent: &str) -> BTreeSet<i32> {
+    let read = |group: String| fs::read_to_string(Path::new(&group).join("cgroup.procs"));
+    let texts = cgroups(parent)
+        .into_iter()
+        .filter_map(|group| read(group).ok());
+    texts
+        .flat_map(|text| {
+            text.lines()
+                .map(|pid| pid.parse().unwrap())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// Kills the server while it sets a run up, runs it, and takes it down; everything but cgroups is gone by itself, and the
 /// next start removes those.
 #[tokio::test]
@@ -181,7 +250,8 @@ async fn a_killed_server_leaves_nothing() {
         .status();
     assert!(given.unwrap().success());
     let mut seen_running = 0;
-    for number in 0..KILLS {
+    let kills = std::env::var("SLIPWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
+    for number in 0..kills {
         let victim = Command::new(std::env::current_exe().unwrap())
             .args(["cleanup::victim", "--exact", "--ignored", "--nocapture"])
             .env(STATE, folder.path())
@@ -196,13 +266,13 @@ async fn a_killed_server_leaves_nothing() {
         let mut victim = victim.unwrap();
         if number % 2 == 0 {
             // Somewhere between its start and its second run.
-            std::thread::sleep(Duration::from_millis(u64::from(number) * 17));
+            std::thread::sleep(Duration::from_millis(number * 17 % 700));
         } else {
             // While a run is under way, for certain.
             while processes("sleep 31.4159").is_empty() && victim.try_wait().unwrap().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            std::thread::sleep(Duration::from_millis(u64::from(number)));
+            std::thread::sleep(Duration::from_millis(number % 50));
             seen_running += 1;
         }
         victim.kill().unwrap();
@@ -224,7 +294,7 @@ async fn a_killed_server_leaves_nothing() {
             .unwrap();
         assert_eq!(String::from_utf8(secret.stdout).unwrap(), "");
     }
-    assert_eq!(seen_running, KILLS / 2);
+    assert_eq!(seen_running, kills / 2);
     forget(&parent);
 }
 

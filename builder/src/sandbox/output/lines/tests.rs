@@ -41,7 +41,7 @@ fn a_long_line_is_cut_between_characters() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_a_line_unsafe(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+    fn no_bytes_make_a_line_harmful(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
         let mut all = Lines::default();
         let mut found = all.push(&bytes);
         found.extend(all.finish());

@@ -2,7 +2,7 @@
 //!
 //! It holds the root's mount, the sources of the mounts, secrets, and the runtime's state. All of it is gone with the mount
 //! namespace, and none of it was ever on a disk. It hides a folder that every Linux has, that everyone may enter
-//! and that nothing needs; so the run's ids, which may not enter the server's own folders, reach what they need.
+//! and that the runtime does not need; so the run's ids, which may not enter the server's own folders, reach what they need.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -19,18 +19,18 @@ use super::output;
 use super::root::Root;
 use super::tool;
 
-/// Where it is mounted.
-pub(super) const VIEW: &str = "/mnt";
+/// Where it is mounted: nothing that outlives a reboot is there, so no folder of a build's.
+pub(super) const VIEW: &str = "/dev/shm";
 /// For everything but secrets.
 const BASE_BYTES: u64 = 16 << 20;
 /// The end of the runtime's log that is worth reading.
 const LOG_BYTES: u64 = 64 << 10;
 
 /// Paths in the run's mount namespace.
-pub(super) const ROOT: &str = "/mnt/root";
-pub(super) const BUNDLE: &str = "/mnt/bundle";
-pub(super) const STATE: &str = "/mnt/runc";
-pub(super) const LOG: &str = "/mnt/runc.log";
+pub(super) const ROOT: &str = "/dev/shm/root";
+pub(super) const BUNDLE: &str = "/dev/shm/bundle";
+pub(super) const STATE: &str = "/dev/shm/runc";
+pub(super) const LOG: &str = "/dev/shm/runc.log";
 
 pub(super) struct View<'a> {
     namespaces: &'a Namespaces,
@@ -75,9 +75,13 @@ impl<'a> View<'a> {
         mount.arg("-n");
         match root {
             Root::Folder(path) => {
+                check_visible(path)?;
                 mount.arg("--bind").arg(path).arg(ROOT);
             }
             Root::Overlay { lower, upper, work } => {
+                for path in lower.iter().chain([upper, work]) {
+                    check_visible(path)?;
+                }
                 let options = overlay_options(lower, upper, work, self.privilege)?;
                 let options = format!("{HARMLESS},{options}");
                 mount.args(["-t", "overlay", "-o", &options, "overlay", ROOT]);
@@ -96,6 +100,7 @@ impl<'a> View<'a> {
 
     /// Makes a file or folder of the host reachable; where it is then.
     pub(super) async fn source(&mut self, path: &Path) -> Result<PathBuf, SandboxError> {
+        check_visible(path)?;
         let metadata = fs::metadata(path);
         let metadata = metadata.map_err(SandboxError::io(format!("mount {}", path.display())))?;
         let place = self.next();
@@ -221,6 +226,19 @@ impl Log {
         };
         text.lines().filter_map(message).next_back()
     }
+}
+
+/// What lies in the folder that is hidden cannot be mounted from.
+fn check_visible(path: &Path) -> Result<(), SandboxError> {
+    let real = fs::canonicalize(path);
+    let real = real.map_err(SandboxError::io(format!("mount {}", path.display())))?;
+    if real.starts_with(VIEW) {
+        return Err(SandboxError::Unsupported(format!(
+            "{} lies in {VIEW}, which runs hide; put the server's data elsewhere",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 /// `mount(8)`'s words for overlayfs. The features that rewrite what a layer means are off, whatever the kernel's default.

@@ -61,12 +61,15 @@ const ESCAPES: &[(&str, &str)] = &[
     ),
     (
         "descriptors of the runtime",
-        "ls -l /proc/self/fd | grep -E -- '-> /(sys|mnt|proc/[0-9]+/root)'",
+        "ls -l /proc/self/fd | grep -E -- '-> /(sys|dev/shm|proc/[0-9]+/root)'",
     ),
-    ("root of the first process", "ls /proc/1/root/mnt/bundle"),
+    (
+        "root of the first process",
+        "ls /proc/1/root/dev/shm/bundle",
+    ),
     (
         "mounts of the host",
-        "grep -E '/mnt/(root|bundle)|/var/lib' /proc/self/mounts",
+        "grep -E '/dev/shm/(root|bundle)|/var/lib' /proc/self/mounts",
     ),
 ];
 

@@ -170,3 +170,25 @@ async fn the_kernels_folders_are_not_links() {
     assert!(!said.outcome.succeeded());
     assert!(said.out().contains("urandom\n"), "{:?}", said.lines);
 }
+
+#[tokio::test]
+async fn what_runs_hide_is_not_mounted_from() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let root = lab.root("root");
+    let hidden = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut process = script("true");
+    let cache = Source::Cache(hidden.path().to_owned());
+    process.mount(Mount::new("/cache", cache).unwrap()).unwrap();
+    let error = lab.run(&root, &process).await.err().unwrap();
+    assert!(
+        matches!(&error, SandboxError::Unsupported(why) if why.contains("/dev/shm")),
+        "{error}"
+    );
+    assert!(
+        !root.join("proc").exists(),
+        "a run that was refused leaves no mount point"
+    );
+}

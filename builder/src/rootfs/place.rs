@@ -34,7 +34,8 @@ pub(super) struct Places<'a> {
     left: u64,
     /// How many bytes of directories' paths may still be remembered: one entry can name two thousand.
     memory: usize,
-    /// The last directory that something was put into: archives are mostly sorted.
+    /// The last directory that something was put into: archives are mostly sorted. Before a name in a directory is
+    /// removed, the directory is this one, so it is never itself what was removed.
     last: Option<(TreePath, Rc<OwnedFd>)>,
     /// Directories that were made because something is in them, by their inode, with where they are.
     implicit: BTreeMap<(u64, u64), TreePath>,
@@ -86,7 +87,7 @@ impl<'a> Places<'a> {
         match found(parent.as_fd(), &name).map_err(disk)? {
             Some(old) if old.kind == FileKind::Directory => {}
             Some(old) => {
-                self.clear(parent.as_fd(), &name, &entry.path)?;
+                clear(parent.as_fd(), &name, &entry.path)?;
                 self.make_directory(parent.as_fd(), &name, &entry.path)?;
                 if is_whiteout_device(&old) {
                     self.marks.set_opaque(parent.as_fd(), &name).map_err(disk)?;
@@ -203,7 +204,7 @@ impl<'a> Places<'a> {
         let disk = |error| UnpackError::disk(path, error);
         let root = self.root.fd();
         linkat(&from, target_name, root, PASSING, AtFlags::empty()).map_err(disk)?;
-        self.clear(parent.as_fd(), &name, path)?;
+        clear(parent.as_fd(), &name, path)?;
         rustix::fs::renameat(root, PASSING, &parent, &*name).map_err(disk)
     }
 
@@ -219,30 +220,8 @@ impl<'a> Places<'a> {
     fn free(&mut self, path: &TreePath) -> Result<(Rc<OwnedFd>, Vec<u8>), UnpackError> {
         self.count(path)?;
         let (parent, name) = self.parent(path)?;
-        self.clear(parent.as_fd(), &name, path)?;
+        clear(parent.as_fd(), &name, path)?;
         Ok((parent, name))
-    }
-
-    /// Removes what has this name; an empty directory as well.
-    fn clear(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        path: &TreePath,
-    ) -> Result<(), UnpackError> {
-        let removed = match unlinkat(parent, name, AtFlags::empty()) {
-            Err(Errno::NOENT) => return Ok(()),
-            Err(Errno::ISDIR | Errno::PERM) => unlinkat(parent, name, AtFlags::REMOVEDIR),
-            other => other,
-        };
-        // It may have been the directory that is held open, or a link to it.
-        self.last = None;
-        removed.map_err(|error| match error {
-            Errno::NOTEMPTY | Errno::EXIST => {
-                UnpackError::refused(path, "it would replace a directory that is not empty")
-            }
-            error => UnpackError::disk(path, error),
-        })
     }
 
     /// Opens a directory, and makes it and those above it if they are not there.
@@ -403,6 +382,21 @@ fn found(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<Option<Stat>
         Err(Errno::NOENT) => Ok(None),
         other => other.map(Some),
     }
+}
+
+/// Removes what has this name; an empty directory as well.
+fn clear(parent: BorrowedFd<'_>, name: &[u8], path: &TreePath) -> Result<(), UnpackError> {
+    let removed = match unlinkat(parent, name, AtFlags::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => unlinkat(parent, name, AtFlags::REMOVEDIR),
+        other => other,
+    };
+    removed.map_err(|error| match error {
+        Errno::NOTEMPTY | Errno::EXIST => {
+            UnpackError::refused(path, "it would replace a directory that is not empty")
+        }
+        error => UnpackError::disk(path, error),
+    })
 }
 
 fn make_node(

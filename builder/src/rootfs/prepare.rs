@@ -42,6 +42,7 @@ impl<'a> Rootfs<'a> {
         if let Some(hides) = layers.iter().rposition(|layer| layer.record.hides_all) {
             layers.drain(..hides);
         }
+        let layers = without_repeats(layers);
         let folder = store.folder("runs").join(name);
         let disk = |error| UnpackError::Disk {
             path: folder.display().to_string(),
@@ -140,6 +141,19 @@ impl Drop for Rootfs<'_> {
         // What cannot be removed now is swept later.
         let _ = self.discard();
     }
+}
+
+/// Leaves out all but the topmost of layers that are the same: overlayfs takes no directory twice, and what the
+/// topmost adds and hides, it adds and hides whatever the others did.
+fn without_repeats(layers: Vec<StoredLayer>) -> Vec<StoredLayer> {
+    let mut seen = std::collections::HashSet::new();
+    let mut kept: Vec<_> = layers
+        .into_iter()
+        .rev()
+        .filter(|layer| seen.insert(*layer.diff_id()))
+        .collect();
+    kept.reverse();
+    kept
 }
 
 /// What an overlay is made of. Its features `redirect_dir`, `metacopy` and `index` must be off, or it cannot be exported.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use builder::Marks;
-use builder::layer::{Layer, Options};
+use builder::layer::Options;
 use oci::{Algorithm, Digest};
 
 use crate::archive::Archive;
@@ -25,8 +25,8 @@ pub(crate) fn has_umoci() -> bool {
     found
 }
 
-/// The files that umoci makes of an image of two layers.
-pub(crate) fn by_umoci(folder: &Path, base: &Archive, built: &Built) -> Survey {
+/// The files that umoci makes of an image of a base and what was built on it.
+pub(crate) fn by_umoci(folder: &Path, base: &Archive, built: &[Built]) -> Survey {
     let layout = image(folder, base, built);
     let to = folder.join("umoci");
     let _ = fs::remove_dir_all(&to);
@@ -38,7 +38,7 @@ pub(crate) fn by_umoci(folder: &Path, base: &Archive, built: &Built) -> Survey {
 }
 
 /// The files that buildah shows, by way of containers/storage's overlays.
-fn by_buildah(folder: &Path, base: &Archive, built: &Built) -> Option<Survey> {
+fn by_buildah(folder: &Path, base: &Archive, built: &[Built]) -> Option<Survey> {
     image(folder, base, built);
     let buildah = |arguments: &[&str]| {
         let mut command = Command::new("buildah");
@@ -69,8 +69,8 @@ fn by_buildah(folder: &Path, base: &Archive, built: &Built) -> Option<Survey> {
     Some(seen)
 }
 
-/// An image of two layers in an OCI layout (image-spec `image-layout.md`).
-fn image(folder: &Path, base: &Archive, built: &Built) -> PathBuf {
+/// An image in an OCI layout (image-spec `image-layout.md`).
+fn image(folder: &Path, base: &Archive, built: &[Built]) -> PathBuf {
     let layout = folder.join("layout");
     let _ = fs::remove_dir_all(&layout);
     fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
@@ -80,27 +80,30 @@ fn image(folder: &Path, base: &Archive, built: &Built) -> PathBuf {
         (digest, bytes.len())
     };
     let base = base.bytes();
-    let (base_digest, base_size) = put(&base);
-    put(&built.bytes);
-    let Layer {
-        media_type,
-        digest,
-        size,
-        diff_id,
-        ..
-    } = &built.layer;
-    let media_type = media_type.as_str();
+    let (digest, size) = put(&base);
+    let oci = "application/vnd.oci.image";
+    let mut diff_ids = vec![format!(r#""{digest}""#)];
+    let mut layers = vec![format!(
+        r#"{{"mediaType":"{oci}.layer.v1.tar","digest":"{digest}","size":{size}}}"#
+    )];
+    for Built { layer, bytes } in built {
+        let (digest, size) = put(bytes);
+        let media_type = layer.media_type.as_str();
+        diff_ids.push(format!(r#""{}""#, layer.diff_id));
+        layers.push(format!(
+            r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}"#
+        ));
+    }
     let config = format!(
-        r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers",
-        "diff_ids":["{base_digest}","{diff_id}"]}}}}"#
+        r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+        diff_ids.join(",")
     );
     let (config, config_size) = put(config.as_bytes());
-    let oci = "application/vnd.oci.image";
     let manifest = format!(
         r#"{{"schemaVersion":2,"mediaType":"{oci}.manifest.v1+json",
         "config":{{"mediaType":"{oci}.config.v1+json","digest":"{config}","size":{config_size}}},
-        "layers":[{{"mediaType":"{oci}.layer.v1.tar","digest":"{base_digest}","size":{base_size}}},
-        {{"mediaType":"{media_type}","digest":"{digest}","size":{size}}}]}}"#
+        "layers":[{}]}}"#,
+        layers.join(",")
     );
     let (manifest, manifest_size) = put(manifest.as_bytes());
     let index = format!(
@@ -183,11 +186,11 @@ fn umoci_and_buildah_make_the_same_files_of_a_layer() {
         let built = exported(&rootfs, &options).unwrap();
         // Debian's umoci is older than zstd layers.
         if compression != builder::Compression::Zstd {
-            let found = by_umoci(lab.path(), &base, &built);
+            let found = by_umoci(lab.path(), &base, std::slice::from_ref(&built));
             assert_eq!(difference(&expected, &found), [""; 0]);
         }
         if compression != builder::Compression::Plain
-            && let Some(mut found) = by_buildah(lab.path(), &base, &built)
+            && let Some(mut found) = by_buildah(lab.path(), &base, std::slice::from_ref(&built))
         {
             // containers/storage gives the root of every image this mode.
             found.get_mut(&b""[..]).unwrap().mode = expected[&b""[..]].mode;
@@ -245,6 +248,6 @@ fn a_debian_that_was_worked_on_is_the_same_by_umoci() {
     );
     let again = exported(&rootfs, &options).unwrap();
     assert_eq!(built.layer, again.layer);
-    let found = by_umoci(lab.path(), &base, &built);
+    let found = by_umoci(lab.path(), &base, std::slice::from_ref(&built));
     assert_eq!(difference(&expected.unwrap(), &found), [""; 0]);
 }

@@ -66,6 +66,38 @@ fn p01_what_is_gone_is_a_whiteout_if_the_base_had_it() {
 }
 
 #[test]
+fn p01_what_one_layer_hides_of_another_needs_no_whiteout() {
+    let Some(lab) = Lab::new() else { return };
+    let hiding = Archive::new()
+        .directory("opt/")
+        .directory("opt/app/")
+        .file("opt/app/.wh..wh..opq", "")
+        .file("opt/app/four", "4")
+        .file("etc/.wh.motd", "");
+    let layers = [base(), hiding].map(|archive| lab.unpack(&archive).unwrap());
+    let built = lab.build(layers.into(), |root| {
+        fs::remove_dir_all(root.join("opt/app")).unwrap();
+        fs::create_dir(root.join("opt/app")).unwrap();
+        // Not the file of the lowest layer, which is hidden.
+        fs::write(root.join("opt/app/one"), "1").unwrap();
+        fs::remove_dir_all(root.join("etc")).unwrap();
+        fs::create_dir(root.join("etc")).unwrap();
+    });
+    let mut listed = list(&built.unwrap().bytes);
+    listed.sort();
+    let expected = [
+        "./",
+        "etc/",
+        "etc/.wh.hosts",
+        "opt/",
+        "opt/app/",
+        "opt/app/.wh.four",
+        "opt/app/one",
+    ];
+    assert_eq!(listed, expected);
+}
+
+#[test]
 fn p01_a_whiteout_of_what_the_base_lacks_is_left_out() {
     let Some(lab) = Lab::new() else { return };
     let base = lab.unpack(&base()).unwrap();

@@ -247,6 +247,22 @@ fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
 }
 
 #[test]
+fn an_image_may_have_a_layer_twice() {
+    let Some(lab) = Lab::new() else { return };
+    let twice = Archive::new().file("f", "twice").file(".wh.gone", "");
+    let between = Archive::new()
+        .file("f", "between")
+        .file("gone", "")
+        .file("g", "");
+    let layers = [&twice, &between, &twice].map(|archive| lab.unpack(archive).unwrap());
+    let rootfs = lab.rootfs(layers.into(), &[]).unwrap();
+    in_mount(&rootfs, |root| {
+        assert_eq!(fs::read_to_string(root.join("f")).unwrap(), "twice");
+        assert_eq!(fs::read_dir(root).unwrap().count(), 2);
+    });
+}
+
+#[test]
 fn a_build_has_a_name_of_its_own_and_mounts_again() {
     let Some(lab) = Lab::new() else { return };
     let rootfs = Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap();

@@ -13,6 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sendfile", &[]),
     ("storage", &["oci"]),
     ("auth", &["oci"]),
+    ("builder", &["oci"]),
     ("registry", &["auth", "oci", "sendfile", "storage"]),
     ("api", &["auth", "oci", "registry", "storage"]),
     (

@@ -1,0 +1,13 @@
+//! What a build changed, as one layer.
+
+mod changes;
+mod compress;
+mod content;
+mod error;
+mod export;
+mod node;
+
+pub use changes::Changes;
+pub use error::ExportError;
+pub use export::{Layer, Options, export};
+pub(crate) use node::Node;

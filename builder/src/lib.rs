@@ -1,0 +1,31 @@
+//! The image builder's ground: base layers unpacked and stacked, and what a build changed made into one layer.
+//!
+//! Everything but [`sandbox`] blocks: call it from threads that may. Errors are enums by what the caller can do.
+//!
+//! - [`rootfs::LayerStore`] unpacks each base layer once, verified, into a directory that all builds share read-only.
+//! - [`rootfs::Rootfs`] stacks them for one build, mounts them and knows what lay below.
+//! - [`sandbox`] runs one process of the build in it, where it can harm nothing.
+//! - [`layer::export`] writes what the build changed as one layer: the same changes, the same bytes.
+//!
+//! # Glossary
+//!
+//! - **layer**: an archive of what to add to and take away from the layers below (image-spec `layer.md`).
+//! - **diffID**: the digest of a layer's archive as it is uncompressed; the digest of a layer is that of its bytes.
+//! - **whiteout**: an entry that says that a name is gone. Archives and overlayfs have each a form of their own.
+//! - **opaque**: of a directory: what lower layers have in it is not to be seen.
+//! - **upper**, **lower**: where an overlay puts changes, and what it shows through.
+//! - **epoch**: `SOURCE_DATE_EPOCH`; no file of a layer is younger.
+
+mod archive;
+mod compression;
+mod ids;
+pub mod layer;
+mod overlay;
+pub mod rootfs;
+pub mod sandbox;
+mod tree;
+
+pub use compression::Compression;
+pub use ids::{IdMap, InvalidIdMap, Range};
+pub use overlay::{Marks, Mount};
+pub use tree::{InvalidPath, Tree, TreePath};

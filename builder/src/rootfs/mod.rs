@@ -1,0 +1,20 @@
+//! The root file systems that builds run in: base layers, unpacked once each, stacked by overlayfs.
+
+mod decompress;
+mod durable;
+mod error;
+mod limits;
+mod lock;
+mod metadata;
+mod place;
+mod prepare;
+mod record;
+mod scaffold;
+mod store;
+mod sweep;
+mod unpack;
+
+pub use error::UnpackError;
+pub use limits::{Devices, Limits};
+pub use prepare::{Folders, Rootfs};
+pub use store::{Blob, LayerStore, StoredLayer, Swept};

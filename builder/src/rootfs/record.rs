@@ -1,0 +1,47 @@
+//! What the store remembers of a layer beside its files.
+
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::unpack::Unpacked;
+use crate::tree::TreePath;
+
+/// Kept as JSON beside an unpacked layer. Its being there says that the layer is whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Record {
+    /// Bytes of the archive: about what it takes on the disk.
+    pub(super) bytes: u64,
+    /// Whether nothing below it is to be seen.
+    pub(super) hides_all: bool,
+    /// Directories that the layer has something in and says nothing of. Paths are bytes, which JSON has no text for.
+    implicit: Vec<Vec<u8>>,
+}
+
+impl Record {
+    pub(super) fn of(unpacked: &Unpacked) -> Self {
+        let implicit = unpacked.implicit.iter();
+        Self {
+            bytes: unpacked.bytes,
+            hides_all: unpacked.hides_all,
+            implicit: implicit.map(|path| path.as_bytes().to_vec()).collect(),
+        }
+    }
+
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        std::fs::write(path, serde_json::to_vec(self)?)
+    }
+
+    pub(super) fn implicit(&self) -> impl Iterator<Item = TreePath> {
+        // They were paths when they were written.
+        self.implicit
+            .iter()
+            .filter_map(|path| TreePath::parse(path).ok())
+    }
+}

@@ -1,0 +1,336 @@
+//! The store of unpacked layers.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use oci::Digest;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use tokio_util::sync::CancellationToken;
+
+use super::decompress::Archive;
+use super::limits::Limits;
+use super::lock::{Lock, Mode};
+use super::record::Record;
+use super::unpack::unpack;
+use super::{UnpackError, durable, sweep};
+use crate::overlay::Marks;
+use crate::tree::{Tree, remove_tree};
+use crate::{Compression, IdMap, Range};
+
+/// A folder of unpacked layers, each under its diffID, that builds share and do not change.
+///
+/// Processes may share it. Below the folder, in one for each kind of [`Marks`] and [`IdMap`]:
+///
+/// ```text
+/// layers/<algorithm>-<hex>/tree/     the files; root of a lower layer
+/// layers/<algorithm>-<hex>/record    what overlayfs does not say of them
+/// layers/<algorithm>-<hex>/unsynced  in which boot it was unpacked, while it may not be on the disk
+/// incoming/<algorithm>-<hex>/        the same, while it is unpacked
+/// locks/<algorithm>-<hex>            held shared by who uses the layer, alone by who makes or removes it;
+///                                    its time is that of the last use
+/// runs/<name>/                       a build's own: upper, work, scaffold, mounted; and `runs/<name>.lock`
+/// trash/                             what is being removed
+/// ```
+#[derive(Debug)]
+pub struct LayerStore {
+    root: PathBuf,
+    marks: Marks,
+    ids: IdMap,
+}
+
+/// A layer to be had: its archive's digest, and how to read it.
+pub struct Blob<'a> {
+    /// The digest of the archive, from the image's configuration.
+    pub diff_id: Digest,
+    /// What the bytes are packed in.
+    pub compression: Compression,
+    /// Opens the bytes. Called only if the layer is not there.
+    pub open: Box<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync + 'a>,
+}
+
+/// An unpacked layer in use: it is not swept while this lives.
+#[derive(Debug)]
+pub struct StoredLayer {
+    diff_id: Digest,
+    path: PathBuf,
+    tree: Tree,
+    pub(super) record: Record,
+    _lock: Lock,
+}
+
+impl StoredLayer {
+    /// The digest of its archive.
+    pub fn diff_id(&self) -> &Digest {
+        &self.diff_id
+    }
+
+    /// Where its files are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its files, whiteouts in overlayfs's form. Nothing may change them.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+}
+
+impl LayerStore {
+    /// Opens the store in the folder `root`, which is made if it is not there. Its layers are for overlays of the kind
+    /// that this process can mount, and for containers whose users are called outside what `ids` says: layers for others
+    /// are kept apart. Nothing else may be in the folder.
+    pub fn open(root: &Path, ids: IdMap) -> io::Result<Self> {
+        let marks = Marks::of_this_process()?;
+        let mut name = vec![marks.as_str().to_owned()];
+        if ids != IdMap::identity() {
+            let text = |range: &Range| {
+                let (inside, outside, length) = (range.inside, range.outside, range.length);
+                format!("{inside}-{outside}-{length}")
+            };
+            name.extend(ids.ranges().iter().map(text));
+        }
+        let root = root.join(name.join("."));
+        for folder in ["layers", "incoming", "locks", "runs", "trash"] {
+            std::fs::create_dir_all(root.join(folder))?;
+        }
+        // What is unpacked here may have set-user-ID programs of strangers in it.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&root, private)?;
+        let root = root.canonicalize()?;
+        Ok(Self { root, marks, ids })
+    }
+
+    /// The layers of an image, in the order of its configuration: the lowest first. Those that are not there are
+    /// unpacked, several at a time. One error ends the others.
+    pub fn layers(
+        &self,
+        blobs: &[Blob<'_>],
+        limits: &Limits,
+        now: SystemTime,
+        cancelled: &CancellationToken,
+    ) -> Result<Vec<StoredLayer>, UnpackError> {
+        let given_up = cancelled.child_token();
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::new());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let take = || {
+            while let Some((index, blob)) = {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                blobs.get(index).map(|blob| (index, blob))
+            } {
+                let layer = self.layer(blob, limits, now, &given_up);
+                if layer.is_err() {
+                    given_up.cancel();
+                }
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                done.push((index, layer));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..threads.min(blobs.len()) {
+                scope.spawn(take);
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // What was given up for another's sake is not the reason.
+        let own = |(_, layer): &(usize, Result<StoredLayer, UnpackError>)| matches!(layer, Err(error) if !matches!(error, UnpackError::Cancelled));
+        if let Some(at) = done.iter().position(own) {
+            done.swap(0, at);
+        } else {
+            done.sort_unstable_by_key(|(index, _)| *index);
+        }
+        done.into_iter().map(|(_, layer)| layer).collect()
+    }
+
+    /// One layer, unpacked if it is not there. Who asks for the same at the same time waits for the one who unpacks.
+    pub fn layer(
+        &self,
+        blob: &Blob<'_>,
+        limits: &Limits,
+        now: SystemTime,
+        cancelled: &CancellationToken,
+    ) -> Result<StoredLayer, UnpackError> {
+        let name = name_of(&blob.diff_id);
+        let lock = self.root.join("locks").join(&name);
+        loop {
+            let used = take(&lock, Mode::Shared, cancelled)?;
+            if let Some(layer) = self.stored(&blob.diff_id, used, now)? {
+                return Ok(layer);
+            }
+            let alone = take(&lock, Mode::Exclusive, cancelled)?;
+            let folder = self.layer_folder(&name);
+            if !durable::is_whole(&folder).map_err(|error| disk(&folder, error))? {
+                self.make(blob, &name, limits, cancelled)?;
+            }
+            drop(alone);
+        }
+    }
+
+    /// Removes layers that nobody uses, the longest unused first, until those that stay have at most `keep` bytes, and
+    /// what processes that were killed left behind. Syncs what stays: a layer that was not swept past once counts as absent
+    /// after a crash of the machine.
+    pub fn sweep(&self, keep: u64) -> io::Result<Swept> {
+        sweep::sweep(self, keep)
+    }
+
+    pub(super) fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    /// What containers' users are called outside.
+    pub fn ids(&self) -> &IdMap {
+        &self.ids
+    }
+
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    pub(super) fn layer_folder(&self, name: &str) -> PathBuf {
+        self.root.join("layers").join(name)
+    }
+
+    /// Removes a file or folder of the store: out of sight by one rename, then for good.
+    pub(super) fn discard(&self, path: &Path) -> io::Result<()> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let trash = Tree::open(&self.root.join("trash"))?;
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}.{number}", std::process::id());
+            match renameat_with(CWD, path, trash.fd(), &name, RenameFlags::NOREPLACE) {
+                Ok(()) => return remove_tree(trash.fd(), name.as_bytes()),
+                Err(Errno::NOENT) => return Ok(()),
+                // Of a process that had this number before.
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn stored(
+        &self,
+        diff_id: &Digest,
+        lock: Lock,
+        now: SystemTime,
+    ) -> Result<Option<StoredLayer>, UnpackError> {
+        let folder = self.layer_folder(&name_of(diff_id));
+        let disk = |error| disk(&folder, error);
+        if !durable::is_whole(&folder).map_err(disk)? {
+            return Ok(None);
+        }
+        let record = match Record::read(&folder.join(RECORD)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(disk)?,
+        };
+        lock.stamp(now).map_err(disk)?;
+        Ok(Some(StoredLayer {
+            diff_id: *diff_id,
+            tree: Tree::open(&folder.join(TREE)).map_err(disk)?,
+            path: folder.join(TREE),
+            record,
+            _lock: lock,
+        }))
+    }
+
+    /// Unpacks a layer and puts it in its place by one rename, when all of it is there.
+    fn make(
+        &self,
+        blob: &Blob<'_>,
+        name: &str,
+        limits: &Limits,
+        cancelled: &CancellationToken,
+    ) -> Result<(), UnpackError> {
+        let incoming = self.root.join("incoming").join(name);
+        let begin = || {
+            // Of a process that was killed, or of a boot that ended: nobody else has the lock.
+            self.discard(&incoming)?;
+            self.discard(&self.layer_folder(name))?;
+            std::fs::create_dir(&incoming)?;
+            std::fs::create_dir(incoming.join(TREE))?;
+            Tree::open(&incoming.join(TREE))
+        };
+        let tree = begin().map_err(|error| disk(&incoming, error))?;
+        let made = self
+            .unpack(blob, &tree, limits, cancelled)
+            .and_then(|record| {
+                let publish = || {
+                    record.write(&incoming.join(RECORD))?;
+                    durable::mark(&incoming)?;
+                    std::fs::rename(&incoming, self.layer_folder(name))
+                };
+                publish().map_err(|error| disk(&incoming, error))
+            });
+        if made.is_err() {
+            // The reason is told; what cannot be removed now is swept later.
+            let _ = self.discard(&incoming);
+        }
+        made
+    }
+
+    fn unpack(
+        &self,
+        blob: &Blob<'_>,
+        tree: &Tree,
+        limits: &Limits,
+        cancelled: &CancellationToken,
+    ) -> Result<Record, UnpackError> {
+        let bytes = (blob.open)().map_err(UnpackError::Source)?;
+        let algorithm = blob.diff_id.algorithm();
+        let archive = Archive::new(bytes, blob.compression, algorithm, *limits, cancelled);
+        let archive = archive.map_err(UnpackError::from_reading)?;
+        let unpacked = unpack(archive, tree, self.marks, &self.ids, *limits)?;
+        if unpacked.diff_id != blob.diff_id {
+            return Err(UnpackError::WrongContent {
+                expected: Box::new(blob.diff_id),
+                found: Box::new(unpacked.diff_id),
+            });
+        }
+        Ok(Record::of(&unpacked))
+    }
+}
+
+impl std::fmt::Debug for Blob<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blob")
+            .field("diff_id", &self.diff_id)
+            .field("compression", &self.compression)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Layers that were removed.
+    pub layers: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of the layers that stay.
+    pub kept: u64,
+    /// Builds' folders and half layers of processes that were killed.
+    pub leftovers: usize,
+}
+
+const TREE: &str = "tree";
+pub(super) const RECORD: &str = "record";
+
+/// The name of a layer in the store.
+fn name_of(diff_id: &Digest) -> String {
+    format!("{}-{}", diff_id.algorithm(), diff_id.hex())
+}
+
+fn take(lock: &Path, mode: Mode, cancelled: &CancellationToken) -> Result<Lock, UnpackError> {
+    let taken = Lock::take(lock, mode, cancelled).map_err(|error| disk(lock, error))?;
+    taken.ok_or(UnpackError::Cancelled)
+}
+
+fn disk(path: &Path, source: io::Error) -> UnpackError {
+    UnpackError::Disk {
+        path: path.display().to_string(),
+        source,
+    }
+}

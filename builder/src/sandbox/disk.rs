@@ -1,0 +1,208 @@
+//! How much a run has written.
+//!
+//! Two bounds, of two kinds. One file: `RLIMIT_FSIZE`, which the kernel enforces at once. All together: measured, and the
+//! run is stopped when they are beyond the limit. Quotas of the kernel would be exact, but need a file system that was made and mounted
+//! for them (project quotas), and an image in a loop device or in memory costs every build a file system of its own.
+//!
+//! Measuring costs a walk, so free space is asked ten times a second and a walk made only when free space has gone down by as
+//! much as the run has left, or when a while has passed. A run can therefore overshoot by what it writes in a tenth of a
+//! second and the time of one walk; not without end. Deleted files that are still open count. Each name counts 1 KiB
+//! besides its blocks, so that empty files are not free.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::error::SandboxError;
+
+#[cfg(test)]
+mod tests;
+
+/// How often free space is asked.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a measure is believed if free space does not go down: others may free what the run takes.
+const BELIEVED: Duration = Duration::from_secs(5);
+/// A walk is followed by a pause of so many times its own length.
+const REST: u32 = 10;
+/// Deeper trees are beyond any limit: they could hide from a measure, and nothing that is built has them.
+const MAX_DEPTH: usize = 256;
+/// What a name costs besides its blocks.
+const ENTRY: u64 = 1024;
+const BLOCK: u64 = 512;
+
+/// The folders that a run writes.
+#[derive(Clone, Debug)]
+pub(super) struct Disk {
+    folders: Arc<[PathBuf]>,
+    at_start: u64,
+}
+
+impl Disk {
+    /// Measures them before the run.
+    pub(super) async fn start(folders: Vec<PathBuf>) -> Result<Self, SandboxError> {
+        let mut disk = Self {
+            folders: folders.into(),
+            at_start: 0,
+        };
+        disk.at_start = disk.measure(BTreeSet::new()).await?;
+        Ok(disk)
+    }
+
+    /// By how much they have grown; `open` are the processes whose deleted files count too.
+    pub(super) async fn grown(&self, open: BTreeSet<u32>) -> Result<u64, SandboxError> {
+        Ok(self.measure(open).await?.saturating_sub(self.at_start))
+    }
+
+    /// Ends once they have grown beyond `limit`.
+    pub(super) async fn exceeded(
+        &self,
+        limit: u64,
+        processes: impl Fn() -> BTreeSet<u32>,
+    ) -> Result<(), SandboxError> {
+        let mut grown = 0;
+        let mut free = self.free()?;
+        let mut measured = Instant::now();
+        let mut took = Duration::ZERO;
+        loop {
+            tokio::time::sleep(TICK).await;
+            let lost = free.saturating_sub(self.free()?);
+            let old = measured.elapsed() > BELIEVED.max(took * REST);
+            let near = lost >= limit.saturating_sub(grown) && measured.elapsed() > took;
+            if !old && !near {
+                continue;
+            }
+            free = self.free()?;
+            let begun = Instant::now();
+            grown = self.grown(processes()).await?;
+            measured = Instant::now();
+            took = measured - begun;
+            if grown > limit {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Free bytes of the file systems that the folders are on.
+    fn free(&self) -> Result<u64, SandboxError> {
+        let mut free = 0_u64;
+        let mut seen = HashSet::new();
+        for folder in self.folders.iter() {
+            let found = rustix::fs::statvfs(folder);
+            let found = found.map_err(SandboxError::io(format!(
+                "ask {} for its space",
+                folder.display()
+            )))?;
+            if seen.insert(found.f_fsid) {
+                free = free.saturating_add(found.f_bfree.saturating_mul(found.f_frsize));
+            }
+        }
+        Ok(free)
+    }
+
+    async fn measure(&self, processes: BTreeSet<u32>) -> Result<u64, SandboxError> {
+        let folders = Arc::clone(&self.folders);
+        let measured = tokio::task::spawn_blocking(move || {
+            let mut counted = Counted::default();
+            for folder in folders.iter() {
+                counted.tree(folder)?;
+            }
+            for pid in processes {
+                counted.deleted(pid);
+            }
+            Ok(counted.bytes)
+        });
+        let measured = measured
+            .await
+            .map_err(SandboxError::io("measure the run's folders"))?;
+        measured.map_err(|error: Errno| SandboxError::io("measure the run's folders")(error))
+    }
+}
+
+#[derive(Default)]
+struct Counted {
+    bytes: u64,
+    /// Files with several names, by device and number.
+    linked: HashSet<(u64, u64)>,
+    devices: HashSet<u64>,
+}
+
+impl Counted {
+    /// Adds a tree. Nothing is followed; what vanishes meanwhile is not counted.
+    fn tree(&mut self, path: &Path) -> Result<(), Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = rustix::fs::open(path, flags, Mode::empty())?;
+        self.devices.insert(rustix::fs::fstat(&top)?.st_dev);
+        let mut open = vec![Dir::new(top)?];
+        while let Some(folder) = open.last_mut() {
+            let Some(entry) = folder.next() else {
+                open.pop();
+                continue;
+            };
+            let Ok(entry) = entry else {
+                open.pop();
+                continue;
+            };
+            if [c".", c".."].contains(&entry.file_name()) {
+                continue;
+            }
+            match self.entry(folder, entry.file_name()) {
+                Ok(Some(below)) if open.len() < MAX_DEPTH => open.push(Dir::new(below)?),
+                Ok(Some(_)) => self.bytes = u64::MAX,
+                Ok(None) | Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts one name; the folder that it is, opened.
+    fn entry(&mut self, folder: &Dir, name: &std::ffi::CStr) -> Result<Option<OwnedFd>, Errno> {
+        let folder = folder.fd()?;
+        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        self.bytes = self.bytes.saturating_add(ENTRY);
+        let first = stat.st_nlink < 2 || self.linked.insert((stat.st_dev, stat.st_ino));
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            self.add(stat.st_blocks);
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return rustix::fs::openat(folder, name, flags, Mode::empty()).map(Some);
+        }
+        if first {
+            self.add(stat.st_blocks);
+        }
+        Ok(None)
+    }
+
+    /// Adds what a process holds open although it has no name any more.
+    fn deleted(&mut self, pid: u32) {
+        let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+            return;
+        };
+        for file in files.flatten() {
+            let Ok(metadata) = fs::metadata(file.path()) else {
+                continue;
+            };
+            let gone = metadata.is_file() && metadata.nlink() == 0;
+            // On an overlay a file has the device of the layer that it was written to, or the overlay's own.
+            let on_disk =
+                self.devices.contains(&metadata.dev()) || rustix::fs::major(metadata.dev()) == 0;
+            let name = fs::read_link(file.path()).unwrap_or_default();
+            let in_memory = name.starts_with("/memfd:") || name.starts_with("/dev");
+            if gone && on_disk && !in_memory && self.linked.insert((metadata.dev(), metadata.ino()))
+            {
+                self.bytes = self.bytes.saturating_add(metadata.blocks() * BLOCK);
+            }
+        }
+    }
+
+    fn add(&mut self, blocks: i64) {
+        let blocks = u64::try_from(blocks).unwrap_or(0);
+        self.bytes = self.bytes.saturating_add(blocks * BLOCK);
+    }
+}

@@ -1,0 +1,281 @@
+//! What this machine lacks for running builds, and how to get it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::cgroup::Hierarchies;
+use super::host::{Privilege, Settings};
+use super::ids::SandboxIds;
+use super::{egress, namespaces, tool, view};
+
+#[cfg(test)]
+mod tests;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// How it stands.
+    pub standing: Standing,
+    /// What was found, and how to mend it.
+    pub detail: String,
+}
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As it should be.
+    Good,
+    /// Runs work, but not all that they can be asked for, or not as safely.
+    Limited,
+    /// No run works.
+    Missing,
+}
+
+/// Programs of the host, and the Debian packages that have them.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("unshare", "util-linux"),
+    ("nsenter", "util-linux"),
+    ("mount", "util-linux"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+];
+
+/// Looks at everything that runs need. Nothing is changed, and no server need be stopped.
+pub async fn examine(settings: &Settings) -> Vec<Check> {
+    let privilege = Privilege::ours();
+    let mut checks = vec![kernel(), runtime(settings).await, programs(privilege)];
+    checks.push(folder());
+    checks.push(user_namespaces(privilege, &settings.ids).await);
+    checks.push(overlay());
+    checks.push(ids(privilege, &settings.ids));
+    checks.push(limits(privilege));
+    checks.push(network(privilege, &settings.lender).await);
+    checks
+}
+
+fn check(name: &'static str, standing: Standing, detail: impl Into<String>) -> Check {
+    Check {
+        name,
+        standing,
+        detail: detail.into(),
+    }
+}
+
+/// `openat2`, by which paths are followed inside a root, is of Linux 5.6; an ordinary user's overlay, of 5.11.
+fn kernel() -> Check {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release.trim();
+    let standing = match version(release) {
+        Some((major, minor, _)) if (major, minor) >= (5, 11) => Standing::Good,
+        _ => Standing::Missing,
+    };
+    check(
+        "kernel",
+        standing,
+        format!("Linux {release}; 5.11 or newer is needed"),
+    )
+}
+
+async fn runtime(settings: &Settings) -> Check {
+    let name = "runtime";
+    let runtime = &settings.runtime;
+    let mut command = tool::command(runtime);
+    command.arg("--version");
+    let text = match tool::run(command, "runc", b"").await {
+        Ok(text) => text,
+        Err(error) => {
+            let detail = format!(
+                "{} cannot be run ({error}); install it: apt-get install runc",
+                runtime.display()
+            );
+            return check(name, Standing::Missing, detail);
+        }
+    };
+    let found = text.lines().next().unwrap_or("").trim();
+    if !text.contains("libseccomp") {
+        let detail = format!("{found} was built without seccomp; install your distribution's runc");
+        return check(name, Standing::Missing, detail);
+    }
+    let number = found.rsplit(' ').next().and_then(version);
+    if number.is_some_and(is_mended) {
+        return check(name, Standing::Good, found);
+    }
+    let detail = format!(
+        "{found}: versions before 1.2.8, 1.3.3 and 1.4.0 have CVE-2025-31133, -52565 and -52881 unless your distribution has \
+         mended them; here the runtime has no privilege on the host, which those need, but newer is better"
+    );
+    check(name, Standing::Limited, detail)
+}
+
+/// Whether a runc has the mendings of November 2025.
+fn is_mended((major, minor, patch): (u32, u32, u32)) -> bool {
+    match (major, minor) {
+        (0, _) | (1, 0 | 1) => false,
+        (1, 2) => patch >= 8,
+        (1, 3) => patch >= 3,
+        _ => true,
+    }
+}
+
+/// The numbers at the start of `1.1.5+ds1` or `6.1.0-40-amd64`.
+fn version(text: &str) -> Option<(u32, u32, u32)> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let major = numbers.next()?.ok()?;
+    let minor = numbers.next()?.ok()?;
+    let patch = numbers.next().and_then(Result::ok).unwrap_or(0);
+    Some((major, minor, patch))
+}
+
+fn programs(privilege: Privilege) -> Check {
+    let user: &[_] = match privilege {
+        Privilege::Root => &[],
+        Privilege::User => &[("newuidmap", "uidmap"), ("newgidmap", "uidmap")],
+    };
+    let exists = |program: &str| {
+        tool::PATH
+            .split(':')
+            .any(|folder| Path::new(folder).join(program).exists())
+    };
+    let missing: Vec<_> = PROGRAMS
+        .iter()
+        .chain(user)
+        .filter(|(program, _)| !exists(program))
+        .collect();
+    if missing.is_empty() {
+        return check("programs", Standing::Good, "all are there");
+    }
+    let words = missing
+        .iter()
+        .map(|(program, package)| format!("{program} (package {package})"));
+    let words = words.collect::<Vec<_>>().join(", ");
+    // Without nft only runs that connect to nothing are possible.
+    let standing = match missing.as_slice() {
+        [("nft", _)] => Standing::Limited,
+        _ => Standing::Missing,
+    };
+    check("programs", standing, format!("install {words}"))
+}
+
+fn folder() -> Check {
+    let standing = if Path::new(view::VIEW).is_dir() {
+        Standing::Good
+    } else {
+        Standing::Missing
+    };
+    let detail = format!(
+        "the folder {} must be there; runs mount over it, where only they see it",
+        view::VIEW
+    );
+    check("folder", standing, detail)
+}
+
+async fn user_namespaces(privilege: Privilege, ids: &SandboxIds) -> Check {
+    let name = "user namespaces";
+    match namespaces::user_namespace(privilege, ids).await {
+        Ok(_) => check(name, Standing::Good, "can be made"),
+        Err(error) => check(name, Standing::Missing, error.to_string()),
+    }
+}
+
+fn overlay() -> Check {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let standing = if known.lines().any(|line| line.ends_with("\toverlay")) {
+        Standing::Good
+    } else {
+        Standing::Limited
+    };
+    check(
+        "overlayfs",
+        standing,
+        "needed for layered roots; load it with `modprobe overlay`",
+    )
+}
+
+/// Root's ids are its own choice: nobody else should have been given them.
+fn ids(privilege: Privilege, ids: &SandboxIds) -> Check {
+    let name = "user ids";
+    let range = ids.lines().trim().replace('\n', ", ");
+    let given = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let shared = given
+        .lines()
+        .find(|line| privilege == Privilege::Root && is_shared(line, ids));
+    match shared {
+        Some(line) => {
+            let detail = format!(
+                "{range}: /etc/subuid gives some of them to others ({line}); choose another range"
+            );
+            check(name, Standing::Limited, detail)
+        }
+        None => check(name, Standing::Good, range),
+    }
+}
+
+/// Whether a line `name:first:count` of `subuid(5)` has ids of ours.
+fn is_shared(line: &str, ids: &SandboxIds) -> bool {
+    let mut fields = line.split(':').skip(1).map(str::parse::<u32>);
+    let (Some(Ok(first)), Some(Ok(count))) = (fields.next(), fields.next()) else {
+        return false;
+    };
+    let last = first.saturating_add(count.saturating_sub(1));
+    ids.map()
+        .ranges()
+        .iter()
+        .any(|ours| first <= ours.outside + (ours.length - 1) && ours.outside <= last)
+}
+
+fn limits(privilege: Privilege) -> Check {
+    let name = "limits";
+    if privilege == Privilege::User {
+        let detail = "memory, processor and process limits need root: runs that ask for them are refused; of files that only \
+                      users inside may read, the disk limit sees nothing";
+        return check(name, Standing::Limited, detail);
+    }
+    let missing = match Hierarchies::find() {
+        Ok(found) => found.missing(),
+        Err(error) => {
+            return check(
+                name,
+                Standing::Limited,
+                format!("cgroups cannot be read: {error}"),
+            );
+        }
+    };
+    if missing.is_empty() {
+        return check(
+            name,
+            Standing::Good,
+            "memory, processor and process limits can be enforced",
+        );
+    }
+    let detail = format!(
+        "cgroup controllers {} are not there; mount cgroup2 on /sys/fs/cgroup, or start the kernel with cgroup_enable=memory",
+        missing.join(", ")
+    );
+    check(name, Standing::Limited, detail)
+}
+
+/// The rules of a run, in a network namespace that is gone at once.
+async fn network(privilege: Privilege, lender: &[OsString]) -> Check {
+    let name = "network";
+    if privilege == Privilege::User && lender.is_empty() {
+        let detail = "runs of an ordinary user connect to nothing: no program was given that opens their sockets";
+        return check(name, Standing::Limited, detail);
+    }
+    let mut command = tool::command("unshare");
+    if privilege == Privilege::User {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--net", "--", "nft", "-f", "-"]);
+    match tool::run(command, "nft", egress::rules().as_bytes()).await {
+        Ok(_) => check(name, Standing::Good, "egress can be allowed and refused"),
+        Err(error) => {
+            let detail = format!(
+                "{error}; runs can only connect to nothing. Install nftables, and load the kernel's modules nf_tables, nft_nat, \
+                 nft_redir and nft_ct"
+            );
+            check(name, Standing::Limited, detail)
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Carries a run's connections to where they may go.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::super::error::SandboxError;
+use super::addresses::{AddressRules, is_own};
+use super::dns::Names;
+use super::{Egress, HostRule, NAME_SERVER, Refused, Upstream};
+
+/// At once; a package manager opens some tens. More wait.
+const MAX_CONNECTIONS: usize = 512;
+const MAX_QUESTIONS: usize = 64;
+const CONNECT: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(5);
+/// The largest message of DNS over UDP that is in use (RFC 6891).
+const MESSAGE: usize = 4096;
+const DNS: u16 = 53;
+
+/// Decides where connections and questions go.
+#[derive(Clone)]
+pub(super) struct Judge(Arc<Inner>);
+
+struct Inner {
+    egress: Egress,
+    upstream: Option<Upstream>,
+    names: Arc<Mutex<Names>>,
+    refused: Refused,
+    /// The host's.
+    name_servers: Vec<SocketAddr>,
+}
+
+impl Judge {
+    pub(super) fn new(
+        egress: Egress,
+        upstream: Option<Upstream>,
+        names: Arc<Mutex<Names>>,
+        refused: Refused,
+    ) -> Result<Self, SandboxError> {
+        let name_servers = match &egress {
+            Egress::Full { .. } => {
+                let file = std::fs::read_to_string("/etc/resolv.conf");
+                name_servers(&file.map_err(SandboxError::io("read /etc/resolv.conf"))?)
+            }
+            Egress::None | Egress::Registries { .. } => Vec::new(),
+        };
+        Ok(Self(Arc::new(Inner {
+            egress,
+            upstream,
+            names,
+            refused,
+            name_servers,
+        })))
+    }
+
+    /// Connects to what a connection was meant for; none if it may not, or cannot.
+    async fn connect(&self, meant: SocketAddr) -> Option<TcpStream> {
+        match &self.0.egress {
+            Egress::None => None,
+            Egress::Full { .. } if meant == SocketAddr::from((NAME_SERVER, DNS)) => {
+                // The administrator's choice, not the build's: not judged.
+                try_all(&self.0.name_servers).await
+            }
+            Egress::Full { addresses } => {
+                if !reaches(addresses, meant.ip()) {
+                    self.0.refused.add(meant.to_string());
+                    return None;
+                }
+                match self.proxy(&meant.ip().to_string(), meant.port()) {
+                    Some(proxy) => through(proxy, &meant.ip().to_string(), meant.port()).await,
+                    None => try_all(&[meant]).await,
+                }
+            }
+            Egress::Registries { hosts, addresses } => {
+                let name = self.name(meant.ip());
+                let Some(name) = name.filter(|name| may(hosts, name, meant.port())) else {
+                    self.0.refused.add(self.words(meant));
+                    return None;
+                };
+                if let Some(proxy) = self.proxy(&name, meant.port()) {
+                    return through(proxy, &name, meant.port()).await;
+                }
+                let found = timeout(CONNECT, lookup_host((name.as_str(), meant.port())));
+                let found: Vec<_> = found.await.ok()?.ok()?.collect();
+                let (good, bad): (Vec<_>, Vec<_>) = found
+                    .into_iter()
+                    .partition(|found| reaches(addresses, found.ip()));
+                if good.is_empty() {
+                    let bad = bad.iter().map(|bad| bad.ip().to_string());
+                    let bad = bad.collect::<Vec<_>>().join(", ");
+                    self.0
+                        .refused
+                        .add(format!("{name}:{} ({bad})", meant.port()));
+                }
+                try_all(&good).await
+            }
+        }
+    }
+
+    fn proxy(&self, host: &str, port: u16) -> Option<&Upstream> {
+        let upstream = self.0.upstream.as_ref();
+        upstream.filter(|upstream| !upstream.spares(host, port))
+    }
+
+    /// The name that an address stands for in this run.
+    fn name(&self, address: IpAddr) -> Option<String> {
+        let IpAddr::V4(address) = address else {
+            return None;
+        };
+        let names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.name(address).map(str::to_owned)
+    }
+
+    fn words(&self, meant: SocketAddr) -> String {
+        match self.name(meant.ip()) {
+            Some(name) => format!("{name}:{}", meant.port()),
+            None => meant.to_string(),
+        }
+    }
+
+    async fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
+        match &self.0.egress {
+            Egress::None => None,
+            Egress::Full { .. } => ask(&self.0.name_servers, question).await,
+            Egress::Registries { hosts, .. } => {
+                let allowed = |name: &str| hosts.iter().any(|rule| rule.names(name));
+                let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+                let (reply, refused) = names.reply(question, allowed)?;
+                if let Some(name) = refused {
+                    self.0.refused.add(name);
+                }
+                Some(reply)
+            }
+        }
+    }
+}
+
+fn reaches(addresses: &AddressRules, address: IpAddr) -> bool {
+    addresses.permit(address, is_own(address))
+}
+
+fn may(hosts: &[HostRule], name: &str, port: u16) -> bool {
+    hosts
+        .iter()
+        .any(|rule| rule.names(name) && rule.opens(port))
+}
+
+async fn through(proxy: &Upstream, host: &str, port: u16) -> Option<TcpStream> {
+    timeout(CONNECT, proxy.connect(host, port)).await.ok()?.ok()
+}
+
+/// The first that takes the connection.
+async fn try_all(addresses: &[SocketAddr]) -> Option<TcpStream> {
+    for &address in addresses {
+        if let Ok(Ok(stream)) = timeout(CONNECT, TcpStream::connect(address)).await {
+            return Some(stream);
+        }
+    }
+    None
+}
+
+/// Takes connections until it is dropped.
+pub(super) async fn connections(listener: TcpListener, judge: Judge) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut tasks = tokio::task::JoinSet::new();
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        while tasks.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: those of others come back.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let judge = judge.clone();
+        tasks.spawn(async move {
+            carry(stream, &judge).await;
+            drop(place);
+        });
+    }
+}
+
+async fn carry(mut inside: TcpStream, judge: &Judge) {
+    // A connection to our port itself was not turned and has no other aim.
+    let meant = SockRef::from(&inside).original_dst_v4().ok();
+    let Some(meant) = meant.and_then(|address| address.as_socket()) else {
+        return;
+    };
+    match judge.connect(meant).await {
+        Some(mut outside) => {
+            let _ = inside.set_nodelay(true);
+            let _ = outside.set_nodelay(true);
+            // An end of either side is told to the other by closing.
+            let _ = copy_bidirectional(&mut inside, &mut outside).await;
+        }
+        // A reset rather than an end: what was refused should not look like an empty answer.
+        None => {
+            let _ = SockRef::from(&inside).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+/// Answers questions until it is dropped.
+pub(super) async fn questions(socket: UdpSocket, judge: Judge) {
+    let socket = Arc::new(socket);
+    let places = Arc::new(Semaphore::new(MAX_QUESTIONS));
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut buffer = vec![0; MESSAGE];
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        while tasks.try_join_next().is_some() {}
+        let Ok((length, from)) = socket.recv_from(&mut buffer).await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let question = buffer[..length].to_vec();
+        let (socket, judge) = (Arc::clone(&socket), judge.clone());
+        tasks.spawn(async move {
+            if let Some(answer) = judge.answer(&question).await {
+                let _ = socket.send_to(&answer, from).await;
+            }
+            drop(place);
+        });
+    }
+}
+
+/// The first answer of the host's name servers.
+async fn ask(servers: &[SocketAddr], question: &[u8]) -> Option<Vec<u8>> {
+    for &server in servers {
+        let asked = async {
+            let any: SocketAddr = match server {
+                SocketAddr::V4(_) => ([0, 0, 0, 0], 0).into(),
+                SocketAddr::V6(_) => ([0_u16; 8], 0).into(),
+            };
+            let socket = UdpSocket::bind(any).await?;
+            socket.connect(server).await?;
+            socket.send(question).await?;
+            let mut answer = vec![0; MESSAGE];
+            let length = socket.recv(&mut answer).await?;
+            answer.truncate(length);
+            Ok::<_, std::io::Error>(answer)
+        };
+        if let Ok(Ok(answer)) = timeout(ANSWER, asked).await {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+/// `nameserver` lines (`resolv.conf(5)`); the library's default if there are none.
+fn name_servers(text: &str) -> Vec<SocketAddr> {
+    let address = |line: &str| {
+        let mut words = line.split_whitespace();
+        let address = words
+            .next()
+            .filter(|&word| word == "nameserver")
+            .and(words.next())?;
+        address.parse::<IpAddr>().ok()
+    };
+    let found: Vec<_> = text.lines().filter_map(address).take(3).collect();
+    let found = if found.is_empty() {
+        vec![IpAddr::from([127, 0, 0, 1])]
+    } else {
+        found
+    };
+    found
+        .into_iter()
+        .map(|address| (address, DNS).into())
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! What this machine offers to runs.
+
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::cgroup::{self, Hierarchies};
+use super::egress::Upstream;
+use super::error::SandboxError;
+use super::ids::SandboxIds;
+use super::record::{self, Recovered};
+
+mod subids;
+
+/// How runs are set up on this machine.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A folder of the server's own, for what must be found again after a crash. One [`Host`] at a time has it.
+    pub state: PathBuf,
+    /// Which numbers users inside are outside. All runs have the same: what keeps them apart are their namespaces, and
+    /// layers on disk can be shared.
+    pub ids: SandboxIds,
+    /// The group that runs' cgroups are made in, from the top of each tree.
+    pub cgroup: PathBuf,
+    /// The runtime: a path, or a name that is looked for in the usual folders.
+    pub runtime: PathBuf,
+    /// A command that calls [`lend_sockets`](super::lend_sockets): how an ordinary user opens sockets in a run's network. Without
+    /// it, an ordinary user's runs connect to nothing; root needs none.
+    pub lender: Vec<OsString>,
+    /// The proxy that connections of runs go through, if the server needs one.
+    pub upstream: Option<Upstream>,
+}
+
+impl Settings {
+    /// What a server that runs as root uses: ids from 2³⁰ up, where neither users nor other engines' ranges are.
+    pub fn root(state: impl Into<PathBuf>) -> Result<Self, SandboxError> {
+        let ids = SandboxIds::range(1 << 30, 1 << 16);
+        Ok(Self {
+            state: state.into(),
+            ids: ids.map_err(|error| SandboxError::Unsupported(error.to_string()))?,
+            cgroup: "/slipway".into(),
+            runtime: "runc".into(),
+            lender: Vec::new(),
+            upstream: None,
+        })
+    }
+
+    /// What a server that runs as an ordinary user uses: the ids that `/etc/subuid` and `/etc/subgid` give to the user.
+    pub fn ordinary(
+        state: impl Into<PathBuf>,
+        lender: Vec<OsString>,
+    ) -> Result<Self, SandboxError> {
+        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        Ok(Self {
+            ids: subids::granted(user.as_raw(), group.as_raw())?,
+            lender,
+            ..Self::root(state)?
+        })
+    }
+}
+
+/// Whether we are root, or what root is inside is us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Privilege {
+    Root,
+    User,
+}
+
+impl Privilege {
+    pub(super) fn ours() -> Self {
+        if rustix::process::geteuid().is_root() {
+            Self::Root
+        } else {
+            Self::User
+        }
+    }
+}
+
+/// This machine, ready for runs.
+#[derive(Debug)]
+pub struct Host {
+    pub(super) settings: Settings,
+    pub(super) privilege: Privilege,
+    pub(super) hierarchies: Hierarchies,
+    /// Held, never read.
+    _lock: File,
+}
+
+impl Host {
+    /// Takes the state's folder and removes what is left of runs whose server was killed.
+    pub async fn open(settings: Settings) -> Result<(Self, Recovered), SandboxError> {
+        let what = || SandboxError::io(format!("open {}", settings.state.display()));
+        std::fs::create_dir_all(&settings.state).map_err(what())?;
+        let lock = File::create(settings.state.join("lock")).map_err(what())?;
+        hold(&lock, &settings.state).await?;
+        let recovered = record::recover(&runs(&settings.state)).await?;
+        let privilege = Privilege::ours();
+        let hierarchies = match privilege {
+            Privilege::Root => Hierarchies::find().map_err(SandboxError::io("find the cgroups"))?,
+            Privilege::User => Hierarchies::default(),
+        };
+        cgroup::delegate(&hierarchies, &settings.cgroup)?;
+        let host = Self {
+            settings,
+            privilege,
+            hierarchies,
+            _lock: lock,
+        };
+        Ok((host, recovered))
+    }
+
+    /// Which numbers users inside are on disk.
+    pub fn ids(&self) -> &SandboxIds {
+        &self.settings.ids
+    }
+
+    pub(super) fn runs(&self) -> PathBuf {
+        runs(&self.settings.state)
+    }
+}
+
+/// Takes the lock, with some patience: one that is ending, or a child of ours on its way to another program, still has it.
+async fn hold(lock: &File, state: &Path) -> Result<(), SandboxError> {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(TryLockError::Error(error)) => {
+                return Err(SandboxError::io(format!("lock {}", state.display()))(error));
+            }
+        }
+    }
+    let state = state.display();
+    let message = format!("{state} is in use by another server; give each its own");
+    Err(SandboxError::Unsupported(message))
+}
+
+fn runs(state: &Path) -> PathBuf {
+    state.join("runs")
+}

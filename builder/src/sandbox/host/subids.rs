@@ -1,0 +1,63 @@
+//! The ids that an ordinary user was given.
+
+use std::fs;
+
+use super::super::error::SandboxError;
+use super::super::ids::SandboxIds;
+
+#[cfg(test)]
+mod tests;
+
+/// Fewer are not enough for the users of an image (`nobody` is 65534).
+const NEEDED: u32 = 65_534;
+
+/// Reads `/etc/passwd`, `/etc/subuid` and `/etc/subgid` (`subuid(5)`).
+pub(super) fn granted(user: u32, group: u32) -> Result<SandboxIds, SandboxError> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let passwd = read("/etc/passwd");
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == user.to_string()).then_some(name)
+    });
+    let number = user.to_string();
+    let name = name.unwrap_or(&number);
+    let refuse = |why: String| {
+        Err(SandboxError::Unsupported(format!(
+            "{why}: as root, run `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}` with a range that \
+             nobody has"
+        )))
+    };
+    // One map serves users and groups.
+    if user != group {
+        return refuse(format!(
+            "the group of user {name} must have the number {user}, as the user has"
+        ));
+    }
+    let uids = range(&read("/etc/subuid"), name, &number);
+    let gids = range(&read("/etc/subgid"), name, &number);
+    match (uids, gids) {
+        (Some(uids), Some(gids)) if uids == gids => {
+            let map = SandboxIds::ordinary(user, uids.0, uids.1);
+            map.or_else(|error| refuse(error.to_string()))
+        }
+        (Some(_), Some(_)) => refuse(format!(
+            "/etc/subuid and /etc/subgid give {name} different ranges"
+        )),
+        _ => refuse(format!(
+            "/etc/subuid and /etc/subgid give {name} no range of {NEEDED} ids"
+        )),
+    }
+}
+
+/// The first range that is large enough.
+fn range(text: &str, name: &str, number: &str) -> Option<(u32, u32)> {
+    let parse = |line: &str| {
+        let mut fields = line.split(':');
+        let owner = fields.next()?;
+        let first = fields.next()?.parse().ok()?;
+        let count = fields.next()?.trim().parse().ok()?;
+        ((owner == name || owner == number) && count >= NEEDED).then_some((first, count))
+    };
+    text.lines().find_map(parse)
+}

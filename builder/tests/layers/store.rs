@@ -1,0 +1,368 @@
+//! The store: each layer unpacked once, none half, none lost, whoever is killed.
+
+use std::fs;
+use std::io::{self, BufRead as _, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use builder::rootfs::{Blob, LayerStore, Rootfs, UnpackError};
+use builder::{Compression, IdMap, Marks};
+use oci::{Algorithm, Digest};
+use tokio_util::sync::CancellationToken;
+
+use crate::archive::Archive;
+use crate::lab::{Lab, blob, exported, in_mount, limits, options};
+use crate::survey::survey;
+
+fn numbered(number: usize) -> Archive {
+    Archive::new()
+        .directory("d/")
+        .file(format!("d/{number}"), vec![b'x'; 100_000])
+        .file("last", number.to_string())
+}
+
+fn blobs(archives: &[Archive]) -> Vec<Blob<'static>> {
+    let blob = |archive: &Archive| {
+        let bytes = archive.bytes();
+        let diff_id = Digest::of(Algorithm::Sha256, &bytes);
+        let bytes: &'static [u8] = bytes.leak();
+        blob(bytes, Compression::Plain, diff_id)
+    };
+    archives.iter().map(blob).collect()
+}
+
+/// How many files and folders a folder of the store has.
+fn count(store: &Path, folder: &str) -> usize {
+    let marks = Marks::of_this_process().unwrap().as_str();
+    fs::read_dir(store.join(marks).join(folder))
+        .unwrap()
+        .count()
+}
+
+#[test]
+fn a_layer_is_unpacked_once_whoever_asks() {
+    let Some(lab) = Lab::new() else { return };
+    let bytes = numbered(1).bytes();
+    let opened = AtomicUsize::new(0);
+    let blob = Blob {
+        diff_id: Digest::of(Algorithm::Sha256, &bytes),
+        compression: Compression::Plain,
+        open: Box::new(|| {
+            opened.fetch_add(1, Ordering::SeqCst);
+            Ok(Box::new(io::Cursor::new(bytes.clone())))
+        }),
+    };
+    let never = CancellationToken::new();
+    // Another process would open the store by itself.
+    let other = LayerStore::open(&lab.path().join("store"), IdMap::identity()).unwrap();
+    std::thread::scope(|scope| {
+        for store in [&lab.store, &other, &lab.store, &other, &lab.store] {
+            let (blob, never) = (&blob, &never);
+            scope.spawn(move || store.layer(blob, &limits(), UNIX_EPOCH, never).unwrap());
+        }
+    });
+    assert_eq!(opened.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn layers_come_in_their_order_and_an_error_is_the_first_reason() {
+    let Some(lab) = Lab::new() else { return };
+    let archives: Vec<_> = (0..12).map(numbered).collect();
+    let never = CancellationToken::new();
+    let layers = lab
+        .store
+        .layers(&blobs(&archives), &limits(), UNIX_EPOCH, &never)
+        .unwrap();
+    let expected: Vec<_> = archives
+        .iter()
+        .map(|archive| Digest::of(Algorithm::Sha256, &archive.bytes()))
+        .collect();
+    let found: Vec<_> = layers.iter().map(|layer| *layer.diff_id()).collect();
+    assert_eq!(found, expected);
+    let rootfs = lab.rootfs(layers, &[]).unwrap();
+    in_mount(&rootfs, |root| {
+        assert_eq!(fs::read_to_string(root.join("last")).unwrap(), "11");
+        assert_eq!(fs::read_dir(root.join("d")).unwrap().count(), 12);
+    });
+    let mut blobs = blobs(&(20..40).map(numbered).collect::<Vec<_>>());
+    blobs[13].open = Box::new(|| Err(io::ErrorKind::ConnectionReset.into()));
+    let error = lab
+        .store
+        .layers(&blobs, &limits(), UNIX_EPOCH, &never)
+        .unwrap_err();
+    assert!(matches!(error, UnpackError::Source(_)), "{error}");
+    assert!(!never.is_cancelled());
+}
+
+#[test]
+fn what_is_cancelled_ends_and_leaves_nothing() {
+    /// A source that never ends, and is cancelled meanwhile.
+    struct Endless(CancellationToken, u64);
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 += buffer.len() as u64;
+            if self.1 > 4 << 20 {
+                self.0.cancel();
+            }
+            buffer.fill(0);
+            Ok(buffer.len())
+        }
+    }
+    let Some(lab) = Lab::new() else { return };
+    let token = CancellationToken::new();
+    let source = token.clone();
+    let mut header = crate::archive::Header::new(b'0', "endless");
+    header.size = 1 << 32;
+    let header = header.bytes();
+    let endless = Blob {
+        diff_id: Digest::of(Algorithm::Sha256, b""),
+        compression: Compression::Plain,
+        open: Box::new(move || {
+            let zeros = Endless(source.clone(), 0);
+            Ok(Box::new(io::Cursor::new(header).chain(zeros)))
+        }),
+    };
+    let error = lab
+        .store
+        .layer(&endless, &limits(), UNIX_EPOCH, &token)
+        .unwrap_err();
+    assert!(matches!(error, UnpackError::Cancelled), "{error}");
+    for folder in ["incoming", "layers", "trash"] {
+        assert_eq!(count(&lab.path().join("store"), folder), 0, "{folder}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_nothing() {
+    let Some(lab) = Lab::new() else { return };
+    let small = lab.path().join("small");
+    fs::create_dir(&small).unwrap();
+    let mounted = rustix::mount::mount(
+        "tmpfs",
+        &small,
+        "tmpfs",
+        rustix::mount::MountFlags::empty(),
+        Some(c"size=4m"),
+    );
+    mounted.unwrap();
+    let store = LayerStore::open(&small, IdMap::identity()).unwrap();
+    let never = CancellationToken::new();
+    let take = |archive: &Archive| {
+        let blobs = blobs(std::slice::from_ref(archive));
+        store.layer(&blobs[0], &limits(), UNIX_EPOCH, &never)
+    };
+    let error = take(&Archive::new().file("large", vec![b'x'; 8 << 20])).unwrap_err();
+    let UnpackError::Disk { path, source } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(path, "/large of the layer");
+    for folder in ["incoming", "layers", "trash"] {
+        assert_eq!(count(&small, folder), 0, "{folder}");
+    }
+    assert!(take(&numbered(1)).is_ok(), "there is room again");
+    drop(store);
+    rustix::mount::unmount(&small, rustix::mount::UnmountFlags::DETACH).unwrap();
+}
+
+#[test]
+fn the_longest_unused_layers_are_swept_and_used_ones_are_not() {
+    let Some(lab) = Lab::new() else { return };
+    let never = CancellationToken::new();
+    let archives: Vec<_> = (0..5).map(numbered).collect();
+    let size = archives[0].bytes().len() as u64;
+    let blobs = blobs(&archives);
+    let use_at = |index: usize, second: u64| {
+        let now = UNIX_EPOCH + Duration::from_secs(second);
+        lab.store
+            .layer(&blobs[index], &limits(), now, &never)
+            .unwrap()
+    };
+    let held = use_at(0, 1);
+    for (index, second) in [(1, 50), (2, 20), (3, 40), (4, 30), (2, 60)] {
+        drop(use_at(index, second));
+    }
+    let swept = lab.store.sweep(3 * size).unwrap();
+    assert_eq!(
+        (swept.layers, swept.bytes, swept.kept),
+        (2, 2 * size, 3 * size)
+    );
+    let marks = Marks::of_this_process().unwrap().as_str();
+    let layers = lab.path().join("store").join(marks).join("layers");
+    let is_there = |index: usize| {
+        let name = blobs[index].diff_id.to_string().replace(':', "-");
+        layers.join(name).exists()
+    };
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(is_there),
+        [true, true, true, false, false]
+    );
+    drop(held);
+    let lie = Archive::new().file("../x", "");
+    lab.unpack(&lie).unwrap_err();
+    assert_eq!(lab.store.sweep(0).unwrap().layers, 3);
+    assert_eq!(count(&lab.path().join("store"), "locks"), 0);
+    drop(use_at(0, 70));
+}
+
+#[test]
+fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
+    let Some(lab) = Lab::new() else { return };
+    let never = CancellationToken::new();
+    let blobs = blobs(&[numbered(1)]);
+    let take = || {
+        lab.store
+            .layer(&blobs[0], &limits(), UNIX_EPOCH, &never)
+            .unwrap()
+    };
+    drop(take());
+    let marks = Marks::of_this_process().unwrap().as_str();
+    let name = blobs[0].diff_id.to_string().replace(':', "-");
+    let folder = lab
+        .path()
+        .join("store")
+        .join(marks)
+        .join("layers")
+        .join(name);
+    let damage = || fs::write(folder.join("tree/d/1"), "").unwrap();
+    let is_damaged = || fs::metadata(folder.join("tree/d/1")).unwrap().len() == 0;
+    damage();
+    drop(take());
+    assert!(is_damaged(), "within one boot it is not looked at again");
+    // What a crash leaves of the mark's own content.
+    for of_another_boot in ["", "25bee3b2-0f0a-4ac0-8d1c-000000000000\n"] {
+        fs::write(folder.join("unsynced"), of_another_boot).unwrap();
+        damage();
+        drop(take());
+        assert!(!is_damaged());
+    }
+    assert!(folder.join("unsynced").exists());
+    lab.store.sweep(u64::MAX).unwrap();
+    assert!(!folder.join("unsynced").exists());
+    damage();
+    drop(take());
+    assert!(is_damaged(), "synced, it is trusted");
+}
+
+#[test]
+fn an_image_may_have_a_layer_twice() {
+    let Some(lab) = Lab::new() else { return };
+    let twice = Archive::new().file("f", "twice").file(".wh.gone", "");
+    let between = Archive::new()
+        .file("f", "between")
+        .file("gone", "")
+        .file("g", "");
+    let layers = [&twice, &between, &twice].map(|archive| lab.unpack(archive).unwrap());
+    let rootfs = lab.rootfs(layers.into(), &[]).unwrap();
+    in_mount(&rootfs, |root| {
+        assert_eq!(fs::read_to_string(root.join("f")).unwrap(), "twice");
+        assert_eq!(fs::read_dir(root).unwrap().count(), 2);
+    });
+}
+
+#[test]
+fn a_build_has_a_name_of_its_own_and_mounts_again() {
+    let Some(lab) = Lab::new() else { return };
+    let rootfs = Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap();
+    let taken = Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap_err();
+    assert!(matches!(taken, UnpackError::Disk { .. }), "{taken}");
+    for name in ["", "..", "a/b", "a.lock", "a\n", &"n".repeat(201)] {
+        let refused = Rootfs::prepare(&lab.store, name, vec![], &[]).unwrap_err();
+        assert!(matches!(refused, UnpackError::Refused(_)), "{refused}");
+    }
+    in_mount(&rootfs, |root| fs::write(root.join("one"), "1").unwrap());
+    in_mount(&rootfs, |root| {
+        assert!(root.join("one").exists());
+        fs::write(root.join("two"), "2").unwrap();
+    });
+    assert_eq!(lab.store.sweep(0).unwrap().leftovers, 0, "it is in use");
+    assert_eq!(exported(&rootfs, &options()).unwrap().layer.entries, 3);
+    let at = rootfs.mountpoint();
+    rootfs.remove().unwrap();
+    assert!(!at.exists());
+    Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap();
+}
+
+const VICTIM: &str = "SLIPWAY_TEST_VICTIM";
+
+/// Not a test by itself: what the next kills.
+#[test]
+fn victim() {
+    let Some(folder) = std::env::var_os(VICTIM).map(PathBuf::from) else {
+        return;
+    };
+    let store = LayerStore::open(&folder, IdMap::identity()).unwrap();
+    let never = CancellationToken::new();
+    println!("{VICTIM} works");
+    for round in 0.. {
+        let blobs = blobs(&[victims_layer()]);
+        let layers = store.layers(&blobs, &limits(), UNIX_EPOCH, &never).unwrap();
+        let rootfs = Rootfs::prepare(&store, &format!("run-{round}"), layers, &[]).unwrap();
+        in_mount(&rootfs, |root| {
+            fs::write(root.join("new"), vec![1; 1 << 20]).unwrap();
+            exported(&rootfs, &options()).unwrap();
+        });
+        rootfs.remove().unwrap();
+        store.sweep(0).unwrap();
+    }
+}
+
+fn victims_layer() -> Archive {
+    (0..60).fold(Archive::new(), |archive, number| {
+        archive.file(format!("d{}/f{number}", number % 7), "content")
+    })
+}
+
+#[test]
+fn a_killed_process_leaves_no_half_layer_mount_or_folder() {
+    let Some(lab) = Lab::new() else { return };
+    let never = CancellationToken::new();
+    let mut random = fastrand::Rng::with_seed(100);
+    let folder = lab.path().join("killed");
+    let store = LayerStore::open(&folder, IdMap::identity()).unwrap();
+    let (mut halves, mut mounts, mut leftovers) = (0, 0, 0);
+    for _ in 0..100 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::victim", "--nocapture"])
+            .env(VICTIM, &folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let told = io::BufReader::new(child.stdout.take().unwrap());
+        let is_up = told
+            .lines()
+            .any(|line| line.is_ok_and(|line| line.contains(VICTIM)));
+        assert!(is_up);
+        std::thread::sleep(Duration::from_millis(random.u64(0..150)));
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it works until it is killed"
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let below = |table: &str| table.matches(folder.to_str().unwrap()).count();
+        mounts += below(&table);
+        halves += count(&folder, "incoming");
+        // What is there counts as whole, so it must be.
+        let blobs = blobs(&[victims_layer()]);
+        let layers = store.layers(&blobs, &limits(), UNIX_EPOCH, &never).unwrap();
+        let rootfs = Rootfs::prepare(&store, "look", layers, &[]).unwrap();
+        in_mount(&rootfs, |root| assert_eq!(survey(root).len(), 1 + 7 + 60));
+        rootfs.remove().unwrap();
+        // Nothing stays that would have to be synced a hundred times.
+        leftovers += store.sweep(0).unwrap().leftovers;
+        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert_eq!(below(&table), 0);
+        for name in ["runs", "incoming", "trash"] {
+            assert_eq!(count(&folder, name), 0, "{name}");
+        }
+    }
+    assert!(
+        halves > 0 && mounts > 0 && leftovers > 0,
+        "the kills met something: {halves}, {mounts}, {leftovers}"
+    );
+}

@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("storage", &["oci"]),
     ("auth", &["oci"]),
     ("registry", &["auth", "oci", "sendfile", "storage"]),
+    ("builder", &["oci"]),
     (
         "slipway",
         &["auth", "oci", "registry", "sendfile", "storage"],

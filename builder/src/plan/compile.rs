@@ -6,8 +6,8 @@ use super::step::{Base, Content, IfItFails, Mount, Place, Run, Stage, StageName,
 use super::{Image, Plan, Recipe, Request};
 use crate::s2i::result::environment;
 use crate::s2i::{
-    Artifact, ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated, METADATA_PATH,
-    Origin, Reason, Refusal, Script, Scripts, User, Variable, Warning, generated, result,
+    ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated, METADATA_PATH, Origin,
+    Reason, Refusal, Script, Scripts, User, Variable, Warning, generated, result,
 };
 
 impl Request {

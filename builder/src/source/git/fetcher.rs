@@ -1,0 +1,461 @@
+//! From a repository to a snapshot.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Instant;
+
+use super::context::ContextDir;
+use super::credential::Credential;
+use super::lfs;
+use super::mirror::{Mirror, Mirrors};
+use super::network::GitNetwork;
+use super::objects::{Blobs, Kind, Listed, Objects};
+use super::remote::{Remote, Resolved};
+use super::revision::{ObjectId, Revision};
+use super::submodules::{MAX_DEPTH, blocking, urls};
+use super::url::GitUrl;
+use crate::plan::Commit;
+use crate::s2i::{IgnoreMode, Warning};
+use crate::source::snapshot::{self, Contents};
+use crate::source::tree::{Node, Tree};
+use crate::source::{Fault, Snapshot, SourceLimits};
+
+/// A repository and what of it is wanted.
+#[derive(Clone, Debug)]
+pub struct GitSource {
+    /// Where it is.
+    pub url: GitUrl,
+    /// Which commit.
+    pub revision: Revision,
+    /// Which folder.
+    pub context_dir: ContextDir,
+    /// What identifies us to its server, and to no other.
+    pub credential: Option<Credential>,
+    /// Whether submodules are fetched too, those within submodules included. If not, their folders are empty.
+    pub submodules: bool,
+    /// Whether Git LFS's files are fetched too. If not, their pointers are what the source holds.
+    pub lfs: bool,
+    /// How `.s2iignore` is read.
+    pub ignore: IgnoreMode,
+}
+
+/// Fetches repositories.
+#[derive(Clone, Debug)]
+pub struct GitFetcher {
+    mirrors: Mirrors,
+    network: GitNetwork,
+    limits: SourceLimits,
+}
+
+/// A commit that is in a mirror, with the folder of it that is wanted.
+struct Fetched {
+    /// Where it hangs in the source; empty for the source itself.
+    at: Vec<u8>,
+    depth: usize,
+    url: GitUrl,
+    commit: ObjectId,
+    reference: Option<String>,
+    objects: Objects,
+    listed: Vec<Listed>,
+    context_dir: ContextDir,
+    /// Held for as long as its objects are read.
+    _mirror: Mirror,
+}
+
+impl GitFetcher {
+    /// A fetcher with its cache, what the configuration says of the network, and bounds.
+    pub fn new(mirrors: Mirrors, network: GitNetwork, limits: SourceLimits) -> Self {
+        Self {
+            mirrors,
+            network,
+            limits,
+        }
+    }
+
+    /// Fetches a source for a namespace. Dropping the future ends it, with all that it started.
+    pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
+        let until = Instant::now() + self.limits.time;
+        let root = self.root(namespace, source, until).await?;
+        let mut commit = root.objects.commit(&root.commit).await?;
+        commit.reference = short(root.reference.as_deref());
+        let location = root.url.to_string();
+        let mut warnings = Vec::new();
+        let mut all = vec![root];
+        let mut next = 0;
+        while next < all.len() {
+            let found = self
+                .submodules(namespace, source, &all[next], until, &mut warnings)
+                .await?;
+            all.extend(found);
+            if all.len() > self.limits.submodules + 1 {
+                return Err(Fault::too_large(format!(
+                    "the source has more than {} submodules",
+                    self.limits.submodules
+                )));
+            }
+            next += 1;
+        }
+        self.snapshot(source, all, commit, location, warnings).await
+    }
+
+    async fn root(
+        &self,
+        namespace: &str,
+        source: &GitSource,
+        until: Instant,
+    ) -> Result<Fetched, Fault> {
+        let credential = source.credential.as_ref();
+        let wanted = Wanted {
+            revision: &source.revision,
+            context_dir: &source.context_dir,
+            credential,
+        };
+        let mirror = self.mirrors.take(namespace, &source.url, until).await?;
+        match self.bring(mirror, &source.url, wanted, until).await {
+            Ok(fetched) => Ok(fetched),
+            Err((fault, None)) => Err(fault),
+            // The server sends us to where it has the repository: not followed, but this one name is tried.
+            Err((_, Some(url))) => {
+                let mirror = self.mirrors.take(namespace, &url, until).await?;
+                let again = self.bring(mirror, &url, wanted, until).await;
+                again.map_err(|(fault, _)| fault)
+            }
+        }
+    }
+
+    /// Brings a commit into a mirror, and says with a fault where else the repository may be.
+    async fn bring(
+        &self,
+        mirror: Mirror,
+        url: &GitUrl,
+        wanted: Wanted<'_>,
+        until: Instant,
+    ) -> Result<Fetched, (Fault, Option<GitUrl>)> {
+        let alone = |fault| (fault, None);
+        let remote = Remote::open(
+            url,
+            wanted.credential,
+            &self.network,
+            &mirror,
+            self.limits,
+            until,
+        );
+        let remote = remote.await.map_err(alone)?;
+        let resolved = remote.resolve(wanted.revision).await;
+        let resolved = resolved.map_err(|fault| {
+            let elsewhere = remote.elsewhere(&fault);
+            (fault, elsewhere)
+        })?;
+        let fetched = self.objects(&remote, &mirror, resolved, wanted.context_dir, until);
+        let (commit, reference, objects, listed) = fetched.await.map_err(alone)?;
+        drop(remote);
+        Ok(Fetched {
+            at: Vec::new(),
+            depth: 0,
+            url: url.clone(),
+            commit,
+            reference,
+            objects,
+            listed,
+            context_dir: wanted.context_dir.clone(),
+            _mirror: mirror,
+        })
+    }
+
+    async fn objects(
+        &self,
+        remote: &Remote<'_>,
+        mirror: &Mirror,
+        resolved: Resolved,
+        context_dir: &ContextDir,
+        until: Instant,
+    ) -> Result<(ObjectId, Option<String>, Objects, Vec<Listed>), Fault> {
+        let commit = remote.fetch(&resolved, context_dir.is_root()).await?;
+        let objects = Objects::of(mirror.folder(), self.limits, until)?;
+        let tree = objects.tree(&commit, context_dir.as_str()).await?;
+        let mut missing = objects.missing(&tree).await?;
+        if !context_dir.is_root() {
+            // It is at the repository's root whatever folder is wanted, and says where submodules are.
+            missing.extend(objects.file(&commit, ".gitmodules").await.ok().flatten());
+        }
+        remote.fetch_objects(&missing).await?;
+        let (reader, most) = (objects.clone(), self.limits.entries);
+        let listed = blocking(move || {
+            let mut listed = Vec::new();
+            reader.list(&tree, |entry| {
+                if listed.len() == most {
+                    let message = format!("the source has more than {most} files and folders");
+                    return Err(Fault::too_large(message));
+                }
+                listed.push(entry);
+                Ok(())
+            })?;
+            Ok(listed)
+        })
+        .await?;
+        Ok((commit, resolved.reference, objects, listed))
+    }
+
+    /// Fetches the submodules that a repository names, if they are wanted.
+    async fn submodules(
+        &self,
+        namespace: &str,
+        source: &GitSource,
+        of: &Fetched,
+        until: Instant,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Vec<Fetched>, Fault> {
+        let entries = of.listed.iter().filter(|e| e.kind == Kind::Submodule);
+        let entries: Vec<&Listed> = entries.collect();
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !source.submodules {
+            for entry in entries {
+                warnings.push(Warning::new(format!(
+                    "{} is a submodule and stays empty: the build does not ask for submodules",
+                    entry.path.escape_ascii()
+                )));
+            }
+            return Ok(Vec::new());
+        }
+        if of.depth == MAX_DEPTH {
+            return Err(Fault::too_large(
+                "submodules are within each other too deep",
+            ));
+        }
+        let urls = match of.objects.file(&of.commit, ".gitmodules").await? {
+            Some(file) => urls(&of.objects, &file, &of.url).await?,
+            None => BTreeMap::new(),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let mut in_repository = of.context_dir.as_str().as_bytes().to_vec();
+            if !in_repository.is_empty() {
+                in_repository.push(b'/');
+            }
+            in_repository.extend(&entry.path);
+            let Some(url) = urls.get(&in_repository) else {
+                return Err(Fault::hostile(format!(
+                    "{} is a submodule that .gitmodules has no URL for",
+                    entry.path.escape_ascii()
+                )));
+            };
+            if found.len() + 1 > self.limits.submodules {
+                return Err(Fault::too_large("the source has too many submodules"));
+            }
+            let credential = source.credential.as_ref();
+            let wanted = Wanted {
+                revision: &Revision::Commit(entry.id.clone()),
+                context_dir: &ContextDir::default(),
+                credential: credential.filter(|_| url.same_server(&source.url)),
+            };
+            let mirror = self.mirrors.take_another(namespace, url, until).await?;
+            let fetched = self.bring(mirror, url, wanted, until).await;
+            let mut fetched = fetched.map_err(|(fault, _)| fault)?;
+            fetched.at = below(&of.at, &entry.path);
+            fetched.depth = of.depth + 1;
+            found.push(fetched);
+        }
+        Ok(found)
+    }
+
+    /// Reads everything out of the mirrors.
+    async fn snapshot(
+        &self,
+        source: &GitSource,
+        all: Vec<Fetched>,
+        commit: Commit,
+        location: String,
+        mut warnings: Vec<Warning>,
+    ) -> Result<Snapshot, Fault> {
+        let limits = self.limits;
+        let (mut tree, pointers, all) = blocking(move || gather(all, limits)).await?;
+        let mut brought = None;
+        if source.lfs {
+            let until = Instant::now() + limits.time;
+            let files = lfs::Files::bring(&pointers, source, &self.network, limits, until).await?;
+            for (path, pointer) in pointers {
+                tree.insert(&path, pointer.node())?;
+            }
+            brought = Some(files);
+        } else if !pointers.is_empty() {
+            warnings.push(Warning::new(format!(
+                "{} files are pointers of Git LFS, not content: the build does not ask for LFS",
+                pointers.len()
+            )));
+        }
+        let mode = source.ignore;
+        let context_dir = source.context_dir.as_str().to_owned();
+        blocking(move || {
+            let readers: Result<Vec<Blobs>, Fault> =
+                all.iter().map(|fetched| fetched.objects.blobs()).collect();
+            let mut contents = Stored {
+                readers: readers?,
+                lfs: brought,
+            };
+            let mut snapshot = snapshot::write(tree, &mut contents, mode)?;
+            drop(all);
+            snapshot.location = location;
+            snapshot.context_dir = context_dir;
+            snapshot.commit = Some(commit);
+            warnings.append(&mut snapshot.warnings);
+            snapshot.warnings = warnings;
+            Ok(snapshot)
+        })
+        .await
+    }
+}
+
+/// What of a repository is wanted, and with what credential.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    revision: &'a Revision,
+    context_dir: &'a ContextDir,
+    credential: Option<&'a Credential>,
+}
+
+/// Where a file's content is.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// A blob of one of the repositories.
+    Blob { repository: usize, id: ObjectId },
+    /// A file of Git LFS, by its SHA-256.
+    Lfs(String),
+}
+
+/// The repositories that a source is made of, and its large files.
+struct Stored {
+    readers: Vec<Blobs>,
+    lfs: Option<lfs::Files>,
+}
+
+impl Contents<Content> for Stored {
+    fn copy(&mut self, content: &Content, size: u64, to: &mut dyn Write) -> Result<(), Fault> {
+        match (content, &mut self.lfs) {
+            (Content::Blob { repository, id }, _) => self.readers[*repository].copy(id, size, to),
+            (Content::Lfs(id), Some(files)) => files.copy(id, size, to),
+            (Content::Lfs(_), None) => Ok(()),
+        }
+    }
+}
+
+type Gathered = (Tree<Content>, Vec<(Vec<u8>, lfs::Pointer)>, Vec<Fetched>);
+
+/// Puts all repositories' entries into one tree. Blocks.
+fn gather(all: Vec<Fetched>, limits: SourceLimits) -> Result<Gathered, Fault> {
+    let mut tree = Tree::new(limits);
+    let mut pointers = Vec::new();
+    for (repository, fetched) in all.iter().enumerate() {
+        let sized = sized(fetched)?;
+        let mut reader = fetched.objects.blobs()?;
+        let has_pointers = uses_lfs(fetched, &sized, &mut reader)?;
+        for (entry, size) in sized {
+            let path = below(&fetched.at, &entry.path);
+            let node = match entry.kind {
+                Kind::Folder | Kind::Submodule => Node::Folder,
+                Kind::Link if size > MAX_LINK => {
+                    return Err(Fault::hostile("a link's target is longer than 4 KiB"));
+                }
+                Kind::Link => Node::Link {
+                    target: link(read(&mut reader, &entry.id, size)?)?,
+                },
+                Kind::File { executable } => {
+                    if has_pointers && size <= lfs::MAX_POINTER {
+                        let text = read(&mut reader, &entry.id, size)?;
+                        let pointer = lfs::Pointer::parse(&text, executable);
+                        pointers.extend(pointer.map(|pointer| (path.clone(), pointer)));
+                    }
+                    let id = entry.id.clone();
+                    Node::File {
+                        executable,
+                        size,
+                        content: Content::Blob { repository, id },
+                    }
+                }
+            };
+            tree.insert(&path, node)?;
+        }
+    }
+    Ok((tree, pointers, all))
+}
+
+/// The entries with their content's sizes.
+fn sized(fetched: &Fetched) -> Result<Vec<(&Listed, u64)>, Fault> {
+    let blobs = fetched.listed.iter().filter(|entry| is_blob(entry.kind));
+    let blobs: Vec<ObjectId> = blobs.map(|entry| entry.id.clone()).collect();
+    let mut sizes = Vec::with_capacity(blobs.len());
+    fetched.objects.sizes(&blobs, |size| {
+        sizes.push(size);
+        Ok(())
+    })?;
+    let mut sizes = sizes.into_iter();
+    let with_size = |entry: &'_ Listed| {
+        let size = is_blob(entry.kind).then(|| sizes.next());
+        size.flatten().unwrap_or_default()
+    };
+    let sizes: Vec<u64> = fetched.listed.iter().map(with_size).collect();
+    Ok(fetched.listed.iter().zip(sizes).collect())
+}
+
+/// Whether a `.gitattributes` names the filter of Git LFS. One above the context directory is not here to be read: then
+/// there may be pointers.
+fn uses_lfs(
+    fetched: &Fetched,
+    sized: &[(&Listed, u64)],
+    reader: &mut Blobs,
+) -> Result<bool, Fault> {
+    if !fetched.context_dir.is_root() {
+        return Ok(true);
+    }
+    for (entry, size) in sized {
+        let is_attributes = entry.path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
+        if is_attributes && is_blob(entry.kind) && *size <= lfs::MAX_ATTRIBUTES {
+            let text = read(reader, &entry.id, *size)?;
+            if text.windows(10).any(|words| words == b"filter=lfs") {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Longest target of a link, in bytes: Linux's.
+const MAX_LINK: u64 = 4095;
+
+fn is_blob(kind: Kind) -> bool {
+    matches!(kind, Kind::File { .. } | Kind::Link)
+}
+
+fn link(target: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    if target.is_empty() || target.contains(&0) {
+        return Err(Fault::hostile(
+            "a link's target is empty or has a NUL in it",
+        ));
+    }
+    Ok(target)
+}
+
+fn read(reader: &mut Blobs, id: &ObjectId, size: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    reader.copy(id, size, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn below(folder: &[u8], path: &[u8]) -> Vec<u8> {
+    if folder.is_empty() {
+        return path.to_vec();
+    }
+    [folder, b"/", path].concat()
+}
+
+/// A branch's or tag's name without what git has in front of it.
+fn short(reference: Option<&str>) -> String {
+    let Some(reference) = reference else {
+        return String::new();
+    };
+    let name = reference
+        .strip_prefix("refs/heads/")
+        .or(reference.strip_prefix("refs/tags/"));
+    name.unwrap_or(reference).to_owned()
+}

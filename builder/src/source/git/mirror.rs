@@ -1,0 +1,220 @@
+//! Repositories that were fetched before, so that the next fetch brings only what is new.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use oci::{Algorithm, Digest};
+
+use super::process::{Allowance, run, size_of, timed_out};
+use super::session::Session;
+use super::url::GitUrl;
+use crate::source::{Fault, FaultClass};
+
+#[cfg(test)]
+mod tests;
+
+/// A folder of bare repositories, one for each namespace and URL: nothing that one namespace fetched is ever read for
+/// another.
+///
+/// Each has a lock beside it, held for as long as it is used. All of it is a cache: any part may go whenever nobody
+/// holds its lock.
+#[derive(Clone, Debug)]
+pub struct Mirrors {
+    root: PathBuf,
+}
+
+/// A repository that is this run's until dropped.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    folder: PathBuf,
+    accepted_hosts: PathBuf,
+    /// Locked. Its time of change says when the mirror was last used. `None` if the folder is this run's alone.
+    lock: Option<File>,
+}
+
+/// A mirror with more packs than this is made anew: every fetch adds one, and git is slow with many.
+const MAX_PACKS: usize = 40;
+
+impl Mirrors {
+    /// The folder is made when it is first used.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Waits for a repository, makes it if it is not there, and takes it.
+    pub(crate) async fn take(
+        &self,
+        namespace: &str,
+        url: &GitUrl,
+        until: Instant,
+    ) -> Result<Mirror, Fault> {
+        let (of_namespace, name) = self.place(namespace, url)?;
+        let lock = lock(&of_namespace.join(format!("{name}.lock")), until).await?;
+        let mirror = Mirror {
+            folder: of_namespace.join(format!("{name}.git")),
+            accepted_hosts: of_namespace.join("accepted_hosts"),
+            lock: Some(lock),
+        };
+        mirror.prepare(until).await?;
+        Ok(mirror)
+    }
+
+    /// Takes a repository without waiting: if another run has it, or this one, an empty one that goes when it is dropped.
+    /// Who holds one and waits for another could wait for ever.
+    pub(crate) async fn take_another(
+        &self,
+        namespace: &str,
+        url: &GitUrl,
+        until: Instant,
+    ) -> Result<Mirror, Fault> {
+        match self.take(namespace, url, Instant::now()).await {
+            Err(fault) if fault.class() == FaultClass::SourceTimedOut && Instant::now() < until => {
+            }
+            taken => return taken,
+        }
+        let (of_namespace, _) = self.place(namespace, url)?;
+        let own = tempfile::Builder::new()
+            .prefix("own-")
+            .suffix(".git")
+            .tempdir_in(&of_namespace)
+            .map_err(|error| broken(&error))?;
+        let mirror = Mirror {
+            folder: own.keep(),
+            accepted_hosts: of_namespace.join("accepted_hosts"),
+            lock: None,
+        };
+        mirror.prepare(until).await?;
+        Ok(mirror)
+    }
+
+    /// The namespace's folder and the repository's name in it. Hashed: neither decides a path.
+    fn place(&self, namespace: &str, url: &GitUrl) -> Result<(PathBuf, String), Fault> {
+        let hash = |text: &str| Digest::of(Algorithm::Sha256, text.as_bytes()).hex();
+        let of_namespace = self.root.join(hash(namespace));
+        std::fs::create_dir_all(&of_namespace).map_err(|error| broken(&error))?;
+        Ok((of_namespace, hash(&url.to_string())))
+    }
+
+    /// Removes mirrors, the longest unused first, until all together have at most `most` bytes; and those unused since
+    /// `before`. Those in use stay. Gives the bytes that are left.
+    pub fn prune(&self, most: u64, before: SystemTime) -> std::io::Result<u64> {
+        let mut found = Vec::new();
+        for namespace in read_dir(&self.root)? {
+            for file in read_dir(&namespace)? {
+                let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+                let changed = || std::fs::metadata(&file)?.modified();
+                // Another process's, of a run that was killed.
+                if name.starts_with(b"own-") && changed()? < before {
+                    std::fs::remove_dir_all(&file)?;
+                }
+                if file.extension().is_some_and(|kind| kind == "lock") {
+                    let used = std::fs::metadata(&file)?.modified()?;
+                    let folder = file.with_extension("git");
+                    found.push((used, size_of(&folder), file, folder));
+                }
+            }
+        }
+        found.sort();
+        let mut left: u64 = found.iter().map(|(_, size, ..)| size).sum();
+        for (used, size, lock, folder) in found {
+            if left <= most && used >= before {
+                continue;
+            }
+            let lock = File::open(&lock)?;
+            // The lock's file stays: who waits for it holds this very file.
+            if lock.try_lock().is_ok() && folder.exists() {
+                std::fs::remove_dir_all(&folder)?;
+                left -= size;
+            }
+        }
+        Ok(left)
+    }
+}
+
+impl Mirror {
+    /// The bare repository.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where ssh servers' keys are kept that were taken at their word.
+    pub(crate) fn accepted_hosts(&self) -> &Path {
+        &self.accepted_hosts
+    }
+
+    async fn prepare(&self, until: Instant) -> Result<(), Fault> {
+        let packs = read_dir(&self.folder.join("objects/pack")).unwrap_or_default();
+        let packs = packs
+            .iter()
+            .filter(|file| file.extension().is_some_and(|kind| kind == "pack"));
+        if packs.count() > MAX_PACKS {
+            std::fs::remove_dir_all(&self.folder).map_err(|error| broken(&error))?;
+        }
+        // Files of a fetch that was killed.
+        for lock in ["shallow.lock", "packed-refs.lock", "config.lock"] {
+            let _ = std::fs::remove_file(self.folder.join(lock));
+        }
+        if self.folder.join("HEAD").exists() {
+            return Ok(());
+        }
+        let folder = self.folder.display().to_string();
+        let allowance = Allowance {
+            until,
+            output: 4096,
+            disk: None,
+        };
+        let session = Session::local()?;
+        let arguments = ["init", "--quiet", "--bare", "--template=", "--", &folder];
+        let ended = run(&session, &self.folder, &arguments, b"", allowance).await?;
+        if ended.success {
+            return Ok(());
+        }
+        Err(Fault::new(
+            FaultClass::Machine,
+            format!("git cannot make a repository: {}", ended.printed),
+        ))
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        if self.lock.is_none() {
+            // What stays behind is found by its name when the cache is pruned.
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Waits for a lock without keeping a thread.
+async fn lock(path: &Path, until: Instant) -> Result<File, Fault> {
+    let file = File::create(path).map_err(|error| broken(&error))?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => {
+                // For pruning; the file's only content is its time.
+                let _ = file.set_modified(SystemTime::now());
+                return Ok(file);
+            }
+            Err(std::fs::TryLockError::Error(error)) => return Err(broken(&error)),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= until => {
+                return Err(timed_out());
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+fn read_dir(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+fn broken(error: &std::io::Error) -> Fault {
+    Fault::machine("the cache of repositories", error)
+}

@@ -1,0 +1,50 @@
+use super::*;
+
+fn name(text: &str) -> RefName {
+    RefName::parse(text).unwrap()
+}
+
+#[test]
+fn revisions_are_told_apart() {
+    let id = "0123456789ABCDEF0123456789abcdef01234567";
+    for (text, revision) in [
+        ("", Revision::Default),
+        ("main", Revision::Name(name("main"))),
+        ("feature/a+b", Revision::Name(name("feature/a+b"))),
+        ("refs/heads/v1", Revision::Branch(name("v1"))),
+        ("refs/tags/v1", Revision::Tag(name("v1"))),
+        (id, Revision::Commit(ObjectId::parse(id).unwrap())),
+        ("0123456", Revision::Name(name("0123456"))),
+    ] {
+        assert_eq!(text.parse::<Revision>().unwrap(), revision, "{text}");
+    }
+    assert_eq!(ObjectId::parse(id).unwrap().as_str(), id.to_lowercase());
+}
+
+#[test]
+fn what_git_could_read_as_something_else_is_refused() {
+    for text in [
+        "-x",
+        "--upload-pack=touch /tmp/x",
+        "a b",
+        "a..b",
+        "a:b",
+        "a~1",
+        "a^{}",
+        "@",
+        "HEAD@{1}",
+        "*",
+        "a\nb",
+        "a\0",
+        ".a",
+        "a/.b",
+        "a//b",
+        "/a",
+        "a/",
+        "a.lock",
+        "a.",
+        "refs/heads/-x",
+    ] {
+        assert_eq!(text.parse::<Revision>(), Err(InvalidRevision), "{text:?}");
+    }
+}

@@ -1,0 +1,94 @@
+use super::*;
+
+fn url() -> GitUrl {
+    "https://git.example.com:8443/a/b.git".parse().unwrap()
+}
+
+fn session(password: &str) -> Session {
+    let credential = Credential::basic("ann", password).unwrap();
+    let network = GitNetwork {
+        proxy: None,
+        ..GitNetwork::default()
+    };
+    let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    Session::remote(
+        &url(),
+        &addresses,
+        Some(&credential),
+        &network,
+        Path::new("/x"),
+    )
+    .unwrap()
+}
+
+fn file(session: &Session, name: &str) -> String {
+    std::fs::read_to_string(session.dir.path().join(name)).unwrap()
+}
+
+#[test]
+fn secrets_are_in_private_files_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let session = session("p@ss/word'");
+    assert_eq!(
+        file(&session, "credentials").lines().next().unwrap(),
+        "https://ann:p%40ss%2Fword%27@git.example.com:8443"
+    );
+    let file = session.dir.path().join("credentials");
+    let mode = std::fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let command = format!("{:?}", session.command(Path::new("/r"), &["version"]));
+    let config = self::file(&session, "gitconfig");
+    for public in [&command, &config] {
+        assert!(!public.contains("word"), "{public}");
+    }
+    let dir = session.dir.path().to_path_buf();
+    drop(session);
+    assert!(!dir.exists(), "they go with the session");
+}
+
+#[test]
+fn the_name_is_bound_to_what_was_checked() {
+    let config = file(&session("x"), "gitconfig");
+    assert!(
+        config.contains("curloptResolve = \"git.example.com:8443:192.0.2.1,[2001:db8::1]\""),
+        "{config}"
+    );
+}
+
+#[test]
+fn what_is_printed_shows_no_secret() {
+    let session = session("p@ss word");
+    let shown = session.shown(b"bad 'p@ss word'\n\x1b[31mp%40ss%20word\n");
+    assert_eq!(shown, "bad '***' [31m***");
+    assert!(session.shown(&[b'x'; 5000]).len() <= 1000);
+}
+
+#[test]
+fn nothing_of_the_surroundings_is_inherited() {
+    let session = session("x");
+    let output = session
+        .command(
+            Path::new("/nowhere"),
+            &["config", "--list", "--show-origin"],
+        )
+        .output()
+        .unwrap();
+    let listed = String::from_utf8_lossy(&output.stdout);
+    let own = session.dir.path().join("gitconfig").display().to_string();
+    assert!(listed.lines().count() > 20, "{listed}");
+    for line in listed.lines() {
+        assert!(line.starts_with(&format!("file:{own}")), "{line}");
+    }
+    let names: Vec<_> = session
+        .command(Path::new("/r"), &[])
+        .get_envs()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    assert!(names.iter().any(|name| name == "GIT_DIR"));
+    assert!(
+        !names
+            .iter()
+            .any(|name| name == "GIT_TRACE" || name == "SSH_AUTH_SOCK")
+    );
+}

@@ -36,6 +36,9 @@ pub(crate) struct Mirror {
 /// A mirror with more packs than this is made anew: every fetch adds one, and git is slow with many.
 const MAX_PACKS: usize = 40;
 
+/// A mirror of more bytes than this is made anew: most of it is of commits that nobody builds any more.
+const MAX_BYTES: u64 = 8 << 30;
+
 impl Mirrors {
     /// The folder is made when it is first used.
     pub fn new(root: PathBuf) -> Self {
@@ -144,16 +147,20 @@ impl Mirror {
     }
 
     async fn prepare(&self, until: Instant) -> Result<(), Fault> {
-        let packs = read_dir(&self.folder.join("objects/pack")).unwrap_or_default();
-        let packs = packs
-            .iter()
-            .filter(|file| file.extension().is_some_and(|kind| kind == "pack"));
-        if packs.count() > MAX_PACKS {
+        let files = read_dir(&self.folder.join("objects/pack")).unwrap_or_default();
+        let is_pack = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "pack");
+        if files.iter().filter(is_pack).count() > MAX_PACKS || size_of(&self.folder) > MAX_BYTES {
             std::fs::remove_dir_all(&self.folder).map_err(|error| broken(&error))?;
         }
-        // Files of a fetch that was killed.
-        for lock in ["shallow.lock", "packed-refs.lock", "config.lock"] {
-            let _ = std::fs::remove_file(self.folder.join(lock));
+        // What a fetch that was killed leaves. Nobody else is at work here: the lock is ours.
+        let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
+        let locks = locks.map(|lock| self.folder.join(lock));
+        let unfinished = files.into_iter().filter(|file| {
+            let name = file.file_name().unwrap_or_default();
+            name.as_encoded_bytes().starts_with(b"tmp_")
+        });
+        for file in unfinished.chain(locks) {
+            let _ = std::fs::remove_file(file);
         }
         if self.folder.join("HEAD").exists() {
             return Ok(());

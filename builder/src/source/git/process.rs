@@ -74,12 +74,19 @@ pub(crate) async fn run(
         ended = all => ended,
         () = tokio::time::sleep_until(until) => return Err(timed_out()),
         () = outgrown(allowance.disk) => {
-            return Err(Fault::too_large("the repository is larger than builds may fetch"));
+            return Err(outsized());
         }
     };
     group.ended();
     let status = status.map_err(|error| Fault::machine("waiting for git", &error))?;
     let (stdout, whole) = stdout;
+    if let Some((folder, most)) = allowance.disk
+        && !status.success()
+        && size_of(folder) >= most
+    {
+        // Stopped by the bound on its files before the folder was looked at.
+        return Err(outsized());
+    }
     if !whole {
         return Err(Fault::too_large("git says more than is read of it"));
     }
@@ -88,6 +95,10 @@ pub(crate) async fn run(
         stdout,
         printed: session.shown(&printed.0),
     })
+}
+
+fn outsized() -> Fault {
+    Fault::too_large("the repository is larger than builds may fetch")
 }
 
 pub(crate) fn timed_out() -> Fault {

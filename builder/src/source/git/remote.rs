@@ -7,7 +7,7 @@ use super::complaint::{is_redirect, understand};
 use super::credential::Credential;
 use super::mirror::Mirror;
 use super::network::GitNetwork;
-use super::process::{Allowance, Ended, run};
+use super::process::{Allowance, Ended, run, size_of};
 use super::revision::{ObjectId, RefName, Revision};
 use super::session::Session;
 use super::url::{GitUrl, Scheme};
@@ -197,7 +197,7 @@ impl<'a> Remote<'a> {
         let allowance = Allowance {
             until: self.until,
             output,
-            disk: Some((folder, self.limits.fetched_bytes)),
+            disk: Some((folder, size_of(folder).saturating_add(self.limits.fetched_bytes))),
         };
         run(&self.session, folder, arguments, input, allowance).await
     }

@@ -84,13 +84,11 @@ async fn branches_tags_commits_and_the_default() {
 async fn servers_of_the_old_protocol_give_old_commits_too() {
     let servers = Servers::start("protocol-0");
     let repository = servers.repository("public/app.git");
-    repository.set("protocol.version", "0");
     let first = repository.files("main", &[("file", "first")]);
     repository.files("main", &[("file", "second")]);
-    let ssh = servers.ssh();
+    let ssh = servers.plain_ssh();
     let mut app = source(ssh.url(&servers, "public/app.git"));
     app.credential = Some(Credential::key(&ssh.key, Some(&ssh.known_hosts)).unwrap());
-    // sshd without AcceptEnv GIT_PROTOCOL speaks version 0; so does this one if it is not asked.
     assert_eq!(only_file(&at(&servers, &app, "").await.unwrap()), "second");
     assert_eq!(only_file(&at(&servers, &app, &first).await.unwrap()), "first");
 }

@@ -156,7 +156,9 @@ impl Objects {
             blob.as_str(),
             "--list",
         ];
-        let answer = self.ask(&arguments, b"").await?;
+        let answer = self.ask(&arguments, b"").await.map_err(|fault| {
+            Fault::hostile(format!("the repository's .gitmodules cannot be read: {fault}"))
+        })?;
         let text = String::from_utf8(answer)
             .map_err(|_| Fault::hostile("the repository's .gitmodules is not UTF-8"))?;
         let values = text.split('\0').filter_map(|entry| entry.split_once('\n'));

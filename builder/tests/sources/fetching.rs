@@ -5,25 +5,23 @@ use std::time::{Duration, SystemTime};
 use builder::source::git::{Credential, GitFetcher, GitNetwork, GitSource, Mirrors};
 use builder::source::{Fault, FaultClass, Reach, Snapshot, SourceLimits};
 
-use crate::servers::{PASSWORD, Servers, basic, source};
+use tests::OrFail;
 
-/// The one file of a snapshot that has one.
+use crate::servers::{PASSWORD, Servers, basic, entries, source};
+
+/// The content of the first file of a snapshot.
 fn only_file(snapshot: &Snapshot) -> String {
-    let mut archive = tar::Archive::new(snapshot.open().unwrap());
-    let mut entries = archive.entries().unwrap();
-    let mut content = String::new();
-    std::io::Read::read_to_string(&mut entries.next().unwrap().unwrap(), &mut content).unwrap();
-    content
+    entries(snapshot).remove(0).1
 }
 
 async fn at(servers: &Servers, source: &GitSource, revision: &str) -> Result<Snapshot, Fault> {
     let mut source = source.clone();
-    source.revision = revision.parse().unwrap();
+    source.revision = revision.parse().or_fail("a revision");
     servers.fetch(&source).await
 }
 
 async fn class(servers: &Servers, source: &GitSource) -> FaultClass {
-    let fault = servers.fetch(source).await.unwrap_err();
+    let fault = servers.fetch(source).await.err().or_fail("a fault");
     assert!(!fault.to_string().contains(PASSWORD), "{fault}");
     fault.class()
 }
@@ -56,7 +54,12 @@ async fn branches_tags_commits_and_the_default() {
         assert_eq!(&found.id, commit, "{revision}");
         assert_eq!(found.reference, reference, "{revision}");
     }
-    let found = at(&servers, &app, "").await.unwrap().source().commit.unwrap();
+    let found = at(&servers, &app, "")
+        .await
+        .unwrap()
+        .source()
+        .commit
+        .unwrap();
     assert_eq!(found.author_name, "Ann");
     assert_eq!(found.date, "Mon May 6 07:08:09 2024 +0000");
     assert_eq!(found.message, "Sell more");
@@ -72,7 +75,10 @@ async fn branches_tags_commits_and_the_default() {
     }
     let mut empty = servers.source("public/empty.git");
     servers.repository("public/empty.git");
-    assert_eq!(class(&servers, &empty).await, FaultClass::GitRevisionNotFound);
+    assert_eq!(
+        class(&servers, &empty).await,
+        FaultClass::GitRevisionNotFound
+    );
     empty.url = servers.url("public/none.git");
     assert_eq!(
         class(&servers, &empty).await,
@@ -90,7 +96,10 @@ async fn servers_of_the_old_protocol_give_old_commits_too() {
     let mut app = source(ssh.url(&servers, "public/app.git"));
     app.credential = Some(Credential::key(&ssh.key, Some(&ssh.known_hosts)).unwrap());
     assert_eq!(only_file(&at(&servers, &app, "").await.unwrap()), "second");
-    assert_eq!(only_file(&at(&servers, &app, &first).await.unwrap()), "first");
+    assert_eq!(
+        only_file(&at(&servers, &app, &first).await.unwrap()),
+        "first"
+    );
 }
 
 #[tokio::test]
@@ -100,23 +109,43 @@ async fn a_user_and_password_are_for_private_repositories() {
         .repository("private/app.git")
         .files("main", &[("file", "private")]);
     let mut app = servers.source("private/app.git");
-    assert_eq!(class(&servers, &app).await, FaultClass::GitRemoteRepositoryPrivate);
-    app.credential = basic("wrong");
-    assert_eq!(class(&servers, &app).await, FaultClass::GitAuthInvalidUserOrPass);
-    app.credential = basic(PASSWORD);
+    assert_eq!(
+        class(&servers, &app).await,
+        FaultClass::GitRemoteRepositoryPrivate
+    );
+    app.credential = Some(basic("wrong"));
+    assert_eq!(
+        class(&servers, &app).await,
+        FaultClass::GitAuthInvalidUserOrPass
+    );
+    app.credential = Some(basic(PASSWORD));
     assert_eq!(only_file(&servers.fetch(&app).await.unwrap()), "private");
 
     // What is in the mirror is not for whoever has no right to it.
-    app.credential = basic("wrong");
-    assert_eq!(class(&servers, &app).await, FaultClass::GitAuthInvalidUserOrPass);
-    let commit = servers.fetch(&GitSource { credential: basic(PASSWORD), ..app.clone() }).await;
+    app.credential = Some(basic("wrong"));
+    assert_eq!(
+        class(&servers, &app).await,
+        FaultClass::GitAuthInvalidUserOrPass
+    );
+    let commit = servers
+        .fetch(&GitSource {
+            credential: Some(basic(PASSWORD)),
+            ..app.clone()
+        })
+        .await;
     let commit = commit.unwrap().source().commit.unwrap().id;
     app.revision = commit.parse().unwrap();
-    assert_eq!(class(&servers, &app).await, FaultClass::GitAuthInvalidUserOrPass);
+    assert_eq!(
+        class(&servers, &app).await,
+        FaultClass::GitAuthInvalidUserOrPass
+    );
 
     let ssh = servers.ssh();
     app.credential = Some(Credential::key(&ssh.key, None).unwrap());
-    assert_eq!(class(&servers, &app).await, FaultClass::GitSSHAuthUnexpected);
+    assert_eq!(
+        class(&servers, &app).await,
+        FaultClass::GitSSHAuthUnexpected
+    );
     for (user, password) in [("", "x"), ("x", ""), ("x", "a\nb")] {
         let fault = Credential::basic(user, password).unwrap_err();
         assert_eq!(fault.class(), FaultClass::GitBasicAuthIncomplete);
@@ -141,7 +170,7 @@ async fn keys_are_for_ssh_and_servers_are_known() {
     assert_eq!(class(&servers, &app).await, FaultClass::GitHostKeyUnknown);
     app.credential = Some(Credential::key(&ssh.key, None).unwrap());
     assert_eq!(class(&servers, &app).await, FaultClass::GitHostKeyUnknown);
-    app.credential = basic(PASSWORD);
+    app.credential = Some(basic(PASSWORD));
     assert_eq!(class(&servers, &app).await, FaultClass::GitSSHAuthExpected);
     assert!(Credential::key("ssh-ed25519 AAAA", None).is_err());
 
@@ -174,7 +203,10 @@ async fn a_new_ssh_server_is_held_to_its_first_word() {
     // Another key in its place: as if the server had been replaced.
     let accepted = find(&servers.mirrors(), "accepted_hosts");
     let lines = std::fs::read_to_string(&accepted).unwrap();
-    assert!(lines.contains(&format!("[localhost]:{}", ssh.port)), "{lines}");
+    assert!(
+        lines.contains(&format!("[localhost]:{}", ssh.port)),
+        "{lines}"
+    );
     let other = std::fs::read_to_string(servers.lab.path("ssh/other.pub")).unwrap();
     std::fs::write(&accepted, format!("[localhost]:{} {other}", ssh.port)).unwrap();
     let fault = fetcher.fetch("shop", &app).await.unwrap_err();
@@ -182,9 +214,11 @@ async fn a_new_ssh_server_is_held_to_its_first_word() {
 }
 
 fn find(below: &std::path::Path, name: &str) -> std::path::PathBuf {
-    let namespaces = std::fs::read_dir(below).unwrap();
-    let files = namespaces.map(|namespace| namespace.unwrap().path().join(name));
-    files.into_iter().find(|file| file.exists()).unwrap()
+    let namespaces = std::fs::read_dir(below).or_fail("a folder");
+    let files = namespaces
+        .flatten()
+        .map(|namespace| namespace.path().join(name));
+    files.into_iter().find(|file| file.exists()).or_fail(name)
 }
 
 #[tokio::test]
@@ -198,13 +232,30 @@ async fn connections_go_where_they_may_and_nowhere_else() {
         ..servers.network()
     };
     let fetcher = servers.fetcher(public_only.clone());
-    for host in ["localhost", "127.0.0.1", "[::1]", "2130706433", "127.1", "0"] {
+    for host in [
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "2130706433",
+        "127.1",
+        "0",
+    ] {
         let url = format!("https://{host}:{}/public/app.git", servers.port);
-        let fault = fetcher.fetch("shop", &source(url.parse().unwrap())).await.unwrap_err();
-        assert_eq!(fault.class(), FaultClass::AddressForbidden, "{host}: {fault}");
+        let fault = fetcher
+            .fetch("shop", &source(url.parse().unwrap()))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            fault.class(),
+            FaultClass::AddressForbidden,
+            "{host}: {fault}"
+        );
     }
     for url in ["https://169.254.169.254/latest", "ssh://git@10.0.0.1/a"] {
-        let fault = servers.fetch(&source(url.parse().unwrap())).await.unwrap_err();
+        let fault = servers
+            .fetch(&source(url.parse().unwrap()))
+            .await
+            .unwrap_err();
         assert_eq!(fault.class(), FaultClass::AddressForbidden, "{url}");
     }
     // Through a proxy a name is the proxy's to resolve; an address is still ours to refuse.
@@ -213,7 +264,10 @@ async fn connections_go_where_they_may_and_nowhere_else() {
         ..public_only
     };
     let url = format!("https://127.0.0.1:{}/public/app.git", servers.port);
-    let fault = servers.fetcher(proxied).fetch("shop", &source(url.parse().unwrap())).await;
+    let fault = servers
+        .fetcher(proxied)
+        .fetch("shop", &source(url.parse().unwrap()))
+        .await;
     assert_eq!(fault.unwrap_err().class(), FaultClass::AddressForbidden);
     assert_eq!(servers.requests(), "", "nothing was ever asked");
 }
@@ -225,13 +279,13 @@ async fn redirects_are_not_followed_but_to_the_name_with_git() {
         .repository("public/app.git")
         .files("main", &[("file", "renamed")]);
     let mut renamed = servers.source("renamed/app");
-    renamed.credential = basic(PASSWORD);
+    renamed.credential = Some(basic(PASSWORD));
     let snapshot = servers.fetch(&renamed).await.unwrap();
     assert_eq!(only_file(&snapshot), "renamed");
     assert!(snapshot.source().location.ends_with("/renamed/app.git"));
 
     let mut elsewhere = servers.source("elsewhere/app.git");
-    elsewhere.credential = basic(PASSWORD);
+    elsewhere.credential = Some(basic(PASSWORD));
     let fault = servers.fetch(&elsewhere).await.unwrap_err();
     assert!(fault.to_string().contains("not followed"), "{fault}");
     assert!(!servers.requests().contains("stolen"));
@@ -246,26 +300,48 @@ async fn an_authority_that_is_not_ours_is_not_trusted() {
     let mut network = servers.network();
     network.authorities.clear();
     let app = servers.source("public/app.git");
-    let fault = servers.fetcher(network).fetch("shop", &app).await.unwrap_err();
-    assert_eq!(fault.class(), FaultClass::GitCertificateUntrusted, "{fault}");
+    let fault = servers
+        .fetcher(network)
+        .fetch("shop", &app)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        fault.class(),
+        FaultClass::GitCertificateUntrusted,
+        "{fault}"
+    );
     let mut nobody = app.clone();
-    nobody.url = format!("https://localhost:{}/a", servers.lab.port()).parse().unwrap();
-    assert_eq!(class(&servers, &nobody).await, FaultClass::GitRemoteUnreachable);
+    nobody.url = format!("https://localhost:{}/a", servers.lab.port())
+        .parse()
+        .unwrap();
+    assert_eq!(
+        class(&servers, &nobody).await,
+        FaultClass::GitRemoteUnreachable
+    );
 }
 
 #[tokio::test]
 async fn only_what_the_context_directory_needs_is_fetched() {
     let servers = Servers::start("partial");
     let repository = servers.repository("public/mono.git");
-    let ballast: String = (0..200_000).map(|i: u32| char::from(b'a' + (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 26)).collect();
-    repository.files("main", &[("app/file", "wanted"), ("other/ballast", &ballast)]);
+    let ballast: String = (0..200_000)
+        .map(|i: u32| char::from(b'a' + (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 26))
+        .collect();
+    repository.files(
+        "main",
+        &[("app/file", "wanted"), ("other/ballast", &ballast)],
+    );
     let mut app = servers.source("public/mono.git");
     app.context_dir = "app".parse().unwrap();
     assert_eq!(only_file(&servers.fetch(&app).await.unwrap()), "wanted");
     let fetched = size(&servers.mirrors());
     assert!(fetched < 100_000, "{fetched}");
     app.context_dir = "other".parse().unwrap();
-    assert_eq!(only_file(&servers.fetch(&app).await.unwrap()), ballast, "out of the same mirror");
+    assert_eq!(
+        only_file(&servers.fetch(&app).await.unwrap()),
+        ballast,
+        "out of the same mirror"
+    );
     app.context_dir = "".parse().unwrap();
     servers.fetch(&app).await.unwrap();
 
@@ -279,8 +355,8 @@ async fn only_what_the_context_directory_needs_is_fetched() {
 }
 
 fn size(folder: &std::path::Path) -> u64 {
-    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let of = |entry: std::fs::DirEntry| match entry.metadata().unwrap() {
+    let entries = std::fs::read_dir(folder).or_fail("a folder").flatten();
+    let of = |entry: std::fs::DirEntry| match entry.metadata().or_fail("metadata") {
         metadata if metadata.is_dir() => size(&entry.path()),
         metadata => metadata.len(),
     };
@@ -297,24 +373,44 @@ async fn limits_hold_while_fetching() {
         .args(["rand", "-hex", "2000000"])
         .ok();
     let noise = repository.blob(noise.as_bytes());
-    let zeros = repository.blob(&[0; 3_000_000]);
+    let zeros = repository.blob(&vec![0; 3_000_000]);
     let tree = repository.tree(&[("100644", b"noise", noise), ("100644", b"zeros", zeros)]);
     repository.commit("main", &tree, "large");
     let app = servers.source("public/app.git");
     let limited = |limits: SourceLimits| {
-        let mirrors = Mirrors::new(servers.lab.dir(format!("m{}", limits.bytes + limits.fetched_bytes)));
+        let mirrors = Mirrors::new(
+            servers
+                .lab
+                .dir(format!("m{}", limits.bytes + limits.fetched_bytes)),
+        );
         GitFetcher::new(mirrors, servers.network(), limits)
     };
     let default = SourceLimits::default();
     for limits in [
-        SourceLimits { bytes: 5_000_000, ..default },
-        SourceLimits { entries: 1, ..default },
-        SourceLimits { fetched_bytes: 300_000, ..default },
+        SourceLimits {
+            bytes: 5_000_000,
+            ..default
+        },
+        SourceLimits {
+            entries: 1,
+            ..default
+        },
+        SourceLimits {
+            fetched_bytes: 300_000,
+            ..default
+        },
     ] {
         let fault = limited(limits).fetch("shop", &app).await.unwrap_err();
-        assert_eq!(fault.class(), FaultClass::SourceTooLarge, "{limits:?}: {fault}");
+        assert_eq!(
+            fault.class(),
+            FaultClass::SourceTooLarge,
+            "{limits:?}: {fault}"
+        );
     }
-    let none = SourceLimits { time: Duration::ZERO, ..default };
+    let none = SourceLimits {
+        time: Duration::ZERO,
+        ..default
+    };
     let fault = limited(none).fetch("shop", &app).await.unwrap_err();
     assert_eq!(fault.class(), FaultClass::SourceTimedOut);
     limited(default).fetch("shop", &app).await.unwrap();
@@ -334,7 +430,10 @@ async fn a_server_that_says_nothing_does_not_hold_us() {
         format!("https://localhost:{port}/a"),
         format!("ssh://git@localhost:{port}/a"),
     ] {
-        let fault = fetcher.fetch("shop", &source(url.parse().unwrap())).await.unwrap_err();
+        let fault = fetcher
+            .fetch("shop", &source(url.parse().unwrap()))
+            .await
+            .unwrap_err();
         assert_eq!(fault.class(), FaultClass::SourceTimedOut, "{fault}");
     }
     let left = running(&format!("localhost:{port}"));
@@ -343,7 +442,7 @@ async fn a_server_that_says_nothing_does_not_hold_us() {
 
 /// Command lines of processes that have `text` in them.
 fn running(text: &str) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let processes = std::fs::read_dir("/proc").or_fail("/proc").flatten();
     let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
     lines.filter(|line| line.contains(text)).collect()
@@ -373,5 +472,8 @@ async fn fetches_at_the_same_time_and_a_pruned_cache() {
     assert_eq!(mirrors.prune(0, SystemTime::UNIX_EPOCH).unwrap(), 0);
     let mut again = app;
     again.revision = "b1".parse().unwrap();
-    assert_eq!(only_file(&servers.fetch(&again).await.unwrap()), "content 1");
+    assert_eq!(
+        only_file(&servers.fetch(&again).await.unwrap()),
+        "content 1"
+    );
 }

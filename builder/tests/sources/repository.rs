@@ -21,9 +21,7 @@ impl<'a> Repository<'a> {
             .arg(&folder)
             .ok();
         let repository = Self { lab, folder };
-        repository
-            .git("config uploadpack.allowFilter true")
-            .ok();
+        repository.git("config uploadpack.allowFilter true").ok();
         repository
     }
 
@@ -44,10 +42,6 @@ impl<'a> Repository<'a> {
                 .env(&format!("GIT_{who}_DATE"), "2024-05-06T07:08:09+0000");
         }
         program
-    }
-
-    pub(crate) fn set(&self, key: &str, value: &str) {
-        self.git_with(["config", key, value]).ok();
     }
 
     /// Any object, however malformed.

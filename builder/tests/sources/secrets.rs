@@ -5,18 +5,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tests::OrFail;
+
 use crate::servers::{PASSWORD, Servers, basic};
 
 /// What anyone on the machine can see of processes: their arguments; and what the same user can: their environments.
 fn processes() -> Vec<(String, String)> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let entries = std::fs::read_dir("/proc").or_fail("/proc").flatten();
     let read = |file: PathBuf| {
         let bytes = std::fs::read(file).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace('\0', " ")
     };
     entries
-        .map(|entry| (read(entry.path().join("cmdline")), read(entry.path().join("environ"))))
-        .filter(|(line, _)| line.starts_with("git ") || line.contains("/git") || line.contains("ssh "))
+        .map(|entry| {
+            (
+                read(entry.path().join("cmdline")),
+                read(entry.path().join("environ")),
+            )
+        })
+        .filter(|(line, _)| {
+            line.starts_with("git ") || line.contains("/git") || line.contains("ssh ")
+        })
         .collect()
 }
 
@@ -28,12 +37,12 @@ async fn no_process_shows_a_password() {
         repository.files("main", &[("file", &format!("{i}"))]);
     }
     let mut app = servers.source("private/app.git");
-    app.credential = basic(PASSWORD);
+    app.credential = Some(basic(PASSWORD));
     let stop = Arc::new(AtomicBool::new(false));
-    let watched = stop.clone();
+    let ended = stop.clone();
     let watcher = std::thread::spawn(move || {
         let mut seen = Vec::new();
-        while !watched.load(Ordering::Relaxed) {
+        while !ended.load(Ordering::Relaxed) {
             seen.extend(processes());
         }
         seen
@@ -43,7 +52,9 @@ async fn no_process_shows_a_password() {
     }
     stop.store(true, Ordering::Relaxed);
     let seen = watcher.join().unwrap();
-    let ours = seen.iter().filter(|(_, environment)| environment.contains("slipway-git-"));
+    let ours = seen
+        .iter()
+        .filter(|(_, environment)| environment.contains("slipway-git-"));
     assert!(ours.count() > 0, "the watcher saw what it was to watch");
     for (line, environment) in &seen {
         for canary in ["canary-p", "canary%2Dp"] {
@@ -60,7 +71,7 @@ async fn nothing_of_a_password_stays_behind() {
         .repository("private/app.git")
         .files("main", &[("file", "x")]);
     let mut app = servers.source("private/app.git");
-    app.credential = basic(PASSWORD);
+    app.credential = Some(basic(PASSWORD));
     let before = sessions();
     servers.fetch(&app).await.unwrap();
     app.revision = "nowhere".parse().unwrap();
@@ -87,7 +98,9 @@ async fn nothing_of_a_password_stays_behind() {
 }
 
 fn sessions() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+    let entries = std::fs::read_dir(std::env::temp_dir())
+        .or_fail("temporary files")
+        .flatten();
     let named = |path: &PathBuf| path.display().to_string().contains("slipway-git-");
     entries.map(|entry| entry.path()).filter(named).collect()
 }

@@ -1,6 +1,7 @@
 //! A real git server: nginx with `git http-backend` over https, sshd beside it.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
@@ -57,7 +58,11 @@ impl Servers {
         let mut fcgi = Daemon::start("fcgiwrap", fcgi, &lab.path("fcgiwrap.log"));
         fcgi.wait_until(|| socket.exists());
         let mut nginx = Command::new(toolbox::find("nginx"));
-        nginx.arg("-e").arg(lab.path("nginx.log")).arg("-c").arg(config);
+        nginx
+            .arg("-e")
+            .arg(lab.path("nginx.log"))
+            .arg("-c")
+            .arg(config);
         let mut nginx = Daemon::start("nginx", nginx, &lab.path("nginx.log"));
         nginx.wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self {
@@ -136,8 +141,29 @@ pub(crate) fn source(url: GitUrl) -> GitSource {
     }
 }
 
-pub(crate) fn basic(password: &str) -> Option<Credential> {
-    Some(Credential::basic(USER, password).or_fail("a credential"))
+pub(crate) fn basic(password: &str) -> Credential {
+    Credential::basic(USER, password).or_fail("a credential")
+}
+
+/// A snapshot's paths, folders with `/` at their end, and what is in the files.
+pub(crate) fn entries(snapshot: &Snapshot) -> Vec<(String, String)> {
+    let mut archive = tar::Archive::new(snapshot.open().or_fail("a snapshot"));
+    let entries = archive.entries().or_fail("entries").map(|entry| {
+        let mut entry = entry.or_fail("an entry");
+        let path = entry.path().or_fail("a path").display().to_string();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).or_fail("content");
+        (path, String::from_utf8_lossy(&content).into_owned())
+    });
+    entries.collect()
+}
+
+/// A snapshot's paths.
+pub(crate) fn paths(snapshot: &Snapshot) -> Vec<String> {
+    entries(snapshot)
+        .into_iter()
+        .map(|(path, _)| path)
+        .collect()
 }
 
 /// A running sshd.

@@ -6,18 +6,13 @@ use builder::source::git::GitSource;
 use builder::source::{FaultClass, Snapshot};
 use oci::{Algorithm, Digest};
 
-use crate::servers::{PASSWORD, Servers, basic};
+use crate::servers::{PASSWORD, Servers, basic, entries};
 
+/// All but what is git's own.
 fn files(snapshot: &Snapshot) -> Vec<(String, String)> {
-    let mut archive = tar::Archive::new(snapshot.open().unwrap());
-    let entries = archive.entries().unwrap().map(|entry| {
-        let mut entry = entry.unwrap();
-        let path = entry.path().unwrap().display().to_string();
-        let mut content = String::new();
-        std::io::Read::read_to_string(&mut entry, &mut content).unwrap();
-        (path, content)
-    });
-    entries.filter(|(path, _)| !path.contains(".git")).collect()
+    let mut entries = entries(snapshot);
+    entries.retain(|(path, _)| !path.contains(".git"));
+    entries
 }
 
 fn owned(expected: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -90,7 +85,7 @@ async fn a_submodule_of_the_same_server_gets_the_credential_and_no_other() {
     let servers = Servers::start("sub-secret");
     let mut app = nested(&servers, "private");
     app.submodules = true;
-    app.credential = basic(PASSWORD);
+    app.credential = Some(basic(PASSWORD));
     servers.fetch(&app).await.unwrap();
 
     // The same server under another name is another server.
@@ -111,7 +106,11 @@ async fn a_submodule_of_the_same_server_gets_the_credential_and_no_other() {
         .insert("127.0.0.1".to_owned(), servers.ca.clone());
     let fetcher = servers.fetcher(network);
     let fault = fetcher.fetch("shop", &app).await.unwrap_err();
-    assert_eq!(fault.class(), FaultClass::GitRemoteRepositoryPrivate, "{fault}");
+    assert_eq!(
+        fault.class(),
+        FaultClass::GitRemoteRepositoryPrivate,
+        "{fault}"
+    );
 }
 
 #[tokio::test]
@@ -132,14 +131,18 @@ async fn files_of_lfs_are_fetched_when_asked_for() {
     repository.files(
         "main",
         &[
-            (".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n"),
+            (
+                ".gitattributes",
+                "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+            ),
             ("data/large.bin", &pointer),
             ("small.txt", "small"),
         ],
     );
     let batch = |href: &str| {
         let action = serde_json::json!({"href": href, "header": {"X-Key": "k"}});
-        let object = serde_json::json!({"oid": id, "size": content.len(), "actions": {"download": action}});
+        let object =
+            serde_json::json!({"oid": id, "size": content.len(), "actions": {"download": action}});
         let answer = serde_json::json!({"transfer": "basic", "objects": [object]});
         servers.lab.write(
             "batch/private/app.git/info/lfs/objects/batch",
@@ -150,20 +153,26 @@ async fn files_of_lfs_are_fetched_when_asked_for() {
     batch(&format!("https://localhost:{}/lfs/object", servers.port));
 
     let mut app = servers.source("private/app.git");
-    app.credential = basic(PASSWORD);
+    app.credential = Some(basic(PASSWORD));
     let pointers = servers.fetch(&app).await.unwrap();
     assert_eq!(pointers.warnings().len(), 1, "{:?}", pointers.warnings());
     assert_eq!(files(&pointers)[1].1, pointer);
 
     app.lfs = true;
     let whole = servers.fetch(&app).await.unwrap();
-    let expected = [("data/", ""), ("data/large.bin", &content), ("small.txt", "small")];
+    let expected = [
+        ("data/", ""),
+        ("data/large.bin", &content),
+        ("small.txt", "small"),
+    ];
     assert_eq!(files(&whole), owned(&expected));
     app.context_dir = "data".parse().unwrap();
     let part = servers.fetch(&app).await.unwrap();
     assert_eq!(files(&part), owned(&[("large.bin", &content)]));
 
-    servers.lab.write("lfs/object", content.replace("large", "other"));
+    servers
+        .lab
+        .write("lfs/object", content.replace("large", "other"));
     let fault = servers.fetch(&app).await.unwrap_err();
     assert_eq!(fault.class(), FaultClass::SourceRefused, "{fault}");
 

@@ -1,11 +1,11 @@
 //! From a repository to a snapshot.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::Instant;
 
 use super::context::ContextDir;
 use super::credential::Credential;
+use super::gather::{Stored, below, gather};
 use super::lfs;
 use super::mirror::{Mirror, Mirrors};
 use super::network::GitNetwork;
@@ -16,8 +16,7 @@ use super::submodules::{MAX_DEPTH, blocking, urls};
 use super::url::GitUrl;
 use crate::plan::Commit;
 use crate::s2i::{IgnoreMode, Warning};
-use crate::source::snapshot::{self, Contents};
-use crate::source::tree::{Node, Tree};
+use crate::source::snapshot;
 use crate::source::{Fault, Snapshot, SourceLimits};
 
 /// A repository and what of it is wanted.
@@ -48,16 +47,16 @@ pub struct GitFetcher {
 }
 
 /// A commit that is in a mirror, with the folder of it that is wanted.
-struct Fetched {
+pub(super) struct Fetched {
     /// Where it hangs in the source; empty for the source itself.
-    at: Vec<u8>,
-    depth: usize,
-    url: GitUrl,
-    commit: ObjectId,
-    reference: Option<String>,
-    objects: Objects,
-    listed: Vec<Listed>,
-    context_dir: ContextDir,
+    pub(super) at: Vec<u8>,
+    pub(super) depth: usize,
+    pub(super) url: GitUrl,
+    pub(super) commit: ObjectId,
+    pub(super) reference: Option<String>,
+    pub(super) objects: Objects,
+    pub(super) listed: Vec<Listed>,
+    pub(super) context_dir: ContextDir,
     /// Held for as long as its objects are read.
     _mirror: Mirror,
 }
@@ -313,140 +312,6 @@ struct Wanted<'a> {
     revision: &'a Revision,
     context_dir: &'a ContextDir,
     credential: Option<&'a Credential>,
-}
-
-/// Where a file's content is.
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    /// A blob of one of the repositories.
-    Blob { repository: usize, id: ObjectId },
-    /// A file of Git LFS, by its SHA-256.
-    Lfs(String),
-}
-
-/// The repositories that a source is made of, and its large files.
-struct Stored {
-    readers: Vec<Blobs>,
-    lfs: Option<lfs::Files>,
-}
-
-impl Contents<Content> for Stored {
-    fn copy(&mut self, content: &Content, size: u64, to: &mut dyn Write) -> Result<(), Fault> {
-        match (content, &mut self.lfs) {
-            (Content::Blob { repository, id }, _) => self.readers[*repository].copy(id, size, to),
-            (Content::Lfs(id), Some(files)) => files.copy(id, size, to),
-            (Content::Lfs(_), None) => Ok(()),
-        }
-    }
-}
-
-type Gathered = (Tree<Content>, Vec<(Vec<u8>, lfs::Pointer)>, Vec<Fetched>);
-
-/// Puts all repositories' entries into one tree. Blocks.
-fn gather(all: Vec<Fetched>, limits: SourceLimits) -> Result<Gathered, Fault> {
-    let mut tree = Tree::new(limits);
-    let mut pointers = Vec::new();
-    for (repository, fetched) in all.iter().enumerate() {
-        let sized = sized(fetched)?;
-        let mut reader = fetched.objects.blobs()?;
-        let has_pointers = uses_lfs(fetched, &sized, &mut reader)?;
-        for (entry, size) in sized {
-            let path = below(&fetched.at, &entry.path);
-            let node = match entry.kind {
-                Kind::Folder | Kind::Submodule => Node::Folder,
-                Kind::Link if size > MAX_LINK => {
-                    return Err(Fault::hostile("a link's target is longer than 4 KiB"));
-                }
-                Kind::Link => Node::Link {
-                    target: link(read(&mut reader, &entry.id, size)?)?,
-                },
-                Kind::File { executable } => {
-                    if has_pointers && size <= lfs::MAX_POINTER {
-                        let text = read(&mut reader, &entry.id, size)?;
-                        let pointer = lfs::Pointer::parse(&text, executable);
-                        pointers.extend(pointer.map(|pointer| (path.clone(), pointer)));
-                    }
-                    let id = entry.id.clone();
-                    Node::File {
-                        executable,
-                        size,
-                        content: Content::Blob { repository, id },
-                    }
-                }
-            };
-            tree.insert(&path, node)?;
-        }
-    }
-    Ok((tree, pointers, all))
-}
-
-/// The entries with their content's sizes.
-fn sized(fetched: &Fetched) -> Result<Vec<(&Listed, u64)>, Fault> {
-    let blobs = fetched.listed.iter().filter(|entry| is_blob(entry.kind));
-    let blobs: Vec<ObjectId> = blobs.map(|entry| entry.id.clone()).collect();
-    let mut sizes = Vec::with_capacity(blobs.len());
-    fetched.objects.sizes(&blobs, |size| {
-        sizes.push(size);
-        Ok(())
-    })?;
-    let mut sizes = sizes.into_iter();
-    let with_size = |entry: &'_ Listed| {
-        let size = is_blob(entry.kind).then(|| sizes.next());
-        size.flatten().unwrap_or_default()
-    };
-    let sizes: Vec<u64> = fetched.listed.iter().map(with_size).collect();
-    Ok(fetched.listed.iter().zip(sizes).collect())
-}
-
-/// Whether a `.gitattributes` names the filter of Git LFS. One above the context directory is not here to be read: then
-/// there may be pointers.
-fn uses_lfs(
-    fetched: &Fetched,
-    sized: &[(&Listed, u64)],
-    reader: &mut Blobs,
-) -> Result<bool, Fault> {
-    if !fetched.context_dir.is_root() {
-        return Ok(true);
-    }
-    for (entry, size) in sized {
-        let is_attributes = entry.path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
-        if is_attributes && is_blob(entry.kind) && *size <= lfs::MAX_ATTRIBUTES {
-            let text = read(reader, &entry.id, *size)?;
-            if text.windows(10).any(|words| words == b"filter=lfs") {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// Longest target of a link, in bytes: Linux's.
-const MAX_LINK: u64 = 4095;
-
-fn is_blob(kind: Kind) -> bool {
-    matches!(kind, Kind::File { .. } | Kind::Link)
-}
-
-fn link(target: Vec<u8>) -> Result<Vec<u8>, Fault> {
-    if target.is_empty() || target.contains(&0) {
-        return Err(Fault::hostile(
-            "a link's target is empty or has a NUL in it",
-        ));
-    }
-    Ok(target)
-}
-
-fn read(reader: &mut Blobs, id: &ObjectId, size: u64) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    reader.copy(id, size, &mut bytes)?;
-    Ok(bytes)
-}
-
-fn below(folder: &[u8], path: &[u8]) -> Vec<u8> {
-    if folder.is_empty() {
-        return path.to_vec();
-    }
-    [folder, b"/", path].concat()
 }
 
 /// A branch's or tag's name without what git has in front of it.

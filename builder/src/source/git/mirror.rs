@@ -52,8 +52,19 @@ impl Mirrors {
         url: &GitUrl,
         until: Instant,
     ) -> Result<Mirror, Fault> {
+        self.take_within(namespace, url, until, until).await
+    }
+
+    /// Waits for the lock until `patience`, then works until `until`.
+    async fn take_within(
+        &self,
+        namespace: &str,
+        url: &GitUrl,
+        patience: Instant,
+        until: Instant,
+    ) -> Result<Mirror, Fault> {
         let (of_namespace, name) = self.place(namespace, url)?;
-        let lock = lock(&of_namespace.join(format!("{name}.lock")), until).await?;
+        let lock = lock(&of_namespace.join(format!("{name}.lock")), patience).await?;
         let mirror = Mirror {
             folder: of_namespace.join(format!("{name}.git")),
             accepted_hosts: of_namespace.join("accepted_hosts"),
@@ -71,7 +82,8 @@ impl Mirrors {
         url: &GitUrl,
         until: Instant,
     ) -> Result<Mirror, Fault> {
-        match self.take(namespace, url, Instant::now()).await {
+        let now = Instant::now();
+        match self.take_within(namespace, url, now, until).await {
             Err(fault) if fault.class() == FaultClass::SourceTimedOut && Instant::now() < until => {
             }
             taken => return taken,
@@ -100,7 +112,7 @@ impl Mirrors {
     }
 
     /// Removes mirrors, the longest unused first, until all together have at most `most` bytes; and those unused since
-    /// `before`. Those in use stay. Gives the bytes that are left.
+    /// `before`. Those in use stay. Gives the bytes that are left. Blocks.
     pub fn prune(&self, most: u64, before: SystemTime) -> std::io::Result<u64> {
         let mut found = Vec::new();
         for namespace in read_dir(&self.root)? {
@@ -126,7 +138,7 @@ impl Mirrors {
             }
             let lock = File::open(&lock)?;
             // The lock's file stays: who waits for it holds this very file.
-            if lock.try_lock().is_ok() && folder.exists() {
+            if is_free(&lock) && folder.exists() {
                 std::fs::remove_dir_all(&folder)?;
                 left -= size;
             }
@@ -165,7 +177,11 @@ impl Mirror {
         if self.folder.join("HEAD").exists() {
             return Ok(());
         }
-        let folder = self.folder.display().to_string();
+        // Made beside its place: what is there is whole, also if this is killed.
+        let new = self.folder.with_extension("new");
+        let _ = std::fs::remove_dir_all(&new);
+        let _ = std::fs::remove_dir_all(&self.folder);
+        let folder = new.display().to_string();
         let allowance = Allowance {
             until,
             output: 4096,
@@ -173,9 +189,9 @@ impl Mirror {
         };
         let session = Session::local()?;
         let arguments = ["init", "--quiet", "--bare", "--template=", "--", &folder];
-        let ended = run(&session, &self.folder, &arguments, b"", allowance).await?;
+        let ended = run(&session, &new, &arguments, b"", allowance).await?;
         if ended.success {
-            return Ok(());
+            return std::fs::rename(&new, &self.folder).map_err(|error| broken(&error));
         }
         Err(Fault::new(
             FaultClass::Machine,
@@ -212,6 +228,18 @@ async fn lock(path: &Path, until: Instant) -> Result<File, Fault> {
             }
         }
     }
+}
+
+/// Takes a lock that nobody holds. A process that is being started has a copy of every open file for a moment, and of its
+/// lock.
+fn is_free(lock: &File) -> bool {
+    (0..20).any(|_| {
+        let free = lock.try_lock().is_ok();
+        if !free {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        free
+    })
 }
 
 fn read_dir(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -14,9 +14,11 @@
 //! 6. The tree becomes a [`crate::source::Snapshot`].
 
 mod complaint;
+mod config;
 mod context;
 mod credential;
 mod fetcher;
+mod gather;
 mod lfs;
 mod mirror;
 mod network;
@@ -25,6 +27,7 @@ mod process;
 mod remote;
 mod revision;
 mod session;
+mod ssh;
 mod submodules;
 mod url;
 

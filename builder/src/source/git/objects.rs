@@ -156,8 +156,12 @@ impl Objects {
             blob.as_str(),
             "--list",
         ];
-        let answer = self.ask(&arguments, b"").await.map_err(|fault| {
-            Fault::hostile(format!("the repository's .gitmodules cannot be read: {fault}"))
+        let answer = self.ask(&arguments, b"").await;
+        let answer = answer.map_err(|fault| match fault.class() {
+            FaultClass::GitError => Fault::hostile(format!(
+                "the repository's .gitmodules cannot be read: {fault}"
+            )),
+            _ => fault,
         })?;
         let text = String::from_utf8(answer)
             .map_err(|_| Fault::hostile("the repository's .gitmodules is not UTF-8"))?;

@@ -149,10 +149,12 @@ impl<'a> Remote<'a> {
         if objects.is_empty() {
             return Ok(());
         }
-        let list: String = objects
-            .iter()
-            .map(|id| format!("{}\n", id.as_str()))
-            .collect();
+        let list: Vec<&str> = objects.iter().map(ObjectId::as_str).collect();
+        let list = list.join(
+            "
+",
+        ) + "
+";
         let ended = self
             .fetch_with(
                 &["--filter=blob:none", "--stdin", "origin"],
@@ -197,7 +199,10 @@ impl<'a> Remote<'a> {
         let allowance = Allowance {
             until: self.until,
             output,
-            disk: Some((folder, size_of(folder).saturating_add(self.limits.fetched_bytes))),
+            disk: Some((
+                folder,
+                size_of(folder).saturating_add(self.limits.fetched_bytes),
+            )),
         };
         run(&self.session, folder, arguments, input, allowance).await
     }

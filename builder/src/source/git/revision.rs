@@ -50,8 +50,9 @@ pub struct RefName(String);
 impl RefName {
     /// Reads a name.
     pub fn parse(text: &str) -> Result<Self, InvalidRevision> {
-        let part =
-            |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+        let part = |part: &str| {
+            !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none()
+        };
         let odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
         let fits = text.len() <= 255
             && !text.starts_with('-')

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -12,8 +12,10 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use super::config::Config;
 use super::credential::Credential;
 use super::network::GitNetwork;
+use super::ssh;
 use super::url::{GitUrl, Scheme};
 use crate::source::{Fault, FaultClass};
 
@@ -59,7 +61,7 @@ impl Session {
                 }
             }
             Scheme::Ssh => {
-                let ssh = ssh(&dir, url, addresses, credential, network, accepted_hosts)?;
+                let ssh = ssh::command(&dir, url, addresses, credential, network, accepted_hosts)?;
                 environment.push(("GIT_SSH_COMMAND", ssh));
                 environment.push(("GIT_SSH_VARIANT", "ssh".into()));
             }
@@ -82,7 +84,7 @@ impl Session {
         secrets: Vec<Zeroizing<String>>,
     ) -> Result<Self, Fault> {
         let file = dir.path().join("gitconfig");
-        write_private(&file, &config.0)?;
+        write_private(&file, config.text())?;
         let home = dir.path().as_os_str();
         let fixed: [(&str, &OsStr); 20] = [
             ("PATH", OsStr::new(PATH)),
@@ -155,104 +157,6 @@ impl Session {
 /// Where `git` and `ssh` are looked for, whatever this process's own path is.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// A configuration file of git. Values are quoted, so that none can begin a line of its own.
-struct Config(String);
-
-impl Config {
-    /// What holds for every command.
-    fn hardened() -> Self {
-        let mut config = Self(String::new());
-        for (section, values) in HARDENED {
-            config.section(section, values);
-        }
-        config
-    }
-
-    fn section(&mut self, name: &str, values: &[(&str, &str)]) {
-        self.0.push_str(&format!("[{name}]\n"));
-        for (key, value) in values {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"");
-            // No value has a line's end in it: they are addresses, numbers and paths of ours.
-            let value = value.replace(['\n', '\0'], "");
-            self.0.push_str(&format!("\t{key} = \"{value}\"\n"));
-        }
-    }
-}
-
-/// git-config(1); which attack each is against stands in the tests of hostile repositories.
-const HARDENED: &[(&str, &[(&str, &str)])] = &[
-    (
-        "core",
-        &[
-            ("hooksPath", "/dev/null"),
-            ("fsmonitor", "false"),
-            ("attributesFile", "/dev/null"),
-            ("excludesFile", "/dev/null"),
-            ("askPass", ""),
-            ("symlinks", "false"),
-            ("protectHFS", "true"),
-            ("protectNTFS", "true"),
-            // Larger blobs are streamed, not held.
-            ("bigFileThreshold", "16m"),
-        ],
-    ),
-    ("protocol", &[("allow", "never"), ("version", "2")]),
-    ("protocol \"https\"", &[("allow", "always")]),
-    ("protocol \"ssh\"", &[("allow", "always")]),
-    (
-        "http",
-        &[
-            ("followRedirects", "false"),
-            ("sslVerify", "true"),
-            ("saveCookies", "false"),
-            ("delegation", "none"),
-            ("lowSpeedLimit", "1000"),
-            ("lowSpeedTime", "60"),
-        ],
-    ),
-    ("credential", &[("helper", ""), ("useHttpPath", "false")]),
-    (
-        "transfer",
-        &[
-            ("fsckObjects", "true"),
-            ("bundleURI", "false"),
-            ("credentialsInUrl", "die"),
-            ("unpackLimit", "1"),
-        ],
-    ),
-    (
-        "fetch",
-        &[
-            ("fsckObjects", "true"),
-            ("recurseSubmodules", "false"),
-            ("unpackLimit", "1"),
-            ("writeCommitGraph", "false"),
-        ],
-    ),
-    // Old tools' slips that change nothing of what is built: many honest repositories have them.
-    (
-        "fetch \"fsck\"",
-        &[
-            ("badTimezone", "ignore"),
-            ("badDateOverflow", "ignore"),
-            ("missingSpaceBeforeDate", "ignore"),
-            ("missingSpaceBeforeEmail", "ignore"),
-            ("missingNameBeforeEmail", "ignore"),
-            ("missingEmail", "ignore"),
-            ("zeroPaddedFilemode", "ignore"),
-            ("zeroPaddedDate", "ignore"),
-            ("badFilemode", "ignore"),
-        ],
-    ),
-    ("submodule", &[("recurse", "false")]),
-    ("gc", &[("auto", "0")]),
-    ("maintenance", &[("auto", "false")]),
-    ("log", &[("showSignature", "false")]),
-    ("pack", &[("threads", "1")]),
-    ("advice", &[("detachedHead", "false")]),
-    ("init", &[("defaultBranch", "none")]),
-];
-
 fn https(
     config: &mut Config,
     dir: &TempDir,
@@ -309,80 +213,6 @@ fn store(
     Ok(())
 }
 
-/// The command of ssh: everything is in a file, so that nothing of the user's is read.
-fn ssh(
-    dir: &TempDir,
-    url: &GitUrl,
-    addresses: &[IpAddr],
-    credential: Option<&Credential>,
-    network: &GitNetwork,
-    accepted_hosts: &Path,
-) -> Result<OsString, Fault> {
-    let at = |name: &str| dir.path().join(name);
-    let mut known = network.known_hosts.clone();
-    let mut identity = String::from("IdentityFile none\nPubkeyAuthentication no\n");
-    if let Some(Credential::Key {
-        private_key,
-        known_hosts,
-    }) = credential
-    {
-        write_private(&at("key"), private_key)?;
-        identity = format!("IdentityFile {}\n", at("key").display());
-        if let Some(lines) = known_hosts {
-            known = lines.clone();
-        }
-    }
-    write_private(&at("known_hosts"), &(known + "\n"))?;
-    let (checking, files) = if network.accept_new_hosts {
-        let own = at("known_hosts");
-        let files = format!("\"{}\" \"{}\"", accepted_hosts.display(), own.display());
-        ("accept-new", files)
-    } else {
-        ("yes", format!("\"{}\"", at("known_hosts").display()))
-    };
-    // What known_hosts has the server under: its name, and its port where that is not 22.
-    let host = url.host().trim_start_matches('[').trim_end_matches(']');
-    let alias = match url.port() {
-        22 => host.to_owned(),
-        port => format!("[{host}]:{port}"),
-    };
-    let address = addresses.first().map(IpAddr::to_string).unwrap_or_default();
-    let config = format!(
-        "Host *\nHostName {address}\nHostKeyAlias {alias}\nStrictHostKeyChecking {checking}\n\
-         UserKnownHostsFile {files}\nGlobalKnownHostsFile /dev/null\n{identity}{SSH}"
-    );
-    write_private(&at("ssh_config"), &config)?;
-    Ok(format!("ssh -F '{}'", at("ssh_config").display()).into())
-}
-
-/// `ssh_config(5)`: nobody is asked, nothing is forwarded, nothing of this machine is offered.
-const SSH: &str = "\
-IdentitiesOnly yes
-IdentityAgent none
-BatchMode yes
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-HostbasedAuthentication no
-GSSAPIAuthentication no
-CheckHostIP no
-CanonicalizeHostname no
-HashKnownHosts no
-UpdateHostKeys no
-VerifyHostKeyDNS no
-PermitLocalCommand no
-ProxyCommand none
-ProxyJump none
-ControlMaster no
-ControlPath none
-ForwardAgent no
-ForwardX11 no
-ClearAllForwardings yes
-ConnectTimeout 20
-ServerAliveInterval 15
-ServerAliveCountMax 4
-LogLevel ERROR
-";
-
 /// As curl wants them: IPv6 in brackets.
 fn written(address: &IpAddr) -> String {
     match address {
@@ -399,12 +229,15 @@ fn password_of(url: &str) -> Option<(&str, &str)> {
 }
 
 fn private_dir() -> Result<TempDir, Fault> {
-    let dir = tempfile::Builder::new().prefix("slipway-git-").tempdir();
+    let dir = tempfile::Builder::new()
+        .prefix("slipway-git-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir();
     dir.map_err(|error| Fault::machine("a temporary folder for git", &error))
 }
 
 /// Readable for this user alone, from the first byte.
-fn write_private(file: &PathBuf, content: &str) -> Result<(), Fault> {
+pub(super) fn write_private(file: &PathBuf, content: &str) -> Result<(), Fault> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     options

@@ -84,7 +84,7 @@ impl GitUrl {
     /// The URL with `.git` at its end, unless it has that.
     pub(crate) fn with_suffix(&self) -> Option<Self> {
         let path = self.path.trim_end_matches('/');
-        (!path.ends_with(".git")).then(|| Self {
+        path.strip_suffix(".git").is_none().then(|| Self {
             path: format!("{path}.git"),
             ..self.clone()
         })

@@ -42,7 +42,7 @@ async fn the_longest_unused_go_first_and_those_in_use_stay() {
     let mut folders = Vec::new();
     for name in ["old", "used", "new"] {
         let mirror = mirrors.take("a", &url(name), soon()).await.unwrap();
-        std::fs::write(mirror.folder().join("ballast"), [0; 100_000]).unwrap();
+        std::fs::write(mirror.folder().join("ballast"), vec![0; 100_000]).unwrap();
         folders.push(mirror.folder().to_path_buf());
     }
     let _used = mirrors.take("a", &url("used"), soon()).await.unwrap();
@@ -72,4 +72,22 @@ async fn the_longest_unused_go_first_and_those_in_use_stay() {
         folders[2].join("HEAD").exists(),
         "it is made again when it is wanted"
     );
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_made_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    let mirror = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    let folder = mirror.folder().to_path_buf();
+    let half = mirrors.take_another("a", &url("x"), soon()).await.unwrap();
+    assert_ne!(half.folder(), folder, "who has it does not wait for itself");
+    drop((mirror, half));
+    std::fs::remove_file(folder.join("HEAD")).unwrap();
+    std::fs::create_dir_all(folder.with_extension("new")).unwrap();
+    let pack = folder.join("objects/pack/tmp_pack_x");
+    std::fs::write(&pack, "half").unwrap();
+    mirrors.take("a", &url("x"), soon()).await.unwrap();
+    assert!(folder.join("HEAD").exists());
+    assert!(!pack.exists());
 }

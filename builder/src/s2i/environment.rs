@@ -96,6 +96,16 @@ impl EnvironmentFile {
     /// Longest file that is read, in bytes.
     pub const MAX_BYTES: usize = 256 * 1024;
 
+    /// Reads a file that a request names, as the program reads that of `-E` (`util/env.go`): as [`Self::parse`] does,
+    /// but spaces in front of a comment count nothing, and `//` begins one too.
+    pub fn parse_request(name: &str, content: &[u8], warnings: &mut Vec<Warning>) -> Self {
+        let lines = content.split(|byte| *byte == b'\n').map(|line| {
+            let line = line.trim_ascii();
+            if line.starts_with(b"//") { b"" } else { line }
+        });
+        Self::parse(name, &lines.collect::<Vec<_>>().join(&b'\n'), warnings)
+    }
+
     /// Reads `.s2i/environment` as the program does (`scripts/environment.go`): `NAME=VALUE` per line, `#` in the
     /// first column begins a comment, nothing is unquoted, a line that is none is passed over. Where the program
     /// is silent there is a warning with the line's number.

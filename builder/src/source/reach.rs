@@ -13,8 +13,8 @@ mod tests;
 /// The addresses that may be connected to on a stranger's word: public ones, and what the configuration adds.
 ///
 /// A name is resolved once and the connection goes to what was checked, so that a name which changes its mind in between
-/// (DNS rebinding) gains nothing. Addresses where clouds serve their machines' credentials count only
-/// if they are added one by one.
+/// (DNS rebinding) gains nothing. Never, whatever is configured: the services where clouds hand out a machine's identity, and
+/// what does not leave a link.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
     allowed: Vec<IpNet>,
@@ -29,11 +29,10 @@ impl Reach {
     /// Whether an address may be connected to.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = embedded(address);
-        let mut covering = self.allowed.iter().filter(|net| net.contains(&address));
-        if is_metadata(address) {
-            return covering.any(|net| net.prefix_len() == net.max_prefix_len());
+        if is_never(address) {
+            return false;
         }
-        covering.next().is_some() || is_public(address)
+        is_public(address) || self.allowed.iter().any(|net| net.contains(&address))
     }
 
     /// The addresses of a host that may be connected to, at least one.
@@ -93,8 +92,9 @@ fn embedded(address: IpAddr) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(a, b, c, d))
     };
     match v6.segments() {
-        // IPv4-mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
+        // IPv4-mapped (RFC 4291), IPv4-translated (RFC 7915), NAT64 (RFC 6052), 6to4 (RFC 3056).
         [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => v4(high, low),
         // IPv4-compatible (RFC 4291, deprecated).
@@ -103,17 +103,28 @@ fn embedded(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Where clouds answer their machines' questions about themselves.
-fn is_metadata(address: IpAddr) -> bool {
-    const V4: [Ipv4Addr; 4] = [
-        Ipv4Addr::new(169, 254, 169, 254),
-        Ipv4Addr::new(169, 254, 170, 2),
+/// What nobody may configure away.
+fn is_never(address: IpAddr) -> bool {
+    // Alibaba Cloud, Oracle Cloud, Azure. The others' 169.254.169.254 is link-local.
+    const METADATA_V4: [Ipv4Addr; 3] = [
         Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(192, 0, 0, 192),
         Ipv4Addr::new(168, 63, 129, 16),
     ];
+    // Amazon, Google.
+    const METADATA_V6: [Ipv6Addr; 2] = [
+        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    ];
     match address {
-        IpAddr::V4(v4) => V4.contains(&v4),
-        IpAddr::V6(v6) => v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        IpAddr::V4(v4) => {
+            let nowhere = v4.is_unspecified() || v4.is_broadcast() || v4.is_multicast();
+            nowhere || v4.is_link_local() || METADATA_V4.contains(&v4)
+        }
+        IpAddr::V6(v6) => {
+            let nowhere = v6.is_unspecified() || v6.is_multicast();
+            nowhere || v6.is_unicast_link_local() || METADATA_V6.contains(&v6)
+        }
     }
 }
 

@@ -1,7 +1,12 @@
 //! What can be asked of a repository, and what is said when it cannot be had.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use builder::source::git::{Credential, GitFetcher, GitNetwork, GitSource, Mirrors};
 use builder::source::{Fault, FaultClass, Reach, Snapshot, SourceLimits};
 
@@ -419,7 +424,7 @@ async fn limits_hold_while_fetching() {
 #[tokio::test]
 async fn a_server_that_says_nothing_does_not_hold_us() {
     let servers = Servers::start("silent");
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let limits = SourceLimits {
         time: Duration::from_secs(2),
@@ -476,4 +481,105 @@ async fn fetches_at_the_same_time_and_a_pruned_cache() {
         only_file(&servers.fetch(&again).await.unwrap()),
         "content 1"
     );
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_and_its_password_is_not_shown() {
+    let servers = Servers::start("proxy");
+    servers
+        .repository("public/app.git")
+        .files("main", &[("file", "x")]);
+    let proxy = Proxy::start("canary-proxy");
+    let proxied = |password: &str| GitNetwork {
+        proxy: Some(format!(
+            "http://builder:{password}@127.0.0.1:{}",
+            proxy.port
+        )),
+        // The proxy's network, not ours, decides what localhost is.
+        reach: Reach::default(),
+        ..servers.network()
+    };
+    let app = servers.source("public/app.git");
+    let fetcher = servers.fetcher(proxied("canary-proxy"));
+    assert_eq!(only_file(&fetcher.fetch("shop", &app).await.unwrap()), "x");
+    let asked = proxy.asked();
+    assert!(!asked.is_empty());
+    let connect = format!("CONNECT localhost:{} ", servers.port);
+    assert!(
+        asked.iter().all(|line| line.starts_with(&connect)),
+        "{asked:?}"
+    );
+
+    let fetcher = servers.fetcher(proxied("canary-wrong"));
+    let fault = fetcher.fetch("shop", &app).await.unwrap_err();
+    assert!(!format!("{fault} {fault:?}").contains("canary"), "{fault}");
+
+    let mut excepted = proxied("canary-proxy");
+    excepted.no_proxy = vec!["localhost".to_owned()];
+    let fault = servers
+        .fetcher(excepted)
+        .fetch("shop", &app)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.class(), FaultClass::AddressForbidden);
+}
+
+/// A proxy for https that knows one password.
+struct Proxy {
+    port: u16,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    fn start(password: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").or_fail("listen");
+        let port = listener.local_addr().or_fail("an address").port();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let expected = format!("Basic {}", BASE64.encode(format!("builder:{password}")));
+        let seen = asked.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (expected, seen) = (expected.clone(), seen.clone());
+                std::thread::spawn(move || serve(client, &expected, &seen));
+            }
+        });
+        Self { port, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().or_fail("what was asked").clone()
+    }
+}
+
+/// One CONNECT, then bytes both ways. `None` if anything ends early.
+fn serve(mut client: TcpStream, expected: &str, seen: &Mutex<Vec<String>>) -> Option<()> {
+    let mut head = BufReader::new(client.try_clone().ok()?);
+    let mut first = String::new();
+    head.read_line(&mut first).ok()?;
+    let mut allowed = false;
+    loop {
+        let mut line = String::new();
+        head.read_line(&mut line).ok()?;
+        if line.trim().is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(": ")?;
+        allowed |= name.eq_ignore_ascii_case("proxy-authorization") && value.trim() == expected;
+    }
+    if !allowed {
+        let refusal = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n";
+        return client.write_all(refusal).ok();
+    }
+    let target = first.split(' ').nth(1)?.to_owned();
+    seen.lock().ok()?.push(first);
+    let mut server = TcpStream::connect(target).ok()?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    let (mut from_server, mut to_client) = (server.try_clone().ok()?, client.try_clone().ok()?);
+    let back = std::thread::spawn(move || {
+        drop(std::io::copy(&mut from_server, &mut to_client));
+        drop(to_client.shutdown(std::net::Shutdown::Write));
+    });
+    drop(std::io::copy(&mut head, &mut server));
+    drop(server.shutdown(std::net::Shutdown::Write));
+    back.join().ok()
 }

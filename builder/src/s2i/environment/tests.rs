@@ -59,3 +59,13 @@ fn the_strict_filter_denies_what_steers_programs() {
     }
     assert!(EnvFilter::default().allows("LD_PRELOAD"));
 }
+
+#[test]
+fn a_file_of_a_request_has_two_kinds_of_comments() {
+    let mut warnings = Vec::new();
+    let text = b"A=1\n  # no\n // no\n  B = //x \n";
+    let file = EnvironmentFile::parse_request("env", text, &mut warnings);
+    let entries: Vec<_> = file.variables().iter().map(Variable::entry).collect();
+    assert_eq!(entries, ["A=1", "B=//x"]);
+    assert_eq!(warnings, []);
+}

@@ -165,7 +165,8 @@ fn https(
     network: &GitNetwork,
 ) -> Result<(), Fault> {
     if let Some(proxy) = network.proxy_for(url) {
-        config.section("http", &[("proxy", proxy)]);
+        // Said at once rather than when the proxy asks.
+        config.section("http", &[("proxy", proxy), ("proxyAuthMethod", "basic")]);
     } else {
         let list: Vec<String> = addresses.iter().map(written).collect();
         let host = url.host().trim_start_matches('[').trim_end_matches(']');
@@ -193,23 +194,16 @@ fn store(
     password: &str,
 ) -> Result<(), Fault> {
     let file = dir.path().join("credentials");
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let server = format!("{}:{}", url.host(), url.port());
-    let bare = url.host();
-    let (user, password) = (encoded(user), Zeroizing::new(encoded(password)));
+    let encoded =
+        |text: &str| Zeroizing::new(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+    let (user, password) = (encoded(user), encoded(password));
     // git asks with the port as the URL has it: given or not.
-    let lines = Zeroizing::new(format!(
-        "https://{user}:{}@{server}\nhttps://{user}:{}@{bare}\n",
-        *password, *password
-    ));
-    write_private(&file, &lines)?;
+    let server = url.authority();
+    let line = Zeroizing::new(format!("https://{}:{}@{server}\n", *user, *password));
+    write_private(&file, &line)?;
     let helper = format!("store --file='{}'", file.display());
-    let at = url.to_string();
-    let path = at.find(url.path()).unwrap_or(at.len());
-    config.section(
-        &format!("credential \"{}\"", &at[..path]),
-        &[("helper", &helper)],
-    );
+    let section = format!("credential \"https://{server}\"");
+    config.section(&section, &[("helper", &helper)]);
     Ok(())
 }
 

@@ -90,8 +90,12 @@ impl GitUrl {
         })
     }
 
-    pub(crate) fn path(&self) -> &str {
-        &self.path
+    /// Host and port as the URL writes them.
+    pub(crate) fn authority(&self) -> String {
+        match self.port {
+            None => self.host.clone(),
+            Some(port) => format!("{}:{port}", self.host),
+        }
     }
 }
 
@@ -212,16 +216,13 @@ fn has_encoded_control(path: &str) -> bool {
 
 impl fmt::Display for GitUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            user, host, path, ..
-        } = self;
+        let Self { user, path, .. } = self;
+        let at = self.authority();
         match (self.scheme, self.port) {
-            (Scheme::Https, None) => write!(f, "https://{host}{path}"),
-            (Scheme::Https, Some(port)) => write!(f, "https://{host}:{port}{path}"),
+            (Scheme::Https, _) => write!(f, "https://{at}{path}"),
             // A path without `/` is below the user's home, which only the short form can say.
-            (Scheme::Ssh, None) if !path.starts_with('/') => write!(f, "{user}@{host}:{path}"),
-            (Scheme::Ssh, None) => write!(f, "ssh://{user}@{host}{path}"),
-            (Scheme::Ssh, Some(port)) => write!(f, "ssh://{user}@{host}:{port}{path}"),
+            (Scheme::Ssh, None) if !path.starts_with('/') => write!(f, "{user}@{at}:{path}"),
+            (Scheme::Ssh, _) => write!(f, "ssh://{user}@{at}{path}"),
         }
     }
 }

@@ -54,19 +54,27 @@ fn public_addresses_are_allowed_and_no_others() {
 
 #[test]
 fn the_configuration_adds_networks() {
-    let reach = Reach::new(vec![
-        "10.0.0.0/8".parse().unwrap(),
-        "169.254.0.0/16".parse().unwrap(),
-    ]);
+    let reach = Reach::new(vec!["10.0.0.0/8".parse().unwrap()]);
     assert!(reach.allows(ip("10.1.2.3")));
     assert!(reach.allows(ip("::ffff:10.1.2.3")));
     assert!(!reach.allows(ip("127.0.0.1")));
-    assert!(
-        !reach.allows(ip("169.254.169.254")),
-        "metadata is allowed by its own address alone"
-    );
-    let exactly = Reach::new(vec!["169.254.169.254/32".parse().unwrap()]);
-    assert!(exactly.allows(ip("169.254.169.254")));
+    let everything = Reach::new(vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()]);
+    assert!(everything.allows(ip("127.0.0.1")));
+    for never in [
+        "169.254.169.254",
+        "100.100.100.200",
+        "192.0.0.192",
+        "168.63.129.16",
+        "0.0.0.0",
+        "224.0.0.1",
+        "fe80::1",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+    ] {
+        assert!(!everything.allows(ip(never)), "{never}");
+    }
 }
 
 #[tokio::test]

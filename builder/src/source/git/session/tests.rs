@@ -31,9 +31,11 @@ fn secrets_are_in_private_files_only() {
 
     let session = session("p@ss/word'");
     assert_eq!(
-        file(&session, "credentials").lines().next().unwrap(),
-        "https://ann:p%40ss%2Fword%27@git.example.com:8443"
+        file(&session, "credentials"),
+        "https://ann:p%40ss%2Fword%27@git.example.com:8443\n"
     );
+    let config = file(&session, "gitconfig");
+    assert!(config.contains("[credential \"https://git.example.com:8443\"]"));
     let file = session.dir.path().join("credentials");
     let mode = std::fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -91,4 +93,26 @@ fn nothing_of_the_surroundings_is_inherited() {
             .iter()
             .any(|name| name == "GIT_TRACE" || name == "SSH_AUTH_SOCK")
     );
+}
+
+#[test]
+fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
+    // Nobody can resolve these names; what is connected to is what was checked when they could be.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for url in [
+        format!("https://git.invalid:{port}/a"),
+        format!("ssh://git@git.invalid:{port}/a"),
+    ] {
+        let url: GitUrl = url.parse().unwrap();
+        let addresses = ["127.0.0.1".parse().unwrap()];
+        let network = GitNetwork::default();
+        let session = Session::remote(&url, &addresses, None, &network, Path::new("/x")).unwrap();
+        let repository = tempfile::tempdir().unwrap();
+        let mut command = session.command(repository.path(), &["ls-remote", &url.to_string()]);
+        let mut child = command.spawn().unwrap();
+        listener.accept().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

@@ -351,7 +351,8 @@ fn quoted(text: &str) -> (String, &str) {
 
 fn ours(lab: &Lab, folder: &Path, change: fn(&mut Request)) -> (Plan, Snapshot) {
     let limits = SourceLimits::default();
-    let snapshot = upload::directory(folder, IgnoreMode::Classic, limits).or_fail("a snapshot");
+    let snapshot =
+        upload::directory(folder, IgnoreMode::Classic, limits, lab.root()).or_fail("a snapshot");
     let config = serde_json::json!({"config": {"User": "1001"}});
     let builder = Image {
         reference: BUILDER.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek as _, Write};
+use std::path::Path;
 
 use oci::{Algorithm, Digest, Hasher};
 
@@ -77,15 +78,24 @@ pub(crate) trait Contents<C> {
     fn copy(&mut self, content: &C, size: u64, to: &mut dyn Write) -> Result<(), Fault>;
 }
 
-/// Applies `.s2iignore` and makes the archive.
+/// Applies `.s2iignore` and makes the archive, in the folder `scratch`.
 pub(crate) fn write<C>(
     mut tree: Tree<C>,
     contents: &mut impl Contents<C>,
     mode: IgnoreMode,
+    scratch: &Path,
 ) -> Result<Snapshot, Fault> {
     let mut warnings = Vec::new();
     if let Some(file) = small(&tree, contents, b".s2iignore", Ignore::MAX_BYTES)? {
         tree.ignore(mode, &file, &mut warnings);
+    }
+    for path in [b".s2iignore".as_slice(), b".s2i/environment"] {
+        if let Some(Node::Link { .. }) = tree.get(path) {
+            warnings.push(Warning::new(format!(
+                "{} is a link and is not read: make it a file",
+                path.escape_ascii()
+            )));
+        }
     }
     let environment = small(
         &tree,
@@ -94,7 +104,7 @@ pub(crate) fn write<C>(
         EnvironmentFile::MAX_BYTES,
     )?;
     let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
-    let file = tempfile::tempfile().map_err(failed)?;
+    let file = tempfile::tempfile_in(scratch).map_err(failed)?;
     let mut archive = tar::Builder::new(Hashing::new(file));
     for (path, node) in tree.iter() {
         append(&mut archive, contents, path, node)?;
@@ -146,7 +156,7 @@ fn append<C>(
     use std::os::unix::ffi::OsStrExt as _;
 
     let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
-    let name = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+    let name = Path::new(std::ffi::OsStr::from_bytes(path));
     let mut header = tar::Header::new_gnu();
     header.set_mtime(Snapshot::MTIME);
     header.set_uid(0);
@@ -162,7 +172,7 @@ fn append<C>(
             header.set_entry_type(tar::EntryType::Symlink);
             header.set_mode(0o777);
             header.set_size(0);
-            let target = std::path::Path::new(std::ffi::OsStr::from_bytes(target));
+            let target = Path::new(std::ffi::OsStr::from_bytes(target));
             archive.append_link(&mut header, name, target)
         }
         Node::File {

@@ -441,6 +441,10 @@ async fn a_server_that_says_nothing_does_not_hold_us() {
             .unwrap_err();
         assert_eq!(fault.class(), FaultClass::SourceTimedOut, "{fault}");
     }
+    let source = source(format!("https://localhost:{port}/a").parse().unwrap());
+    let dropped = tokio::time::timeout(Duration::from_millis(500), fetcher.fetch("shop", &source));
+    assert!(dropped.await.is_err(), "it was still waiting");
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let left = running(&format!("localhost:{port}"));
     assert_eq!(left, [""; 0], "nothing of git is left");
 }

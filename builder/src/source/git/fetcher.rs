@@ -14,6 +14,7 @@ use super::remote::{Remote, Resolved};
 use super::revision::{ObjectId, Revision};
 use super::submodules::{MAX_DEPTH, blocking, urls};
 use super::url::GitUrl;
+use super::version;
 use crate::plan::Commit;
 use crate::s2i::{IgnoreMode, Warning};
 use crate::source::snapshot;
@@ -71,8 +72,10 @@ impl GitFetcher {
         }
     }
 
-    /// Fetches a source for a namespace. Dropping the future ends it, with all that it started.
+    /// Fetches a source for a namespace. Dropping the future ends what talks to a server, with all that it started; what
+    /// reads the mirror ends by itself.
     pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
+        version::check().await?;
         let until = Instant::now() + self.limits.time;
         let root = self.root(namespace, source, until).await?;
         let mut commit = root.objects.commit(&root.commit).await?;
@@ -273,7 +276,15 @@ impl GitFetcher {
         let mut brought = None;
         if source.lfs {
             let until = Instant::now() + limits.time;
-            let files = lfs::Files::bring(&pointers, source, &self.network, limits, until).await?;
+            let files = lfs::Files::bring(
+                &pointers,
+                source,
+                &self.network,
+                limits,
+                until,
+                self.mirrors.root(),
+            )
+            .await?;
             for (path, pointer) in pointers {
                 tree.insert(&path, pointer.node())?;
             }
@@ -285,6 +296,7 @@ impl GitFetcher {
             )));
         }
         let mode = source.ignore;
+        let scratch = self.mirrors.root().to_path_buf();
         let context_dir = source.context_dir.as_str().to_owned();
         blocking(move || {
             let readers: Result<Vec<Blobs>, Fault> =
@@ -293,7 +305,7 @@ impl GitFetcher {
                 readers: readers?,
                 lfs: brought,
             };
-            let mut snapshot = snapshot::write(tree, &mut contents, mode)?;
+            let mut snapshot = snapshot::write(tree, &mut contents, mode, &scratch)?;
             drop(all);
             snapshot.location = location;
             snapshot.context_dir = context_dir;

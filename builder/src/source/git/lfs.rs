@@ -9,6 +9,7 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write};
+use std::path::Path;
 use std::time::Instant;
 
 use oci::{Algorithm, Hasher};
@@ -86,8 +87,9 @@ impl Files {
         network: &GitNetwork,
         limits: SourceLimits,
         until: Instant,
+        scratch: &Path,
     ) -> Result<Self, Fault> {
-        let spool = tempfile::tempfile()
+        let spool = tempfile::tempfile_in(scratch)
             .map_err(|error| Fault::machine("a temporary file for LFS", &error))?;
         let mut files = Self {
             spool,

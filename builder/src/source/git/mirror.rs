@@ -45,6 +45,11 @@ impl Mirrors {
         Self { root }
     }
 
+    /// The cache's folder. Snapshots are written in it too: it has room for sources.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Waits for a repository, makes it if it is not there, and takes it.
     pub(crate) async fn take(
         &self,

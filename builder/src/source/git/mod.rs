@@ -30,6 +30,7 @@ mod session;
 mod ssh;
 mod submodules;
 mod url;
+mod version;
 
 pub use context::{ContextDir, InvalidContextDir};
 pub use credential::Credential;

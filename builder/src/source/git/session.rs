@@ -155,7 +155,7 @@ impl Session {
 }
 
 /// Where `git` and `ssh` are looked for, whatever this process's own path is.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn https(
     config: &mut Config,

@@ -45,7 +45,13 @@ fn nodes() -> Vec<(Vec<u8>, Node<&'static [u8]>)> {
 }
 
 fn snapshot(nodes: Vec<(Vec<u8>, Node<&'static [u8]>)>) -> Snapshot {
-    write(tree(nodes), &mut Given, IgnoreMode::Classic).unwrap()
+    write(
+        tree(nodes),
+        &mut Given,
+        IgnoreMode::Classic,
+        &std::env::temp_dir(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -131,5 +137,16 @@ fn a_file_that_is_shorter_than_it_says_is_refused() {
         content: &b"four"[..],
     };
     let tree = tree(vec![(b"x".to_vec(), lying)]);
-    assert!(write(tree, &mut Given, IgnoreMode::Classic).is_err());
+    let written = write(tree, &mut Given, IgnoreMode::Classic, &std::env::temp_dir());
+    assert!(written.is_err());
+}
+
+#[test]
+fn settings_that_are_links_are_not_read() {
+    let link = Node::Link {
+        target: b"/etc/environment".to_vec(),
+    };
+    let snapshot = snapshot(vec![(b".s2i/environment".to_vec(), link)]);
+    assert_eq!(snapshot.source().environment, None);
+    assert_eq!(snapshot.warnings().len(), 1);
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek as _, SeekFrom, Write};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use tar::EntryType;
@@ -18,11 +19,13 @@ mod tests;
 /// Makes a snapshot of a tar, compressed with gzip or not, less what its `.s2iignore` names and anything named `.git`.
 ///
 /// Nothing is unpacked: files' content goes into one unnamed file, names into a tree that refuses what leads elsewhere. An
-/// archive that names a device, a link's inside or a path above itself is refused whole. Blocks.
+/// archive that names a device, a link's inside or a path above itself is refused whole. Both are in the folder `scratch`.
+/// Blocks.
 pub fn archive(
     input: impl Read,
     mode: IgnoreMode,
     limits: SourceLimits,
+    scratch: &Path,
 ) -> Result<Snapshot, Fault> {
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut magic = Vec::new();
@@ -40,16 +43,19 @@ pub fn archive(
     // Headers, padding and long names beside the content: what is above this is a bomb.
     let overhead = 8 * 1024 * limits.entries as u64;
     let bounded = input.take(limits.bytes.saturating_add(overhead));
-    let (tree, mut spool) = read(bounded, limits)?;
-    snapshot::write(tree, &mut spool, mode)
+    let (tree, mut spool) = read(bounded, limits, Spool::new(scratch)?)?;
+    snapshot::write(tree, &mut spool, mode, scratch)
 }
 
 /// Where content is in the spool.
 type At = u64;
 
-fn read(input: impl Read, limits: SourceLimits) -> Result<(Tree<At>, Spool), Fault> {
+fn read(
+    input: impl Read,
+    limits: SourceLimits,
+    mut spool: Spool,
+) -> Result<(Tree<At>, Spool), Fault> {
     let mut tree = Tree::new(limits);
-    let mut spool = Spool::new()?;
     let mut files: HashMap<Vec<u8>, (At, u64, bool)> = HashMap::new();
     let mut archive = tar::Archive::new(input);
     let mut count = 0;
@@ -125,8 +131,8 @@ struct Spool {
 }
 
 impl Spool {
-    fn new() -> Result<Self, Fault> {
-        let file = tempfile::tempfile()
+    fn new(scratch: &Path) -> Result<Self, Fault> {
+        let file = tempfile::tempfile_in(scratch)
             .map_err(|error| Fault::machine("a temporary file for the archive", &error))?;
         Ok(Self { file, end: 0 })
     }

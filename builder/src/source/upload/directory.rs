@@ -19,9 +19,16 @@ mod tests;
 /// Makes a snapshot of a folder, without `.git` and what the folder's `.gitignore` files and `.s2iignore` name. Links
 /// stay links; sockets, pipes and devices are left out with a warning.
 ///
+/// The snapshot is written in the folder `scratch`, which must not be within the one that is read.
+///
 /// The user's own `core.excludesFile` and `.git/info/exclude` do not count: two people who send the same files get the
 /// same snapshot.
-pub fn directory(folder: &Path, mode: IgnoreMode, limits: SourceLimits) -> Result<Snapshot, Fault> {
+pub fn directory(
+    folder: &Path,
+    mode: IgnoreMode,
+    limits: SourceLimits,
+    scratch: &Path,
+) -> Result<Snapshot, Fault> {
     let failed = |error: &dyn std::fmt::Display| {
         let message = format!("the folder {} cannot be read: {error}", folder.display());
         Fault::new(FaultClass::Machine, message)
@@ -58,7 +65,7 @@ pub fn directory(folder: &Path, mode: IgnoreMode, limits: SourceLimits) -> Resul
         };
         tree.insert(path.as_os_str().as_bytes(), node)?;
     }
-    let mut snapshot = snapshot::write(tree, &mut Folder(root), mode)?;
+    let mut snapshot = snapshot::write(tree, &mut Folder(root), mode, scratch)?;
     warnings.append(&mut snapshot.warnings);
     snapshot.warnings = warnings;
     Ok(snapshot)

@@ -35,7 +35,7 @@ impl Made {
 }
 
 fn read_with(bytes: &[u8], limits: SourceLimits) -> Result<Snapshot, Fault> {
-    archive(bytes, IgnoreMode::Classic, limits)
+    archive(bytes, IgnoreMode::Classic, limits, &std::env::temp_dir())
 }
 
 fn class(made: Made) -> FaultClass {

@@ -13,7 +13,13 @@ fn made(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn snapshot(folder: &tempfile::TempDir) -> Snapshot {
-    directory(folder.path(), IgnoreMode::Classic, SourceLimits::default()).unwrap()
+    directory(
+        folder.path(),
+        IgnoreMode::Classic,
+        SourceLimits::default(),
+        &std::env::temp_dir(),
+    )
+    .unwrap()
 }
 
 fn paths(snapshot: &Snapshot) -> Vec<String> {

@@ -11,6 +11,7 @@
 //!
 //! - scripts are started directly, not by `/bin/sh -c`: one without a `#!` line fails as `run` always did;
 //! - nothing of an image or source reaches a shell or a Dockerfile;
+//! - scripts by a URL come over https, and only where the request names it, never an image's label;
 //! - an image with `ONBUILD` is refused ([`Reason::OnBuildForbidden`]), as platforms configure the program to do;
 //! - patterns of `.s2iignore` cannot leave the source, nor go through a link;
 //! - what is injected without being kept is never in a layer, where the program leaves an empty file.

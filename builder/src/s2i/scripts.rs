@@ -61,7 +61,7 @@ impl fmt::Display for Script {
 pub enum ScriptsUrl {
     /// `image:///folder`: inside the image that runs them.
     Image(ContainerPath),
-    /// `https://…` or `http://…`: each script is fetched from `<url>/<script>` before planning.
+    /// `https://…`: each script is fetched from `<url>/<script>` before planning.
     Web(String),
 }
 
@@ -72,7 +72,7 @@ impl FromStr for ScriptsUrl {
         if let Some(path) = text.strip_prefix("image://") {
             return Ok(Self::Image(ContainerPath::parse(path)?));
         }
-        let is_web = text.starts_with("https://") || text.starts_with("http://");
+        let is_web = text.starts_with("https://");
         if is_web && !text.chars().any(|c| c.is_control() || c == ' ') {
             return Ok(Self::Web(text.trim_end_matches('/').to_owned()));
         }

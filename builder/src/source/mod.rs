@@ -10,12 +10,17 @@
 mod fault;
 pub mod git;
 mod limits;
+mod network;
 mod reach;
+mod scripts;
 mod snapshot;
 mod tree;
 pub mod upload;
+mod web;
 
 pub use fault::{Fault, FaultClass};
 pub use limits::SourceLimits;
+pub use network::SourceNetwork;
 pub use reach::Reach;
+pub use scripts::fetch_scripts;
 pub use snapshot::Snapshot;

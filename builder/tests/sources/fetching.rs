@@ -7,8 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use builder::source::git::{Credential, GitFetcher, GitNetwork, GitSource, Mirrors};
-use builder::source::{Fault, FaultClass, Reach, Snapshot, SourceLimits};
+use builder::s2i::Script;
+use builder::source::git::{Credential, GitFetcher, GitSource, Mirrors};
+use builder::source::{
+    Fault, FaultClass, Reach, Snapshot, SourceLimits, SourceNetwork, fetch_scripts,
+};
 
 use tests::OrFail;
 
@@ -181,7 +184,7 @@ async fn keys_are_for_ssh_and_servers_are_known() {
 
     // The configuration's keys count where the secret has none.
     app.credential = Some(Credential::key(&ssh.key, None).unwrap());
-    let network = GitNetwork {
+    let network = SourceNetwork {
         known_hosts: ssh.known_hosts.clone(),
         ..servers.network()
     };
@@ -197,7 +200,7 @@ async fn a_new_ssh_server_is_held_to_its_first_word() {
     let ssh = servers.ssh();
     let mut app = source(ssh.url(&servers, "private/app.git"));
     app.credential = Some(Credential::key(&ssh.key, None).unwrap());
-    let network = GitNetwork {
+    let network = SourceNetwork {
         accept_new_hosts: true,
         ..servers.network()
     };
@@ -232,7 +235,7 @@ async fn connections_go_where_they_may_and_nowhere_else() {
     servers
         .repository("public/app.git")
         .files("main", &[("file", "x")]);
-    let public_only = GitNetwork {
+    let public_only = SourceNetwork {
         reach: Reach::default(),
         ..servers.network()
     };
@@ -264,7 +267,7 @@ async fn connections_go_where_they_may_and_nowhere_else() {
         assert_eq!(fault.class(), FaultClass::AddressForbidden, "{url}");
     }
     // Through a proxy a name is the proxy's to resolve; an address is still ours to refuse.
-    let proxied = GitNetwork {
+    let proxied = SourceNetwork {
         proxy: Some(format!("http://127.0.0.1:{}", servers.lab.port())),
         ..public_only
     };
@@ -494,7 +497,7 @@ async fn a_proxy_is_used_and_its_password_is_not_shown() {
         .repository("public/app.git")
         .files("main", &[("file", "x")]);
     let proxy = Proxy::start("canary-proxy");
-    let proxied = |password: &str| GitNetwork {
+    let proxied = |password: &str| SourceNetwork {
         proxy: Some(format!(
             "http://builder:{password}@127.0.0.1:{}",
             proxy.port
@@ -586,4 +589,37 @@ fn serve(mut client: TcpStream, expected: &str, seen: &Mutex<Vec<String>>) -> Op
     drop(std::io::copy(&mut head, &mut server));
     drop(server.shutdown(std::net::Shutdown::Write));
     back.join().ok()
+}
+
+#[tokio::test]
+async fn scripts_by_a_url() {
+    let servers = Servers::start("scripts");
+    servers.lab.write("lfs/s2i/assemble", "#!/bin/sh\n");
+    servers.lab.write("lfs/large/assemble", vec![b'x'; 2 << 20]);
+    let url = |path: &str| format!("https://localhost:{}/{path}", servers.port);
+    let wanted = [Script::Assemble, Script::Run];
+    let network = servers.network();
+    let patience = Duration::from_secs(60);
+    let found = fetch_scripts(&url("lfs/s2i/"), &wanted, &network, patience)
+        .await
+        .unwrap();
+    assert_eq!(found, [(Script::Assemble, b"#!/bin/sh\n".to_vec())].into());
+    for (path, class) in [
+        ("lfs/large", FaultClass::SourceTooLarge),
+        ("private", FaultClass::SourceRefused),
+        ("elsewhere", FaultClass::SourceRefused),
+    ] {
+        let fault = fetch_scripts(&url(path), &wanted, &network, patience)
+            .await
+            .unwrap_err();
+        assert_eq!(fault.class(), class, "{path}: {fault}");
+    }
+    let nowhere = SourceNetwork {
+        reach: Reach::default(),
+        ..network
+    };
+    let fault = fetch_scripts(&url("lfs/s2i"), &wanted, &nowhere, patience)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.class(), FaultClass::AddressForbidden);
 }

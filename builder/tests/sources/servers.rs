@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
-use builder::source::git::{Credential, GitFetcher, GitNetwork, GitSource, GitUrl, Mirrors};
-use builder::source::{Fault, Reach, Snapshot, SourceLimits};
+use builder::source::git::{Credential, GitFetcher, GitSource, GitUrl, Mirrors};
+use builder::source::{Fault, Reach, Snapshot, SourceLimits, SourceNetwork};
 use tests::daemon::Daemon;
 use tests::tls::Authority;
 use tests::{Lab, OrFail, toolbox};
@@ -88,11 +88,11 @@ impl Servers {
         source(self.url(path))
     }
 
-    pub(crate) fn network(&self) -> GitNetwork {
-        GitNetwork {
+    pub(crate) fn network(&self) -> SourceNetwork {
+        SourceNetwork {
             reach: Reach::new(vec!["127.0.0.0/8".parse().or_fail("loopback")]),
             authorities: BTreeMap::from([("localhost".to_owned(), self.ca.clone())]),
-            ..GitNetwork::default()
+            ..SourceNetwork::default()
         }
     }
 
@@ -100,7 +100,7 @@ impl Servers {
         self.lab.path("mirrors")
     }
 
-    pub(crate) fn fetcher(&self, network: GitNetwork) -> GitFetcher {
+    pub(crate) fn fetcher(&self, network: SourceNetwork) -> GitFetcher {
         GitFetcher::new(
             Mirrors::new(self.mirrors()),
             network,

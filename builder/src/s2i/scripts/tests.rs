@@ -104,6 +104,7 @@ fn urls_that_are_none_are_refused() {
     for (text, error) in [
         ("file:///etc", InvalidScriptsUrl::File),
         ("/usr/libexec", InvalidScriptsUrl::Scheme),
+        ("http://example.com/s", InvalidScriptsUrl::Scheme),
         (
             "image://usr/libexec",
             InvalidScriptsUrl::Path(InvalidPath::Relative),

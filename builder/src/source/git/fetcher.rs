@@ -8,7 +8,6 @@ use super::credential::Credential;
 use super::gather::{Stored, below, gather};
 use super::lfs;
 use super::mirror::{Mirror, Mirrors};
-use super::network::GitNetwork;
 use super::objects::{Blobs, Kind, Listed, Objects};
 use super::remote::{Remote, Resolved};
 use super::revision::{ObjectId, Revision};
@@ -18,7 +17,7 @@ use super::version;
 use crate::plan::Commit;
 use crate::s2i::{IgnoreMode, Warning};
 use crate::source::snapshot;
-use crate::source::{Fault, Snapshot, SourceLimits};
+use crate::source::{Fault, Snapshot, SourceLimits, SourceNetwork};
 
 /// A repository and what of it is wanted.
 #[derive(Clone, Debug)]
@@ -43,7 +42,7 @@ pub struct GitSource {
 #[derive(Clone, Debug)]
 pub struct GitFetcher {
     mirrors: Mirrors,
-    network: GitNetwork,
+    network: SourceNetwork,
     limits: SourceLimits,
 }
 
@@ -64,7 +63,7 @@ pub(super) struct Fetched {
 
 impl GitFetcher {
     /// A fetcher with its cache, what the configuration says of the network, and bounds.
-    pub fn new(mirrors: Mirrors, network: GitNetwork, limits: SourceLimits) -> Self {
+    pub fn new(mirrors: Mirrors, network: SourceNetwork, limits: SourceLimits) -> Self {
         Self {
             mirrors,
             network,

@@ -17,10 +17,9 @@ use oci::{Algorithm, Hasher};
 use self::server::{Action, Server};
 use super::fetcher::GitSource;
 use super::gather::Content;
-use super::network::GitNetwork;
 use super::process::timed_out;
 use crate::source::tree::Node;
-use crate::source::{Fault, SourceLimits};
+use crate::source::{Fault, SourceLimits, SourceNetwork};
 
 #[cfg(test)]
 mod tests;
@@ -84,7 +83,7 @@ impl Files {
     pub(super) async fn bring(
         pointers: &[(Vec<u8>, Pointer)],
         source: &GitSource,
-        network: &GitNetwork,
+        network: &SourceNetwork,
         limits: SourceLimits,
         until: Instant,
         scratch: &Path,

@@ -1,17 +1,15 @@
 //! Talking to a server: which commit is meant, and bringing its objects.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use super::complaint::{is_redirect, understand};
 use super::credential::Credential;
 use super::mirror::Mirror;
-use super::network::GitNetwork;
 use super::process::{Allowance, Ended, run, size_of};
 use super::revision::{ObjectId, RefName, Revision};
 use super::session::Session;
 use super::url::{GitUrl, Scheme};
-use crate::source::{Fault, FaultClass, SourceLimits};
+use crate::source::{Fault, FaultClass, SourceLimits, SourceNetwork};
 
 /// A server and a repository of it, as one run sees them.
 #[derive(Debug)]
@@ -43,7 +41,7 @@ impl<'a> Remote<'a> {
     pub(crate) async fn open(
         url: &GitUrl,
         credential: Option<&Credential>,
-        network: &GitNetwork,
+        network: &SourceNetwork,
         mirror: &'a Mirror,
         limits: SourceLimits,
         until: Instant,
@@ -51,7 +49,10 @@ impl<'a> Remote<'a> {
         if let Some(credential) = credential {
             credential.fits(url)?;
         }
-        let addresses = addresses(url, network).await?;
+        let addresses = match url.scheme() {
+            Scheme::Https => network.addresses(url.host(), url.port()).await?,
+            Scheme::Ssh => network.reach.resolve(url.host(), url.port()).await?,
+        };
         let session = Session::remote(
             url,
             &addresses,
@@ -217,15 +218,6 @@ impl<'a> Remote<'a> {
             .then(|| self.url.with_suffix())
             .flatten()
     }
-}
-
-/// Where connections to the server may go; empty if a proxy decides it.
-pub(crate) async fn addresses(url: &GitUrl, network: &GitNetwork) -> Result<Vec<IpAddr>, Fault> {
-    if url.scheme() == Scheme::Https && network.proxy_for(url).is_some() {
-        network.reach.check_literal(url.host())?;
-        return Ok(Vec::new());
-    }
-    network.reach.resolve(url.host(), url.port()).await
 }
 
 /// The references to ask for, the best first.

@@ -14,10 +14,9 @@ use zeroize::Zeroizing;
 
 use super::config::Config;
 use super::credential::Credential;
-use super::network::GitNetwork;
 use super::ssh;
 use super::url::{GitUrl, Scheme};
-use crate::source::{Fault, FaultClass};
+use crate::source::{Fault, FaultClass, SourceNetwork};
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +39,7 @@ impl Session {
         url: &GitUrl,
         addresses: &[IpAddr],
         credential: Option<&Credential>,
-        network: &GitNetwork,
+        network: &SourceNetwork,
         accepted_hosts: &Path,
     ) -> Result<Self, Fault> {
         let dir = private_dir()?;
@@ -54,7 +53,7 @@ impl Session {
                     store(&mut config, &dir, url, user, password)?;
                     secrets.push(password.clone());
                 }
-                if let Some(proxy) = network.proxy_for(url)
+                if let Some(proxy) = network.proxy_for(url.host())
                     && let Some((_, secret)) = password_of(proxy)
                 {
                     secrets.push(Zeroizing::new(secret.to_owned()));
@@ -162,9 +161,9 @@ fn https(
     dir: &TempDir,
     url: &GitUrl,
     addresses: &[IpAddr],
-    network: &GitNetwork,
+    network: &SourceNetwork,
 ) -> Result<(), Fault> {
-    if let Some(proxy) = network.proxy_for(url) {
+    if let Some(proxy) = network.proxy_for(url.host()) {
         // Said at once rather than when the proxy asks.
         config.section("http", &[("proxy", proxy), ("proxyAuthMethod", "basic")]);
     } else {

@@ -7,10 +7,9 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::credential::Credential;
-use super::network::GitNetwork;
 use super::session::write_private;
 use super::url::GitUrl;
-use crate::source::Fault;
+use crate::source::{Fault, SourceNetwork};
 
 /// The command of ssh: everything is in a file, so that nothing of the user's is read.
 pub(super) fn command(
@@ -18,7 +17,7 @@ pub(super) fn command(
     url: &GitUrl,
     addresses: &[IpAddr],
     credential: Option<&Credential>,
-    network: &GitNetwork,
+    network: &SourceNetwork,
     accepted_hosts: &Path,
 ) -> Result<OsString, Fault> {
     let at = |name: &str| dir.path().join(name);

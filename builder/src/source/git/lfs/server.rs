@@ -1,22 +1,19 @@
 //! The server of a repository's large files.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::source::git::credential::Credential;
 use crate::source::git::fetcher::GitSource;
-use crate::source::git::network::GitNetwork;
-use crate::source::git::remote::addresses;
 use crate::source::git::url::{GitUrl, Scheme};
-use crate::source::{Fault, FaultClass};
+use crate::source::web::client;
+use crate::source::{Fault, FaultClass, SourceNetwork};
 
 /// Bytes of a server's answer to a batch.
 const MAX_ANSWER: usize = 4 << 20;
@@ -26,7 +23,7 @@ const MEDIA_TYPE: &str = "application/vnd.git-lfs+json";
 /// The LFS server of a repository.
 pub(super) struct Server<'a> {
     pub(super) url: &'a GitUrl,
-    network: &'a GitNetwork,
+    network: &'a SourceNetwork,
     authorization: Option<HeaderValue>,
 }
 
@@ -59,7 +56,7 @@ struct ObjectError {
 }
 
 impl<'a> Server<'a> {
-    pub(super) fn of(source: &'a GitSource, network: &'a GitNetwork) -> Result<Self, Fault> {
+    pub(super) fn of(source: &'a GitSource, network: &'a SourceNetwork) -> Result<Self, Fault> {
         if source.url.scheme() != Scheme::Https {
             return Err(Fault::new(
                 FaultClass::GitError,
@@ -97,7 +94,7 @@ impl<'a> Server<'a> {
             "hash_algo": "sha256",
             "objects": wanted.collect::<Vec<_>>(),
         });
-        let mut request = client(self.url, self.network)
+        let mut request = client(self.url.host(), self.url.port(), self.network)
             .await?
             .post(&endpoint)
             .header(ACCEPT, MEDIA_TYPE)
@@ -161,7 +158,7 @@ impl<'a> Server<'a> {
         {
             headers.insert(AUTHORIZATION, value.clone());
         }
-        let request = client(&at, self.network)
+        let request = client(at.host(), at.port(), self.network)
             .await?
             .get(place.clone())
             .headers(headers);
@@ -211,31 +208,6 @@ impl<'a> Server<'a> {
     fn fault(&self, what: &str) -> Fault {
         Fault::new(FaultClass::GitError, format!("{}: {what}", self.url))
     }
-}
-
-/// A client for one server, bound to its checked addresses; it follows nothing.
-async fn client(url: &GitUrl, network: &GitNetwork) -> Result<Client, Fault> {
-    let failed =
-        |error: reqwest::Error| Fault::machine("a client for LFS", &std::io::Error::other(error));
-    let addresses = addresses(url, network).await?;
-    let sockets: Vec<SocketAddr> = addresses
-        .into_iter()
-        .map(|ip| SocketAddr::new(ip, url.port()))
-        .collect();
-    let mut builder = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .https_only(true)
-        .connect_timeout(Duration::from_secs(20))
-        .read_timeout(Duration::from_secs(60));
-    builder = match network.proxy_for(url) {
-        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?),
-        None => builder.no_proxy().resolve_to_addrs(url.host(), &sockets),
-    };
-    if let Some(pem) = network.authorities.get(url.host()) {
-        let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(failed)?;
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(failed)
 }
 
 fn basic(user: &str, password: &str) -> Result<HeaderValue, Fault> {

@@ -6,9 +6,9 @@ fn url() -> GitUrl {
 
 fn session(password: &str) -> Session {
     let credential = Credential::basic("ann", password).unwrap();
-    let network = GitNetwork {
+    let network = SourceNetwork {
         proxy: None,
-        ..GitNetwork::default()
+        ..SourceNetwork::default()
     };
     let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
     Session::remote(
@@ -106,7 +106,7 @@ fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
     ] {
         let url: GitUrl = url.parse().unwrap();
         let addresses = ["127.0.0.1".parse().unwrap()];
-        let network = GitNetwork::default();
+        let network = SourceNetwork::default();
         let session = Session::remote(&url, &addresses, None, &network, Path::new("/x")).unwrap();
         let repository = tempfile::tempdir().unwrap();
         let mut command = session.command(repository.path(), &["ls-remote", &url.to_string()]);

@@ -1,13 +1,13 @@
-//! How this machine reaches git servers.
+//! How this machine reaches servers of sources.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use super::url::GitUrl;
-use crate::source::Reach;
+use super::{Fault, Reach};
 
 /// What the configuration says about connections of sources.
 #[derive(Clone, Debug, Default)]
-pub struct GitNetwork {
+pub struct SourceNetwork {
     /// Where they may go.
     pub reach: Reach,
     /// PEM certificates of authorities that are trusted for a host, beside the system's.
@@ -23,14 +23,22 @@ pub struct GitNetwork {
     pub no_proxy: Vec<String>,
 }
 
-impl GitNetwork {
-    /// The proxy on the way to a repository over https.
-    pub(crate) fn proxy_for(&self, url: &GitUrl) -> Option<&str> {
-        let host = url.host();
+impl SourceNetwork {
+    /// The proxy on the way to a host over https.
+    pub(crate) fn proxy_for(&self, host: &str) -> Option<&str> {
         let excepted = self.no_proxy.iter().any(|name| {
             let domain = name.strip_prefix('.');
             name == host || domain.is_some_and(|domain| host == domain || host.ends_with(name))
         });
         self.proxy.as_deref().filter(|_| !excepted)
+    }
+
+    /// Where connections over https to a host may go; empty if a proxy decides it.
+    pub(crate) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Fault> {
+        if self.proxy_for(host).is_some() {
+            self.reach.check_literal(host)?;
+            return Ok(Vec::new());
+        }
+        self.reach.resolve(host, port).await
     }
 }

@@ -74,7 +74,12 @@ impl<'a> Compilation<'a> {
 
     fn recipe(&self, warnings: &mut Vec<Warning>) -> Result<Recipe, Refusal> {
         let mut stages = Vec::new();
-        stages.extend(self.artifacts()?);
+        match self.artifacts() {
+            Ok(stage) => stages.extend(stage),
+            Err(refusal) => warnings.push(Warning::new(format!(
+                "nothing is taken over from the previous image, this is a clean build: {refusal}"
+            ))),
+        }
         stages.push(self.assemble(&stages)?);
         let (base, run) = match &self.request.runtime {
             None => (self.image.clone(), self.run_in_builder()?),
@@ -95,7 +100,7 @@ impl<'a> Compilation<'a> {
         })
     }
 
-    /// `save-artifacts` upon the previous result. Whatever is wrong with it means a clean build, as ever.
+    /// `save-artifacts` upon the previous result.
     fn artifacts(&self) -> Result<Option<Stage>, Refusal> {
         let (Some(image), Some(origin)) = (
             &self.request.previous,

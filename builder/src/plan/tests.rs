@@ -186,6 +186,18 @@ fn without_a_save_artifacts_script_an_incremental_build_is_a_clean_one() {
 }
 
 #[test]
+fn a_previous_image_that_cannot_be_used_makes_a_clean_build() {
+    for config in [json!({"OnBuild": ["RUN x"]}), json!({"User": "root"})] {
+        let mut request = request(&[]);
+        request.previous = Some(image("shop/cart:v0", &config));
+        request.allowed_uids = "1-".parse().unwrap();
+        let (plan, warnings) = plan(&request);
+        assert_eq!(plan.recipe.stages.len(), 1);
+        assert!(warnings[0].contains("clean build"), "{warnings:?}");
+    }
+}
+
+#[test]
 fn the_digest_names_what_decides_the_result() {
     let first = plan(&request(&[])).0.digest();
     assert_eq!(first, plan(&request(&[])).0.digest());

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn read(text: &str) -> (Vec<String>, Vec<String>) {
@@ -68,4 +70,15 @@ fn a_file_of_a_request_has_two_kinds_of_comments() {
     let entries: Vec<_> = file.variables().iter().map(Variable::entry).collect();
     assert_eq!(entries, ["A=1", "B=//x"]);
     assert_eq!(warnings, []);
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_read_can_be_an_environment(content in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let file = EnvironmentFile::parse("f", &content, &mut Vec::new());
+        for variable in file.variables() {
+            prop_assert!(!variable.name().is_empty() && !variable.name().contains(['=', '\0', '\n']));
+            prop_assert!(!variable.value().contains(['\0', '\n']));
+        }
+    }
 }

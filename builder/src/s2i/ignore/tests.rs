@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const TREE: &[&str] = &[
@@ -125,5 +127,21 @@ fn lines_that_lead_out_or_astray_are_warned_of() {
         assert_eq!(ignore, Ignore::default(), "{text}");
         assert_eq!(warnings.len(), 1, "{text}");
         assert!(warnings[0].to_string().starts_with(".s2iignore:1: "));
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_in_a_folder_that_goes_goes_too(text in "[!a-z*?/.\n\\[\\]-]{0,40}", recursive in any::<bool>()) {
+        let mode = if recursive { Mode::Recursive } else { Mode::Classic };
+        let ignore = Ignore::parse(mode, text.as_bytes(), &mut Vec::new());
+        let paths: Vec<&[u8]> = TREE.iter().map(|path| path.as_bytes()).collect();
+        let out = ignore.left_out(&paths);
+        for (folder, _) in paths.iter().zip(&out).filter(|(_, out)| **out) {
+            for (path, out) in paths.iter().zip(&out) {
+                let below = path.starts_with(&[folder, &b"/"[..]].concat());
+                prop_assert!(*out || !below, "{} in {}", path.escape_ascii(), folder.escape_ascii());
+            }
+        }
     }
 }

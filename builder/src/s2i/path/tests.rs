@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -40,4 +42,18 @@ fn joining_stays_below() {
     assert_eq!(root.join("x").unwrap().as_str(), "/x");
     assert_eq!(base.name(), "app");
     assert_eq!(root.name(), "");
+}
+
+proptest! {
+    #[test]
+    fn joining_never_leaves_the_base(base in "/[a-z/.]{0,10}", below in "[a-z/.]{0,12}") {
+        if let Ok(base) = ContainerPath::parse(&base)
+            && let Ok(joined) = base.join(&below)
+        {
+            let inside = joined.as_str().starts_with(base.as_str());
+            prop_assert!(inside, "{} {}", base, joined);
+            let again = ContainerPath::parse(joined.as_str());
+            prop_assert_eq!(again, Ok(joined), "it is in its plain form");
+        }
+    }
 }

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn name(text: &str) -> RefName {
@@ -46,5 +48,21 @@ fn what_git_could_read_as_something_else_is_refused() {
         "refs/heads/-x",
     ] {
         assert_eq!(text.parse::<Revision>(), Err(InvalidRevision), "{text:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// git-check-ref-format(1) is the oracle: what is taken here, git takes.
+    #[test]
+    fn git_takes_every_name_that_is_taken_here(text in "[-a-z./@{}~^:?*\\[\\\\ éA+_]{1,12}") {
+        if RefName::parse(&text).is_ok() {
+            let checked = std::process::Command::new("git")
+                .args(["check-ref-format", &format!("refs/heads/{text}")])
+                .status()
+                .unwrap();
+            prop_assert!(checked.success(), "{}", text);
+        }
     }
 }

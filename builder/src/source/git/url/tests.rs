@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -94,5 +96,27 @@ fn a_credential_is_for_one_server() {
     assert!(one.same_server(&url("https://host:443/b")));
     for other in ["https://host:8443/a", "ssh://host/a", "https://host2/a"] {
         assert!(!one.same_server(&url(other)), "{other}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_a_url_is_one_word_that_reads_back(
+        text in "(https://|ssh://|)([a-z@:.%-]{0,8}@)?[a-zA-Z0-9.:\\[\\]-]{0,20}[:/][-a-z0-9/.%~$;\\n ]{0,20}",
+    ) {
+        if let Ok(url) = text.parse::<GitUrl>() {
+            let shown = url.to_string();
+            let again = shown.parse::<GitUrl>();
+            prop_assert_eq!(again.as_ref(), Ok(&url));
+            prop_assert!(!shown.starts_with('-') && !shown.contains(|c: char| c.is_control() || c == ' '));
+            prop_assert!(!url.host().starts_with('-') && !url.host().is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_makes_reading_a_url_panic(text in ".{0,60}") {
+        let _ = text.parse::<GitUrl>();
+        let base: GitUrl = "https://host/a/b".parse().unwrap();
+        let _ = base.submodule(&text);
     }
 }

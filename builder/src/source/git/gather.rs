@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::fetcher::Fetched;
+use super::job::Fetched;
 use super::lfs;
 use super::objects::{Blobs, Kind, Listed};
 use super::revision::ObjectId;

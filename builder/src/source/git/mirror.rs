@@ -1,6 +1,6 @@
 //! Repositories that were fetched before, so that the next fetch brings only what is new.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,20 +17,24 @@ mod tests;
 /// A folder of bare repositories, one for each namespace and URL: nothing that one namespace fetched is ever read for
 /// another.
 ///
-/// Each has a lock beside it, held for as long as it is used. All of it is a cache: any part may go whenever nobody
-/// holds its lock.
+/// Each has two locks beside it, files that stay. Whoever reads or fetches shares the first; who removes the repository
+/// holds it alone, and never waits for it. Whoever fetches holds the second alone, and never waits for one while holding
+/// another: so runs wait for each other's fetches of one repository, never in a circle. All of it is a cache: any part may
+/// go whenever nobody uses it.
 #[derive(Clone, Debug)]
 pub struct Mirrors {
     root: PathBuf,
 }
 
-/// A repository that is this run's until dropped.
+/// A repository that stays there until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     folder: PathBuf,
     accepted_hosts: PathBuf,
-    /// Locked. Its time of change says when the mirror was last used. `None` if the folder is this run's alone.
-    lock: Option<File>,
+    /// Shared. Its time of change says when the mirror was last used.
+    _used: File,
+    /// Alone, until [`Mirror::fetched`].
+    fetching: Option<File>,
 }
 
 /// A mirror with more packs than this is made anew: every fetch adds one, and git is slow with many.
@@ -50,59 +54,34 @@ impl Mirrors {
         &self.root
     }
 
-    /// Waits for a repository, makes it if it is not there, and takes it.
+    /// Makes a repository if it is not there, and waits until nobody else fetches into it.
     pub(crate) async fn take(
         &self,
         namespace: &str,
         url: &GitUrl,
         until: Instant,
     ) -> Result<Mirror, Fault> {
-        self.take_within(namespace, url, until, until).await
-    }
-
-    /// Waits for the lock until `patience`, then works until `until`.
-    async fn take_within(
-        &self,
-        namespace: &str,
-        url: &GitUrl,
-        patience: Instant,
-        until: Instant,
-    ) -> Result<Mirror, Fault> {
         let (of_namespace, name) = self.place(namespace, url)?;
-        let lock = lock(&of_namespace.join(format!("{name}.lock")), patience).await?;
-        let mirror = Mirror {
-            folder: of_namespace.join(format!("{name}.git")),
-            accepted_hosts: of_namespace.join("accepted_hosts"),
-            lock: Some(lock),
+        let folder = of_namespace.join(format!("{name}.git"));
+        let open = |kind: &str| {
+            let file = of_namespace.join(format!("{name}.{kind}"));
+            File::create(file).map_err(|error| broken(&error))
         };
-        mirror.prepare(until).await?;
-        Ok(mirror)
-    }
-
-    /// Takes a repository without waiting: if another run has it, or this one, an empty one that goes when it is dropped.
-    /// Who holds one and waits for another could wait for ever.
-    pub(crate) async fn take_another(
-        &self,
-        namespace: &str,
-        url: &GitUrl,
-        until: Instant,
-    ) -> Result<Mirror, Fault> {
-        let now = Instant::now();
-        match self.take_within(namespace, url, now, until).await {
-            Err(fault) if fault.class() == FaultClass::SourceTimedOut && Instant::now() < until => {
-            }
-            taken => return taken,
+        let used = open("lock")?;
+        if is_worn(&folder) && used.try_lock().is_ok() {
+            std::fs::remove_dir_all(&folder).map_err(|error| broken(&error))?;
+            used.unlock().map_err(|error| broken(&error))?;
         }
-        let (of_namespace, _) = self.place(namespace, url)?;
-        let own = tempfile::Builder::new()
-            .prefix("own-")
-            .suffix(".git")
-            .tempdir_in(&of_namespace)
-            .map_err(|error| broken(&error))?;
+        wait(|| used.try_lock_shared(), until).await?;
+        // For pruning; the file's only content is its time.
+        let _ = used.set_modified(SystemTime::now());
+        let fetching = open("fetch")?;
+        wait(|| fetching.try_lock(), until).await?;
         let mirror = Mirror {
-            folder: own.keep(),
+            folder,
             accepted_hosts: of_namespace.join("accepted_hosts"),
-            lock: None,
+            _used: used,
+            fetching: Some(fetching),
         };
         mirror.prepare(until).await?;
         Ok(mirror)
@@ -122,12 +101,6 @@ impl Mirrors {
         let mut found = Vec::new();
         for namespace in read_dir(&self.root)? {
             for file in read_dir(&namespace)? {
-                let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-                let changed = || std::fs::metadata(&file)?.modified();
-                // Another process's, of a run that was killed.
-                if name.starts_with(b"own-") && changed()? < before {
-                    std::fs::remove_dir_all(&file)?;
-                }
                 if file.extension().is_some_and(|kind| kind == "lock") {
                     let used = std::fs::metadata(&file)?.modified()?;
                     let folder = file.with_extension("git");
@@ -163,13 +136,14 @@ impl Mirror {
         &self.accepted_hosts
     }
 
+    /// Lets others fetch. What is there stays.
+    pub(crate) fn fetched(&mut self) {
+        self.fetching = None;
+    }
+
     async fn prepare(&self, until: Instant) -> Result<(), Fault> {
+        // What a fetch that was killed leaves. Nobody else fetches: the lock is ours.
         let files = read_dir(&self.folder.join("objects/pack")).unwrap_or_default();
-        let is_pack = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "pack");
-        if files.iter().filter(is_pack).count() > MAX_PACKS || size_of(&self.folder) > MAX_BYTES {
-            std::fs::remove_dir_all(&self.folder).map_err(|error| broken(&error))?;
-        }
-        // What a fetch that was killed leaves. Nobody else is at work here: the lock is ours.
         let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
         let locks = locks.map(|lock| self.folder.join(lock));
         let unfinished = files.into_iter().filter(|file| {
@@ -205,32 +179,21 @@ impl Mirror {
     }
 }
 
-impl Drop for Mirror {
-    fn drop(&mut self) {
-        if self.lock.is_none() {
-            // What stays behind is found by its name when the cache is pruned.
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
+/// Whether a repository had better be made anew.
+fn is_worn(folder: &Path) -> bool {
+    let files = read_dir(&folder.join("objects/pack")).unwrap_or_default();
+    let is_pack = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "pack");
+    files.iter().filter(is_pack).count() > MAX_PACKS || size_of(folder) > MAX_BYTES
 }
 
 /// Waits for a lock without keeping a thread.
-async fn lock(path: &Path, until: Instant) -> Result<File, Fault> {
-    let file = File::create(path).map_err(|error| broken(&error))?;
+async fn wait(attempt: impl Fn() -> Result<(), TryLockError>, until: Instant) -> Result<(), Fault> {
     loop {
-        match file.try_lock() {
-            Ok(()) => {
-                // For pruning; the file's only content is its time.
-                let _ = file.set_modified(SystemTime::now());
-                return Ok(file);
-            }
-            Err(std::fs::TryLockError::Error(error)) => return Err(broken(&error)),
-            Err(std::fs::TryLockError::WouldBlock) if Instant::now() >= until => {
-                return Err(timed_out());
-            }
-            Err(std::fs::TryLockError::WouldBlock) => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(broken(&error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(timed_out()),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! 1. [`GitUrl`], [`Revision`] and [`ContextDir`] are parsed: nothing in them can be an option, a second line or another
 //!    protocol.
-//! 2. [`GitFetcher::fetch`] takes the namespace's [`Mirrors`] entry for the URL, a bare repository under a lock.
+//! 2. `job.rs` takes the namespace's [`Mirrors`] entry for the URL, a bare repository under a lock.
 //! 3. `remote.rs` resolves the host under the rules of [`crate::source::Reach`] and prepares a `Session`: all that `git` will
 //!    read, in one private folder. It asks the server (`ls-remote`) which commit is meant, then fetches that commit
 //!    alone, without history; with a context directory also without content, and then the content below it.
@@ -19,6 +19,7 @@ mod context;
 mod credential;
 mod fetcher;
 mod gather;
+mod job;
 mod lfs;
 mod mirror;
 mod objects;

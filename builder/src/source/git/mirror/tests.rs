@@ -25,14 +25,15 @@ async fn namespaces_share_nothing() {
 }
 
 #[tokio::test]
-async fn one_run_at_a_time_has_a_mirror() {
+async fn one_run_at_a_time_fetches_into_a_mirror() {
     let root = tempfile::tempdir().unwrap();
     let mirrors = Mirrors::new(root.path().to_path_buf());
-    let held = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    let mut held = mirrors.take("a", &url("x"), soon()).await.unwrap();
     let fault = mirrors.take("a", &url("x"), Instant::now()).await;
     assert_eq!(fault.unwrap_err().class(), FaultClass::SourceTimedOut);
-    drop(held);
+    held.fetched();
     mirrors.take("a", &url("x"), soon()).await.unwrap();
+    assert!(held.folder().exists(), "both read it");
 }
 
 #[tokio::test]
@@ -80,9 +81,7 @@ async fn what_a_killed_run_left_is_made_anew() {
     let mirrors = Mirrors::new(root.path().to_path_buf());
     let mirror = mirrors.take("a", &url("x"), soon()).await.unwrap();
     let folder = mirror.folder().to_path_buf();
-    let half = mirrors.take_another("a", &url("x"), soon()).await.unwrap();
-    assert_ne!(half.folder(), folder, "who has it does not wait for itself");
-    drop((mirror, half));
+    drop(mirror);
     std::fs::remove_file(folder.join("HEAD")).unwrap();
     std::fs::create_dir_all(folder.with_extension("new")).unwrap();
     let pack = folder.join("objects/pack/tmp_pack_x");
@@ -90,4 +89,22 @@ async fn what_a_killed_run_left_is_made_anew() {
     mirrors.take("a", &url("x"), soon()).await.unwrap();
     assert!(folder.join("HEAD").exists());
     assert!(!pack.exists());
+}
+
+#[tokio::test]
+async fn a_worn_mirror_is_made_anew_when_nobody_uses_it() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    let mut mirror = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    mirror.fetched();
+    let pack = |i: usize| mirror.folder().join(format!("objects/pack/{i}.pack"));
+    for i in 0..=MAX_PACKS {
+        std::fs::write(pack(i), "").unwrap();
+    }
+    let (first, last) = (pack(0), pack(MAX_PACKS));
+    drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+    assert!(first.exists(), "it is in use");
+    drop(mirror);
+    drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+    assert!(!first.exists() && !last.exists());
 }

@@ -13,6 +13,7 @@ mod compile;
 mod request;
 mod source;
 mod step;
+mod usage;
 
 use oci::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};

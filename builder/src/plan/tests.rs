@@ -318,3 +318,15 @@ fn lines_in_names_reach_nothing_but_values() {
     assert!(config.env().contains(&"A=1\nRUN evil".to_owned()));
     assert_eq!(config.user(), "1001");
 }
+
+#[test]
+fn an_image_says_how_it_is_used() {
+    let stage = image("shop/python:3.11", &python()).usage().unwrap();
+    let Step::Run(run) = &stage.steps[0] else {
+        panic!("it runs something")
+    };
+    assert_eq!(run.argv, ["/usr/libexec/s2i/usage"]);
+    assert_eq!(run.user.as_str(), "1001");
+    let refusal = image("bare", &json!({})).usage().unwrap_err();
+    assert_eq!(refusal.reason(), Reason::InstallScriptsFailed);
+}

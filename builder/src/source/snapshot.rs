@@ -18,7 +18,7 @@ mod tests;
 ///
 /// The same files give the same bytes, whatever machine, day, commit or folder they came from: entries in byte order
 /// of their paths, owner 0:0, modes 0755 and 0644, one time for all ([`Snapshot::MTIME`]), no device, no hard link.
-/// It can be kept as a layer of an image (`application/vnd.oci.image.layer.v1.tar`) under its digest.
+/// It can be kept as a layer of an image under its digest.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) file: File,
@@ -36,6 +36,9 @@ impl Snapshot {
     /// Every entry's time, in seconds since 1970: 2 January 1980. Zip files, and so Python's wheels, know no earlier one
     /// than the day before, in any time zone.
     pub const MTIME: u64 = 315_619_200;
+
+    /// What it is in a manifest (image-spec `layer.md`).
+    pub const MEDIA_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 
     /// The tar's digest.
     pub fn digest(&self) -> Digest {

@@ -6,7 +6,8 @@ use builder::source::git::GitSource;
 use builder::source::{FaultClass, Snapshot};
 use oci::{Algorithm, Digest};
 
-use crate::servers::{PASSWORD, Servers, basic, entries};
+use crate::repository::Repository;
+use crate::servers::{PASSWORD, Servers, basic, entries, paths};
 
 /// All but what is git's own.
 fn files(snapshot: &Snapshot) -> Vec<(String, String)> {
@@ -111,6 +112,38 @@ async fn a_submodule_of_the_same_server_gets_the_credential_and_no_other() {
         FaultClass::GitRemoteRepositoryPrivate,
         "{fault}"
     );
+}
+
+#[tokio::test]
+async fn repositories_that_hold_each_other_do_not_wait_for_each_other() {
+    let servers = Servers::start("circle");
+    let holding = |repository: &Repository<'_>, branch: &str, url: &str, commit: &str| {
+        let modules = format!("[submodule \"x\"]\npath = x\nurl = {url}\n");
+        let modules = repository.blob(modules.as_bytes());
+        let tree = repository.tree(&[
+            ("100644", b".gitmodules", modules),
+            ("160000", b"x", commit.to_owned()),
+        ]);
+        repository.commit(branch, &tree, "holds another")
+    };
+    let one = servers.repository("public/one.git");
+    let two = servers.repository("public/two.git");
+    let ground = one.files("ground", &[("file", "x")]);
+    let held = holding(&two, "main", "../one.git", &ground);
+    holding(&one, "main", "../two.git", &held);
+    let fetcher = servers.fetcher(servers.network());
+    let all = (0..8).map(|i| {
+        let name = if i % 2 == 0 { "one" } else { "two" };
+        let mut source = servers.source(&format!("public/{name}.git"));
+        source.revision = "main".parse().unwrap();
+        source.submodules = true;
+        let fetcher = fetcher.clone();
+        tokio::spawn(async move { fetcher.fetch("shop", &source).await })
+    });
+    for task in all.collect::<Vec<_>>() {
+        let paths = paths(&task.await.unwrap().unwrap());
+        assert!(paths.last().unwrap().ends_with("x/file"), "{paths:?}");
+    }
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ mod tests;
 /// Everything that `git` reads beside the repository, made for one server and removed when dropped.
 ///
 /// Its environment is built from nothing: no configuration of the machine or the user, no prompts, no askpass, no
-/// credential helper but the one file that is ours, no hooks, no file system monitor, only https and ssh, no redirects,
+/// credential helper but the one file that is ours, no hooks, no file system monitor, no protocol but the URL's, no redirects,
 /// and the server's name bound to addresses that were checked (`http.curloptResolve`, ssh's `HostName`).
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -66,7 +66,11 @@ impl Session {
             }
         }
         config.section("remote \"origin\"", &[("url", &url.to_string())]);
-        Self::begin(dir, &config, environment, "https:ssh", secrets)
+        let protocol = match url.scheme() {
+            Scheme::Https => "https",
+            Scheme::Ssh => "ssh",
+        };
+        Self::begin(dir, &config, environment, protocol, secrets)
     }
 
     /// For reading what is there already: no protocol is allowed at all.
@@ -79,7 +83,7 @@ impl Session {
         dir: TempDir,
         config: &Config,
         mut environment: Vec<(&'static str, OsString)>,
-        protocols: &'static str,
+        protocol: &'static str,
         secrets: Vec<Zeroizing<String>>,
     ) -> Result<Self, Fault> {
         let file = dir.path().join("gitconfig");
@@ -94,7 +98,7 @@ impl Session {
             ("GIT_CONFIG_SYSTEM", OsStr::new("/dev/null")),
             ("GIT_CONFIG_NOSYSTEM", OsStr::new("1")),
             ("GIT_ATTR_NOSYSTEM", OsStr::new("1")),
-            ("GIT_ALLOW_PROTOCOL", OsStr::new(protocols)),
+            ("GIT_ALLOW_PROTOCOL", OsStr::new(protocol)),
             ("GIT_TERMINAL_PROMPT", OsStr::new("0")),
             // An askpass that is named in no configuration is asked for in the environment; both are empty.
             ("GIT_ASKPASS", OsStr::new("")),

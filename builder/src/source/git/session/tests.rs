@@ -99,6 +99,7 @@ fn nothing_of_the_surroundings_is_inherited() {
 fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
     // Nobody can resolve these names; what is connected to is what was checked when they could be.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     for url in [
         format!("https://git.invalid:{port}/a"),
@@ -111,8 +112,17 @@ fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
         let repository = tempfile::tempdir().unwrap();
         let mut command = session.command(repository.path(), &["ls-remote", &url.to_string()]);
         let mut child = command.spawn().unwrap();
-        listener.accept().unwrap();
-        child.kill().unwrap();
+        let connected = loop {
+            if listener.accept().is_ok() {
+                break true;
+            }
+            if child.try_wait().unwrap().is_some() {
+                break listener.accept().is_ok();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        drop(child.kill());
         child.wait().unwrap();
+        assert!(connected, "{url}");
     }
 }

@@ -62,6 +62,14 @@ async fn branches_tags_commits_and_the_default() {
         assert_eq!(&found.id, commit, "{revision}");
         assert_eq!(found.reference, reference, "{revision}");
     }
+    let fetcher = servers.fetcher(servers.network());
+    let offered = fetcher.references("shop", &app).await.unwrap();
+    assert_eq!(offered.default_branch().unwrap().as_str(), "main");
+    assert_eq!(offered.branches().len(), 3);
+    assert_eq!(offered.tags().len(), 2);
+    let tagged = "refs/tags/v1".parse().unwrap();
+    assert_eq!(offered.commit(&tagged).unwrap().as_str(), first);
+
     let found = at(&servers, &app, "")
         .await
         .unwrap()
@@ -292,10 +300,15 @@ async fn redirects_are_not_followed_but_to_the_name_with_git() {
     assert_eq!(only_file(&snapshot), "renamed");
     assert!(snapshot.source().location.ends_with("/renamed/app.git"));
 
+    let fetcher = servers.fetcher(servers.network());
+    let offered = fetcher.references("shop", &renamed).await.unwrap();
+    assert_eq!(offered.branches().len(), 1);
+
     let mut elsewhere = servers.source("elsewhere/app.git");
     elsewhere.credential = Some(basic(PASSWORD));
     let fault = servers.fetch(&elsewhere).await.unwrap_err();
     assert!(fault.to_string().contains("not followed"), "{fault}");
+    fetcher.references("shop", &elsewhere).await.unwrap_err();
     assert!(!servers.requests().contains("stolen"));
 }
 

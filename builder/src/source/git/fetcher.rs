@@ -6,6 +6,7 @@ use super::context::ContextDir;
 use super::credential::Credential;
 use super::job::Job;
 use super::mirror::Mirrors;
+use super::references::References;
 use super::revision::Revision;
 use super::url::GitUrl;
 use super::version;
@@ -53,14 +54,28 @@ impl GitFetcher {
     /// reads the mirror ends by itself.
     pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
         version::check().await?;
-        let job = Job {
+        self.job(namespace, source).run().await
+    }
+
+    /// What a repository offers to be built: for choosing, for seeing whether a URL and its secret are right, and
+    /// whether there is anything new.
+    pub async fn references(
+        &self,
+        namespace: &str,
+        source: &GitSource,
+    ) -> Result<References, Fault> {
+        version::check().await?;
+        self.job(namespace, source).references().await
+    }
+
+    fn job<'a>(&'a self, namespace: &'a str, source: &'a GitSource) -> Job<'a> {
+        Job {
             mirrors: &self.mirrors,
             network: &self.network,
             limits: self.limits,
             namespace,
             source,
             until: Instant::now() + self.limits.time,
-        };
-        job.run().await
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One fetch, from the first question to the snapshot.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use super::context::ContextDir;
@@ -10,6 +11,7 @@ use super::gather::{Stored, below, gather};
 use super::lfs;
 use super::mirror::{Mirror, Mirrors};
 use super::objects::{Blobs, Kind, Listed, Objects};
+use super::references::References;
 use super::remote::{Remote, Resolved};
 use super::revision::{ObjectId, Revision};
 use super::submodules::{MAX_DEPTH, blocking, urls};
@@ -67,6 +69,28 @@ impl Job<'_> {
         self.snapshot(all, commit, location, warnings).await
     }
 
+    /// What the repository offers. Nothing is fetched, and nobody's fetch is waited for.
+    pub(super) async fn references(&self) -> Result<References, Fault> {
+        let accepted_hosts = self.mirrors.accepted_hosts(self.namespace)?;
+        let mut url = self.source.url.clone();
+        loop {
+            let remote = Remote::open(
+                &url,
+                self.source.credential.as_ref(),
+                self.network,
+                (Path::new("/nonexistent"), &accepted_hosts),
+                self.limits,
+                self.until,
+            );
+            let remote = remote.await?;
+            match remote.references().await {
+                Ok(found) => return Ok(found),
+                // Once at most: what has the suffix has no other name.
+                Err(fault) => url = remote.elsewhere(&fault).ok_or(fault)?,
+            }
+        }
+    }
+
     /// The source itself.
     async fn root(&self) -> Result<Fetched, Fault> {
         let source = self.source;
@@ -104,7 +128,7 @@ impl Job<'_> {
             url,
             wanted.credential,
             self.network,
-            &mirror,
+            (mirror.folder(), mirror.accepted_hosts()),
             self.limits,
             self.until,
         );

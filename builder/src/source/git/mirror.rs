@@ -61,7 +61,8 @@ impl Mirrors {
         url: &GitUrl,
         until: Instant,
     ) -> Result<Mirror, Fault> {
-        let (of_namespace, name) = self.place(namespace, url)?;
+        let of_namespace = self.of_namespace(namespace)?;
+        let name = hash(&url.to_string());
         let folder = of_namespace.join(format!("{name}.git"));
         let open = |kind: &str| {
             let file = of_namespace.join(format!("{name}.{kind}"));
@@ -79,7 +80,7 @@ impl Mirrors {
         wait(|| fetching.try_lock(), until).await?;
         let mirror = Mirror {
             folder,
-            accepted_hosts: of_namespace.join("accepted_hosts"),
+            accepted_hosts: self.accepted_hosts(namespace)?,
             _used: used,
             fetching: Some(fetching),
         };
@@ -87,12 +88,15 @@ impl Mirrors {
         Ok(mirror)
     }
 
-    /// The namespace's folder and the repository's name in it. Hashed: neither decides a path.
-    fn place(&self, namespace: &str, url: &GitUrl) -> Result<(PathBuf, String), Fault> {
-        let hash = |text: &str| Digest::of(Algorithm::Sha256, text.as_bytes()).hex();
-        let of_namespace = self.root.join(hash(namespace));
-        std::fs::create_dir_all(&of_namespace).map_err(|error| broken(&error))?;
-        Ok((of_namespace, hash(&url.to_string())))
+    /// Where ssh servers' keys are kept that a namespace took at their word.
+    pub(crate) fn accepted_hosts(&self, namespace: &str) -> Result<PathBuf, Fault> {
+        Ok(self.of_namespace(namespace)?.join("accepted_hosts"))
+    }
+
+    fn of_namespace(&self, namespace: &str) -> Result<PathBuf, Fault> {
+        let folder = self.root.join(hash(namespace));
+        std::fs::create_dir_all(&folder).map_err(|error| broken(&error))?;
+        Ok(folder)
     }
 
     /// Removes mirrors, the longest unused first, until all together have at most `most` bytes; and those unused since
@@ -177,6 +181,11 @@ impl Mirror {
             format!("git cannot make a repository: {}", ended.printed),
         ))
     }
+}
+
+/// A name that decides no path.
+fn hash(text: &str) -> String {
+    Digest::of(Algorithm::Sha256, text.as_bytes()).hex()
 }
 
 /// Whether a repository had better be made anew.

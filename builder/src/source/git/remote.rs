@@ -1,11 +1,12 @@
 //! Talking to a server: which commit is meant, and bringing its objects.
 
+use std::path::Path;
 use std::time::Instant;
 
 use super::complaint::{is_redirect, understand};
 use super::credential::Credential;
-use super::mirror::Mirror;
 use super::process::{Allowance, Ended, run, size_of};
+use super::references::References;
 use super::revision::{ObjectId, RefName, Revision};
 use super::session::Session;
 use super::url::{GitUrl, Scheme};
@@ -15,7 +16,7 @@ use crate::source::{Fault, FaultClass, SourceLimits, SourceNetwork};
 #[derive(Debug)]
 pub(crate) struct Remote<'a> {
     url: GitUrl,
-    mirror: &'a Mirror,
+    repository: &'a Path,
     session: Session,
     has_credential: bool,
     until: Instant,
@@ -38,11 +39,12 @@ const MAX_ANSWER: usize = 64 << 10;
 
 impl<'a> Remote<'a> {
     /// Checks where the server is and what it may be shown, and prepares a session with it. Nothing is sent yet.
+    /// `repository` is what is fetched into; where nothing is, nothing can be.
     pub(crate) async fn open(
         url: &GitUrl,
         credential: Option<&Credential>,
         network: &SourceNetwork,
-        mirror: &'a Mirror,
+        (repository, accepted_hosts): (&'a Path, &Path),
         limits: SourceLimits,
         until: Instant,
     ) -> Result<Self, Fault> {
@@ -53,21 +55,33 @@ impl<'a> Remote<'a> {
             Scheme::Https => network.addresses(url.host(), url.port()).await?,
             Scheme::Ssh => network.reach.resolve(url.host(), url.port()).await?,
         };
-        let session = Session::remote(
-            url,
-            &addresses,
-            credential,
-            network,
-            mirror.accepted_hosts(),
-        )?;
+        let session = Session::remote(url, &addresses, credential, network, accepted_hosts)?;
         Ok(Self {
             url: url.clone(),
-            mirror,
+            repository,
             session,
             has_credential: credential.is_some(),
             until,
             limits,
         })
+    }
+
+    /// All branches and tags.
+    pub(crate) async fn references(&self) -> Result<References, Fault> {
+        let arguments = [
+            "ls-remote",
+            "--quiet",
+            "--symref",
+            "origin",
+            "HEAD",
+            "refs/heads/*",
+            "refs/tags/*",
+        ];
+        let ended = self.run(&arguments, b"", MAX_REFERENCES).await?;
+        if !ended.success {
+            return Err(self.fault(&ended));
+        }
+        Ok(References::parse(&String::from_utf8_lossy(&ended.stdout)))
     }
 
     /// Asks the server. It is asked even for a commit that was fetched before: whether this credential may still read the
@@ -126,7 +140,7 @@ impl<'a> Remote<'a> {
             return self.parse("refs/slipway/latest^{commit}").await;
         }
         let all = "+refs/*:refs/slipway/all/*";
-        let deepen = if self.mirror.folder().join("shallow").exists() {
+        let deepen = if self.repository.join("shallow").exists() {
             "--unshallow"
         } else {
             "--force"
@@ -196,7 +210,7 @@ impl<'a> Remote<'a> {
     }
 
     async fn run(&self, arguments: &[&str], input: &[u8], output: usize) -> Result<Ended, Fault> {
-        let folder = self.mirror.folder();
+        let folder = self.repository;
         let allowance = Allowance {
             until: self.until,
             output,

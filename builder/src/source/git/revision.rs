@@ -44,7 +44,7 @@ impl FromStr for Revision {
 
 /// A branch's or tag's name: what git-check-ref-format(1) takes, less what begins with `-`, control characters and all
 /// that is longer than 255 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RefName(String);
 
 impl RefName {

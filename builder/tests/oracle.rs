@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use builder::plan::{Commit, Content, Image, Output, Plan, Request, Run, Step};
 use builder::s2i::{
-    ContainerPath, IgnoreMode, ImageConfig, Origin, Scope, Script, User, Variable, Warning,
+    ContainerPath, IgnoreMode, ImageConfig, Injection, Origin, Scope, Script, User, Variable,
+    Warning,
 };
 use builder::source::{Snapshot, SourceLimits, upload};
 use oci::{Algorithm, Digest};
@@ -160,6 +161,37 @@ const CASES: &[Case] = &[
             };
         },
     },
+    Case {
+        name: "an incremental build",
+        files: &[("x", "")],
+        arguments: &["--incremental"],
+        request: |request| request.previous = Some(request.builder.clone()),
+    },
+    Case {
+        name: "an incremental build with a script and a destination of its own",
+        files: &[(".s2i/bin/save-artifacts", "#!/bin/sh\n"), ("x", "")],
+        arguments: &["--incremental", "--destination", "/opt/s2i"],
+        request: |request| {
+            request.previous = Some(request.builder.clone());
+            request.destination = Some(ContainerPath::parse("/opt/s2i").or_fail("a path"));
+        },
+    },
+    Case {
+        name: "files beside the source",
+        files: &[("x", "")],
+        arguments: &[
+            "--inject",
+            "/etc/skel:/etc/my",
+            "--inject",
+            "/etc/skel:conf/deep",
+        ],
+        request: |request| {
+            for text in ["/etc/skel:/etc/my", "/etc/skel:conf/deep"] {
+                let injection = Injection::parse(text, true).or_fail("an injection");
+                request.injections.push(injection);
+            }
+        },
+    },
 ];
 
 const BUILDER: &str = "registry.invalid/shop/builder:1";
@@ -199,6 +231,18 @@ fn plans_say_what_the_program_does() {
             variables(run),
             theirs.variables(),
             "{}: environment",
+            case.name
+        );
+        assert_eq!(
+            artifacts(&plan),
+            theirs.artifacts(),
+            "{}: artifacts",
+            case.name
+        );
+        assert_eq!(
+            injected(&plan),
+            theirs.injected(),
+            "{}: injections",
             case.name
         );
         let labels = plan.recipe.config.labels().clone();
@@ -318,6 +362,27 @@ impl Theirs {
         labels
     }
 
+    /// The script that saves artifacts, and where they go.
+    fn artifacts(&self) -> Option<(String, String)> {
+        let words = |begin: &str, after: &str| {
+            let line = self
+                .dockerfile
+                .lines()
+                .find(|line| line.starts_with(begin))?;
+            let (_, rest) = line.split_once(after)?;
+            rest.split([' ', ';']).next().map(str::to_owned)
+        };
+        words("RUN if [ -s", "then ").zip(words("RUN if [ -s /tmp/artifacts.tar", "mkdir -p "))
+    }
+
+    fn injected(&self) -> Vec<String> {
+        let lines = self.dockerfile.lines();
+        let copied = lines.filter(|line| line.starts_with("COPY upload/injections"));
+        copied
+            .filter_map(|line| line.split(' ').nth(2).map(str::to_owned))
+            .collect()
+    }
+
     /// `"k"="v"` or `k="v"`, one after the other.
     fn pairs(&self, begin: &str) -> BTreeMap<String, String> {
         let Some(line) = self.dockerfile.lines().find(|line| line.starts_with(begin)) else {
@@ -353,7 +418,8 @@ fn ours(lab: &Lab, folder: &Path, change: fn(&mut Request)) -> (Plan, Snapshot) 
     let limits = SourceLimits::default();
     let snapshot =
         upload::directory(folder, IgnoreMode::Classic, limits, lab.root()).or_fail("a snapshot");
-    let config = serde_json::json!({"config": {"User": "1001"}});
+    // Where the program takes the image to start, when it cannot look.
+    let config = serde_json::json!({"config": {"User": "1001", "WorkingDir": "/opt/app-root/src"}});
     let builder = Image {
         reference: BUILDER.to_owned(),
         digest: Digest::of(Algorithm::Sha256, b"builder"),
@@ -403,7 +469,7 @@ fn without_label(config: &builder::s2i::ExecutionConfig) -> builder::s2i::Execut
 fn placed(plan: &Plan) -> (Vec<String>, Vec<(Script, String)>) {
     let mut without = Vec::new();
     let mut scripts = Vec::new();
-    for step in &plan.recipe.stages[0].steps {
+    for step in plan.recipe.stages.iter().flat_map(|stage| &stage.steps) {
         let Step::Place(place) = step else { continue };
         match &place.content {
             Content::Source { without: paths } => without.clone_from(paths),
@@ -420,12 +486,38 @@ fn placed(plan: &Plan) -> (Vec<String>, Vec<(Script, String)>) {
 }
 
 fn assemble(plan: &Plan) -> &Run {
-    let steps = plan.recipe.stages[0].steps.iter();
+    let steps = plan.recipe.stages.iter().flat_map(|stage| &stage.steps);
     let runs = steps.filter_map(|step| match step {
         Step::Run(run) => Some(run),
         _ => None,
     });
     runs.into_iter().next_back().or_fail("a run")
+}
+
+fn artifacts(plan: &Plan) -> Option<(String, String)> {
+    let [saving, assembling] = &plan.recipe.stages[..] else {
+        return None;
+    };
+    let script = saving.steps.iter().find_map(|step| match step {
+        Step::Run(run) => run.argv.first().cloned(),
+        _ => None,
+    });
+    let folder = assembling.steps.iter().find_map(|step| match step {
+        Step::Place(place) if place.content == Content::Artifacts => Some(place.at.to_string()),
+        _ => None,
+    });
+    script.zip(folder)
+}
+
+fn injected(plan: &Plan) -> Vec<String> {
+    let places = plan.recipe.stages.iter().flat_map(|stage| &stage.steps);
+    let injected = places.filter_map(|step| match step {
+        Step::Place(place) if matches!(place.content, Content::Injection(_)) => {
+            Some(place.at.to_string())
+        }
+        _ => None,
+    });
+    injected.collect()
 }
 
 fn variables(run: &Run) -> BTreeMap<String, String> {

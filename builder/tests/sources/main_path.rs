@@ -73,6 +73,9 @@ async fn a_branch_becomes_a_snapshot_and_a_plan() {
     }
     assert_eq!(text, std::fs::read_to_string(&golden).unwrap());
 
+    let asked = || servers.requests().matches("POST ").count();
+    let before = asked();
     let again = servers.fetch(&source).await.unwrap();
     assert_eq!(again.digest(), snapshot.digest());
+    assert_eq!(asked() - before, 1, "which commit it is, and nothing more");
 }

@@ -56,6 +56,9 @@ const WORDS: &[(&str, FaultClass)] = &[
     ),
     ("not found", FaultClass::GitRemoteRepositoryNotFound),
     ("error: 404", FaultClass::GitRemoteRepositoryNotFound),
+    ("connection reset", FaultClass::GitRemoteUnreachable),
+    ("ssl_read", FaultClass::GitRemoteUnreachable),
+    ("unexpected eof", FaultClass::GitRemoteUnreachable),
     ("certificate", FaultClass::GitCertificateUntrusted),
     ("ssl", FaultClass::GitCertificateUntrusted),
     ("could not resolve", FaultClass::GitRemoteUnreachable),
@@ -87,7 +90,11 @@ pub(crate) fn is_redirect(printed: &str) -> bool {
 
 /// What a failed command of git means. `printed` is its standard error, shown without secrets.
 pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> Fault {
-    let lower = printed.to_ascii_lowercase();
+    // What the repository is called says nothing.
+    let said = printed
+        .replace(&url.to_string(), "")
+        .replace(&format!("'{}'", url.path()), "");
+    let lower = said.to_ascii_lowercase();
     let class = WORDS.iter().find(|(words, _)| lower.contains(words));
     let class = class.map_or(FaultClass::GitError, |(_, class)| *class);
     let https = url.scheme() == Scheme::Https;

@@ -90,6 +90,10 @@ impl GitUrl {
         })
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Host and port as the URL writes them.
     pub(crate) fn authority(&self) -> String {
         match self.port {

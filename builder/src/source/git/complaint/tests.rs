@@ -54,3 +54,17 @@ fn a_refused_key_that_was_never_given_is_a_missing_secret() {
     let fault = understand(&url, false, "git@host: Permission denied (publickey).");
     assert_eq!(fault.class(), FaultClass::GitRemoteRepositoryPrivate);
 }
+
+#[test]
+fn a_repository_s_name_is_no_complaint() {
+    let url: GitUrl = "https://host/ssl/certificate-not-found.git"
+        .parse()
+        .unwrap();
+    let printed =
+        format!("fatal: unable to access '{url}/': The requested URL returned error: 500");
+    let fault = understand(&url, true, &printed);
+    assert_eq!(fault.class(), FaultClass::GitError);
+    let printed = "OpenSSL SSL_read: Connection reset by peer, errno 104";
+    let fault = understand(&url, true, printed);
+    assert_eq!(fault.class(), FaultClass::GitRemoteUnreachable);
+}

@@ -69,7 +69,7 @@ impl Mirrors {
             File::create(file).map_err(|error| broken(&error))
         };
         let used = open("lock")?;
-        if is_worn(&folder) && used.try_lock().is_ok() {
+        if is_worn(&folder) && wait(|| used.try_lock(), soon()).await.is_ok() {
             std::fs::remove_dir_all(&folder).map_err(|error| broken(&error))?;
             used.unlock().map_err(|error| broken(&error))?;
         }
@@ -207,16 +207,22 @@ async fn wait(attempt: impl Fn() -> Result<(), TryLockError>, until: Instant) ->
     }
 }
 
-/// Takes a lock that nobody holds. A process that is being started has a copy of every open file for a moment, and of its
-/// lock.
+/// Until when a lock is tried that nobody need wait for. A process that is being started has a copy of every open file for a
+/// moment, and of its lock.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(50)
+}
+
+/// Takes a lock that nobody holds.
 fn is_free(lock: &File) -> bool {
-    (0..20).any(|_| {
-        let free = lock.try_lock().is_ok();
-        if !free {
-            std::thread::sleep(Duration::from_millis(2));
+    let until = soon();
+    while lock.try_lock().is_err() {
+        if Instant::now() >= until {
+            return false;
         }
-        free
-    })
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
 }
 
 fn read_dir(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

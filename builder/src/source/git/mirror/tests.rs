@@ -105,6 +105,12 @@ async fn a_worn_mirror_is_made_anew_when_nobody_uses_it() {
     drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
     assert!(first.exists(), "it is in use");
     drop(mirror);
-    drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+    // A process that another test starts may have a copy of the lock for a moment.
+    for _ in 0..100 {
+        drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+        if !first.exists() {
+            break;
+        }
+    }
     assert!(!first.exists() && !last.exists());
 }

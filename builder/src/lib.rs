@@ -1,11 +1,21 @@
-//! The image builder's ground: base layers unpacked and stacked, and what a build changed made into one layer.
+//! From source and a builder image to an image.
 //!
-//! Everything but [`sandbox`] blocks: call it from threads that may. Errors are enums by what the caller can do.
+//! What is pure:
 //!
-//! - [`rootfs::LayerStore`] unpacks each base layer once, verified, into a directory that all builds share read-only.
-//! - [`rootfs::Rootfs`] stacks them for one build, mounts them and knows what lay below.
+//! - [`s2i`]: the contract of source-to-image: what a builder image promises, what a source may override, what the result
+//!   looks like.
+//! - [`plan`]: a request becomes a [`plan::Plan`], a value that any driver can run and that says beforehand all that will
+//!   happen.
+//!
+//! What does it:
+//!
+//! - [`source`]: git repositories, folders and archives become snapshots that a plan names by digest.
+//! - [`rootfs::LayerStore`] unpacks each base layer once, verified, into a directory that all builds share read-only;
+//!   [`rootfs::Rootfs`] stacks them for one build, mounts them and knows what lay below.
 //! - [`sandbox`] runs one process of the build in it, where it can harm nothing.
 //! - [`layer::export`] writes what the build changed as one layer: the same changes, the same bytes.
+//!
+//! `rootfs` and `layer` block: call them from threads that may. Errors are enums by what the caller can do.
 //!
 //! # Glossary
 //!
@@ -21,8 +31,11 @@ mod compression;
 mod ids;
 pub mod layer;
 mod overlay;
+pub mod plan;
 pub mod rootfs;
+pub mod s2i;
 pub mod sandbox;
+pub mod source;
 mod tree;
 
 pub use compression::Compression;

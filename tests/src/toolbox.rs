@@ -26,6 +26,7 @@ const GO_MODULES: &[(&str, &[&str])] = &[
     ("go", &["go.mod", "go.sum", "cri-image/main.go"]),
     ("kubernetes", &["go.mod", "go.sum"]),
     ("oidc", &["go.mod", "go.sum", "openid-provider/main.go"]),
+    ("s2i", &["go.mod", "go.sum"]),
 ];
 
 /// The folders of the pinned Go programs, each named after what they are built from.
@@ -58,15 +59,20 @@ pub fn search_path() -> String {
     folders.join(":")
 }
 
+/// The file of a program by its name, if it is installed.
+pub fn installed(name: &str) -> Option<PathBuf> {
+    search_path()
+        .split(':')
+        .map(|dir| Path::new(dir).join(name))
+        .find(|file| file.is_file())
+}
+
 /// The file of a program by its name, or a failed test that says how to install it.
 pub fn find(name: &str) -> PathBuf {
     if name.contains('/') {
         return PathBuf::from(name);
     }
-    search_path()
-        .split(':')
-        .map(|dir| Path::new(dir).join(name))
-        .find(|file| file.is_file())
+    installed(name)
         .unwrap_or_else(|| fail(format!("{name} is not installed: run scripts/lab-install")))
 }
 

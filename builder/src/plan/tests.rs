@@ -1,0 +1,332 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::s2i::{
+    AllowedUids, Artifact, ContainerPath, EnvFilter, ImageConfig, Injection, Reason, Refusal,
+    Scope, SourceScripts, User, Variable, Warning,
+};
+
+fn digest(of: &str) -> Digest {
+    Digest::of(Algorithm::Sha256, of.as_bytes())
+}
+
+fn path(text: &str) -> ContainerPath {
+    ContainerPath::parse(text).unwrap()
+}
+
+fn image(reference: &str, config: &Value) -> Image {
+    let json = json!({"os": "linux", "architecture": "amd64", "config": config});
+    Image {
+        reference: reference.to_owned(),
+        digest: digest(reference),
+        config: ImageConfig::parse(json.to_string().as_bytes()).unwrap(),
+    }
+}
+
+/// As the images of sclorg are.
+fn python() -> Value {
+    json!({
+        "User": "1001",
+        "Env": ["PATH=/opt/app-root/bin:/usr/bin", "HOME=/opt/app-root/src"],
+        "Entrypoint": ["container-entrypoint"],
+        "Cmd": ["/bin/sh", "-c", "$STI_SCRIPTS_PATH/usage"],
+        "WorkingDir": "/opt/app-root/src",
+        "ExposedPorts": {"8080/tcp": {}},
+        "Labels": {
+            "io.openshift.s2i.scripts-url": "image:///usr/libexec/s2i",
+            "io.openshift.expose-services": "8080:http",
+        },
+    })
+}
+
+fn source(files: &[&str]) -> Source {
+    let mut scripts = SourceScripts::default();
+    for file in files {
+        scripts.note(file);
+    }
+    Source {
+        digest: digest("source"),
+        scripts,
+        environment: None,
+        location: "https://git.example.com/shop/cart.git".to_owned(),
+        context_dir: "services/cart".to_owned(),
+        commit: Some(Commit {
+            id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            reference: "main".to_owned(),
+            author_name: "Ann".to_owned(),
+            author_email: "ann@example.com".to_owned(),
+            date: "Thu Jan 1 00:00:00 1970 +0000".to_owned(),
+            message: "Sell more".to_owned(),
+        }),
+    }
+}
+
+fn request(files: &[&str]) -> Request {
+    let output = Output {
+        tag: "shop/cart:v1".to_owned(),
+        ..Output::default()
+    };
+    Request::new(image("shop/python:3.11", &python()), source(files), output)
+}
+
+fn plan(request: &Request) -> (Plan, Vec<String>) {
+    let (plan, warnings) = request.plan().unwrap();
+    (plan, warnings.iter().map(Warning::to_string).collect())
+}
+
+fn refusal(request: &Request) -> Refusal {
+    request.plan().unwrap_err()
+}
+
+/// Holds a plan against the file of its name; `SLIPWAY_GOLDEN=write` writes the file instead.
+fn golden(name: &str, plan: &Plan) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/plan/golden")
+        .join(name)
+        .with_extension("json");
+    let text = serde_json::to_string_pretty(plan).unwrap() + "\n";
+    if std::env::var_os("SLIPWAY_GOLDEN").is_some_and(|value| value == "write") {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text, expected, "{name}: SLIPWAY_GOLDEN=write takes it over");
+    let read: Plan = serde_json::from_str(&text).unwrap();
+    assert_eq!(&read, plan, "what is written reads back");
+}
+
+#[test]
+fn scripts_of_the_image() {
+    let (plan, warnings) = plan(&request(&[]));
+    assert_eq!(warnings, [""; 0]);
+    golden("plain", &plan);
+}
+
+#[test]
+fn everything_a_request_can_say() {
+    let mut request = request(&[".s2i/bin/assemble", ".sti/bin/run", "app.py"]);
+    request.source.environment = Some(b"FROM_SOURCE=1\nHOME=/source\nbad line\n".to_vec());
+    request.env = vec![
+        Variable::parse("HOME=/request", Scope::Both).unwrap(),
+        Variable::parse("MIRROR=https://pypi.example.com", Scope::Build).unwrap(),
+    ];
+    request.destination = Some(path("/opt/s2i"));
+    request.assemble_user = Some(User::parse("1002:0").unwrap());
+    request.allowed_uids = "1-".parse().unwrap();
+    request.injections = vec![
+        Injection::parse("pip-conf:/etc/pip", false).unwrap(),
+        Injection::parse("settings:conf", true).unwrap(),
+    ];
+    request.secrets = vec![Secret {
+        name: "token".to_owned(),
+        revision: Some("7".to_owned()),
+        at: path("/run/secrets/token"),
+    }];
+    request.caches = vec![Cache {
+        id: "pip".to_owned(),
+        at: path("/opt/app-root/src/.cache/pip"),
+        sharing: Sharing::Locked,
+    }];
+    request.clean = true;
+    request.network = Network::RegistriesOnly;
+    request.limits = Limits {
+        memory_bytes: Some(1 << 30),
+        cpu_millis: Some(1500),
+        pids: Some(512),
+        disk_bytes: Some(10 << 30),
+        seconds: Some(600),
+    };
+    request.output.display_name = "Cart".to_owned();
+    request.output.description = "Holds goods".to_owned();
+    request.output.label_namespace = Some("io.openshift.".to_owned());
+    request.output.labels = [("team".to_owned(), "shop".to_owned())].into();
+    let (plan, warnings) = plan(&request);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    golden("everything", &plan);
+}
+
+#[test]
+fn an_incremental_build() {
+    let mut request = request(&[".s2i/bin/save-artifacts"]);
+    request.previous = Some(image("shop/cart:v0", &python()));
+    let (plan, _) = plan(&request);
+    golden("incremental", &plan);
+}
+
+#[test]
+fn a_runtime_image() {
+    let mut request = request(&[]);
+    let runtime = json!({
+        "User": "1001",
+        "WorkingDir": "/srv",
+        "Env": ["PATH=/usr/bin"],
+        "Labels": {
+            "io.openshift.s2i.scripts-url": "image:///usr/libexec/s2i-runtime",
+            "io.openshift.s2i.assemble-runtime-user": "1005",
+            "io.openshift.s2i.assemble-input-files": "/opt/app-root/src/dist;/opt/lib:lib",
+        },
+    });
+    request.runtime = Some(image("shop/runtime:1", &runtime));
+    let (from_label, _) = plan(&request);
+    golden("runtime", &from_label);
+
+    request.runtime_artifacts = Artifact::parse_all("/opt/app-root/src/dist;/opt/lib:lib").unwrap();
+    assert_eq!(plan(&request).0, from_label);
+}
+
+#[test]
+fn without_a_save_artifacts_script_an_incremental_build_is_a_clean_one() {
+    let mut without = request(&[".s2i/bin/assemble", ".s2i/bin/run"]);
+    without.builder = image("shop/bare", &json!({}));
+    without.previous = Some(image("shop/cart:v0", &json!({})));
+    let stages = plan(&without).0.recipe.stages;
+    assert_eq!(stages.len(), 1);
+    assert_eq!(stages[0].name, StageName::Assemble);
+}
+
+#[test]
+fn a_previous_image_that_cannot_be_used_makes_a_clean_build() {
+    for config in [json!({"OnBuild": ["RUN x"]}), json!({"User": "root"})] {
+        let mut request = request(&[]);
+        request.previous = Some(image("shop/cart:v0", &config));
+        request.allowed_uids = "1-".parse().unwrap();
+        let (plan, warnings) = plan(&request);
+        assert_eq!(plan.recipe.stages.len(), 1);
+        assert!(warnings[0].contains("clean build"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn the_digest_names_what_decides_the_result() {
+    let first = plan(&request(&[])).0.digest();
+    assert_eq!(first, plan(&request(&[])).0.digest());
+
+    let mut limited = request(&[]);
+    limited.limits.seconds = Some(1);
+    assert_eq!(plan(&limited).0.digest(), first, "limits decide nothing");
+
+    let mut others = Vec::new();
+    for change in [
+        |r: &mut Request| r.source.digest = digest("changed"),
+        |r: &mut Request| r.builder.digest = digest("rebuilt"),
+        |r: &mut Request| r.env = vec![Variable::parse("A=1", Scope::Build).unwrap()],
+        |r: &mut Request| r.network = Network::None,
+        |r: &mut Request| {
+            r.output.labels.insert("a".into(), "b".into());
+        },
+        |r: &mut Request| r.assemble_user = Some(User::parse("5").unwrap()),
+    ] {
+        let mut changed = request(&[]);
+        change(&mut changed);
+        others.push(plan(&changed).0.digest());
+    }
+    others.push(first);
+    others.sort();
+    others.dedup();
+    assert_eq!(others.len(), 7, "every change has a digest of its own");
+}
+
+#[test]
+fn nothing_of_a_secret_is_in_a_plan_but_its_name() {
+    let mut request = request(&[]);
+    request.injections = vec![Injection::parse("npmrc:/etc/npm", false).unwrap()];
+    let (plan, _) = plan(&request);
+    let run = plan.recipe.stages[0]
+        .steps
+        .iter()
+        .find_map(|step| match step {
+            Step::Run(run) => Some(run),
+            _ => None,
+        });
+    let expected = Mount::Secret {
+        name: "npmrc".to_owned(),
+        revision: None,
+        at: path("/etc/npm"),
+    };
+    assert_eq!(
+        run.unwrap().mounts,
+        [expected],
+        "never a step that places it"
+    );
+}
+
+#[test]
+fn who_may_not_run_scripts_is_refused() {
+    let allowed: AllowedUids = "1000-".parse().unwrap();
+    for (user, label, fits) in [
+        (None, None, true),
+        (Some("0"), None, false),
+        (None, Some("default"), false),
+        (Some("1234"), Some("default"), true),
+    ] {
+        let mut request = request(&[]);
+        let mut config = python();
+        if let Some(label) = label {
+            config["Labels"]["io.openshift.s2i.assemble-user"] = label.into();
+        }
+        request.builder = image("shop/python:3.11", &config);
+        request.assemble_user = user.map(|user| User::parse(user).unwrap());
+        request.allowed_uids = allowed.clone();
+        let refused = request.plan().err().map(|refusal| refusal.reason());
+        let expected = (!fits).then_some(Reason::AssembleUserForbidden);
+        assert_eq!(refused, expected, "{user:?} {label:?}");
+    }
+}
+
+#[test]
+fn requests_that_cannot_be_built_are_refused_with_a_reason() {
+    let onbuild = json!({"OnBuild": ["COPY . /src"]});
+    let mut with_onbuild = request(&[]);
+    with_onbuild.builder = image("onbuild", &onbuild);
+    assert_eq!(refusal(&with_onbuild).reason(), Reason::OnBuildForbidden);
+
+    let mut bare = request(&[]);
+    bare.builder = image("bare", &json!({}));
+    assert_eq!(refusal(&bare).reason(), Reason::InstallScriptsFailed);
+
+    let mut preload = request(&[]);
+    preload.source.environment = Some(b"LD_PRELOAD=/tmp/src/evil.so\n".to_vec());
+    preload.plan().unwrap();
+    preload.env_filter = EnvFilter::strict();
+    assert!(refusal(&preload).to_string().contains("LD_PRELOAD"));
+
+    let mut both = request(&[]);
+    both.previous = Some(image("a", &python()));
+    both.runtime = Some(image("b", &python()));
+    assert_eq!(refusal(&both).reason(), Reason::GenericS2IBuildFailed);
+    both.previous = None;
+    assert_eq!(
+        refusal(&both).reason(),
+        Reason::InvalidArtifactsMapping,
+        "nothing says what the runtime image takes"
+    );
+
+    let mut labels = request(&[]);
+    let long = "x".repeat(11_000);
+    labels.output.labels.insert("long".to_owned(), long);
+    assert_eq!(refusal(&labels).reason(), Reason::ContainerCommitFailed);
+}
+
+#[test]
+fn lines_in_names_reach_nothing_but_values() {
+    let mut request = request(&[]);
+    request.source.commit.as_mut().unwrap().message = "x\nUSER root\n".to_owned();
+    request.env = vec![Variable::new("A", "1\nRUN evil", Scope::Both).unwrap()];
+    let (plan, _) = plan(&request);
+    let config = &plan.recipe.config;
+    assert!(config.env().contains(&"A=1\nRUN evil".to_owned()));
+    assert_eq!(config.user(), "1001");
+}
+
+#[test]
+fn an_image_says_how_it_is_used() {
+    let stage = image("shop/python:3.11", &python()).usage().unwrap();
+    let Step::Run(run) = &stage.steps[0] else {
+        panic!("it runs something")
+    };
+    assert_eq!(run.argv, ["/usr/libexec/s2i/usage"]);
+    assert_eq!(run.user.as_str(), "1001");
+    let refusal = image("bare", &json!({})).usage().unwrap_err();
+    assert_eq!(refusal.reason(), Reason::InstallScriptsFailed);
+}

@@ -1,0 +1,110 @@
+//! Why a source is not to be had.
+
+use std::fmt;
+
+/// The machine-readable class of a failed fetch: Shipwright's names (its `pkg/git/error_parser.go`) for what it tells
+/// apart, and some more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultClass {
+    /// The user or password was refused.
+    GitAuthInvalidUserOrPass,
+    /// The key was refused.
+    GitAuthInvalidKey,
+    /// There is no such branch, tag or commit.
+    GitRevisionNotFound,
+    /// There is no such repository, or it is hidden from this credential.
+    GitRemoteRepositoryNotFound,
+    /// The server wants a credential and none was given.
+    GitRemoteRepositoryPrivate,
+    /// A user without a password, or the reverse.
+    GitBasicAuthIncomplete,
+    /// A key was given for an https URL.
+    GitSSHAuthUnexpected,
+    /// A user and password were given for an ssh URL.
+    GitSSHAuthExpected,
+    /// The ssh server's key is not among the known ones.
+    GitHostKeyUnknown,
+    /// The server's certificate is not trusted.
+    GitCertificateUntrusted,
+    /// The server cannot be reached.
+    GitRemoteUnreachable,
+    /// The address is one that builds may not reach.
+    AddressForbidden,
+    /// More than the limits allow.
+    SourceTooLarge,
+    /// It took longer than it may.
+    SourceTimedOut,
+    /// The source holds what no honest one does, or what cannot be built.
+    SourceRefused,
+    /// Anything else that git did not do.
+    GitError,
+    /// This machine: no `git`, a full disk.
+    Machine,
+}
+
+impl FaultClass {
+    /// The name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GitAuthInvalidUserOrPass => "GitAuthInvalidUserOrPass",
+            Self::GitAuthInvalidKey => "GitAuthInvalidKey",
+            Self::GitRevisionNotFound => "GitRevisionNotFound",
+            Self::GitRemoteRepositoryNotFound => "GitRemoteRepositoryNotFound",
+            Self::GitRemoteRepositoryPrivate => "GitRemoteRepositoryPrivate",
+            Self::GitBasicAuthIncomplete => "GitBasicAuthIncomplete",
+            Self::GitSSHAuthUnexpected => "GitSSHAuthUnexpected",
+            Self::GitSSHAuthExpected => "GitSSHAuthExpected",
+            Self::GitHostKeyUnknown => "GitHostKeyUnknown",
+            Self::GitCertificateUntrusted => "GitCertificateUntrusted",
+            Self::GitRemoteUnreachable => "GitRemoteUnreachable",
+            Self::AddressForbidden => "AddressForbidden",
+            Self::SourceTooLarge => "SourceTooLarge",
+            Self::SourceTimedOut => "SourceTimedOut",
+            Self::SourceRefused => "SourceRefused",
+            Self::GitError => "GitError",
+            Self::Machine => "Machine",
+        }
+    }
+}
+
+impl fmt::Display for FaultClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A source that is not to be had: the class for machines, a sentence for people that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    class: FaultClass,
+    message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(class: FaultClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+        }
+    }
+
+    /// What no honest source holds.
+    pub(crate) fn hostile(message: impl Into<String>) -> Self {
+        Self::new(FaultClass::SourceRefused, message)
+    }
+
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(FaultClass::SourceTooLarge, message)
+    }
+
+    /// This machine's files.
+    pub(crate) fn machine(what: &str, error: &std::io::Error) -> Self {
+        Self::new(FaultClass::Machine, format!("{what}: {error}"))
+    }
+
+    /// The class.
+    pub fn class(&self) -> FaultClass {
+        self.class
+    }
+}

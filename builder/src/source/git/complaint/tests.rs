@@ -1,0 +1,70 @@
+use super::*;
+
+#[test]
+fn words_of_git_ssh_and_servers_have_their_class() {
+    for (printed, class) in [
+        (
+            "fatal: Authentication failed for 'https://host/a/'",
+            FaultClass::GitAuthInvalidUserOrPass,
+        ),
+        (
+            "fatal: could not read Username for 'https://host': terminal prompts disabled",
+            FaultClass::GitRemoteRepositoryPrivate,
+        ),
+        (
+            "git@host: Permission denied (publickey). fatal: Could not read from remote repository.",
+            FaultClass::GitAuthInvalidKey,
+        ),
+        (
+            "Host key verification failed. fatal: Could not read from remote repository.",
+            FaultClass::GitHostKeyUnknown,
+        ),
+        (
+            "fatal: couldn't find remote ref refs/heads/x",
+            FaultClass::GitRevisionNotFound,
+        ),
+        (
+            "fatal: repository 'https://host/a/' not found",
+            FaultClass::GitRemoteRepositoryNotFound,
+        ),
+        (
+            "ERROR: Repository not found. fatal: Could not read from remote repository.",
+            FaultClass::GitRemoteRepositoryNotFound,
+        ),
+        (
+            "server certificate verification failed. CAfile: none CRLfile: none",
+            FaultClass::GitCertificateUntrusted,
+        ),
+        (
+            "Failed to connect to host port 443: Connection refused",
+            FaultClass::GitRemoteUnreachable,
+        ),
+        ("fatal: something new", FaultClass::GitError),
+    ] {
+        let url: GitUrl = "https://host/a".parse().unwrap();
+        let fault = understand(&url, true, printed);
+        assert_eq!(fault.class(), class, "{printed}");
+        assert!(fault.to_string().contains(printed), "{fault}");
+    }
+}
+
+#[test]
+fn a_refused_key_that_was_never_given_is_a_missing_secret() {
+    let url: GitUrl = "git@host:a".parse().unwrap();
+    let fault = understand(&url, false, "git@host: Permission denied (publickey).");
+    assert_eq!(fault.class(), FaultClass::GitRemoteRepositoryPrivate);
+}
+
+#[test]
+fn a_repository_s_name_is_no_complaint() {
+    let url: GitUrl = "https://host/ssl/certificate-not-found.git"
+        .parse()
+        .unwrap();
+    let printed =
+        format!("fatal: unable to access '{url}/': The requested URL returned error: 500");
+    let fault = understand(&url, true, &printed);
+    assert_eq!(fault.class(), FaultClass::GitError);
+    let printed = "OpenSSL SSL_read: Connection reset by peer, errno 104";
+    let fault = understand(&url, true, printed);
+    assert_eq!(fault.class(), FaultClass::GitRemoteUnreachable);
+}

@@ -1,0 +1,94 @@
+//! What identifies us to a git server.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::url::{GitUrl, Scheme};
+use crate::source::{Fault, FaultClass};
+
+/// A secret for one git server. It is handed to `git` and `ssh` in files that only this user can read, which go when the
+/// fetch is over; never in arguments, environment, URLs or messages.
+#[derive(Clone)]
+pub enum Credential {
+    /// For https: a user (for tokens often anything) and a password or token.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password or token.
+        password: Zeroizing<String>,
+    },
+    /// For ssh: a private key in any form that `ssh` reads, without a passphrase.
+    Key {
+        /// The key file's content.
+        private_key: Zeroizing<String>,
+        /// The server's keys as lines of `known_hosts`; without, those of the builder's configuration count.
+        known_hosts: Option<String>,
+    },
+}
+
+impl Credential {
+    /// A user and a password or token.
+    pub fn basic(user: &str, password: &str) -> Result<Self, Fault> {
+        let incomplete = |why: &str| Fault::new(FaultClass::GitBasicAuthIncomplete, why);
+        if user.is_empty() {
+            return Err(incomplete(
+                "the secret has a password but no user: for a token, servers take any name, such as git",
+            ));
+        }
+        if password.is_empty() {
+            return Err(incomplete("the secret has a user but no password or token"));
+        }
+        if user.chars().chain(password.chars()).any(char::is_control) {
+            return Err(incomplete(
+                "the secret's user or password has a control character in it, such as a line's end",
+            ));
+        }
+        Ok(Self::Basic {
+            user: user.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
+        })
+    }
+
+    /// A private key, and the server's keys if they are known.
+    pub fn key(private_key: &str, known_hosts: Option<&str>) -> Result<Self, Fault> {
+        let key = private_key.replace("\r\n", "\n");
+        if !key.trim_start().starts_with("-----BEGIN ") {
+            return Err(Fault::new(
+                FaultClass::GitAuthInvalidKey,
+                "the secret's ssh key is no private key: it begins with -----BEGIN",
+            ));
+        }
+        // Without a last line's end ssh calls the key invalid.
+        Ok(Self::Key {
+            private_key: Zeroizing::new(key.trim().to_owned() + "\n"),
+            known_hosts: known_hosts.map(str::to_owned),
+        })
+    }
+
+    /// Refuses a credential of the other kind before the server sees any of it.
+    pub(crate) fn fits(&self, url: &GitUrl) -> Result<(), Fault> {
+        match (url.scheme(), self) {
+            (Scheme::Https, Self::Basic { .. }) | (Scheme::Ssh, Self::Key { .. }) => Ok(()),
+            (Scheme::Https, Self::Key { .. }) => Err(Fault::new(
+                FaultClass::GitSSHAuthUnexpected,
+                format!(
+                    "the secret holds an ssh key, but {url} wants a user and a password or token"
+                ),
+            )),
+            (Scheme::Ssh, Self::Basic { .. }) => Err(Fault::new(
+                FaultClass::GitSSHAuthExpected,
+                format!("the secret holds a user and password, but {url} wants an ssh key"),
+            )),
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Basic { .. } => "Credential::Basic",
+            Self::Key { .. } => "Credential::Key",
+        })
+    }
+}

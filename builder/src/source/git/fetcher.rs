@@ -1,0 +1,81 @@
+//! Fetching repositories.
+
+use std::time::Instant;
+
+use super::context::ContextDir;
+use super::credential::Credential;
+use super::job::Job;
+use super::mirror::Mirrors;
+use super::references::References;
+use super::revision::Revision;
+use super::url::GitUrl;
+use super::version;
+use crate::s2i::IgnoreMode;
+use crate::source::{Fault, Snapshot, SourceLimits, SourceNetwork};
+
+/// A repository and what of it is wanted.
+#[derive(Clone, Debug)]
+pub struct GitSource {
+    /// Where it is.
+    pub url: GitUrl,
+    /// Which commit.
+    pub revision: Revision,
+    /// Which folder.
+    pub context_dir: ContextDir,
+    /// What identifies us to its server, and to no other.
+    pub credential: Option<Credential>,
+    /// Whether submodules are fetched too, those within submodules included. If not, their folders are empty.
+    pub submodules: bool,
+    /// Whether Git LFS's files are fetched too. If not, their pointers are what the source holds.
+    pub lfs: bool,
+    /// How `.s2iignore` is read.
+    pub ignore: IgnoreMode,
+}
+
+/// Fetches repositories.
+#[derive(Clone, Debug)]
+pub struct GitFetcher {
+    mirrors: Mirrors,
+    network: SourceNetwork,
+    limits: SourceLimits,
+}
+
+impl GitFetcher {
+    /// A fetcher with its cache, what the configuration says of the network, and bounds.
+    pub fn new(mirrors: Mirrors, network: SourceNetwork, limits: SourceLimits) -> Self {
+        Self {
+            mirrors,
+            network,
+            limits,
+        }
+    }
+
+    /// Fetches a source for a namespace. Dropping the future ends what talks to a server, with all that it started; what
+    /// reads the mirror ends by itself.
+    pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
+        version::check().await?;
+        self.job(namespace, source).run().await
+    }
+
+    /// What a repository offers to be built: for choosing, for seeing whether a URL and its secret are right, and
+    /// whether there is anything new.
+    pub async fn references(
+        &self,
+        namespace: &str,
+        source: &GitSource,
+    ) -> Result<References, Fault> {
+        version::check().await?;
+        self.job(namespace, source).references().await
+    }
+
+    fn job<'a>(&'a self, namespace: &'a str, source: &'a GitSource) -> Job<'a> {
+        Job {
+            mirrors: &self.mirrors,
+            network: &self.network,
+            limits: self.limits,
+            namespace,
+            source,
+            until: Instant::now() + self.limits.time,
+        }
+    }
+}

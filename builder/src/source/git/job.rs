@@ -1,0 +1,323 @@
+//! One fetch, from the first question to the snapshot.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use super::context::ContextDir;
+use super::credential::Credential;
+use super::fetcher::GitSource;
+use super::gather::{Stored, below, gather};
+use super::lfs;
+use super::mirror::{Mirror, Mirrors};
+use super::objects::{Blobs, Kind, Listed, Objects};
+use super::references::References;
+use super::remote::{Remote, Resolved};
+use super::revision::{ObjectId, Revision};
+use super::submodules::{MAX_DEPTH, blocking, urls};
+use super::url::GitUrl;
+use crate::plan::Commit;
+use crate::s2i::Warning;
+use crate::source::snapshot;
+use crate::source::{Fault, Snapshot, SourceLimits, SourceNetwork};
+
+/// What one fetch is asked for, and by when.
+pub(super) struct Job<'a> {
+    pub(super) mirrors: &'a Mirrors,
+    pub(super) network: &'a SourceNetwork,
+    pub(super) limits: SourceLimits,
+    pub(super) namespace: &'a str,
+    pub(super) source: &'a GitSource,
+    pub(super) until: Instant,
+}
+
+/// A commit that is in a mirror, with the folder of it that is wanted.
+pub(super) struct Fetched {
+    /// Where it hangs in the source; empty for the source itself.
+    pub(super) at: Vec<u8>,
+    pub(super) depth: usize,
+    pub(super) url: GitUrl,
+    pub(super) commit: ObjectId,
+    pub(super) reference: Option<String>,
+    pub(super) objects: Objects,
+    pub(super) listed: Vec<Listed>,
+    pub(super) context_dir: ContextDir,
+    /// Held for as long as its objects are read.
+    _mirror: Mirror,
+}
+
+impl Job<'_> {
+    pub(super) async fn run(&self) -> Result<Snapshot, Fault> {
+        let root = self.root().await?;
+        let mut commit = root.objects.commit(&root.commit).await?;
+        commit.reference = short(root.reference.as_deref());
+        let location = root.url.to_string();
+        let mut warnings = Vec::new();
+        let mut all = vec![root];
+        let mut next = 0;
+        while next < all.len() {
+            let found = self.submodules(&all[next], &mut warnings).await?;
+            all.extend(found);
+            if all.len() > self.limits.submodules + 1 {
+                return Err(Fault::too_large(format!(
+                    "the source has more than {} submodules",
+                    self.limits.submodules
+                )));
+            }
+            next += 1;
+        }
+        self.snapshot(all, commit, location, warnings).await
+    }
+
+    /// What the repository offers. Nothing is fetched, and nobody's fetch is waited for.
+    pub(super) async fn references(&self) -> Result<References, Fault> {
+        let accepted_hosts = self.mirrors.accepted_hosts(self.namespace)?;
+        let mut url = self.source.url.clone();
+        loop {
+            let remote = Remote::open(
+                &url,
+                self.source.credential.as_ref(),
+                self.network,
+                (Path::new("/nonexistent"), &accepted_hosts),
+                self.limits,
+                self.until,
+            );
+            let remote = remote.await?;
+            match remote.references().await {
+                Ok(found) => return Ok(found),
+                // Once at most: what has the suffix has no other name.
+                Err(fault) => url = remote.elsewhere(&fault).ok_or(fault)?,
+            }
+        }
+    }
+
+    /// The source itself.
+    async fn root(&self) -> Result<Fetched, Fault> {
+        let source = self.source;
+        let credential = source.credential.as_ref();
+        let wanted = Wanted {
+            revision: &source.revision,
+            context_dir: &source.context_dir,
+            credential,
+        };
+        let mirror = self
+            .mirrors
+            .take(self.namespace, &source.url, self.until)
+            .await?;
+        match self.bring(mirror, &source.url, wanted).await {
+            Ok(fetched) => Ok(fetched),
+            Err((fault, None)) => Err(fault),
+            // The server sends us to where it has the repository: not followed, but this one name is tried.
+            Err((_, Some(url))) => {
+                let mirror = self.mirrors.take(self.namespace, &url, self.until).await?;
+                let again = self.bring(mirror, &url, wanted).await;
+                again.map_err(|(fault, _)| fault)
+            }
+        }
+    }
+
+    /// Brings a commit into a mirror, and says with a fault where else the repository may be.
+    async fn bring(
+        &self,
+        mut mirror: Mirror,
+        url: &GitUrl,
+        wanted: Wanted<'_>,
+    ) -> Result<Fetched, (Fault, Option<GitUrl>)> {
+        let alone = |fault| (fault, None);
+        let remote = Remote::open(
+            url,
+            wanted.credential,
+            self.network,
+            (mirror.folder(), mirror.accepted_hosts()),
+            self.limits,
+            self.until,
+        );
+        let remote = remote.await.map_err(alone)?;
+        let resolved = remote.resolve(wanted.revision).await;
+        let resolved = resolved.map_err(|fault| {
+            let elsewhere = remote.elsewhere(&fault);
+            (fault, elsewhere)
+        })?;
+        let fetched = self.objects(&remote, &mirror, resolved, wanted.context_dir);
+        let (commit, reference, objects, listed) = fetched.await.map_err(alone)?;
+        drop(remote);
+        mirror.fetched();
+        Ok(Fetched {
+            at: Vec::new(),
+            depth: 0,
+            url: url.clone(),
+            commit,
+            reference,
+            objects,
+            listed,
+            context_dir: wanted.context_dir.clone(),
+            _mirror: mirror,
+        })
+    }
+
+    async fn objects(
+        &self,
+        remote: &Remote<'_>,
+        mirror: &Mirror,
+        resolved: Resolved,
+        context_dir: &ContextDir,
+    ) -> Result<(ObjectId, Option<String>, Objects, Vec<Listed>), Fault> {
+        let commit = remote.fetch(&resolved, context_dir.is_root()).await?;
+        let objects = Objects::of(mirror.folder(), self.limits, self.until)?;
+        let tree = objects.tree(&commit, context_dir.as_str()).await?;
+        let mut missing = objects.missing(&tree).await?;
+        if !context_dir.is_root() {
+            // It is at the repository's root whatever folder is wanted, and says where submodules are.
+            missing.extend(objects.file(&commit, ".gitmodules").await.ok().flatten());
+        }
+        remote.fetch_objects(&missing).await?;
+        let (reader, most) = (objects.clone(), self.limits.entries);
+        let listed = blocking(move || {
+            let mut listed = Vec::new();
+            reader.list(&tree, |entry| {
+                if listed.len() == most {
+                    let message = format!("the source has more than {most} files and folders");
+                    return Err(Fault::too_large(message));
+                }
+                listed.push(entry);
+                Ok(())
+            })?;
+            Ok(listed)
+        })
+        .await?;
+        Ok((commit, resolved.reference, objects, listed))
+    }
+
+    /// Fetches the submodules that a repository names, if they are wanted.
+    async fn submodules(
+        &self,
+        of: &Fetched,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Vec<Fetched>, Fault> {
+        let entries = of.listed.iter().filter(|e| e.kind == Kind::Submodule);
+        let entries: Vec<&Listed> = entries.collect();
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !self.source.submodules {
+            for entry in entries {
+                warnings.push(Warning::new(format!(
+                    "{} is a submodule and stays empty: the build does not ask for submodules",
+                    entry.path.escape_ascii()
+                )));
+            }
+            return Ok(Vec::new());
+        }
+        if of.depth == MAX_DEPTH {
+            return Err(Fault::too_large(
+                "submodules are within each other too deep",
+            ));
+        }
+        let urls = match of.objects.file(&of.commit, ".gitmodules").await? {
+            Some(file) => urls(&of.objects, &file, &of.url).await?,
+            None => BTreeMap::new(),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let mut in_repository = of.context_dir.as_str().as_bytes().to_vec();
+            if !in_repository.is_empty() {
+                in_repository.push(b'/');
+            }
+            in_repository.extend(&entry.path);
+            let Some(url) = urls.get(&in_repository) else {
+                return Err(Fault::hostile(format!(
+                    "{} is a submodule that .gitmodules has no URL for",
+                    entry.path.escape_ascii()
+                )));
+            };
+            if found.len() + 1 > self.limits.submodules {
+                return Err(Fault::too_large("the source has too many submodules"));
+            }
+            let credential = self.source.credential.as_ref();
+            let wanted = Wanted {
+                revision: &Revision::Commit(entry.id.clone()),
+                context_dir: &ContextDir::default(),
+                credential: credential.filter(|_| url.same_server(&self.source.url)),
+            };
+            let mirror = self.mirrors.take(self.namespace, url, self.until).await?;
+            let fetched = self.bring(mirror, url, wanted).await;
+            let mut fetched = fetched.map_err(|(fault, _)| fault)?;
+            fetched.at = below(&of.at, &entry.path);
+            fetched.depth = of.depth + 1;
+            found.push(fetched);
+        }
+        Ok(found)
+    }
+
+    /// Reads everything out of the mirrors.
+    async fn snapshot(
+        &self,
+        all: Vec<Fetched>,
+        commit: Commit,
+        location: String,
+        mut warnings: Vec<Warning>,
+    ) -> Result<Snapshot, Fault> {
+        let limits = self.limits;
+        let (mut tree, pointers, all) = blocking(move || gather(all, limits)).await?;
+        let mut brought = None;
+        if self.source.lfs {
+            let files = lfs::Files::bring(
+                &pointers,
+                self.source,
+                self.network,
+                limits,
+                self.until,
+                self.mirrors.root(),
+            )
+            .await?;
+            for (path, pointer) in pointers {
+                tree.insert(&path, pointer.node())?;
+            }
+            brought = Some(files);
+        } else if !pointers.is_empty() {
+            warnings.push(Warning::new(format!(
+                "{} files are pointers of Git LFS, not content: the build does not ask for LFS",
+                pointers.len()
+            )));
+        }
+        let mode = self.source.ignore;
+        let scratch = self.mirrors.root().to_path_buf();
+        let context_dir = self.source.context_dir.as_str().to_owned();
+        blocking(move || {
+            let readers: Result<Vec<Blobs>, Fault> =
+                all.iter().map(|fetched| fetched.objects.blobs()).collect();
+            let mut contents = Stored {
+                readers: readers?,
+                lfs: brought,
+            };
+            let mut snapshot = snapshot::write(tree, &mut contents, mode, &scratch)?;
+            drop(all);
+            snapshot.location = location;
+            snapshot.context_dir = context_dir;
+            snapshot.commit = Some(commit);
+            warnings.append(&mut snapshot.warnings);
+            snapshot.warnings = warnings;
+            Ok(snapshot)
+        })
+        .await
+    }
+}
+
+/// What of a repository is wanted, and with what credential.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    revision: &'a Revision,
+    context_dir: &'a ContextDir,
+    credential: Option<&'a Credential>,
+}
+
+/// A branch's or tag's name without what git has in front of it.
+fn short(reference: Option<&str>) -> String {
+    let Some(reference) = reference else {
+        return String::new();
+    };
+    let name = reference
+        .strip_prefix("refs/heads/")
+        .or(reference.strip_prefix("refs/tags/"));
+    name.unwrap_or(reference).to_owned()
+}

@@ -1,0 +1,238 @@
+//! Repositories that were fetched before, so that the next fetch brings only what is new.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use oci::{Algorithm, Digest};
+
+use super::process::{Allowance, run, size_of, timed_out};
+use super::session::Session;
+use super::url::GitUrl;
+use crate::source::{Fault, FaultClass};
+
+#[cfg(test)]
+mod tests;
+
+/// A folder of bare repositories, one for each namespace and URL: nothing that one namespace fetched is ever read for
+/// another.
+///
+/// Each has two locks beside it, files that stay. Whoever reads or fetches shares the first; who removes the repository
+/// holds it alone, and never waits for it. Whoever fetches holds the second alone, and never waits for one while holding
+/// another: so runs wait for each other's fetches of one repository, never in a circle. All of it is a cache: any part may
+/// go whenever nobody uses it.
+#[derive(Clone, Debug)]
+pub struct Mirrors {
+    root: PathBuf,
+}
+
+/// A repository that stays there until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    folder: PathBuf,
+    accepted_hosts: PathBuf,
+    /// Shared. Its time of change says when the mirror was last used.
+    _used: File,
+    /// Alone, until [`Mirror::fetched`].
+    fetching: Option<File>,
+}
+
+/// A mirror with more packs than this is made anew: every fetch adds one, and git is slow with many.
+const MAX_PACKS: usize = 40;
+
+/// A mirror of more bytes than this is made anew: most of it is of commits that nobody builds any more.
+const MAX_BYTES: u64 = 8 << 30;
+
+impl Mirrors {
+    /// The folder is made when it is first used.
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The cache's folder. Snapshots are written in it too: it has room for sources.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes a repository if it is not there, and waits until nobody else fetches into it.
+    pub(crate) async fn take(
+        &self,
+        namespace: &str,
+        url: &GitUrl,
+        until: Instant,
+    ) -> Result<Mirror, Fault> {
+        let of_namespace = self.of_namespace(namespace)?;
+        let name = hash(&url.to_string());
+        let folder = of_namespace.join(format!("{name}.git"));
+        let open = |kind: &str| {
+            let file = of_namespace.join(format!("{name}.{kind}"));
+            File::create(file).map_err(|error| broken(&error))
+        };
+        let used = open("lock")?;
+        if is_worn(&folder) && wait(|| used.try_lock(), soon()).await.is_ok() {
+            std::fs::remove_dir_all(&folder).map_err(|error| broken(&error))?;
+            used.unlock().map_err(|error| broken(&error))?;
+        }
+        wait(|| used.try_lock_shared(), until).await?;
+        // For pruning; the file's only content is its time.
+        let _ = used.set_modified(SystemTime::now());
+        let fetching = open("fetch")?;
+        wait(|| fetching.try_lock(), until).await?;
+        let mirror = Mirror {
+            folder,
+            accepted_hosts: self.accepted_hosts(namespace)?,
+            _used: used,
+            fetching: Some(fetching),
+        };
+        mirror.prepare(until).await?;
+        Ok(mirror)
+    }
+
+    /// Where ssh servers' keys are kept that a namespace took at their word.
+    pub(crate) fn accepted_hosts(&self, namespace: &str) -> Result<PathBuf, Fault> {
+        Ok(self.of_namespace(namespace)?.join("accepted_hosts"))
+    }
+
+    fn of_namespace(&self, namespace: &str) -> Result<PathBuf, Fault> {
+        let folder = self.root.join(hash(namespace));
+        std::fs::create_dir_all(&folder).map_err(|error| broken(&error))?;
+        Ok(folder)
+    }
+
+    /// Removes mirrors, the longest unused first, until all together have at most `most` bytes; and those unused since
+    /// `before`. Those in use stay. Gives the bytes that are left. Blocks.
+    pub fn prune(&self, most: u64, before: SystemTime) -> std::io::Result<u64> {
+        let mut found = Vec::new();
+        for namespace in read_dir(&self.root)? {
+            for file in read_dir(&namespace)? {
+                if file.extension().is_some_and(|kind| kind == "lock") {
+                    let used = std::fs::metadata(&file)?.modified()?;
+                    let folder = file.with_extension("git");
+                    found.push((used, size_of(&folder), file, folder));
+                }
+            }
+        }
+        found.sort();
+        let mut left: u64 = found.iter().map(|(_, size, ..)| size).sum();
+        for (used, size, lock, folder) in found {
+            if left <= most && used >= before {
+                continue;
+            }
+            let lock = File::open(&lock)?;
+            // The lock's file stays: who waits for it holds this very file.
+            if is_free(&lock) && folder.exists() {
+                std::fs::remove_dir_all(&folder)?;
+                left -= size;
+            }
+        }
+        Ok(left)
+    }
+}
+
+impl Mirror {
+    /// The bare repository.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where ssh servers' keys are kept that were taken at their word.
+    pub(crate) fn accepted_hosts(&self) -> &Path {
+        &self.accepted_hosts
+    }
+
+    /// Lets others fetch. What is there stays.
+    pub(crate) fn fetched(&mut self) {
+        self.fetching = None;
+    }
+
+    async fn prepare(&self, until: Instant) -> Result<(), Fault> {
+        // What a fetch that was killed leaves. Nobody else fetches: the lock is ours.
+        let files = read_dir(&self.folder.join("objects/pack")).unwrap_or_default();
+        let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
+        let locks = locks.map(|lock| self.folder.join(lock));
+        let unfinished = files.into_iter().filter(|file| {
+            let name = file.file_name().unwrap_or_default();
+            name.as_encoded_bytes().starts_with(b"tmp_")
+        });
+        for file in unfinished.chain(locks) {
+            let _ = std::fs::remove_file(file);
+        }
+        if self.folder.join("HEAD").exists() {
+            return Ok(());
+        }
+        // Made beside its place: what is there is whole, also if this is killed.
+        let new = self.folder.with_extension("new");
+        let _ = std::fs::remove_dir_all(&new);
+        let _ = std::fs::remove_dir_all(&self.folder);
+        let folder = new.display().to_string();
+        let allowance = Allowance {
+            until,
+            output: 4096,
+            disk: None,
+        };
+        let session = Session::local()?;
+        let arguments = ["init", "--quiet", "--bare", "--template=", "--", &folder];
+        let ended = run(&session, &new, &arguments, b"", allowance).await?;
+        if ended.success {
+            return std::fs::rename(&new, &self.folder).map_err(|error| broken(&error));
+        }
+        Err(Fault::new(
+            FaultClass::Machine,
+            format!("git cannot make a repository: {}", ended.printed),
+        ))
+    }
+}
+
+/// A name that decides no path.
+fn hash(text: &str) -> String {
+    Digest::of(Algorithm::Sha256, text.as_bytes()).hex()
+}
+
+/// Whether a repository had better be made anew.
+fn is_worn(folder: &Path) -> bool {
+    let files = read_dir(&folder.join("objects/pack")).unwrap_or_default();
+    let is_pack = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "pack");
+    files.iter().filter(is_pack).count() > MAX_PACKS || size_of(folder) > MAX_BYTES
+}
+
+/// Waits for a lock without keeping a thread.
+async fn wait(attempt: impl Fn() -> Result<(), TryLockError>, until: Instant) -> Result<(), Fault> {
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(broken(&error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(timed_out()),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// Until when a lock is tried that nobody need wait for. A process that is being started has a copy of every open file for a
+/// moment, and of its lock.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(50)
+}
+
+/// Takes a lock that nobody holds.
+fn is_free(lock: &File) -> bool {
+    let until = soon();
+    while lock.try_lock().is_err() {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
+
+fn read_dir(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+fn broken(error: &std::io::Error) -> Fault {
+    Fault::machine("the cache of repositories", error)
+}

@@ -1,0 +1,116 @@
+use super::*;
+
+fn url(name: &str) -> GitUrl {
+    format!("https://git.example.com/{name}").parse().unwrap()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+#[tokio::test]
+async fn namespaces_share_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().join("cache"));
+    let one = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    let two = mirrors.take("b", &url("x"), soon()).await.unwrap();
+    let three = mirrors.take("a", &url("y"), soon()).await.unwrap();
+    assert_ne!(one.folder(), two.folder());
+    assert_ne!(one.folder(), three.folder());
+    assert!(one.folder().join("HEAD").exists());
+    assert!(
+        !one.folder().join("hooks").exists(),
+        "no template of the machine"
+    );
+}
+
+#[tokio::test]
+async fn one_run_at_a_time_fetches_into_a_mirror() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    let mut held = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    let fault = mirrors.take("a", &url("x"), Instant::now()).await;
+    assert_eq!(fault.unwrap_err().class(), FaultClass::SourceTimedOut);
+    held.fetched();
+    mirrors.take("a", &url("x"), soon()).await.unwrap();
+    assert!(held.folder().exists(), "both read it");
+}
+
+#[tokio::test]
+async fn the_longest_unused_go_first_and_those_in_use_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    let mut folders = Vec::new();
+    for name in ["old", "used", "new"] {
+        let mirror = mirrors.take("a", &url(name), soon()).await.unwrap();
+        std::fs::write(mirror.folder().join("ballast"), vec![0; 100_000]).unwrap();
+        folders.push(mirror.folder().to_path_buf());
+    }
+    let _used = mirrors.take("a", &url("used"), soon()).await.unwrap();
+    let age = |index: usize, at: u64| {
+        let lock = File::options()
+            .append(true)
+            .open(folders[index].with_extension("lock"));
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+        lock.unwrap().set_modified(at).unwrap();
+    };
+    age(0, 1);
+    age(1, 2);
+    age(2, 3);
+    let left = mirrors.prune(250_000, SystemTime::UNIX_EPOCH).unwrap();
+    assert!(left <= 250_000, "{left}");
+    assert_eq!(
+        folders.iter().map(|f| f.exists()).collect::<Vec<_>>(),
+        [false, true, true]
+    );
+    mirrors.prune(u64::MAX, SystemTime::now()).unwrap();
+    assert_eq!(
+        folders.iter().map(|f| f.exists()).collect::<Vec<_>>(),
+        [false, true, false]
+    );
+    mirrors.take("a", &url("new"), soon()).await.unwrap();
+    assert!(
+        folders[2].join("HEAD").exists(),
+        "it is made again when it is wanted"
+    );
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_made_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    let mirror = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    let folder = mirror.folder().to_path_buf();
+    drop(mirror);
+    std::fs::remove_file(folder.join("HEAD")).unwrap();
+    std::fs::create_dir_all(folder.with_extension("new")).unwrap();
+    let pack = folder.join("objects/pack/tmp_pack_x");
+    std::fs::write(&pack, "half").unwrap();
+    mirrors.take("a", &url("x"), soon()).await.unwrap();
+    assert!(folder.join("HEAD").exists());
+    assert!(!pack.exists());
+}
+
+#[tokio::test]
+async fn a_worn_mirror_is_made_anew_when_nobody_uses_it() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    let mut mirror = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    mirror.fetched();
+    let pack = |i: usize| mirror.folder().join(format!("objects/pack/{i}.pack"));
+    for i in 0..=MAX_PACKS {
+        std::fs::write(pack(i), "").unwrap();
+    }
+    let (first, last) = (pack(0), pack(MAX_PACKS));
+    drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+    assert!(first.exists(), "it is in use");
+    drop(mirror);
+    // A process that another test starts may have a copy of the lock for a moment.
+    for _ in 0..100 {
+        drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+        if !first.exists() {
+            break;
+        }
+    }
+    assert!(!first.exists() && !last.exists());
+}

@@ -1,0 +1,42 @@
+//! Git repositories as sources.
+//!
+//! # The way of a fetch
+//!
+//! 1. [`GitUrl`], [`Revision`] and [`ContextDir`] are parsed: nothing in them can be an option, a second line or
+//!    another protocol.
+//! 2. `job.rs` takes the namespace's [`Mirrors`] entry for the URL, a bare repository under a lock.
+//! 3. `remote.rs` resolves the host under the rules of [`crate::source::Reach`] and prepares a `Session`: all that `git`
+//!    will read, in one private folder. It asks the server (`ls-remote`) which commit is meant, then fetches that
+//!    commit alone, without history; with a context directory also without content, and then the content below it.
+//! 4. `objects.rs` lists the commit's tree and reads its files out of the mirror. There is no working copy.
+//! 5. Submodules (`submodules.rs`), if asked for, are fetched the same way and hung into the tree; files of Git LFS
+//!    (`lfs.rs`) take their pointers' places.
+//! 6. The tree becomes a [`crate::source::Snapshot`].
+
+mod complaint;
+mod config;
+mod context;
+mod credential;
+mod fetcher;
+mod gather;
+mod job;
+mod lfs;
+mod mirror;
+mod objects;
+mod process;
+mod references;
+mod remote;
+mod revision;
+mod session;
+mod ssh;
+mod submodules;
+mod url;
+mod version;
+
+pub use context::{ContextDir, InvalidContextDir};
+pub use credential::Credential;
+pub use fetcher::{GitFetcher, GitSource};
+pub use mirror::Mirrors;
+pub use references::References;
+pub use revision::{InvalidRevision, ObjectId, RefName, Revision};
+pub use url::{GitUrl, InvalidGitUrl, Scheme};

@@ -1,0 +1,191 @@
+//! Running one command of git: bounded in time, output, memory and disk, and gone with all its children when it is dropped.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::session::{Session, not_started};
+use crate::source::{Fault, FaultClass};
+
+/// A command that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) success: bool,
+    pub(crate) stdout: Vec<u8>,
+    /// Standard error, shown without secrets.
+    pub(crate) printed: String,
+}
+
+/// What a command may use up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance<'a> {
+    pub(crate) until: Instant,
+    /// Bytes of standard output.
+    pub(crate) output: usize,
+    /// A folder that must not grow beyond so many bytes while it runs.
+    pub(crate) disk: Option<(&'a Path, u64)>,
+}
+
+/// Bytes of standard error that are kept.
+const PRINTED: usize = 64 * 1024;
+
+/// Private memory of each process. `index-pack` takes the most, for objects below `core.bigFileThreshold`.
+const MEMORY: u64 = 2 << 30;
+
+/// How often the folder's size is looked at.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// Runs `git` with `arguments` in a repository and waits for its end.
+pub(crate) async fn run(
+    session: &Session,
+    repository: &Path,
+    arguments: &[&str],
+    input: &[u8],
+    allowance: Allowance<'_>,
+) -> Result<Ended, Fault> {
+    let mut command: tokio::process::Command = session.command(repository, arguments).into();
+    command.stdin(std::process::Stdio::piped());
+    let mut child = command.spawn().map_err(|error| not_started(&error))?;
+    let group = Group::of(child.id());
+    group.limit(allowance.disk.map_or(u64::MAX, |(_, most)| most));
+    let (Some(mut stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(Fault::new(FaultClass::Machine, "git has no pipes"));
+    };
+    let feed = async move {
+        // A command that does not read to the end says by its status why.
+        let _ = stdin.write_all(input).await;
+        drop(stdin);
+    };
+    let all = async {
+        let ((), stdout, printed, status) = tokio::join!(
+            feed,
+            bounded(stdout, allowance.output),
+            bounded(stderr, PRINTED),
+            child.wait()
+        );
+        (stdout, printed, status)
+    };
+    let until = tokio::time::Instant::from_std(allowance.until);
+    let (stdout, printed, status) = tokio::select! {
+        ended = all => ended,
+        () = tokio::time::sleep_until(until) => return Err(timed_out()),
+        () = outgrown(allowance.disk) => {
+            return Err(outsized());
+        }
+    };
+    group.ended();
+    let status = status.map_err(|error| Fault::machine("waiting for git", &error))?;
+    let (stdout, whole) = stdout;
+    if let Some((folder, most)) = allowance.disk
+        && !status.success()
+        && size_of(folder) >= most
+    {
+        // Stopped by the bound on its files before the folder was looked at.
+        return Err(outsized());
+    }
+    if !whole {
+        return Err(Fault::too_large("git says more than is read of it"));
+    }
+    Ok(Ended {
+        success: status.success(),
+        stdout,
+        printed: session.shown(&printed.0),
+    })
+}
+
+fn outsized() -> Fault {
+    Fault::too_large("the repository is larger than builds may fetch")
+}
+
+pub(crate) fn timed_out() -> Fault {
+    Fault::new(
+        FaultClass::SourceTimedOut,
+        "getting the source took longer than it may",
+    )
+}
+
+/// Reads to the end, keeps at most `most` bytes; whether that was all.
+async fn bounded(mut from: impl AsyncRead + Unpin, most: usize) -> (Vec<u8>, bool) {
+    let mut kept = Vec::new();
+    let mut whole = true;
+    let mut buffer = vec![0; 32 * 1024];
+    // An error of a pipe is its end.
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let room = most - kept.len();
+        whole &= read <= room;
+        kept.extend_from_slice(&buffer[..read.min(room)]);
+    }
+    (kept, whole)
+}
+
+/// Ends when the folder has grown too large; never if there is none to watch.
+async fn outgrown(disk: Option<(&Path, u64)>) {
+    let Some((folder, most)) = disk else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if size_of(folder) > most {
+            return;
+        }
+    }
+}
+
+/// The bytes of all files below a folder. What goes meanwhile counts nothing.
+pub(crate) fn size_of(folder: &Path) -> u64 {
+    let mut sum = 0;
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => sum += metadata.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    sum
+}
+
+/// A process and all that it started. Dropped before its end was seen, it is killed.
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    pub(crate) fn of(id: Option<u32>) -> Self {
+        Self(id.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+
+    /// Bounds its memory and the files that it writes. Set from outside, right after its start: it has not read a byte
+    /// from anyone by then, and what it starts inherits them.
+    pub(crate) fn limit(&self, file_bytes: u64) {
+        let at_most = |most: u64| Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        for (resource, most) in [
+            (Resource::Data, MEMORY),
+            (Resource::Fsize, file_bytes),
+            (Resource::Core, 0),
+        ] {
+            // It may have ended already; then there is nothing to bound.
+            let _ = rustix::process::prlimit(self.0, resource, at_most(most));
+        }
+    }
+
+    /// Its leader was waited for: its number is no longer its own.
+    pub(crate) fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+        }
+    }
+}

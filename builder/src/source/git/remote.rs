@@ -1,0 +1,297 @@
+//! Talking to a server: which commit is meant, and bringing its objects.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::complaint::{is_redirect, understand};
+use super::credential::Credential;
+use super::process::{Allowance, Ended, run, size_of};
+use super::references::References;
+use super::revision::{ObjectId, RefName, Revision};
+use super::session::Session;
+use super::url::{GitUrl, Scheme};
+use crate::source::{Fault, FaultClass, SourceLimits, SourceNetwork};
+
+/// A server and a repository of it, as one run sees them.
+#[derive(Debug)]
+pub(crate) struct Remote<'a> {
+    url: GitUrl,
+    repository: &'a Path,
+    session: Session,
+    has_credential: bool,
+    until: Instant,
+    limits: SourceLimits,
+}
+
+/// A commit, and the branch or tag that led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    pub(crate) commit: ObjectId,
+    /// As the server has it, `refs/heads/main`; `None` if the commit was named by its id.
+    pub(crate) reference: Option<String>,
+}
+
+/// Bytes of the list of references that are read.
+const MAX_REFERENCES: usize = 4 << 20;
+
+/// Bytes of other answers.
+const MAX_ANSWER: usize = 64 << 10;
+
+impl<'a> Remote<'a> {
+    /// Checks where the server is and what it may be shown, and prepares a session with it. Nothing is sent yet.
+    /// `repository` is what is fetched into; where nothing is, nothing can be.
+    pub(crate) async fn open(
+        url: &GitUrl,
+        credential: Option<&Credential>,
+        network: &SourceNetwork,
+        (repository, accepted_hosts): (&'a Path, &Path),
+        limits: SourceLimits,
+        until: Instant,
+    ) -> Result<Self, Fault> {
+        if let Some(credential) = credential {
+            credential.fits(url)?;
+        }
+        let addresses = match url.scheme() {
+            Scheme::Https => network.addresses(url.host(), url.port()).await?,
+            Scheme::Ssh => network.reach.resolve(url.host(), url.port()).await?,
+        };
+        let session = Session::remote(url, &addresses, credential, network, accepted_hosts)?;
+        Ok(Self {
+            url: url.clone(),
+            repository,
+            session,
+            has_credential: credential.is_some(),
+            until,
+            limits,
+        })
+    }
+
+    /// All branches and tags.
+    pub(crate) async fn references(&self) -> Result<References, Fault> {
+        let arguments = [
+            "ls-remote",
+            "--quiet",
+            "--symref",
+            "origin",
+            "HEAD",
+            "refs/heads/*",
+            "refs/tags/*",
+        ];
+        let ended = self.run(&arguments, b"", MAX_REFERENCES).await?;
+        if !ended.success {
+            return Err(self.fault(&ended));
+        }
+        Ok(References::parse(&String::from_utf8_lossy(&ended.stdout)))
+    }
+
+    /// Asks the server. It is asked even for a commit that was fetched before: whether this credential may still read the
+    /// repository is the server's to say.
+    pub(crate) async fn resolve(&self, revision: &Revision) -> Result<Resolved, Fault> {
+        let wanted = patterns(revision);
+        let mut arguments = vec!["ls-remote", "--quiet", "--symref", "origin"];
+        arguments.extend(wanted.iter().map(String::as_str));
+        let ended = self.run(&arguments, b"", MAX_REFERENCES).await?;
+        if !ended.success {
+            return Err(self.fault(&ended));
+        }
+        let listed = String::from_utf8_lossy(&ended.stdout);
+        if let Revision::Commit(id) = revision {
+            return Ok(Resolved {
+                commit: id.clone(),
+                reference: None,
+            });
+        }
+        chosen(&wanted, &listed).ok_or_else(|| {
+            Fault::new(
+                FaultClass::GitRevisionNotFound,
+                format!("{}: {}", self.url, missing(revision)),
+            )
+        })
+    }
+
+    /// Brings a commit and its trees into the mirror; with `blobs`, the files' content too. Gives the commit that a branch
+    /// led to if the server would not give the one that it named a moment ago.
+    pub(crate) async fn fetch(&self, wanted: &Resolved, blobs: bool) -> Result<ObjectId, Fault> {
+        let commit = wanted.commit.as_str();
+        // Where it was fetched to before; it was whole then, but for files' content.
+        if self.repository.join("refs/slipway").join(commit).exists() {
+            return Ok(wanted.commit.clone());
+        }
+        let filter = if blobs {
+            "--no-filter"
+        } else {
+            "--filter=blob:none"
+        };
+        let exactly = format!("+{commit}:refs/slipway/{commit}");
+        let shallow = ["--depth=1", filter, "origin", &exactly];
+        let ended = self.fetch_with(&shallow, b"").await?;
+        if ended.success {
+            return Ok(wanted.commit.clone());
+        }
+        let fault = self.fault(&ended);
+        if fault.class() != FaultClass::GitRevisionNotFound {
+            return Err(fault);
+        }
+        // The server gives only what its references name: the reference as it is now, or, for a commit, all of them.
+        if let Some(reference) = &wanted.reference {
+            let now = format!("+{reference}:refs/slipway/latest");
+            let ended = self
+                .fetch_with(&["--depth=1", filter, "origin", &now], b"")
+                .await?;
+            if !ended.success {
+                return Err(self.fault(&ended));
+            }
+            return self.parse("refs/slipway/latest^{commit}").await;
+        }
+        let all = "+refs/*:refs/slipway/all/*";
+        let deepen = if self.repository.join("shallow").exists() {
+            "--unshallow"
+        } else {
+            "--force"
+        };
+        let ended = self
+            .fetch_with(&[deepen, filter, "origin", all], b"")
+            .await?;
+        if !ended.success {
+            return Err(self.fault(&ended));
+        }
+        let found = self.parse(&format!("{commit}^{{commit}}")).await;
+        found.map_err(|_| {
+            let revision = Revision::Commit(wanted.commit.clone());
+            let message = format!("{}: {}", self.url, missing(&revision));
+            Fault::new(FaultClass::GitRevisionNotFound, message)
+        })
+    }
+
+    /// Brings files' content that a fetch without blobs left out.
+    pub(crate) async fn fetch_objects(&self, objects: &[ObjectId]) -> Result<(), Fault> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<&str> = objects.iter().map(ObjectId::as_str).collect();
+        let list = list.join(
+            "
+",
+        ) + "
+";
+        let ended = self
+            .fetch_with(
+                &["--filter=blob:none", "--stdin", "origin"],
+                list.as_bytes(),
+            )
+            .await?;
+        if ended.success {
+            return Ok(());
+        }
+        Err(self.fault(&ended))
+    }
+
+    async fn fetch_with(&self, arguments: &[&str], input: &[u8]) -> Result<Ended, Fault> {
+        let mut all = vec![
+            "-c",
+            if input.is_empty() {
+                "fetch.negotiationAlgorithm=default"
+            } else {
+                // What is asked for by its id is not compared with what is there.
+                "fetch.negotiationAlgorithm=noop"
+            },
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-auto-maintenance",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+        ];
+        all.extend(arguments);
+        self.run(&all, input, MAX_ANSWER).await
+    }
+
+    async fn parse(&self, name: &str) -> Result<ObjectId, Fault> {
+        let arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", name];
+        let ended = self.run(&arguments, b"", MAX_ANSWER).await?;
+        let id = ObjectId::parse(String::from_utf8_lossy(&ended.stdout).trim());
+        id.ok_or_else(|| self.fault(&ended))
+    }
+
+    async fn run(&self, arguments: &[&str], input: &[u8], output: usize) -> Result<Ended, Fault> {
+        let folder = self.repository;
+        let allowance = Allowance {
+            until: self.until,
+            output,
+            disk: Some((
+                folder,
+                size_of(folder).saturating_add(self.limits.fetched_bytes),
+            )),
+        };
+        run(&self.session, folder, arguments, input, allowance).await
+    }
+
+    fn fault(&self, ended: &Ended) -> Fault {
+        understand(&self.url, self.has_credential, &ended.printed)
+    }
+
+    /// The same repository under the name that servers send others to, if an error says that this is what happened.
+    pub(crate) fn elsewhere(&self, fault: &Fault) -> Option<GitUrl> {
+        is_redirect(&fault.to_string())
+            .then(|| self.url.with_suffix())
+            .flatten()
+    }
+}
+
+/// The references to ask for, the best first.
+fn patterns(revision: &Revision) -> Vec<String> {
+    let head = |name: &RefName| format!("refs/heads/{}", name.as_str());
+    let tag = |name: &RefName| {
+        let name = name.as_str();
+        // What an annotated tag points at comes before the tag itself.
+        [
+            format!("refs/tags/{name}^{{}}"),
+            format!("refs/tags/{name}"),
+        ]
+    };
+    match revision {
+        Revision::Default | Revision::Commit(_) => vec!["HEAD".to_owned()],
+        Revision::Branch(name) => vec![head(name)],
+        Revision::Tag(name) => tag(name).to_vec(),
+        Revision::Name(name) => [head(name)].into_iter().chain(tag(name)).collect(),
+    }
+}
+
+/// The best of `wanted` that is listed (git-ls-remote(1), "OUTPUT").
+fn chosen(wanted: &[String], listed: &str) -> Option<Resolved> {
+    let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
+    wanted.iter().find_map(|name| {
+        let (id, _) = lines().find(|(id, at)| at == name && !id.starts_with("ref: "))?;
+        let symbolic = lines()
+            .filter(|(_, at)| at == name)
+            .find_map(|(target, _)| target.strip_prefix("ref: "));
+        let reference = symbolic.unwrap_or(name).trim_end_matches("^{}");
+        Some(Resolved {
+            commit: ObjectId::parse(id)?,
+            // A name of the server's choosing: only if it is one.
+            reference: reference
+                .strip_prefix("refs/")
+                .filter(|rest| RefName::parse(rest).is_ok())
+                .map(|_| reference.to_owned()),
+        })
+    })
+}
+
+fn missing(revision: &Revision) -> String {
+    match revision {
+        Revision::Default => "the repository has no default branch: is it empty?".to_owned(),
+        Revision::Branch(name) => format!("there is no branch {:?}", name.as_str()),
+        Revision::Tag(name) => format!("there is no tag {:?}", name.as_str()),
+        Revision::Commit(id) => format!("there is no commit {}", id.as_str()),
+        Revision::Name(name) => {
+            let name = name.as_str();
+            let abbreviated = name.len() >= 7 && name.bytes().all(|b| b.is_ascii_hexdigit());
+            let hint = if abbreviated {
+                " (a commit is named by all 40 digits of its id)"
+            } else {
+                ""
+            };
+            format!("there is no branch or tag {name:?}{hint}")
+        }
+    }
+}

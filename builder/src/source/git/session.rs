@@ -1,0 +1,255 @@
+//! Running `git`, and nothing but what it was asked to do.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::config::Config;
+use super::credential::Credential;
+use super::ssh;
+use super::url::{GitUrl, Scheme};
+use crate::source::{Fault, FaultClass, SourceNetwork};
+
+#[cfg(test)]
+mod tests;
+
+/// Everything that `git` reads beside the repository, made for one server and removed when dropped.
+///
+/// Its environment is built from nothing: no configuration of the machine or the user, no prompts, no askpass, no
+/// credential helper but the one file that is ours, no hooks, no file system monitor, no protocol but the URL's, no redirects,
+/// and the server's name bound to addresses that were checked (`http.curloptResolve`, ssh's `HostName`).
+#[derive(Debug)]
+pub(crate) struct Session {
+    dir: TempDir,
+    environment: Vec<(&'static str, OsString)>,
+    secrets: Vec<Zeroizing<String>>,
+}
+
+impl Session {
+    /// For talking to the server of `url` at `addresses` (empty if a proxy resolves it).
+    pub(crate) fn remote(
+        url: &GitUrl,
+        addresses: &[IpAddr],
+        credential: Option<&Credential>,
+        network: &SourceNetwork,
+        accepted_hosts: &Path,
+    ) -> Result<Self, Fault> {
+        let dir = private_dir()?;
+        let mut config = Config::hardened();
+        let mut secrets = Vec::new();
+        let mut environment = Vec::new();
+        match url.scheme() {
+            Scheme::Https => {
+                https(&mut config, &dir, url, addresses, network)?;
+                if let Some(Credential::Basic { user, password }) = credential {
+                    store(&mut config, &dir, url, user, password)?;
+                    secrets.push(password.clone());
+                }
+                if let Some(proxy) = network.proxy_for(url.host())
+                    && let Some((_, secret)) = password_of(proxy)
+                {
+                    secrets.push(Zeroizing::new(secret.to_owned()));
+                }
+            }
+            Scheme::Ssh => {
+                let ssh = ssh::command(&dir, url, addresses, credential, network, accepted_hosts)?;
+                environment.push(("GIT_SSH_COMMAND", ssh));
+                environment.push(("GIT_SSH_VARIANT", "ssh".into()));
+            }
+        }
+        config.section("remote \"origin\"", &[("url", &url.to_string())]);
+        let protocol = match url.scheme() {
+            Scheme::Https => "https",
+            Scheme::Ssh => "ssh",
+        };
+        Self::begin(dir, &config, environment, protocol, secrets)
+    }
+
+    /// For reading what is there already: no protocol is allowed at all.
+    pub(crate) fn local() -> Result<Self, Fault> {
+        let dir = private_dir()?;
+        Self::begin(dir, &Config::hardened(), Vec::new(), "none", Vec::new())
+    }
+
+    fn begin(
+        dir: TempDir,
+        config: &Config,
+        mut environment: Vec<(&'static str, OsString)>,
+        protocol: &'static str,
+        secrets: Vec<Zeroizing<String>>,
+    ) -> Result<Self, Fault> {
+        let file = dir.path().join("gitconfig");
+        write_private(&file, config.text())?;
+        let home = dir.path().as_os_str();
+        let fixed: [(&str, &OsStr); 20] = [
+            ("PATH", OsStr::new(PATH)),
+            ("HOME", home),
+            ("XDG_CONFIG_HOME", home),
+            ("TMPDIR", home),
+            ("GIT_CONFIG_GLOBAL", file.as_os_str()),
+            ("GIT_CONFIG_SYSTEM", OsStr::new("/dev/null")),
+            ("GIT_CONFIG_NOSYSTEM", OsStr::new("1")),
+            ("GIT_ATTR_NOSYSTEM", OsStr::new("1")),
+            ("GIT_ALLOW_PROTOCOL", OsStr::new(protocol)),
+            ("GIT_TERMINAL_PROMPT", OsStr::new("0")),
+            // An askpass that is named in no configuration is asked for in the environment; both are empty.
+            ("GIT_ASKPASS", OsStr::new("")),
+            ("SSH_ASKPASS", OsStr::new("")),
+            ("SSH_ASKPASS_REQUIRE", OsStr::new("never")),
+            ("GIT_PAGER", OsStr::new("cat")),
+            ("GIT_NO_LAZY_FETCH", OsStr::new("1")),
+            ("GIT_NO_REPLACE_OBJECTS", OsStr::new("1")),
+            ("GIT_OPTIONAL_LOCKS", OsStr::new("0")),
+            ("GIT_LFS_SKIP_SMUDGE", OsStr::new("1")),
+            ("LC_ALL", OsStr::new("C")),
+            ("TZ", OsStr::new("UTC")),
+        ];
+        environment.extend(fixed.map(|(name, value)| (name, value.to_owned())));
+        Ok(Self {
+            dir,
+            environment,
+            secrets,
+        })
+    }
+
+    /// `git` in a repository, with nothing else about it. Its process leads a group of its own.
+    pub(crate) fn command(&self, repository: &Path, arguments: &[&str]) -> std::process::Command {
+        use std::os::unix::process::CommandExt as _;
+
+        let mut command = std::process::Command::new("git");
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env("GIT_DIR", repository)
+            .current_dir(self.dir.path())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        command
+    }
+
+    /// Text that a program printed, for a message: without secrets, control characters and what is too much.
+    pub(crate) fn shown(&self, text: &[u8]) -> String {
+        let mut text = String::from_utf8_lossy(text).into_owned();
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "***");
+            let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
+            text = text.replace(&encoded, "***");
+        }
+        let own = self.dir.path().display().to_string();
+        let text = text.replace(&own, "…");
+        let plain: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(1000)
+            .collect();
+        plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Where `git` and `ssh` are looked for, whatever this process's own path is.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn https(
+    config: &mut Config,
+    dir: &TempDir,
+    url: &GitUrl,
+    addresses: &[IpAddr],
+    network: &SourceNetwork,
+) -> Result<(), Fault> {
+    if let Some(proxy) = network.proxy_for(url.host()) {
+        // Said at once rather than when the proxy asks.
+        config.section("http", &[("proxy", proxy), ("proxyAuthMethod", "basic")]);
+    } else {
+        let list: Vec<String> = addresses.iter().map(written).collect();
+        let host = url.host().trim_start_matches('[').trim_end_matches(']');
+        let bound = format!("{host}:{}:{}", url.port(), list.join(","));
+        config.section("http", &[("curloptResolve", &bound), ("proxy", "")]);
+    }
+    if let Some(pem) = network.authorities.get(url.host()) {
+        let file = dir.path().join("ca.pem");
+        let system = std::fs::read_to_string(SYSTEM_AUTHORITIES).unwrap_or_default();
+        write_private(&file, &format!("{pem}\n{system}"))?;
+        config.section("http", &[("sslCAInfo", &file.display().to_string())]);
+    }
+    Ok(())
+}
+
+/// Debian's, and of those who do as it does.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// `git credential-store` with one line, asked for this server only.
+fn store(
+    config: &mut Config,
+    dir: &TempDir,
+    url: &GitUrl,
+    user: &str,
+    password: &str,
+) -> Result<(), Fault> {
+    let file = dir.path().join("credentials");
+    let encoded =
+        |text: &str| Zeroizing::new(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
+    let (user, password) = (encoded(user), encoded(password));
+    // git asks with the port as the URL has it: given or not.
+    let server = url.authority();
+    let line = Zeroizing::new(format!("https://{}:{}@{server}\n", *user, *password));
+    write_private(&file, &line)?;
+    let helper = format!("store --file='{}'", file.display());
+    let section = format!("credential \"https://{server}\"");
+    config.section(&section, &[("helper", &helper)]);
+    Ok(())
+}
+
+/// As curl wants them: IPv6 in brackets.
+fn written(address: &IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    }
+}
+
+/// User and password of a proxy's URL.
+fn password_of(url: &str) -> Option<(&str, &str)> {
+    let (_, rest) = url.split_once("://")?;
+    let (userinfo, _) = rest.split_once('@')?;
+    userinfo.split_once(':')
+}
+
+fn private_dir() -> Result<TempDir, Fault> {
+    let dir = tempfile::Builder::new()
+        .prefix("slipway-git-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir();
+    dir.map_err(|error| Fault::machine("a temporary folder for git", &error))
+}
+
+/// Readable for this user alone, from the first byte.
+pub(super) fn write_private(file: &PathBuf, content: &str) -> Result<(), Fault> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options
+        .open(file)
+        .and_then(|mut file| file.write_all(content.as_bytes()))
+        .map_err(|error| Fault::machine("a temporary file for git", &error))
+}
+
+/// A `git` that could not be started.
+pub(crate) fn not_started(error: &std::io::Error) -> Fault {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Fault::new(
+            FaultClass::Machine,
+            "git is not installed on the builder's machine: install it (apt-get install git)",
+        );
+    }
+    Fault::machine("git could not be started", error)
+}

@@ -1,0 +1,128 @@
+use super::*;
+
+fn url() -> GitUrl {
+    "https://git.example.com:8443/a/b.git".parse().unwrap()
+}
+
+fn session(password: &str) -> Session {
+    let credential = Credential::basic("ann", password).unwrap();
+    let network = SourceNetwork {
+        proxy: None,
+        ..SourceNetwork::default()
+    };
+    let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    Session::remote(
+        &url(),
+        &addresses,
+        Some(&credential),
+        &network,
+        Path::new("/x"),
+    )
+    .unwrap()
+}
+
+fn file(session: &Session, name: &str) -> String {
+    std::fs::read_to_string(session.dir.path().join(name)).unwrap()
+}
+
+#[test]
+fn secrets_are_in_private_files_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let session = session("p@ss/word'");
+    assert_eq!(
+        file(&session, "credentials"),
+        "https://ann:p%40ss%2Fword%27@git.example.com:8443\n"
+    );
+    let config = file(&session, "gitconfig");
+    assert!(config.contains("[credential \"https://git.example.com:8443\"]"));
+    let file = session.dir.path().join("credentials");
+    let mode = std::fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let command = format!("{:?}", session.command(Path::new("/r"), &["version"]));
+    let config = self::file(&session, "gitconfig");
+    for public in [&command, &config] {
+        assert!(!public.contains("word"), "{public}");
+    }
+    let dir = session.dir.path().to_path_buf();
+    drop(session);
+    assert!(!dir.exists(), "they go with the session");
+}
+
+#[test]
+fn the_name_is_bound_to_what_was_checked() {
+    let config = file(&session("x"), "gitconfig");
+    assert!(
+        config.contains("curloptResolve = \"git.example.com:8443:192.0.2.1,[2001:db8::1]\""),
+        "{config}"
+    );
+}
+
+#[test]
+fn what_is_printed_shows_no_secret() {
+    let session = session("p@ss word");
+    let shown = session.shown(b"bad 'p@ss word'\n\x1b[31mp%40ss%20word\n");
+    assert_eq!(shown, "bad '***' [31m***");
+    assert!(session.shown(&[b'x'; 5000]).len() <= 1000);
+}
+
+#[test]
+fn nothing_of_the_surroundings_is_inherited() {
+    let session = session("x");
+    let output = session
+        .command(
+            Path::new("/nowhere"),
+            &["config", "--list", "--show-origin"],
+        )
+        .output()
+        .unwrap();
+    let listed = String::from_utf8_lossy(&output.stdout);
+    let own = session.dir.path().join("gitconfig").display().to_string();
+    assert!(listed.lines().count() > 20, "{listed}");
+    for line in listed.lines() {
+        assert!(line.starts_with(&format!("file:{own}")), "{line}");
+    }
+    let names: Vec<_> = session
+        .command(Path::new("/r"), &[])
+        .get_envs()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    assert!(names.iter().any(|name| name == "GIT_DIR"));
+    assert!(
+        !names
+            .iter()
+            .any(|name| name == "GIT_TRACE" || name == "SSH_AUTH_SOCK")
+    );
+}
+
+#[test]
+fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
+    // Nobody can resolve these names; what is connected to is what was checked when they could be.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for url in [
+        format!("https://git.invalid:{port}/a"),
+        format!("ssh://git@git.invalid:{port}/a"),
+    ] {
+        let url: GitUrl = url.parse().unwrap();
+        let addresses = ["127.0.0.1".parse().unwrap()];
+        let network = SourceNetwork::default();
+        let session = Session::remote(&url, &addresses, None, &network, Path::new("/x")).unwrap();
+        let repository = tempfile::tempdir().unwrap();
+        let mut command = session.command(repository.path(), &["ls-remote", &url.to_string()]);
+        let mut child = command.spawn().unwrap();
+        let connected = loop {
+            if listener.accept().is_ok() {
+                break true;
+            }
+            if child.try_wait().unwrap().is_some() {
+                break listener.accept().is_ok();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        drop(child.kill());
+        child.wait().unwrap();
+        assert!(connected, "{url}");
+    }
+}

@@ -1,0 +1,86 @@
+//! The configuration that ssh is run with.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::credential::Credential;
+use super::session::write_private;
+use super::url::GitUrl;
+use crate::source::{Fault, SourceNetwork};
+
+/// The command of ssh: everything is in a file, so that nothing of the user's is read.
+pub(super) fn command(
+    dir: &TempDir,
+    url: &GitUrl,
+    addresses: &[IpAddr],
+    credential: Option<&Credential>,
+    network: &SourceNetwork,
+    accepted_hosts: &Path,
+) -> Result<OsString, Fault> {
+    let at = |name: &str| dir.path().join(name);
+    let mut known = network.known_hosts.clone();
+    let mut identity = String::from("IdentityFile none\nPubkeyAuthentication no\n");
+    if let Some(Credential::Key {
+        private_key,
+        known_hosts,
+    }) = credential
+    {
+        write_private(&at("key"), private_key)?;
+        identity = format!("IdentityFile {}\n", at("key").display());
+        if let Some(lines) = known_hosts {
+            known.clone_from(lines);
+        }
+    }
+    write_private(&at("known_hosts"), &(known + "\n"))?;
+    let (checking, files) = if network.accept_new_hosts {
+        let own = at("known_hosts");
+        let files = format!("\"{}\" \"{}\"", accepted_hosts.display(), own.display());
+        ("accept-new", files)
+    } else {
+        ("yes", format!("\"{}\"", at("known_hosts").display()))
+    };
+    // What known_hosts has the server under: its name, and its port where that is not 22.
+    let host = url.host().trim_start_matches('[').trim_end_matches(']');
+    let alias = match url.port() {
+        22 => host.to_owned(),
+        port => format!("[{host}]:{port}"),
+    };
+    let address = addresses.first().map(IpAddr::to_string).unwrap_or_default();
+    let config = format!(
+        "Host *\nHostName {address}\nHostKeyAlias {alias}\nStrictHostKeyChecking {checking}\n\
+         UserKnownHostsFile {files}\nGlobalKnownHostsFile /dev/null\n{identity}{SSH}"
+    );
+    write_private(&at("ssh_config"), &config)?;
+    Ok(format!("ssh -F '{}'", at("ssh_config").display()).into())
+}
+
+/// `ssh_config(5)`: nobody is asked, nothing is forwarded, nothing of this machine is offered.
+const SSH: &str = "\
+IdentitiesOnly yes
+IdentityAgent none
+BatchMode yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+HostbasedAuthentication no
+GSSAPIAuthentication no
+CheckHostIP no
+CanonicalizeHostname no
+HashKnownHosts no
+UpdateHostKeys no
+VerifyHostKeyDNS no
+PermitLocalCommand no
+ProxyCommand none
+ProxyJump none
+ControlMaster no
+ControlPath none
+ForwardAgent no
+ForwardX11 no
+ClearAllForwardings yes
+ConnectTimeout 20
+ServerAliveInterval 15
+ServerAliveCountMax 4
+LogLevel ERROR
+";

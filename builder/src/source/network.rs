@@ -1,0 +1,44 @@
+//! How this machine reaches servers of sources.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Fault, Reach};
+
+/// What the configuration says about connections of sources.
+#[derive(Clone, Debug, Default)]
+pub struct SourceNetwork {
+    /// Where they may go.
+    pub reach: Reach,
+    /// PEM certificates of authorities that are trusted for a host, beside the system's.
+    pub authorities: BTreeMap<String, String>,
+    /// Lines of `known_hosts` for ssh servers.
+    pub known_hosts: String,
+    /// Whether an ssh server that is in no `known_hosts` is taken at its word the first time, and held to it after that
+    /// within the namespace.
+    pub accept_new_hosts: bool,
+    /// The proxy for https, `http://[user:password@]host:port`. Who runs it decides where it connects to.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without it; one that begins with `.` stands for all names that end so.
+    pub no_proxy: Vec<String>,
+}
+
+impl SourceNetwork {
+    /// The proxy on the way to a host over https.
+    pub(crate) fn proxy_for(&self, host: &str) -> Option<&str> {
+        let excepted = self.no_proxy.iter().any(|name| {
+            let domain = name.strip_prefix('.');
+            name == host || domain.is_some_and(|domain| host == domain || host.ends_with(name))
+        });
+        self.proxy.as_deref().filter(|_| !excepted)
+    }
+
+    /// Where connections over https to a host may go; empty if a proxy decides it.
+    pub(crate) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Fault> {
+        if self.proxy_for(host).is_some() {
+            self.reach.check_literal(host)?;
+            return Ok(Vec::new());
+        }
+        self.reach.resolve(host, port).await
+    }
+}

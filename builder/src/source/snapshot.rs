@@ -1,0 +1,242 @@
+//! A source as one deterministic archive.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek as _, Write};
+use std::path::Path;
+
+use oci::{Algorithm, Digest, Hasher};
+
+use super::Fault;
+use super::tree::{Node, Tree};
+use crate::plan::{Commit, Source};
+use crate::s2i::{EnvironmentFile, Ignore, IgnoreMode, SourceScripts, Warning};
+
+#[cfg(test)]
+mod tests;
+
+/// A source that was fetched or uploaded, as an uncompressed tar in an unnamed temporary file.
+///
+/// The same files give the same bytes, whatever machine, day, commit or folder they came from: entries in byte order
+/// of their paths, owner 0:0, modes 0755 and 0644, one time for all ([`Snapshot::MTIME`]), no device, no hard link.
+/// It can be kept as a layer of an image under its digest.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(crate) file: File,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) scripts: SourceScripts,
+    pub(crate) environment: Option<Vec<u8>>,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) location: String,
+    pub(crate) context_dir: String,
+    pub(crate) commit: Option<Commit>,
+}
+
+impl Snapshot {
+    /// Every entry's time, in seconds since 1970: 2 January 1980. Zip files, and so Python's wheels, know no earlier one
+    /// than the day before, in any time zone.
+    pub const MTIME: u64 = 315_619_200;
+
+    /// What it is in a manifest (image-spec `layer.md`).
+    pub const MEDIA_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
+
+    /// The tar's digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The tar's length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The tar from its beginning. There is one position for all readers of a snapshot.
+    pub fn open(&self) -> io::Result<File> {
+        let mut file = self.file.try_clone()?;
+        file.rewind()?;
+        Ok(file)
+    }
+
+    /// What is odd about the source.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// What a plan needs to know of it.
+    pub fn source(&self) -> Source {
+        Source {
+            digest: self.digest,
+            scripts: self.scripts.clone(),
+            environment: self.environment.clone(),
+            location: self.location.clone(),
+            context_dir: self.context_dir.clone(),
+            commit: self.commit.clone(),
+        }
+    }
+}
+
+/// Where files' content comes from.
+pub(crate) trait Contents<C> {
+    /// Writes the whole content, `size` bytes.
+    fn copy(&mut self, content: &C, size: u64, to: &mut dyn Write) -> Result<(), Fault>;
+}
+
+/// Applies `.s2iignore` and makes the archive, in the folder `scratch`.
+pub(crate) fn write<C>(
+    mut tree: Tree<C>,
+    contents: &mut impl Contents<C>,
+    mode: IgnoreMode,
+    scratch: &Path,
+) -> Result<Snapshot, Fault> {
+    let mut warnings = Vec::new();
+    if let Some(file) = small(&tree, contents, b".s2iignore", Ignore::MAX_BYTES)? {
+        tree.ignore(mode, &file, &mut warnings);
+    }
+    for path in [b".s2iignore".as_slice(), b".s2i/environment"] {
+        if let Some(Node::Link { .. }) = tree.get(path) {
+            warnings.push(Warning::new(format!(
+                "{} is a link and is not read: make it a file",
+                path.escape_ascii()
+            )));
+        }
+    }
+    let environment = small(
+        &tree,
+        contents,
+        b".s2i/environment",
+        EnvironmentFile::MAX_BYTES,
+    )?;
+    let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
+    let file = tempfile::tempfile_in(scratch).map_err(failed)?;
+    let mut archive = tar::Builder::new(Hashing::new(file));
+    for (path, node) in tree.iter() {
+        append(&mut archive, contents, path, node)?;
+    }
+    let (file, digest, size) = archive
+        .into_inner()
+        .and_then(Hashing::finish)
+        .map_err(failed)?;
+    Ok(Snapshot {
+        file,
+        digest,
+        size,
+        scripts: tree.scripts(),
+        environment,
+        warnings,
+        location: String::new(),
+        context_dir: String::new(),
+        commit: None,
+    })
+}
+
+/// A file of the source that is read into memory, if it is there.
+fn small<C>(
+    tree: &Tree<C>,
+    contents: &mut impl Contents<C>,
+    path: &[u8],
+    max: usize,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(Node::File { size, content, .. }) = tree.get(path) else {
+        return Ok(None);
+    };
+    if *size > max as u64 {
+        return Err(Fault::too_large(format!(
+            "{} has more than {max} bytes",
+            path.escape_ascii()
+        )));
+    }
+    let mut bytes = Vec::new();
+    contents.copy(content, *size, &mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn append<C>(
+    archive: &mut tar::Builder<Hashing>,
+    contents: &mut impl Contents<C>,
+    path: &[u8],
+    node: &Node<C>,
+) -> Result<(), Fault> {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
+    let name = Path::new(std::ffi::OsStr::from_bytes(path));
+    let mut header = tar::Header::new_gnu();
+    header.set_mtime(Snapshot::MTIME);
+    header.set_uid(0);
+    header.set_gid(0);
+    match node {
+        Node::Folder => {
+            header.set_entry_type(tar::EntryType::Directory);
+            header.set_mode(0o755);
+            header.set_size(0);
+            archive.append_data(&mut header, name.join(""), io::empty())
+        }
+        Node::Link { target } => {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_mode(0o777);
+            header.set_size(0);
+            let target = Path::new(std::ffi::OsStr::from_bytes(target));
+            archive.append_link(&mut header, name, target)
+        }
+        Node::File {
+            executable,
+            size,
+            content,
+        } => {
+            header.set_entry_type(tar::EntryType::Regular);
+            header.set_mode(if *executable { 0o755 } else { 0o644 });
+            header.set_size(*size);
+            // The header first, by an entry without content of its own; then the content straight through.
+            archive
+                .append_data(&mut header, name, io::empty())
+                .map_err(failed)?;
+            let before = archive.get_ref().hasher.written();
+            contents.copy(content, *size, archive.get_mut())?;
+            if archive.get_ref().hasher.written() - before != *size {
+                return Err(Fault::hostile(format!(
+                    "{} is not as long as it was said to be",
+                    path.escape_ascii()
+                )));
+            }
+            let padding = (512 - size % 512) % 512;
+            io::copy(&mut io::repeat(0).take(padding), archive.get_mut()).map(drop)
+        }
+    }
+    .map_err(failed)
+}
+
+/// A file that is hashed as it is written.
+struct Hashing {
+    file: BufWriter<File>,
+    hasher: Hasher,
+}
+
+impl Hashing {
+    fn new(file: File) -> Self {
+        Self {
+            file: BufWriter::with_capacity(256 * 1024, file),
+            hasher: Hasher::new(Algorithm::Sha256),
+        }
+    }
+
+    fn finish(self) -> io::Result<(File, Digest, u64)> {
+        let file = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        let size = self.hasher.written();
+        Ok((file, self.hasher.finish(), size))
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}

@@ -1,0 +1,177 @@
+//! The files of a source, before any of them is written anywhere.
+
+use std::collections::BTreeMap;
+
+use super::{Fault, SourceLimits};
+use crate::s2i::{Ignore, IgnoreMode, Script, SourceScripts, Warning};
+
+#[cfg(test)]
+mod tests;
+
+/// Files, folders and links by path, in byte order, so that a folder comes before what is in it. `C` says where a
+/// file's content is.
+///
+/// Whatever a source claims to be, a tree has no path with `.`, `..`, an empty name or NUL in it, nothing named
+/// `.git`, and nothing below a file or a link: nobody who unpacks it can be led out of the folder by its names.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree<C> {
+    nodes: BTreeMap<Vec<u8>, Node<C>>,
+    bytes: u64,
+    limits: SourceLimits,
+}
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Node<C> {
+    Folder,
+    File {
+        executable: bool,
+        size: u64,
+        content: C,
+    },
+    /// A symbolic link; where it leads is not looked at.
+    Link {
+        target: Vec<u8>,
+    },
+}
+
+impl<C> Tree<C> {
+    pub(crate) fn new(limits: SourceLimits) -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            bytes: 0,
+            limits,
+        }
+    }
+
+    /// Adds a node; folders above it that are not there come into being. A later file or link takes an earlier one's
+    /// place, as in an archive.
+    pub(crate) fn insert(&mut self, path: &[u8], node: Node<C>) -> Result<(), Fault> {
+        check(path)?;
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        for (end, _) in ends {
+            let folder = &path[..end];
+            match self.nodes.get(folder) {
+                Some(Node::Folder) => {}
+                Some(_) => return Err(refused(path, "something above it is no folder")),
+                None => self.put(folder, Node::Folder)?,
+            }
+        }
+        match (self.nodes.get(path), &node) {
+            (Some(Node::Folder), Node::Folder) => return Ok(()),
+            (Some(Node::Folder), _) | (Some(_), Node::Folder) => {
+                return Err(refused(path, "it is there twice, once as a folder"));
+            }
+            _ => {}
+        }
+        self.put(path, node)
+    }
+
+    fn put(&mut self, path: &[u8], node: Node<C>) -> Result<(), Fault> {
+        let size = |node: &Node<C>| match node {
+            Node::File { size, .. } => *size,
+            Node::Link { .. } | Node::Folder => 0,
+        };
+        self.bytes = self.bytes.saturating_add(size(&node));
+        if self.bytes > self.limits.bytes {
+            return Err(Fault::too_large(format!(
+                "the source's files have more than {} bytes",
+                self.limits.bytes
+            )));
+        }
+        if let Some(old) = self.nodes.insert(path.to_vec(), node) {
+            self.bytes -= size(&old);
+        }
+        if self.nodes.len() > self.limits.entries {
+            return Err(Fault::too_large(format!(
+                "the source has more than {} files and folders",
+                self.limits.entries
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, path: &[u8]) -> Option<&Node<C>> {
+        self.nodes.get(path)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Node<C>)> {
+        self.nodes.iter().map(|(path, node)| (&path[..], node))
+    }
+
+    /// The scripts that the source brings.
+    pub(crate) fn scripts(&self) -> SourceScripts {
+        let mut scripts = SourceScripts::default();
+        for (path, node) in self.iter() {
+            if let (Node::File { .. }, Ok(path)) = (node, std::str::from_utf8(path)) {
+                scripts.note(path);
+            }
+        }
+        scripts
+    }
+
+    /// Takes out what `.s2iignore` (its content) names. Scripts stay: the program takes them out of the source before
+    /// it looks at the file.
+    pub(crate) fn ignore(&mut self, mode: IgnoreMode, file: &[u8], warnings: &mut Vec<Warning>) {
+        let ignore = Ignore::parse(mode, file, warnings);
+        let paths: Vec<&[u8]> = self.nodes.keys().map(Vec::as_slice).collect();
+        let out = ignore.left_out(&paths);
+        let left_out = paths
+            .iter()
+            .zip(out)
+            .filter(|(path, out)| *out && !is_script(path));
+        let left_out: Vec<Vec<u8>> = left_out.map(|(path, _)| path.to_vec()).collect();
+        let scripts: Vec<Vec<u8>> = self
+            .nodes
+            .keys()
+            .filter(|p| is_script(p))
+            .cloned()
+            .collect();
+        let holds_script = |folder: &[u8]| {
+            scripts.iter().any(|script| {
+                script
+                    .strip_prefix(folder)
+                    .is_some_and(|rest| rest.starts_with(b"/"))
+            })
+        };
+        for path in left_out.iter().filter(|path| !holds_script(path)) {
+            self.nodes.remove(path);
+        }
+    }
+}
+
+fn is_script(path: &[u8]) -> bool {
+    [b".s2i/bin/", b".sti/bin/"].iter().any(|folder| {
+        path.strip_prefix(*folder).is_some_and(|name| {
+            Script::ALL
+                .iter()
+                .any(|script| script.name().as_bytes() == name)
+        })
+    })
+}
+
+/// Longest path in bytes, and longest name: Linux's.
+const MAX_PATH: usize = 4000;
+const MAX_NAME: usize = 255;
+
+fn check(path: &[u8]) -> Result<(), Fault> {
+    if path.len() > MAX_PATH {
+        return Err(refused(&path[..64], "the path is longer than 4000 bytes"));
+    }
+    for name in path.split(|byte| *byte == b'/') {
+        let why = match name {
+            b"" => "a name in it is empty",
+            b"." | b".." => "it has . or .. in it",
+            _ if name.contains(&0) => "it has a NUL in it",
+            _ if name.len() > MAX_NAME => "a name in it is longer than 255 bytes",
+            _ if name.eq_ignore_ascii_case(b".git") => "nothing may be named .git",
+            _ => continue,
+        };
+        return Err(refused(path, why));
+    }
+    Ok(())
+}
+
+fn refused(path: &[u8], why: &str) -> Fault {
+    Fault::hostile(format!("the source has {}: {why}", path.escape_ascii()))
+}

@@ -1,0 +1,172 @@
+//! An archive that someone sent as a source.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek as _, SeekFrom, Write};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use tar::EntryType;
+
+use crate::s2i::IgnoreMode;
+use crate::source::snapshot::{self, Contents};
+use crate::source::tree::{Node, Tree};
+use crate::source::{Fault, Snapshot, SourceLimits};
+
+#[cfg(test)]
+mod tests;
+
+/// Makes a snapshot of a tar, compressed with gzip or not, less what its `.s2iignore` names and anything named `.git`.
+///
+/// Nothing is unpacked: files' content goes into one unnamed file, names into a tree that refuses what leads elsewhere. An
+/// archive that names a device, a link's inside or a path above itself is refused whole. Both are in the folder `scratch`.
+/// Blocks.
+pub fn archive(
+    input: impl Read,
+    mode: IgnoreMode,
+    limits: SourceLimits,
+    scratch: &Path,
+) -> Result<Snapshot, Fault> {
+    let mut input = BufReader::with_capacity(64 * 1024, input);
+    let mut magic = Vec::new();
+    (&mut input)
+        .take(2)
+        .read_to_end(&mut magic)
+        .map_err(|e| unreadable(&e))?;
+    let is_gzip = magic == [0x1f, 0x8b];
+    let input = std::io::Cursor::new(magic).chain(input);
+    let input: Box<dyn Read + '_> = if is_gzip {
+        Box::new(MultiGzDecoder::new(input))
+    } else {
+        Box::new(input)
+    };
+    // Headers, padding and long names beside the content: what is above this is a bomb.
+    let overhead = 8 * 1024 * limits.entries as u64;
+    let bounded = input.take(limits.bytes.saturating_add(overhead));
+    let (tree, mut spool) = read(bounded, limits, Spool::new(scratch)?)?;
+    snapshot::write(tree, &mut spool, mode, scratch)
+}
+
+/// Where content is in the spool.
+type At = u64;
+
+fn read(
+    input: impl Read,
+    limits: SourceLimits,
+    mut spool: Spool,
+) -> Result<(Tree<At>, Spool), Fault> {
+    let mut tree = Tree::new(limits);
+    let mut files: HashMap<Vec<u8>, (At, u64, bool)> = HashMap::new();
+    let mut archive = tar::Archive::new(input);
+    let mut count = 0;
+    for entry in archive.entries().map_err(|e| unreadable(&e))? {
+        let mut entry = entry.map_err(|e| unreadable(&e))?;
+        count += 1;
+        if count > limits.entries {
+            return Err(Fault::too_large("the archive has too many entries"));
+        }
+        let kind = entry.header().entry_type();
+        if kind == EntryType::XGlobalHeader {
+            continue;
+        }
+        let Some(path) = plain(&entry.path_bytes()) else {
+            continue;
+        };
+        let node = match kind {
+            EntryType::Directory => Node::Folder,
+            EntryType::Regular | EntryType::Continuous => {
+                let mode = entry.header().mode().map_err(|e| unreadable(&e))?;
+                let executable = mode & 0o111 != 0;
+                let (at, size) = spool.take(&mut entry, limits.bytes)?;
+                files.insert(path.clone(), (at, size, executable));
+                file(at, size, executable)
+            }
+            EntryType::Symlink => {
+                let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+                if target.is_empty() || target.len() > 4095 || target.contains(&0) {
+                    return Err(refused(&path, "a link that leads nowhere"));
+                }
+                Node::Link { target }
+            }
+            EntryType::Link => {
+                let target = plain(&entry.link_name_bytes().unwrap_or_default());
+                let found = target.and_then(|target| files.get(&target).copied());
+                let (at, size, executable) =
+                    found.ok_or_else(|| refused(&path, "a hard link to no file before it"))?;
+                files.insert(path.clone(), (at, size, executable));
+                file(at, size, executable)
+            }
+            _ => return Err(refused(&path, "neither file, folder nor link")),
+        };
+        tree.insert(&path, node)?;
+    }
+    Ok((tree, spool))
+}
+
+fn file(at: At, size: u64, executable: bool) -> Node<At> {
+    Node::File {
+        executable,
+        size,
+        content: at,
+    }
+}
+
+/// A path without `./` in front and `/` behind; `None` for the root itself and for all that is git's own.
+fn plain(path: &[u8]) -> Option<Vec<u8>> {
+    let mut path = path;
+    while let Some(rest) = path.strip_prefix(b"./") {
+        path = rest;
+    }
+    while let Some(rest) = path.strip_suffix(b"/") {
+        path = rest;
+    }
+    let is_git = path.split(|byte| *byte == b'/').any(|name| name == b".git");
+    (!path.is_empty() && path != b"." && !is_git).then(|| path.to_vec())
+}
+
+/// All files' content, one after the other.
+struct Spool {
+    file: File,
+    end: u64,
+}
+
+impl Spool {
+    fn new(scratch: &Path) -> Result<Self, Fault> {
+        let file = tempfile::tempfile_in(scratch)
+            .map_err(|error| Fault::machine("a temporary file for the archive", &error))?;
+        Ok(Self { file, end: 0 })
+    }
+
+    fn take(&mut self, content: &mut impl Read, most: u64) -> Result<(At, u64), Fault> {
+        let at = self.end;
+        let room = most.saturating_sub(at);
+        let mut bounded = content.take(room + 1);
+        let size = std::io::copy(&mut bounded, &mut self.file).map_err(|e| unreadable(&e))?;
+        if size > room {
+            return Err(Fault::too_large(format!(
+                "the archive's files have more than {most} bytes"
+            )));
+        }
+        self.end += size;
+        Ok((at, size))
+    }
+}
+
+impl Contents<At> for Spool {
+    fn copy(&mut self, at: &At, size: u64, to: &mut dyn Write) -> Result<(), Fault> {
+        let failed = |error: std::io::Error| Fault::machine("the archive's content", &error);
+        self.file.seek(SeekFrom::Start(*at)).map_err(failed)?;
+        std::io::copy(&mut (&mut self.file).take(size), to).map_err(failed)?;
+        Ok(())
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> Fault {
+    Fault::hostile(format!(
+        "the archive cannot be read, it must be a tar, compressed with gzip or not: {error}"
+    ))
+}
+
+fn refused(path: &[u8], what: &str) -> Fault {
+    Fault::hostile(format!("the archive has {}: {what}", path.escape_ascii()))
+}

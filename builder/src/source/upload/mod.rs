@@ -1,0 +1,7 @@
+//! Sources that someone sends: a folder of theirs, or an archive.
+
+mod archive;
+mod directory;
+
+pub use archive::archive;
+pub use directory::directory;

@@ -1,0 +1,9 @@
+//! Sources from real servers: `git` over https by nginx, over ssh by sshd, Git LFS; and repositories made to do harm.
+
+mod fetching;
+mod hostile;
+mod main_path;
+mod repository;
+mod secrets;
+mod servers;
+mod submodules;

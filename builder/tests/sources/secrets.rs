@@ -1,0 +1,106 @@
+//! Where a secret is while it is used: in one private file, and nowhere else.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tests::OrFail;
+
+use crate::servers::{PASSWORD, Servers, basic};
+
+/// What anyone on the machine can see of processes: their arguments; and what the same user can: their environments.
+fn processes() -> Vec<(String, String)> {
+    let entries = std::fs::read_dir("/proc").or_fail("/proc").flatten();
+    let read = |file: PathBuf| {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    };
+    entries
+        .map(|entry| {
+            (
+                read(entry.path().join("cmdline")),
+                read(entry.path().join("environ")),
+            )
+        })
+        .filter(|(line, _)| {
+            line.starts_with("git ") || line.contains("/git") || line.contains("ssh ")
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn no_process_shows_a_password() {
+    let servers = Servers::start("secrets");
+    let repository = servers.repository("private/app.git");
+    for i in 0..20 {
+        repository.files("main", &[("file", &format!("{i}"))]);
+    }
+    let mut app = servers.source("private/app.git");
+    app.credential = Some(basic(PASSWORD));
+    let stop = Arc::new(AtomicBool::new(false));
+    let ended = stop.clone();
+    let watcher = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        while !ended.load(Ordering::Relaxed) {
+            seen.extend(processes());
+        }
+        seen
+    });
+    for _ in 0..5 {
+        servers.fetch(&app).await.unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    let seen = watcher.join().unwrap();
+    let ours = seen
+        .iter()
+        .filter(|(_, environment)| environment.contains("slipway-git-"));
+    assert!(ours.count() > 0, "the watcher saw what it was to watch");
+    for (line, environment) in &seen {
+        for canary in ["canary-p", "canary%2Dp"] {
+            assert!(!line.contains(canary), "{line}");
+            assert!(!environment.contains(canary), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_password_stays_behind() {
+    let servers = Servers::start("traces");
+    servers
+        .repository("private/app.git")
+        .files("main", &[("file", "x")]);
+    let mut app = servers.source("private/app.git");
+    app.credential = Some(basic(PASSWORD));
+    let before = sessions();
+    servers.fetch(&app).await.unwrap();
+    app.revision = "nowhere".parse().unwrap();
+    let fault = servers.fetch(&app).await.unwrap_err();
+    assert!(!format!("{fault} {fault:?} {app:?}").contains("canary"));
+    let mut folders = vec![servers.mirrors()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.metadata().unwrap().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let content = std::fs::read(entry.path()).unwrap();
+            let found = content.windows(6).any(|window| window == b"canary");
+            assert!(!found, "{}", entry.path().display());
+        }
+    }
+    // Other tests of this process come and go; what is there must at least be private.
+    for folder in sessions().iter().filter(|folder| !before.contains(folder)) {
+        if let Ok(metadata) = std::fs::metadata(folder) {
+            assert_eq!(metadata.permissions().mode() & 0o077, 0);
+        }
+    }
+}
+
+fn sessions() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(std::env::temp_dir())
+        .or_fail("temporary files")
+        .flatten();
+    let named = |path: &PathBuf| path.display().to_string().contains("slipway-git-");
+    entries.map(|entry| entry.path()).filter(named).collect()
+}

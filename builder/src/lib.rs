@@ -15,6 +15,11 @@
 //! - [`sandbox`] runs one process of the build in it, where it can harm nothing.
 //! - [`layer::export`] writes what the build changed as one layer: the same changes, the same bytes.
 //!
+//! What asks for it, and where it goes:
+//!
+//! - [`records`]: builds, runs, the catalogue of builder images, secrets; kept in a [`ledger`].
+//! - [`driver`]: who runs a plan. [`images`]: what a build needs of a registry.
+//!
 //! `rootfs` and `layer` block: call them from threads that may. Errors are enums by what the caller can do.
 //!
 //! # Glossary
@@ -28,10 +33,14 @@
 
 mod archive;
 mod compression;
+pub mod driver;
 mod ids;
+pub mod images;
 pub mod layer;
+pub mod ledger;
 mod overlay;
 pub mod plan;
+pub mod records;
 pub mod rootfs;
 pub mod s2i;
 pub mod sandbox;

@@ -16,6 +16,7 @@ mod step;
 mod usage;
 
 use oci::{Algorithm, Digest};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use request::{Cache, Image, Output, Request, Secret};
@@ -59,7 +60,7 @@ pub struct Recipe {
 }
 
 /// What steps may reach over the network. Link-local and metadata addresses are never among it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing.
@@ -72,7 +73,7 @@ pub enum Network {
 }
 
 /// What a run may use up. `None`: as much as the builder's configuration gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Memory, in bytes.

@@ -1,0 +1,133 @@
+//! Where records are kept.
+//!
+//! The builder knows no database: records are JSON under kind, namespace and name, each with a revision that its writer
+//! must know. One batch of writes is all or nothing, and durable when it returns.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`crate::records::Build`].
+    Build,
+    /// [`crate::records::Run`].
+    Run,
+    /// [`crate::records::BuilderImage`].
+    BuilderImage,
+    /// [`crate::records::Secret`], sealed.
+    Secret,
+    /// Deliveries of webhooks that were taken, for a while.
+    Delivery,
+    /// Events for others, in the order of their names.
+    Event,
+}
+
+impl Kind {
+    /// The kind's name where it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Run => "build-run",
+            Self::BuilderImage => "builder-image",
+            Self::Secret => "secret",
+            Self::Delivery => "delivery",
+            Self::Event => "event",
+        }
+    }
+}
+
+/// Which record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// What it is.
+    pub kind: Kind,
+    /// Where; empty for what belongs to the whole server.
+    pub namespace: String,
+    /// Its name there.
+    pub name: String,
+}
+
+/// A record as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Which.
+    pub key: Key,
+    /// 1 when it was made, one more with each write.
+    pub revision: u64,
+    /// Whether something is still to be done about it: a run that has not ended, an event that nobody took.
+    pub open: bool,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// A change of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Make it, or replace the one of this revision. `revision: None`: there must be none.
+    Put {
+        /// Which.
+        key: Key,
+        /// What is there now.
+        revision: Option<u64>,
+        /// See [`Kept::open`].
+        open: bool,
+        /// JSON.
+        body: Vec<u8>,
+    },
+    /// Remove the one of this revision.
+    Remove {
+        /// Which.
+        key: Key,
+        /// What is there now.
+        revision: u64,
+    },
+}
+
+/// Keeps records.
+#[async_trait]
+pub trait Ledger: fmt::Debug + Send + Sync + 'static {
+    /// A record.
+    async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError>;
+
+    /// All writes or none. [`LedgerError::Conflict`] if one finds another revision than it names.
+    async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError>;
+
+    /// Records of a namespace in the byte order of names after `after`, at most `limit`; `prefix` is how names begin.
+    async fn list(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, LedgerError>;
+
+    /// [Open](Kept::open) records of all namespaces, in the order of namespace and name after `after`, at most `limit`.
+    async fn open(
+        &self,
+        kind: Kind,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, LedgerError>;
+
+    /// Namespaces that have records of the kind, in byte order after `after`, at most `limit`.
+    async fn namespaces(
+        &self,
+        kind: Kind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, LedgerError>;
+}
+
+/// Why records are not to be had or not written.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Somebody else wrote first: read it again.
+    #[error("{0:?} was changed meanwhile")]
+    Conflict(Key),
+    /// Storage does not answer.
+    #[error("records cannot be read or written now: {0}")]
+    Unavailable(String),
+}

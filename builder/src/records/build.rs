@@ -1,0 +1,63 @@
+//! A build: what is built again and again.
+
+use std::time::SystemTime;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, BuildSpec};
+
+/// What is known of every record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// The namespace: the first part of repositories' names.
+    pub namespace: String,
+    /// The name, unique among its kind there: lower-case letters, digits and `-`, at most 63.
+    pub name: String,
+    /// Seconds since 1970.
+    pub created: u64,
+}
+
+impl Metadata {
+    /// When it was made.
+    pub fn created(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(self.created)
+    }
+}
+
+/// A build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Build {
+    /// Name and place.
+    pub metadata: Metadata,
+    /// Whose rights runs have that no person started.
+    pub owner: Actor,
+    /// What is built.
+    pub spec: BuildSpec,
+    /// What is known of it.
+    #[serde(default)]
+    pub status: Status,
+}
+
+/// What is known of a build.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Status {
+    /// The number of the newest run; runs are named `<build>-<number>`.
+    #[serde(default)]
+    pub runs: u64,
+    /// The name of the newest run that succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<String>,
+    /// The digest of what it built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The builder image's digest at that time: another one there is a reason to build anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<String>,
+    /// When the schedule last came due, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<u64>,
+}

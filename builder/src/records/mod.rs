@@ -1,0 +1,21 @@
+//! What people and programs ask for, and what became of it: the objects of the build API.
+//!
+//! Each is JSON in the [`ledger`](crate::ledger) and in the API, in the same words. Texts in a [`BuildSpec`] are as they
+//! were written; reading them, with errors that name the field, is the first thing that is done with one.
+
+mod actor;
+mod build;
+mod image;
+mod run;
+mod secret;
+mod spec;
+
+pub use actor::Actor;
+pub use build::{Build, Metadata, Status};
+pub use image::BuilderImage;
+pub use run::{Cause, FailureReason, PhaseTiming, Resolved, Run, RunResult, State};
+pub use secret::{Secret, SecretUse};
+pub use spec::{
+    BuildSpec, CacheSpec, EnvSpec, HookKind, HookSpec, OutputSpec, Retention, RunPolicy,
+    RuntimeSpec, SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
+};

@@ -1,0 +1,227 @@
+//! A run: one try to build something.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, BuildSpec, HookKind, Metadata};
+use crate::driver::{Phase, Used};
+use crate::s2i::Reason;
+use crate::source::FaultClass;
+
+/// A run. What it was asked to do never changes; what became of it does until it has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Run {
+    /// Name and place.
+    pub metadata: Metadata,
+    /// The build that it is one of; `None` if it stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// With whose rights.
+    pub actor: Actor,
+    /// Why.
+    pub cause: Cause,
+    /// What, as the build had it when the run was asked for.
+    pub spec: BuildSpec,
+    /// What the names in it turned out to be.
+    #[serde(default)]
+    pub resolved: Resolved,
+    /// How far it is.
+    pub state: State,
+    /// Its parts, in their order.
+    #[serde(default)]
+    pub phases: Vec<PhaseTiming>,
+    /// When it began, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<u64>,
+    /// When it ended, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
+    /// Whether somebody wants it to end.
+    #[serde(default)]
+    pub cancel: bool,
+    /// What came out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<RunResult>,
+}
+
+/// Why a run is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "kind", deny_unknown_fields)]
+pub enum Cause {
+    /// Somebody asked for it.
+    #[serde(rename_all = "camelCase")]
+    Asked {
+        /// Who.
+        by: String,
+    },
+    /// A webhook was called.
+    #[serde(rename_all = "camelCase")]
+    Webhook {
+        /// By whom.
+        from: HookKind,
+        /// The call's id, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivery: Option<String>,
+        /// The commit that it was about, if it said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
+    },
+    /// An image that the build stands on is another.
+    #[serde(rename_all = "camelCase")]
+    ImageMoved {
+        /// Its name.
+        image: String,
+        /// What the newest result was built with.
+        from: String,
+        /// What it is now.
+        to: String,
+    },
+    /// It was time.
+    Schedule,
+    /// An earlier run is done again.
+    #[serde(rename_all = "camelCase")]
+    Again {
+        /// Which.
+        run: String,
+        /// With the same source, builder image and environment, to see whether the same comes out.
+        same: bool,
+        /// Who asked for it.
+        by: String,
+    },
+}
+
+/// What the names in a spec turned out to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Resolved {
+    /// The commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The source snapshot that is kept, `repository@digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The builder image, `repository@digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<String>,
+    /// The runtime image, `repository@digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// The image that artifacts were taken over from, `repository@digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// [`Plan::digest`](crate::plan::Plan::digest).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The time that no file of the result is younger than, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+}
+
+/// How far a run is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "is", deny_unknown_fields)]
+pub enum State {
+    /// It waits.
+    Queued,
+    /// It is at work.
+    Running,
+    /// It is published.
+    Succeeded,
+    /// It is not, and will not be.
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        /// For machines.
+        reason: FailureReason,
+        /// For people.
+        message: String,
+    },
+    /// Nobody wanted it any more.
+    #[serde(rename_all = "camelCase")]
+    Cancelled {
+        /// By whom or by what.
+        by: String,
+    },
+}
+
+impl State {
+    /// Whether nothing will become of it any more.
+    pub fn has_ended(&self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// Why a run failed: `s2i`'s names, Shipwright's for sources, and ours.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct FailureReason(String);
+
+impl FailureReason {
+    /// A program was killed for the memory that it took.
+    pub fn out_of_memory() -> Self {
+        Self("OutOfMemory".to_owned())
+    }
+
+    /// A reason of our own: one word in upper camel case.
+    pub const fn from_word(word: String) -> Self {
+        Self(word)
+    }
+
+    /// The word.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Reason> for FailureReason {
+    fn from(reason: Reason) -> Self {
+        Self(reason.as_str().to_owned())
+    }
+}
+
+impl From<FaultClass> for FailureReason {
+    fn from(class: FaultClass) -> Self {
+        Self(class.as_str().to_owned())
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// When a part of a run began and ended, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PhaseTiming {
+    /// Which.
+    pub phase: Phase,
+    /// When it began.
+    pub started: u64,
+    /// When it ended; absent while it is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
+}
+
+/// What came out of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunResult {
+    /// The image, `repository@digest`.
+    pub image: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The layer's length in bytes; 0 if nothing was changed.
+    pub layer_bytes: u64,
+    /// Whether it is the same image that the run before it made, or that the run which it does again made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
+    /// Whether nothing was run because the same plan had a result already.
+    #[serde(default)]
+    pub reused: bool,
+    /// What it used up.
+    pub used: Used,
+}

@@ -106,13 +106,30 @@ impl Lab {
         change(&mut settings);
         let (driver, recovered) = Runc::open(settings).await.unwrap();
         assert_eq!(recovered.runs, 0);
+        let images = Layouts::new(folder.path().join("images"));
+        Self::of(driver, images, folder, cgroup)
+    }
+
+    /// A driver in a folder that one had before.
+    pub(crate) async fn at(folder: TempDir, cgroup: String) -> Self {
+        let (driver, _) = Runc::open(settings(folder.path(), &cgroup)).await.unwrap();
+        let images = Layouts::new(folder.path().join("images"));
+        Self::of(driver, images, folder, cgroup)
+    }
+
+    pub(crate) fn of(driver: Runc, images: Layouts, folder: TempDir, cgroup: String) -> Self {
         Self {
             driver,
-            images: Layouts::new(folder.path().join("images")),
+            images,
             folder,
             cgroup,
             jobs: AtomicUsize::new(0),
         }
+    }
+
+    /// What runs left.
+    pub(crate) fn left(&self) -> Vec<String> {
+        leftovers(self.folder.path(), &self.cgroup)
     }
 
     /// Pushes an image of busybox and these scripts, and layers upon it.
@@ -202,6 +219,17 @@ impl Lab {
     }
 
     pub(crate) async fn run_until(&self, asked: Asked, cancel: &CancellationToken) -> Ran {
+        let ran = self.run_one(asked, cancel).await;
+        self.nothing_is_left();
+        ran
+    }
+
+    /// One of several at a time.
+    pub(crate) async fn run_beside(&self, asked: Asked) -> Ran {
+        self.run_one(asked, &CancellationToken::new()).await
+    }
+
+    async fn run_one(&self, asked: Asked, cancel: &CancellationToken) -> Ran {
         let number = self.jobs.fetch_add(1, Ordering::Relaxed);
         let (job, mut events) = asked.job(format!("run-{number}"), Arc::new(self.images.clone()));
         let collect = async {
@@ -212,16 +240,12 @@ impl Lab {
             all
         };
         let (result, events) = tokio::join!(self.driver.run(job, cancel), collect);
-        self.nothing_is_left();
         Ran { result, events }
     }
 
     /// No folder, mount or cgroup of any run.
     pub(crate) fn nothing_is_left(&self) {
-        assert_eq!(
-            leftovers(self.folder.path(), &self.cgroup),
-            Vec::<String>::new()
-        );
+        assert_eq!(self.left(), Vec::<String>::new());
     }
 }
 

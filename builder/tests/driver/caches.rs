@@ -7,7 +7,7 @@ use super::image::listing;
 use super::lab::{Asked, Lab, ready};
 
 fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>), sharing: Sharing) -> Asked {
-    let mut asked = lab.asked(image.clone(), &lab.source(&[("x", "x")]));
+    let mut asked = Lab::asked(image, &lab.source(&[("x", "x")]));
     asked.request.caches = vec![Cache {
         id: cache.0.to_owned(),
         from: cache.1.map(str::to_owned),

@@ -28,7 +28,7 @@ async fn asked(lab: &Lab) -> Asked {
             &[],
         )
         .await;
-    let mut asked = lab.asked(image, &lab.source(&[("x", "x"), ("deep/er/y", "y")]));
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x"), ("deep/er/y", "y")]));
     asked.request.caches = vec![Cache {
         id: "main".to_owned(),
         from: None,

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::image::{Tar, execution, listing};
-use super::lab::{Asked, Lab, file, ready};
+use super::lab::{Asked, Lab, asked_of, file, ready};
 
 const RUN: (&str, &str) = ("run", "true");
 const TOKEN: &str = "tok+en/with=odd&chars 4711";
@@ -29,7 +29,7 @@ async fn with_source(lab: &Lab, assemble: &str, archive: &[u8]) -> Asked {
         context_dir: String::new(),
         commit: None,
     };
-    lab.asked_of(image, source, file(archive))
+    asked_of(&image, source, file(archive))
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_base_that_cannot_be_one_is_refused() {
         .await;
     let mut gone = image.clone();
     gone.digest = Digest::of(Algorithm::Sha256, b"gone");
-    let mut asked = lab.asked(gone.clone(), &source);
+    let mut asked = Lab::asked(&gone, &source);
     asked.base(&gone);
     let ran = lab.run(asked).await;
     assert_eq!(ran.failure().reason.as_str(), "PullBuilderImageFailed");
@@ -126,7 +126,7 @@ async fn a_base_that_cannot_be_one_is_refused() {
     let image = lab
         .image("shop/builder:2", &[("assemble", "true"), RUN], &[], config)
         .await;
-    let ran = lab.run(lab.asked(image, &source)).await;
+    let ran = lab.run(Lab::asked(&image, &source)).await;
     assert!(
         ran.failure().message.contains("nobody-knows"),
         "{:?}",
@@ -134,7 +134,7 @@ async fn a_base_that_cannot_be_one_is_refused() {
     );
 
     let image = lab.builder("shop/builder:3", &[RUN], &[]).await;
-    let ran = lab.run(lab.asked(image, &source)).await;
+    let ran = lab.run(Lab::asked(&image, &source)).await;
     assert_eq!(ran.failure().reason.as_str(), "AssembleFailed");
     assert!(
         ran.failure()
@@ -149,7 +149,7 @@ async fn with_secret(lab: &Lab, assemble: &str, change: impl FnOnce(&mut Request
     let image = lab
         .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
         .await;
-    let mut asked = lab.asked(image, &lab.source(&[("x", "x")]));
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.secrets = vec![Secret {
         name: "npm".to_owned(),
         revision: None,
@@ -339,7 +339,7 @@ async fn limits_end_a_build_with_their_name() {
         let image = lab
             .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
             .await;
-        let mut asked = lab.asked(image, &lab.source(&[("x", "x")]));
+        let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
         asked.request.limits = limits;
         let ran = lab.run(asked).await;
         let failure = ran.failure();
@@ -366,10 +366,7 @@ async fn a_build_is_cancelled_wherever_it_is() {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
             cancel.cancel();
         };
-        let (ran, ()) = tokio::join!(
-            lab.run_until(lab.asked(image.clone(), &source), &cancel),
-            later
-        );
+        let (ran, ()) = tokio::join!(lab.run_until(Lab::asked(&image, &source), &cancel), later);
         if let Err(failure) = &ran.result {
             assert_eq!(
                 failure.reason.as_str(),

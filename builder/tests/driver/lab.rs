@@ -187,31 +187,8 @@ impl Lab {
     }
 
     /// The plainest job: a builder image and a source.
-    pub(crate) fn asked(&self, builder: Image, snapshot: &Snapshot) -> Asked {
-        self.asked_of(builder, snapshot.source(), snapshot.open().unwrap())
-    }
-
-    pub(crate) fn asked_of(&self, builder: Image, mut source: Source, file: fs::File) -> Asked {
-        source.commit = Some(Commit {
-            id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
-            reference: "main".to_owned(),
-            ..Commit::default()
-        });
-        let output = Output {
-            tag: "shop/cart:v1".to_owned(),
-            ..Output::default()
-        };
-        let mut asked = Asked {
-            request: Request::new(builder.clone(), source, output),
-            source: file,
-            bases: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            scripts: BTreeMap::new(),
-            test: None,
-            epoch: UNIX_EPOCH + Duration::from_secs(EPOCH),
-        };
-        asked.base(&builder);
-        asked
+    pub(crate) fn asked(builder: &Image, snapshot: &Snapshot) -> Asked {
+        asked_of(builder, snapshot.source(), snapshot.open().unwrap())
     }
 
     pub(crate) async fn run(&self, asked: Asked) -> Ran {
@@ -247,6 +224,30 @@ impl Lab {
     pub(crate) fn nothing_is_left(&self) {
         assert_eq!(self.left(), Vec::<String>::new());
     }
+}
+
+/// A job with this builder image and source.
+pub(crate) fn asked_of(builder: &Image, mut source: Source, file: fs::File) -> Asked {
+    source.commit = Some(Commit {
+        id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        reference: "main".to_owned(),
+        ..Commit::default()
+    });
+    let output = Output {
+        tag: "shop/cart:v1".to_owned(),
+        ..Output::default()
+    };
+    let mut asked = Asked {
+        request: Request::new(builder.clone(), source, output),
+        source: file,
+        bases: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        scripts: BTreeMap::new(),
+        test: None,
+        epoch: UNIX_EPOCH + Duration::from_secs(EPOCH),
+    };
+    asked.base(builder);
+    asked
 }
 
 /// What of runs is on the disk, mounted, or a process.

@@ -31,7 +31,7 @@ async fn scripts_come_from_the_source_and_from_the_web() {
         ),
         (".s2i/bin/helper", "stays\n"),
     ]);
-    let mut ran = lab.run(lab.asked(image.clone(), &source)).await;
+    let mut ran = lab.run(Lab::asked(&image, &source)).await;
     let found = listing(ran.built());
     assert_eq!(found["tmp/scripts/"].0, "d755 1001:0");
     assert_eq!(found["tmp/scripts/assemble"].0, "-755 1001:0");
@@ -43,7 +43,7 @@ async fn scripts_come_from_the_source_and_from_the_web() {
 
     let script = b"#!/bin/sh\necho fetched > /opt/app/out\n".to_vec();
     let digest = Digest::of(Algorithm::Sha256, &script);
-    let mut asked = lab.asked(image, &lab.source(&[("x", "x")]));
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.scripts_url = Some("https://scripts.example.com/s2i".parse().unwrap());
     asked
         .request
@@ -80,7 +80,7 @@ async fn a_script_is_not_placed_through_a_link() {
         ),
         ("x", ""),
     ]);
-    let mut ran = lab.run(lab.asked(image, &source)).await;
+    let mut ran = lab.run(Lab::asked(&image, &source)).await;
     let found = listing(ran.built());
     assert_eq!(found["elsewhere/assemble"].0, "-755 1001:0");
     assert!(found.contains_key("tmp/deep/x"), "{found:?}");
@@ -99,7 +99,7 @@ async fn variables_hold_where_they_should() {
         .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
         .await;
     let source = lab.source(&[(".s2i/environment", "FILE=from-file\n")]);
-    let mut asked = lab.asked(image, &source);
+    let mut asked = Lab::asked(&image, &source);
     asked.request.env = vec![
         Variable::parse("BOTH=both", Scope::Both).unwrap(),
         Variable::parse("ONLY=only", Scope::Build).unwrap(),
@@ -129,7 +129,7 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
     let image = lab
         .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
         .await;
-    let mut asked = lab.asked(image, &lab.source(&[("x", "x")]));
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.injections = vec![Injection::parse("settings:conf", true).unwrap()];
     asked.request.secrets = vec![builder::plan::Secret {
         name: "token".to_owned(),
@@ -163,7 +163,9 @@ async fn labels_are_those_that_the_script_asked_for() {
     let image = lab
         .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
         .await;
-    let mut ran = lab.run(lab.asked(image, &lab.source(&[("x", "x")]))).await;
+    let mut ran = lab
+        .run(Lab::asked(&image, &lab.source(&[("x", "x")])))
+        .await;
     let labels = config(ran.built())["config"]["Labels"].clone();
     assert_eq!(
         (&labels["a"], &labels["io.k8s.description"]),
@@ -187,7 +189,9 @@ async fn labels_are_those_that_the_script_asked_for() {
             &[],
         )
         .await;
-    let ran = lab.run(lab.asked(broken, &lab.source(&[("x", "x")]))).await;
+    let ran = lab
+        .run(Lab::asked(&broken, &lab.source(&[("x", "x")])))
+        .await;
     assert_eq!(ran.failure().reason.as_str(), "ContainerCommitFailed");
 }
 
@@ -211,7 +215,7 @@ async fn a_clean_build_leaves_no_source() {
             &[layer],
         )
         .await;
-    let mut asked = lab.asked(image, &lab.source(&[("old/deep/mine", "x"), ("y", "y")]));
+    let mut asked = Lab::asked(&image, &lab.source(&[("old/deep/mine", "x"), ("y", "y")]));
     asked.request.clean = true;
     let mut ran = lab.run(asked).await;
     let found = listing(ran.built());
@@ -230,7 +234,7 @@ async fn incremental(lab: &Lab, save: &str) -> (Image, Image) {
     let scripts = [("assemble", assemble), RUN, ("save-artifacts", save)];
     let builder = lab.builder("shop/builder:1", &scripts, &[]).await;
     let mut first = lab
-        .run(lab.asked(builder.clone(), &lab.source(&[("x", "1")])))
+        .run(Lab::asked(&builder, &lab.source(&[("x", "1")])))
         .await;
     let images: std::sync::Arc<dyn builder::images::Images> =
         std::sync::Arc::new(lab.images.clone());
@@ -246,7 +250,7 @@ async fn artifacts_of_the_previous_image_are_taken_over() {
     }
     let lab = Lab::new().await;
     let (builder, previous) = incremental(&lab, "cd /opt/app && tar cf - deps").await;
-    let mut asked = lab.asked(builder, &lab.source(&[("x", "2")]));
+    let mut asked = Lab::asked(&builder, &lab.source(&[("x", "2")]));
     asked.request.previous = Some(previous.clone());
     asked.base(&previous);
     let mut ran = lab.run(asked).await;
@@ -279,7 +283,7 @@ async fn what_cannot_be_taken_over_is_left() {
     ] {
         let lab = Lab::with(|settings| settings.artifacts = 8 << 20).await;
         let (builder, previous) = incremental(&lab, save).await;
-        let mut asked = lab.asked(builder, &lab.source(&[("x", "2")]));
+        let mut asked = Lab::asked(&builder, &lab.source(&[("x", "2")]));
         asked.request.previous = Some(previous.clone());
         asked.base(&previous);
         let mut ran = lab.run(asked).await;
@@ -312,7 +316,7 @@ async fn a_previous_image_that_is_gone_is_no_failure() {
     let lab = Lab::new().await;
     let (builder, mut previous) = incremental(&lab, "tar cf - /opt").await;
     previous.digest = Digest::of(Algorithm::Sha256, b"removed meanwhile");
-    let mut asked = lab.asked(builder, &lab.source(&[("x", "2")]));
+    let mut asked = Lab::asked(&builder, &lab.source(&[("x", "2")]));
     asked.request.previous = Some(previous.clone());
     asked.base(&previous);
     let mut ran = lab.run(asked).await;
@@ -346,7 +350,7 @@ async fn a_runtime_image_takes_what_it_wants() {
         ("run", "cat out/app.jar"),
     ];
     let runtime = lab.image("shop/runtime:1", &runtime, &[], execution).await;
-    let mut asked = lab.asked(builder, &lab.source(&[("x", "x")]));
+    let mut asked = Lab::asked(&builder, &lab.source(&[("x", "x")]));
     asked.request.runtime = Some(runtime.clone());
     asked.base(&runtime);
     let mut ran = lab.run(asked).await;
@@ -383,8 +387,8 @@ async fn a_runtime_image_takes_what_it_wants() {
     ];
     assert_eq!(ran.phases(), wanted);
 
-    let mut asked = lab.asked(
-        lab.resolve("shop/builder:1").await,
+    let mut asked = Lab::asked(
+        &lab.resolve("shop/builder:1").await,
         &lab.source(&[("x", "x")]),
     );
     asked.request.runtime = Some(runtime.clone());
@@ -405,7 +409,7 @@ async fn a_test_runs_in_the_result_and_leaves_nothing_in_it() {
         .await;
     let words = |text: &str| Some(["sh", "-c", text].map(str::to_owned).to_vec());
     let source = lab.source(&[("x", "x")]);
-    let mut asked = lab.asked(image.clone(), &source);
+    let mut asked = Lab::asked(&image, &source);
     asked.request.env = vec![Variable::parse("ONLY=only", Scope::Build).unwrap()];
     asked.request.assemble_user = Some(User::parse("0").unwrap());
     asked.test =
@@ -424,7 +428,7 @@ async fn a_test_runs_in_the_result_and_leaves_nothing_in_it() {
         "as the image's user, whoever assembled"
     );
 
-    let mut asked = lab.asked(image, &source);
+    let mut asked = Lab::asked(&image, &source);
     asked.test = words("echo no; exit 4");
     let ran = lab.run(asked).await;
     let failure = ran.failure();
@@ -453,7 +457,9 @@ async fn an_image_may_have_many_layers() {
     let image = lab
         .builder("shop/builder:1", &[("assemble", assemble), RUN], &layers)
         .await;
-    let mut ran = lab.run(lab.asked(image, &lab.source(&[("x", "x")]))).await;
+    let mut ran = lab
+        .run(Lab::asked(&image, &lab.source(&[("x", "x")])))
+        .await;
     let found = listing(ran.built());
     assert_eq!(found["opt/app/count"].1, "60\n");
     assert!(found.contains_key("opt/app/.wh.7"));
@@ -468,7 +474,7 @@ async fn a_build_with_no_change_has_no_layer() {
     let image = lab
         .builder("shop/builder:1", &[("assemble", "true"), RUN], &[])
         .await;
-    let mut asked = lab.asked(image, &lab.source(&[("x", "x")]));
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.clean = true;
     // No file is younger than this, so that `/tmp` is what it was.
     asked.epoch = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_400_000_000);

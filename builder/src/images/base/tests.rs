@@ -174,11 +174,11 @@ async fn what_is_damaged_or_foreign_is_refused_in_words() {
         |layer: &mut Value| layer["mediaType"] = json!(MediaType::DOCKER_LAYER_FOREIGN_GZIP);
     lab.image("foreign", nothing, foreign).await;
     lab.image("elsewhere", nothing, |layer| {
-        layer["urls"] = json!(["https://example.com/x"])
+        layer["urls"] = json!(["https://example.com/x"]);
     })
     .await;
     lab.image("unknown", nothing, |layer| {
-        layer["mediaType"] = json!("application/x-own")
+        layer["mediaType"] = json!("application/x-own");
     })
     .await;
     let config = lab

@@ -10,4 +10,5 @@ mod image;
 mod images;
 mod lab;
 mod main_path;
+mod oracle;
 mod steps;

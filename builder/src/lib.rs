@@ -31,6 +31,7 @@
 //! - **upper**, **lower**: where an overlay puts changes, and what it shows through.
 //! - **epoch**: `SOURCE_DATE_EPOCH`; no file of a layer is younger.
 
+mod addresses;
 mod archive;
 mod compression;
 pub mod driver;
@@ -47,6 +48,7 @@ pub mod sandbox;
 pub mod source;
 mod tree;
 
+pub use addresses::AddressRules;
 pub use compression::Compression;
 pub use ids::{IdMap, InvalidIdMap, Range};
 pub use overlay::{Marks, Mount};

@@ -18,6 +18,7 @@
 //! What asks for it, and where it goes:
 //!
 //! - [`records`]: builds, runs, the catalogue of builder images, secrets; kept in a [`ledger`].
+//! - [`secrets`]: how secrets are sealed where they are kept.
 //! - [`driver`]: who runs a plan. [`images`]: what a build needs of a registry.
 //!
 //! `rootfs` and `layer` block: call them from threads that may. Errors are enums by what the caller can do.
@@ -45,6 +46,7 @@ pub mod records;
 pub mod rootfs;
 pub mod s2i;
 pub mod sandbox;
+pub mod secrets;
 pub mod source;
 mod tree;
 

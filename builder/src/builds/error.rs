@@ -38,6 +38,9 @@ pub enum BuildsError {
         /// Its name.
         name: String,
     },
+    /// What was to be written with a run is there already: it was asked for before.
+    #[error("this was asked for before: {0} is known already")]
+    Repeated(String),
     /// Not in the state that it is in.
     #[error("{0}")]
     Busy(String),
@@ -124,6 +127,7 @@ impl From<LedgerError> for BuildsError {
                 key.kind.as_str(),
                 key.name
             )),
+            LedgerError::Refused(why) => Self::Invalid(Invalid::new("spec", why)),
             LedgerError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }
     }

@@ -2,6 +2,8 @@
 
 mod audit;
 mod auth;
+mod build;
+mod doctor;
 mod images;
 mod oidc;
 mod people;
@@ -16,6 +18,8 @@ use clap_complete::Shell;
 
 pub(crate) use audit::Audit;
 pub(crate) use auth::AuthCommand;
+pub(crate) use build::BuildCommand;
+pub(crate) use doctor::Doctor;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
@@ -135,6 +139,11 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
   slipway inspect registry.example.com/team/app:v1
   slipway inspect --raw team/app@sha256:…     the manifest, as it is stored")]
     Inspect(Inspect),
+    /// Build images from source.
+    #[command(after_help = "Example:
+  slipway build doctor                        can this machine run builds?")]
+    #[command(subcommand)]
+    Build(BuildCommand),
     /// Show or check the configuration.
     #[command(after_help = "Examples:
   slipway config check --config slipway.yaml    would a server start with it?
@@ -166,6 +175,13 @@ and --image-credential-provider-config /etc/kubernetes/credentials.yaml.")]
   echo registry.example.com | slipway credential-helper get")]
     #[command(subcommand)]
     CredentialHelper(CredentialHelperCommand),
+    /// Open the sockets of a run's network and hand them to standard input. The server starts this inside the run.
+    #[command(hide = true)]
+    #[command(
+        after_help = "Example, as the server runs it in the namespaces of a run:
+  slipway lend-sockets"
+    )]
+    LendSockets,
     /// Answer kubectl, which runs this as kubectl_complete-slipway, with what may follow the words so far.
     #[command(hide = true)]
     #[command(after_help = "Example, as kubectl runs it:

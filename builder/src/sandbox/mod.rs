@@ -40,7 +40,7 @@ mod trust;
 mod user;
 mod view;
 
-pub use doctor::{Check, Standing, examine};
+pub use doctor::{Check, Standing, enforces_limits, examine};
 pub use egress::{
     AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream, lend_sockets,
 };

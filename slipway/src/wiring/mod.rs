@@ -1,6 +1,7 @@
 //! From a configuration to a registry behind its front door. The configuration ends here: no
 //! other room sees it.
 
+pub(crate) mod builder;
 mod gate;
 mod kubernetes;
 mod metrics;
@@ -109,5 +110,6 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
         serve::check_tls(tls)?;
     }
     gate::check(config).await?;
+    builder::check(config)?;
     config.check_folders()
 }

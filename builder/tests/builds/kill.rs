@@ -104,6 +104,10 @@ impl Ledger for Stepped<FileLedger> {
 
 #[async_trait]
 impl Images for Stepped<Layouts> {
+    fn for_run(&self, _run: &str) -> Arc<dyn Images> {
+        Arc::new(Self(Arc::clone(&self.0), Arc::clone(&self.1)))
+    }
+
     async fn manifest(
         &self,
         actor: &Actor,

@@ -20,6 +20,7 @@
 //! - [`records`]: builds, runs, the catalogue of builder images, secrets; kept in a [`ledger`].
 //! - [`secrets`]: how secrets are sealed where they are kept.
 //! - [`driver`]: who runs a plan. [`images`]: what a build needs of a registry.
+//! - [`builds`]: the service: a queue of runs, and the way of each from being asked for to its image's tag.
 //!
 //! `rootfs` and `layer` block: call them from threads that may. Errors are enums by what the caller can do.
 //!
@@ -34,6 +35,7 @@
 
 mod addresses;
 mod archive;
+pub mod builds;
 mod compression;
 pub mod driver;
 mod ids;

@@ -25,6 +25,15 @@ pub struct Run {
     pub cause: Cause,
     /// What, as the build had it when the run was asked for.
     pub spec: BuildSpec,
+    /// When it was asked for, in milliseconds since 1970.
+    #[serde(default)]
+    pub asked: u64,
+    /// Whether it runs even if the same plan has a result already.
+    #[serde(default)]
+    pub fresh: bool,
+    /// How often it was begun; more than once if the server ended while it was at work.
+    #[serde(default)]
+    pub attempts: u32,
     /// What the names in it turned out to be.
     #[serde(default)]
     pub resolved: Resolved,
@@ -42,7 +51,7 @@ pub struct Run {
     /// Whether somebody wants it to end.
     #[serde(default)]
     pub cancel: bool,
-    /// What came out.
+    /// What came out. While it is at work: what it is about to publish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
 }
@@ -106,6 +115,9 @@ pub struct Resolved {
     /// The builder image, `repository@digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<String>,
+    /// What the builder image is called in the result's labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder_name: Option<String>,
     /// The runtime image, `repository@digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,

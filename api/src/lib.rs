@@ -25,7 +25,7 @@ mod whoami;
 
 pub use audit::AuditRow;
 pub use body::{Body, MAX_BODY, Query, Reply};
-pub use caller::{Administrator, Caller};
+pub use caller::{Administrator, Builder, Caller};
 pub use page::{Listed, Page};
 pub use route::{Permission, Route};
 

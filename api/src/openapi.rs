@@ -107,7 +107,9 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
 fn security(permission: Permission) -> Value {
     match permission {
         Permission::Open => json!([]),
-        Permission::Known | Permission::Permit => json!([{"basic": []}, {"bearer": []}, {}]),
+        Permission::Known | Permission::Permit | Permission::Build(_) => {
+            json!([{"basic": []}, {"bearer": []}, {}])
+        }
         Permission::Named | Permission::Admin(_) => json!([{"basic": []}, {"bearer": []}]),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auth::AdminRight;
+use auth::{AdminRight, BuildRight};
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::{Method, StatusCode};
@@ -22,6 +22,9 @@ pub enum Permission {
     /// Whoever has this right over the whole registry. The handler finds the proof in
     /// [`Administrator`](crate::Administrator).
     Admin(AdminRight),
+    /// Whoever has this right with the builds of the namespace that the path names as `{namespace}`; where it names none,
+    /// with what is everybody's. The handler finds the proof in [`Builder`](crate::Builder).
+    Build(BuildRight),
 }
 
 type MakeSchema = fn(&mut SchemaGenerator) -> Schema;

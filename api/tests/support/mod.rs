@@ -27,8 +27,8 @@ use storage::{MemoryStore, SqliteIndex, Storage};
 use tempfile::TempDir;
 
 pub const PASSWORD: &str = "canary-password-7f3a";
-/// `puller` and `pusher` have their rights in `team`, of which `puller` reads the audit record; `root` administers.
-pub const USERS: [&str; 4] = ["puller", "pusher", "root", "other"];
+/// `puller`, `pusher` and `builder` have their rights in `team`, of which `puller` reads the audit record; `root` administers.
+pub const USERS: [&str; 5] = ["puller", "pusher", "root", "other", "builder"];
 
 pub const RULES: &str = r#"
 {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: puller, namespace: team}, subjects: [{kind: User, name: puller}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:image-puller"}}
@@ -38,6 +38,8 @@ pub const RULES: &str = r#"
 {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: auditor, namespace: team}, rules: [{apiGroups: [registry.alauda.io], resources: [audit], verbs: [get]}]}
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: auditor, namespace: team}, subjects: [{kind: User, name: puller}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: auditor}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: builder, namespace: team}, subjects: [{kind: User, name: builder}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:build-editor"}}
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: root}, subjects: [{kind: User, name: root}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}
 "#;

@@ -14,6 +14,7 @@
 
 mod audit;
 mod body;
+pub mod builds;
 mod caller;
 mod can_i;
 mod guard;

@@ -42,6 +42,8 @@ pub struct Route {
     pub(crate) body: Option<MakeSchema>,
     pub(crate) status: StatusCode,
     pub(crate) reply: Option<MakeSchema>,
+    /// Media types of an answer that is no JSON.
+    pub(crate) content: &'static [&'static str],
     pub(crate) handler: MethodRouter,
 }
 
@@ -133,6 +135,7 @@ impl Route {
             body: None,
             status: StatusCode::OK,
             reply: None,
+            content: &[],
             handler,
         }
     }
@@ -170,6 +173,13 @@ impl Route {
     pub fn reply<T: JsonSchema>(mut self, status: StatusCode) -> Self {
         self.status = status;
         self.reply = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Its answer is of one of these media types.
+    #[must_use]
+    pub fn content(mut self, types: &'static [&'static str]) -> Self {
+        self.content = types;
         self
     }
 

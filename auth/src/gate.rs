@@ -16,6 +16,7 @@ use crate::{
 
 mod builds;
 mod login;
+mod proof;
 
 #[cfg(test)]
 mod tests;

@@ -142,7 +142,7 @@ async fn create(
     caller: Caller,
     Body(new): Body<NewBuild, MAX_SPEC>,
 ) -> Result<Response, Problem> {
-    let owner = building.actor(&caller.who);
+    let owner = building.actor(&caller)?;
     let namespace = may.namespace();
     let made = building
         .builds
@@ -172,7 +172,7 @@ async fn replace(
     Body(changed): Body<ChangedBuild, MAX_SPEC>,
 ) -> Result<Response, Problem> {
     let revision = revision(&headers)?;
-    let owner = building.actor(&caller.who);
+    let owner = building.actor(&caller)?;
     let changed = building
         .builds
         .replace(may.namespace(), &name, changed.spec, owner, revision)
@@ -205,7 +205,7 @@ async fn start(
         source: new.source,
         revision: new.revision,
         fresh: new.fresh,
-        ..Asked::new(building.actor(&caller.who), cause)
+        ..Asked::new(building.actor(&caller)?, cause)
     };
     let namespace = may.namespace();
     let run = building

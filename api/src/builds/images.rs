@@ -211,7 +211,7 @@ async fn put(
         display_name: entry.display_name,
         description: entry.description,
     };
-    let actor = building.actor(&caller.who);
+    let actor = building.actor(&caller)?;
     let entered = building
         .builds
         .put_builder_image(image, &actor, caller.now())

@@ -1,6 +1,5 @@
 //! `…/buildruns/{name}/log`: what a run said, as text or as server-sent events, as far as it is written or on until it ends.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use auth::{BuildRight, Credential};
@@ -218,13 +217,11 @@ impl Sent {
         }
         let stopping = self.building.stopping.clone();
         loop {
-            let silence = tokio::time::sleep(SILENCE);
-            let lines = pin!(self.lines.next());
             let lines = tokio::select! {
                 biased;
                 () = stopping.cancelled() => return self.cut("the server is stopping"),
-                lines = lines => Some(lines),
-                () = silence => None,
+                lines = self.lines.next() => Some(lines),
+                () = tokio::time::sleep(SILENCE) => None,
             };
             if let Err(why) = self.still_may().await {
                 return self.cut(why);

@@ -14,14 +14,13 @@ mod view;
 
 use std::sync::Arc;
 
-use auth::Identity;
 use builder::builds::{Builds, BuildsError};
 use builder::records::Actor;
 use registry::Registry;
 use registry::http::Problem;
 use tokio_util::sync::CancellationToken;
 
-use crate::Route;
+use crate::{Caller, Route};
 use streams::Streams;
 
 /// What the builder's routes stand on.
@@ -29,32 +28,36 @@ use streams::Streams;
 pub struct Building {
     registry: Arc<Registry>,
     builds: Builds,
-    actor: fn(&Identity) -> Actor,
     streams: Arc<Streams>,
     setting: Arc<tokio::sync::Semaphore>,
     stopping: CancellationToken,
 }
 
 impl Building {
-    /// `actor` makes of a caller whom their runs act for. Logs that are being followed end when the server is `stopping`.
-    pub fn new(
-        registry: Arc<Registry>,
-        builds: Builds,
-        actor: fn(&Identity) -> Actor,
-        stopping: CancellationToken,
-    ) -> Self {
+    /// The routes of `builds`, in front of which `registry` says who may. Logs that are being followed end when the server is
+    /// `stopping`.
+    pub fn new(registry: Arc<Registry>, builds: Builds, stopping: CancellationToken) -> Self {
         Self {
             registry,
             builds,
-            actor,
             streams: Arc::default(),
             setting: Arc::new(tokio::sync::Semaphore::new(secrets::AT_ONCE)),
             stopping,
         }
     }
 
-    fn actor(&self, who: &Identity) -> Actor {
-        (self.actor)(who)
+    /// For whom a caller's runs act: they themselves, within what they came by.
+    fn actor(&self, caller: &Caller) -> Result<Actor, Problem> {
+        let proof = self.registry.gate().proof(&caller.who, caller.now());
+        let proof = proof.ok_or_else(|| {
+            Problem::denied(
+                "a token that was issued for images builds nothing: use what it was issued for",
+            )
+        })?;
+        Ok(Actor {
+            name: caller.who.name().to_owned(),
+            proof,
+        })
     }
 }
 

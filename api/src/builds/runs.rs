@@ -190,7 +190,7 @@ async fn once(
     };
     let asked = Asked {
         fresh: new.fresh,
-        ..Asked::new(building.actor(&caller.who), cause)
+        ..Asked::new(building.actor(&caller)?, cause)
     };
     let namespace = may.namespace();
     let run = building
@@ -249,7 +249,7 @@ async fn rebuild(
     Path((_, name)): Path<(String, String)>,
     Body(again): Body<Again>,
 ) -> Result<Response, Problem> {
-    let actor = building.actor(&caller.who);
+    let actor = building.actor(&caller)?;
     let namespace = may.namespace();
     let run = building
         .builds

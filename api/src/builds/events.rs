@@ -38,7 +38,7 @@ impl Form {
                 Self::Events => {
                     let (kind, mut data) = told(&line.entry);
                     data["at"] = line.at.into();
-                    let _ = write!(text, "id: {}\n", line.next);
+                    let _ = writeln!(text, "id: {}", line.next);
                     text.push_str(&event(kind, &data));
                 }
             }

@@ -219,12 +219,12 @@ impl Sent {
         loop {
             let lines = tokio::select! {
                 biased;
-                () = stopping.cancelled() => return self.cut("the server is stopping"),
+                () = stopping.cancelled() => return Some(self.cut("the server is stopping")),
                 lines = self.lines.next() => Some(lines),
                 () = tokio::time::sleep(SILENCE) => None,
             };
             if let Err(why) = self.still_may().await {
-                return self.cut(why);
+                return Some(self.cut(why));
             }
             match (lines, self.form) {
                 (Some(Ok(Some(lines))), form) => return Some(Ok(form.lines(&lines).into())),
@@ -232,7 +232,7 @@ impl Sent {
                 (Some(Err(error)), _) => {
                     // What the service says of its insides stays in the log.
                     tracing::warn!(%error, run = self.name, "a log cannot be read");
-                    return self.cut("the log cannot be read at the moment");
+                    return Some(self.cut("the log cannot be read at the moment"));
                 }
                 (None, Form::Events) => return Some(Ok(Bytes::from_static(b":\n\n"))),
                 (None, Form::Text { .. }) => {}
@@ -252,17 +252,17 @@ impl Sent {
         let run = self.building.builds.run(&self.namespace, &self.name).await;
         match run {
             Ok(run) => Some(Ok(event("end", &json!(BuildRun::of(run))).into())),
-            Err(_) => self.cut("the run cannot be looked up at the moment"),
+            Err(_) => Some(self.cut("the run cannot be looked up at the moment")),
         }
     }
 
     /// Ends it before its end: who reads events goes on with the id of the last one, who reads text learns that it is cut.
-    fn cut(&mut self, why: &'static str) -> Option<Result<Bytes, Cut>> {
+    fn cut(&mut self, why: &'static str) -> Result<Bytes, Cut> {
         self.has_ended = true;
-        Some(match self.form {
+        match self.form {
             Form::Events => Ok(event("cut", &json!({ "detail": why })).into()),
             Form::Text { .. } => Err(Cut::other(why)),
-        })
+        }
     }
 
     /// Asks now and then whether who follows still is whom they were, and may.

@@ -73,6 +73,7 @@ pub fn routes(building: &Building) -> Vec<Route> {
 
 /// What the service says, on the wire. `Changed` is a conflict; where the caller named a revision, [`if_matched`] says it
 /// otherwise.
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 fn problem(error: BuildsError) -> Problem {
     let message = error.to_string();
     match error {

@@ -34,9 +34,8 @@ impl Streams {
         let own = open.get(&whose).copied().unwrap_or_default();
         if all >= MOST || own >= MOST_OF_ONE {
             let message = format!(
-                "{} logs are being followed, {} of them by you, and {MOST_OF_ONE} of one caller is the most: \
-                 end some, or try again",
-                all, own
+                "{all} logs are being followed, {own} of them by you, and {MOST_OF_ONE} of one caller is the most: \
+                 end some, or try again"
             );
             return Err(Problem::too_many_of(message, RETRY_AFTER));
         }

@@ -124,6 +124,7 @@ impl From<LedgerError> for BuildsError {
                 key.kind.as_str(),
                 key.name
             )),
+            LedgerError::Refused(why) => Self::Invalid(Invalid::new("spec", why)),
             LedgerError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }
     }

@@ -18,6 +18,7 @@
 //! What asks for it, and where it goes:
 //!
 //! - [`records`]: builds, runs, the catalogue of builder images, secrets; kept in a [`ledger`].
+//! - [`secrets`]: how secrets are sealed where they are kept.
 //! - [`driver`]: who runs a plan. [`images`]: what a build needs of a registry.
 //! - [`builds`]: the service: a queue of runs, and the way of each from being asked for to its image's tag.
 //!
@@ -46,6 +47,7 @@ pub mod records;
 pub mod rootfs;
 pub mod s2i;
 pub mod sandbox;
+pub mod secrets;
 pub mod source;
 mod tree;
 

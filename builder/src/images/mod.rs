@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use oci::{Digest, Manifest, Reference, RepoName, Tag};
@@ -15,6 +16,9 @@ use crate::records::Actor;
 /// A registry, as far as builds need it.
 #[async_trait]
 pub trait Images: fmt::Debug + Send + Sync + 'static {
+    /// The same registry for a run of this name: what is changed by it is recorded as that run's doing.
+    fn for_run(&self, run: &str) -> Arc<dyn Images>;
+
     /// The manifest that a reference names; `None` if there is none.
     async fn manifest(
         &self,

@@ -2,6 +2,7 @@
 #![expect(
     missing_docs,
     clippy::unwrap_used,
+    clippy::panic,
     clippy::missing_panics_doc,
     reason = "clauses of tests: their names say what they demand, and they fail by panicking"
 )]

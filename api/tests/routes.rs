@@ -30,10 +30,11 @@ fn filled(route: &Route) -> String {
 #[tokio::test]
 async fn t22_every_route_has_a_permission_and_holds_to_it() {
     let server = Server::guarded(false).await;
-    for route in api::routes(&server.registry) {
+    for route in server.routes() {
         let path = filled(&route);
         let stranger = server.ask(route.method().clone(), &path, "", "{}").await;
-        let wrong = basic("root", "wrong");
+        // No password: those are counted, and there are more routes than guesses.
+        let wrong = format!("Bearer {}.e30.AAAA", "eyJhbGciOiJub25lIn0");
         let liar = server
             .ask(route.method().clone(), &path, &wrong, "{}")
             .await;
@@ -76,7 +77,8 @@ async fn the_document_has_every_route_and_no_other() {
             assert_eq!(named, path.matches('{').count(), "{path}");
         }
     }
-    let mut there: Vec<_> = api::routes(&server.registry)
+    let mut there: Vec<_> = server
+        .routes()
         .iter()
         .map(|route| (route.method().to_string(), route.path().to_owned()))
         .collect();

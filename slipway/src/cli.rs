@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 mod build;
 mod builder_image;
+mod doctor;
 mod images;
 mod oidc;
 mod people;
@@ -24,6 +25,7 @@ pub(crate) use build::{
     SpecArgs, StartBuild,
 };
 pub(crate) use builder_image::{AddBuilderImage, BuilderImageCommand};
+pub(crate) use doctor::Doctor;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
@@ -152,7 +154,8 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
   slipway build run --dir . --builder slipway/python:3.13 --output team/app:dev
   slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.19 --output team/app:latest
   slipway build start app -n team
-  slipway build logs app -n team --follow")]
+  slipway build logs app -n team --follow
+  slipway build doctor                        can this machine run builds?")]
     #[command(subcommand)]
     Build(BuildCommand),
     /// Look after builder images: what images are built with.
@@ -197,6 +200,13 @@ and --image-credential-provider-config /etc/kubernetes/credentials.yaml.")]
   echo registry.example.com | slipway credential-helper get")]
     #[command(subcommand)]
     CredentialHelper(CredentialHelperCommand),
+    /// Open the sockets of a run's network and hand them to standard input. The server starts this inside the run.
+    #[command(hide = true)]
+    #[command(
+        after_help = "Example, as the server runs it in the namespaces of a run:
+  slipway lend-sockets"
+    )]
+    LendSockets,
     /// Answer kubectl, which runs this as kubectl_complete-slipway, with what may follow the words so far.
     #[command(hide = true)]
     #[command(after_help = "Example, as kubectl runs it:

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::definitions::metadata;
 use super::record::{Page, PageOf, Recorded};
-use super::{Builds, BuildsError, ImageName, name};
+use super::{Builds, BuildsError, name};
 use crate::records::{Actor, BuilderImage};
 
 impl Builds {
@@ -22,7 +22,7 @@ impl Builds {
         if !place.namespace.is_empty() {
             name::check_namespace(&place.namespace)?;
         }
-        ImageName::parse(&image.image, &self.settings().hosts, "image")?;
+        name::image(&image.image, &self.settings().hosts, "image")?;
         let known = self
             .store()
             .find::<BuilderImage>(&place.namespace, &place.name);

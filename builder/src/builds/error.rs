@@ -38,6 +38,9 @@ pub enum BuildsError {
         /// Its name.
         name: String,
     },
+    /// What was to be written with a run is there already: it was asked for before.
+    #[error("this was asked for before: {0} is known already")]
+    Repeated(String),
     /// Not in the state that it is in.
     #[error("{0}")]
     Busy(String),

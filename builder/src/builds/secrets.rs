@@ -93,6 +93,17 @@ impl Builds {
         name: &str,
         used_for: SecretUse,
     ) -> Result<SecretFiles, BuildsError> {
+        let opened = self.open_revision(namespace, name, used_for).await?;
+        Ok(opened.0)
+    }
+
+    /// The same, with the secret's revision, which changes with the content.
+    pub(super) async fn open_revision(
+        &self,
+        namespace: &str,
+        name: &str,
+        used_for: SecretUse,
+    ) -> Result<(SecretFiles, String), BuildsError> {
         let found = self.secret(namespace, name).await?.value;
         if found.used_for != used_for {
             let message = format!(
@@ -102,7 +113,8 @@ impl Builds {
             return Err(BuildsError::Busy(message));
         }
         let packed = self.parts().sealing.open(&found.key(), &found.sealed);
-        unpack(&packed.map_err(broken)?)
+        let files = unpack(&packed.map_err(broken)?)?;
+        Ok((files, found.revision))
     }
 }
 

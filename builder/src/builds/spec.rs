@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use oci::{RepoName, Tag};
 
-use super::{ImageName, Invalid, Settings, name};
+use super::{Invalid, Settings, name};
+use crate::images::ImageName;
 use crate::plan::Limits;
 use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec};
 use crate::s2i::{Artifact, ContainerPath, Scope, ScriptsUrl, User, Variable};
@@ -87,7 +88,7 @@ impl Wanted {
     ) -> Result<Self, Invalid> {
         let hosts = &settings.hosts;
         let runtime = spec.runtime.as_ref().map(|runtime| {
-            let image = ImageName::parse(&runtime.image, hosts, "spec.runtime.image")?;
+            let image = name::image(&runtime.image, hosts, "spec.runtime.image")?;
             let mut artifacts = Vec::new();
             for (index, text) in runtime.artifacts.iter().enumerate() {
                 let field = format!("spec.runtime.artifacts[{index}]");
@@ -162,7 +163,7 @@ pub(super) fn source(spec: &SourceSpec, hosts: &[String]) -> Result<Source, Inva
             lfs: *lfs,
         }),
         SourceSpec::Image { reference } => {
-            ImageName::parse(reference, hosts, "spec.source.reference").map(Source::Image)
+            name::image(reference, hosts, "spec.source.reference").map(Source::Image)
         }
     }
 }
@@ -171,12 +172,12 @@ fn builder(text: &str, hosts: &[String]) -> Result<BuilderName, Invalid> {
     if name::check(text, usize::MAX).is_ok() {
         return Ok(BuilderName::Entry(text.to_owned()));
     }
-    ImageName::parse(text, hosts, "spec.builder").map(BuilderName::Image)
+    name::image(text, hosts, "spec.builder").map(BuilderName::Image)
 }
 
 fn output(namespace: &str, spec: &OutputSpec, hosts: &[String]) -> Result<OutputName, Invalid> {
     let field = "spec.output.image";
-    let image = ImageName::parse(&spec.image, hosts, field)?;
+    let image = name::image(&spec.image, hosts, field)?;
     let of_namespace = image.repo().namespace() == namespace && !image.repo().rest().is_empty();
     if !of_namespace {
         let message =

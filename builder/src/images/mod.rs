@@ -3,6 +3,13 @@
 //! The server's own registry is one in-process ([`Images`] is wired there); another would be spoken to over HTTP. What is
 //! read and written is read and written with the rights of the [`Actor`] whom a run acts for, asked anew each time.
 
+mod base;
+mod layout;
+mod name;
+mod platform;
+#[cfg(feature = "test-util")]
+pub mod suite;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -12,6 +19,11 @@ use async_trait::async_trait;
 use oci::{Digest, Manifest, Reference, RepoName, Tag};
 
 use crate::records::Actor;
+
+pub use base::{BaseImage, ReadError};
+pub use layout::Layouts;
+pub use name::{ImageName, InvalidImageName};
+pub use platform::Platform;
 
 /// A registry, as far as builds need it.
 #[async_trait]

@@ -51,7 +51,7 @@ impl UnpackError {
     /// A failed call about one entry.
     pub(super) fn disk(path: &TreePath, error: impl Into<io::Error>) -> Self {
         Self::Disk {
-            path: format!("{path} of the layer"),
+            path: path.to_string(),
             source: error.into(),
         }
     }

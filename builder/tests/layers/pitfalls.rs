@@ -766,7 +766,7 @@ fn a_store_of_shifted_ids_gives_the_same_layers() {
     let shifted = exported(&rootfs, &Options { ids, ..options() }).unwrap();
     assert_eq!(plain.layer, shifted.layer);
     // Whoever mounts it elsewhere gets the same.
-    let folders = rootfs.folders();
+    let folders = rootfs.folders().unwrap();
     let lower: Vec<_> = folders
         .lower
         .iter()

@@ -58,6 +58,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Build(command) => return runtime()?.block_on(build::run(command)),
         Command::BuilderImage(command) => runtime()?.block_on(builder_image::run(command))?,
         Command::Secret(command) => runtime()?.block_on(secret::run(command))?,
+        Command::LendSockets => builder::sandbox::lend_sockets()?,
         Command::Config(command) => runtime()?.block_on(config::run(command))?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::Token(command) => runtime()?.block_on(token::run(command))?,

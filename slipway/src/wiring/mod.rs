@@ -1,11 +1,7 @@
 //! From a configuration to a registry behind its front door. The configuration ends here: no
 //! other room sees it.
 
-#[expect(
-    dead_code,
-    reason = "the service of builds, which stands on it, is wired by whoever brings it"
-)]
-mod builder;
+pub(crate) mod builder;
 mod gate;
 mod kubernetes;
 mod metrics;
@@ -114,5 +110,6 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
         serve::check_tls(tls)?;
     }
     gate::check(config).await?;
+    builder::check(config)?;
     config.check_folders()
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod definitions;
+mod doctor;
 mod follow;
 mod look;
 mod path;
@@ -19,6 +20,7 @@ pub(super) use path::Place;
 
 pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
     match command {
+        BuildCommand::Doctor(args) => return doctor::run(args).await,
         BuildCommand::Run(args) => return start::run(*args).await,
         BuildCommand::Start(args) => return start::start(*args).await,
         BuildCommand::Rebuild {

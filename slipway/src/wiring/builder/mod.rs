@@ -1,7 +1,13 @@
 //! What the builder stands on, made of the registry's parts.
+#![expect(
+    dead_code,
+    reason = "the service of builds, which stands on all of it, is wired by whoever brings it"
+)]
 
 mod images;
 mod ledger;
+mod machine;
+mod settings;
 
 use std::sync::Arc;
 
@@ -11,6 +17,9 @@ use registry::Registry;
 
 use images::RegistryImages;
 use ledger::IndexedLedger;
+
+pub(crate) use machine::examine;
+pub(super) use settings::check;
 
 /// Where records are kept: in the registry's index.
 pub(super) fn ledger(registry: &Registry) -> Arc<dyn Ledger> {

@@ -1,11 +1,11 @@
 //! `…/buildruns/{name}/log`: what a run said, as text or as server-sent events, as far as it is written or on until it ends.
 
+use std::io;
 use std::time::Duration;
 
 use auth::{BuildRight, Credential};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use builder::builds::BuildsError;
 use builder::builds::log::{Follow, LogLine, LogReader};
 use builder::driver::Phase;
 use bytes::Bytes;
@@ -130,12 +130,20 @@ fn from(asked: &Asked, headers: &HeaderMap) -> Result<u64, Problem> {
     }
 }
 
+/// What the service says of its insides stays in the log.
+fn unreadable(error: &io::Error) -> Problem {
+    Problem::unavailable(
+        "the log cannot be read at the moment, try again",
+        error.to_string(),
+    )
+}
+
 /// Where lines come from.
 enum Lines {
     /// As they are written.
     Live(Follow),
     /// Those that are there, up to an offset; `None` once the reader is lost.
-    Written(Option<LogReader>, Option<u64>),
+    Written(Option<LogReader>, u64),
 }
 
 impl Lines {
@@ -147,21 +155,21 @@ impl Lines {
         let placed = tokio::task::spawn_blocking(move || {
             let until = match phase {
                 None => {
-                    reader.seek(from)?;
-                    Some(None)
+                    reader.seek(from);
+                    Some(u64::MAX)
                 }
                 Some(phase) => reader.seek_phase(phase)?,
             };
-            Ok::<_, BuildsError>((reader, until))
+            Ok::<_, io::Error>((reader, until))
         });
         let placed = placed.await.map_err(|error| Problem::internal(&error))?;
-        let (reader, until) = placed.map_err(problem)?;
+        let (reader, until) = placed.map_err(|error| unreadable(&error))?;
         let until = until.ok_or_else(|| Problem::not_found("phase: the run has had none of it"))?;
         Ok(Self::Written(Some(reader), until))
     }
 
     /// The next ones; `None` after the last. Dropping the future of a live log loses nothing.
-    async fn next(&mut self) -> Result<Option<Vec<LogLine>>, BuildsError> {
+    async fn next(&mut self) -> io::Result<Option<Vec<LogLine>>> {
         let (kept, until) = match self {
             Self::Live(follow) => return follow.next().await,
             Self::Written(kept, until) => (kept, *until),
@@ -173,13 +181,9 @@ impl Lines {
             let lines = reader.read();
             (reader, lines)
         });
-        let (reader, lines) = read
-            .await
-            .map_err(|error| BuildsError::Unavailable(error.to_string()))?;
+        let (reader, lines) = read.await.map_err(io::Error::other)?;
         let mut lines = lines?;
-        if let Some(until) = until {
-            lines.retain(|line| line.next <= until);
-        }
+        lines.retain(|line| line.next <= until);
         if lines.is_empty() {
             return Ok(None);
         }
@@ -208,7 +212,7 @@ struct Sent {
 }
 
 /// An error of the body: the client sees that the text is cut short.
-type Cut = std::io::Error;
+type Cut = io::Error;
 
 impl Sent {
     async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
@@ -230,7 +234,6 @@ impl Sent {
                 (Some(Ok(Some(lines))), form) => return Some(Ok(form.lines(&lines).into())),
                 (Some(Ok(None)), _) => return self.end().await,
                 (Some(Err(error)), _) => {
-                    // What the service says of its insides stays in the log.
                     tracing::warn!(%error, run = self.name, "a log cannot be read");
                     return Some(self.cut("the log cannot be read at the moment"));
                 }

@@ -79,9 +79,10 @@ fn problem(error: BuildsError) -> Problem {
     match error {
         BuildsError::Invalid(_) => Problem::invalid(message),
         BuildsError::NotFound { .. } => Problem::not_found(message),
-        BuildsError::Exists { .. } | BuildsError::Changed { .. } | BuildsError::Busy(_) => {
-            Problem::conflict(message)
-        }
+        BuildsError::Exists { .. }
+        | BuildsError::Changed { .. }
+        | BuildsError::Repeated(_)
+        | BuildsError::Busy(_) => Problem::conflict(message),
         BuildsError::QueueFull { .. } => Problem::too_many_of(message, 30),
         BuildsError::Forbidden(_) => Problem::denied(message),
         BuildsError::Unavailable(_) => Problem::unavailable(

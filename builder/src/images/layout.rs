@@ -49,6 +49,10 @@ impl Layouts {
 
 #[async_trait]
 impl Images for Layouts {
+    fn for_run(&self, _: &str) -> Arc<dyn Images> {
+        Arc::new(self.clone())
+    }
+
     async fn manifest(
         &self,
         _actor: &Actor,

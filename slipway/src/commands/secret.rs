@@ -134,10 +134,7 @@ mod tests {
         std::fs::write(&path, "s\n").unwrap();
         let path = path.to_str().unwrap();
         let made = files(&[path.to_owned(), format!("password={path}")], None).unwrap();
-        let made: Vec<(&str, &str)> = made
-            .iter()
-            .map(|(name, text)| (&**name, &**text))
-            .collect();
+        let made: Vec<(&str, &str)> = made.iter().map(|(name, text)| (&**name, &**text)).collect();
         assert_eq!(made, [("password", "cwo="), ("token.txt", "cwo=")]);
         let twice = files(&[path.to_owned(), path.to_owned()], None);
         assert!(twice.unwrap_err().to_string().contains("twice"));

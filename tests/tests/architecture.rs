@@ -15,7 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("auth", &["oci"]),
     ("builder", &["oci"]),
     ("registry", &["auth", "oci", "sendfile", "storage"]),
-    ("api", &["auth", "oci", "registry", "storage"]),
+    ("api", &["auth", "builder", "oci", "registry", "storage"]),
     (
         "slipway",
         &[

@@ -1,12 +1,9 @@
 //! What the builder stands on, made of the registry's parts.
-#![expect(
-    dead_code,
-    reason = "the service of builds, which stands on all of it, is wired by whoever brings it"
-)]
 
 mod images;
 mod ledger;
 mod machine;
+mod service;
 mod settings;
 
 use std::sync::Arc;
@@ -19,6 +16,8 @@ use images::RegistryImages;
 use ledger::IndexedLedger;
 
 pub(crate) use machine::examine;
+pub(crate) use service::Service;
+pub(super) use service::service;
 pub(super) use settings::check;
 
 /// Where records are kept: in the registry's index.

@@ -14,6 +14,7 @@
 //!   [`rootfs::Rootfs`] stacks them for one build, mounts them and knows what lay below.
 //! - [`sandbox`] runs one process of the build in it, where it can harm nothing.
 //! - [`layer::export`] writes what the build changed as one layer: the same changes, the same bytes.
+//! - [`debian`] makes builder images of our own.
 //!
 //! `rootfs` and `layer` block: call them from threads that may. Errors are enums by what the caller can do.
 //!
@@ -28,6 +29,7 @@
 
 mod archive;
 mod compression;
+pub mod debian;
 mod ids;
 pub mod layer;
 mod overlay;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod builder_image;
 mod images;
 mod oidc;
 mod people;
@@ -16,6 +17,7 @@ use clap_complete::Shell;
 
 pub(crate) use audit::Audit;
 pub(crate) use auth::AuthCommand;
+pub(crate) use builder_image::{BuilderImageCommand, CreateBuilderImage};
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
@@ -135,6 +137,11 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
   slipway inspect registry.example.com/team/app:v1
   slipway inspect --raw team/app@sha256:…     the manifest, as it is stored")]
     Inspect(Inspect),
+    /// Look after builder images: what S2I builds with.
+    #[command(after_help = "Example:
+  slipway builder-image create python")]
+    #[command(subcommand)]
+    BuilderImage(BuilderImageCommand),
     /// Show or check the configuration.
     #[command(after_help = "Examples:
   slipway config check --config slipway.yaml    would a server start with it?

@@ -18,7 +18,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("api", &["auth", "oci", "registry", "storage"]),
     (
         "slipway",
-        &["api", "auth", "oci", "registry", "sendfile", "storage"],
+        &[
+            "api", "auth", "builder", "oci", "registry", "sendfile", "storage",
+        ],
     ),
     ("conformance", &["oci"]),
     ("tests", &["oci"]),

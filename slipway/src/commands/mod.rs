@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod builder_image;
 mod complete_kubectl;
 mod config;
 mod credential_helper;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Tag(args) => runtime()?.block_on(images::tag(args))?,
         Command::Rm(args) => runtime()?.block_on(images::rm(args))?,
         Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
+        Command::BuilderImage(command) => runtime()?.block_on(builder_image::run(command))?,
         Command::Config(command) => runtime()?.block_on(config::run(command))?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::Token(command) => runtime()?.block_on(token::run(command))?,

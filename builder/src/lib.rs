@@ -14,6 +14,7 @@
 //!   [`rootfs::Rootfs`] stacks them for one build, mounts them and knows what lay below.
 //! - [`sandbox`] runs one process of the build in it, where it can harm nothing.
 //! - [`layer::export`] writes what the build changed as one layer: the same changes, the same bytes.
+//! - [`debian`] makes builder images of our own.
 //!
 //! What asks for it, and where it goes:
 //!
@@ -37,6 +38,7 @@ mod addresses;
 mod archive;
 pub mod builds;
 mod compression;
+pub mod debian;
 pub mod driver;
 mod ids;
 pub mod images;

@@ -24,7 +24,7 @@ pub(crate) use build::{
     BuildCommand, CreateBuild, Following, GitArgs, Named, Namespace, NetworkArg, RunBuild,
     SpecArgs, StartBuild,
 };
-pub(crate) use builder_image::{AddBuilderImage, BuilderImageCommand};
+pub(crate) use builder_image::{AddBuilderImage, BuilderImageCommand, CreateBuilderImage};
 pub(crate) use doctor::Doctor;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
@@ -160,6 +160,7 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     Build(BuildCommand),
     /// Look after builder images: what images are built with.
     #[command(after_help = "Example:
+  slipway builder-image create python         one of Slipway's own, from Debian packages
   slipway builder-image list -n team")]
     #[command(subcommand)]
     BuilderImage(BuilderImageCommand),

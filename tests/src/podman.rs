@@ -9,12 +9,22 @@ use crate::{Lab, Program};
 pub struct Storage<'lab> {
     lab: &'lab Lab,
     name: &'static str,
+    driver: &'static str,
 }
 
 impl<'lab> Storage<'lab> {
     /// Empty storage; two names in one lab are two machines.
     pub fn new(lab: &'lab Lab, name: &'static str) -> Self {
-        Self { lab, name }
+        // vfs works on every file system that a test may stand on, also in a container.
+        let driver = "vfs";
+        Self { lab, name, driver }
+    }
+
+    /// Empty storage that keeps a layer once, however many images have it: for large ones. It needs a file system
+    /// that overlayfs takes.
+    pub fn overlay(lab: &'lab Lab, name: &'static str) -> Self {
+        let driver = "overlay";
+        Self { lab, name, driver }
     }
 
     /// `podman` on it.
@@ -50,7 +60,8 @@ impl<'lab> Storage<'lab> {
     pub fn config(&self, program: Program) -> Program {
         let dir = |part: &str| self.lab.dir(format!("{}-{part}", self.name));
         let text = format!(
-            "[storage]\ndriver = 'vfs'\ngraphroot = '{}'\nrunroot = '{}'\n",
+            "[storage]\ndriver = '{}'\ngraphroot = '{}'\nrunroot = '{}'\n",
+            self.driver,
             dir("root").display(),
             dir("run").display()
         );
@@ -61,13 +72,12 @@ impl<'lab> Storage<'lab> {
     fn on_storage(&self, program: &str) -> Program {
         let dir = |part: &str| -> PathBuf { self.lab.dir(format!("{}-{part}", self.name)) };
         // podman refuses a runroot longer than 50 characters: names here are short on purpose.
-        // vfs works on every file system that a test may stand on, also in a container.
         self.lab
             .program(program)
             .arg("--root")
             .arg(dir("root"))
             .arg("--runroot")
             .arg(dir("run"))
-            .arg("--storage-driver=vfs")
+            .arg(format!("--storage-driver={}", self.driver))
     }
 }

@@ -22,6 +22,7 @@ pub struct Program {
     command: Command,
     stdin: Option<Vec<u8>>,
     output: PathBuf,
+    limit: Duration,
 }
 
 /// A program that ended.
@@ -61,6 +62,7 @@ impl Program {
             command,
             stdin: None,
             output,
+            limit: LIMIT,
         }
     }
 
@@ -96,6 +98,13 @@ impl Program {
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// Lets it take longer than client commands may.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -146,7 +155,7 @@ impl Program {
             if let Some(status) = child.try_wait().or_fail("wait for a program") {
                 break status;
             }
-            if begun.elapsed() > LIMIT {
+            if begun.elapsed() > self.limit {
                 daemon::signal_group(child.id(), rustix::process::Signal::KILL);
                 break child.wait().or_fail("wait for a killed program");
             }

@@ -62,40 +62,6 @@ pub fn export(
     sink: &mut (dyn Write + Send),
     cancelled: &CancellationToken,
 ) -> Result<Layer, ExportError> {
-    let compression = options.compression;
-    let workers = options.threads.max(1);
-    let (blocks, work, ordered) = compress::pipe(compression, workers);
-    std::thread::scope(|scope| {
-        let work = &work;
-        for _ in 0..workers {
-            scope.spawn(|| work.run(compression));
-        }
-        let writer = scope.spawn(|| ordered.write_to(sink, compression));
-        let archived = archive(changes, options, blocks, cancelled);
-        // If the sink fails, the walk only learns that nobody takes its blocks.
-        let written = writer.join();
-        let written = written.unwrap_or_else(|_| Err(io::Error::other("the writing thread ended")));
-        match (archived, written) {
-            (Err(ExportError::Sink(_)) | Ok(_), Err(error)) => Err(ExportError::Sink(error)),
-            (Err(error), _) => Err(error),
-            (Ok((diff_id, unpacked, entries)), Ok((digest, size))) => Ok(Layer {
-                media_type: compression.media_type(),
-                digest,
-                size,
-                diff_id,
-                unpacked,
-                entries,
-            }),
-        }
-    })
-}
-
-fn archive(
-    changes: &Changes<'_>,
-    options: &Options,
-    blocks: compress::Blocks,
-    cancelled: &CancellationToken,
-) -> Result<(Digest, u64, u64), ExportError> {
     let epoch = options.epoch.duration_since(UNIX_EPOCH);
     let epoch = epoch.map_or(0, |since| {
         i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
@@ -104,30 +70,72 @@ fn archive(
         ids: &options.ids,
         epoch: Some(epoch),
     };
-    let hashed = Hashed {
-        hasher: Hasher::new(Algorithm::Sha256),
-        sink: blocks,
-    };
-    let walk = Walk::new(changes, node, hashed, options.limit, cancelled);
-    let (hashed, entries) = walk.run()?.finish().map_err(ExportError::Sink)?;
-    hashed.sink.finish().map_err(ExportError::Sink)?;
-    let unpacked = hashed.hasher.written();
-    Ok((hashed.hasher.finish(), unpacked, entries))
+    pack(options.compression, options.threads, sink, |archive| {
+        let walk = Walk::new(changes, node, archive, options.limit, cancelled);
+        walk.run()?.finish().map_err(ExportError::Sink)
+    })
 }
 
-struct Hashed<W> {
+/// Writes an archive as a layer to `sink`: what `archive` writes, which gives its sink back with the number of entries.
+pub(crate) fn pack<E: From<ExportError>>(
+    compression: Compression,
+    threads: usize,
+    sink: &mut (dyn Write + Send),
+    archive: impl FnOnce(Packing) -> Result<(Packing, u64), E>,
+) -> Result<Layer, E> {
+    let (blocks, work, ordered) = compress::pipe(compression, threads.max(1));
+    std::thread::scope(|scope| {
+        let work = &work;
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| work.run(compression));
+        }
+        let writer = scope.spawn(|| ordered.write_to(sink, compression));
+        let archived = archive(Packing {
+            hasher: Hasher::new(Algorithm::Sha256),
+            blocks,
+        });
+        let archived = archived.and_then(|(packing, entries)| Ok((packing.finish()?, entries)));
+        // If the sink fails, the archive only learns that nobody takes its blocks.
+        let written = writer.join();
+        let written = written.unwrap_or_else(|_| Err(io::Error::other("the writing thread ended")));
+        match (archived, written) {
+            (Ok(((diff_id, unpacked), entries)), Ok((digest, size))) => Ok(Layer {
+                media_type: compression.media_type(),
+                digest,
+                size,
+                diff_id,
+                unpacked,
+                entries,
+            }),
+            (_, Err(error)) => Err(ExportError::Sink(error).into()),
+            (Err(error), Ok(_)) => Err(error),
+        }
+    })
+}
+
+/// Takes an archive to hash and to compress.
+pub(crate) struct Packing {
     hasher: Hasher,
-    sink: W,
+    blocks: compress::Blocks,
 }
 
-impl<W: Write> Write for Hashed<W> {
+impl Packing {
+    /// The archive's digest and size.
+    fn finish(self) -> Result<(Digest, u64), ExportError> {
+        self.blocks.finish().map_err(ExportError::Sink)?;
+        let unpacked = self.hasher.written();
+        Ok((self.hasher.finish(), unpacked))
+    }
+}
+
+impl Write for Packing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.sink.write(bytes)?;
+        let written = self.blocks.write(bytes)?;
         self.hasher.update(&bytes[..written]);
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
+        self.blocks.flush()
     }
 }

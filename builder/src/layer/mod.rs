@@ -10,4 +10,5 @@ mod node;
 pub use changes::Changes;
 pub use error::ExportError;
 pub use export::{Layer, Options, export};
+pub(crate) use export::{Packing, pack};
 pub(crate) use node::Node;

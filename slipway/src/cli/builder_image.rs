@@ -1,12 +1,28 @@
 //! Arguments of `slipway builder-image`.
 
+mod create;
+
 use clap::{Args, Subcommand};
+
+pub(crate) use create::CreateBuilderImage;
 
 use super::build::{OptionalNamespace, plain};
 use super::{Printing, Remote};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BuilderImageCommand {
+    /// Make a builder image of Slipway's own from Debian packages.
+    ///
+    /// Installs Debian and the language with mmdebstrap (or debootstrap, as root), adds the scripts of
+    /// S2I and pushes the result. No registry is needed to make it, only a mirror of Debian. Packages
+    /// of the same versions give the same image. A builder image's usage is what it prints when it runs.
+    #[command(after_help = "Examples:
+  slipway builder-image create --list                  languages and versions
+  slipway builder-image create python                  to SERVER/slipway/python:3.13, the server of the last login
+  slipway builder-image create nodejs --version 18 --output registry.example.com/builders/node:18
+  slipway builder-image create go --output oci-archive:go.tar
+  slipway builder-image create python --package gcc --package python3-dev --package libpq-dev")]
+    Create(Box<CreateBuilderImage>),
     /// List the builder images that a namespace can build with, or everybody's.
     #[command(after_help = "Examples:
   slipway builder-image list -n team

@@ -1,4 +1,6 @@
-//! `slipway builder-image`: the catalogue of what images are built with.
+//! `slipway builder-image`: the catalogue of what images are built with, and builder images of our own.
+
+mod create;
 
 use serde_json::{Value, json};
 
@@ -8,6 +10,7 @@ use crate::cli::{AddBuilderImage, BuilderImageCommand, Output};
 
 pub(super) async fn run(command: BuilderImageCommand) -> anyhow::Result<()> {
     match command {
+        BuilderImageCommand::Create(args) => create::run(*args).await,
         BuilderImageCommand::List {
             of,
             remote,

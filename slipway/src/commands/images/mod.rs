@@ -11,7 +11,9 @@ pub(super) use look::{inspect, ls, rm, tag};
 pub(super) use size::human;
 
 /// Ends the work when the user does, so that what it made for the time being is cleared up.
-async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(super) async fn interruptible<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     tokio::select! {
         done = work => done,
         interrupt = tokio::signal::ctrl_c() => {

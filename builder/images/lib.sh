@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# What the scripts of all languages share; they source it.
+#
+# The same source gives the same files: nothing of a build's time, temporary folders or downloads stays in the result.
+set -euo pipefail
+# OpenShift runs containers as any user, of group 0.
+umask 0002
+
+export HOME=/opt/app-root
+# Where the application is when it runs.
+APP="$HOME/src"
+# Where S2I puts the source, and what save-artifacts of the build before wrote.
+SOURCE=/tmp/src
+ARTIFACTS=/tmp/artifacts
+# Downloads and intermediate results. The label dev.slipway.cache names it: a builder may mount a folder here that lasts.
+# shellcheck disable=SC2034 # the scripts that source this use it
+CACHE="$HOME/.cache"
+PORT="${PORT:-8080}"
+export PORT
+
+say() { printf -- '---> %s\n' "$*"; }
+die() {
+	printf 'ERROR: %s\n' "$@" >&2
+	exit 1
+}
+
+# Whether a variable says yes.
+is_on() {
+	case "${1,,}" in
+	1 | on | true | yes) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# Prepares the caches: the folder that is mounted, or one that goes when the build ends, so that downloads are in no image.
+# With S2I_KEEP_CACHE they stay: then save-artifacts hands them to the next incremental build.
+open_cache() {
+	# Always the same folder: its name may get into results.
+	work=/tmp/s2i-build
+	rm -rf "$work"
+	mkdir "$work"
+	trap close_cache EXIT
+	# Build tools leave their sockets, logs and half downloads where they are told.
+	mkdir "$work/tmp"
+	export TMPDIR="$work/tmp" TMP="$work/tmp" TEMP="$work/tmp"
+	if is_mounted "$CACHE" && [ -w "$CACHE" ]; then
+		say "Downloads are kept in $CACHE"
+	elif is_mounted "$CACHE"; then
+		say "$CACHE is not writable for $(id -u):$(id -g), and downloads are not kept"
+		CACHE="$work/cache"
+	elif ! is_on "${S2I_KEEP_CACHE:-}"; then
+		CACHE="$work/cache"
+	fi
+	mkdir -p "$CACHE"
+	if [ -d "$ARTIFACTS/.cache" ]; then
+		say "Taking over the downloads of the build before"
+		cp -R --no-clobber "$ARTIFACTS/.cache/." "$CACHE/"
+		rm -rf "$ARTIFACTS"
+	fi
+}
+
+close_cache() {
+	# Go's module cache is read-only.
+	chmod -R u+w "$work"
+	rm -rf "$work"
+}
+
+is_mounted() {
+	# mountinfo(5): the fifth field is the mount point.
+	awk -v path="$1" '$5 == path { found = 1 } END { exit !found }' /proc/self/mountinfo 2>/dev/null
+}
+
+# Puts the source where the application is to be.
+take_source() {
+	[ -n "$(ls -A "$SOURCE" 2>/dev/null)" ] || die "there is no source in $SOURCE"
+	cd "$SOURCE"
+	find . -mindepth 1 -maxdepth 1 -exec cp -R --no-dereference --preserve=mode,links -t "$APP" {} +
+	cd "$APP"
+	rm -rf "${SOURCE:?}"/* "${SOURCE:?}"/.[!.]*
+}
+
+# Whoever runs the container, it is of group 0.
+share_with_group() {
+	find "$HOME" -path "$HOME/.cache" -prune -o ! -type l -user "$(id -u)" -exec chmod g=u {} +
+}

@@ -1,0 +1,135 @@
+//! `slipway builder-image create`.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use builder::debian::{Created, Language, Mirrors, Recipe, create};
+use serde_json::json;
+
+use crate::cli::{CreateBuilderImage, Transport};
+use crate::client::Last;
+use crate::client::images::{self, Place, Plan};
+use crate::commands::images::interruptible;
+use crate::commands::print;
+
+pub(super) async fn run(args: CreateBuilderImage) -> anyhow::Result<()> {
+    if args.list {
+        list(&args)
+    } else {
+        make(args).await
+    }
+}
+
+fn list(args: &CreateBuilderImage) -> anyhow::Result<()> {
+    let languages: Vec<_> = match &args.language {
+        Some(name) => vec![language(name)?],
+        None => Language::ALL.to_vec(),
+    };
+    let releases = languages.iter().flat_map(|language| {
+        let releases = language.releases().into_iter();
+        releases.map(|release| (language.name(), release))
+    });
+    if args.json {
+        let all: Vec<_> = releases
+            .map(|(language, release)| {
+                json!({"language": language, "version": release.version, "suite": release.suite})
+            })
+            .collect();
+        return print::json(&all);
+    }
+    print::line(&format!("{:<10}{:<10}SUITE", "LANGUAGE", "VERSION"))?;
+    for (language, release) in releases {
+        print::line(&format!(
+            "{language:<10}{:<10}{}",
+            release.version, release.suite
+        ))?;
+    }
+    Ok(())
+}
+
+async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
+    let name = args.language.as_deref().context("which language?")?;
+    let language = language(name)?;
+    let release = language.release(args.version.as_deref(), args.suite.as_deref())?;
+    let default = Mirrors::default();
+    let recipe = Recipe {
+        language,
+        release: release.clone(),
+        mirrors: Mirrors {
+            archive: args.mirror.unwrap_or(default.archive),
+            security: args.security_mirror.unwrap_or(default.security),
+        },
+        packages: args.package,
+        epoch: args.source_date_epoch,
+        threads: std::thread::available_parallelism().map_or(1, Into::into),
+    };
+    // Before a minute of work, not after it.
+    let to = match &args.output {
+        Some(text) => Place::parse(text)?,
+        None => Place::parse(&default_output(name, &release.version)?)?,
+    };
+    let layout = tempfile::tempdir().context("a folder for the image")?;
+    let dir = layout.path().to_owned();
+    let shown = format!("{name} {}", release.version);
+    let say = move |line: &str| {
+        // Where standard error is closed there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "{shown}: {line}");
+    };
+    let making = tokio::task::spawn_blocking(move || create(&recipe, &dir, say));
+    let created = interruptible(async { Ok(making.await??) }).await?;
+    let plan = Plan {
+        from: Place::Layout {
+            dir: layout.path().to_owned(),
+            tag: Some(oci::Tag::parse(&release.version)?),
+        },
+        to,
+        platform: None,
+        referrers: false,
+        jobs: 4,
+        auth_file: args.auth_file,
+        source: Transport {
+            plain_http: false,
+            ca_file: None,
+        },
+        target: args.transport,
+    };
+    let to = plan.to.to_string();
+    interruptible(images::copy(plan)).await?;
+    tell(&to, name, &created, args.json)
+}
+
+fn tell(to: &str, language: &str, created: &Created, as_json: bool) -> anyhow::Result<()> {
+    let Created {
+        digest,
+        version,
+        size,
+    } = created;
+    if as_json {
+        return print::json(&json!({
+            "image": to,
+            "digest": digest.to_string(),
+            "language": language,
+            "version": version,
+            "size": size,
+        }));
+    }
+    print::line(&format!(
+        "{to}\n{digest}: {language} {version}, {}",
+        super::images::human(*size)
+    ))
+}
+
+fn language(name: &str) -> anyhow::Result<Language> {
+    Language::of(name).with_context(|| {
+        let known = Language::ALL.map(Language::name).join(", ");
+        format!("{name}: there is no builder image for that language; there are {known}")
+    })
+}
+
+fn default_output(language: &str, version: &str) -> anyhow::Result<String> {
+    let last = Last::load()?.context(
+        "where to? Give --output (an image in a registry, oci:DIR or oci-archive:FILE), or log in: \
+         slipway login SERVER",
+    )?;
+    Ok(format!("{}/slipway/{language}:{version}", last.server))
+}

@@ -1,0 +1,159 @@
+//! What the images promise beside building.
+
+use serde_json::Value;
+use tests::{Api, Lab, OrFail, Settings, registry_under_test, server};
+
+use crate::built::{Build, sample};
+use crate::{made, storage};
+
+/// The languages that `--list` names.
+fn languages(lab: &Lab) -> Vec<String> {
+    let listed = lab
+        .program(&server::binary().display().to_string())
+        .args(["builder-image", "create", "--list", "--json"])
+        .ok();
+    let listed: Vec<Value> = serde_json::from_str(&listed).or_fail("JSON");
+    let mut names: Vec<_> = listed
+        .iter()
+        .map(|release| {
+            release["language"]
+                .as_str()
+                .or_fail("a language")
+                .to_owned()
+        })
+        .collect();
+    names.dedup();
+    names
+}
+
+#[test]
+fn labels_say_what_a_catalogue_must_know_and_the_command_says_the_usage() {
+    let lab = Lab::new("labels");
+    let all = languages(&lab);
+    assert_eq!(all, ["go", "java", "nodejs", "python"]);
+    for language in all {
+        let lab = Lab::new("labels");
+        let storage = storage(&lab);
+        let image = made::loaded(&lab, &storage, &language);
+        let said = storage.podman().args(["image", "inspect", image]).ok();
+        let said: Value = serde_json::from_str(&said).or_fail("JSON");
+        let config = &said[0]["Config"];
+        let label = |name: &str| {
+            config["Labels"][name]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        assert_eq!(config["User"], "1001", "{language}");
+        assert_eq!(label("dev.slipway.language"), language);
+        assert_eq!(label("dev.slipway.cache"), "/opt/app-root/.cache");
+        assert_eq!(
+            label("io.openshift.s2i.scripts-url"),
+            "image:///usr/libexec/s2i"
+        );
+        assert_eq!(label("io.openshift.s2i.destination"), "/tmp");
+        assert_eq!(label("io.openshift.s2i.assemble-user"), "1001");
+        assert_eq!(label("io.openshift.expose-services"), "8080:http");
+        assert!(
+            label("io.openshift.tags").starts_with("builder,"),
+            "{language}"
+        );
+        assert!(!label("io.k8s.description").is_empty(), "{language}");
+        let version = label("dev.slipway.version");
+        assert!(label("io.k8s.display-name").ends_with(&format!(" {version}")));
+        assert!(label("org.opencontainers.image.version").starts_with(&version));
+        let usage = storage.run(image).ok();
+        assert!(usage.contains("S2I builder image"), "{language}: {usage}");
+    }
+}
+
+#[test]
+fn an_image_is_pushed_to_the_registry_that_was_named() {
+    let lab = Lab::new("push");
+    let (_server, at) = registry_under_test(&lab, &Settings::default());
+    let archive = made::archive(&lab, "python");
+    let slipway = || lab.program(&server::binary().display().to_string());
+    // What `create` does in the end: the image is made by the other tests.
+    let image = at.image("slipway/python:test");
+    slipway()
+        .arg("copy")
+        .arg(format!("oci-archive:{}", archive.display()))
+        .arg(&image)
+        .ok();
+    let tags = Api::new(&at)
+        .get("/v2/slipway/python/tags/list")
+        .or_fail("tags");
+    assert!(tags.text().contains("test"));
+}
+
+#[test]
+fn what_cannot_be_made_is_refused_before_work_begins() {
+    let lab = Lab::new("refused");
+    let slipway = |arguments: &[&str]| {
+        lab.program(&server::binary().display().to_string())
+            .args(["builder-image", "create"])
+            .args(arguments)
+    };
+    for (arguments, why) in [
+        (
+            &["cobol", "--output", "oci:x"][..],
+            "go, java, nodejs, python",
+        ),
+        (
+            &["python", "--version", "2.7", "--output", "oci:x"],
+            "3.11 (bookworm)",
+        ),
+        (
+            &["python", "--suite", "sarge", "--output", "oci:x"],
+            "3.11 (bookworm)",
+        ),
+        (&["python"], "--output"),
+        (&["python", "--package=-y", "--output", "oci:x"], "package"),
+        (
+            &["python", "--mirror", "nowhere", "--output", "oci:x"],
+            "mirror",
+        ),
+        (&[], "LANGUAGE"),
+    ] {
+        let said = slipway(arguments).fails();
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+    let said = slipway(&["python", "--output", "oci:x"])
+        .env("PATH", lab.dir("nothing"))
+        .fails();
+    assert!(said.contains("mmdebstrap"), "{said}");
+    let said = slipway(&[
+        "python",
+        "--mirror",
+        "http://127.0.0.1:9/debian",
+        "--output",
+        "oci:x",
+    ]);
+    let said = said.fails();
+    assert!(said.contains("Debian could not be installed"), "{said}");
+    assert!(!lab.path("x").exists(), "a failure leaves nothing behind");
+}
+
+#[test]
+fn an_incremental_build_begins_with_the_downloads_that_were_kept() {
+    let lab = Lab::new("incremental");
+    let storage = storage(&lab);
+    let builder = made::loaded(&lab, &storage, "go");
+    let source = sample(&lab, "go");
+    std::fs::create_dir_all(source.join(".s2i")).or_fail("make .s2i");
+    std::fs::write(source.join(".s2i/environment"), "S2I_KEEP_CACHE=true\n").or_fail("write");
+    let mut build = Build {
+        lab: &lab,
+        storage: &storage,
+        builder,
+        source,
+        cache: None,
+        variables: &[],
+        is_incremental: false,
+    };
+    build.run("localhost/app");
+    build.is_incremental = true;
+    // Nothing can be downloaded any more.
+    build.variables = &[("GOPROXY", "off")];
+    build.run("localhost/app");
+}

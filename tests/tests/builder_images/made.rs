@@ -1,0 +1,101 @@
+//! The images, made by the program under test.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::podman::Storage;
+use tests::{Lab, OrFail, api::digest_of, fail, server, toolbox};
+
+/// Installing Debian takes a minute, and several on a busy machine.
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// An archive of the language's default image, from the cache or made now.
+pub(crate) fn archive(lab: &Lab, language: &str) -> PathBuf {
+    let kept = toolbox::cache().join(format!(
+        "builder-image-{language}-{}.tar",
+        &hash(language)[..16]
+    ));
+    if kept.is_file() {
+        return kept;
+    }
+    // A name of its own, then a rename: two tests may come here at once.
+    let fresh = kept.with_extension(format!("{:016x}.tar", fastrand::u64(..)));
+    let made = create(lab, language, &fresh);
+    if language == "python" {
+        as_ordinary_user(lab, language, &made);
+    }
+    std::fs::rename(&fresh, &kept).or_fail("keep the image");
+    kept
+}
+
+/// The image in storage, as `localhost/builder`.
+pub(crate) fn loaded(lab: &Lab, storage: &Storage<'_>, language: &str) -> &'static str {
+    let archive = archive(lab, language);
+    storage
+        .config(lab.program("skopeo"))
+        .args(["copy", "--quiet"])
+        .arg(format!("oci-archive:{}", archive.display()))
+        .arg("containers-storage:localhost/builder:latest")
+        .ok();
+    "localhost/builder"
+}
+
+fn create(lab: &Lab, language: &str, file: &Path) -> Value {
+    std::fs::create_dir_all(toolbox::cache()).or_fail("make the cache");
+    let made = lab
+        .program(&server::binary().display().to_string())
+        .args(["builder-image", "create", language, "--json", "--output"])
+        .arg(format!("oci-archive:{}", file.display()))
+        .limit(LIMIT)
+        .ok();
+    serde_json::from_str(&made).or_fail("JSON")
+}
+
+/// Whoever makes it, and whenever: the same image.
+fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
+    const USER: &str = "slipway-lab";
+    let home = lab.dir("ordinary");
+    let anyone = std::fs::Permissions::from_mode(0o777);
+    for folder in [lab.root(), &home] {
+        std::fs::set_permissions(folder, anyone.clone()).or_fail("open a folder");
+    }
+    let program = home.join("slipway");
+    std::fs::copy(server::binary(), &program).or_fail("copy the program");
+    let made = lab
+        .program("setpriv")
+        .args(["--reuid", USER, "--regid", USER, "--init-groups"])
+        .arg(&program)
+        .args(["builder-image", "create", language, "--json", "--output"])
+        .arg(format!("oci-archive:{}", home.join("made.tar").display()))
+        .env("HOME", &home)
+        .env("TMPDIR", &home)
+        .dir(&home)
+        .limit(LIMIT)
+        .ok();
+    let made: Value = serde_json::from_str(&made).or_fail("JSON");
+    if made["digest"] != by_root["digest"] {
+        fail(format!(
+            "root made {}, and {USER} {}",
+            by_root["digest"], made["digest"]
+        ));
+    }
+}
+
+/// Of all that goes into an image but Debian.
+fn hash(language: &str) -> String {
+    let root = toolbox::checkout().join("builder");
+    let mut files = Vec::new();
+    for folder in ["images", &format!("images/{language}"), "src/debian"] {
+        let listed = std::fs::read_dir(root.join(folder)).or_fail(folder);
+        files.extend(listed.map(|entry| entry.or_fail(folder).path()));
+    }
+    files.retain(|file| file.is_file());
+    files.sort();
+    let content: Vec<u8> = files
+        .iter()
+        .flat_map(|file| std::fs::read(file).or_fail(file.display()))
+        .collect();
+    digest_of(&content).replace("sha256:", "")
+}

@@ -230,7 +230,7 @@ async fn a_clean_build_leaves_no_source() {
 
 async fn incremental(lab: &Lab, save: &str) -> (Image, Image) {
     let assemble = "if [ -d /tmp/artifacts ]; then cp -r /tmp/artifacts got; ls -lnR /tmp/artifacts; fi; \
-         mkdir -p deps; date +%s%N > deps/made; ln -sf made deps/link";
+         mkdir -p deps; date +%s%N > deps/made; ln -sf made deps/link; ln -f deps/made deps/hard";
     let scripts = [("assemble", assemble), RUN, ("save-artifacts", save)];
     let builder = lab.builder("shop/builder:1", &scripts, &[]).await;
     let mut first = lab
@@ -255,8 +255,14 @@ async fn artifacts_of_the_previous_image_are_taken_over() {
     asked.base(&previous);
     let mut ran = lab.run(asked).await;
     let found = listing(ran.built());
-    assert_eq!(found["tmp/artifacts/deps/made"].0, "-644 1001:0");
+    let made = &found["tmp/artifacts/deps/made"].0;
+    assert!(made.ends_with("644 1001:0"), "{made}");
     assert_eq!(found["tmp/artifacts/deps/link"].1, "made");
+    let hard = ["hard", "made"].map(|name| &found[&format!("tmp/artifacts/deps/{name}")]);
+    assert!(
+        hard.iter().any(|(what, _)| what.starts_with('h')),
+        "{hard:?}"
+    );
     assert!(found.contains_key("opt/app/got/deps/made"), "{found:?}");
     let wanted = [
         Phase::Prepare,

@@ -1,5 +1,6 @@
 //! One stage: its root, and its steps upon it.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::artifacts::Artifacts;
@@ -95,10 +96,7 @@ impl<'m> Work<'m> {
         let program = program.rsplit('/').next().unwrap_or(program);
         let reason = FailureReason::from(run.reason);
         let outcome = outcome.map_err(|error| failure::sandbox(reason.clone(), program, &error))?;
-        for cache in caches {
-            // What is not counted now is counted by the next prune.
-            let _ = cache.settle();
-        }
+        self.settle(caches);
         if !outcome.succeeded() {
             return Err(failure::program(reason, program, &outcome, &process.limits));
         }
@@ -138,6 +136,18 @@ impl<'m> Work<'m> {
         }
         taken.sort_unstable_by_key(|(index, _)| *index);
         Ok(taken.into_iter().map(|(_, cache)| cache).collect())
+    }
+
+    /// Gives caches back, and removes others if there are too many bytes now.
+    fn settle(&self, caches: Vec<Cache>) {
+        if caches.is_empty() {
+            return;
+        }
+        let settled: io::Result<()> = caches.into_iter().try_for_each(Cache::settle);
+        // What is not counted or removed now is by the next use or start.
+        if let Err(error) = settled.and_then(|()| self.machine.caches.prune()) {
+            tracing::warn!(%error, "caches of builds could not be counted or removed");
+        }
     }
 
     fn place(&self, files: &Files, place: &Place) -> Result<(), Failure> {

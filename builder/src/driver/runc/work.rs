@@ -74,11 +74,16 @@ impl<'m> Work<'m> {
 
     /// Runs the plan. Whatever fails after somebody cancelled, failed for that.
     pub(super) fn run(mut self) -> Result<Built, Failure> {
-        let built = self.all();
-        match built {
-            Err(_) if self.cancel.is_cancelled() => Err(failure::cancelled()),
-            other => other,
-        }
+        self.all().map_err(|failure| {
+            if self.cancel.is_cancelled() {
+                return failure::cancelled();
+            }
+            // Some have words of the build in them.
+            Failure {
+                message: self.secrets.mask(failure.message),
+                ..failure
+            }
+        })
     }
 
     fn all(&mut self) -> Result<Built, Failure> {

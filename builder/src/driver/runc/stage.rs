@@ -98,7 +98,7 @@ impl<'m> Work<'m> {
         let outcome = outcome.map_err(|error| failure::sandbox(reason.clone(), program, &error))?;
         self.settle(caches);
         if !outcome.succeeded() {
-            return Err(failure::program(reason, program, &outcome, &process.limits));
+            return Err(failure::program(reason, program, &outcome, &self.limits));
         }
         let Some(kept) = kept else { return Ok(None) };
         if outcome.usage.output_dropped > 0 {

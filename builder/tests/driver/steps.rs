@@ -125,7 +125,8 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
     }
     let lab = Lab::new().await;
     let assemble = "cat /opt/app/conf/settings; cat /run/secrets/token/file > /dev/null; \
-         ls -ln /run/secrets/token/file; echo done > out";
+         ls -ln /run/secrets/token/file; \
+         [ -w /opt/app/.config/tool ]; echo done > out";
     let image = lab
         .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
         .await;
@@ -136,13 +137,21 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
         revision: None,
         at: ContainerPath::parse("/run/secrets/token").unwrap(),
     }];
+    // A second one, in a folder of the home that is not there.
+    asked.request.secrets.push(builder::plan::Secret {
+        name: "token".to_owned(),
+        revision: None,
+        at: ContainerPath::parse("/opt/app/.config/tool").unwrap(),
+    });
     asked.secret("settings", "settings", b"colour=blue\n");
     asked.secret("token", "file", b"very-secret-token");
     let mut ran = lab.run(asked).await;
     let found = listing(ran.built());
     assert_eq!(found["opt/app/conf/settings"].1, "colour=blue\n");
     assert!(
-        !found.keys().any(|path| path.starts_with("run")),
+        !found
+            .keys()
+            .any(|path| path.starts_with("run") || path.contains("config")),
         "{found:?}"
     );
     assert!(

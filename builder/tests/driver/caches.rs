@@ -127,3 +127,24 @@ async fn a_locked_cache_has_one_user_at_a_time() {
         assert!(ran.result.is_ok(), "{:?}", ran.result);
     }
 }
+
+#[tokio::test]
+async fn a_cache_is_not_mounted_twice() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", "true"), ("run", "true")],
+            &[],
+        )
+        .await;
+    let mut asked = asked(&lab, &image, ("main", None), Sharing::Locked);
+    let mut second = asked.request.caches[0].clone();
+    second.at = ContainerPath::parse("/opt/app/.other").unwrap();
+    asked.request.caches.push(second);
+    let ran = lab.run(asked).await;
+    assert_eq!(ran.failure().message, "cache main is mounted twice");
+}

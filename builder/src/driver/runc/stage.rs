@@ -17,7 +17,7 @@ use crate::sandbox::Root;
 use crate::tree::TreePath;
 
 /// A stage that has run.
-pub(super) struct Built<'m> {
+pub(super) struct Done<'m> {
     pub(super) rootfs: Rootfs<'m>,
     pub(super) artifacts: Option<Artifacts>,
 }
@@ -29,7 +29,7 @@ impl<'m> Work<'m> {
         stage: &Stage,
         layers: Vec<StoredLayer>,
         before: Option<&Rootfs<'_>>,
-    ) -> Result<Built<'m>, Failure> {
+    ) -> Result<Done<'m>, Failure> {
         let suffix = match stage.name {
             StageName::Artifacts => "artifacts",
             StageName::Assemble => "assemble",
@@ -70,7 +70,7 @@ impl<'m> Work<'m> {
                 }
             }
         }
-        Ok(Built { rootfs, artifacts })
+        Ok(Done { rootfs, artifacts })
     }
 
     fn program(&mut self, rootfs: &Rootfs<'_>, run: &Run) -> Result<Option<Artifacts>, Failure> {
@@ -124,6 +124,12 @@ impl<'m> Work<'m> {
             .enumerate()
             .collect();
         wanted.sort_unstable_by_key(|(_, (id, ..))| *id);
+        if let Some(two) = wanted.windows(2).find(|two| two[0].1.0 == two[1].1.0) {
+            let id = two[0].1.0;
+            // It would wait for itself.
+            let text = format!("cache {id} is mounted twice");
+            return Err(failure::new(run.reason, text));
+        }
         let mut taken = Vec::new();
         for (index, (id, from, sharing)) in wanted {
             let namespace = &self.job.namespace;

@@ -10,7 +10,7 @@ use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
 use super::secrets::Secrets;
 use super::source::Source;
-use super::stage::Built as BuiltStage;
+use super::stage::Done;
 use super::{Machine, failure};
 use crate::images::{BaseImage, Platform};
 use crate::plan::{IfItFails, Stage, StageName};
@@ -117,7 +117,7 @@ impl<'m> Work<'m> {
             } = ready;
             self.tell(Event::Phase(phase(stage.name)));
             match self.stage(&stage, layers, before.as_ref()) {
-                Ok(BuiltStage { rootfs, artifacts }) => {
+                Ok(Done { rootfs, artifacts }) => {
                     if stage.name == StageName::Artifacts {
                         self.artifacts = artifacts;
                         discard(rootfs)?;

@@ -308,8 +308,9 @@ async fn ends_well(folder: &Path, builds: &Builds, before: &Run, step: usize) {
 
     let images = Layouts::new(folder.join("images"));
     let app = ImageName::parse("shop/app", &[]).unwrap();
-    let manifest = images.manifest(&actor(), app.repo(), &digest.into());
-    for blob in manifest.await.unwrap().unwrap().required_blobs() {
+    let reference = digest.into();
+    let manifest = images.manifest(&actor(), app.repo(), &reference).await;
+    for blob in manifest.unwrap().unwrap().required_blobs() {
         let held = images.blob(&actor(), app.repo(), &blob.digest).await;
         assert!(held.unwrap().is_some(), "step {step}");
     }

@@ -130,9 +130,12 @@ impl Builds {
         };
         let mut asked = Asked::new(actor, cause);
         asked.fresh = same;
-        let pinned = || match same {
-            true => earlier.resolved.clone(),
-            false => Resolved::default(),
+        let pinned = || {
+            if same {
+                earlier.resolved.clone()
+            } else {
+                Resolved::default()
+            }
         };
         while let Some(build) = &earlier.build {
             let Some(found) = self.store().find::<Build>(namespace, build).await? else {

@@ -34,10 +34,10 @@ fn words(job: &Job) -> String {
         Step::Run(run) => Some(&run.env),
         _ => None,
     });
-    let words = runs
+    let mut words = runs
         .flatten()
         .filter_map(|entry| entry.strip_prefix("WORDS="));
-    words.last().unwrap_or("nothing").to_owned()
+    words.next_back().unwrap_or("nothing").to_owned()
 }
 
 #[async_trait]
@@ -74,6 +74,10 @@ impl Driver for TarDriver {
         let platform = Platform::of_this_machine();
         let base = BaseImage::by_digest(&*job.images, &job.actor, repo, *digest, &platform);
         let base = base.await.unwrap();
+        let words = match words.as_str() {
+            "random" => uuid::Uuid::new_v4().to_string(),
+            _ => words,
+        };
         let text = format!("{} {words} {:?}\n", job.plan.recipe.source, job.secrets);
         let tar = Tar::new().file("opt/result", 0o644, 0, text).bytes();
         let id = Digest::of(Algorithm::Sha256, &tar);

@@ -184,6 +184,23 @@ async fn whether_a_run_reproduces_is_asked_without_moving_a_tag() {
 }
 
 #[tokio::test]
+async fn what_does_not_reproduce_is_kept_without_a_tag() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "random")).await;
+    let first = lab.run().await.result.unwrap();
+    let again = lab.builds.again("shop", "app-1", true, actor(), now());
+    let check = lab.ended(&again.await.unwrap().value).await.0;
+    assert_eq!(check.state, State::Succeeded);
+    let other = check.result.unwrap();
+    assert_ne!(other.image, first.image);
+    assert_eq!((other.same_as, other.tags.len()), (None, 0));
+    let tag = lab.tag("shop/app:v1").await.unwrap();
+    assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
+    assert!(lab.tag(&other.image).await.is_some(), "to be looked at");
+}
+
+#[tokio::test]
 async fn a_run_that_fails_publishes_nothing_and_says_why() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;

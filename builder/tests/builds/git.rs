@@ -101,3 +101,24 @@ async fn a_run_may_have_a_branch_of_its_own() {
         .unwrap();
     assert_eq!(found.default_branch().unwrap().as_str(), "main");
 }
+
+#[tokio::test]
+async fn a_secret_is_shown_to_the_servers_that_it_names() {
+    let servers = Servers::start("builds-hosts");
+    let repository = servers.repository("private/cart.git");
+    repository.files("main", &[("app.py", "print()")]);
+    let lab = lab(&servers).await;
+    let wanted = source(&servers, "private/cart.git", Some("git"));
+    let here = format!("localhost:{}", servers.port);
+    for (hosts, shown) in [
+        ("git.example\nlocalhost\n", true),
+        (&*here, true),
+        ("git.example", false),
+        ("localhost:1", false),
+    ] {
+        let files = [("username", USER), ("password", PASSWORD), ("hosts", hosts)];
+        lab.secret("git", SecretUse::Git, &files).await;
+        let found = lab.builds.references("shop", &wanted).await;
+        assert_eq!(found.is_ok(), shown, "{hosts}: {found:?}");
+    }
+}

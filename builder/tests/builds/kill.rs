@@ -167,12 +167,12 @@ impl Driver for Stepped<dyn Driver> {
 /// The server that is killed; no test of its own.
 #[tokio::test]
 async fn server() {
-    let (Some(folder), Ok(step)) = (std::env::var_os(FOLDER), std::env::var(STEP)) else {
+    let (Some(folder), Ok(at)) = (std::env::var_os(FOLDER), std::env::var(STEP)) else {
         return;
     };
     let folder = PathBuf::from(folder);
     let killer = Arc::new(Killer {
-        at: step.parse().unwrap(),
+        at: at.parse().unwrap(),
         done: AtomicUsize::new(0),
     });
     let ledger = Arc::new(FileLedger::new(&folder.join("ledger")));
@@ -262,15 +262,15 @@ async fn check(folder: &Path, step: usize) -> bool {
             .unwrap_or_else(|| unreachable!("{step}: {run:?}"));
         assert_eq!(result.image, format!("shop/app@{digest}"), "step {step}");
     }
-    let stop = CancellationToken::new();
+    let ended = CancellationToken::new();
     let driving = tokio::spawn({
-        let (builds, stop) = (builds.clone(), stop.clone());
-        async move { builds.drive(stop).await }
+        let (builds, ended) = (builds.clone(), ended.clone());
+        async move { builds.drive(ended).await }
     });
     for run in &before {
         ends_well(folder, &builds, &run.value, step).await;
     }
-    stop.cancel();
+    ended.cancel();
     driving.await.unwrap();
     tag.is_some()
 }
@@ -333,7 +333,7 @@ async fn tag(folder: &Path, tag: &str) -> Option<Digest> {
     let images = Layouts::new(folder.join("images"));
     let name = ImageName::parse(&format!("shop/app:{tag}"), &[]).unwrap();
     let found = images
-        .manifest(&actor(), name.repo(), &name.reference())
+        .manifest(&actor(), name.repo(), name.reference())
         .await;
     found.unwrap().map(|manifest| manifest.digest())
 }

@@ -288,8 +288,8 @@ impl Lab {
 
     pub(crate) async fn tag(&self, name: &str) -> Option<Manifest> {
         let name = ImageName::parse(name, &[]).unwrap();
-        let (actor, reference) = (actor(), name.reference());
-        let found = self.images.manifest(&actor, name.repo(), &reference);
+        let actor = actor();
+        let found = self.images.manifest(&actor, name.repo(), name.reference());
         found.await.unwrap()
     }
 

@@ -131,6 +131,26 @@ async fn what_has_not_changed_is_not_built_again() {
 }
 
 #[tokio::test]
+async fn artifacts_are_taken_over_from_the_newest_result() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "hello");
+    wanted.incremental = true;
+    lab.build(wanted).await;
+    let first = lab.run().await;
+    assert_eq!(first.resolved.previous, None);
+    let second = lab.run().await;
+    assert_eq!(second.resolved.previous, Some(first.result.unwrap().image));
+
+    let app = ImageName::parse("shop/app", &[]).unwrap();
+    std::fs::remove_dir_all(lab.images.folder(app.repo())).unwrap();
+    let (third, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(third.state, State::Succeeded);
+    assert_eq!(third.resolved.previous, None);
+    assert!(said(&lines).contains("this is a clean build"));
+}
+
+#[tokio::test]
 async fn an_image_that_is_gone_is_built_again() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;

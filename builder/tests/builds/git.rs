@@ -3,6 +3,7 @@
 use builder::records::{SecretUse, SourceSpec, State};
 use builder::source::git::References;
 
+use crate::image::{execution, push};
 use crate::lab::{Lab, asked, now, reason, said, spec};
 use crate::servers::{PASSWORD, Servers, USER};
 
@@ -81,9 +82,14 @@ async fn a_run_may_have_a_branch_of_its_own() {
     repository.files("main", &[("app.py", "print()")]);
     let commit = repository.files("feature/sell", &[("app.py", "print(2)")]);
     let lab = lab(&servers).await;
+    let mut says = execution();
+    says["Labels"]["dev.slipway.cache"] = "/opt/cache".into();
+    push(&lab.images, "shop/builder:1", &[b"b".to_vec()], says).await;
     let mut wanted = spec("shop/x:1", "hello");
     wanted.source = source(&servers, "public/cart.git", None);
     lab.build(wanted).await;
+    let (_, lines) = lab.ended(&lab.start().await).await;
+    assert!(said(&lines).contains("cache app@:/opt/cache of nothing"));
     let mut asked = asked();
     asked.revision = Some("feature/sell".to_owned());
     let run = lab
@@ -92,7 +98,10 @@ async fn a_run_may_have_a_branch_of_its_own() {
         .await
         .unwrap()
         .value;
-    assert_eq!(lab.ended(&run).await.0.resolved.commit, Some(commit));
+    let (run, lines) = lab.ended(&run).await;
+    assert_eq!(run.resolved.commit, Some(commit));
+    let cache = "cache app@feature/sell:/opt/cache of app@:/opt/cache";
+    assert!(said(&lines).contains(cache), "{}", said(&lines));
 
     let found: References = lab
         .builds

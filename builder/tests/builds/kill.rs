@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::file_ledger::FileLedger;
 use crate::lab::{
-    actor, asked, driver, now, parts, push_builder, push_source, said, settings, spec,
+    actor, all, asked, driver, now, parts, push_builder, push_source, said, settings, spec,
 };
 
 const FOLDER: &str = "SLIPWAY_KILL_FOLDER";
@@ -315,14 +315,7 @@ async fn ends_well(folder: &Path, builds: &Builds, before: &Run, step: usize) {
         assert!(held.unwrap().is_some(), "step {step}");
     }
     let mut log = builds.log("shop", name).await.unwrap();
-    let mut lines = Vec::new();
-    loop {
-        let more = log.read().unwrap();
-        if more.is_empty() {
-            break;
-        }
-        lines.extend(more);
-    }
+    let lines = all(&mut log);
     if before.attempts > 0 && run.attempts > 1 {
         assert!(said(&lines).contains("begins anew"), "step {step}");
     }

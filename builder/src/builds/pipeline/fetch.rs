@@ -38,6 +38,7 @@ impl Pipeline<'_> {
             (None, git @ Source::Git { .. }) => {
                 let snapshot = self.git(git.clone()).await?;
                 let kept = self.keep(&snapshot).await?;
+                self.note(format!("kept as {kept}")).await;
                 (snapshot, kept)
             }
         };

@@ -11,7 +11,7 @@ use super::finish::{cancelled, fail, requeue};
 use super::live::{Open, Why};
 use super::log::{LogWriter, folder};
 use super::pipeline::Pipeline;
-use super::progress::Progress;
+use super::progress::{Progress, insist};
 use super::queue::RunId;
 use super::reason::{self, failure};
 use super::scribe::Scribe;
@@ -221,26 +221,18 @@ impl Builds {
         open: &Open,
         now: u64,
     ) -> Result<(), BuildsError> {
+        let stop = &open.stop;
         match ending {
-            Ending::Succeeded(result) => loop {
-                match self.succeed(progress, &result, now).await {
-                    Err(error @ BuildsError::Unavailable(_)) => {
-                        if open.stop.why() == Some(&Why::ServerEnds) {
-                            return Err(error);
-                        }
-                        tracing::warn!(%error, "a run's success is not recorded, tried again");
-                        tokio::time::sleep(Duration::from_millis(500)).await;
-                    }
-                    other => return other,
-                }
-            },
+            Ending::Succeeded(result) => {
+                insist(stop, || self.succeed(progress, &result, now)).await
+            }
             Ending::Failed(failure) => {
                 let end = |run: &mut Run| fail(run, &failure, now);
-                progress.insist(&open.stop, end).await
+                insist(stop, || progress.change(end)).await
             }
             Ending::Cancelled(by) => {
                 let end = |run: &mut Run| cancelled(run, &by, now);
-                progress.insist(&open.stop, end).await
+                insist(stop, || progress.change(end)).await
             }
             // That the server was ended is nothing that the run did.
             Ending::Waits => {

@@ -11,6 +11,7 @@ use super::plan::Planned;
 use super::resolve::Bases;
 use super::{Pipeline, stopped};
 use crate::Compression;
+use crate::builds::progress::insist;
 use crate::builds::reason::{self, failure};
 use crate::builds::submit::is_check;
 use crate::driver::{Built, Failure, Used};
@@ -100,7 +101,12 @@ impl Pipeline<'_> {
             return Err(stopped());
         }
         let about_to = |run: &mut Run| run.result = Some(result.clone());
-        self.progress.change(about_to).await?;
+        self.unless_stopped(async {
+            // What took an hour to build does not fail because a disk is full for a minute.
+            let noted = insist(self.stop, || self.progress.change(about_to));
+            noted.await.map_err(Failure::from)
+        })
+        .await?;
         let tags = self.tags().await;
         let repo = &self.wanted.output.repo;
         let images = self.images();

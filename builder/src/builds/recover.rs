@@ -98,7 +98,11 @@ impl Builds {
     }
 
     /// Whether what a run was about to publish is what the registry has.
-    async fn is_published(&self, run: &Run, result: &RunResult) -> Result<bool, BuildsError> {
+    pub(super) async fn is_published(
+        &self,
+        run: &Run,
+        result: &RunResult,
+    ) -> Result<bool, BuildsError> {
         let Ok(image) = ImageName::parse(&result.image, &[]) else {
             return Ok(false);
         };

@@ -15,7 +15,7 @@ use crate::builds::progress::insist;
 use crate::builds::reason::{self, failure};
 use crate::builds::submit::is_check;
 use crate::driver::{Built, Failure, Used};
-use crate::images::{BaseImage, ImageName};
+use crate::images::{BaseImage, ImageName, ImagesError};
 use crate::records::{Build, Cause, Run, RunResult};
 
 impl Pipeline<'_> {
@@ -110,10 +110,17 @@ impl Pipeline<'_> {
         let tags = self.tags().await;
         let repo = &self.wanted.output.repo;
         let images = self.images();
-        images
-            .put_manifest(&self.run.actor, repo, manifest, &tags)
-            .await?;
-        Ok(())
+        let put = images.put_manifest(&self.run.actor, repo, manifest, &tags);
+        match put.await {
+            // It may have been done before the answer was lost; then that is what is so.
+            Err(ImagesError::Unavailable(why)) => {
+                match self.builds.is_published(self.run, result).await {
+                    Ok(true) => Ok(()),
+                    _ => Err(ImagesError::Unavailable(why).into()),
+                }
+            }
+            other => Ok(other?),
+        }
     }
 
     /// The tags of this run's result. Whether something reproduces moves none.

@@ -11,7 +11,7 @@ use super::finish::{cancelled, fail, requeue};
 use super::live::{Open, Why};
 use super::log::{LogWriter, folder};
 use super::pipeline::Pipeline;
-use super::progress::Progress;
+use super::progress::{Progress, insist};
 use super::queue::RunId;
 use super::reason::{self, failure};
 use super::scribe::Scribe;
@@ -29,11 +29,10 @@ impl Builds {
     pub async fn drive(&self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self.recover() => {}
+            () = Box::pin(self.recover()) => {}
         }
         let mut working = JoinSet::new();
-        let tidying = self.keep_tidy(stop.clone());
-        tokio::pin!(tidying);
+        let mut tidying = Box::pin(self.keep_tidy(stop.clone()));
         while !stop.is_cancelled() {
             let now = SystemTime::now();
             self.settle(millis(now)).await;
@@ -183,9 +182,7 @@ impl Builds {
         let outcome = self.within_time(&run, open, &progress, &scribe).await;
         let now = millis(SystemTime::now());
         let ending = Ending::of(outcome, open.stop.why(), &run);
-        if let Some(text) = ending.said() {
-            let _ = scribe.events().send(Event::Note(text)).await;
-        }
+        let _ = scribe.events().send(Event::Note(ending.said())).await;
         // What is said is in the log before the record says that the run has ended.
         scribe.finish().await;
         let recorded = self.record(ending, &progress, open, now).await;
@@ -208,8 +205,8 @@ impl Builds {
         let wanted = Wanted::parse(&run.metadata.namespace, &run.spec, self.settings())?;
         let timeout = wanted.run_timeout;
         let pipeline = Pipeline::new(self, run, &wanted, progress, &open.stop, scribe.events());
-        let work = pipeline.run();
-        tokio::pin!(work);
+        // Large: on the heap, not in each future around it.
+        let mut work = Box::pin(pipeline.run());
         tokio::select! {
             outcome = &mut work => return outcome,
             () = tokio::time::sleep(timeout) => open.stop.now(Why::TimedOut),
@@ -224,26 +221,18 @@ impl Builds {
         open: &Open,
         now: u64,
     ) -> Result<(), BuildsError> {
+        let stop = &open.stop;
         match ending {
-            Ending::Succeeded(result) => loop {
-                match self.succeed(progress, &result, now).await {
-                    Err(error @ BuildsError::Unavailable(_)) => {
-                        if open.stop.why() == Some(&Why::ServerEnds) {
-                            return Err(error);
-                        }
-                        tracing::warn!(%error, "a run's success is not recorded, tried again");
-                        tokio::time::sleep(Duration::from_millis(500)).await;
-                    }
-                    other => return other,
-                }
-            },
+            Ending::Succeeded(result) => {
+                insist(stop, || self.succeed(progress, &result, now)).await
+            }
             Ending::Failed(failure) => {
                 let end = |run: &mut Run| fail(run, &failure, now);
-                progress.insist(&open.stop, end).await
+                insist(stop, || progress.change(end)).await
             }
             Ending::Cancelled(by) => {
                 let end = |run: &mut Run| cancelled(run, &by, now);
-                progress.insist(&open.stop, end).await
+                insist(stop, || progress.change(end)).await
             }
             // That the server was ended is nothing that the run did.
             Ending::Waits => {
@@ -291,19 +280,17 @@ impl Ending {
     }
 
     /// The log's last line.
-    fn said(&self) -> Option<String> {
+    fn said(&self) -> String {
         match self {
             Self::Succeeded(result) if result.tags.is_empty() => {
-                Some(format!("built {}", result.image))
+                format!("built {}", result.image)
             }
-            Self::Succeeded(result) => Some(format!(
-                "published {} as {}",
-                result.image,
-                result.tags.join(", ")
-            )),
-            Self::Failed(failure) => Some(format!("{}: {}", failure.reason, failure.message)),
-            Self::Cancelled(by) => Some(format!("cancelled by {by}")),
-            Self::Waits => Some("the server ends: this run will begin anew".to_owned()),
+            Self::Succeeded(result) => {
+                format!("published {} as {}", result.image, result.tags.join(", "))
+            }
+            Self::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
+            Self::Cancelled(by) => format!("cancelled by {by}"),
+            Self::Waits => "the server ends: this run will begin anew".to_owned(),
         }
     }
 }

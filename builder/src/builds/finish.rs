@@ -40,6 +40,9 @@ impl BuildSucceeded {
     pub const KIND: &str = "build.succeeded";
 }
 
+/// Longest message of a failure that a record keeps; the log has it whole.
+const MAX_MESSAGE: usize = 4000;
+
 /// How often a build's status is tried to be written while others write it.
 const TRIES: usize = 100;
 
@@ -142,7 +145,7 @@ pub(super) fn fail(run: &mut Run, failure: &Failure, now: u64) {
     run.result = None;
     run.state = State::Failed {
         reason: failure.reason.clone(),
-        message: failure.message.clone(),
+        message: failure.message.chars().take(MAX_MESSAGE).collect(),
     };
 }
 

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::Builds;
-use super::live::Stop;
+use super::live::{Stop, Why};
 use super::record::{Recorded, put};
+use super::{Builds, BuildsError};
 use crate::ledger::{LedgerError, Write};
 use crate::records::Run;
-
-use super::BuildsError;
 
 /// How long nothing is tried after records were not to be written.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -69,24 +67,23 @@ impl Progress {
             }
         }
     }
+}
 
-    /// The same, tried until records can be written or the server ends.
-    pub(super) async fn insist(
-        &self,
-        stop: &Stop,
-        change: impl Fn(&mut Run),
-    ) -> Result<(), BuildsError> {
-        loop {
-            match self.change(&change).await {
-                Err(error @ BuildsError::Unavailable(_)) => {
-                    if stop.why() == Some(&super::live::Why::ServerEnds) {
-                        return Err(error);
-                    }
-                    tracing::warn!(%error, "a run's record is not written, tried again");
-                    tokio::time::sleep(PAUSE).await;
+/// Tries to record something until records can be written, or the server ends.
+pub(super) async fn insist<F>(stop: &Stop, attempt: impl Fn() -> F) -> Result<(), BuildsError>
+where
+    F: Future<Output = Result<(), BuildsError>>,
+{
+    loop {
+        match attempt().await {
+            Err(error @ BuildsError::Unavailable(_)) => {
+                if stop.why() == Some(&Why::ServerEnds) {
+                    return Err(error);
                 }
-                other => return other,
+                tracing::warn!(%error, "a run's record is not written, tried again");
+                tokio::time::sleep(PAUSE).await;
             }
+            other => return other,
         }
     }
 }

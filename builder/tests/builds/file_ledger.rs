@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct FileLedger {
     path: PathBuf,
     writing: Mutex<()>,
+    /// Whether nothing is written now.
+    pub(crate) is_broken: AtomicBool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +41,7 @@ impl FileLedger {
         Self {
             path: path.to_owned(),
             writing: Mutex::default(),
+            is_broken: AtomicBool::new(false),
         }
     }
 
@@ -89,6 +93,9 @@ impl Ledger for FileLedger {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(LedgerError::Unavailable("the disk is full".to_owned()));
+        }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = self.load();
         for write in writes {

@@ -1,5 +1,6 @@
 //! Runs that wait, are cancelled, take too long, and outlive the server.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use builder::builds::{BuildsError, Recorded};
@@ -164,6 +165,26 @@ async fn a_server_that_ends_takes_its_runs_up_again() {
     assert_eq!(first.attempts, 1);
     assert!(said(&lines).contains("this run will begin anew"));
     assert_eq!(lab.ended(&second).await.0.state, State::Succeeded);
+}
+
+#[tokio::test]
+async fn a_run_bears_that_nothing_can_be_recorded_for_a_while() {
+    let lab = waiting(RunPolicy::Serial).await;
+    let run = lab.start().await;
+    lab.says(&run, "working with wait").await;
+    lab.ledger.is_broken.store(true, Ordering::SeqCst);
+    let refused = lab.builds.start("shop", "app", asked(), now()).await;
+    assert!(matches!(refused, Err(BuildsError::Unavailable(_))));
+    lab.open_gate();
+    lab.says(&run, "Publish").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(
+        lab.tag("shop/app:v1").await.is_none(),
+        "not before it is in the ledger"
+    );
+    lab.ledger.is_broken.store(false, Ordering::SeqCst);
+    let (run, lines) = lab.ended(&run).await;
+    assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
 }
 
 #[tokio::test]

@@ -11,10 +11,11 @@ use super::plan::Planned;
 use super::resolve::Bases;
 use super::{Pipeline, stopped};
 use crate::Compression;
+use crate::builds::progress::insist;
 use crate::builds::reason::{self, failure};
 use crate::builds::submit::is_check;
 use crate::driver::{Built, Failure, Used};
-use crate::images::{BaseImage, ImageName};
+use crate::images::{BaseImage, ImageName, ImagesError};
 use crate::records::{Build, Cause, Run, RunResult};
 
 impl Pipeline<'_> {
@@ -100,14 +101,26 @@ impl Pipeline<'_> {
             return Err(stopped());
         }
         let about_to = |run: &mut Run| run.result = Some(result.clone());
-        self.progress.change(about_to).await?;
+        self.unless_stopped(async {
+            // What took an hour to build does not fail because a disk is full for a minute.
+            let noted = insist(self.stop, || self.progress.change(about_to));
+            noted.await.map_err(Failure::from)
+        })
+        .await?;
         let tags = self.tags().await;
         let repo = &self.wanted.output.repo;
         let images = self.images();
-        images
-            .put_manifest(&self.run.actor, repo, manifest, &tags)
-            .await?;
-        Ok(())
+        let put = images.put_manifest(&self.run.actor, repo, manifest, &tags);
+        match put.await {
+            // It may have been done before the answer was lost; then that is what is so.
+            Err(ImagesError::Unavailable(why)) => {
+                match self.builds.is_published(self.run, result).await {
+                    Ok(true) => Ok(()),
+                    _ => Err(ImagesError::Unavailable(why).into()),
+                }
+            }
+            other => Ok(other?),
+        }
     }
 
     /// The tags of this run's result. Whether something reproduces moves none.

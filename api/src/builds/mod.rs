@@ -82,6 +82,7 @@ fn problem(error: BuildsError) -> Problem {
         BuildsError::Exists { .. }
         | BuildsError::Changed { .. }
         | BuildsError::Repeated(_)
+        | BuildsError::Sealed(_)
         | BuildsError::Busy(_) => Problem::conflict(message),
         BuildsError::QueueFull { .. } => Problem::too_many_of(message, 30),
         BuildsError::Forbidden(_) => Problem::denied(message),

@@ -4,17 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use builder::builds::{Builds, Parts, Sealing, SealingError, Settings};
+use builder::builds::{Builds, Parts, Settings};
 use builder::driver::{Built, Driver, Failure, Job};
 use builder::images::{Images, ImagesError};
-use builder::ledger::Key;
 use builder::ledger::memory::MemoryLedger;
 use builder::records::{Actor, FailureReason};
+use builder::secrets::SecretKeys;
 use builder::source::git::{GitFetcher, Mirrors};
 use builder::source::{SourceLimits, SourceNetwork};
 use oci::{Digest, Manifest, Reference, RepoName, Tag};
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 /// Has no image and takes none.
 #[derive(Debug)]
@@ -89,34 +88,17 @@ impl Driver for NoDriver {
     }
 }
 
-/// Hides nothing, so that a test sees what would be kept.
-#[derive(Debug)]
-struct NoSeal;
-
-impl Sealing for NoSeal {
-    fn seal(&self, _: &Key, content: &[u8]) -> Result<String, SealingError> {
-        Ok(content.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-
-    fn open(&self, _: &Key, sealed: &str) -> Result<Zeroizing<Vec<u8>>, SealingError> {
-        let digits = |at: usize| u8::from_str_radix(&sealed[at..at + 2], 16);
-        let bytes: Result<Vec<u8>, _> = (0..sealed.len()).step_by(2).map(digits).collect();
-        bytes
-            .map(Zeroizing::new)
-            .map_err(|error| SealingError(error.to_string()))
-    }
-}
-
 /// The service, with its files in a folder.
 pub fn builds(folder: &Path) -> Builds {
     let network = SourceNetwork::default();
     let mirrors = Mirrors::new(folder.join("mirrors"));
     let git = GitFetcher::new(mirrors, network.clone(), SourceLimits::default());
+    let keys = SecretKeys::load_or_create(&folder.join("secret-keys"));
     let parts = Parts {
         ledger: Arc::new(MemoryLedger::default()),
         images: Arc::new(NoImages),
         driver: Arc::new(NoDriver),
-        sealing: Arc::new(NoSeal),
+        secret_keys: Arc::new(keys.unwrap()),
         git,
         network,
     };

@@ -11,10 +11,9 @@ use crate::ledger::Ledger;
 use crate::plan::Limits;
 use crate::records::Retention;
 use crate::s2i::{AllowedUids, EnvFilter, IgnoreMode};
+use crate::secrets::SecretKeys;
 use crate::source::git::GitFetcher;
 use crate::source::{SourceLimits, SourceNetwork};
-
-use super::Sealing;
 
 /// What the service stands on.
 #[derive(Clone, Debug)]
@@ -25,8 +24,8 @@ pub struct Parts {
     pub images: Arc<dyn Images>,
     /// Runs plans.
     pub driver: Arc<dyn Driver>,
-    /// Seals secrets.
-    pub sealing: Arc<dyn Sealing>,
+    /// Seal secrets.
+    pub secret_keys: Arc<SecretKeys>,
     /// Fetches repositories.
     pub git: GitFetcher,
     /// How scripts by a URL are fetched.

@@ -33,6 +33,7 @@
 //! - **upper**, **lower**: where an overlay puts changes, and what it shows through.
 //! - **epoch**: `SOURCE_DATE_EPOCH`; no file of a layer is younger.
 
+mod addresses;
 mod archive;
 pub mod builds;
 mod compression;
@@ -51,6 +52,7 @@ pub mod secrets;
 pub mod source;
 mod tree;
 
+pub use addresses::AddressRules;
 pub use compression::Compression;
 pub use ids::{IdMap, InvalidIdMap, Range};
 pub use overlay::{Marks, Mount};

@@ -20,11 +20,12 @@ pub(super) struct Extended {
 }
 
 impl Extended {
-    /// Reads the records of one header. An empty value is as if the record was not there.
+    /// Reads the records of one header. An empty value is as if the record was not there (POSIX, `pax`), also where it is
+    /// an extended attribute's.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut extended = Self::default();
         for (key, value) in records(bytes)? {
-            if !value.is_empty() || key.starts_with(XATTR) {
+            if !value.is_empty() {
                 extended.take(key, value)?;
             }
         }

@@ -31,7 +31,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let xattr = ("[a-z.]{1,20}", prop::collection::vec(any::<u8>(), 0..50));
+    let xattr = ("[a-z.]{1,20}", prop::collection::vec(any::<u8>(), 1..50));
     let xattrs = prop::collection::vec(xattr, 0..3);
     let ids = (0..u32::MAX, 0..u32::MAX);
     (

@@ -13,6 +13,7 @@ use super::finish::{cancelled, fail, requeue};
 use super::progress::Progress;
 use super::reason::{self, failure};
 use super::record::{Recorded, read};
+use super::submit::id;
 use super::{Builds, BuildsError};
 use crate::images::{ImageName, ImagesError};
 use crate::ledger::Kind;
@@ -58,33 +59,42 @@ impl Builds {
                 self.wait_again(&run.value);
                 Ok(())
             }
-            // One that this process began, at an earlier try to recover: there is none before `drive`.
-            State::Running => self.take_up_running(run).await,
+            State::Running => {
+                let id = id(&run.value);
+                if self.take_up_running(run).await? {
+                    self.live().end(&id);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
-    async fn take_up_running(&self, run: Recorded<Run>) -> Result<(), BuildsError> {
+    /// Whether it has ended now.
+    async fn take_up_running(&self, run: Recorded<Run>) -> Result<bool, BuildsError> {
         let now = millis(SystemTime::now());
         let was = run.value.clone();
         let progress = Progress::new(self.clone(), run);
         if let Some(result) = &was.result
             && self.is_published(&was, result).await?
         {
-            return self.succeed(&progress, result, now).await;
+            self.succeed(&progress, result, now).await?;
+            return Ok(true);
         }
         if was.cancel {
-            return progress.change(|run| cancelled(run, "a user", now)).await;
+            progress.change(|run| cancelled(run, "a user", now)).await?;
+            return Ok(true);
         }
         if was.attempts >= ATTEMPTS {
             let message = "the server ended while this run was at work, twice: see the server's log; if the run takes more \
                            memory than the machine has, give it a limit in spec.limits.memoryBytes";
             let failure = failure(reason::INTERRUPTED, message);
-            return progress.change(|run| fail(run, &failure, now)).await;
+            progress.change(|run| fail(run, &failure, now)).await?;
+            return Ok(true);
         }
         progress.change(requeue).await?;
         self.wait_again(&progress.run().await);
-        Ok(())
+        Ok(false)
     }
 
     /// Whether what a run was about to publish is what the registry has.

@@ -109,9 +109,15 @@ impl Builds {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         };
-        // Before the record: a run that ends in between has its log whole.
-        let open = self.live().get(&id);
-        self.run(namespace, name).await?;
+        let mut open = self.live().get(&id);
+        if open.is_none() && !self.run(namespace, name).await?.value.state.has_ended() {
+            // One of an earlier process, which is not taken up yet.
+            open = Some(self.live().open(&id));
+        }
+        // Looked at last: one that has ended by now has nobody who says so later.
+        if self.run(namespace, name).await?.value.state.has_ended() {
+            self.live().end(&id);
+        }
         let written = open.map(|open| open.written.subscribe());
         Ok(Follow::new(self.reader(namespace, name), from, written))
     }

@@ -48,7 +48,8 @@ impl BaseImage {
         name: &ImageName,
         platform: &Platform,
     ) -> Result<Self, ReadError> {
-        Self::find(images, actor, name.repo(), name.reference(), platform).await
+        let reference = name.reference().clone();
+        Self::find(images, actor, name.repo(), reference, platform).await
     }
 
     /// The same by repository and digest.

@@ -13,6 +13,8 @@ pub struct ImageName {
     repo: RepoName,
     tag: Option<Tag>,
     digest: Option<Digest>,
+    /// By which of them it is asked for.
+    reference: Reference,
 }
 
 impl ImageName {
@@ -37,10 +39,16 @@ impl ImageName {
             Some((repo, tag)) => (repo, Some(Tag::parse(tag)?)),
             None => (name, None),
         };
+        let reference = match (digest, &tag) {
+            (Some(digest), _) => digest.into(),
+            (None, Some(tag)) => tag.clone().into(),
+            (None, None) => Tag::parse(LATEST)?.into(),
+        };
         Ok(Self {
             repo: RepoName::parse(repo)?,
             tag,
             digest,
+            reference,
         })
     }
 
@@ -50,6 +58,7 @@ impl ImageName {
             repo,
             tag: None,
             digest: Some(digest),
+            reference: digest.into(),
         }
     }
 
@@ -69,16 +78,8 @@ impl ImageName {
     }
 
     /// What a registry is asked for: the digest; without one the tag; without either `latest`, as every client does.
-    pub fn reference(&self) -> Reference {
-        match (self.digest, &self.tag) {
-            (Some(digest), _) => Reference::Digest(digest),
-            (None, Some(tag)) => Reference::Tag(tag.clone()),
-            (None, None) => {
-                #[expect(clippy::expect_used, reason = "it is a tag, as a test shows")]
-                let latest = Tag::parse(LATEST).expect("`latest` is a tag");
-                Reference::Tag(latest)
-            }
-        }
+    pub fn reference(&self) -> &Reference {
+        &self.reference
     }
 }
 

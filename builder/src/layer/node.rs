@@ -74,6 +74,8 @@ impl Node<'_> {
             let why = "an extended attribute's name has a '=' in it, which archives cannot have";
             return Err(ExportError::refused(path, why));
         }
+        // A record without a value takes the attribute away where engines read it.
+        found.retain(|_, value| !value.is_empty());
         if let Some(capability) = found.get_mut(CAPABILITY) {
             self.without_root_id(path, capability)?;
         }

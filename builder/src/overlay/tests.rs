@@ -24,7 +24,6 @@ fn both_ways_to_mount_are_the_same_and_stay_nowhere() {
     let layers: Vec<_> = (0..100).map(layer).collect();
     let lower: Vec<_> = layers.iter().map(Tree::fd).collect();
     let place = at("place");
-    let mounts_before = fs::read("/proc/self/mountinfo").unwrap();
     let new: Way<'_> = &|options| one_by_one(&lower, options);
     let old: Way<'_> = &|options| all_at_once(&lower, options, &place).map(Some);
     for (name, way) in [("new", new), ("old", old)] {
@@ -52,10 +51,12 @@ fn both_ways_to_mount_are_the_same_and_stay_nowhere() {
         rustix::fs::mkdirat(&root, "made", rustix::fs::Mode::RWXU).unwrap();
         assert_eq!(names(upper.fd()).unwrap(), [b"made"]);
     }
-    let mounts_after = fs::read("/proc/self/mountinfo").unwrap();
-    assert_eq!(
-        mounts_before.escape_ascii().to_string(),
-        mounts_after.escape_ascii().to_string()
+    // Others mount on this machine, too: only what is below our folder is ours.
+    let mounts = fs::read("/proc/self/mountinfo").unwrap();
+    let mounts = mounts.escape_ascii().to_string();
+    assert!(
+        !mounts.contains(folder.path().to_str().unwrap()),
+        "{mounts}"
     );
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Fault, Reach};
+use super::{Fault, FaultClass, Reach};
 
 /// What the configuration says about connections of sources.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,19 @@ impl SourceNetwork {
             name == host || domain.is_some_and(|domain| host == domain || host.ends_with(name))
         });
         self.proxy.as_deref().filter(|_| !excepted)
+    }
+
+    /// Where connections to this machine's own servers may go, past any proxy.
+    pub(crate) async fn loopback(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Fault> {
+        let mut found = self.reach.resolve(host, port).await?;
+        found.retain(IpAddr::is_loopback);
+        if found.is_empty() {
+            return Err(Fault::new(
+                FaultClass::AddressForbidden,
+                format!("{host} is not this machine: over http only that is spoken to"),
+            ));
+        }
+        Ok(found)
     }
 
     /// Where connections over https to a host may go; empty if a proxy decides it.

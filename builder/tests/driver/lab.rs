@@ -106,13 +106,30 @@ impl Lab {
         change(&mut settings);
         let (driver, recovered) = Runc::open(settings).await.unwrap();
         assert_eq!(recovered.runs, 0);
+        let images = Layouts::new(folder.path().join("images"));
+        Self::of(driver, images, folder, cgroup)
+    }
+
+    /// A driver in a folder that one had before.
+    pub(crate) async fn at(folder: TempDir, cgroup: String) -> Self {
+        let (driver, _) = Runc::open(settings(folder.path(), &cgroup)).await.unwrap();
+        let images = Layouts::new(folder.path().join("images"));
+        Self::of(driver, images, folder, cgroup)
+    }
+
+    pub(crate) fn of(driver: Runc, images: Layouts, folder: TempDir, cgroup: String) -> Self {
         Self {
             driver,
-            images: Layouts::new(folder.path().join("images")),
+            images,
             folder,
             cgroup,
             jobs: AtomicUsize::new(0),
         }
+    }
+
+    /// What runs left.
+    pub(crate) fn left(&self) -> Vec<String> {
+        leftovers(self.folder.path(), &self.cgroup)
     }
 
     /// Pushes an image of busybox and these scripts, and layers upon it.
@@ -170,31 +187,8 @@ impl Lab {
     }
 
     /// The plainest job: a builder image and a source.
-    pub(crate) fn asked(&self, builder: Image, snapshot: &Snapshot) -> Asked {
-        self.asked_of(builder, snapshot.source(), snapshot.open().unwrap())
-    }
-
-    pub(crate) fn asked_of(&self, builder: Image, mut source: Source, file: fs::File) -> Asked {
-        source.commit = Some(Commit {
-            id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
-            reference: "main".to_owned(),
-            ..Commit::default()
-        });
-        let output = Output {
-            tag: "shop/cart:v1".to_owned(),
-            ..Output::default()
-        };
-        let mut asked = Asked {
-            request: Request::new(builder.clone(), source, output),
-            source: file,
-            bases: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            scripts: BTreeMap::new(),
-            test: None,
-            epoch: UNIX_EPOCH + Duration::from_secs(EPOCH),
-        };
-        asked.base(&builder);
-        asked
+    pub(crate) fn asked(builder: &Image, snapshot: &Snapshot) -> Asked {
+        asked_of(builder, snapshot.source(), snapshot.open().unwrap())
     }
 
     pub(crate) async fn run(&self, asked: Asked) -> Ran {
@@ -202,6 +196,17 @@ impl Lab {
     }
 
     pub(crate) async fn run_until(&self, asked: Asked, cancel: &CancellationToken) -> Ran {
+        let ran = self.run_one(asked, cancel).await;
+        self.nothing_is_left();
+        ran
+    }
+
+    /// One of several at a time.
+    pub(crate) async fn run_beside(&self, asked: Asked) -> Ran {
+        self.run_one(asked, &CancellationToken::new()).await
+    }
+
+    async fn run_one(&self, asked: Asked, cancel: &CancellationToken) -> Ran {
         let number = self.jobs.fetch_add(1, Ordering::Relaxed);
         let (job, mut events) = asked.job(format!("run-{number}"), Arc::new(self.images.clone()));
         let collect = async {
@@ -212,17 +217,37 @@ impl Lab {
             all
         };
         let (result, events) = tokio::join!(self.driver.run(job, cancel), collect);
-        self.nothing_is_left();
         Ran { result, events }
     }
 
     /// No folder, mount or cgroup of any run.
     pub(crate) fn nothing_is_left(&self) {
-        assert_eq!(
-            leftovers(self.folder.path(), &self.cgroup),
-            Vec::<String>::new()
-        );
+        assert_eq!(self.left(), Vec::<String>::new());
     }
+}
+
+/// A job with this builder image and source.
+pub(crate) fn asked_of(builder: &Image, mut source: Source, file: fs::File) -> Asked {
+    source.commit = Some(Commit {
+        id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        reference: "main".to_owned(),
+        ..Commit::default()
+    });
+    let output = Output {
+        tag: "shop/cart:v1".to_owned(),
+        ..Output::default()
+    };
+    let mut asked = Asked {
+        request: Request::new(builder.clone(), source, output),
+        source: file,
+        bases: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        scripts: BTreeMap::new(),
+        test: None,
+        epoch: UNIX_EPOCH + Duration::from_secs(EPOCH),
+    };
+    asked.base(builder);
+    asked
 }
 
 /// What of runs is on the disk, mounted, or a process.

@@ -3,6 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod caches;
+mod cleanup;
+mod hostile;
 mod image;
+mod images;
 mod lab;
 mod main_path;
+mod oracle;
+mod steps;

@@ -23,7 +23,7 @@ async fn a_source_becomes_an_image() {
         )
         .await;
     let source = lab.source(&[("app.txt", "hello"), ("*tool", "#!/bin/sh\n")]);
-    let mut ran = lab.run(lab.asked(image.clone(), &source)).await;
+    let mut ran = lab.run(Lab::asked(&image, &source)).await;
     let built = ran.built();
     let found = listing(built);
     // `etc/`, where the sandbox mounts its own files, is not among it.
@@ -65,7 +65,7 @@ async fn a_source_becomes_an_image() {
 
     let first = ran.built().layer.as_ref().unwrap().0.clone();
     let config = ran.built().config.clone();
-    let mut again = lab.run(lab.asked(image, &source)).await;
+    let mut again = lab.run(Lab::asked(&image, &source)).await;
     assert_eq!(
         again.built().layer.as_ref().unwrap().0,
         first,

@@ -773,7 +773,6 @@ fn a_store_of_shifted_ids_gives_the_same_layers() {
         .map(|path| path.display().to_string())
         .collect();
     let at = rootfs.mountpoint();
-    fs::remove_dir_all(folders.work.join("work/incompat")).unwrap();
     let options = format!(
         "lowerdir={},upperdir={},workdir={},redirect_dir=off,metacopy=off,index=off",
         lower.join(":"),

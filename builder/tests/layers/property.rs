@@ -225,6 +225,10 @@ proptest! {
                 }
                 let mut survey = survey(root);
                 survey.retain(|_, node| node.kind != "socket");
+                // Archives cannot say these: a record without a value takes an attribute away.
+                for node in survey.values_mut() {
+                    node.xattrs.retain(|_, value| !value.is_empty());
+                }
                 expected = Some(survey);
             });
             let expected = expected.unwrap();

@@ -119,6 +119,32 @@ async fn servers_of_the_old_protocol_give_old_commits_too() {
 }
 
 #[tokio::test]
+async fn http_is_spoken_to_this_machine_alone() {
+    let servers = Servers::start("plain");
+    servers
+        .repository("private/app.git")
+        .files("main", &[("file", "private")]);
+    let url = format!("http://127.0.0.1:{}/private/app.git", servers.plain_port);
+    let mut app = source(url.parse().unwrap());
+    assert_eq!(
+        class(&servers, &app).await,
+        FaultClass::GitRemoteRepositoryPrivate
+    );
+    app.credential = Some(basic(PASSWORD));
+    // A proxy is for what is elsewhere.
+    let network = SourceNetwork {
+        proxy: Some("http://127.0.0.1:9".to_owned()),
+        ..servers.network()
+    };
+    let snapshot = servers.fetcher(network).fetch("shop", &app).await.unwrap();
+    assert_eq!(only_file(&snapshot), "private");
+    // Where loopback is not allowed, http is spoken to nobody.
+    let elsewhere = servers.fetcher(SourceNetwork::default());
+    let fault = elsewhere.fetch("shop", &app).await.unwrap_err();
+    assert_eq!(fault.class(), FaultClass::AddressForbidden);
+}
+
+#[tokio::test]
 async fn a_user_and_password_are_for_private_repositories() {
     let servers = Servers::start("basic");
     servers

@@ -21,6 +21,8 @@ pub(crate) const PASSWORD: &str = "canary-p@ss w0rd";
 pub(crate) struct Servers {
     pub(crate) lab: Lab,
     pub(crate) port: u16,
+    /// The same over http.
+    pub(crate) plain_port: u16,
     pub(crate) ca: String,
     _https: [Daemon; 2],
 }
@@ -29,7 +31,7 @@ impl Servers {
     /// Serves `repositories/public/*` to everyone and `repositories/private/*` to [`USER`].
     pub(crate) fn start(name: &str) -> Self {
         let lab = Lab::new(name);
-        let port = lab.port();
+        let (port, plain_port) = (lab.port(), lab.port());
         let authority = Authority::new(&lab);
         let certificate = authority.issue(&lab, "server");
         let root = lab.dir("repositories");
@@ -43,6 +45,7 @@ impl Servers {
             .replace("@LAB@", &lab.root().display().to_string())
             .replace("@TEMPORARY@", &temporary.display().to_string())
             .replace("@PORT@", &port.to_string())
+            .replace("@PLAIN@", &plain_port.to_string())
             .replace("@CERT@", &certificate.cert.display().to_string())
             .replace("@KEY@", &certificate.key.display().to_string())
             .replace("@USERS@", &users.display().to_string())
@@ -68,6 +71,7 @@ impl Servers {
         Self {
             ca: std::fs::read_to_string(&authority.certificate).or_fail("the authority"),
             port,
+            plain_port,
             lab,
             _https: [fcgi, nginx],
         }
@@ -245,6 +249,7 @@ http {
     client_max_body_size 0;
     server {
         listen 127.0.0.1:@PORT@ ssl;
+        listen 127.0.0.1:@PLAIN@;
         ssl_certificate @CERT@;
         ssl_certificate_key @KEY@;
         fastcgi_param SCRIPT_FILENAME /usr/lib/git-core/git-http-backend;

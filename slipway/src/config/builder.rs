@@ -1,16 +1,19 @@
 //! `builder`.
 
 mod check;
+mod defaults;
+mod enabled;
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 
 use builder::plan;
 use ipnet::IpNet;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Span;
+
+pub(crate) use enabled::Enabled;
 
 /// Builds from source, on this machine.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -62,18 +65,6 @@ pub(crate) struct Builder {
     /// Keys that seal secrets; the last seals. Default: made below `dataDir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) secret_key_file: Option<PathBuf>,
-}
-
-/// Whether builds are run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Enabled {
-    /// Where the machine can.
-    #[default]
-    Auto,
-    /// Or the server does not start.
-    Yes,
-    /// Nowhere.
-    No,
 }
 
 /// What runs builds.
@@ -248,165 +239,4 @@ pub(crate) struct UserIds {
     pub(crate) first: u32,
     /// How many.
     pub(crate) count: u32,
-}
-
-/// The package registries of the languages that builder images are made for.
-const REGISTRIES: [&str; 12] = [
-    "pypi.org",
-    "files.pythonhosted.org",
-    "registry.npmjs.org",
-    "registry.yarnpkg.com",
-    "repo.yarnpkg.com",
-    "repo.maven.apache.org",
-    "repo1.maven.org",
-    "plugins.gradle.org",
-    "services.gradle.org",
-    "proxy.golang.org",
-    "sum.golang.org",
-    "storage.googleapis.com",
-];
-
-const GIB: u64 = 1 << 30;
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            enabled: Enabled::default(),
-            driver: Driver::default(),
-            dir: None,
-            runtime: PathBuf::from("runc"),
-            workers: 2,
-            namespace_workers: 2,
-            namespace_waiting: 100,
-            defaults: Defaults::default(),
-            limits: Limits::default(),
-            network: Network::default(),
-            ca_file: None,
-            proxy: None,
-            git: Git::default(),
-            sources: Sources::default(),
-            cache: Kept::default(),
-            layers: Kept::default(),
-            logs: Logs::default(),
-            retention: Retention::default(),
-            compression: Compression::default(),
-            user_ids: UserIds::default(),
-            secret_key_file: None,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory_bytes: None,
-            cpu_millis: None,
-            pids: None,
-            disk_bytes: 100 * GIB,
-            run_time: Span::hours(4),
-            queue_time: Span::hours(24),
-        }
-    }
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            egress: plan::Network::Full,
-            registries: REGISTRIES.map(str::to_owned).to_vec(),
-            allow: None,
-        }
-    }
-}
-
-impl Default for Git {
-    fn default() -> Self {
-        Self {
-            known_hosts_file: None,
-            accept_new_hosts: false,
-            authorities: Vec::new(),
-            mirror_bytes: 10 * GIB,
-        }
-    }
-}
-
-impl Default for Sources {
-    fn default() -> Self {
-        let limits = builder::source::SourceLimits::default();
-        Self {
-            max_entries: limits.entries,
-            max_bytes: limits.bytes,
-            max_fetched_bytes: limits.fetched_bytes,
-            max_submodules: limits.submodules,
-            timeout: Span::seconds(limits.time.as_secs()),
-        }
-    }
-}
-
-impl Default for Kept {
-    fn default() -> Self {
-        Self {
-            max_bytes: 20 * GIB,
-        }
-    }
-}
-
-impl Default for Logs {
-    fn default() -> Self {
-        Self {
-            max_bytes: 64 << 20,
-        }
-    }
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self {
-            succeeded: 20,
-            failed: 20,
-            age: None,
-        }
-    }
-}
-
-impl Default for UserIds {
-    fn default() -> Self {
-        Self {
-            first: 1 << 30,
-            count: 1 << 16,
-        }
-    }
-}
-
-impl Serialize for Enabled {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str("auto"),
-            Self::Yes => serializer.serialize_bool(true),
-            Self::No => serializer.serialize_bool(false),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Enabled {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match serde_json::Value::deserialize(deserializer)? {
-            serde_json::Value::Bool(true) => Ok(Self::Yes),
-            serde_json::Value::Bool(false) => Ok(Self::No),
-            serde_json::Value::String(word) if word == "auto" => Ok(Self::Auto),
-            other => Err(de::Error::custom(format!(
-                "{other} is none of auto, true and false"
-            ))),
-        }
-    }
-}
-
-impl JsonSchema for Enabled {
-    fn schema_name() -> Cow<'static, str> {
-        "Enabled".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": ["auto", true, false] })
-    }
 }

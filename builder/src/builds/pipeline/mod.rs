@@ -39,6 +39,8 @@ pub(super) struct Pipeline<'a> {
     progress: &'a Progress,
     stop: &'a Stop,
     events: &'a Sender<Event>,
+    /// The registry, with what is done there on this run's account.
+    images: Arc<dyn Images>,
 }
 
 impl<'a> Pipeline<'a> {
@@ -50,7 +52,9 @@ impl<'a> Pipeline<'a> {
         stop: &'a Stop,
         events: &'a Sender<Event>,
     ) -> Self {
+        let name = format!("{}/{}", run.metadata.namespace, run.metadata.name);
         Self {
+            images: builds.parts().images.for_run(&name),
             builds,
             run,
             wanted,
@@ -97,7 +101,7 @@ impl<'a> Pipeline<'a> {
     }
 
     fn images(&self) -> &Arc<dyn Images> {
-        &self.builds.parts().images
+        &self.images
     }
 
     fn namespace(&self) -> &str {

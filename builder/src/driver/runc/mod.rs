@@ -11,6 +11,7 @@ mod artifacts;
 mod caches;
 mod config;
 mod failure;
+mod finish;
 mod process;
 mod scan;
 mod secrets;

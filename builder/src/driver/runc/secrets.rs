@@ -1,6 +1,7 @@
 //! What secrets look like where they must not be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
@@ -94,21 +95,18 @@ impl Secrets {
             plain.extend(of_plain.into_iter().map(|form| (form, owner.clone())));
             digits.extend(of_digits.into_iter().map(|form| (form, owner.clone())));
         }
-        let forms = match plain.is_empty() {
-            true => None,
-            false => Some([Forms::new(plain, false)?, Forms::new(digits, true)?]),
-        };
-        let masks = match masks.is_empty() {
-            true => None,
-            false => {
-                let mut builder = AhoCorasick::builder();
-                let built = builder.match_kind(MatchKind::LeftmostLongest).build(masks);
-                Some(built.map_err(|error| error.to_string())?)
-            }
-        };
+        if plain.is_empty() {
+            return Ok(Self {
+                forms: None,
+                masks: None,
+                unsearched,
+            });
+        }
+        let mut builder = AhoCorasick::builder();
+        let masks = builder.match_kind(MatchKind::LeftmostLongest).build(masks);
         Ok(Self {
-            forms,
-            masks,
+            forms: Some([Forms::new(plain, false)?, Forms::new(digits, true)?]),
+            masks: Some(masks.map_err(|error| error.to_string())?),
             unsearched,
         })
     }
@@ -214,14 +212,12 @@ fn plain_forms(content: &[u8]) -> BTreeSet<Vec<u8>> {
 /// In hex, and in base64 wherever it stands in what is encoded: its digits depend on how many bytes come before it, modulo
 /// three. Those that depend on their neighbours' content as well are left out.
 fn digit_forms(content: &[u8]) -> BTreeSet<Vec<u8>> {
-    let hex = |upper: bool| {
-        let digit = |byte: &u8| match upper {
-            true => format!("{byte:02X}"),
-            false => format!("{byte:02x}"),
-        };
-        content.iter().map(digit).collect::<String>().into_bytes()
-    };
-    let mut forms = BTreeSet::from([hex(false), hex(true)]);
+    let mut lower = String::with_capacity(2 * content.len());
+    for byte in content {
+        let _ = write!(lower, "{byte:02x}");
+    }
+    let upper = lower.to_ascii_uppercase();
+    let mut forms = BTreeSet::from([lower.into_bytes(), upper.into_bytes()]);
     for before in 0..3 {
         let padded = [&[0; 3][..before], content].concat();
         let (first, end) = ((8 * before).div_ceil(6), 8 * padded.len() / 6);

@@ -74,17 +74,18 @@ impl<'m> Work<'m> {
 
     fn program(&mut self, rootfs: &Rootfs<'_>, run: &Run) -> Result<Option<Artifacts>, Failure> {
         let caches = self.caches(run)?;
-        let paths: Vec<PathBuf> = caches.iter().map(|cache| cache.files()).collect();
+        let paths: Vec<PathBuf> = caches.iter().map(Cache::files).collect();
         let mut process = process::planned(run, &self.job.secrets, &paths)?;
         self.confine(&mut process)?;
         process
             .certificates
             .clone_from(&self.machine.settings.certificates);
         let scratch = |error| failure::machine("keeping what save-artifacts gives", &error);
-        let raw = match run.output_is_artifacts {
-            true => Some(scratch_file(&self.machine.settings.scratch()).map_err(scratch)?),
-            false => None,
-        };
+        let mut raw = None;
+        if run.output_is_artifacts {
+            let folder = self.machine.settings.scratch();
+            raw = Some(scratch_file(&folder).map_err(scratch)?);
+        }
         let kept = raw.as_ref().map(std::fs::File::try_clone).transpose();
         let kept = kept.map_err(scratch)?;
         let (root, mount) = root(rootfs)?;

@@ -1,6 +1,5 @@
 //! One run, from a job to what is built.
 
-use std::io::{BufWriter, Seek as _, Write as _};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
@@ -10,17 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
 use super::secrets::Secrets;
-use super::settings::scratch_file;
 use super::source::Source;
 use super::stage::Built as BuiltStage;
-use super::{Machine, config, failure, process, scan};
+use super::{Machine, failure};
 use crate::images::{BaseImage, Platform};
-use crate::layer::{self, Layer, export};
 use crate::plan::{IfItFails, Stage, StageName};
 use crate::rootfs::{Rootfs, StoredLayer};
-use crate::s2i::{ExecutionConfig, Reason, metadata_labels, result};
+use crate::s2i::Reason;
 use crate::sandbox::{self, Limits, Outcome, Output, Process, Root, SandboxError};
-use crate::tree::TreePath;
 
 /// A run under way.
 pub(super) struct Work<'m> {
@@ -33,7 +29,7 @@ pub(super) struct Work<'m> {
     pub(super) cancel: CancellationToken,
     runtime: Handle,
     deadline: Option<Instant>,
-    used: Used,
+    pub(super) used: Used,
 }
 
 /// A stage's image, with its layers on the disk.
@@ -54,12 +50,12 @@ impl<'m> Work<'m> {
         let file = job.source.try_clone();
         let source = file.and_then(|file| Source::check(file, digest, &cancel));
         let source = source.map_err(|error| failure::machine("reading the source", &error))?;
-        let source = source.ok_or_else(|| match cancel.is_cancelled() {
-            true => failure::cancelled(),
-            false => failure::new(
-                Reason::FetchSourceFailed,
-                format!("the source is another than the plan's, which is {digest}"),
-            ),
+        let source = source.ok_or_else(|| {
+            if cancel.is_cancelled() {
+                return failure::cancelled();
+            }
+            let text = format!("the source is another than the plan's, which is {digest}");
+            failure::new(Reason::FetchSourceFailed, text)
         })?;
         let seconds = job.plan.limits.seconds.map(Duration::from_secs);
         let wall = least(seconds, machine.settings.limits.wall);
@@ -173,108 +169,6 @@ impl<'m> Work<'m> {
         Ok(())
     }
 
-    /// Layer, configuration, and the gates.
-    fn finish(&mut self, rootfs: &Rootfs<'_>, image: &BaseImage) -> Result<Built, Failure> {
-        self.tell(Event::Phase(Phase::Export));
-        let execution = self.labelled(rootfs)?;
-        let layer = self.layer(rootfs)?;
-        let new = config::New {
-            config: &execution,
-            diff_id: layer.as_ref().map(|(layer, _)| layer.diff_id),
-            epoch: self.job.epoch,
-            by: "slipway build",
-        };
-        let config = config::assemble(image.config(), &new).map_err(|error| {
-            let text = format!("the base image's configuration: {error}");
-            failure::new(Reason::ContainerCommitFailed, text)
-        })?;
-        if !self.secrets.is_empty() {
-            self.tell(Event::Phase(Phase::Scan));
-            if let Some((layer, file)) = &layer {
-                scan::layer(layer, file, &self.secrets, &self.cancel)?;
-            }
-            scan::config(&config, &self.secrets)?;
-        }
-        if let Some(command) = self.job.test.clone() {
-            self.tell(Event::Phase(Phase::Test));
-            self.test(rootfs, &command, &execution)?;
-        }
-        Ok(Built {
-            base: image.digest(),
-            layer,
-            config,
-            usage: self.used,
-        })
-    }
-
-    /// The result's configuration with the labels that a script asked for.
-    fn labelled(&self, rootfs: &Rootfs<'_>) -> Result<ExecutionConfig, Failure> {
-        let recipe = &self.job.plan.recipe;
-        let files = rootfs.files();
-        let files = files.map_err(|error| failure::machine("mounting the result", &error))?;
-        let path = TreePath::parse(recipe.metadata.as_str().as_bytes());
-        let path = path.map_err(|error| failure::internal(&error.to_string()))?;
-        let text = files.read(&path, MAX_METADATA).map_err(|error| {
-            failure::files(
-                Reason::ContainerCommitFailed,
-                "the labels of the build",
-                &error,
-            )
-        })?;
-        let Some(text) = text else {
-            return Ok(recipe.config.clone());
-        };
-        let labels = metadata_labels(&text);
-        let labelled =
-            labels.and_then(|labels| result::with_labels(recipe.config.clone(), &labels));
-        labelled.map_err(|refusal| failure::refusal(&refusal))
-    }
-
-    fn layer(&self, rootfs: &Rootfs<'_>) -> Result<Option<(Layer, std::fs::File)>, Failure> {
-        let settings = &self.machine.settings;
-        let scratch = |error| failure::machine("writing the layer", &error);
-        let mut file = scratch_file(&settings.scratch()).map_err(scratch)?;
-        let options = layer::Options {
-            compression: self.job.compression,
-            epoch: self.job.epoch,
-            ids: self.machine.host.ids().map().clone(),
-            limit: settings.unpacking.bytes,
-            threads: settings.threads,
-        };
-        let mut sink = BufWriter::with_capacity(256 << 10, &mut file);
-        let made = export(&rootfs.changes(), &options, &mut sink, &self.cancel);
-        let layer = made.map_err(|error| failure::export(&error))?;
-        sink.flush().map_err(scratch)?;
-        drop(sink);
-        file.rewind().map_err(scratch)?;
-        Ok((layer.entries > 0).then_some((layer, file)))
-    }
-
-    /// Runs the test as the image would run it. The layer is made already: what the test writes is thrown away.
-    fn test(
-        &mut self,
-        rootfs: &Rootfs<'_>,
-        command: &[String],
-        config: &ExecutionConfig,
-    ) -> Result<(), Failure> {
-        let folder = match config.working_dir() {
-            "" => "/",
-            folder => folder,
-        };
-        let reason = failure::test();
-        let mut test = process::plain(command, config.env(), config.user(), folder, &reason)?;
-        let program = command.first().map_or("", String::as_str).to_owned();
-        self.confine(&mut test)?;
-        let (root, _mount) = super::stage::root(rootfs)?;
-        let outcome = self.execute(&root, &test, None);
-        let outcome =
-            outcome.map_err(|error| failure::sandbox(reason.clone(), &program, &error))?;
-        if outcome.succeeded() {
-            return Ok(());
-        }
-        Err(failure::program(reason, &program, &outcome, &test.limits))
-    }
-
     /// Gives a process what is left of the run's limits, and the network that the plan allows.
     pub(super) fn confine(&self, process: &mut Process) -> Result<(), Failure> {
         let (plan, most) = (&self.job.plan.limits, &self.machine.settings.limits);
@@ -345,7 +239,7 @@ impl<'m> Work<'m> {
         self.tell(Event::Note(self.secrets.mask(text)));
     }
 
-    fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         let (events, cancel) = (&self.job.events, &self.cancel);
         self.runtime.block_on(async {
             tokio::select! {
@@ -355,9 +249,6 @@ impl<'m> Work<'m> {
         });
     }
 }
-
-/// `assemble` writes a few labels.
-const MAX_METADATA: u64 = 1 << 20;
 
 fn phase(stage: StageName) -> Phase {
     match stage {

@@ -29,7 +29,7 @@ impl Files {
         let mut times = BTreeMap::new();
         let mut archive = Reader::new(archive);
         let mut left = bounds.bytes;
-        while let Some(mut entry) = archive.next().map_err(malformed)? {
+        while let Some(mut entry) = archive.next().map_err(|error| malformed(&error))? {
             bounds.check()?;
             if entry.path.is_root() || is_below(&entry.path, without) {
                 continue;
@@ -109,7 +109,7 @@ pub(super) fn entry(path: TreePath, kind: Kind, mode: u32, owner: Owner) -> Entr
     }
 }
 
-fn malformed(error: ArchiveError) -> FilesError {
+fn malformed(error: &ArchiveError) -> FilesError {
     FilesError::Refused(error.to_string())
 }
 

@@ -53,7 +53,7 @@ impl Files {
         let mut waiting = vec![TreePath::parse(name).map_err(|e| FilesError::refused(&path, e))?];
         while let Some(next) = waiting.pop() {
             bounds.check()?;
-            waiting.extend(copying.one(&parent, next)?);
+            waiting.extend(copying.one(&parent, &next)?);
         }
         Ok(())
     }
@@ -68,8 +68,8 @@ struct Copying<'a> {
 
 impl Copying<'_> {
     /// Copies one thing; of a folder, gives back what is in it.
-    fn one(&mut self, from: &Tree, path: TreePath) -> Result<Vec<TreePath>, FilesError> {
-        let disk = |error: Errno| FilesError::disk(&path, error);
+    fn one(&mut self, from: &Tree, path: &TreePath) -> Result<Vec<TreePath>, FilesError> {
+        let disk = |error: Errno| FilesError::disk(path, error);
         let Some((above, name)) = path.split() else {
             return Ok(Vec::new());
         };
@@ -77,11 +77,11 @@ impl Copying<'_> {
         let found = stat(parent.as_fd(), name).map_err(disk)?;
         match found.kind {
             FileKind::Directory => {
-                let all = from.directory(&path).map_err(disk)?;
-                let all = names(all.as_fd()).map_err(|error| FilesError::disk(&path, error))?;
+                let all = from.directory(path).map_err(disk)?;
+                let all = names(all.as_fd()).map_err(|error| FilesError::disk(path, error))?;
                 let below = |name: &Vec<u8>| {
                     let below = path.join(name);
-                    below.map_err(|error| FilesError::refused(&path, error))
+                    below.map_err(|error| FilesError::refused(path, error))
                 };
                 let below = all.iter().map(below).collect();
                 self.places
@@ -96,7 +96,7 @@ impl Copying<'_> {
                 Ok(Vec::new())
             }
             FileKind::Regular => {
-                self.file(parent.as_fd(), name, &path, &found)?;
+                self.file(parent.as_fd(), name, path, &found)?;
                 Ok(Vec::new())
             }
             _ => Ok(Vec::new()),

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::UnpackError;
+use super::error::OF_THE_LAYER;
 use super::place::Places;
 use crate::IdMap;
 use crate::overlay::{Marks, Mount};
@@ -191,7 +192,10 @@ impl From<UnpackError> for FilesError {
             UnpackError::Cancelled => Self::Cancelled,
             UnpackError::Refused(why) => Self::Refused(plain(why.as_bytes())),
             UnpackError::TooLarge(why) => Self::TooLarge(plain(why.as_bytes())),
-            UnpackError::Disk { path, source } => Self::Disk { path, source },
+            UnpackError::Disk { path, source } => {
+                let path = path.strip_suffix(OF_THE_LAYER).unwrap_or(&path).to_owned();
+                Self::Disk { path, source }
+            }
             UnpackError::Source(source) => Self::Disk {
                 path: "what is brought in".to_owned(),
                 source,

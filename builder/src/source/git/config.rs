@@ -50,6 +50,8 @@ const HARDENED: &[(&str, &[(&str, &str)])] = &[
     ),
     ("protocol", &[("allow", "never"), ("version", "2")]),
     ("protocol \"https\"", &[("allow", "always")]),
+    // Only on loopback: `GitUrl` knows no other, redirects are not followed.
+    ("protocol \"http\"", &[("allow", "always")]),
     ("protocol \"ssh\"", &[("allow", "always")]),
     (
         "http",

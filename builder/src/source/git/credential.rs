@@ -69,8 +69,9 @@ impl Credential {
     /// Refuses a credential of the other kind before the server sees any of it.
     pub(crate) fn fits(&self, url: &GitUrl) -> Result<(), Fault> {
         match (url.scheme(), self) {
-            (Scheme::Https, Self::Basic { .. }) | (Scheme::Ssh, Self::Key { .. }) => Ok(()),
-            (Scheme::Https, Self::Key { .. }) => Err(Fault::new(
+            (Scheme::Https | Scheme::Http, Self::Basic { .. })
+            | (Scheme::Ssh, Self::Key { .. }) => Ok(()),
+            (Scheme::Https | Scheme::Http, Self::Key { .. }) => Err(Fault::new(
                 FaultClass::GitSSHAuthUnexpected,
                 format!(
                     "the secret holds an ssh key, but {url} wants a user and a password or token"

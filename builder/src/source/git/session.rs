@@ -47,13 +47,13 @@ impl Session {
         let mut secrets = Vec::new();
         let mut environment = Vec::new();
         match url.scheme() {
-            Scheme::Https => {
-                https(&mut config, &dir, url, addresses, network)?;
+            Scheme::Https | Scheme::Http => {
+                web(&mut config, &dir, url, addresses, network)?;
                 if let Some(Credential::Basic { user, password }) = credential {
                     store(&mut config, &dir, url, user, password)?;
                     secrets.push(password.clone());
                 }
-                if let Some(proxy) = network.proxy_for(url.host())
+                if let Some(proxy) = proxy_for(url, network)
                     && let Some((_, secret)) = password_of(proxy)
                 {
                     secrets.push(Zeroizing::new(secret.to_owned()));
@@ -66,10 +66,7 @@ impl Session {
             }
         }
         config.section("remote \"origin\"", &[("url", &url.to_string())]);
-        let protocol = match url.scheme() {
-            Scheme::Https => "https",
-            Scheme::Ssh => "ssh",
-        };
+        let protocol = url.scheme().as_str();
         Self::begin(dir, &config, environment, protocol, secrets)
     }
 
@@ -160,14 +157,19 @@ impl Session {
 /// Where `git` and `ssh` are looked for, whatever this process's own path is.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-fn https(
+fn proxy_for<'a>(url: &GitUrl, network: &'a SourceNetwork) -> Option<&'a str> {
+    let proxy = network.proxy_for(url.host());
+    proxy.filter(|_| url.scheme() == Scheme::Https)
+}
+
+fn web(
     config: &mut Config,
     dir: &TempDir,
     url: &GitUrl,
     addresses: &[IpAddr],
     network: &SourceNetwork,
 ) -> Result<(), Fault> {
-    if let Some(proxy) = network.proxy_for(url.host()) {
+    if let Some(proxy) = proxy_for(url, network) {
         // Said at once rather than when the proxy asks.
         config.section("http", &[("proxy", proxy), ("proxyAuthMethod", "basic")]);
     } else {
@@ -202,10 +204,11 @@ fn store(
     let (user, password) = (encoded(user), encoded(password));
     // git asks with the port as the URL has it: given or not.
     let server = url.authority();
-    let line = Zeroizing::new(format!("https://{}:{}@{server}\n", *user, *password));
+    let scheme = url.scheme().as_str();
+    let line = Zeroizing::new(format!("{scheme}://{}:{}@{server}\n", *user, *password));
     write_private(&file, &line)?;
     let helper = format!("store --file='{}'", file.display());
-    let section = format!("credential \"https://{server}\"");
+    let section = format!("credential \"{scheme}://{server}\"");
     config.section(&section, &[("helper", &helper)]);
     Ok(())
 }

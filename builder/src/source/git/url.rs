@@ -1,13 +1,14 @@
 //! The address of a repository.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 #[cfg(test)]
 mod tests;
 
-/// The URL of a git repository over https or ssh. No other way is spoken: not `http` (passwords in the open), not `git`,
-/// not files of this machine, not `ext::`.
+/// The URL of a git repository over https or ssh, or over http on this machine's loopback. No other way is spoken: not
+/// `http` over a network (passwords in the open), not `git`, not files of this machine, not `ext::`.
 ///
 /// It holds no password and, but for an ssh user, no user: what identifies belongs into a secret. Host and path are of
 /// few characters, so that neither can be mistaken for an option, a second line or another host.
@@ -27,8 +28,21 @@ pub struct GitUrl {
 pub enum Scheme {
     /// `https://`.
     Https,
+    /// `http://`, to `localhost`, `127.0.0.0/8` or `[::1]` alone.
+    Http,
     /// `ssh://`, or the short `user@host:path`.
     Ssh,
+}
+
+impl Scheme {
+    /// As URLs have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+            Self::Ssh => "ssh",
+        }
+    }
 }
 
 impl GitUrl {
@@ -46,6 +60,7 @@ impl GitUrl {
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(match self.scheme {
             Scheme::Https => 443,
+            Scheme::Http => 80,
             Scheme::Ssh => 22,
         })
     }
@@ -112,6 +127,7 @@ impl FromStr for GitUrl {
         }
         let (scheme, rest) = match text.split_once("://") {
             Some(("https", rest)) => (Scheme::Https, rest),
+            Some(("http", rest)) => (Scheme::Http, rest),
             Some(("ssh", rest)) => (Scheme::Ssh, rest),
             Some(_) => return Err(InvalidGitUrl::Scheme),
             None => return short(text),
@@ -152,8 +168,8 @@ impl GitUrl {
         path: &str,
     ) -> Result<Self, InvalidGitUrl> {
         let user = match (scheme, user) {
-            (Scheme::Https, Some(_)) => return Err(InvalidGitUrl::Credential),
-            (Scheme::Https, None) => "",
+            (Scheme::Https | Scheme::Http, Some(_)) => return Err(InvalidGitUrl::Credential),
+            (Scheme::Https | Scheme::Http, None) => "",
             (Scheme::Ssh, None) => "git",
             (Scheme::Ssh, Some(user)) if user.contains(':') => {
                 return Err(InvalidGitUrl::Credential);
@@ -175,6 +191,9 @@ impl GitUrl {
         if !is_v6 && (host.is_empty() || host.len() > 253 || !is_word(&host, b".-_")) {
             return Err(InvalidGitUrl::Host);
         }
+        if scheme == Scheme::Http && !is_loopback(&host) {
+            return Err(InvalidGitUrl::PlainHttp);
+        }
         check_path(path)?;
         Ok(Self {
             scheme,
@@ -184,6 +203,13 @@ impl GitUrl {
             path: path.to_owned(),
         })
     }
+}
+
+/// Whether a host is written as this machine. That its address is loopback's is looked at again when it is known.
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<IpAddr> = bare.parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 fn split_port(server: &str) -> Result<(&str, Option<u16>), InvalidGitUrl> {
@@ -223,7 +249,9 @@ impl fmt::Display for GitUrl {
         let Self { user, path, .. } = self;
         let at = self.authority();
         match (self.scheme, self.port) {
-            (Scheme::Https, _) => write!(f, "https://{at}{path}"),
+            (Scheme::Https | Scheme::Http, _) => {
+                write!(f, "{}://{at}{path}", self.scheme.as_str())
+            }
             // A path without `/` is below the user's home, which only the short form can say.
             (Scheme::Ssh, None) if !path.starts_with('/') => write!(f, "{user}@{at}:{path}"),
             (Scheme::Ssh, _) => write!(f, "ssh://{user}@{at}{path}"),
@@ -237,6 +265,11 @@ pub enum InvalidGitUrl {
     /// Neither https nor ssh.
     #[error("a repository is named https://host/path, ssh://user@host/path or user@host:path")]
     Scheme,
+    /// http to another machine.
+    #[error(
+        "a repository is spoken to over https or ssh; over http only on this machine (localhost, 127.0.0.1, [::1])"
+    )]
+    PlainHttp,
     /// There is a user or password in it.
     #[error("a repository's URL must not hold a user or password: give them as a secret")]
     Credential,

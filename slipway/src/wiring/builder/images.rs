@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use auth::{Gate, Identity, Permit, Pull, Push, Refusal, Retag, Verb};
+use auth::{Gate, Identity, Permit, Pull, Push, Refusal, Retag};
 use builder::images::{Images, ImagesError};
 use builder::records::Actor;
 use bytes::{Buf as _, Bytes};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Digest, Manifest, Reference, RepoName, Tag};
 use registry::{Error, Mounted, Registry};
-use storage::audit::{Cause, Origin, Proof};
-use storage::{BodyError, Content, Object, StorageError, UploadError};
+use storage::audit::{Cause, Entry, Origin, Outcome, Place, Proof, Verb};
+use storage::{BodyError, Content, Durability, Object, StorageError, UploadError};
 use tokio_util::io::ReaderStream;
 
 #[cfg(test)]
@@ -55,18 +55,50 @@ impl RegistryImages {
         })
     }
 
-    async fn permit<V: Verb>(
+    /// The actor's permit for `V` in `repo`. A refusal is recorded as one of `verb`.
+    async fn permit<V: auth::Verb>(
         &self,
-        actor: &Actor,
+        who: &Identity,
         repo: &RepoName,
+        verb: Verb,
+        at: SystemTime,
     ) -> Result<Permit<V>, ImagesError> {
-        let who = self.identity(actor, SystemTime::now()).await?;
-        self.gate().permit(&who, repo).await.map_err(refused)
+        match self.gate().permit(who, repo).await {
+            Ok(permit) => Ok(permit),
+            Err(refusal) => {
+                let told = refused(refusal);
+                if let ImagesError::Forbidden(reason) = &told {
+                    self.note(who, repo, verb, reason, at).await;
+                }
+                Err(told)
+            }
+        }
+    }
+
+    async fn note(
+        &self,
+        who: &Identity,
+        repo: &RepoName,
+        verb: Verb,
+        reason: &str,
+        at: SystemTime,
+    ) {
+        let origin = Arc::new(self.origin(who, at));
+        let place = Place::Repository(repo.clone());
+        let entry = Entry::new(&origin, verb, place, Outcome::Denied, 0).because(Some(reason));
+        let audit = &self.registry.storage().audit;
+        if let Err(error) = audit.note(vec![entry], Durability::AtFlush).await {
+            tracing::warn!(%error, "a refusal was not recorded");
+        }
     }
 
     /// On whose account something is changed, and by which run.
     fn cause(&self, who: &Identity, at: SystemTime) -> Cause {
-        let origin = Origin {
+        Cause::of(self.origin(who, at), at)
+    }
+
+    fn origin(&self, who: &Identity, at: SystemTime) -> Origin {
+        Origin {
             request_id: self.run.to_string(),
             user: who.name().to_owned(),
             provider: who.provider().to_owned(),
@@ -74,8 +106,7 @@ impl RegistryImages {
             credential: Proof::Run,
             credential_id: who.token().map(ToString::to_string),
             ..Origin::own(at)
-        };
-        Cause::of(origin, at)
+        }
     }
 }
 
@@ -94,7 +125,9 @@ impl Images for RegistryImages {
         repo: &RepoName,
         reference: &Reference,
     ) -> Result<Option<Manifest>, ImagesError> {
-        let permit = self.permit::<Pull>(actor, repo).await?;
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Pull>(&who, repo, Verb::Pull, now).await?;
         let stored = match self.registry.manifest(&permit, reference).await {
             Ok(stored) => stored,
             Err(error) => return absent(error),
@@ -112,7 +145,9 @@ impl Images for RegistryImages {
         repo: &RepoName,
         digest: &Digest,
     ) -> Result<Option<Box<dyn Read + Send>>, ImagesError> {
-        let permit = self.permit::<Pull>(actor, repo).await?;
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Pull>(&who, repo, Verb::Pull, now).await?;
         match self.registry.blob(&permit, digest).await {
             Ok(object) => Ok(Some(reader(object))),
             Err(error) => absent(error),
@@ -128,10 +163,8 @@ impl Images for RegistryImages {
     ) -> Result<bool, ImagesError> {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
-        let to = self.gate().permit::<Push>(&who, into).await;
-        let to = to.map_err(refused)?;
-        let of = self.gate().permit::<Pull>(&who, from).await;
-        let of = of.map_err(refused)?;
+        let to = self.permit(&who, into, Verb::Mount, now).await?;
+        let of = self.permit(&who, from, Verb::Pull, now).await?;
         let cause = self.cause(&who, now);
         let mounted = self.registry.mount(&to, &of, digest, &cause).await;
         Ok(mounted.map_err(failed)? == Mounted::Done)
@@ -146,8 +179,7 @@ impl Images for RegistryImages {
     ) -> Result<(), ImagesError> {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
-        let permit = self.gate().permit::<Push>(&who, repo).await;
-        let permit = permit.map_err(refused)?;
+        let permit = self.permit::<Push>(&who, repo, Verb::Upload, now).await?;
         content.rewind().map_err(unreadable)?;
         let length = content.metadata().map_err(unreadable)?.len();
         let file = tokio::fs::File::from_std(content);
@@ -170,8 +202,7 @@ impl Images for RegistryImages {
     ) -> Result<(), ImagesError> {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
-        let permit = self.gate().permit::<Push>(&who, repo).await;
-        let permit = permit.map_err(refused)?;
+        let permit = self.permit::<Push>(&who, repo, Verb::Push, now).await?;
         // Whoever may not move tags may still make new ones.
         let retag = match self.gate().permit::<Retag>(&who, repo).await {
             Ok(permit) => Some(permit),

@@ -52,6 +52,14 @@ pub(in crate::wiring) fn check(config: &Config) -> anyhow::Result<()> {
     let keys = config.secret_keys();
     if keys.exists() {
         SecretKeys::load(&keys).context("builder.secretKeyFile")?;
+    } else {
+        // The server makes `dataDir`, and no other.
+        let folder = keys.parent().unwrap_or(&keys);
+        anyhow::ensure!(
+            folder.as_os_str().is_empty() || folder.is_dir() || folder == config.data_dir,
+            "builder.secretKeyFile: {}: no such folder to make it in",
+            folder.display()
+        );
     }
     certificates(config)?;
     upstream(config)?;

@@ -16,6 +16,8 @@ fn urls_are_read_and_written_back() {
             8443,
         ),
         ("https://[::1]:8443/a", "https://[::1]:8443/a", 8443),
+        ("http://127.0.0.1:3000/a", "http://127.0.0.1:3000/a", 3000),
+        ("http://localhost/a", "http://localhost/a", 80),
         ("ssh://git@host/a/b", "ssh://git@host/a/b", 22),
         ("ssh://host:2222/~ann/b", "ssh://git@host:2222/~ann/b", 2222),
         ("git@host:a/b.git", "git@host:a/b.git", 22),
@@ -30,9 +32,12 @@ fn urls_are_read_and_written_back() {
 
 #[test]
 fn other_ways_and_tricks_are_refused() {
-    use InvalidGitUrl::{Credential, Host, Path, Scheme, User};
+    use InvalidGitUrl::{Credential, Host, Path, PlainHttp, Scheme, User};
     for (text, why) in [
-        ("http://host/a", Scheme),
+        ("http://host/a", PlainHttp),
+        ("http://127.0.0.1.example.com/a", PlainHttp),
+        ("http://10.0.0.1/a", PlainHttp),
+        ("http://user:pass@127.0.0.1/a", Credential),
         ("git://host/a", Scheme),
         ("file:///srv/a", Scheme),
         ("ext::sh -c touch% /tmp/x", Scheme),

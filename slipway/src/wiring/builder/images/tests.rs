@@ -4,7 +4,6 @@ use auth::opaque::{Limits, NewToken, Settings};
 use auth::{Credential, Htpasswd, OpaqueTokens, Rbac, Secret};
 use oci::Algorithm;
 use registry::IndexedTokens;
-use storage::audit::Verb;
 use storage::{MemoryStore, SqliteIndex, Storage};
 use tempfile::TempDir;
 
@@ -237,6 +236,19 @@ async fn rights_are_those_of_the_actor() {
     let digest = sha256(b"base");
     assert!(lab.images.mount(&ada, &team, &base, &digest).await.unwrap());
     forbidden(lab.images.mount(&bob, &team, &base, &digest).await);
+    let rows = lab.registry.storage().audit.since(0, 100).await.unwrap();
+    let denied = rows.iter().map(|row| &row.entry);
+    let denied = denied.filter(|entry| entry.outcome == Outcome::Denied);
+    let told: Vec<_> = denied
+        .map(|entry| {
+            (
+                entry.origin.user.as_str(),
+                entry.origin.request_id.as_str(),
+                entry.verb,
+            )
+        })
+        .collect();
+    assert_eq!(told, [("bob", "app-7", Verb::Pull); 2]);
     let put = lab.put(&ada, &base, b"x", b"x");
     forbidden(put.await);
     let put = lab.publish(&ada, &base, b"x");

@@ -132,4 +132,6 @@ fn files_that_are_named_are_there_and_what_they_should_be() {
     std::fs::remove_file(&file).unwrap();
     check(&keys).unwrap();
     assert!(!file.exists(), "checking makes nothing");
+    let nowhere = config(&format!("builder: {{secretKeyFile: {at}/nowhere/keys}}"));
+    assert!(format!("{:#}", check(&nowhere).unwrap_err()).contains("no such folder"));
 }

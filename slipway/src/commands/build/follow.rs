@@ -90,12 +90,13 @@ pub(super) fn summary(client: &Client, run: &Run) -> String {
     };
     let image = image(client, run).unwrap_or_default();
     let how = match (&result.same_as, result.reused) {
-        (Some(other), true) => {
-            format!("nothing had to be run: it is the image of {}", clean(other))
-        }
-        (None, true) => "nothing had to be run: the image was there".to_owned(),
-        (Some(other), false) => format!("the same image as that of {}", clean(other)),
-        (None, false) => "a new image".to_owned(),
+        (Some(other), true) => format!(
+            ": nothing had to be run, it is the image of {}",
+            clean(other)
+        ),
+        (None, true) => ": nothing had to be run, the image was there".to_owned(),
+        (Some(other), false) => format!(": the same image as that of {}", clean(other)),
+        (None, false) => String::new(),
     };
     let repository = result.image.split('@').next().unwrap_or_default();
     let tagged = result.tags.first().map_or_else(
@@ -103,7 +104,7 @@ pub(super) fn summary(client: &Client, run: &Run) -> String {
         |tag| format!("{}/{repository}:{tag}", client.server()),
     );
     format!(
-        "{name} succeeded{took}: {how}\n  {image}\n  podman run --rm {}",
+        "{name} succeeded{took}{how}\n  {image}\n  podman run --rm {}",
         clean(&tagged)
     )
 }

@@ -86,7 +86,7 @@ pub(super) fn summary(client: &Client, run: &Run) -> String {
     let took = took.map_or(String::new(), |took| format!(" in {took}"));
     let name = clean(&run.metadata.name);
     let Some(result) = run.result.as_ref().filter(|_| run.state.is == "succeeded") else {
-        return format!("{name} {}{took}", run.outcome());
+        return format!("{name}{took}: {}", run.outcome());
     };
     let image = image(client, run).unwrap_or_default();
     let how = match (&result.same_as, result.reused) {

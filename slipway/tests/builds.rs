@@ -269,6 +269,16 @@ fn what_fails_is_not_published_and_says_why() {
     let secrets = scene.json("ada", &["secret", "list", "-n", "team"]);
     assert_eq!(secrets["items"][0]["files"], serde_json::json!(["token"]));
     assert!(!secrets.to_string().contains(CANARY));
+    let scene_folder = scene.server.folder.path().to_owned();
+    assert!(
+        !holds(&scene_folder, CANARY.as_bytes()),
+        "nothing on disk has the secret's bytes"
+    );
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_said_on_one_line() {
+    let Some(scene) = Scene::new() else { return };
     for args in [
         &[
             "build",
@@ -304,11 +314,6 @@ fn what_fails_is_not_published_and_says_why() {
     ] {
         error_line(&scene.run("ada", args));
     }
-    let scene_folder = scene.server.folder.path().to_owned();
-    assert!(
-        !holds(&scene_folder, CANARY.as_bytes()),
-        "nothing on disk has the secret's bytes"
-    );
 }
 
 /// Whether a file below the folder has these bytes.
@@ -495,7 +500,23 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         error_line(&scene.run("ada", &["build", "apply", "--file", file, "-n", "other"]));
     assert!(elsewhere.contains("-n says other"), "{elsewhere}");
 
-    // A program builds by a token, and does no more.
+    let listed = scene.done("bob", &["build", "list", "-n", "team"]);
+    assert!(
+        listed.lines().nth(1).unwrap().starts_with("app "),
+        "{listed}"
+    );
+}
+
+/// A program builds by a token, and does no more.
+#[test]
+fn a_token_builds_and_a_build_goes_with_its_runs() {
+    let Some(scene) = Scene::new() else { return };
+    let git = "https://git.example.com/team/app.git";
+    let of = ["--builder", "team/box:1", "--output", "team/app:latest"];
+    scene.done(
+        "ada",
+        &[&["build", "create", "app", "--git", git], &of[..]].concat(),
+    );
     let verbs = [
         "--verb",
         "build",
@@ -546,11 +567,6 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
             .status
             .code(),
         Some(1)
-    );
-    let listed = scene.done("bob", &["build", "list", "-n", "team"]);
-    assert!(
-        listed.lines().nth(1).unwrap().starts_with("app "),
-        "{listed}"
     );
     scene.done("ada", &["build", "delete", "app", "-n", "team"]);
     let runs = scene.json("ada", &["build", "runs", "-n", "team"]);

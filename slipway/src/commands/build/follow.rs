@@ -82,11 +82,10 @@ fn shown(event: &Event, screen: &mut Screen) -> anyhow::Result<Option<Run>> {
 
 /// What became of a run, and what one does with it.
 pub(super) fn summary(client: &Client, run: &Run) -> String {
-    let took = run.took(0).map(human);
-    let took = took.map_or(String::new(), |took| format!(" in {took}"));
     let name = clean(&run.metadata.name);
+    let took = run.took(0).map_or_else(|| "0ms".to_owned(), human);
     let Some(result) = run.result.as_ref().filter(|_| run.state.is == "succeeded") else {
-        return format!("{name}{took}: {}", run.outcome());
+        return format!("{name} after {took}: {}", run.outcome());
     };
     let image = image(client, run).unwrap_or_default();
     let how = match (&result.same_as, result.reused) {
@@ -104,7 +103,7 @@ pub(super) fn summary(client: &Client, run: &Run) -> String {
         |tag| format!("{}/{repository}:{tag}", client.server()),
     );
     format!(
-        "{name} succeeded{took}{how}\n  {image}\n  podman run --rm {}",
+        "{name} succeeded in {took}{how}\n  {image}\n  podman run --rm {}",
         clean(&tagged)
     )
 }

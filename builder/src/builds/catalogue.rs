@@ -144,12 +144,10 @@ fn describe(image: &mut BuilderImage, says: &ExecutionConfig) {
     let version = || {
         let name = display_name()?;
         let begins = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
-        let found = name
-            .split_whitespace()
+        name.split_whitespace()
             .rev()
             .find(begins)
-            .map(str::to_owned);
-        found
+            .map(str::to_owned)
     };
     fill(&mut image.language, &|| {
         label("dev.slipway.language").or_else(language)
@@ -165,7 +163,7 @@ fn describe(image: &mut BuilderImage, says: &ExecutionConfig) {
 mod tests {
     use super::*;
 
-    fn described(labels: serde_json::Value) -> BuilderImage {
+    fn described(labels: &serde_json::Value) -> BuilderImage {
         let mut image: BuilderImage = serde_json::from_value(serde_json::json!({
             "metadata": {"namespace": "", "name": "x", "created": 0},
             "image": "shop/x:1",
@@ -179,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_an_entry_does_not_say_its_image_does() {
-        let image = described(serde_json::json!({
+        let image = described(&serde_json::json!({
             "io.openshift.tags": "builder,python,python39,rh-python39",
             "io.k8s.display-name": "Python 3.9",
             "io.k8s.description": "of the image",
@@ -189,13 +187,13 @@ mod tests {
         assert_eq!(image.display_name.as_deref(), Some("Python 3.9"));
         assert_eq!(image.description.as_deref(), Some("ours"));
 
-        let image = described(serde_json::json!({
+        let image = described(&serde_json::json!({
             "dev.slipway.language": "go",
             "dev.slipway.version": "1.24",
             "io.openshift.tags": "builder,java",
         }));
         assert_eq!(image.language.as_deref(), Some("go"));
         assert_eq!(image.version.as_deref(), Some("1.24"));
-        assert_eq!(described(serde_json::json!({})).language, None);
+        assert_eq!(described(&serde_json::json!({})).language, None);
     }
 }

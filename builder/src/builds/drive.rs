@@ -29,11 +29,10 @@ impl Builds {
     pub async fn drive(&self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self.recover() => {}
+            () = Box::pin(self.recover()) => {}
         }
         let mut working = JoinSet::new();
-        let tidying = self.keep_tidy(stop.clone());
-        tokio::pin!(tidying);
+        let mut tidying = Box::pin(self.keep_tidy(stop.clone()));
         while !stop.is_cancelled() {
             let now = SystemTime::now();
             self.settle(millis(now)).await;
@@ -183,9 +182,7 @@ impl Builds {
         let outcome = self.within_time(&run, open, &progress, &scribe).await;
         let now = millis(SystemTime::now());
         let ending = Ending::of(outcome, open.stop.why(), &run);
-        if let Some(text) = ending.said() {
-            let _ = scribe.events().send(Event::Note(text)).await;
-        }
+        let _ = scribe.events().send(Event::Note(ending.said())).await;
         // What is said is in the log before the record says that the run has ended.
         scribe.finish().await;
         let recorded = self.record(ending, &progress, open, now).await;
@@ -208,8 +205,8 @@ impl Builds {
         let wanted = Wanted::parse(&run.metadata.namespace, &run.spec, self.settings())?;
         let timeout = wanted.run_timeout;
         let pipeline = Pipeline::new(self, run, &wanted, progress, &open.stop, scribe.events());
-        let work = pipeline.run();
-        tokio::pin!(work);
+        // Large: on the heap, not in each future around it.
+        let mut work = Box::pin(pipeline.run());
         tokio::select! {
             outcome = &mut work => return outcome,
             () = tokio::time::sleep(timeout) => open.stop.now(Why::TimedOut),
@@ -291,19 +288,17 @@ impl Ending {
     }
 
     /// The log's last line.
-    fn said(&self) -> Option<String> {
+    fn said(&self) -> String {
         match self {
             Self::Succeeded(result) if result.tags.is_empty() => {
-                Some(format!("built {}", result.image))
+                format!("built {}", result.image)
             }
-            Self::Succeeded(result) => Some(format!(
-                "published {} as {}",
-                result.image,
-                result.tags.join(", ")
-            )),
-            Self::Failed(failure) => Some(format!("{}: {}", failure.reason, failure.message)),
-            Self::Cancelled(by) => Some(format!("cancelled by {by}")),
-            Self::Waits => Some("the server ends: this run will begin anew".to_owned()),
+            Self::Succeeded(result) => {
+                format!("published {} as {}", result.image, result.tags.join(", "))
+            }
+            Self::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
+            Self::Cancelled(by) => format!("cancelled by {by}"),
+            Self::Waits => "the server ends: this run will begin anew".to_owned(),
         }
     }
 }

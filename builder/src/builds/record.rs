@@ -119,7 +119,7 @@ impl Store {
         name: &str,
     ) -> Result<Option<Recorded<T>>, BuildsError> {
         let kept = self.0.get(&key::<T>(namespace, name)).await?;
-        kept.map(read).transpose()
+        kept.as_ref().map(read).transpose()
     }
 
     pub(super) async fn get<T: Record>(
@@ -144,7 +144,7 @@ impl Store {
         let kind = T::WHAT.kind();
         let after = page.after.as_deref();
         let kept = self.0.list(kind, namespace, "", after, limit).await?;
-        let items: Result<Vec<_>, _> = kept.into_iter().map(read).collect();
+        let items: Result<Vec<_>, _> = kept.iter().map(read).collect();
         let items = items?;
         let more = !items.is_empty();
         Ok(Page { items, more })
@@ -166,7 +166,7 @@ impl Store {
             if kept.is_empty() {
                 return Ok(all);
             }
-            for record in kept {
+            for record in &kept {
                 all.push(read(record)?);
             }
         }
@@ -227,7 +227,7 @@ pub(super) fn remove<T: Record>(recorded: &Recorded<T>) -> Write {
     }
 }
 
-pub(super) fn read<T: Record>(kept: Kept) -> Result<Recorded<T>, BuildsError> {
+pub(super) fn read<T: Record>(kept: &Kept) -> Result<Recorded<T>, BuildsError> {
     let value = serde_json::from_slice(&kept.body).map_err(|error| {
         let Key {
             kind,

@@ -44,7 +44,7 @@ impl Builds {
             };
             after = Some((last.key.namespace.clone(), last.key.name.clone()));
             for kept in page {
-                match read::<Run>(kept) {
+                match read::<Run>(&kept) {
                     Ok(run) => self.take_up(run).await?,
                     // One that nobody can read holds nobody else.
                     Err(error) => tracing::error!(%error, "a run cannot be taken up"),
@@ -116,10 +116,11 @@ impl Builds {
             let images = &self.parts().images;
             match images.manifest(&run.actor, image.repo(), &reference).await {
                 Ok(Some(found)) if found.digest() == digest => {}
-                Ok(_) => return Ok(false),
                 Err(ImagesError::Unavailable(why)) => return Err(BuildsError::Unavailable(why)),
-                // Who may not see it may not publish it: the run would fail again.
-                Err(ImagesError::Forbidden(_) | ImagesError::Refused(_)) => return Ok(false),
+                // Who may not see it now may not publish it: if it runs again, the run says so.
+                Ok(_) | Err(ImagesError::Forbidden(_) | ImagesError::Refused(_)) => {
+                    return Ok(false);
+                }
             }
         }
         Ok(true)

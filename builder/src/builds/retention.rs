@@ -57,16 +57,15 @@ impl Builds {
         self.sweep_logs().await
     }
 
-    /// The same for the runs of one build, after one of them has ended.
+    /// The same for the runs of one build, or for those without, after one of them has ended.
     pub(super) async fn tidy_after(&self, run: &Run) {
         let namespace = &run.metadata.namespace;
-        let Some(build) = &run.build else {
-            return;
-        };
+        let build = run.build.as_deref();
         let done = async {
-            let runs = self.all_runs_of(namespace, build).await?;
-            let now = SystemTime::now();
-            self.prune(namespace, Some(build), runs, now).await
+            let prefix = build.map_or_else(String::new, |build| format!("{build}-"));
+            let mut runs = self.store().all::<Run>(namespace, &prefix).await?;
+            runs.retain(|run| run.value.build.as_deref() == build);
+            self.prune(namespace, build, runs, SystemTime::now()).await
         };
         if let Err(error) = done.await {
             tracing::warn!(%error, "old runs are not removed now");

@@ -129,7 +129,7 @@ impl Wanted {
                 spec.assemble_user.as_deref(),
                 User::parse,
             )?,
-            limits: limits(spec.limits, settings.limits)?,
+            limits: limits(spec.limits, settings.usual, settings.limits)?,
             queue_timeout: timeout("queue", spec.timeouts.queue, settings.queue_timeout)?,
             run_timeout: timeout("run", spec.timeouts.run, settings.run_timeout)?,
         })
@@ -266,11 +266,12 @@ fn secret_name(field: &str) -> impl Fn(&str) -> Result<String, Invalid> {
     }
 }
 
-/// What a run may use up: what the spec says, else what the configuration does, which is also the most.
-fn limits(asked: Limits, most: Limits) -> Result<Limits, Invalid> {
+/// What a run may use up: what the spec says, else what is usual, else the most.
+fn limits(asked: Limits, usual: Limits, most: Limits) -> Result<Limits, Invalid> {
     fn one<T: Copy + Ord + Display>(
         field: &str,
         asked: Option<T>,
+        usual: Option<T>,
         most: Option<T>,
     ) -> Result<Option<T>, Invalid> {
         match (asked, most) {
@@ -278,15 +279,30 @@ fn limits(asked: Limits, most: Limits) -> Result<Limits, Invalid> {
                 format!("spec.limits.{field}"),
                 format!("{asked} is more than this server gives, which is {most}"),
             )),
-            (asked, most) => Ok(asked.or(most)),
+            (asked, most) => Ok(asked.or(usual).or(most)),
         }
     }
     Ok(Limits {
-        memory_bytes: one("memoryBytes", asked.memory_bytes, most.memory_bytes)?,
-        cpu_millis: one("cpuMillis", asked.cpu_millis, most.cpu_millis)?,
-        pids: one("pids", asked.pids, most.pids)?,
-        disk_bytes: one("diskBytes", asked.disk_bytes, most.disk_bytes)?,
-        seconds: one("seconds", asked.seconds, most.seconds)?,
+        memory_bytes: one(
+            "memoryBytes",
+            asked.memory_bytes,
+            usual.memory_bytes,
+            most.memory_bytes,
+        )?,
+        cpu_millis: one(
+            "cpuMillis",
+            asked.cpu_millis,
+            usual.cpu_millis,
+            most.cpu_millis,
+        )?,
+        pids: one("pids", asked.pids, usual.pids, most.pids)?,
+        disk_bytes: one(
+            "diskBytes",
+            asked.disk_bytes,
+            usual.disk_bytes,
+            most.disk_bytes,
+        )?,
+        seconds: one("seconds", asked.seconds, usual.seconds, most.seconds)?,
     })
 }
 

@@ -7,7 +7,7 @@ use super::queue::{RunId, Waiting};
 use super::record::{Recorded, put};
 use super::spec::Wanted;
 use super::{Builds, BuildsError, Invalid, name};
-use crate::ledger::{LedgerError, Write};
+use crate::ledger::{Kind, LedgerError, Write};
 use crate::records::{Actor, Build, BuildSpec, Cause, Resolved, Run, RunPolicy, SourceSpec, State};
 
 /// How a run is asked for.
@@ -130,9 +130,12 @@ impl Builds {
         };
         let mut asked = Asked::new(actor, cause);
         asked.fresh = same;
-        let pinned = || match same {
-            true => earlier.resolved.clone(),
-            false => Resolved::default(),
+        let pinned = || {
+            if same {
+                earlier.resolved.clone()
+            } else {
+                Resolved::default()
+            }
         };
         while let Some(build) = &earlier.build {
             let Some(found) = self.store().find::<Build>(namespace, build).await? else {
@@ -180,8 +183,8 @@ impl Builds {
             match self.store().ledger().write(writes).await {
                 Ok(()) => return Ok(Some(self.enqueue(run, &wanted, now))),
                 // A run without a build that was given this name.
-                Err(LedgerError::Conflict(key)) if key.name == name => {}
-                Err(LedgerError::Conflict(key)) if key.name == build.metadata.name => {
+                Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {}
+                Err(LedgerError::Conflict(key)) if key.kind == Kind::Build => {
                     return Ok(None);
                 }
                 Err(error) => return Err(repeated(error)),
@@ -206,7 +209,9 @@ impl Builds {
         writes.extend(asked.with.iter().cloned());
         match self.store().ledger().write(writes).await {
             Ok(()) => Ok(self.enqueue(run, &wanted, now)),
-            Err(LedgerError::Conflict(key)) if key.name == name => Err(super::record::exists(&run)),
+            Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {
+                Err(super::record::exists(&run))
+            }
             Err(error) => Err(repeated(error)),
         }
     }

@@ -34,7 +34,7 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
 /// A plan and what it names.
 #[derive(Debug)]
 pub struct Job {
-    /// The run's own name, a plain file name that no other run ever had.
+    /// The run's own name, which no other run ever had: letters, digits, `-` and `_`, at most 180.
     pub id: String,
     /// Whose caches are used.
     pub namespace: String,
@@ -50,7 +50,7 @@ pub struct Job {
     pub source: File,
     /// Contents of scripts that came over the web, by digest.
     pub scripts: BTreeMap<Digest, Vec<u8>>,
-    /// Contents of secrets, by name: the files of each.
+    /// Contents of secrets and of what is injected, by name: the files of each.
     pub secrets: BTreeMap<String, SecretFiles>,
     /// Runs in the finished file tree, as the image would, before the result is given back; `None` if there is none.
     pub test: Option<Vec<String>>,

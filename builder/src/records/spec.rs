@@ -82,7 +82,8 @@ pub enum SourceSpec {
         /// The folder of the repository to build.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         context_dir: Option<String>,
-        /// The secret for the server: `username` and `password`, or `ssh-privatekey` (and `known_hosts`).
+        /// The secret for the server: `username` and `password`, or `ssh-privatekey` (and `known_hosts`). With a file `hosts`,
+        /// it is shown to the servers named there only, one a line.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         secret: Option<String>,
         /// Whether submodules come too.
@@ -187,7 +188,7 @@ pub enum RunPolicy {
     Serial,
     /// They wait, and only the latest of them has its turn; the others are cancelled.
     SerialLatestOnly,
-    /// They run as soon as there is a worker.
+    /// They run as soon as there is a worker. Whichever ends last has the tags.
     Parallel,
 }
 
@@ -238,7 +239,8 @@ pub enum HookKind {
     Generic,
 }
 
-/// How long ended runs of a build are kept. The newest one that succeeded always is.
+/// How long ended runs of a build are kept. The newest one that succeeded always is. Runs that are of no build are kept as the
+/// server's configuration says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Retention {

@@ -27,6 +27,7 @@ pub(super) fn scaffold(
     let trees = layers.iter().map(|layer| layer.tree()).collect();
     let implicit = layers.iter().map(|layer| layer.record.implicit().collect());
     let mut work = Scaffold {
+        tree: scaffold,
         union: Union::new(trees, marks),
         implicit: implicit.collect(),
         places: Places::new(scaffold, marks, ids, u64::MAX)?,
@@ -48,6 +49,7 @@ pub(super) fn scaffold(
 }
 
 struct Scaffold<'a> {
+    tree: &'a Tree,
     union: Union<'a>,
     /// The directories that each layer says nothing of.
     implicit: Vec<BTreeSet<TreePath>>,
@@ -122,15 +124,27 @@ impl Scaffold<'_> {
     /// The entry of a directory, from the topmost layer that says something of it.
     fn as_below(&self, path: &TreePath) -> Result<Entry, UnpackError> {
         let disk = |error| UnpackError::disk(path, error);
-        let found = self.union.find_path(path).map_err(disk)?;
-        let said = found.and_then(|found| {
-            let is_said = |layer: &usize| !self.implicit[*layer].contains(path);
-            found.layers.into_iter().find(is_said)
-        });
-        let Some(layer) = said else {
-            return plain(path, self.ids);
+        let Some(found) = self.union.find_path(path).map_err(disk)? else {
+            return self.unknown(path);
         };
-        directory_entry(self.union.layer(layer), path)
+        let is_said = |layer: &usize| !self.implicit[*layer].contains(path);
+        match found.layers.into_iter().find(is_said) {
+            Some(layer) => directory_entry(self.union.layer(layer), path),
+            None => plain(path, self.ids),
+        }
+    }
+
+    /// A directory that no layer has belongs to whom the one above belongs to, as if that user had made it: what is mounted
+    /// below a home must not close it to its owner.
+    fn unknown(&self, path: &TreePath) -> Result<Entry, UnpackError> {
+        let mut entry = plain(path, self.ids)?;
+        if let Some((above, _)) = path.split() {
+            let disk = |error| UnpackError::disk(path, error);
+            let above = self.tree.directory(&above).map_err(disk)?;
+            let above = stat(above.as_fd(), b"").map_err(disk)?;
+            (entry.uid, entry.gid) = (above.uid, above.gid);
+        }
+        Ok(entry)
     }
 }
 
@@ -164,7 +178,7 @@ fn directory_entry(tree: &Tree, path: &TreePath) -> Result<Entry, UnpackError> {
     entry.ok_or_else(|| UnpackError::refused(path, "it is no directory"))
 }
 
-/// A directory that nothing is known of.
+/// A directory of which no layer says anything.
 fn plain(path: &TreePath, ids: &IdMap) -> Result<Entry, UnpackError> {
     let mut entry = Entry {
         path: path.clone(),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::cgroup::Hierarchies;
-use super::host::{Privilege, Settings};
+use super::host::{Privilege, Settings, is_initial};
 use super::ids::SandboxIds;
 use super::{egress, namespaces, tool, view};
 
@@ -232,7 +232,7 @@ fn is_shared(line: &str, ids: &SandboxIds) -> bool {
 
 fn limits(privilege: Privilege) -> Check {
     let name = "limits";
-    if privilege == Privilege::User {
+    if privilege == Privilege::User || !is_initial().unwrap_or(false) {
         let detail = "memory, processor and process limits need root: runs that ask for them are refused; of files that only \
                       users inside may read, the disk limit sees nothing";
         return check(name, Standing::Limited, detail);

@@ -10,6 +10,7 @@ use super::egress::Upstream;
 use super::error::SandboxError;
 use super::ids::SandboxIds;
 use super::record::{self, Recovered};
+use crate::Marks;
 
 mod subids;
 
@@ -33,6 +34,18 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What fits whom this process runs as: [`Settings::root`], [`Settings::nested`] or [`Settings::ordinary`].
+    pub fn of_this_process(
+        state: impl Into<PathBuf>,
+        lender: Vec<OsString>,
+    ) -> Result<Self, SandboxError> {
+        match Privilege::ours() {
+            Privilege::Root if is_initial()? => Self::root(state),
+            Privilege::Root => Self::nested(state),
+            Privilege::User => Self::ordinary(state, lender),
+        }
+    }
+
     /// What a server that runs as root uses: ids from 2³⁰ up, where neither users nor other engines' ranges are.
     pub fn root(state: impl Into<PathBuf>) -> Result<Self, SandboxError> {
         let ids = SandboxIds::range(1 << 30, 1 << 16);
@@ -43,6 +56,16 @@ impl Settings {
             runtime: "runc".into(),
             lender: Vec::new(),
             upstream: None,
+        })
+    }
+
+    /// What a server uses that is root of a user namespace, as under `unshare --user --map-auto --map-root-user --mount`: the
+    /// namespace's ids but its root's, which is the server itself. Control groups are root's outside, so limits of memory,
+    /// processor and processes cannot be enforced.
+    pub fn nested(state: impl Into<PathBuf>) -> Result<Self, SandboxError> {
+        Ok(Self {
+            ids: subids::of_namespace()?,
+            ..Self::root(state)?
         })
     }
 
@@ -77,6 +100,13 @@ impl Privilege {
     }
 }
 
+/// Whether we are in the user namespace that the machine began with: only there is root the machine's.
+pub(super) fn is_initial() -> Result<bool, SandboxError> {
+    let marks = Marks::of_this_process();
+    let marks = marks.map_err(SandboxError::io("read /proc/self/uid_map"))?;
+    Ok(marks == Marks::Trusted)
+}
+
 /// This machine, ready for runs.
 #[derive(Debug)]
 pub struct Host {
@@ -97,8 +127,10 @@ impl Host {
         let recovered = record::recover(&runs(&settings.state)).await?;
         let privilege = Privilege::ours();
         let hierarchies = match privilege {
-            Privilege::Root => Hierarchies::find().map_err(SandboxError::io("find the cgroups"))?,
-            Privilege::User => Hierarchies::default(),
+            Privilege::Root if is_initial()? => {
+                Hierarchies::find().map_err(SandboxError::io("find the cgroups"))?
+            }
+            Privilege::Root | Privilege::User => Hierarchies::default(),
         };
         cgroup::delegate(&hierarchies, &settings.cgroup)?;
         let host = Self {

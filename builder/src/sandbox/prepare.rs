@@ -90,7 +90,7 @@ impl Preparation<'_> {
                 // As engines do; it belongs to root and stays.
                 let made = &mut Made::default();
                 self.rootfs
-                    .make(&resolved.path, true, Some(self.ids), made)?;
+                    .make(&resolved.path, true, self.ids.outside(0), made)?;
                 Ok(resolved.path)
             }
         }
@@ -121,8 +121,7 @@ impl Preparation<'_> {
             // Refused by whoever asked, with better words.
             None if is_kernels(&resolved.path) && resolved.path != target => {}
             None => {
-                self.rootfs
-                    .make(&resolved.path, folder, Some(self.ids), self.made)?;
+                self.rootfs.make(&resolved.path, folder, None, self.made)?;
             }
         }
         Ok(resolved.path)

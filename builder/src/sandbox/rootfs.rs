@@ -12,11 +12,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use super::error::SandboxError;
-use super::ids::SandboxIds;
 
 #[cfg(test)]
 mod tests;
@@ -157,12 +156,13 @@ impl Rootfs {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Makes an empty folder or file at a resolved path, with the folders above it, and notes in `made` what.
+    /// Makes an empty folder or file at a resolved path, with the folders above it, and notes in `made` what. It belongs to
+    /// `owner` (outside), or to whom the folder belongs that it is made in: a home stays its user's.
     pub(super) fn make(
         &self,
         path: &Path,
         folder: bool,
-        ids: Option<&SandboxIds>,
+        owner: Option<u32>,
         made: &mut Made,
     ) -> Result<(), SandboxError> {
         let what = || format!("make the mount point {} in the root", path.display());
@@ -187,13 +187,12 @@ impl Rootfs {
             }
             let after = modified(&parent).map_err(SandboxError::io(what()))?;
             made.touch(above, before, after);
-            if let Some(root) = ids.and_then(|ids| ids.outside(0)) {
-                let uid = rustix::fs::Uid::from_raw(root);
-                let gid = rustix::fs::Gid::from_raw(root);
-                let flags = AtFlags::SYMLINK_NOFOLLOW;
-                rustix::fs::chownat(&parent, name, Some(uid), Some(gid), flags)
-                    .map_err(SandboxError::io(what()))?;
-            }
+            let above = rustix::fs::fstat(&parent).map_err(SandboxError::io(what()))?;
+            let (uid, gid) = owner.map_or((above.st_uid, above.st_gid), |owner| (owner, owner));
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            rustix::fs::chownat(&parent, name, Some(uid), Some(gid), flags)
+                .map_err(SandboxError::io(what()))?;
         }
         Ok(())
     }

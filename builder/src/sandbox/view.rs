@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::error::SandboxError;
-use super::host::Privilege;
+use super::host::{Privilege, is_initial};
 use super::ids::SandboxIds;
 use super::namespaces::Namespaces;
 use super::output;
@@ -82,7 +82,8 @@ impl<'a> View<'a> {
                 for path in lower.iter().chain([upper, work]) {
                     check_visible(path)?;
                 }
-                let options = overlay_options(lower, upper, work, self.privilege)?;
+                let by_user = self.privilege == Privilege::User || !is_initial()?;
+                let options = overlay_options(lower, upper, work, by_user)?;
                 let options = format!("{HARMLESS},{options}");
                 mount.args(["-t", "overlay", "-o", &options, "overlay", ROOT]);
             }
@@ -246,17 +247,18 @@ fn overlay_options(
     lower: &[PathBuf],
     upper: &Path,
     work: &Path,
-    privilege: Privilege,
+    by_user: bool,
 ) -> Result<String, SandboxError> {
     let mut lowers = Vec::new();
     for path in lower {
         lowers.push(plain(path)?);
     }
     let (lower, upper, work) = (lowers.join(":"), plain(upper)?, plain(work)?);
-    // An ordinary user's overlay never redirects, and refuses to be told not to.
-    let features = match privilege {
-        Privilege::Root => "redirect_dir=off,metacopy=off,index=off",
-        Privilege::User => "userxattr,index=off",
+    // An ordinary user's overlay, and that of root of a user namespace, never redirects, and refuses to be told not to.
+    let features = if by_user {
+        "userxattr,index=off"
+    } else {
+        "redirect_dir=off,metacopy=off,index=off"
     };
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{features}");
     if options.len() >= 4096 {
@@ -269,8 +271,8 @@ fn overlay_options(
 
 /// See [`Root::fits`].
 pub(super) fn fits(lower: &[PathBuf], upper: &Path, work: &Path) -> bool {
-    let overlay = |privilege| overlay_options(lower, upper, work, privilege).is_ok();
-    overlay(Privilege::Root) && overlay(Privilege::User)
+    let overlay = |by_user| overlay_options(lower, upper, work, by_user).is_ok();
+    overlay(false) && overlay(true)
 }
 
 /// A path without the characters that mean something in the options of overlayfs.

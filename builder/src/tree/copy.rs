@@ -42,7 +42,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, cancelled: &CancellationToken) -
     Ok(true)
 }
 
-/// How many bytes the files of a tree have.
+/// How many bytes the files of a tree have. Names that lead deeper than a path can be long are an error.
 pub(crate) fn tree_bytes(folder: &Path) -> io::Result<u64> {
     let tree = Tree::open(folder)?;
     let mut bytes = 0;
@@ -54,7 +54,7 @@ pub(crate) fn tree_bytes(folder: &Path) -> io::Result<u64> {
             // Names are not free.
             bytes += ENTRY;
             match found.kind {
-                FileKind::Directory => waiting.extend(path.join(&name)),
+                FileKind::Directory => waiting.push(path.join(&name).map_err(io::Error::other)?),
                 FileKind::Regular => bytes += found.size / found.links.max(1),
                 _ => {}
             }

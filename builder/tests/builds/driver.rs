@@ -9,7 +9,7 @@ use builder::Compression;
 use builder::driver::{Built, Driver, Event, Failure, Job, Phase, Used};
 use builder::images::{BaseImage, Platform};
 use builder::layer::Layer;
-use builder::plan::Step;
+use builder::plan::{Mount, Step};
 use builder::records::FailureReason;
 use builder::sandbox::{Line, Stream};
 use oci::{Algorithm, Digest};
@@ -34,10 +34,27 @@ fn words(job: &Job) -> String {
         Step::Run(run) => Some(&run.env),
         _ => None,
     });
-    let words = runs
+    let mut words = runs
         .flatten()
         .filter_map(|entry| entry.strip_prefix("WORDS="));
-    words.last().unwrap_or("nothing").to_owned()
+    words.next_back().unwrap_or("nothing").to_owned()
+}
+
+/// The plan's caches, in words.
+fn caches(job: &Job) -> Vec<String> {
+    let steps = job.plan.recipe.stages.iter().flat_map(|stage| &stage.steps);
+    let mounts = steps.filter_map(|step| match step {
+        Step::Run(run) => Some(&run.mounts),
+        _ => None,
+    });
+    let caches = mounts.flatten().filter_map(|mount| match mount {
+        Mount::Cache { id, from, .. } => {
+            let from = from.as_deref().unwrap_or("nothing");
+            Some(format!("cache {id} of {from}"))
+        }
+        Mount::Secret { .. } => None,
+    });
+    caches.collect()
 }
 
 #[async_trait]
@@ -54,6 +71,9 @@ impl Driver for TarDriver {
         };
         let _ = job.events.send(Event::Phase(Phase::Assemble)).await;
         say(format!("working with {words}")).await;
+        for cache in caches(&job) {
+            say(cache).await;
+        }
         if words == "fail" {
             return Err(Failure {
                 reason: FailureReason::from_word("AssembleFailed".to_owned()),
@@ -74,6 +94,10 @@ impl Driver for TarDriver {
         let platform = Platform::of_this_machine();
         let base = BaseImage::by_digest(&*job.images, &job.actor, repo, *digest, &platform);
         let base = base.await.unwrap();
+        let words = match words.as_str() {
+            "random" => uuid::Uuid::new_v4().to_string(),
+            _ => words,
+        };
         let text = format!("{} {words} {:?}\n", job.plan.recipe.source, job.secrets);
         let tar = Tar::new().file("opt/result", 0o644, 0, text).bytes();
         let id = Digest::of(Algorithm::Sha256, &tar);

@@ -131,6 +131,26 @@ async fn what_has_not_changed_is_not_built_again() {
 }
 
 #[tokio::test]
+async fn artifacts_are_taken_over_from_the_newest_result() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "hello");
+    wanted.incremental = true;
+    lab.build(wanted).await;
+    let first = lab.run().await;
+    assert_eq!(first.resolved.previous, None);
+    let second = lab.run().await;
+    assert_eq!(second.resolved.previous, Some(first.result.unwrap().image));
+
+    let app = ImageName::parse("shop/app", &[]).unwrap();
+    std::fs::remove_dir_all(lab.images.folder(app.repo())).unwrap();
+    let (third, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(third.state, State::Succeeded);
+    assert_eq!(third.resolved.previous, None);
+    assert!(said(&lines).contains("this is a clean build"));
+}
+
+#[tokio::test]
 async fn an_image_that_is_gone_is_built_again() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;
@@ -181,6 +201,23 @@ async fn whether_a_run_reproduces_is_asked_without_moving_a_tag() {
     let again = lab.ended(&again.await.unwrap().value).await.0;
     assert_eq!(again.metadata.name, "app-4");
     assert!(again.result.unwrap().reused);
+}
+
+#[tokio::test]
+async fn what_does_not_reproduce_is_kept_without_a_tag() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "random")).await;
+    let first = lab.run().await.result.unwrap();
+    let again = lab.builds.again("shop", "app-1", true, actor(), now());
+    let check = lab.ended(&again.await.unwrap().value).await.0;
+    assert_eq!(check.state, State::Succeeded);
+    let other = check.result.unwrap();
+    assert_ne!(other.image, first.image);
+    assert_eq!((other.same_as, other.tags.len()), (None, 0));
+    let tag = lab.tag("shop/app:v1").await.unwrap();
+    assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
+    assert!(lab.tag(&other.image).await.is_some(), "to be looked at");
 }
 
 #[tokio::test]

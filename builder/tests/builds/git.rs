@@ -3,6 +3,7 @@
 use builder::records::{SecretUse, SourceSpec, State};
 use builder::source::git::References;
 
+use crate::image::{execution, push};
 use crate::lab::{Lab, asked, now, reason, said, spec};
 use crate::servers::{PASSWORD, Servers, USER};
 
@@ -81,9 +82,14 @@ async fn a_run_may_have_a_branch_of_its_own() {
     repository.files("main", &[("app.py", "print()")]);
     let commit = repository.files("feature/sell", &[("app.py", "print(2)")]);
     let lab = lab(&servers).await;
+    let mut says = execution();
+    says["Labels"]["dev.slipway.cache"] = "/opt/cache".into();
+    push(&lab.images, "shop/builder:1", &[b"b".to_vec()], says).await;
     let mut wanted = spec("shop/x:1", "hello");
     wanted.source = source(&servers, "public/cart.git", None);
     lab.build(wanted).await;
+    let (_, lines) = lab.ended(&lab.start().await).await;
+    assert!(said(&lines).contains("cache app@:/opt/cache of nothing"));
     let mut asked = asked();
     asked.revision = Some("feature/sell".to_owned());
     let run = lab
@@ -92,7 +98,10 @@ async fn a_run_may_have_a_branch_of_its_own() {
         .await
         .unwrap()
         .value;
-    assert_eq!(lab.ended(&run).await.0.resolved.commit, Some(commit));
+    let (run, lines) = lab.ended(&run).await;
+    assert_eq!(run.resolved.commit, Some(commit));
+    let cache = "cache app@feature/sell:/opt/cache of app@:/opt/cache";
+    assert!(said(&lines).contains(cache), "{}", said(&lines));
 
     let found: References = lab
         .builds
@@ -100,4 +109,25 @@ async fn a_run_may_have_a_branch_of_its_own() {
         .await
         .unwrap();
     assert_eq!(found.default_branch().unwrap().as_str(), "main");
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_to_the_servers_that_it_names() {
+    let servers = Servers::start("builds-hosts");
+    let repository = servers.repository("private/cart.git");
+    repository.files("main", &[("app.py", "print()")]);
+    let lab = lab(&servers).await;
+    let wanted = source(&servers, "private/cart.git", Some("git"));
+    let here = format!("localhost:{}", servers.port);
+    for (hosts, shown) in [
+        ("git.example\nlocalhost\n", true),
+        (&*here, true),
+        ("git.example", false),
+        ("localhost:1", false),
+    ] {
+        let files = [("username", USER), ("password", PASSWORD), ("hosts", hosts)];
+        lab.secret("git", SecretUse::Git, &files).await;
+        let found = lab.builds.references("shop", &wanted).await;
+        assert_eq!(found.is_ok(), shown, "{hosts}: {found:?}");
+    }
 }

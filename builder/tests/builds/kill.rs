@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::file_ledger::FileLedger;
 use crate::lab::{
-    actor, asked, driver, now, parts, push_builder, push_source, said, settings, spec,
+    actor, all, asked, driver, now, parts, push_builder, push_source, said, settings, spec,
 };
 
 const FOLDER: &str = "SLIPWAY_KILL_FOLDER";
@@ -167,12 +167,12 @@ impl Driver for Stepped<dyn Driver> {
 /// The server that is killed; no test of its own.
 #[tokio::test]
 async fn server() {
-    let (Some(folder), Ok(step)) = (std::env::var_os(FOLDER), std::env::var(STEP)) else {
+    let (Some(folder), Ok(at)) = (std::env::var_os(FOLDER), std::env::var(STEP)) else {
         return;
     };
     let folder = PathBuf::from(folder);
     let killer = Arc::new(Killer {
-        at: step.parse().unwrap(),
+        at: at.parse().unwrap(),
         done: AtomicUsize::new(0),
     });
     let ledger = Arc::new(FileLedger::new(&folder.join("ledger")));
@@ -262,15 +262,15 @@ async fn check(folder: &Path, step: usize) -> bool {
             .unwrap_or_else(|| unreachable!("{step}: {run:?}"));
         assert_eq!(result.image, format!("shop/app@{digest}"), "step {step}");
     }
-    let stop = CancellationToken::new();
+    let ended = CancellationToken::new();
     let driving = tokio::spawn({
-        let (builds, stop) = (builds.clone(), stop.clone());
-        async move { builds.drive(stop).await }
+        let (builds, ended) = (builds.clone(), ended.clone());
+        async move { builds.drive(ended).await }
     });
     for run in &before {
         ends_well(folder, &builds, &run.value, step).await;
     }
-    stop.cancel();
+    ended.cancel();
     driving.await.unwrap();
     tag.is_some()
 }
@@ -315,14 +315,7 @@ async fn ends_well(folder: &Path, builds: &Builds, before: &Run, step: usize) {
         assert!(held.unwrap().is_some(), "step {step}");
     }
     let mut log = builds.log("shop", name).await.unwrap();
-    let mut lines = Vec::new();
-    loop {
-        let more = log.read().unwrap();
-        if more.is_empty() {
-            break;
-        }
-        lines.extend(more);
-    }
+    let lines = all(&mut log);
     if before.attempts > 0 && run.attempts > 1 {
         assert!(said(&lines).contains("begins anew"), "step {step}");
     }
@@ -333,7 +326,7 @@ async fn tag(folder: &Path, tag: &str) -> Option<Digest> {
     let images = Layouts::new(folder.join("images"));
     let name = ImageName::parse(&format!("shop/app:{tag}"), &[]).unwrap();
     let found = images
-        .manifest(&actor(), name.repo(), &name.reference())
+        .manifest(&actor(), name.repo(), name.reference())
         .await;
     found.unwrap().map(|manifest| manifest.digest())
 }

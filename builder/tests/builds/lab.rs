@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
-use builder::builds::log::{Entry, LogLine};
+use builder::builds::log::{Entry, LogLine, LogReader};
 use builder::builds::{Asked, Builds, Parts, Recorded, SecretContent, Settings};
 use builder::driver::{Driver, SecretFiles};
 use builder::images::{ImageName, Images, Layouts};
@@ -288,8 +288,8 @@ impl Lab {
 
     pub(crate) async fn tag(&self, name: &str) -> Option<Manifest> {
         let name = ImageName::parse(name, &[]).unwrap();
-        let (actor, reference) = (actor(), name.reference());
-        let found = self.images.manifest(&actor, name.repo(), &reference);
+        let actor = actor();
+        let found = self.images.manifest(&actor, name.repo(), name.reference());
         found.await.unwrap()
     }
 
@@ -315,6 +315,18 @@ impl Lab {
             .builds
             .replace("shop", "app", build.spec, actor(), None);
         replaced.await.unwrap();
+    }
+}
+
+/// All lines of a log, as far as it is written.
+pub(crate) fn all(log: &mut LogReader) -> Vec<LogLine> {
+    let mut lines = Vec::new();
+    loop {
+        let more = log.read().unwrap();
+        if more.is_empty() {
+            return lines;
+        }
+        lines.extend(more);
     }
 }
 

@@ -23,8 +23,7 @@ async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
         return;
     }
     let lab = Lab::new().await;
-    let assemble =
-        "cat .cache/tool/log || true; echo kept-$(id -u) >> .cache/tool/log; echo out > out";
+    let assemble = "cat .cache/tool/log || true; echo kept-$(id -u) >> .cache/tool/log; [ -w .cache ]; echo out > out";
     let image = lab
         .builder(
             "shop/builder:1",
@@ -127,4 +126,25 @@ async fn a_locked_cache_has_one_user_at_a_time() {
     for ran in [one, two, three] {
         assert!(ran.result.is_ok(), "{:?}", ran.result);
     }
+}
+
+#[tokio::test]
+async fn a_cache_is_not_mounted_twice() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", "true"), ("run", "true")],
+            &[],
+        )
+        .await;
+    let mut asked = asked(&lab, &image, ("main", None), Sharing::Locked);
+    let mut second = asked.request.caches[0].clone();
+    second.at = ContainerPath::parse("/opt/app/.other").unwrap();
+    asked.request.caches.push(second);
+    let ran = lab.run(asked).await;
+    assert_eq!(ran.failure().message, "cache main is mounted twice");
 }

@@ -12,20 +12,29 @@ use builder::plan::{Cache, Secret, Sharing};
 use builder::s2i::ContainerPath;
 use tokio_util::sync::CancellationToken;
 
+use super::image::Tar;
 use super::lab::{Asked, Lab, leftovers, ready, settings};
 
 const FOLDER: &str = "DRIVER_TEST_FOLDER";
 const CGROUP: &str = "DRIVER_TEST_CGROUP";
+const LAYERS: &str = "DRIVER_TEST_LAYERS";
 const SECRET: &[u8] = b"driver-victim-secret";
 
-/// Takes about half a second, in every part of which it may be killed.
-async fn asked(lab: &Lab) -> Asked {
+/// Takes about half a second, in every part of which it may be killed. With many layers, its root is mounted on the host.
+async fn asked(lab: &Lab, layers: usize) -> Asked {
+    let layers: Vec<_> = (0..layers)
+        .map(|number| {
+            Tar::new()
+                .file(&format!("opt/app/{number}"), 0o644, 1001, "x")
+                .bytes()
+        })
+        .collect();
     let assemble = "(setsid sleep 31.41592 &); cp -r /tmp/src /opt/app/src; echo x > /opt/app/.cache/x; sleep 0.2";
     let image = lab
         .builder(
             "shop/builder:1",
             &[("assemble", assemble), ("run", "true")],
-            &[],
+            &layers,
         )
         .await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x"), ("deep/er/y", "y")]));
@@ -52,7 +61,7 @@ async fn a_dropped_run_cleans_up_by_itself() {
     }
     let lab = Lab::new().await;
     for milliseconds in [0, 20, 60, 100, 150, 200, 300, 400, 500] {
-        let run = lab.run_beside(asked(&lab).await);
+        let run = lab.run_beside(asked(&lab, 0).await);
         let _ = tokio::time::timeout(Duration::from_millis(milliseconds), run).await;
         until(|| lab.left());
     }
@@ -75,6 +84,7 @@ async fn a_killed_server_leaves_nothing() {
             .args(["cleanup::victim", "--exact", "--ignored", "--nocapture"])
             .env(FOLDER, folder.path())
             .env(CGROUP, &cgroup)
+            .env(LAYERS, if number % 2 == 0 { "0" } else { "50" })
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
@@ -101,7 +111,7 @@ async fn a_killed_server_leaves_nothing() {
         );
     }
     let lab = Lab::at(folder, cgroup).await;
-    let mut ran = lab.run(asked(&lab).await).await;
+    let mut ran = lab.run(asked(&lab, 0).await).await;
     ran.built();
 }
 
@@ -114,13 +124,14 @@ async fn victim() {
     };
     let folder = Path::new(&folder);
     let cgroup = std::env::var(CGROUP).unwrap();
+    let layers = std::env::var(LAYERS).unwrap().parse().unwrap();
     let (driver, _) = Runc::open(settings(folder, &cgroup)).await.unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let images = Layouts::new(scratch.path().join("images"));
     let lab = Lab::of(driver.clone(), images.clone(), scratch, cgroup);
     loop {
         let id = uuid();
-        let (job, mut events) = asked(&lab).await.job(id, Arc::new(images.clone()));
+        let (job, mut events) = asked(&lab, layers).await.job(id, Arc::new(images.clone()));
         let drain = async { while events.recv().await.is_some() {} };
         let never = CancellationToken::new();
         let (built, ()) = tokio::join!(driver.run(job, &never), drain);

@@ -333,7 +333,7 @@ async fn limits_end_a_build_with_their_name() {
                 ..Limits::default()
             },
             "TimedOut",
-            "the build did not end in 0 s: raise limits.seconds, or do less",
+            "the build did not end in 1 s: raise limits.seconds, or do less",
         ),
     ] {
         let image = lab

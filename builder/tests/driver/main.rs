@@ -10,5 +10,7 @@ mod image;
 mod images;
 mod lab;
 mod main_path;
+mod network;
 mod oracle;
+mod ordinary;
 mod steps;

@@ -54,15 +54,7 @@ async fn the_same_comes_out_as_of_s2i_and_buildah() {
         .bytes();
     let scripts = [("assemble", ASSEMBLE), ("run", "cat app.txt")];
     let image = lab.builder("shop/builder:1", &scripts, &[layer]).await;
-    let source = lab.folder.path().join("source");
-    std::fs::create_dir_all(source.join("folder")).unwrap();
-    std::fs::create_dir_all(source.join(".s2i")).unwrap();
-    std::fs::write(source.join("app.txt"), "hello").unwrap();
-    std::fs::write(source.join("folder/tool"), "#!/bin/sh\n").unwrap();
-    std::fs::write(source.join(".s2i/environment"), "MODE=fast\nOTHER=x y\n").unwrap();
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(source.join("folder/tool"), mode).unwrap();
-
+    let source = source(&lab);
     let snapshot = upload::directory(
         &source,
         IgnoreMode::Classic,
@@ -128,6 +120,10 @@ async fn the_same_comes_out_as_of_s2i_and_buildah() {
         ours.len()
     );
 
+    same_config(&store);
+}
+
+fn same_config(store: &Store) {
     let (ours, theirs) = (
         store.config("localhost/ours:1"),
         store.config("localhost/theirs:1"),
@@ -155,6 +151,19 @@ async fn the_same_comes_out_as_of_s2i_and_buildah() {
         theirs["Cmd"],
         json!(["/bin/sh", "-c", "/usr/libexec/s2i/run"])
     );
+}
+
+/// A folder of the user's.
+fn source(lab: &Lab) -> PathBuf {
+    let source = lab.folder.path().join("source");
+    std::fs::create_dir_all(source.join("folder")).unwrap();
+    std::fs::create_dir_all(source.join(".s2i")).unwrap();
+    std::fs::write(source.join("app.txt"), "hello").unwrap();
+    std::fs::write(source.join("folder/tool"), "#!/bin/sh\n").unwrap();
+    std::fs::write(source.join(".s2i/environment"), "MODE=fast\nOTHER=x y\n").unwrap();
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(source.join("folder/tool"), mode).unwrap();
+    source
 }
 
 /// A store of container images of the test's own.

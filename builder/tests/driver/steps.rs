@@ -125,7 +125,8 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
     }
     let lab = Lab::new().await;
     let assemble = "cat /opt/app/conf/settings; cat /run/secrets/token/file > /dev/null; \
-         ls -ln /run/secrets/token/file; echo done > out";
+         ls -ln /run/secrets/token/file; \
+         [ -w /opt/app/.config/tool ]; echo done > out";
     let image = lab
         .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
         .await;
@@ -136,13 +137,21 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
         revision: None,
         at: ContainerPath::parse("/run/secrets/token").unwrap(),
     }];
+    // A second one, in a folder of the home that is not there.
+    asked.request.secrets.push(builder::plan::Secret {
+        name: "token".to_owned(),
+        revision: None,
+        at: ContainerPath::parse("/opt/app/.config/tool").unwrap(),
+    });
     asked.secret("settings", "settings", b"colour=blue\n");
     asked.secret("token", "file", b"very-secret-token");
     let mut ran = lab.run(asked).await;
     let found = listing(ran.built());
     assert_eq!(found["opt/app/conf/settings"].1, "colour=blue\n");
     assert!(
-        !found.keys().any(|path| path.starts_with("run")),
+        !found
+            .keys()
+            .any(|path| path.starts_with("run") || path.contains("config")),
         "{found:?}"
     );
     assert!(
@@ -230,7 +239,7 @@ async fn a_clean_build_leaves_no_source() {
 
 async fn incremental(lab: &Lab, save: &str) -> (Image, Image) {
     let assemble = "if [ -d /tmp/artifacts ]; then cp -r /tmp/artifacts got; ls -lnR /tmp/artifacts; fi; \
-         mkdir -p deps; date +%s%N > deps/made; ln -sf made deps/link";
+         mkdir -p deps; date +%s%N > deps/made; ln -sf made deps/link; ln -f deps/made deps/hard";
     let scripts = [("assemble", assemble), RUN, ("save-artifacts", save)];
     let builder = lab.builder("shop/builder:1", &scripts, &[]).await;
     let mut first = lab
@@ -255,8 +264,14 @@ async fn artifacts_of_the_previous_image_are_taken_over() {
     asked.base(&previous);
     let mut ran = lab.run(asked).await;
     let found = listing(ran.built());
-    assert_eq!(found["tmp/artifacts/deps/made"].0, "-644 1001:0");
+    let made = &found["tmp/artifacts/deps/made"].0;
+    assert!(made.ends_with("644 1001:0"), "{made}");
     assert_eq!(found["tmp/artifacts/deps/link"].1, "made");
+    let hard = ["hard", "made"].map(|name| &found[&format!("tmp/artifacts/deps/{name}")]);
+    assert!(
+        hard.iter().any(|(what, _)| what.starts_with('h')),
+        "{hard:?}"
+    );
     assert!(found.contains_key("opt/app/got/deps/made"), "{found:?}");
     let wanted = [
         Phase::Prepare,

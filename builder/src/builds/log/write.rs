@@ -52,7 +52,7 @@ impl LogWriter {
         // A torn line, and what points behind the log's end.
         let whole: Vec<PhaseAt> = read_phases(folder)?;
         let whole = whole.iter().filter(|phase| phase.offset <= written);
-        let lines: Vec<u8> = whole.flat_map(|phase| json_line(phase)).collect();
+        let lines: Vec<u8> = whole.flat_map(json_line).collect();
         phases.set_len(0)?;
         phases.write_all(&lines)?;
         let mut compressor = Compressor::new(3)?;

@@ -42,10 +42,9 @@ impl Pipeline<'_> {
             if *image.repo() != self.wanted.output.repo {
                 continue;
             }
-            let reference = image.reference();
             let found = self
                 .images()
-                .manifest(&self.run.actor, image.repo(), &reference);
+                .manifest(&self.run.actor, image.repo(), image.reference());
             if let Some(manifest) = found.await? {
                 return Ok(Some(Earlier {
                     run: run.value.metadata.name,

@@ -32,12 +32,13 @@ impl Pipeline<'_> {
                 let name = ImageName::parse(source, &[]).map_err(|error| {
                     failure(reason::SOURCE_NOT_FOUND, format!("{source}: {error}"))
                 })?;
-                self.from_registry(&name).await?
+                self.kept(&name).await?
             }
-            (None, Source::Image(name)) => self.from_registry(name).await?,
+            (None, Source::Image(name)) => self.kept(name).await?,
             (None, git @ Source::Git { .. }) => {
-                let snapshot = self.from_git(git.clone()).await?;
+                let snapshot = self.git(git.clone()).await?;
                 let kept = self.keep(&snapshot).await?;
+                self.note(format!("kept as {kept}")).await;
                 (snapshot, kept)
             }
         };
@@ -59,7 +60,7 @@ impl Pipeline<'_> {
         Ok(Fetched { snapshot, epoch })
     }
 
-    async fn from_git(&self, source: Source) -> Result<Snapshot, Failure> {
+    async fn git(&self, source: Source) -> Result<Snapshot, Failure> {
         let Some(source) = self.builds.git_source(self.namespace(), source).await? else {
             return Err(failure(
                 reason::INVALID_SPEC,
@@ -77,7 +78,7 @@ impl Pipeline<'_> {
     }
 
     /// A snapshot that was kept or sent.
-    async fn from_registry(&self, name: &ImageName) -> Result<(Snapshot, ImageName), Failure> {
+    async fn kept(&self, name: &ImageName) -> Result<(Snapshot, ImageName), Failure> {
         let missing = || {
             let message = format!(
                 "the source {name} is not in this registry (any more): send or fetch it again"
@@ -87,7 +88,7 @@ impl Pipeline<'_> {
         let images = self.images();
         let actor = &self.run.actor;
         let manifest = images
-            .manifest(actor, name.repo(), &name.reference())
+            .manifest(actor, name.repo(), name.reference())
             .await?;
         let manifest = manifest.ok_or_else(missing)?;
         let layer = layer(&manifest, name)?;

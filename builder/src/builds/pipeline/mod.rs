@@ -67,10 +67,12 @@ impl<'a> Pipeline<'a> {
     /// The whole way.
     pub(super) async fn run(&self) -> Result<RunResult, Failure> {
         self.phase(Phase::Resolve).await;
-        let bases = self.unless_stopped(self.resolve()).await?;
+        let bases = self.unless_stopped(Box::pin(self.resolve())).await?;
         self.phase(Phase::Fetch).await;
-        let source = self.unless_stopped(self.fetch()).await?;
-        let planned = self.unless_stopped(self.plan(&bases, &source)).await?;
+        let source = self.unless_stopped(Box::pin(self.fetch())).await?;
+        let planned = self
+            .unless_stopped(Box::pin(self.plan(&bases, &source)))
+            .await?;
         if let Some(earlier) = self.unless_stopped(self.earlier(&planned)).await? {
             self.phase(Phase::Publish).await;
             return self.publish_again(&earlier).await;

@@ -5,8 +5,8 @@ use crate::builds::reason;
 use crate::builds::spec::BuilderName;
 use crate::builds::submit::is_check;
 use crate::driver::Failure;
-use crate::images::{BaseImage, ImageName, Platform, ReadError};
-use crate::records::{Actor, Build, Run};
+use crate::images::{BaseImage, ImageName, Platform};
+use crate::records::{Build, Run};
 use crate::s2i::Reason;
 
 use super::Pipeline;
@@ -29,6 +29,10 @@ impl Bases {
 
 impl Pipeline<'_> {
     pub(super) async fn resolve(&self) -> Result<Bases, Failure> {
+        let images = self.images();
+        images
+            .may_push(&self.run.actor, &self.wanted.output.repo)
+            .await?;
         let resolved = &self.run.resolved;
         let pinned = is_check(self.run);
         let (builder, builder_name) = match (pinned, &resolved.builder) {
@@ -36,10 +40,7 @@ impl Pipeline<'_> {
                 let name = resolved.builder_name.clone();
                 (kept(pinned)?, name.unwrap_or_else(|| pinned.clone()))
             }
-            _ => {
-                let (image, text) = self.builder().await?;
-                (image, text)
-            }
+            _ => self.builder().await?,
         };
         let builder = self.read(&builder, Reason::PullBuilderImageFailed).await?;
         let runtime = match (&self.wanted.runtime, pinned, &resolved.runtime) {
@@ -127,22 +128,6 @@ impl Pipeline<'_> {
 }
 
 impl Builds {
-    /// What a spec's builder image is now, and the name it is called by: for whoever watches whether it moves. Read with the
-    /// actor's rights.
-    pub async fn builder_now(
-        &self,
-        namespace: &str,
-        spec: &crate::records::BuildSpec,
-        actor: &Actor,
-    ) -> Result<BaseImage, Failure> {
-        let wanted = crate::builds::spec::Wanted::parse(namespace, spec, self.settings())?;
-        let (name, _) = self.builder_name(namespace, &wanted.builder).await?;
-        let platform = Platform::of_this_machine();
-        let read = BaseImage::resolve(&*self.parts().images, actor, &name, &platform);
-        let read: Result<BaseImage, ReadError> = read.await;
-        read.map_err(|error| reason::image(Reason::PullBuilderImageFailed, error))
-    }
-
     /// The image that a builder's name means, and that image's name as it is written: a catalogue entry of the namespace, one that is everybody's,
     /// or a repository.
     async fn builder_name(

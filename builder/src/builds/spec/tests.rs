@@ -139,7 +139,9 @@ fn limits_are_the_servers_at_most() {
         ..Limits::default()
     };
     assert_eq!(
-        limits(Limits::default(), most).unwrap().memory_bytes,
+        limits(Limits::default(), Limits::default(), most)
+            .unwrap()
+            .memory_bytes,
         Some(100)
     );
     let asked = Limits {
@@ -147,7 +149,7 @@ fn limits_are_the_servers_at_most() {
         ..Limits::default()
     };
     assert_eq!(
-        limits(asked, most).unwrap_err().field,
+        limits(asked, Limits::default(), most).unwrap_err().field,
         "spec.limits.memoryBytes"
     );
 }

@@ -142,8 +142,17 @@ impl Caches {
             };
             let bytes = match Record::read(&path) {
                 Some(record) => record.bytes,
-                // Its program or the server was killed.
-                None => tree_bytes(&path.join(FILES)).unwrap_or(0),
+                // Its program or the server was killed, or it is in its first use.
+                None => match tree_bytes(&path.join(FILES)) {
+                    Ok(bytes) => bytes,
+                    // Too deep to be measured: then it would never be too large.
+                    Err(_) => {
+                        if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
+                            self.discard(&path)?;
+                        }
+                        continue;
+                    }
+                },
             };
             all.push((used, bytes, path, lock));
         }

@@ -76,7 +76,7 @@ pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
     )
 }
 
-/// A program that ran and did not succeed; `program` is its file name.
+/// A program that ran and did not succeed; `program` is its file name, `limits` are those of the whole run.
 pub(super) fn program(
     reason: FailureReason,
     program: &str,

@@ -1,5 +1,6 @@
 //! One stage: its root, and its steps upon it.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::artifacts::Artifacts;
@@ -16,7 +17,7 @@ use crate::sandbox::Root;
 use crate::tree::TreePath;
 
 /// A stage that has run.
-pub(super) struct Built<'m> {
+pub(super) struct Done<'m> {
     pub(super) rootfs: Rootfs<'m>,
     pub(super) artifacts: Option<Artifacts>,
 }
@@ -28,7 +29,7 @@ impl<'m> Work<'m> {
         stage: &Stage,
         layers: Vec<StoredLayer>,
         before: Option<&Rootfs<'_>>,
-    ) -> Result<Built<'m>, Failure> {
+    ) -> Result<Done<'m>, Failure> {
         let suffix = match stage.name {
             StageName::Artifacts => "artifacts",
             StageName::Assemble => "assemble",
@@ -69,7 +70,7 @@ impl<'m> Work<'m> {
                 }
             }
         }
-        Ok(Built { rootfs, artifacts })
+        Ok(Done { rootfs, artifacts })
     }
 
     fn program(&mut self, rootfs: &Rootfs<'_>, run: &Run) -> Result<Option<Artifacts>, Failure> {
@@ -95,12 +96,9 @@ impl<'m> Work<'m> {
         let program = program.rsplit('/').next().unwrap_or(program);
         let reason = FailureReason::from(run.reason);
         let outcome = outcome.map_err(|error| failure::sandbox(reason.clone(), program, &error))?;
-        for cache in caches {
-            // What is not counted now is counted by the next prune.
-            let _ = cache.settle();
-        }
+        self.settle(caches);
         if !outcome.succeeded() {
-            return Err(failure::program(reason, program, &outcome, &process.limits));
+            return Err(failure::program(reason, program, &outcome, &self.limits));
         }
         let Some(kept) = kept else { return Ok(None) };
         if outcome.usage.output_dropped > 0 {
@@ -126,6 +124,12 @@ impl<'m> Work<'m> {
             .enumerate()
             .collect();
         wanted.sort_unstable_by_key(|(_, (id, ..))| *id);
+        if let Some(two) = wanted.windows(2).find(|two| two[0].1.0 == two[1].1.0) {
+            let id = two[0].1.0;
+            // It would wait for itself.
+            let text = format!("cache {id} is mounted twice");
+            return Err(failure::new(run.reason, text));
+        }
         let mut taken = Vec::new();
         for (index, (id, from, sharing)) in wanted {
             let namespace = &self.job.namespace;
@@ -138,6 +142,18 @@ impl<'m> Work<'m> {
         }
         taken.sort_unstable_by_key(|(index, _)| *index);
         Ok(taken.into_iter().map(|(_, cache)| cache).collect())
+    }
+
+    /// Gives caches back, and removes others if there are too many bytes now.
+    fn settle(&self, caches: Vec<Cache>) {
+        if caches.is_empty() {
+            return;
+        }
+        let settled: io::Result<()> = caches.into_iter().try_for_each(Cache::settle);
+        // What is not counted or removed now is by the next use or start.
+        if let Err(error) = settled.and_then(|()| self.machine.caches.prune()) {
+            tracing::warn!(%error, "caches of builds could not be counted or removed");
+        }
     }
 
     fn place(&self, files: &Files, place: &Place) -> Result<(), Failure> {

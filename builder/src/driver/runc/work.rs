@@ -10,7 +10,7 @@ use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
 use super::secrets::Secrets;
 use super::source::Source;
-use super::stage::Built as BuiltStage;
+use super::stage::Done;
 use super::{Machine, failure};
 use crate::images::{BaseImage, Platform};
 use crate::plan::{IfItFails, Stage, StageName};
@@ -27,8 +27,10 @@ pub(super) struct Work<'m> {
     /// What the stage [`StageName::Artifacts`] gave.
     pub(super) artifacts: Option<Artifacts>,
     pub(super) cancel: CancellationToken,
+    /// What the whole run may use up.
+    pub(super) limits: Limits,
     runtime: Handle,
-    deadline: Option<Instant>,
+    begun: Instant,
     pub(super) used: Used,
 }
 
@@ -57,8 +59,14 @@ impl<'m> Work<'m> {
             let text = format!("the source is another than the plan's, which is {digest}");
             failure::new(Reason::FetchSourceFailed, text)
         })?;
-        let seconds = job.plan.limits.seconds.map(Duration::from_secs);
-        let wall = least(seconds, machine.settings.limits.wall);
+        let (plan, most) = (&job.plan.limits, &machine.settings.limits);
+        let limits = Limits {
+            memory: least(plan.memory_bytes, most.memory),
+            millicpus: least(plan.cpu_millis, most.millicpus),
+            processes: least(plan.pids, most.processes),
+            disk: least(plan.disk_bytes, most.disk),
+            wall: least(plan.seconds.map(Duration::from_secs), most.wall),
+        };
         Ok(Self {
             machine,
             source,
@@ -66,7 +74,8 @@ impl<'m> Work<'m> {
             artifacts: None,
             cancel,
             runtime,
-            deadline: wall.map(|wall| Instant::now() + wall),
+            limits,
+            begun: Instant::now(),
             used: Used::default(),
             job,
         })
@@ -74,11 +83,16 @@ impl<'m> Work<'m> {
 
     /// Runs the plan. Whatever fails after somebody cancelled, failed for that.
     pub(super) fn run(mut self) -> Result<Built, Failure> {
-        let built = self.all();
-        match built {
-            Err(_) if self.cancel.is_cancelled() => Err(failure::cancelled()),
-            other => other,
-        }
+        self.all().map_err(|failure| {
+            if self.cancel.is_cancelled() {
+                return failure::cancelled();
+            }
+            // Some have words of the build in them.
+            Failure {
+                message: self.secrets.mask(failure.message),
+                ..failure
+            }
+        })
     }
 
     fn all(&mut self) -> Result<Built, Failure> {
@@ -103,7 +117,7 @@ impl<'m> Work<'m> {
             } = ready;
             self.tell(Event::Phase(phase(stage.name)));
             match self.stage(&stage, layers, before.as_ref()) {
-                Ok(BuiltStage { rootfs, artifacts }) => {
+                Ok(Done { rootfs, artifacts }) => {
                     if stage.name == StageName::Artifacts {
                         self.artifacts = artifacts;
                         discard(rootfs)?;
@@ -171,24 +185,16 @@ impl<'m> Work<'m> {
 
     /// Gives a process what is left of the run's limits, and the network that the plan allows.
     pub(super) fn confine(&self, process: &mut Process) -> Result<(), Failure> {
-        let (plan, most) = (&self.job.plan.limits, &self.machine.settings.limits);
-        let wall = match self.deadline {
-            None => None,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(failure::timed_out(None));
-                }
-                Some(left)
-            }
-        };
-        let disk = least(plan.disk_bytes, most.disk);
+        let left = |wall: Duration| wall.saturating_sub(self.begun.elapsed());
+        let wall = self.limits.wall.map(left);
+        if wall.is_some_and(|wall| wall.is_zero()) {
+            return Err(failure::timed_out(self.limits.wall));
+        }
+        let left = |disk: u64| disk.saturating_sub(self.used.disk);
         process.limits = Limits {
-            memory: least(plan.memory_bytes, most.memory),
-            millicpus: least(plan.cpu_millis, most.millicpus),
-            processes: least(plan.pids, most.processes),
-            disk: disk.map(|disk| disk.saturating_sub(self.used.disk)),
+            disk: self.limits.disk.map(left),
             wall,
+            ..self.limits
         };
         process.egress = self.machine.settings.egress(self.job.plan.recipe.network);
         Ok(())

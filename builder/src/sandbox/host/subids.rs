@@ -11,6 +11,43 @@ mod tests;
 /// Fewer are not enough for the users of an image (`nobody` is 65534).
 const NEEDED: u32 = 65_534;
 
+/// The ids of the namespace that we are root of, without root's own (`user_namespaces(7)`).
+pub(super) fn of_namespace() -> Result<SandboxIds, SandboxError> {
+    let count = |file: &str| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        mapped(&text)
+    };
+    let count = count("/proc/self/uid_map").min(count("/proc/self/gid_map"));
+    let ids = SandboxIds::range(1, count.saturating_sub(1));
+    ids.ok().filter(|_| count > NEEDED).ok_or_else(|| {
+        SandboxError::Unsupported(format!(
+            "the user namespace has {count} ids, and images need {NEEDED}: start the server under `unshare --user \
+             --map-auto --map-root-user --mount`"
+        ))
+    })
+}
+
+/// How many ids from 0 on are there without a gap.
+fn mapped(map: &str) -> u32 {
+    let mut ranges: Vec<(u32, u32)> = map
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let inside = fields.next()?.parse().ok()?;
+            Some((inside, fields.nth(1)?.parse().ok()?))
+        })
+        .collect();
+    ranges.sort_unstable();
+    let next = |end: u32, (first, length): (u32, u32)| {
+        if first == end {
+            end.saturating_add(length)
+        } else {
+            end
+        }
+    };
+    ranges.into_iter().fold(0, next)
+}
+
 /// Reads `/etc/passwd`, `/etc/subuid` and `/etc/subgid` (`subuid(5)`).
 pub(super) fn granted(user: u32, group: u32) -> Result<SandboxIds, SandboxError> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();

@@ -119,6 +119,13 @@ impl Images for RegistryImages {
         })
     }
 
+    async fn may_push(&self, actor: &Actor, repo: &RepoName) -> Result<(), ImagesError> {
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Push>(&who, repo, Verb::Upload, now);
+        permit.await.map(drop)
+    }
+
     async fn manifest(
         &self,
         actor: &Actor,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use builder::ledger::{Kept, Key, Kind, Ledger, LedgerError, MAX_BODY_BYTES, Write};
+use builder::ledger::{self, Kept, Key, Kind, Ledger, LedgerError, Write};
 use storage::index::{
-    MAX_RECORD_BYTES, Record, RecordBatch, RecordKey, RecordWrite, RecordsWritten,
+    MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, Record, RecordBatch, RecordKey,
+    RecordWrite, RecordsWritten,
 };
 use storage::{Index, StorageError};
 
@@ -13,7 +14,9 @@ use storage::{Index, StorageError};
 mod tests;
 
 // What the builder is promised, the index takes.
-const _: () = assert!(MAX_BODY_BYTES <= MAX_RECORD_BYTES);
+const _: () = assert!(ledger::MAX_BODY_BYTES <= MAX_RECORD_BYTES);
+const _: () = assert!(ledger::MAX_BATCH_BYTES <= MAX_BATCH_BYTES);
+const _: () = assert!(ledger::MAX_WRITES <= MAX_BATCH_RECORDS);
 
 /// Keeps the builder's records in the index.
 #[derive(Debug)]

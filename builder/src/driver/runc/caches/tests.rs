@@ -149,3 +149,22 @@ fn what_a_killed_process_left_is_removed_or_used_again() {
         "its bytes are counted although nobody noted them"
     );
 }
+
+#[test]
+fn what_cannot_be_measured_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    let cache = take(&caches, "deep", None, Sharing::Locked);
+    let mut at = crate::tree::Tree::open(&cache.files()).unwrap();
+    for _ in 0..3000 {
+        rustix::fs::mkdirat(at.fd(), "d", rustix::fs::Mode::RWXU).unwrap();
+        let flags = rustix::fs::OFlags::DIRECTORY;
+        let inner = rustix::fs::openat(at.fd(), "d", flags, rustix::fs::Mode::empty());
+        at = crate::tree::Tree::of(inner.unwrap());
+    }
+    caches.prune().unwrap();
+    assert!(is_there(&caches, "deep"), "it is in use");
+    assert!(cache.settle().is_err());
+    caches.prune().unwrap();
+    assert!(!is_there(&caches, "deep"));
+}

@@ -8,7 +8,7 @@ use api::{Administrator, Builder, Caller, Permission, Reply, Route};
 use auth::{AdminRight, BuildRight};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Server, basic, request, user};
+use support::{Server, request, user};
 
 const METHODS: [Method; 5] = [
     Method::GET,

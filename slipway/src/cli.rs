@@ -10,6 +10,7 @@ mod oidc;
 mod people;
 mod printing;
 mod secret;
+mod storage;
 mod token;
 mod user;
 
@@ -31,6 +32,7 @@ pub(crate) use oidc::Oidc;
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
 pub(crate) use printing::{Output, Printing};
 pub(crate) use secret::{SecretCommand, Use};
+pub(crate) use storage::StorageCommand;
 pub(crate) use token::{NewToken, TokenCommand};
 pub(crate) use user::{User, UserCommand, UserFile};
 
@@ -152,7 +154,7 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     /// by people, webhooks, schedules, or when the builder image moves; each try is a run, with its log.
     #[command(after_help = "Examples:
   slipway build run --dir . --builder slipway/python:3.13 --output team/app:dev
-  slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.19 --output team/app:latest
+  slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.24 --output team/app:latest
   slipway build start app -n team
   slipway build logs app -n team --follow
   slipway build doctor                        can this machine run builds?")]
@@ -343,54 +345,6 @@ pub(crate) enum ConfigCommand {
 A first line in slipway.yaml lets editors use it:
   # yaml-language-server: $schema=slipway.schema.json")]
     Schema,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum StorageCommand {
-    /// Check that objects and index agree and that nothing stored is missing.
-    ///
-    /// Exits with 1 when something is wrong. Runs beside a running server.
-    #[command(after_help = "Examples:
-  slipway storage fsck --config slipway.yaml
-  slipway storage fsck --deep --json | jq '.findings[]'")]
-    Fsck {
-        #[command(flatten)]
-        file: ConfigFile,
-        /// Read everything and compare it with its digest.
-        #[arg(long)]
-        deep: bool,
-        #[command(flatten)]
-        printing: Printing,
-    },
-    /// Rebuild the index from the objects.
-    ///
-    /// For content that another registry wrote (CNCF Distribution's layout), and for an index
-    /// that was lost or damaged. The server must not be running. Upload sessions end; their
-    /// clients start anew. Exits with 1 when something could not be taken over.
-    #[command(after_help = "Example:
-  systemctl stop slipway && slipway storage reindex --config slipway.yaml && systemctl start slipway")]
-    Reindex {
-        #[command(flatten)]
-        file: ConfigFile,
-        /// Read everything and leave out what is not what its digest says.
-        #[arg(long)]
-        deep: bool,
-        /// Lose pushes and deletions that only the old index knows, because their links could not be written.
-        #[arg(long)]
-        discard_journal: bool,
-        #[command(flatten)]
-        printing: Printing,
-    },
-    /// Count what is stored.
-    #[command(after_help = "Examples:
-  slipway storage stats --config slipway.yaml
-  slipway storage stats --json | jq .repositories")]
-    Stats {
-        #[command(flatten)]
-        file: ConfigFile,
-        #[command(flatten)]
-        printing: Printing,
-    },
 }
 
 #[derive(Debug, Subcommand)]

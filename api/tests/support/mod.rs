@@ -14,6 +14,7 @@ pub mod builder;
 
 use std::sync::Arc;
 
+use ::builder::builds::Builds;
 use api::Route;
 use api::builds::Building;
 use auth::opaque::Settings;
@@ -51,6 +52,7 @@ pub const RULES: &str = r#"
 pub struct Server {
     pub registry: Arc<Registry>,
     pub front: Front,
+    pub builds: Builds,
     pub building: Building,
     /// Ends what lasts.
     pub stopping: CancellationToken,
@@ -146,13 +148,14 @@ impl Server {
         });
         let stopping = CancellationToken::new();
         let builds = builder::builds(folder.path());
-        let building = Building::new(Arc::clone(&registry), builds, stopping.clone());
+        let building = Building::new(Arc::clone(&registry), builds.clone(), stopping.clone());
         let mut routes = all_routes(&registry, &building);
         routes.extend(more);
         let rooms = api::router(&registry, routes, "1.2.3");
         let front = Front::new(Arc::clone(&registry), Limits::default(), observer, rooms);
         Self {
             front: front.unwrap(),
+            builds,
             building,
             stopping,
             recorder,

@@ -1,11 +1,14 @@
 //! Arguments of `slipway build`.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod spec;
 
-use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 
 use super::{Doctor, Printing, Remote};
+
+pub(crate) use spec::{GitArgs, NetworkArg, SpecArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BuildCommand {
@@ -18,14 +21,14 @@ pub(crate) enum BuildCommand {
     /// Exits with 0 when the image is published, 1 when the build failed, 3 when it was cancelled, 130 when you let go.
     #[command(after_help = "Examples:
   slipway build run --git https://git.example.com/team/app.git#main --builder slipway/python:3.13 --output team/app:v1
-  slipway build run --dir . --builder slipway/go:1.19 --output team/app:dev
-  slipway build run --dir . --builder slipway/nodejs:18 --output team/app:dev --env NODE_ENV=production \\
+  slipway build run --dir . --builder slipway/go:1.24 --output team/app:dev
+  slipway build run --dir . --builder slipway/nodejs:20 --output team/app:dev --env NODE_ENV=production \\
       --secret npmrc --test './node_modules/.bin/mocha'
-  image=$(slipway build run --dir . --builder slipway/go:1.19 --output team/app:dev) && podman run --rm \"$image\"")]
+  image=$(slipway build run --dir . --builder slipway/go:1.24 --output team/app:dev) && podman run --rm \"$image\"")]
     Run(Box<RunBuild>),
     /// Make a build, which can be started again and again.
     #[command(after_help = "Examples:
-  slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.19 --output team/app:latest
+  slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.24 --output team/app:latest
   slipway build create --file app.yaml")]
     Create(Box<CreateBuild>),
     /// Make builds as files say, and change those that are there.
@@ -299,98 +302,6 @@ pub(crate) struct StartBuild {
     pub(crate) remote: Remote,
 }
 
-/// A git repository as a source.
-#[derive(Debug, Args)]
-pub(crate) struct GitArgs {
-    /// The repository (https://…, ssh://…, user@host:path); behind # a branch, a tag or a commit. Default: its default
-    /// branch.
-    #[arg(long, value_name = "URL[#REVISION]")]
-    pub(crate) git: Option<String>,
-    /// The folder of the repository to build.
-    #[arg(long, value_name = "DIR", requires = "git")]
-    pub(crate) context_dir: Option<String>,
-    /// The secret for the repository's server (slipway secret set --for git).
-    #[arg(long, value_name = "NAME", requires = "git")]
-    pub(crate) git_secret: Option<String>,
-    /// Fetch submodules too.
-    #[arg(long, requires = "git")]
-    pub(crate) submodules: bool,
-    /// Fetch files of Git LFS too.
-    #[arg(long, requires = "git")]
-    pub(crate) lfs: bool,
-}
-
-/// How something is built.
-#[derive(Debug, Default, Args)]
-pub(crate) struct SpecArgs {
-    /// A variable while building and in the image; without a value, as it is here. May be given more than once.
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    pub(crate) env: Vec<String>,
-    /// A variable while building, which is not in the image.
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    pub(crate) build_env: Vec<String>,
-    /// A file of variables, NAME=VALUE on each line.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) env_file: Vec<PathBuf>,
-    /// A secret of the namespace (slipway secret set), whose files the build finds in the folder /run/secrets/NAME, or in
-    /// this one.
-    #[arg(long, value_name = "NAME[:PATH]")]
-    pub(crate) secret: Vec<String>,
-    /// Take over artifacts of the image before (save-artifacts).
-    #[arg(long)]
-    pub(crate) incremental: bool,
-    /// The image that the result stands on instead of the builder image.
-    #[arg(long, value_name = "IMAGE")]
-    pub(crate) runtime_image: Option<String>,
-    /// What the runtime image takes of the built one. Default: what its label says.
-    #[arg(long, value_name = "SOURCE[:FOLDER]", requires = "runtime_image")]
-    pub(crate) runtime_artifact: Vec<String>,
-    /// Remove the source after assemble.
-    #[arg(long)]
-    pub(crate) clean: bool,
-    /// Keep no dependencies from run to run.
-    #[arg(long)]
-    pub(crate) no_cache: bool,
-    /// What the build may reach. Default: everything but the server's own surroundings.
-    #[arg(long, value_enum, value_name = "POLICY")]
-    pub(crate) network: Option<NetworkArg>,
-    /// Memory at most: 512m, 2g.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(crate) memory: Option<u64>,
-    /// Processors at most: 0.5, 2.
-    #[arg(long, value_name = "NUMBER", value_parser = millis)]
-    pub(crate) cpus: Option<u32>,
-    /// Written to disk at most: 10g.
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    pub(crate) disk: Option<u64>,
-    /// How long a run may work: 30m.
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) timeout: Option<Duration>,
-    /// A command that must succeed in the result before it is published.
-    #[arg(long, value_name = "COMMAND")]
-    pub(crate) test: Option<String>,
-    /// A label of the image.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) label: Vec<String>,
-    /// A further tag; {commit} and {run} stand for the commit and the run's name.
-    #[arg(long, value_name = "TAG")]
-    pub(crate) tag: Vec<String>,
-    /// Where scripts are looked for first: image:///path or an https URL.
-    #[arg(long, value_name = "URL")]
-    pub(crate) scripts_url: Option<String>,
-}
-
-/// What a build may reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum NetworkArg {
-    /// Nothing.
-    None,
-    /// The package registries that the server's configuration names.
-    RegistriesOnly,
-    /// Everything but the server's own surroundings.
-    Full,
-}
-
 /// A name that stands in a path of the API.
 pub(super) fn plain(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -398,72 +309,5 @@ pub(super) fn plain(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("a name has letters, digits, -, . and _".to_owned())
-    }
-}
-
-/// Bytes: `512m`, `2g`, `2GiB`; powers of 1024.
-fn size(text: &str) -> Result<u64, String> {
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-    let shift = match &lower[digits.len()..] {
-        "" | "b" => 0,
-        "k" | "kb" | "ki" | "kib" => 10,
-        "m" | "mb" | "mi" | "mib" => 20,
-        "g" | "gb" | "gi" | "gib" => 30,
-        "t" | "tb" | "ti" | "tib" => 40,
-        _ => return Err("write a size as 512m or 2g".to_owned()),
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "write a size as 512m or 2g".to_owned())?;
-    number
-        .checked_mul(1 << shift)
-        .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| "that is no size".to_owned())
-}
-
-/// Thousandths of a processor.
-fn millis(text: &str) -> Result<u32, String> {
-    let wrong = || "write processors as 0.5 or 2".to_owned();
-    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !is_number(whole) || !is_number(part) || part.len() > 3 {
-        return Err(wrong());
-    }
-    let whole: u32 = whole.parse().map_err(|_| wrong())?;
-    let part: u32 = format!("{part:0<3}").parse().map_err(|_| wrong())?;
-    let millis = whole
-        .checked_mul(1000)
-        .and_then(|whole| whole.checked_add(part));
-    millis.filter(|millis| *millis > 0).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{millis, plain, size};
-
-    #[test]
-    fn sizes_processors_and_names_are_read() {
-        for (text, bytes) in [
-            ("1", 1),
-            ("512m", 512 << 20),
-            ("2g", 2 << 30),
-            ("2GiB", 2 << 30),
-        ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "m", "-1", "1.5g", "2x", "0", "99999999999t"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-        for (text, expected) in [("2", 2000), ("0.5", 500), ("1.25", 1250), ("0.001", 1)] {
-            assert_eq!(millis(text), Ok(expected), "{text}");
-        }
-        for text in ["", ".", "1.", ".5", "0", "1.0001", "-1", "1e3", "9999999"] {
-            assert!(millis(text).is_err(), "{text}");
-        }
-        for text in ["", "..", "a/b", "a?b", "a b", "%2e"] {
-            assert!(plain(text).is_err(), "{text}");
-        }
-        assert!(plain("app-7").is_ok());
     }
 }

@@ -41,7 +41,7 @@ pub(crate) enum BuilderImageCommand {
     /// right to create builderimages.registry.alauda.io everywhere.
     #[command(after_help = "Examples:
   slipway builder-image add python -n team --image team/python:3.13
-  slipway builder-image add go --image slipway/go:1.19")]
+  slipway builder-image add go --image slipway/go:1.24")]
     Add(Box<AddBuilderImage>),
     /// Take entries out of the catalogue. The images stay.
     #[command(after_help = "Example:

@@ -11,7 +11,7 @@ pub(crate) enum SecretCommand {
     ///
     /// A secret is some files, and is for one thing. Of builds (--for build): assemble finds the files in memory, and a layer
     /// that has their content in it is not published. Of git servers (--for git): the files username and password (or a
-    /// token), or ssh-privatekey and known_hosts; it never comes near a program of a build. Of webhooks (--for webhook):
+    /// token), or ssh-privatekey and `known_hosts`; it never comes near a program of a build. Of webhooks (--for webhook):
     /// the file webhook-secret.
     #[command(after_help = "Examples:
   slipway secret set npmrc -n team --from-file .npmrc=$HOME/.npmrc

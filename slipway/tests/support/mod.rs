@@ -10,6 +10,7 @@
     reason = "tests panic to report, and each test file uses its part of this"
 )]
 
+pub mod builder_image;
 pub mod frames;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -62,7 +62,8 @@ pub(super) struct State {
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub(super) struct Phase {
-    pub(super) phase: String,
+    #[serde(rename = "phase")]
+    pub(super) name: String,
     pub(super) started: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<u64>,

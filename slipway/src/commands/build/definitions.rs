@@ -33,24 +33,21 @@ struct Metadata {
 
 pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
     let json = args.json;
-    let (namespace, wanted) = match &args.file {
-        Some(file) => {
-            let definition = read(file)?;
-            let namespace = place(&definition, args.namespace.namespace.as_deref(), file)?;
-            let wanted = json!({"name": definition.metadata.name, "spec": definition.spec});
-            (namespace, wanted)
-        }
-        None => {
-            let output = args.output.context("--output is needed")?;
-            let builder = args.builder.context("--builder is needed")?;
-            let source = spec::git(args.git).context("--git is needed")?;
-            let spec = spec::spec(source, builder, &output, args.spec)?;
-            let namespace = match args.namespace.namespace {
-                Some(namespace) => namespace,
-                None => super::start::namespace_of(&output)?,
-            };
-            (namespace, json!({"name": args.name, "spec": spec}))
-        }
+    let (namespace, wanted) = if let Some(file) = &args.file {
+        let definition = read(file)?;
+        let namespace = place(&definition, args.namespace.namespace.as_deref(), file)?;
+        let wanted = json!({"name": definition.metadata.name, "spec": definition.spec});
+        (namespace, wanted)
+    } else {
+        let output = args.output.context("--output is needed")?;
+        let builder = args.builder.context("--builder is needed")?;
+        let source = spec::git(args.git).context("--git is needed")?;
+        let spec = spec::spec(source, builder, &output, args.spec)?;
+        let namespace = match args.namespace.namespace {
+            Some(namespace) => namespace,
+            None => super::start::namespace_of(&output)?,
+        };
+        (namespace, json!({"name": args.name, "spec": spec}))
     };
     let client = connect(args.remote).await?;
     let path = Place(Some(&namespace)).path("builds");

@@ -82,20 +82,20 @@ fn shown(event: &Event, screen: &mut Screen) -> anyhow::Result<Option<Run>> {
 
 /// What became of a run, and what one does with it.
 pub(super) fn summary(client: &Client, run: &Run) -> String {
-    let took = run.took(0).map(human);
-    let took = took.map_or(String::new(), |took| format!(" in {took}"));
     let name = clean(&run.metadata.name);
+    let took = run.took(0).map_or_else(|| "0ms".to_owned(), human);
     let Some(result) = run.result.as_ref().filter(|_| run.state.is == "succeeded") else {
-        return format!("{name} {}{took}", run.outcome());
+        return format!("{name} after {took}: {}", run.outcome());
     };
     let image = image(client, run).unwrap_or_default();
     let how = match (&result.same_as, result.reused) {
-        (Some(other), true) => {
-            format!("nothing had to be run: it is the image of {}", clean(other))
-        }
-        (None, true) => "nothing had to be run: the image was there".to_owned(),
-        (Some(other), false) => format!("the same image as that of {}", clean(other)),
-        (None, false) => "a new image".to_owned(),
+        (Some(other), true) => format!(
+            ": nothing had to be run, it is the image of {}",
+            clean(other)
+        ),
+        (None, true) => ": nothing had to be run, the image was there".to_owned(),
+        (Some(other), false) => format!(": the same image as that of {}", clean(other)),
+        (None, false) => String::new(),
     };
     let repository = result.image.split('@').next().unwrap_or_default();
     let tagged = result.tags.first().map_or_else(
@@ -103,7 +103,7 @@ pub(super) fn summary(client: &Client, run: &Run) -> String {
         |tag| format!("{}/{repository}:{tag}", client.server()),
     );
     format!(
-        "{name} succeeded{took}: {how}\n  {image}\n  podman run --rm {}",
+        "{name} succeeded in {took}{how}\n  {image}\n  podman run --rm {}",
         clean(&tagged)
     )
 }

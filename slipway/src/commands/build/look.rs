@@ -213,7 +213,7 @@ fn of_run(client: &Client, run: &Run) -> String {
         line(
             &mut lines,
             "phase",
-            &format!("{:<17}{took}", clean(&phase.phase)),
+            &format!("{:<17}{took}", clean(&phase.name)),
         );
     }
     if let Some(result) = &run.result {

@@ -121,13 +121,12 @@ fn env(args: &SpecArgs) -> anyhow::Result<Vec<EnvSpec>> {
     }
     for (texts, build_only) in [(&args.env, false), (&args.build_env, true)] {
         for text in texts {
-            match text.split_once('=') {
-                Some((name, value)) => set(name, value.to_owned(), build_only),
-                None => {
-                    let value = std::env::var(text)
-                        .with_context(|| format!("{text} has no value, here neither"))?;
-                    set(text, value, build_only);
-                }
+            if let Some((name, value)) = text.split_once('=') {
+                set(name, value.to_owned(), build_only);
+            } else {
+                let value = std::env::var(text);
+                let value = value.with_context(|| format!("{text} has no value, here neither"))?;
+                set(text, value, build_only);
             }
         }
     }

@@ -1,0 +1,578 @@
+//! `slipway build`, `slipway secret` and `slipway builder-image`, against a server that builds.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{Server, builder_image, error_line, run, slipway, stdout};
+
+const PASSWORD: &str = "not in clear";
+const CANARY: &str = "canary-9c1f7a52-of-a-secret";
+const RULES: &str = r"
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: team}, subjects: [{kind: User, name: ada}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: admin}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: b, namespace: team}, subjects: [{kind: User, name: bob}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}
+";
+
+struct Scene {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    /// A server that builds, with the builder image `team/box:1` and the source `src`; `None` where this machine cannot.
+    fn new() -> Option<Self> {
+        if !builder_image::can_build() {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let users = folder.path().join("users");
+        for name in ["ada", "bob"] {
+            let mut command = slipway();
+            command.args(["user", "add", name, "--password-stdin", "--htpasswd"]);
+            assert!(run(command.arg(&users), PASSWORD).status.success());
+        }
+        let rules = folder.path().join("rules");
+        fs::create_dir(&rules).unwrap();
+        fs::write(rules.join("rules.yaml"), RULES).unwrap();
+        let server = Server::start(&format!(
+            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\nbuilder: {{enabled: true}}\n",
+            users.display(),
+            rules.display()
+        ));
+        let scene = Self { server, folder };
+        for name in ["ada", "bob"] {
+            let mut login = scene.command(name, &["login", "--username", name, "--password-stdin"]);
+            let login = run(login.arg(&scene.server.host), PASSWORD);
+            assert!(login.status.success(), "{login:?}");
+        }
+        let layout = scene.folder.path().join("layout");
+        builder_image::write(&layout);
+        let image = format!("{}/team/box:1", scene.server.host);
+        let from = format!("oci:{}", layout.display());
+        scene.done("ada", &["copy", &from, &image]);
+        scene.source("src", &[("hello", "hi there\n")]);
+        Some(scene)
+    }
+
+    /// A folder to build.
+    fn source(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let folder = self.folder.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for (path, content) in files {
+            fs::write(folder.join(path), content).unwrap();
+        }
+        folder
+    }
+
+    fn command(&self, whose: &str, args: &[&str]) -> Command {
+        let home = self.folder.path().join("home").join(whose);
+        let mut command = slipway();
+        command
+            .env("DOCKER_CONFIG", &home)
+            .env("XDG_CONFIG_HOME", &home)
+            .env_remove("XDG_RUNTIME_DIR")
+            .current_dir(self.folder.path())
+            .args(args);
+        command
+    }
+
+    fn run(&self, whose: &str, args: &[&str]) -> Output {
+        run(&mut self.command(whose, args), "")
+    }
+
+    /// What it printed; it must succeed.
+    fn done(&self, whose: &str, args: &[&str]) -> String {
+        let output = self.run(whose, args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        stdout(&output)
+    }
+
+    fn json(&self, whose: &str, args: &[&str]) -> Value {
+        let args = [args, &["--json"]].concat();
+        serde_json::from_str(&self.done(whose, &args)).unwrap()
+    }
+
+    /// Builds the folder as `ada`.
+    fn build(&self, dir: &Path, tag: &str, more: &[&str]) -> Output {
+        let output = format!("team/app:{tag}");
+        let dir = dir.to_str().unwrap();
+        let args = [
+            "build",
+            "run",
+            "--dir",
+            dir,
+            "--builder",
+            "team/box:1",
+            "--output",
+            &output,
+        ];
+        self.run("ada", &[&args, more].concat())
+    }
+
+    fn src(&self) -> PathBuf {
+        self.folder.path().join("src")
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_folder_becomes_an_image_and_the_same_one_again() {
+    let Some(scene) = Scene::new() else { return };
+    let built = scene.build(
+        &scene.src(),
+        "v1",
+        &["--env", "GREETING=hello", "--test", "cat /opt/app/hello"],
+    );
+    assert!(built.status.success(), "{}", stderr(&built));
+    let image = stdout(&built);
+    let host = &scene.server.host;
+    assert!(
+        image.starts_with(&format!("{host}/team/app@sha256:")),
+        "{image}"
+    );
+    assert_eq!(
+        image.lines().count(),
+        1,
+        "for programs, and nothing else: {image}"
+    );
+    let told = stderr(&built);
+    for said in [
+        "==> fetch",
+        "==> assemble",
+        "assembling hello",
+        "==> test",
+        "hi there",
+        "succeeded in",
+        "podman run",
+    ] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    assert!(!told.contains('\u{1b}'), "no terminal, no colours: {told}");
+    let manifest = scene.json("ada", &["inspect", &format!("{host}/team/app:v1")]);
+    assert!(image.trim().ends_with(manifest["digest"].as_str().unwrap()));
+
+    let runs = scene.json("ada", &["build", "runs", "-n", "team"]);
+    let name = runs["items"][0]["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let shown = scene.done("bob", &["build", "show", &name, "-n", "team"]);
+    for said in [
+        "state       succeeded",
+        "why         asked by ada",
+        "phase       assemble",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    let log = scene.done("bob", &["build", "logs", &name, "-n", "team"]);
+    assert!(log.contains("==> assemble\nassembling hello\n"), "{log}");
+    let part = scene.done(
+        "bob",
+        &["build", "logs", &name, "-n", "team", "--phase", "assemble"],
+    );
+    assert_eq!(part, "==> assemble\nassembling hello\n");
+    let same = scene.run("ada", &["build", "rebuild", &name, "-n", "team", "--same"]);
+    assert!(same.status.success(), "{}", stderr(&same));
+    assert_eq!(stdout(&same), image);
+    assert!(stderr(&same).contains("it reproduces"), "{}", stderr(&same));
+    let again = scene.build(&scene.src(), "v1", &["--env", "GREETING=hello", "--json"]);
+    let again: Value = serde_json::from_str(&stdout(&again)).unwrap();
+    assert_eq!(again["state"]["is"], "succeeded");
+    assert!(
+        image
+            .trim()
+            .ends_with(again["result"]["image"].as_str().unwrap())
+    );
+}
+
+#[test]
+fn what_fails_is_not_published_and_says_why() {
+    let Some(scene) = Scene::new() else { return };
+    let secret = scene.command(
+        "ada",
+        &[
+            "secret",
+            "set",
+            "token",
+            "-n",
+            "team",
+            "--from-stdin",
+            "token",
+        ],
+    );
+    let set = run(&mut { secret }, &format!("{CANARY}\n"));
+    assert!(set.status.success(), "{}", stderr(&set));
+    let failing = scene.source(
+        "failing",
+        &[
+            ("hello", ""),
+            (
+                "before",
+                "cat /run/secrets/token/token > /dev/null; exit 7\n",
+            ),
+        ],
+    );
+    let leaking = scene.source(
+        "leaking",
+        &[
+            ("hello", ""),
+            ("before", "cp /run/secrets/token/token /opt/app/kept\n"),
+        ],
+    );
+    for (dir, more, reason) in [
+        (&failing, &["--secret", "token"][..], "AssembleFailed"),
+        (&leaking, &["--secret", "token"], "SecretInResult"),
+        (&scene.src(), &["--test", "false"], "TestFailed"),
+        (
+            &scene.src(),
+            &["--builder", "team/none:1"],
+            "PullBuilderImageFailed",
+        ),
+    ] {
+        let args = [
+            "build",
+            "run",
+            "--dir",
+            dir.to_str().unwrap(),
+            "--output",
+            "team/app:bad",
+        ];
+        let builder: &[&str] = if more[0] == "--builder" {
+            &[]
+        } else {
+            &["--builder", "team/box:1"]
+        };
+        let failed = scene.run("ada", &[&args, builder, more].concat());
+        assert_eq!(
+            failed.status.code(),
+            Some(1),
+            "{reason}: {}",
+            stderr(&failed)
+        );
+        let last = stderr(&failed).lines().last().unwrap().to_owned();
+        assert!(last.contains(reason), "{reason}: {last}");
+        assert_eq!(stdout(&failed), "", "there is no image");
+    }
+    let tags = scene.run("ada", &["ls", "team/app", "--server", &scene.server.host]);
+    assert!(!stdout(&tags).contains("bad"), "{tags:?}");
+    let secrets = scene.json("ada", &["secret", "list", "-n", "team"]);
+    assert_eq!(secrets["items"][0]["files"], serde_json::json!(["token"]));
+    assert!(!secrets.to_string().contains(CANARY));
+    let scene_folder = scene.server.folder.path().to_owned();
+    assert!(
+        !holds(&scene_folder, CANARY.as_bytes()),
+        "nothing on disk has the secret's bytes"
+    );
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_said_on_one_line() {
+    let Some(scene) = Scene::new() else { return };
+    for args in [
+        &[
+            "build",
+            "run",
+            "--output",
+            "team/app:v1",
+            "--builder",
+            "team/box:1",
+        ][..],
+        &[
+            "build",
+            "run",
+            "--dir",
+            "absent",
+            "--output",
+            "team/app:v1",
+            "--builder",
+            "team/box:1",
+        ],
+        &[
+            "build",
+            "run",
+            "--dir",
+            "src",
+            "--output",
+            "app",
+            "--builder",
+            "team/box:1",
+        ],
+        &["build", "show", "absent", "-n", "team"],
+        &["build", "logs", "absent", "-n", "team"],
+        &["secret", "set", "x", "-n", "team", "--from-file", "absent"],
+    ] {
+        error_line(&scene.run("ada", args));
+    }
+}
+
+/// Whether a file below the folder has these bytes.
+fn holds(folder: &Path, bytes: &[u8]) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let kind = entry.file_type().unwrap();
+        let path = entry.path();
+        if kind.is_dir() {
+            holds(&path, bytes)
+        } else {
+            let content = fs::read(&path).unwrap_or_default();
+            kind.is_file() && content.windows(bytes.len()).any(|part| part == bytes)
+        }
+    })
+}
+
+#[test]
+fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
+    let Some(mut scene) = Scene::new() else {
+        return;
+    };
+    let slow = scene.source(
+        "slow",
+        &[
+            ("hello", ""),
+            (
+                "before",
+                "for i in 1 2 3 4 5 6 7 8 9; do echo tick $i; sleep 5; done\n",
+            ),
+        ],
+    );
+    let slow = slow.to_str().unwrap().to_owned();
+    let args = [
+        "build",
+        "run",
+        "r1",
+        "--dir",
+        &slow,
+        "--builder",
+        "team/box:1",
+        "--output",
+        "team/app:v1",
+    ];
+    let mut command = scene.command("ada", &args);
+    let following = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    ticks(&scene);
+    let pid = following.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let let_go = following.wait_with_output().unwrap();
+    assert_eq!(let_go.status.code(), Some(130), "{}", stderr(&let_go));
+    assert!(
+        stderr(&let_go).contains("slipway build cancel r1 -n team"),
+        "{}",
+        stderr(&let_go)
+    );
+    let mut command = scene.command("bob", &["build", "logs", "r1", "-n", "team", "--follow"]);
+    let mut following = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert_eq!(first, "==> resolve");
+    // The port stays, so that whoever follows finds it again.
+    let host = scene.server.host.clone();
+    scene.server.restart(|config| {
+        let text = fs::read_to_string(config).unwrap();
+        fs::write(config, text.replace("127.0.0.1:0", &host)).unwrap();
+    });
+    ticks(&scene);
+    let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
+    assert!(refused.contains("may not create builds"), "{refused}");
+    scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
+    assert!(
+        rest.last().unwrap().contains("cancelled by ada"),
+        "{rest:#?}"
+    );
+    let again = rest
+        .iter()
+        .filter(|line| line.contains("==> assemble"))
+        .count();
+    assert_eq!(
+        again, 2,
+        "once before the restart and once after it: {rest:#?}"
+    );
+    let run = scene.json("ada", &["build", "show", "r1", "-n", "team"]);
+    assert_eq!(
+        run["state"],
+        serde_json::json!({"is": "cancelled", "by": "ada"})
+    );
+}
+
+/// Waits until the run has said something.
+fn ticks(scene: &Scene) {
+    let is_at_work = || {
+        let show = scene.run("ada", &["build", "show", "r1", "-n", "team", "--json"]);
+        let run: Value = serde_json::from_slice(&show.stdout).unwrap_or_default();
+        let log = scene.run("ada", &["build", "logs", "r1", "-n", "team"]);
+        run["state"]["is"] == "running" && stdout(&log).contains("tick 1")
+    };
+    for _ in 0..300 {
+        if is_at_work() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(is_at_work(), "the run never began");
+}
+
+#[test]
+fn builds_are_kept_as_files_say_and_built_by_who_may() {
+    let Some(scene) = Scene::new() else { return };
+    let git = "https://git.example.com/team/app.git#main";
+    let args = [
+        "build",
+        "create",
+        "app",
+        "--git",
+        git,
+        "--builder",
+        "box",
+        "--output",
+        "team/app:latest",
+    ];
+    let refused = error_line(&scene.run("bob", &args));
+    assert!(
+        refused.contains("may not create builds in namespace \"team\""),
+        "{refused}"
+    );
+    scene.done("ada", &args);
+    let entry = [
+        "builder-image",
+        "add",
+        "box",
+        "-n",
+        "team",
+        "--image",
+        "team/box:1",
+        "--version",
+        "1",
+    ];
+    scene.done("ada", &entry);
+    let everybodys = error_line(&scene.run(
+        "ada",
+        &["builder-image", "add", "box", "--image", "team/box:1"],
+    ));
+    assert!(
+        everybodys.contains("may not create builderimages"),
+        "{everybodys}"
+    );
+    let images = scene.json("bob", &["builder-image", "list", "-n", "team"]);
+    assert_eq!(
+        images["items"][0]["displayName"], "Busybox",
+        "of the image's label"
+    );
+
+    let mut build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
+    assert_eq!(build["spec"]["source"]["revision"], "main");
+    build["spec"]["clean"] = true.into();
+    let file = scene.folder.path().join("app.json");
+    fs::write(&file, build.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let applied = scene.done("ada", &["build", "apply", "--file", file]);
+    assert_eq!(applied, "build app in namespace team is changed\n");
+    let stale = error_line(&scene.run("ada", &["build", "apply", "--file", file]));
+    assert!(stale.contains("was changed meanwhile"), "{stale}");
+    build.as_object_mut().unwrap().remove("revision");
+    fs::write(file, build.to_string()).unwrap();
+    let applied = scene.done("ada", &["build", "apply", "--file", file]);
+    assert_eq!(applied, "build app in namespace team is unchanged\n");
+    let elsewhere =
+        error_line(&scene.run("ada", &["build", "apply", "--file", file, "-n", "other"]));
+    assert!(elsewhere.contains("-n says other"), "{elsewhere}");
+
+    let listed = scene.done("bob", &["build", "list", "-n", "team"]);
+    assert!(
+        listed.lines().nth(1).unwrap().starts_with("app "),
+        "{listed}"
+    );
+}
+
+/// A program builds by a token, and does no more.
+#[test]
+fn a_token_builds_and_a_build_goes_with_its_runs() {
+    let Some(scene) = Scene::new() else { return };
+    let git = "https://git.example.com/team/app.git";
+    let of = ["--builder", "team/box:1", "--output", "team/app:latest"];
+    scene.done(
+        "ada",
+        &[&["build", "create", "app", "--git", git], &of[..]].concat(),
+    );
+    let verbs = [
+        "--verb",
+        "build",
+        "--verb",
+        "pull",
+        "--verb",
+        "push",
+        "--namespace",
+        "team",
+    ];
+    let token = scene.done("ada", &[&["token", "create"], &verbs[..]].concat());
+    let mut login = scene.command("ci", &["login", "--username", "ci", "--password-stdin"]);
+    assert!(run(login.arg(&scene.server.host), &token).status.success());
+    let started = scene.run(
+        "ci",
+        &["build", "start", "app", "-n", "team", "--dir", "src"],
+    );
+    assert!(started.status.success(), "{}", stderr(&started));
+    let run = scene.json("bob", &["build", "show", "app-1", "-n", "team"]);
+    assert_eq!(
+        (&run["actor"], &run["state"]["is"]),
+        (&"ada".into(), &"succeeded".into())
+    );
+    for args in [
+        &["build", "delete", "app", "-n", "team"][..],
+        &["secret", "list", "-n", "team"],
+        &["build", "list", "-n", "other"],
+    ] {
+        let refused = error_line(&scene.run("ci", args));
+        assert!(refused.contains("may not"), "{args:?}: {refused}");
+    }
+    assert!(
+        scene
+            .run("ci", &["auth", "can-i", "build", "team"])
+            .status
+            .success()
+    );
+    assert_eq!(
+        scene
+            .run("ci", &["auth", "can-i", "build", "other"])
+            .status
+            .code(),
+        Some(1)
+    );
+    assert_eq!(
+        scene
+            .run("bob", &["auth", "can-i", "build", "team"])
+            .status
+            .code(),
+        Some(1)
+    );
+    scene.done("ada", &["build", "delete", "app", "-n", "team"]);
+    let runs = scene.json("ada", &["build", "runs", "-n", "team"]);
+    assert_eq!(
+        runs["items"],
+        serde_json::json!([]),
+        "its runs are gone with it"
+    );
+}

@@ -53,6 +53,7 @@ fn labels(recipe: &Recipe, version: &str) -> BTreeMap<&'static str, String> {
         release.version.replace('.', "")
     ));
     BTreeMap::from([
+        ("dev.slipway.artifacts", description.artifacts.join(";")),
         ("dev.slipway.cache", format!("{HOME}/.cache")),
         ("dev.slipway.language", recipe.language.name().to_owned()),
         ("dev.slipway.version", release.version.clone()),

@@ -33,7 +33,9 @@ impl Recipe {
     /// All packages that are asked for.
     pub(super) fn all_packages(&self) -> Vec<String> {
         let description = self.language.description();
-        let mut packages = vec![self.release.package.clone(), "ca-certificates".to_owned()];
+        let mut packages = ["ca-certificates", "tini", &self.release.package]
+            .map(str::to_owned)
+            .to_vec();
         packages.extend(description.packages);
         packages.extend(self.packages.iter().cloned());
         packages

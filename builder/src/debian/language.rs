@@ -32,6 +32,8 @@ pub(super) struct Description {
     pub(super) tags: Vec<String>,
     /// The environment. `{version}` and `{architecture}` stand for the release's and Debian's word for the machine.
     pub(super) environment: BTreeMap<String, String>,
+    /// Where what a build makes is, for builds that copy it into a runtime image.
+    pub(super) artifacts: Vec<String>,
     /// Debian packages for every release.
     pub(super) packages: Vec<String>,
     /// What there is, the default first.

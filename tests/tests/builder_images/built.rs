@@ -167,7 +167,9 @@ impl<'lab> Running<'lab> {
             "--log-driver=k8s-file",
         ];
         let podman = storage.podman().args(["run", "--detach"]);
-        podman.args(options).arg(image).ok();
+        // As the classic strategy writes the command; in a Dockerfile it is a shell's, which keeps signals to itself.
+        let command = "/usr/libexec/s2i/run";
+        podman.args(options).args([image, command]).ok();
         let url = format!("http://127.0.0.1:{port}");
         Self { storage, name, url }
     }

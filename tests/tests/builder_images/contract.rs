@@ -1,7 +1,7 @@
 //! What the images promise beside building.
 
 use serde_json::Value;
-use tests::{Api, Lab, OrFail, Settings, registry_under_test, server};
+use tests::{Api, Lab, OrFail, Settings, registry_under_test, server, toolbox};
 
 use crate::built::{Build, sample};
 use crate::{made, storage};
@@ -68,6 +68,21 @@ fn labels_say_what_a_catalogue_must_know_and_the_command_says_the_usage() {
 }
 
 #[test]
+fn shellcheck_finds_nothing_in_the_scripts() {
+    let lab = Lab::new("shellcheck");
+    let images = toolbox::checkout().join("builder/images");
+    let mut scripts = vec![images.join("lib.sh"), images.join("save-artifacts")];
+    for language in languages(&lab) {
+        let folder = images.join(language);
+        scripts.extend(["assemble", "run", "usage"].map(|name| folder.join(name)));
+    }
+    lab.program("shellcheck")
+        .args(["--external-sources", "--shell=bash"])
+        .args(scripts)
+        .ok();
+}
+
+#[test]
 fn an_image_is_pushed_to_the_registry_that_was_named() {
     let lab = Lab::new("push");
     let (_server, at) = registry_under_test(&lab, &Settings::default());
@@ -108,10 +123,7 @@ fn what_cannot_be_made_is_refused_before_work_begins() {
             "3.11 (bookworm)",
         ),
         (&["python"], "--output"),
-        (
-            &["python", "--package=-y", "--output", "oci:x"],
-            "package",
-        ),
+        (&["python", "--package=-y", "--output", "oci:x"], "package"),
         (
             &["python", "--mirror", "nowhere", "--output", "oci:x"],
             "mirror",

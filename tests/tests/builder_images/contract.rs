@@ -1,7 +1,7 @@
 //! What the images promise beside building.
 
 use serde_json::Value;
-use tests::{Api, Lab, OrFail, Settings, registry_under_test, server, toolbox};
+use tests::{Lab, OrFail, server, toolbox};
 
 use crate::built::{Build, sample};
 use crate::{made, storage};
@@ -80,25 +80,6 @@ fn shellcheck_finds_nothing_in_the_scripts() {
         .args(["--external-sources", "--shell=bash"])
         .args(scripts)
         .ok();
-}
-
-#[test]
-fn an_image_is_pushed_to_the_registry_that_was_named() {
-    let lab = Lab::new("push");
-    let (_server, at) = registry_under_test(&lab, &Settings::default());
-    let archive = made::archive(&lab, "python");
-    let slipway = || lab.program(&server::binary().display().to_string());
-    // What `create` does in the end: the image is made by the other tests.
-    let image = at.image("slipway/python:test");
-    slipway()
-        .arg("copy")
-        .arg(format!("oci-archive:{}", archive.display()))
-        .arg(&image)
-        .ok();
-    let tags = Api::new(&at)
-        .get("/v2/slipway/python/tags/list")
-        .or_fail("tags");
-    assert!(tags.text().contains("test"));
 }
 
 #[test]

@@ -54,15 +54,18 @@ open_cache() {
 	fi
 	mkdir -p "$CACHE"
 	export XDG_CACHE_HOME="$CACHE/xdg"
-	if [ -d "$ARTIFACTS/.cache" ]; then
-		say "Taking over the downloads of the build before"
-		cp -R --no-clobber "$ARTIFACTS/.cache/." "$CACHE/"
+	if [ -d "$ARTIFACTS" ]; then
+		# Go's module cache is read-only.
+		chmod -R u+w "$ARTIFACTS"
+		if [ -d "$ARTIFACTS/.cache" ] && ! is_mounted "$CACHE"; then
+			say "Taking over the downloads of the build before"
+			cp -R "$ARTIFACTS/.cache/." "$CACHE/"
+		fi
 		rm -rf "$ARTIFACTS"
 	fi
 }
 
 close_cache() {
-	# Go's module cache is read-only.
 	chmod -R u+w "$work"
 	rm -rf "$work"
 }

@@ -43,6 +43,7 @@ open_cache() {
 	# Build tools leave their sockets, logs and half downloads where they are told.
 	mkdir "$work/tmp"
 	export TMPDIR="$work/tmp" TMP="$work/tmp" TEMP="$work/tmp"
+	export XDG_DATA_HOME="$work/data" XDG_STATE_HOME="$work/state"
 	if is_mounted "$CACHE" && [ -w "$CACHE" ]; then
 		say "Downloads are kept in $CACHE"
 	elif is_mounted "$CACHE"; then
@@ -52,15 +53,19 @@ open_cache() {
 		CACHE="$work/cache"
 	fi
 	mkdir -p "$CACHE"
-	if [ -d "$ARTIFACTS/.cache" ]; then
-		say "Taking over the downloads of the build before"
-		cp -R --no-clobber "$ARTIFACTS/.cache/." "$CACHE/"
+	export XDG_CACHE_HOME="$CACHE/xdg"
+	if [ -d "$ARTIFACTS" ]; then
+		# Go's module cache is read-only.
+		chmod -R u+w "$ARTIFACTS"
+		if [ -d "$ARTIFACTS/.cache" ] && ! is_mounted "$CACHE"; then
+			say "Taking over the downloads of the build before"
+			cp -R "$ARTIFACTS/.cache/." "$CACHE/"
+		fi
 		rm -rf "$ARTIFACTS"
 	fi
 }
 
 close_cache() {
-	# Go's module cache is read-only.
 	chmod -R u+w "$work"
 	rm -rf "$work"
 }
@@ -77,6 +82,13 @@ take_source() {
 	find . -mindepth 1 -maxdepth 1 -exec cp -R --no-dereference --preserve=mode,links -t "$APP" {} +
 	cd "$APP"
 	rm -rf "${SOURCE:?}"/* "${SOURCE:?}"/.[!.]*
+}
+
+# start PROGRAM ARGUMENT...: becomes the program. A container's first process gets no signal that it has no handler for, so
+# that most would not end when they are asked to; tini passes signals on.
+start() {
+	[ $$ -ne 1 ] || exec tini -- "$@"
+	exec "$@"
 }
 
 # Whoever runs the container, it is of group 0.

@@ -42,21 +42,22 @@ pub(super) fn of(recipe: &Recipe, platform: &Platform, version: &str, layers: &[
 
 /// What builders and catalogues read.
 fn labels(recipe: &Recipe, version: &str) -> BTreeMap<&'static str, String> {
-    let description = recipe.language.description();
+    let definition = recipe.language.definition();
     let release = &recipe.release;
-    let name = format!("{} {}", description.display_name, release.version);
+    let name = format!("{} {}", definition.display_name, release.version);
     let mut tags = vec!["builder".to_owned()];
-    tags.extend(description.tags);
+    tags.extend(definition.tags);
     tags.push(format!(
         "{}-{}",
         recipe.language.name(),
         release.version.replace('.', "")
     ));
     BTreeMap::from([
+        ("dev.slipway.artifacts", definition.artifacts.join(";")),
         ("dev.slipway.cache", format!("{HOME}/.cache")),
         ("dev.slipway.language", recipe.language.name().to_owned()),
         ("dev.slipway.version", release.version.clone()),
-        ("io.k8s.description", description.description.clone()),
+        ("io.k8s.description", definition.description.clone()),
         ("io.k8s.display-name", name.clone()),
         ("io.openshift.expose-services", "8080:http".to_owned()),
         ("io.openshift.s2i.assemble-user", USER.to_string()),
@@ -68,7 +69,7 @@ fn labels(recipe: &Recipe, version: &str) -> BTreeMap<&'static str, String> {
         ("io.openshift.tags", tags.join(",")),
         (
             "org.opencontainers.image.description",
-            description.description,
+            definition.description,
         ),
         ("org.opencontainers.image.title", name),
         ("org.opencontainers.image.version", version.to_owned()),
@@ -81,7 +82,7 @@ fn environment(recipe: &Recipe, platform: &Platform) -> Vec<String> {
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
         ("PORT".to_owned(), "8080".to_owned()),
     ]);
-    variables.extend(recipe.language.description().environment);
+    variables.extend(recipe.language.definition().environment);
     let fill = |text: &str| {
         text.replace("{version}", &recipe.release.version)
             .replace("{architecture}", platform.debian)

@@ -32,9 +32,11 @@ pub struct Recipe {
 impl Recipe {
     /// All packages that are asked for.
     pub(super) fn all_packages(&self) -> Vec<String> {
-        let description = self.language.description();
-        let mut packages = vec![self.release.package.clone(), "ca-certificates".to_owned()];
-        packages.extend(description.packages);
+        let definition = self.language.definition();
+        let mut packages = ["ca-certificates", "tini", &self.release.package]
+            .map(str::to_owned)
+            .to_vec();
+        packages.extend(definition.packages);
         packages.extend(self.packages.iter().cloned());
         packages
     }

@@ -23,7 +23,7 @@ pub enum Language {
 /// `image.json` of a language.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Description {
+pub(super) struct Definition {
     /// What people call it.
     pub(super) display_name: String,
     /// What its images do.
@@ -32,6 +32,8 @@ pub(super) struct Description {
     pub(super) tags: Vec<String>,
     /// The environment. `{version}` and `{architecture}` stand for the release's and Debian's word for the machine.
     pub(super) environment: BTreeMap<String, String>,
+    /// Where what a build makes is, for builds that copy it into a runtime image.
+    pub(super) artifacts: Vec<String>,
     /// Debian packages for every release.
     pub(super) packages: Vec<String>,
     /// What there is, the default first.
@@ -85,7 +87,7 @@ impl Language {
 
     /// What there is, the default first.
     pub fn releases(self) -> Vec<Release> {
-        self.description().releases
+        self.definition().releases
     }
 
     /// The release of this version, this suite, or both; without either, the default.
@@ -121,7 +123,7 @@ impl Language {
         clippy::expect_used,
         reason = "the text is part of the program, and a test reads each"
     )]
-    pub(super) fn description(self) -> Description {
+    pub(super) fn definition(self) -> Definition {
         serde_json::from_str(self.json()).expect("image.json")
     }
 

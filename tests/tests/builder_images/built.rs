@@ -78,23 +78,23 @@ impl Build<'_> {
         let own = self.variables.iter();
         variables.extend(own.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         // An argument is a variable of the build once the stage says so.
-        let arguments: String = variables
-            .iter()
-            .map(|(name, _)| format!("ARG {name}\n"))
-            .collect();
+        let arguments = variables.iter().map(|(name, _)| format!("ARG {name}"));
+        let arguments: Vec<_> = arguments.collect();
         let text = std::fs::read_to_string(&dockerfile).or_fail("the Dockerfile");
-        let text: String = text
-            .split_inclusive('\n')
-            .map(|line| match line.starts_with("FROM ") {
-                true => format!("{line}{arguments}"),
-                false => line.to_owned(),
-            })
-            .collect();
+        let mut lines = Vec::new();
+        for line in text.lines() {
+            lines.push(line);
+            if line.starts_with("FROM ") {
+                lines.extend(arguments.iter().map(String::as_str));
+            }
+        }
+        let text = lines.join("\n") + "\n";
         std::fs::write(&dockerfile, text).or_fail("write the Dockerfile");
 
         // Times are none of the scripts' matter: the builder clamps them, as this does.
         let mut buildah = self.storage.buildah().args(
-            "bud --quiet --pull-never --layers=false --timestamp=0 --isolation=chroot --network=host".split(' '),
+            "bud --pull-never --layers=false --timestamp=0 --isolation=chroot --network=host"
+                .split(' '),
         );
         if let Some(file) = authorities {
             buildah = buildah.arg(format!("--volume={}:{AUTHORITIES}:ro", file.display()));
@@ -167,7 +167,9 @@ impl<'lab> Running<'lab> {
             "--log-driver=k8s-file",
         ];
         let podman = storage.podman().args(["run", "--detach"]);
-        podman.args(options).arg(image).ok();
+        // As the classic strategy writes the command; in a Dockerfile it is a shell's, which keeps signals to itself.
+        let command = "/usr/libexec/s2i/run";
+        podman.args(options).args([image, command]).ok();
         let url = format!("http://127.0.0.1:{port}");
         Self { storage, name, url }
     }

@@ -1,7 +1,7 @@
 //! What the images promise beside building.
 
 use serde_json::Value;
-use tests::{Api, Lab, OrFail, Settings, registry_under_test, server};
+use tests::{Lab, OrFail, server, toolbox};
 
 use crate::built::{Build, sample};
 use crate::{made, storage};
@@ -68,22 +68,18 @@ fn labels_say_what_a_catalogue_must_know_and_the_command_says_the_usage() {
 }
 
 #[test]
-fn an_image_is_pushed_to_the_registry_that_was_named() {
-    let lab = Lab::new("push");
-    let (_server, at) = registry_under_test(&lab, &Settings::default());
-    let archive = made::archive(&lab, "python");
-    let slipway = || lab.program(&server::binary().display().to_string());
-    // What `create` does in the end: the image is made by the other tests.
-    let image = at.image("slipway/python:test");
-    slipway()
-        .arg("copy")
-        .arg(format!("oci-archive:{}", archive.display()))
-        .arg(&image)
+fn shellcheck_finds_nothing_in_the_scripts() {
+    let lab = Lab::new("shellcheck");
+    let images = toolbox::checkout().join("builder/images");
+    let mut scripts = vec![images.join("lib.sh"), images.join("save-artifacts")];
+    for language in languages(&lab) {
+        let folder = images.join(language);
+        scripts.extend(["assemble", "run", "usage"].map(|name| folder.join(name)));
+    }
+    lab.program("shellcheck")
+        .args(["--external-sources", "--shell=bash"])
+        .args(scripts)
         .ok();
-    let tags = Api::new(&at)
-        .get("/v2/slipway/python/tags/list")
-        .or_fail("tags");
-    assert!(tags.text().contains("test"));
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! The images, made by the program under test.
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 use tests::podman::Storage;
-use tests::{Lab, OrFail, api::digest_of, fail, server, toolbox};
+use tests::{
+    Api, Lab, OrFail, Settings, api::digest_of, fail, registry_under_test, server, toolbox,
+};
 
 /// Installing Debian takes a minute, and several on a busy machine.
 const LIMIT: Duration = Duration::from_secs(1200);
@@ -17,11 +20,16 @@ pub(crate) fn archive(lab: &Lab, language: &str) -> PathBuf {
         "builder-image-{language}-{}.tar",
         &hash(language)[..16]
     ));
+    std::fs::create_dir_all(toolbox::cache()).or_fail("make the cache");
+    // Several tests want it at once, and one makes it.
+    let lock = File::create(kept.with_extension("lock")).or_fail("make a lock");
+    lock.lock().or_fail("wait for the image");
     if kept.is_file() {
         return kept;
     }
-    // A name of its own, then a rename: two tests may come here at once.
-    let fresh = kept.with_extension(format!("{:016x}.tar", fastrand::u64(..)));
+    // Under its name when it is whole.
+    let fresh = kept.with_extension("part");
+    drop(std::fs::remove_file(&fresh));
     let made = create(lab, language, &fresh);
     if language == "python" {
         as_ordinary_user(lab, language, &made);
@@ -43,7 +51,6 @@ pub(crate) fn loaded(lab: &Lab, storage: &Storage<'_>, language: &str) -> &'stat
 }
 
 fn create(lab: &Lab, language: &str, file: &Path) -> Value {
-    std::fs::create_dir_all(toolbox::cache()).or_fail("make the cache");
     let made = lab
         .program(&server::binary().display().to_string())
         .args(["builder-image", "create", language, "--json", "--output"])
@@ -53,7 +60,7 @@ fn create(lab: &Lab, language: &str, file: &Path) -> Value {
     serde_json::from_str(&made).or_fail("JSON")
 }
 
-/// Whoever makes it, and whenever: the same image.
+/// Whoever makes it, and whenever: the same image, pushed to the registry that was named.
 fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
     const USER: &str = "slipway-lab";
     let home = lab.dir("ordinary");
@@ -61,6 +68,7 @@ fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
     for folder in [lab.root(), &home] {
         std::fs::set_permissions(folder, anyone.clone()).or_fail("open a folder");
     }
+    let (_server, at) = registry_under_test(lab, &Settings::default());
     let program = home.join("slipway");
     std::fs::copy(server::binary(), &program).or_fail("copy the program");
     let made = lab
@@ -68,13 +76,17 @@ fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
         .args(["--reuid", USER, "--regid", USER, "--init-groups"])
         .arg(&program)
         .args(["builder-image", "create", language, "--json", "--output"])
-        .arg(format!("oci-archive:{}", home.join("made.tar").display()))
+        .arg(at.image("slipway/made:1"))
         .env("HOME", &home)
         .env("TMPDIR", &home)
         .dir(&home)
         .limit(LIMIT)
         .ok();
     let made: Value = serde_json::from_str(&made).or_fail("JSON");
+    let digest = made["digest"].as_str().or_fail("a digest");
+    let pushed = Api::new(&at).get(&format!("/v2/slipway/made/manifests/{digest}"));
+    let pushed = pushed.or_fail("ask for the image");
+    assert!(pushed.status.is_success(), "pushed: {}", pushed.status);
     if made["digest"] != by_root["digest"] {
         fail(format!(
             "root made {}, and {USER} {}",

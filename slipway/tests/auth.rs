@@ -1,7 +1,5 @@
 //! `slipway auth`: commands that speak to a server's API, as whoever is logged in.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
-
 mod support;
 
 use std::path::Path;
@@ -15,33 +13,17 @@ const RULES: &str = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBind
 
 struct Scene {
     server: Server,
-    folder: tempfile::TempDir,
 }
 
 impl Scene {
     /// A server with the user ada, who may pull in `team`.
     fn new(yaml: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let users = folder.path().join("users");
-        let mut command = slipway();
-        command.args(["user", "add", "ada", "--password-stdin", "--htpasswd"]);
-        assert!(run(command.arg(&users), PASSWORD).status.success());
-        let rules = folder.path().join("rules");
-        std::fs::create_dir(&rules).unwrap();
-        std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
-        let auth = format!(
-            "auth: {{htpasswd: {{file: {}}}, rbac: {{dir: {}}}}}\n{yaml}",
-            users.display(),
-            rules.display()
-        );
-        Self {
-            server: Server::start(&auth),
-            folder,
-        }
+        let server = Server::for_users(&["ada"], PASSWORD, Some(RULES), yaml);
+        Self { server }
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.server.folder.path()
     }
 
     fn command(&self, args: &[&str]) -> Command {

@@ -21,35 +21,19 @@ const RULES: &str = r"
 
 struct Scene {
     server: Server,
-    folder: tempfile::TempDir,
 }
 
 impl Scene {
     fn new(yaml: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let users = folder.path().join("users");
-        for name in ["ada", "root"] {
-            let mut command = slipway();
-            command.args(["user", "add", name, "--password-stdin", "--htpasswd"]);
-            assert!(run(command.arg(&users), PASSWORD).status.success());
-        }
-        let rules = folder.path().join("rules");
-        std::fs::create_dir(&rules).unwrap();
-        std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
-        let auth = format!(
-            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\n{yaml}",
-            users.display(),
-            rules.display()
-        );
-        let server = Server::start(&auth);
-        let scene = Self { server, folder };
+        let server = Server::for_users(&["ada", "root"], PASSWORD, Some(RULES), yaml);
+        let scene = Self { server };
         scene.login("ada", "ada", PASSWORD);
         scene.login("root", "root", PASSWORD);
         scene
     }
 
     fn home(&self, whose: &str) -> std::path::PathBuf {
-        self.folder.path().join("home").join(whose)
+        self.server.folder.path().join("home").join(whose)
     }
 
     /// The program as one of several people on this machine.

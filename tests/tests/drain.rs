@@ -2,11 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tests::api::digest_of;
-use tests::{Api, Lab, OrFail, Server, Settings, daemon, tls};
+use tests::{Api, Lab, OrFail, Server, Settings, daemon, tls, until};
 
 /// More than the kernel's socket buffers take, so that most of it is still to be sent.
 const SIZE: usize = 64 << 20;
@@ -27,14 +26,9 @@ fn connect(server: &Server) -> TcpStream {
 
 /// Waits until the server takes no new connection any more.
 fn wait_refused(server: &Server) {
-    let begun = Instant::now();
-    while TcpStream::connect(&server.endpoint().host).is_ok() {
-        assert!(
-            begun.elapsed() < daemon::PATIENCE,
-            "still takes connections after SIGTERM"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("after SIGTERM it takes no connection", || {
+        TcpStream::connect(&server.endpoint().host).is_err()
+    });
 }
 
 fn read_head(stream: &mut TcpStream) -> String {

@@ -1,9 +1,9 @@
 //! `slipway auth explain` says what the cluster and the registry decide, and why.
 
 use serde_json::{Value, json};
-use tests::{Api, Cluster, Lab, OrFail, Program, server};
+use tests::{Cluster, Lab, OrFail, Program, server};
 
-use super::{ROLES, bind, registry, with_token};
+use super::{api_as, bind, installed, registry};
 
 /// Verbs with the ClusterRole that gives them.
 const DEEDS: [&str; 4] = ["get", "create", "update", "delete"];
@@ -18,12 +18,7 @@ fn explain(lab: &Lab, cluster: &Cluster, me: &str, words: &[&str]) -> Program {
 #[test]
 fn explanations_agree_with_the_cluster_and_the_registry() {
     let lab = Lab::new("k8s-explain");
-    let cluster = Cluster::start(&lab);
-    cluster.apply(&lab, ROLES);
-    for namespace in ["team", "other"] {
-        let create = ["create", "namespace", namespace];
-        cluster.kubectl(&lab).args(create).ok();
-    }
+    let cluster = installed(&lab, &["team", "other"]);
     bind(&cluster, &lab, "team", "system:image-pusher", "user=alice");
     bind(&cluster, &lab, "team", "system:image-puller", "group=devs");
     bind(&cluster, &lab, "team", "system:image-pruner", "group=ops");
@@ -81,7 +76,7 @@ fn explanations_agree_with_the_cluster_and_the_registry() {
                     continue;
                 }
                 let question = json!({"repository": repository, "verbs": [verb]});
-                let api = Api::new(&with_token(server.endpoint(), name));
+                let api = api_as(server.endpoint(), name);
                 let post = api
                     .request(reqwest::Method::POST, "/api/v1/can-i")
                     .json(&question);
@@ -111,12 +106,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: bob, namespac
 #[test]
 fn people_learn_what_concerns_them_and_what_is_missing() {
     let lab = Lab::new("k8s-why");
-    let cluster = Cluster::start(&lab);
-    cluster.apply(&lab, ROLES);
-    for namespace in ["team", "other"] {
-        let create = ["create", "namespace", namespace];
-        cluster.kubectl(&lab).args(create).ok();
-    }
+    let cluster = installed(&lab, &["team", "other"]);
     bind(&cluster, &lab, "team", "system:image-puller", "user=alice");
     bind(&cluster, &lab, "other", "system:image-pusher", "user=alice");
 

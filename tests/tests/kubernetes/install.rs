@@ -1,11 +1,9 @@
 //! What install/ holds, as it is: taken by a real API server, and run by a real kubelet.
 
-use std::time::{Duration, Instant};
-
 use tests::podman::Storage;
-use tests::{Api, Cluster, Endpoint, Image, Lab, Node, daemon, server, tls, toolbox};
+use tests::{Cluster, Endpoint, Image, Lab, Node, eventually_or, server, tls, toolbox};
 
-use super::{ROLES, bind, with_token};
+use super::{ROLES, api_as, bind};
 
 const SERVER: &str = include_str!("../../../install/server.yaml");
 const PULL_SECRETS: &str = include_str!("../../../install/pull-secrets.yaml");
@@ -94,8 +92,7 @@ fn a_cluster_runs_the_server_from_what_is_installed() {
     let lab = Lab::new("k8s-install");
     let cluster = Cluster::start(&lab);
     // As they are: no unknown field, nothing that the API server would not take.
-    let create = ["create", "namespace", "slipway"];
-    cluster.kubectl(&lab).args(create).ok();
+    cluster.create_namespace(&lab, "slipway");
     for text in [ROLES, SERVER, PULL_SECRETS] {
         cluster
             .kubectl(&lab)
@@ -165,11 +162,11 @@ spec:
     );
 
     // It asks the cluster that it runs in.
-    kubectl("create namespace team").ok();
+    cluster.create_namespace(&lab, "team");
     bind(&cluster, &lab, "team", "system:image-pusher", "user=alice");
-    let alice = Api::new(&with_token(&at, "alice"));
+    let alice = api_as(&at, "alice");
     alice.push_image("team/app", "v1", &[b"layer".to_vec()]);
-    let bob = Api::new(&with_token(&at, "bob"));
+    let bob = api_as(&at, "bob");
     let refused = bob
         .manifest("team/app", "v1")
         .map(|reply| reply.status.as_u16());
@@ -200,9 +197,5 @@ spec:
 
 #[track_caller]
 fn until(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < 2 * daemon::PATIENCE, "{}", otherwise());
-        std::thread::sleep(Duration::from_millis(300));
-    }
+    eventually_or(|| holds().then_some(()), otherwise);
 }

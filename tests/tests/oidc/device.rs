@@ -7,7 +7,7 @@ use serde_json::Value;
 use tests::podman::Storage;
 use tests::{Api, Daemon, Image, OrFail, Server, server};
 
-use super::{Scene, with_token};
+use super::Scene;
 
 /// The command, running until somebody has entered its code.
 struct Login {
@@ -186,7 +186,7 @@ fn an_id_token_is_a_password_like_any_other() {
     };
     login(&token).ok();
     login(&token[..token.len() - 4]).fails();
-    let api = Api::new(&with_token(server.endpoint(), &token));
+    let api = Api::new(&server.endpoint().with_token(&token));
     api.get("/v2/").or_fail("ask").expect(200);
     let providers = Api::new(&server.endpoint().anonymous());
     let reply = providers.get("/auth/oidc").or_fail("ask").expect(200);

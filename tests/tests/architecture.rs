@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("conformance", &["oci"]),
     ("tests", &["oci"]),
-    ("bench", &["oci"]),
+    ("bench", &["auth", "oci", "tests"]),
 ];
 
 /// Crates of others that only some folders may name.

@@ -143,22 +143,10 @@ impl Lab {
     async fn verbs(&self, who: &Identity, name: &str) -> (Vec<Action>, HashSet<String>) {
         let name = repo(name);
         let answers = [
-            self.gate
-                .permit::<Pull>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
-            self.gate
-                .permit::<Push>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
-            self.gate
-                .permit::<Retag>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
-            self.gate
-                .permit::<Delete>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
+            self.verb::<Pull>(who, &name).await,
+            self.verb::<Push>(who, &name).await,
+            self.verb::<Retag>(who, &name).await,
+            self.verb::<Delete>(who, &name).await,
         ];
         let refused = answers
             .iter()
@@ -167,11 +155,12 @@ impl Lab {
             .collect();
         (answers.into_iter().flatten().collect(), refused)
     }
-}
 
-fn check<V: Verb>(permit: &Permit<V>, repo: &RepoName) -> Action {
-    assert_eq!(permit.repo(), repo);
-    V::ACTION
+    async fn verb<V: Verb>(&self, who: &Identity, repo: &RepoName) -> Result<Action, Refusal> {
+        let permit = self.gate.permit::<V>(who, repo).await?;
+        assert_eq!(permit.repo(), repo);
+        Ok(V::ACTION)
+    }
 }
 
 #[tokio::test]

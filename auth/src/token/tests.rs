@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::jws::altered::{with, without};
 use crate::{Action, Actions};
 
 const NOW: u64 = 2_000_000_000;
@@ -115,18 +116,6 @@ fn signed_by(key: &Ed25519KeyPair, header: &str, claims: &str) -> String {
     );
     let signature = URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()));
     format!("{text}.{signature}")
-}
-
-fn with(object: &Value, field: &str, value: Value) -> String {
-    let mut object = object.clone();
-    object[field] = value;
-    object.to_string()
-}
-
-fn without(object: &Value, field: &str) -> String {
-    let mut object = object.clone();
-    object.as_object_mut().unwrap().remove(field).unwrap();
-    object.to_string()
 }
 
 #[test]

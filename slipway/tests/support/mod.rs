@@ -11,6 +11,7 @@
 )]
 
 pub mod frames;
+pub mod stub;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

@@ -87,6 +87,48 @@ fn on_this_machine(cluster: &Cluster, port: u16) -> String {
     replace(&text, "storage: 100Gi", "storage: 1Gi")
 }
 
+/// A volume for its data, which its user may write.
+fn give_volume(lab: &Lab, cluster: &Cluster) {
+    let volume = lab.dir("volume");
+    lab.program("chown").args(["65532:65532"]).arg(&volume).ok();
+    cluster.apply(
+        lab,
+        &format!(
+            "apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: data}}
+spec:
+  capacity: {{storage: 1Gi}}
+  accessModes: [ReadWriteOnce]
+  hostPath: {{path: {}}}
+",
+            volume.display()
+        ),
+    );
+}
+
+/// The keys that it signs with, and its certificate.
+fn give_secrets(lab: &Lab, cluster: &Cluster, own: &tls::Certificate) {
+    let create = |words: &str| {
+        let create = format!("create secret {words} --namespace slipway");
+        cluster.kubectl(lab).args(create.split(' '))
+    };
+    let keys = lab
+        .program("openssl")
+        .args("genpkey -algorithm ed25519".split(' '));
+    let keys = lab.write("keys.pem", keys.ok());
+    create("generic slipway-keys")
+        .arg("--from-file")
+        .arg(keys)
+        .ok();
+    create("tls slipway-tls")
+        .arg("--cert")
+        .arg(&own.cert)
+        .arg("--key")
+        .arg(&own.key)
+        .ok();
+}
+
 #[test]
 fn a_cluster_runs_the_server_from_what_is_installed() {
     let lab = Lab::new("k8s-install");
@@ -113,35 +155,9 @@ fn a_cluster_runs_the_server_from_what_is_installed() {
     let node = Node::start_without_plugin(&lab, &cluster, &at);
     node.import(&lab, &archive, IMAGE);
 
-    let volume = lab.dir("volume");
-    lab.program("chown").args(["65532:65532"]).arg(&volume).ok();
-    cluster.apply(
-        &lab,
-        &format!(
-            "apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: data}}
-spec:
-  capacity: {{storage: 1Gi}}
-  accessModes: [ReadWriteOnce]
-  hostPath: {{path: {}}}
-",
-            volume.display()
-        ),
-    );
+    give_volume(&lab, &cluster);
     let kubectl = |words: &str| cluster.kubectl(&lab).args(words.split(' '));
-    let keys = lab
-        .program("openssl")
-        .args("genpkey -algorithm ed25519".split(' '));
-    let keys = lab.write("keys.pem", keys.ok());
-    kubectl("create secret generic slipway-keys --namespace slipway --from-file")
-        .arg(keys)
-        .ok();
-    kubectl("create secret tls slipway-tls --namespace slipway --cert")
-        .arg(own.cert)
-        .arg("--key")
-        .arg(own.key)
-        .ok();
+    give_secrets(&lab, &cluster, &own);
     for text in [PULL_SECRETS, &on_this_machine(&cluster, port)] {
         cluster.apply(&lab, text);
     }

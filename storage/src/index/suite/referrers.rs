@@ -1,6 +1,6 @@
 //! Referrers of a subject.
 
-use oci::Descriptor;
+use oci::{Descriptor, RepoName};
 
 use super::Subject;
 use super::material::{artifact, blob, hold, put, repo, then};
@@ -35,70 +35,35 @@ pub async fn referrers_are_filtered_and_paged(index: Subject) {
     )
     .await;
     all.sort_by_key(|descriptor| descriptor.digest);
-    assert_eq!(
-        index
-            .referrers(&a, &subject, None, None, 100)
-            .await
-            .unwrap()
-            .entries,
-        all
-    );
-    let ones: Vec<Descriptor> = all
-        .iter()
-        .filter(|descriptor| descriptor.artifact_type.as_deref() == Some("kind/one"))
-        .cloned()
-        .collect();
-    assert_eq!(ones.len(), 3);
+    let listed = async |repo: &RepoName, kind, after, limit| -> Referrers {
+        let listed = index.referrers(repo, &subject, kind, after, limit);
+        listed.await.unwrap()
+    };
+    assert_eq!(listed(&a, None, None, 100).await.entries, all);
     let kind = Some("kind/one");
-    assert_eq!(
-        index
-            .referrers(&a, &subject, kind, None, 100)
-            .await
-            .unwrap()
-            .entries,
-        ones
-    );
-    let page = index.referrers(&a, &subject, None, None, 4).await.unwrap();
+    let of_kind = |descriptor: &&Descriptor| descriptor.artifact_type.as_deref() == kind;
+    let ones: Vec<Descriptor> = all.iter().filter(of_kind).cloned().collect();
+    assert_eq!(ones.len(), 3);
+    assert_eq!(listed(&a, kind, None, 100).await.entries, ones);
+    let page = listed(&a, None, None, 4).await;
     assert_eq!(page.entries, all[..4]);
     assert!(page.more);
-    let rest = index.referrers(&a, &subject, None, Some(&all[3].digest), 100);
-    let rest = rest.await.unwrap();
+    let rest = listed(&a, None, Some(&all[3].digest), 100).await;
     assert_eq!(rest.entries, all[4..]);
     assert!(!rest.more);
-    let rest = index.referrers(&a, &subject, kind, Some(&ones[0].digest), 1);
-    let rest = rest.await.unwrap();
+    let rest = listed(&a, kind, Some(&ones[0].digest), 1).await;
     assert_eq!(rest.entries, ones[1..2]);
     assert!(rest.more);
-    let exact = index.referrers(&a, &subject, kind, None, 3).await.unwrap();
+    let exact = listed(&a, kind, None, 3).await;
     assert_eq!((exact.entries.len(), exact.more), (3, false));
     assert_eq!(
-        index
-            .referrers(&a, &subject, Some("kind"), None, 9)
-            .await
-            .unwrap(),
+        listed(&a, Some("kind"), None, 9).await,
         Referrers::default()
     );
-    assert_eq!(
-        index
-            .referrers(&b, &subject, None, None, 9)
-            .await
-            .unwrap()
-            .entries
-            .len(),
-        1
-    );
-    index
-        .delete_manifest(&a, &all[0].digest, then())
-        .await
-        .unwrap();
-    assert_eq!(
-        index
-            .referrers(&a, &subject, None, None, 100)
-            .await
-            .unwrap()
-            .entries,
-        all[1..]
-    );
+    assert_eq!(listed(&b, None, None, 9).await.entries.len(), 1);
+    let deleted = index.delete_manifest(&a, &all[0].digest, then());
+    deleted.await.unwrap();
+    assert_eq!(listed(&a, None, None, 100).await.entries, all[1..]);
 }
 
 pub async fn a_page_of_referrers_has_a_weight(index: Subject) {

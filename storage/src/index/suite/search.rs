@@ -1,13 +1,14 @@
 //! How the audit record is searched and paged.
 
-use std::sync::Arc;
-
 use oci::RepoName;
 
 use super::Subject;
 use super::audit::{note, noted};
 use super::material::{at, repo};
 use crate::audit::{Outcome, Page, Place, Query, Verb};
+
+/// What is set in a query, and the rows that are found by it.
+type Case<'a> = (&'a dyn Fn(&mut Query), &'a [i64]);
 
 pub async fn the_record_is_searched_by_every_condition(index: Subject) {
     let (x, y) = (repo("team/x"), repo("team2/y"));
@@ -29,70 +30,27 @@ pub async fn the_record_is_searched_by_every_condition(index: Subject) {
         ],
     )
     .await;
-    let all = Query::default();
     let ada = Some("ada".to_owned());
     let team = Some("team".to_owned());
-    let asked = |query: Query| {
-        let index = Arc::clone(&index);
-        async move { found(&index, &query).await }
-    };
-    assert_eq!(asked(all.clone()).await, [5, 4, 3, 2, 1]);
-    assert_eq!(
-        asked(Query {
-            user: ada.clone(),
-            ..all.clone()
-        })
-        .await,
-        [4, 3, 1]
-    );
-    assert_eq!(
-        asked(Query {
-            namespace: team.clone(),
-            ..all.clone()
-        })
-        .await,
-        [5, 2, 1]
-    );
-    assert_eq!(
-        asked(Query {
-            repository: Some(x.clone()),
-            ..all.clone()
-        })
-        .await,
-        [2, 1]
-    );
-    assert_eq!(
-        asked(Query {
-            verbs: vec![Verb::Pull, Verb::Login],
-            ..all.clone()
-        })
-        .await,
-        [4, 3, 2]
-    );
-    assert_eq!(
-        asked(Query {
-            outcome: Some(Outcome::Allowed),
-            ..all.clone()
-        })
-        .await,
-        [5, 1]
-    );
-    assert_eq!(
-        asked(Query {
-            since: Some(at(3)),
-            ..all.clone()
-        })
-        .await,
-        [5, 4, 3]
-    );
-    assert_eq!(
-        asked(Query {
-            until: Some(at(3)),
-            ..all.clone()
-        })
-        .await,
-        [2, 1]
-    );
+    // One condition at a time, then all at once.
+    let cases: [Case<'_>; 8] = [
+        (&|_| (), &[5, 4, 3, 2, 1]),
+        (&|query| query.user.clone_from(&ada), &[4, 3, 1]),
+        (&|query| query.namespace.clone_from(&team), &[5, 2, 1]),
+        (&|query| query.repository = Some(x.clone()), &[2, 1]),
+        (
+            &|query| query.verbs = vec![Verb::Pull, Verb::Login],
+            &[4, 3, 2],
+        ),
+        (&|query| query.outcome = Some(Outcome::Allowed), &[5, 1]),
+        (&|query| query.since = Some(at(3)), &[5, 4, 3]),
+        (&|query| query.until = Some(at(3)), &[2, 1]),
+    ];
+    for (set, expected) in cases {
+        let mut query = Query::default();
+        set(&mut query);
+        assert_eq!(found(&index, &query).await, expected, "{query:?}");
+    }
     let every = Query {
         user: ada,
         namespace: team,
@@ -102,12 +60,12 @@ pub async fn the_record_is_searched_by_every_condition(index: Subject) {
         since: Some(at(1)),
         until: Some(at(2)),
     };
-    assert_eq!(asked(every.clone()).await, [1]);
+    assert_eq!(found(&index, &every).await, [1]);
     let nobody = Query {
         user: Some("' OR 1=1 --".to_owned()),
         ..every
     };
-    assert_eq!(asked(nobody).await, [0; 0]);
+    assert_eq!(found(&index, &nobody).await, [0; 0]);
 }
 
 /// Also where many rows have one time, and where rows came in another order than their times.

@@ -145,6 +145,7 @@ impl Fresh {
 
 /// The rows of the report, filled round by round.
 struct Rows {
+    connection: Measure,
     asked_who: Measure,
     asked_may: Measure,
     password: Measure,
@@ -160,6 +161,11 @@ impl Rows {
         let hit = |name: &str| Measure::new(name, Unit::Microseconds, HIT);
         let decisions = 5 * times;
         Self {
+            connection: Measure::new(
+                "who it is, asked by a new connection",
+                Unit::Milliseconds,
+                &[],
+            ),
             asked_who: Measure::new("who it is, asked (TokenReview)", Unit::Milliseconds, &[]),
             asked_may: Measure::new(
                 "one right, asked (SubjectAccessReview)",
@@ -182,6 +188,7 @@ impl Rows {
 
     fn into_measures(self) -> Vec<Measure> {
         vec![
+            self.connection,
             self.asked_who,
             self.asked_may,
             self.password,
@@ -198,8 +205,14 @@ async fn round(world: &World, times: u32, rows: &mut Rows) -> Result<()> {
     let fresh = Fresh::connect(world).await?;
     let gate = &fresh.gate;
     let repo = RepoName::parse(REPO)?;
-    let before = world.reviews()?;
     let now = SystemTime::now();
+    let stranger = Credential::basic("any", Secret::new("made-up".to_owned()))?;
+    let begun = Instant::now();
+    let refused = gate.identify(Some(&stranger), None, now).await;
+    add(&mut rows.connection, begun.elapsed().as_secs_f64() * 1e3);
+    ensure!(refused.is_err(), "a made-up token is taken");
+
+    let (before, sent_before) = (world.reviews()?, fresh.cluster.asked());
     let password = Credential::basic("any", Secret::new(world.token.clone()))?;
     let bearer = Credential::Bearer(Secret::new(world.token.clone()));
 
@@ -227,7 +240,7 @@ async fn round(world: &World, times: u32, rows: &mut Rows) -> Result<()> {
     );
 
     let asked = world.reviews()? - before;
-    let sent = fresh.cluster.asked();
+    let sent = fresh.cluster.asked() - sent_before;
     ensure!(
         asked == sent,
         "the API server answered {asked} reviews, the gate sent {sent}"

@@ -58,21 +58,21 @@ pub fn search_path() -> String {
     folders.join(":")
 }
 
-/// The file of a program by its name, or a failed test that says how to install it.
-pub fn find(name: &str) -> PathBuf {
-    let missing = || fail(format!("{name} is not installed: run scripts/lab-install"));
-    look_for(name).unwrap_or_else(missing)
-}
-
 /// The file of a program by its name, if it is installed.
-pub fn look_for(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(PathBuf::from(name));
-    }
+pub fn installed(name: &str) -> Option<PathBuf> {
     search_path()
         .split(':')
         .map(|dir| Path::new(dir).join(name))
         .find(|file| file.is_file())
+}
+
+/// The file of a program by its name, or a failed test that says how to install it.
+pub fn find(name: &str) -> PathBuf {
+    if name.contains('/') {
+        return PathBuf::from(name);
+    }
+    installed(name)
+        .unwrap_or_else(|| fail(format!("{name} is not installed: run scripts/lab-install")))
 }
 
 /// A program of this workspace that cargo built beside the running test.

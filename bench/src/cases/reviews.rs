@@ -38,7 +38,7 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
     }
     // The lab itself would end the whole run.
     for program in ["etcd", "kube-apiserver", "kubectl", "openssl"] {
-        toolbox::look_for(program)
+        toolbox::installed(program)
             .with_context(|| format!("{program} is not installed: run scripts/lab-install"))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tests::{Lab, cluster, toolbox};
 
 use super::Case;
-use crate::bench::Bench;
+use crate::bench::{Bench, REPO};
 use crate::measure::{Aim, Measure, Sample, Unit};
 use crate::number;
 use crate::peers::Subject;
@@ -25,9 +25,9 @@ pub(super) const CASE: Case = Case {
     run,
 };
 
+/// That of [`REPO`].
 const NAMESPACE: &str = "bench";
 const ACCOUNT: &str = "puller";
-const REPO: &str = "bench/small";
 
 /// The aim for whatever is remembered.
 const HIT: &[Aim] = &[Aim::Below(2.0)];

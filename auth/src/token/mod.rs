@@ -126,6 +126,9 @@ impl Tokens {
             return Err(Refusal::BadCredential);
         }
         let keys = self.keys.current();
+        if !keys.are_named_by(text) {
+            return Ok(None);
+        }
         let fingerprint = self.keyed.of(&[b"token", text.as_bytes()]);
         let verified = match keys.verified.get(&fingerprint) {
             Some(verified) => verified,

@@ -119,6 +119,14 @@ fn signed_by(key: &Ed25519KeyPair, header: &str, claims: &str) -> String {
 }
 
 #[test]
+fn what_was_issued_begins_as_its_key_is_known_to_write() {
+    let lab = lab();
+    let token = lab.issued();
+    let (first, _) = token.split_once('.').unwrap();
+    assert!(lab.tokens.keys.current().headers.contains(first));
+}
+
+#[test]
 fn a_token_brings_back_who_and_what() {
     let lab = lab();
     let issued = lab.tokens.issue(&alice(), &access(), at(NOW)).unwrap();

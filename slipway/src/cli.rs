@@ -18,7 +18,7 @@ pub(crate) use audit::Audit;
 pub(crate) use auth::AuthCommand;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
-pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
+pub(crate) use people::{Asked, CredentialHelperCommand, Explain, LoginWay};
 pub(crate) use printing::{Output, Printing};
 pub(crate) use token::{NewToken, TokenCommand};
 pub(crate) use user::{User, UserCommand, UserFile};

@@ -69,6 +69,8 @@ pub(super) enum Purpose {
 /// The way to the API server: so many questions at once, each for so long and with so long an answer.
 pub struct Cluster {
     client: Client,
+    /// The API server's URL.
+    address: String,
     deadline: Duration,
     queue: Semaphore,
     places: Semaphore,
@@ -82,9 +84,11 @@ impl Cluster {
     /// Reads the credentials; asks nothing. `deadline` is that of a question, waiting for a place included.
     pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
         let config = config(place).await?;
+        let address = config.cluster_url.to_string();
         let client = client(config, deadline, MAX_ANSWER).map_err(|error| place.error(&error))?;
         Ok(Self {
             client,
+            address,
             deadline,
             queue: Semaphore::new(MAX_QUEUED),
             places: Semaphore::new(AT_ONCE),
@@ -143,19 +147,26 @@ impl Cluster {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(None)) => Err(BUSY),
             Ok(Err(Some(error))) => {
-                self.complain(&explain(&error));
+                self.complain(&R::kind(&()), &explain(&error));
                 Err(BUSY)
             }
             Err(_) => {
-                self.complain(&format!("no answer within {:?}", self.deadline));
+                self.complain(
+                    &R::kind(&()),
+                    &format!("no answer within {:?}", self.deadline),
+                );
                 Err(BUSY)
             }
         }
     }
 
-    fn complain(&self, what: &str) {
+    /// `asked` is the kind of the review; what is in it is nobody's business here.
+    fn complain(&self, asked: &str, what: &str) {
         if self.complaints.is_due() {
-            tracing::error!("the Kubernetes API server does not decide: {what}");
+            tracing::error!(
+                "the Kubernetes API server {} does not decide: {asked}: {what}",
+                self.address.trim_end_matches('/')
+            );
         }
     }
 }
@@ -261,7 +272,21 @@ fn explain(error: &kube::Error) -> String {
         kube::Error::Api(status) if status.code == 401 => {
             "it does not know the credentials that Slipway uses".to_owned()
         }
-        error => error.to_string(),
+        error => unanswered(error),
+    }
+}
+
+/// Why there is no answer that could be used: what stands innermost, as the rest only says where it was noticed.
+pub(super) fn unanswered(error: &kube::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match error {
+        kube::Error::Api(status) if status.message.is_empty() => format!("status {}", status.code),
+        kube::Error::Api(status) => status.message.clone(),
+        kube::Error::SerdeError(_) => format!("its answer cannot be read: {innermost}"),
+        _ => innermost.to_string(),
     }
 }
 

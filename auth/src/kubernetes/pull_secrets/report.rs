@@ -9,6 +9,7 @@ use super::observed::{Duty, Key};
 use super::plan::{Step, Why};
 use super::settings::Settings;
 use crate::complaints;
+use crate::kubernetes::cluster::unanswered;
 
 /// One line for what was done. What happens to every secret once or every day is not worth one usually.
 pub(super) fn done(key: &Key, step: &Step, settings: &Settings) {
@@ -123,8 +124,7 @@ pub(super) fn explain_kube(error: &kube::Error) -> String {
             "{}; the account that Slipway uses needs the roles of install/pull-secrets.yaml",
             status.message.replace('\n', " ")
         ),
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
+        error => unanswered(error),
     }
 }
 

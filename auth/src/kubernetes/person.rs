@@ -290,7 +290,7 @@ impl Person {
         match error {
             kube::Error::Api(_) | kube::Error::Auth(_) => explain(error),
             error => format!(
-                "the API server {} does not answer: {}",
+                "the API server {} cannot be asked: {}",
                 self.config.cluster_url.to_string().trim_end_matches('/'),
                 unanswered(error)
             ),

@@ -190,7 +190,7 @@ fn commands_say_that_the_api_server_is_away() {
     assert!(!said.status.success(), "{}", said.report);
     assert_eq!(said.stderr.lines().count(), 1, "{}", said.report);
     let address = format!(
-        "the API server http://{} does not answer: ",
+        "the API server http://{} cannot be asked: ",
         scene.proxy.address()
     );
     assert!(said.stderr.contains(&address), "{}", said.report);

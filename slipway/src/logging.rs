@@ -74,7 +74,7 @@ pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
         EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is no filter"))
     };
     let named = filter(level)?;
-    if level.contains("kube_client") {
+    if level.contains("kube_") {
         return Ok(named);
     }
     filter(&format!("{level},{OURS_TO_TELL}"))
@@ -82,7 +82,8 @@ pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
 
 /// What the library of Kubernetes says of each failed request names neither address nor question, and may quote an answer:
 /// whoever asked says it, and not with every request. Its word on certificates nobody else has.
-const OURS_TO_TELL: &str = "kube_client::client=off,kube_client::client::tls=warn";
+const OURS_TO_TELL: &str =
+    "kube_client::client=off,kube_client::client::tls=warn,kube_runtime::watcher=off";
 
 /// The directives, which `tracing` parts at every comma, that say nothing of modules, spans or fields.
 fn words(filter: &str) -> impl Iterator<Item = &str> {
@@ -101,7 +102,7 @@ mod tests {
         for (level, speaks) in [
             ("info", false),
             ("debug", false),
-            ("info,kube_client=debug", true),
+            ("info,kube_client=debug,kube_runtime=warn", true),
         ] {
             let filter = filter(&Log {
                 level: level.to_owned(),
@@ -117,6 +118,7 @@ mod tests {
             tracing::subscriber::with_default(subscriber, || {
                 tracing::error!(target: "kube_client::client::builder", "failed with error");
                 tracing::warn!(target: "kube_client::client::tls", "failed to reload");
+                tracing::warn!(target: "kube_runtime::watcher", "watcher error 403");
                 tracing::error!(target: "auth::kubernetes::cluster", "does not decide");
             });
             let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
@@ -125,6 +127,7 @@ mod tests {
                 speaks,
                 "{level}: {text}"
             );
+            assert_eq!(text.contains("403"), speaks, "{level}: {text}");
             assert!(text.contains("failed to reload"), "{level}: {text}");
             assert!(text.contains("does not decide"), "{level}: {text}");
         }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::unanswered;
 use crate::Refusal;
 use crate::complaints::Complaints;
 
@@ -84,7 +85,7 @@ impl Cluster {
     /// Reads the credentials; asks nothing. `deadline` is that of a question, waiting for a place included.
     pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
         let config = config(place).await?;
-        let address = config.cluster_url.to_string();
+        let address = unanswered::address(&config.cluster_url);
         let client = client(config, deadline, MAX_ANSWER).map_err(|error| place.error(&error))?;
         Ok(Self {
             client,
@@ -165,7 +166,7 @@ impl Cluster {
         if self.complaints.is_due() {
             tracing::error!(
                 "the Kubernetes API server {} does not decide: {asked}: {what}",
-                self.address.trim_end_matches('/')
+                self.address
             );
         }
     }
@@ -212,10 +213,12 @@ fn told(error: &KubeconfigError) -> String {
     }
 }
 
-/// A client for lists and watches, which are long and have no deadline of their own.
-pub(super) async fn unhurried(place: &Place) -> Result<Client, ConnectError> {
+/// A client for lists and watches, which are long and have no deadline of their own; and the API server's address.
+pub(super) async fn unhurried(place: &Place) -> Result<(Client, String), ConnectError> {
     let config = config(place).await?;
-    client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))
+    let address = unanswered::address(&config.cluster_url);
+    let client = client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))?;
+    Ok((client, address))
 }
 
 fn client(
@@ -272,21 +275,7 @@ fn explain(error: &kube::Error) -> String {
         kube::Error::Api(status) if status.code == 401 => {
             "it does not know the credentials that Slipway uses".to_owned()
         }
-        error => unanswered(error),
-    }
-}
-
-/// Why there is no answer that could be used: what stands innermost, as the rest only says where it was noticed.
-pub(super) fn unanswered(error: &kube::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match error {
-        kube::Error::Api(status) if status.message.is_empty() => format!("status {}", status.code),
-        kube::Error::Api(status) => status.message.clone(),
-        kube::Error::SerdeError(_) => format!("its answer cannot be read: {innermost}"),
-        _ => innermost.to_string(),
+        error => unanswered::why(error),
     }
 }
 

@@ -15,7 +15,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{Layer as _, ServiceExt as _};
 
-use super::cluster::unanswered;
+use super::unanswered;
 use crate::Secret;
 
 #[cfg(test)]
@@ -226,7 +226,7 @@ impl Person {
         let layer = tokio::task::spawn_blocking(move || config.auth_layer())
             .await
             .map_err(|error| failed(&error))?
-            .map_err(|error| failed(&explain(&error)))?
+            .map_err(|error| failed(&unanswered::why(&error)))?
             .ok_or_else(|| self.without_token())?;
         // Whatever the kubeconfig says ends as one header; this reads it instead of sending it.
         let seen = tower::service_fn(async |request: http::Request<Body>| {
@@ -281,18 +281,18 @@ impl Person {
     pub(super) fn client(&self) -> Result<Client, PersonError> {
         Client::try_from(self.config.clone()).map_err(|error| PersonError::Plugin {
             context: self.context.clone(),
-            message: explain(&error),
+            message: unanswered::why(&error),
         })
     }
 
     /// What the API server said; or that it said nothing, with its address, which nobody else names.
     pub(super) fn said(&self, error: &kube::Error) -> String {
         match error {
-            kube::Error::Api(_) | kube::Error::Auth(_) => explain(error),
+            kube::Error::Api(_) | kube::Error::Auth(_) => unanswered::why(error),
             error => format!(
                 "the API server {} cannot be asked: {}",
-                self.config.cluster_url.to_string().trim_end_matches('/'),
-                unanswered(error)
+                unanswered::address(&self.config.cluster_url),
+                unanswered::why(error)
             ),
         }
     }
@@ -345,21 +345,4 @@ fn default_files() -> Result<Vec<PathBuf>, PersonError> {
 fn bearer(header: &HeaderValue) -> Option<Secret> {
     let token = header.to_str().ok()?.strip_prefix("Bearer ")?.trim();
     (!token.is_empty()).then(|| Secret::new(token.to_owned()))
-}
-
-/// Without what a program wrote to its standard output, which may be a token, and without how it was run: its variables may
-/// be secrets too.
-fn explain(error: &kube::Error) -> String {
-    use kube::client::AuthError;
-    match error {
-        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => format!(
-            "the program that makes its token ended with {}: {}",
-            out.status,
-            String::from_utf8_lossy(&out.stderr).trim()
-        ),
-        kube::Error::Auth(AuthError::AuthExecParse(_)) => {
-            "the program that makes its token wrote no ExecCredential".to_owned()
-        }
-        error => unanswered(error),
-    }
 }

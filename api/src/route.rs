@@ -13,7 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 pub enum Permission {
     /// Everybody, without being asked who they are: it tells nothing of this registry.
     Open,
-    /// Whoever the gate knows, strangers too where they come in: it tells only of the caller.
+    /// Whoever the gate knows, strangers too where they come in: it tells only of the caller, or what
+    /// rules name.
     Known,
     /// Whoever has proved who they are: it is about what is theirs.
     Named,

@@ -22,6 +22,17 @@ impl AdminRight {
     /// Every right.
     pub const ALL: [Self; 3] = [Self::ReadAudit, Self::ListTokens, Self::RevokeTokens];
 
+    /// By the names that rules have for it.
+    pub fn parse(verb: &str, resource: &str) -> Option<Self> {
+        let is = |right: &Self| right.verb() == verb && right.resource() == resource;
+        Self::ALL.into_iter().find(is)
+    }
+
+    /// Whether it means something in a namespace alone.
+    pub fn is_namespaced(self) -> bool {
+        matches!(self, Self::ReadAudit)
+    }
+
     /// The verb in RBAC rules and access reviews.
     pub fn verb(self) -> &'static str {
         match self {

@@ -10,8 +10,8 @@ use oci::RepoName;
 
 use crate::sight::Positions;
 use crate::{
-    Action, AdminPermit, AdminRight, Credential, Denied, Identity, OpaqueTokens, Permit, Policy,
-    Refusal, Sight, Tokens, Verb,
+    Action, AdminPermit, AdminRight, Credential, Deed, Denied, Identity, OpaqueTokens, Permit,
+    Policy, Refusal, RulesKept, Sight, Tokens, Verb,
 };
 
 mod login;
@@ -191,14 +191,22 @@ impl Gate {
         }
     }
 
-    /// Whether [`Gate::permit`] would give a permit for `action`: for whoever asks what they may do. A deed takes the
-    /// permit.
-    pub async fn may(
-        &self,
-        who: &Identity,
-        action: Action,
-        repo: &RepoName,
-    ) -> Result<bool, Refusal> {
+    /// Whether [`Gate::permit`] or [`Gate::permit_admin_in`] would give a permit: for whoever asks what they may do. Who
+    /// does it takes the permit.
+    pub async fn may(&self, who: &Identity, deed: &Deed) -> Result<bool, Refusal> {
+        let (action, repo) = match deed {
+            Deed::Repository(action, repo) => (*action, repo),
+            Deed::Registry(right, namespace) => {
+                let asked = self.permit_admin_in(who, *right, namespace.as_deref());
+                return match asked.await {
+                    Ok(_) => Ok(true),
+                    Err(
+                        Refusal::Forbidden(_) | Refusal::InsufficientScope(_) | Refusal::Anonymous,
+                    ) => Ok(false),
+                    Err(refusal) => Err(refusal),
+                };
+            }
+        };
         let scoped = who
             .access()
             .is_none_or(|access| access.allows(action, repo));
@@ -268,6 +276,14 @@ impl Gate {
         match &self.kind {
             Kind::Open => Ok(None),
             Kind::Guarded { policy, .. } => policy.lists_all_of(who, namespace).await,
+        }
+    }
+
+    /// Where the rules are by which it decides.
+    pub fn rules_kept(&self) -> RulesKept {
+        match &self.kind {
+            Kind::Open => RulesKept::Nowhere,
+            Kind::Guarded { policy, .. } => policy.rules_kept(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oci::RepoName;
 
-use crate::{Action, AdminRight, Identity};
+use crate::{Action, AdminRight, Deed, Identity};
 
 /// Why a request does not get through, by what the caller does next. None of them says whether the thing asked for
 /// exists.
@@ -47,27 +47,21 @@ pub enum Refusal {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Denied {
     who: Identity,
-    what: What,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum What {
-    Repository(Action, RepoName),
-    Registry(AdminRight, Option<String>),
+    what: Deed,
 }
 
 impl Denied {
     pub(crate) fn new(who: &Identity, action: Action, repo: &RepoName) -> Self {
         Self {
             who: who.clone(),
-            what: What::Repository(action, repo.clone()),
+            what: Deed::Repository(action, repo.clone()),
         }
     }
 
     pub(crate) fn admin(who: &Identity, right: AdminRight, namespace: Option<&str>) -> Self {
         Self {
             who: who.clone(),
-            what: What::Registry(right, namespace.map(str::to_owned)),
+            what: Deed::Registry(right, namespace.map(str::to_owned)),
         }
     }
 
@@ -78,17 +72,14 @@ impl Denied {
 
     /// The verb of what they asked to do.
     pub fn verb(&self) -> &'static str {
-        match &self.what {
-            What::Repository(action, _) => action.verb(),
-            What::Registry(right, _) => right.verb(),
-        }
+        self.what.verb()
     }
 
     /// Where; `None` when it was about the registry as a whole.
     pub fn repo(&self) -> Option<&RepoName> {
         match &self.what {
-            What::Repository(_, repo) => Some(repo),
-            What::Registry(..) => None,
+            Deed::Repository(_, repo) => Some(repo),
+            Deed::Registry(..) => None,
         }
     }
 }
@@ -96,18 +87,7 @@ impl Denied {
 /// In the words of Kubernetes: user, verb, resource, namespace.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user {:?} may not ", self.who.name())?;
-        match &self.what {
-            What::Repository(action, repo) => write!(
-                f,
-                "{action} images in namespace {:?} (repository {repo})",
-                repo.namespace()
-            ),
-            What::Registry(right, None) => write!(f, "{right} of this registry"),
-            What::Registry(right, Some(namespace)) => {
-                write!(f, "{right} in namespace {namespace:?}")
-            }
-        }
+        write!(f, "user {:?} may not {}", self.who.name(), self.what)
     }
 }
 

@@ -223,7 +223,7 @@ impl Asked {
 }
 
 /// A namespace is what a repository's name begins with.
-fn namespace(text: String) -> Result<String, Problem> {
+pub(crate) fn namespace(text: String) -> Result<String, Problem> {
     match RepoName::parse(&text) {
         Ok(name) if name.rest().is_empty() => Ok(text),
         _ => Err(Problem::invalid("namespace: not the first part of a name")),

@@ -564,6 +564,19 @@ async fn who_administers_says_who_they_are_and_no_token_will_do() {
         let refused = lab.gate.permit_admin_in(&alice, right, namespace).await;
         assert!(matches!(refused, Err(Refusal::Forbidden(_))), "{refused:?}");
     }
+    // Asked beforehand it is the same.
+    for (who, namespace, expected) in [
+        (&root, None, true),
+        (&alice, Some("team"), true),
+        (&alice, None, false),
+        (&alice, Some("other"), false),
+        (&token, None, false),
+        (&stranger, Some("team"), false),
+    ] {
+        let deed = Deed::Registry(right, namespace.map(str::to_owned));
+        let may = lab.gate.may(who, &deed).await;
+        assert_eq!(may, Ok(expected), "{} {deed}", who.name());
+    }
     let users = AllowAuthenticated.allows_admin(&root, AdminRight::ReadAudit, None);
     assert_eq!(users.await, Ok(false), "without rules nobody administers");
 }
@@ -578,12 +591,14 @@ async fn asking_what_one_may_do_answers_as_the_permit_would() {
     for (who, expected) in [(&password, vec!["get", "create"]), (&token, vec!["get"])] {
         let mut may = Vec::new();
         for action in Action::ALL {
-            if lab.gate.may(who, action, &repo("a/b")).await.unwrap() {
+            let deed = Deed::Repository(action, repo("a/b"));
+            if lab.gate.may(who, &deed).await.unwrap() {
                 may.push(action.verb());
             }
         }
         assert_eq!(may, expected);
     }
-    let down = lab.gate.may(&password, Action::Get, &repo("down/b")).await;
+    let down = Deed::Repository(Action::Get, repo("down/b"));
+    let down = lab.gate.may(&password, &down).await;
     assert!(matches!(down, Err(Refusal::Unavailable { .. })));
 }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::unanswered;
 use crate::Refusal;
 use crate::complaints::Complaints;
 
@@ -69,6 +70,8 @@ pub(super) enum Purpose {
 /// The way to the API server: so many questions at once, each for so long and with so long an answer.
 pub struct Cluster {
     client: Client,
+    /// The API server's URL.
+    address: String,
     deadline: Duration,
     queue: Semaphore,
     places: Semaphore,
@@ -82,9 +85,11 @@ impl Cluster {
     /// Reads the credentials; asks nothing. `deadline` is that of a question, waiting for a place included.
     pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
         let config = config(place).await?;
+        let address = unanswered::address(&config.cluster_url);
         let client = client(config, deadline, MAX_ANSWER).map_err(|error| place.error(&error))?;
         Ok(Self {
             client,
+            address,
             deadline,
             queue: Semaphore::new(MAX_QUEUED),
             places: Semaphore::new(AT_ONCE),
@@ -143,19 +148,26 @@ impl Cluster {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(None)) => Err(BUSY),
             Ok(Err(Some(error))) => {
-                self.complain(&explain(&error));
+                self.complain(&R::kind(&()), &explain(&error));
                 Err(BUSY)
             }
             Err(_) => {
-                self.complain(&format!("no answer within {:?}", self.deadline));
+                self.complain(
+                    &R::kind(&()),
+                    &format!("no answer within {:?}", self.deadline),
+                );
                 Err(BUSY)
             }
         }
     }
 
-    fn complain(&self, what: &str) {
+    /// `asked` is the kind of the review; what is in it is nobody's business here.
+    fn complain(&self, asked: &str, what: &str) {
         if self.complaints.is_due() {
-            tracing::error!("the Kubernetes API server does not decide: {what}");
+            tracing::error!(
+                "the Kubernetes API server {} does not decide: {asked}: {what}",
+                self.address
+            );
         }
     }
 }
@@ -201,10 +213,12 @@ fn told(error: &KubeconfigError) -> String {
     }
 }
 
-/// A client for lists and watches, which are long and have no deadline of their own.
-pub(super) async fn unhurried(place: &Place) -> Result<Client, ConnectError> {
+/// A client for lists and watches, which are long and have no deadline of their own; and the API server's address.
+pub(super) async fn unhurried(place: &Place) -> Result<(Client, String), ConnectError> {
     let config = config(place).await?;
-    client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))
+    let address = unanswered::address(&config.cluster_url);
+    let client = client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))?;
+    Ok((client, address))
 }
 
 fn client(
@@ -261,7 +275,7 @@ fn explain(error: &kube::Error) -> String {
         kube::Error::Api(status) if status.code == 401 => {
             "it does not know the credentials that Slipway uses".to_owned()
         }
-        error => error.to_string(),
+        error => unanswered::why(error),
     }
 }
 

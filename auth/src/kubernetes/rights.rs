@@ -13,7 +13,7 @@ use super::question::{admin_fingerprint, fingerprint, review};
 use super::{Cluster, Lifetimes, Preset};
 use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
-use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal};
+use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal, RulesKept};
 
 /// The cluster's rules decide: RBAC, and whatever other authorizers it has.
 pub struct AccessReviews {
@@ -126,6 +126,10 @@ impl Policy for AccessReviews {
         let question = admin_fingerprint(&self.keyed, who, right, namespace);
         let attributes = |preset: &Preset| preset.admin_attributes(right, namespace);
         self.ask(Purpose::Deed, question, who, attributes).await
+    }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::InCluster(self.preset.clone())
     }
 }
 

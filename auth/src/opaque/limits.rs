@@ -96,11 +96,7 @@ fn named(verb: &str) -> Option<Actions> {
     if verb == "push" {
         return Some(Actions::NONE.with(Action::Create).with(Action::Update));
     }
-    let named = |action: &Action| action.verb() == verb || action.scope_name() == verb;
-    Action::ALL
-        .into_iter()
-        .find(named)
-        .map(|action| Actions::NONE.with(action))
+    Action::parse(verb).map(|action| Actions::NONE.with(action))
 }
 
 /// Verbs by their names, in what is kept.

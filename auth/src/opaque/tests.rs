@@ -7,7 +7,8 @@ use oci::RepoName;
 
 use super::*;
 use crate::{
-    Action, AdminRight, AllowAuthenticated, Authenticator, Credential, Gate, Policy, Scope, Tokens,
+    Action, AdminRight, AllowAuthenticated, Authenticator, Credential, Deed, Gate, Policy, Scope,
+    Tokens,
 };
 
 /// Has vouched for ada, and knows nobody by what they send.
@@ -211,7 +212,8 @@ impl Lab {
     async fn verbs(&self, who: &Identity, name: &str) -> Vec<&'static str> {
         let mut may = Vec::new();
         for action in Action::ALL {
-            if self.gate.may(who, action, &repo(name)).await.unwrap() {
+            let deed = Deed::Repository(action, repo(name));
+            if self.gate.may(who, &deed).await.unwrap() {
                 may.push(action.verb());
             }
         }

@@ -14,14 +14,13 @@ pub(super) fn doubts(rule: &PolicyRule, asked: &Resource) -> Vec<String> {
     let groups = rule.api_groups.as_deref().unwrap_or_default();
     let resources = rule.resources.as_deref().unwrap_or_default();
     if !is_about(rule, asked) {
-        // Rules for a cluster's own things stand beside ours and are no mistake, and so do those over the whole registry.
-        let is_admin = AdminRight::ALL
-            .iter()
-            .any(|right| resources.iter().any(|name| name == right.resource()));
-        let doubt = if is_admin {
-            return Vec::new();
+        // Rules for a cluster's own things stand beside ours and are no mistake.
+        let doubt = if is_admin(resources) {
+            return admin_doubts(rule, asked);
         } else if groups.contains(group) {
-            format!("is about {resources:?} of {group}, which has {resource} only")
+            format!(
+                "is about {resources:?} of {group}, which has {resource}, audit and tokens only"
+            )
         } else if resources.contains(resource) {
             format!("is about {resource} of {groups:?}, but repositories are {resource} of {group}")
         } else {
@@ -43,6 +42,41 @@ pub(super) fn doubts(rule: &PolicyRule, asked: &Resource) -> Vec<String> {
         ));
     }
     doubts
+}
+
+fn is_admin(resources: &[String]) -> bool {
+    let names = |right: &AdminRight| resources.iter().any(|name| name == right.resource());
+    AdminRight::ALL.iter().any(names)
+}
+
+/// Of a rule over the whole registry. Other groups may have resources of these names.
+fn admin_doubts(rule: &PolicyRule, images: &Resource) -> Vec<String> {
+    let groups = rule.api_groups.as_deref().unwrap_or_default();
+    if !groups.contains(&images.group) {
+        return Vec::new();
+    }
+    let gives = Rights::of(std::slice::from_ref(rule), images);
+    if AdminRight::ALL
+        .iter()
+        .any(|right| gives.admin().contains(*right))
+    {
+        return Vec::new();
+    }
+    let rights = AdminRight::ALL.map(|right| right.to_string()).join(", ");
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    if rule
+        .resource_names
+        .as_ref()
+        .is_some_and(|names| !names.is_empty())
+    {
+        return vec![format!(
+            "gives nothing: {resources:?} have no resourceNames"
+        )];
+    }
+    let verbs = rule.verbs.as_deref().unwrap_or_default();
+    vec![format!(
+        "gives nothing on {resources:?} by {verbs:?}: there are {rights}"
+    )]
 }
 
 #[cfg(test)]
@@ -74,6 +108,8 @@ mod tests {
                 "[\"registry.alauda.oi\"]",
             ),
             ("", "images", &["get"], "[\"\"]"),
+            (ours, "audit", &["read"], "get audit"),
+            (ours, "tokens", &["get"], "list tokens"),
         ] {
             let doubts = of(group, resource, verbs);
             assert_eq!(doubts.len(), 1, "{doubts:?}");
@@ -86,6 +122,8 @@ mod tests {
             ("*", "images", &["update"]),
             (ours, "audit", &["get"]),
             (ours, "tokens", &["list", "delete"]),
+            (ours, "tokens", &["get", "list"]),
+            ("", "tokens", &["get"]),
             ("", "pods", &["exec"]),
             ("*", "pods", &["get"]),
         ] {

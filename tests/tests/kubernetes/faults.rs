@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tests::api::Reply;
-use tests::{Api, Cluster, Lab, OrFail, Proxy, Server, Weather, daemon, until};
+use tests::{Api, Cluster, Lab, OrFail, Proxy, Server, Weather, daemon, server, until};
 
 use super::{api_as, bind, registry, staffed};
 
@@ -93,16 +93,89 @@ fn t58_what_is_not_known_is_refused_and_what_is_known_holds_to_its_end() {
     // The stranger is answered as ever: it is known what they may not.
     assert_eq!(scene.pull("carol").status, 403);
     let log = scene.server.log();
-    assert!(
-        log.contains("the Kubernetes API server does not decide"),
-        "{log}"
-    );
-    assert!(
-        !log.contains("TokenReview") && !log.contains("uid-bob"),
-        "{log}"
-    );
+    assert!(log.contains(" does not decide: "), "{log}");
+    // With where and what was asked, and nothing of what is in it; and nobody else says the same without that.
+    let address = format!("http://{}", scene.proxy.address());
+    let told = log.lines().filter(|line| line.contains("does not decide"));
+    for line in told {
+        assert!(line.contains(&address), "{line}");
+        let kinds = ["TokenReview: ", "SubjectAccessReview: "];
+        assert!(kinds.iter().any(|kind| line.contains(kind)), "{line}");
+    }
+    for never in ["uid-bob", "\"spec\"", "failed with", "client error"] {
+        assert!(!log.contains(never), "{never}\n{log}");
+    }
     assert!(scene.count("slipway_kubernetes_reviews_unanswered_total") > 0);
     drop(scene.lab);
+}
+
+/// Whoever uses the commands while the API server is away learns it from each of them, by the server's words and soon.
+#[test]
+fn commands_say_that_the_api_server_is_away() {
+    let scene = scene("k8s-away", ", allowFor: 1s, denyFor: 1s, timeout: 1s");
+    let host = scene.server.endpoint().host.clone();
+    let slipway = || {
+        scene
+            .lab
+            .program(&server::binary().display().to_string())
+            .env("KUBECONFIG", scene.lab.path("cluster/proxied.kubeconfig"))
+    };
+    let login = || slipway().args(["login", "--token-stdin", &host]);
+    login().stdin("bob").ok();
+    scene.proxy.set(Weather::Down);
+    let image = format!("{host}/team/app:v1");
+    // Who bob is, is known for as long as the cluster's answer holds.
+    let begun = Instant::now();
+    let said = loop {
+        let said = login().stdin("bob").run();
+        if !said.status.success() {
+            break said;
+        }
+        assert!(begun.elapsed() < daemon::PATIENCE, "still known");
+    };
+    assert_eq!(said.stderr.lines().count(), 1, "{}", said.report);
+    for part in [
+        "rights cannot be checked at the moment",
+        "try again",
+        "(request ",
+    ] {
+        assert!(said.stderr.contains(part), "{part}\n{}", said.report);
+    }
+    let archive = scene.lab.path("away.tar").display().to_string();
+    let archive = format!("oci-archive:{archive}:v1");
+    for words in [
+        &["ls", &host][..],
+        &["ls", &format!("{host}/team/app")],
+        &["copy", &image, &archive],
+        &["pull", "--engine", "podman", &image],
+    ] {
+        let said = slipway().args(words).run();
+        assert!(!said.status.success(), "{}", said.report);
+        let mut lines: Vec<_> = said.stderr.lines().collect();
+        let last = lines.pop().or_fail("a line");
+        assert!(
+            last.contains("rights cannot be checked at the moment") && last.contains("(request "),
+            "{}",
+            said.report
+        );
+        assert!(!last.contains("waiting"), "{}", said.report);
+        // While it goes on trying it says so.
+        assert!((1..=4).contains(&lines.len()), "{}", said.report);
+        let says = |line: &&str| line.contains("(request ") && line.contains("waiting 2s before");
+        assert!(lines.iter().all(says), "{}", said.report);
+    }
+    let said = slipway()
+        .args(["auth", "explain", "pull", "team/app"])
+        .run();
+    assert!(!said.status.success(), "{}", said.report);
+    assert_eq!(said.stderr.lines().count(), 1, "{}", said.report);
+    let address = format!(
+        "the API server http://{} cannot be asked: ",
+        scene.proxy.address()
+    );
+    assert!(said.stderr.contains(&address), "{}", said.report);
+    assert!(!said.stderr.contains("ServiceError"), "{}", said.report);
+    drop(scene.cluster);
 }
 
 /// T58: a thousand clients of one identity, all at once and nobody known.

@@ -535,6 +535,16 @@ fn without_an_api_server_it_waits_and_goes_on() {
     until("it is noticed", || {
         server.log().contains("pull secrets are not kept")
     });
+    // Where and what was asked stands in the line, and no other line says it without.
+    let log = server.log();
+    let told = log.lines().filter(|line| line.contains("are not kept"));
+    for line in told {
+        let address = format!("https://{}: the ", scene.cluster.address());
+        assert!(line.contains(&address), "{line}");
+    }
+    for never in ["failed with", "client error", "watcher error"] {
+        assert!(!log.contains(never), "{never}\n{log}");
+    }
     // The registry serves on, and knows nobody new.
     assert_eq!(status("/readyz"), 200);
     assert_eq!(status("/v2/"), 401);

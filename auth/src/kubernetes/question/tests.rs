@@ -168,3 +168,35 @@ fn rights_over_the_registry_are_asked_without_a_namespace() {
         "a repository of that name is another question"
     );
 }
+
+/// Whoever reads the rules looks for what the cluster is asked about.
+#[test]
+fn what_stands_in_rules_is_what_the_question_names() {
+    let repo = RepoName::parse("team/app").unwrap();
+    let acp = Preset::Resource(Resource {
+        group: "example.com".to_owned(),
+        resource: "pics".to_owned(),
+    });
+    let in_repo = Action::ALL.map(|action| Deed::Repository(action, repo.clone()));
+    let of_all = AdminRight::ALL.map(|right| Deed::Registry(right, None));
+    let of_one = Deed::Registry(AdminRight::ReadAudit, Some("team".to_owned()));
+    let deeds: Vec<_> = in_repo.into_iter().chain(of_all).chain([of_one]).collect();
+    for preset in [acp, Preset::Openshift] {
+        for deed in &deeds {
+            let asked = preset.question(deed);
+            let in_rules = preset.in_rules(deed);
+            assert_eq!(asked.verb.as_deref(), Some(in_rules.deed.verb()), "{deed}");
+            assert_eq!(asked.group, Some(in_rules.resource.group), "{deed}");
+            if let Deed::Repository(..) = deed {
+                let resource = match asked.subresource {
+                    None => asked.resource.unwrap(),
+                    Some(sub) => format!("{}/{sub}", asked.resource.unwrap()),
+                };
+                assert_eq!(resource, in_rules.resource.resource, "{deed}");
+            }
+            let is_everywhere = asked.namespace.is_none();
+            let expected = in_rules.is_cluster_wide || deed.namespace().is_none();
+            assert_eq!(is_everywhere, expected, "{deed}");
+        }
+    }
+}

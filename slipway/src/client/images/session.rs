@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use auth::Secret;
+use oci::RepoName;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use super::super::{
     AuthFiles, Challenge, Hosts, Login, Server, http, may_see, reach, stayed, transfers,
 };
-use super::failure::Failure;
+use super::failure::{Failure, persist};
 use crate::cli::{AuthFile, Transport};
 
 /// How long a token is taken to live where nothing is said (distribution, "Token Authentication").
@@ -79,6 +80,13 @@ impl Session {
     /// Whether it is the same registry, asked as the same person.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.base == other.base
+    }
+
+    /// Waits until the registry can say what the caller may do, or fails with its words: for programs that would wait without
+    /// a word.
+    pub(crate) async fn ready(&self, repository: &RepoName, actions: &str) -> anyhow::Result<()> {
+        let scopes = [format!("repository:{repository}:{actions}")];
+        persist(async || self.authorization(&scopes).await.map(drop)).await
     }
 
     /// A URL below `/v2/`, or one that the registry gave, which may be relative.

@@ -83,6 +83,11 @@ async fn run(
     transport: &Transport,
 ) -> anyhow::Result<()> {
     let session = Session::open(image.server(), auth_file, transport).await?;
+    let actions = match way {
+        Way::Pull => "pull",
+        Way::Push => "pull,push",
+    };
+    session.ready(image.repository(), actions).await?;
     let handed = Handed::new()?;
     let mut command = Command::new(program(engine));
     command.arg(match way {

@@ -1,0 +1,89 @@
+//! What `can-i` and `explain` are asked about, and how a server is asked.
+
+use anyhow::Context as _;
+use auth::{Action, AdminRight, Deed};
+use oci::RepoName;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::cli::Asked;
+use crate::client::ACCOUNT;
+
+/// What the words stand for. A resource is told from a repository of its name by the namespace beside it, as kubectl has it.
+pub(super) fn deed(asked: &Asked) -> anyhow::Result<Deed> {
+    let Asked {
+        verb,
+        object,
+        namespace,
+        all_namespaces,
+    } = asked;
+    let resource = object.strip_suffix(".registry.alauda.io").unwrap_or(object);
+    let is_resource = AdminRight::ALL
+        .iter()
+        .any(|right| right.resource() == resource);
+    if namespace.is_none() && !all_namespaces {
+        if is_resource {
+            crate::note(&format!(
+                "{object} is taken for a repository; of the registry's {resource} ask with --namespace NAMESPACE or \
+                 --all-namespaces"
+            ));
+        }
+        let repo = RepoName::parse(object).with_context(|| {
+            format!("repository: {object}: name it without the registry, as team/app")
+        })?;
+        let action = Action::parse(verb);
+        let action = action.with_context(|| {
+            format!("{verb}: of repositories there are pull, push, retag and delete")
+        })?;
+        return Ok(Deed::Repository(action, repo));
+    }
+    anyhow::ensure!(
+        is_resource,
+        "{object}: with --namespace or --all-namespaces there are audit and tokens; a repository is named whole, as \
+         team/app"
+    );
+    let right = AdminRight::parse(verb, resource).with_context(|| {
+        let rights = AdminRight::ALL.map(|right| right.to_string());
+        format!("{verb} {resource}: there are {}", rights.join(", "))
+    })?;
+    anyhow::ensure!(
+        namespace.is_none() || right.is_namespaced(),
+        "{resource} are of the whole registry: ask with --all-namespaces"
+    );
+    if let Some(namespace) = namespace {
+        let name = RepoName::parse(namespace);
+        anyhow::ensure!(
+            name.is_ok_and(|name| name.rest().is_empty()),
+            "--namespace: {namespace} is not the first part of a repository's name"
+        );
+    }
+    Ok(Deed::Registry(right, namespace.clone()))
+}
+
+/// The scope of the token that may ask a server about it, where the login is a refresh token.
+pub(super) fn scope(deed: &Deed) -> String {
+    match deed {
+        Deed::Repository(_, repo) => format!("repository:{repo}:*"),
+        Deed::Registry(..) => ACCOUNT.to_owned(),
+    }
+}
+
+/// The body for `POST /api/v1/can-i`.
+pub(super) fn question(deed: &Deed) -> Value {
+    let verbs = [deed.verb()];
+    match deed {
+        Deed::Repository(_, repo) => json!({ "repository": repo.as_str(), "verbs": verbs }),
+        Deed::Registry(right, None) => json!({ "resource": right.resource(), "verbs": verbs }),
+        Deed::Registry(right, Some(namespace)) => {
+            json!({ "resource": right.resource(), "namespace": namespace, "verbs": verbs })
+        }
+    }
+}
+
+/// What it answers.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Answer {
+    pub(super) allowed: bool,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}

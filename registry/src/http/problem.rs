@@ -1,6 +1,6 @@
 //! Errors on the wire: the one table from what went wrong to status, OCI code and headers.
 
-use auth::Refusal;
+use auth::{Identity, Refusal};
 use http::header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use oci::{ErrorBody, ErrorCode, OperationError};
@@ -22,6 +22,8 @@ pub struct Problem {
     pub(super) cause: Option<String>,
     extra: Extra,
     is_denial: bool,
+    /// Whose credential it was that is good no more: for the audit record.
+    was: Option<Identity>,
 }
 
 /// The header that a status calls for.
@@ -49,6 +51,7 @@ impl Problem {
             cause: None,
             extra: Extra::None,
             is_denial: false,
+            was: None,
         }
     }
 
@@ -133,6 +136,11 @@ impl Problem {
     /// Whether somebody was refused: not what a request that may be done came to.
     pub(super) fn is_denial(&self) -> bool {
         self.is_denial
+    }
+
+    /// Whose credential it was that is good no more.
+    pub(super) fn was(&self) -> Option<&Identity> {
+        self.was.as_ref()
     }
 
     /// What the client reads.
@@ -252,6 +260,10 @@ impl Problem {
             Refusal::BadCredential => {
                 unauthorized(Challenge::Invalid, "these credentials are not valid")
             }
+            Refusal::SpentToken(spent) => Self {
+                was: Some(spent.who().clone()),
+                ..unauthorized(Challenge::Invalid, &spent.to_string())
+            },
             Refusal::MistypedToken => unauthorized(Challenge::Invalid, &refusal.to_string()),
             // Strangers hold tokens, too, and get the same bytes whatever they asked for.
             Refusal::InsufficientScope(denied) if denied.who().is_anonymous() => unauthorized(

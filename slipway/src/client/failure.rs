@@ -4,12 +4,27 @@ use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use super::Server;
+use super::{Login, Server};
 
 /// The error in an answer: problem details (RFC 9457), an OCI error body, or the status alone; with the request's id,
 /// under which the server's log has more.
 pub(super) fn explain(server: &Server, answer: &Response, body: &[u8]) -> anyhow::Error {
     anyhow::anyhow!("{server}: {}", words(answer, body))
+}
+
+/// That a server wants a login, or another one than there is, in the same words whatever it was asked for. `said` are its
+/// own.
+pub(crate) fn login_wanted(server: &Server, login: Option<&Login>, said: &str) -> anyhow::Error {
+    let Some(login) = login else {
+        return anyhow::anyhow!("{server}: not logged in: slipway login {server}");
+    };
+    let whose = match login.name() {
+        None => String::new(),
+        Some(name) => format!(" as {name}"),
+    };
+    anyhow::anyhow!(
+        "{server}: the login{whose} is no longer good: {said}; log in again: slipway login {server}"
+    )
 }
 
 /// The same without the server's name.

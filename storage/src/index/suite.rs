@@ -20,7 +20,8 @@ use super::{
     Referrers, Session, Unlink, WhenFull,
 };
 use crate::audit::{
-    Audit, Cause, Class, Entry, Origin, Outcome, Page, Place, Proof, Query, Retention, Row, Verb,
+    Audit, Cause, Class, Entry, Groups, Origin, Outcome, Page, Place, Proof, Query, Retention, Row,
+    Verb,
 };
 use crate::{Durability, Index, MoveTags, Sparse};
 
@@ -1112,6 +1113,7 @@ fn origin(user: &str, seconds: u64) -> Origin {
         user: user.to_owned(),
         provider: "htpasswd".to_owned(),
         uid: Some("7".to_owned()),
+        groups: Groups::of(["devs", "a \"b\", c"]),
         credential: Proof::Token,
         credential_id: Some("robot".to_owned()),
         client: Some("2001:db8::1".parse().unwrap()),
@@ -1511,6 +1513,7 @@ fn token(id: &str, owner: &str, created: u64) -> KeptToken {
         created: at(created),
         expires: at(created + 100),
         used: None,
+        revoked: None,
         document: r#"{"a": "ü"}"#.to_owned(),
     }
 }
@@ -1548,11 +1551,19 @@ pub async fn tokens_are_kept_by_their_names(index: Subject) {
     index.touch_token("a", at(20)).await.unwrap();
     index.touch_token("z", at(20)).await.unwrap();
     assert_eq!(index.token("a").await.unwrap().unwrap().used, Some(at(30)));
-    assert!(!index.delete_token(Some("bob"), "a").await.unwrap());
-    assert!(index.delete_token(Some("ada"), "a").await.unwrap());
-    assert!(!index.delete_token(Some("ada"), "a").await.unwrap());
-    assert!(index.delete_token(None, "b").await.unwrap());
-    assert_eq!(ids(index.tokens(None, None, 10).await.unwrap()), ["c"]);
+    let revoke = async |owner, id, now| index.revoke_token(owner, id, at(now)).await.unwrap();
+    assert!(!revoke(Some("bob"), "a", 40).await);
+    assert!(revoke(Some("ada"), "a", 40).await);
+    assert!(!revoke(Some("ada"), "a", 50).await);
+    assert!(revoke(None, "b", 50).await);
+    assert!(!revoke(None, "z", 50).await);
+    let revoked = async |id| index.token(id).await.unwrap().unwrap().revoked;
+    assert_eq!(revoked("a").await, Some(at(40)), "it is not forgotten");
+    assert_eq!(revoked("c").await, None);
+    assert_eq!(
+        ids(index.tokens(None, None, 10).await.unwrap()),
+        ["a", "b", "c"]
+    );
 }
 
 pub async fn nobody_has_more_tokens_than_allowed(index: Subject) {

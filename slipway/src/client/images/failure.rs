@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode, Url};
 
-use super::super::{Server, explain, failure};
+use super::super::{Login, Server, explain, failure};
 
 /// How often something is tried in all.
 const ATTEMPTS: u32 = 5;
@@ -43,7 +43,11 @@ impl Failure {
     }
 
     /// An answer came, of an error.
-    pub(super) async fn answered(server: &Server, mut answer: Response) -> Self {
+    pub(super) async fn answered(
+        server: &Server,
+        login: Option<&Login>,
+        mut answer: Response,
+    ) -> Self {
         let mut body = Vec::new();
         while let Ok(Some(chunk)) = answer.chunk().await {
             body.extend_from_slice(&chunk);
@@ -51,7 +55,8 @@ impl Failure {
                 break;
             }
         }
-        let said = failure::explain(server, &answer, &body);
+        let words = failure::words(&answer, &body);
+        let said = anyhow::anyhow!("{server}: {words}");
         let is_busy = matches!(
             answer.status(),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
@@ -64,13 +69,12 @@ impl Failure {
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
                 Self::Passing(said)
             }
-            // RFC 6750 §3.1: the login is good, and the right is missing.
-            StatusCode::UNAUTHORIZED if is_out_of_scope(&answer) => Self::Lasting(anyhow::anyhow!(
-                "{said}; whoever may give rights there sees what is missing by `slipway auth explain`"
-            )),
-            StatusCode::UNAUTHORIZED => Self::Lasting(anyhow::anyhow!(
-                "{said}; log in with: slipway login {server}"
-            )),
+            StatusCode::UNAUTHORIZED if login.is_some() && is_out_of_scope(&answer) => {
+                Self::Lasting(anyhow::anyhow!(
+                    "{said}; whoever may give rights there sees what is missing by `slipway auth explain`"
+                ))
+            }
+            StatusCode::UNAUTHORIZED => Self::Lasting(failure::login_wanted(server, login, &words)),
             _ => Self::Lasting(said),
         }
     }
@@ -88,7 +92,8 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-fn is_out_of_scope(answer: &Response) -> bool {
+/// Whether the login is good, and the right is missing (RFC 6750 §3.1).
+pub(super) fn is_out_of_scope(answer: &Response) -> bool {
     let mut challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
     challenges.any(|challenge| {
         let challenge = challenge.to_str().unwrap_or_default();

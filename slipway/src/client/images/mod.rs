@@ -11,6 +11,7 @@ mod found;
 mod layout;
 mod lists;
 mod name;
+mod pilot;
 mod place;
 mod platform;
 mod progress;

@@ -290,10 +290,15 @@ impl Index for SqliteIndex {
             .await
     }
 
-    async fn delete_token(&self, owner: Option<&str>, id: &str) -> Result<bool, StorageError> {
+    async fn revoke_token(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<bool, StorageError> {
         let (owner, id) = (owner.map(str::to_owned), id.to_owned());
         self.write(Sync::Durable, move |c| {
-            tokens::delete(c, owner.as_deref(), &id)
+            tokens::revoke(c, owner.as_deref(), &id, now)
         })
         .await
     }

@@ -85,7 +85,8 @@ fn a_login_is_checked_kept_and_forgotten() {
     std::fs::write(&auth, others).unwrap();
 
     let line = error_line(&login(&server.host, &auth, "ada", "wrong"));
-    assert!(line.contains("wrong user name or password"), "{line}");
+    let expected = "does not take this user name and password: these credentials are not valid";
+    assert!(line.contains(expected), "{line}");
     assert_eq!(
         std::fs::read_to_string(&auth).unwrap(),
         others,

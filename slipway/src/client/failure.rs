@@ -1,7 +1,7 @@
 //! What a server says of an error, in one line.
 
-use reqwest::Response;
 use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::{Login, Server};
@@ -29,7 +29,14 @@ pub(crate) fn login_wanted(server: &Server, login: Option<&Login>, said: &str) -
 
 /// The same without the server's name.
 pub(crate) fn words(answer: &Response, body: &[u8]) -> String {
-    let said = said(body).unwrap_or_else(|| format!("the server answered {}", answer.status()));
+    let said = said(body).unwrap_or_else(|| match answer.status() {
+        // What is asked by HEAD is answered without words.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if body.is_empty() => {
+            let path = answer.url().path();
+            format!("no right to look at {path} ({})", answer.status())
+        }
+        status => format!("the server answered {status}"),
+    });
     match request(answer.headers()) {
         None => said,
         Some(id) => format!("{said} (request {id})"),

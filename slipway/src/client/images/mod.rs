@@ -15,6 +15,7 @@ mod pilot;
 mod place;
 mod platform;
 mod progress;
+mod ref_name;
 mod referrers;
 mod repository;
 mod session;

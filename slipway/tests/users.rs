@@ -93,6 +93,19 @@ fn a_login_is_checked_kept_and_forgotten() {
         "nothing is kept"
     );
 
+    for (args, expected) in [
+        (&["--password-stdin"][..], "give it with --username"),
+        (&["-u", "ada"], "add --password-stdin"),
+        (&["--token-stdin"], "there is no token: pipe one in"),
+    ] {
+        let mut command = slipway();
+        command
+            .args(["login", &server.host, "--authfile"])
+            .arg(&auth);
+        let line = error_line(&run(command.args(args), ""));
+        assert!(line.contains(expected), "{line}");
+    }
+
     let output = login(&server.host, &auth, "ada", "secret\n");
     assert!(output.status.success(), "{output:?}");
     let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&auth).unwrap()).unwrap();

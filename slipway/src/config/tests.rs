@@ -323,10 +323,10 @@ fn values_out_of_range_are_named_with_what_they_may_be() {
             "100ms",
         ),
         ("limits: {bodyTimeout: 99ms}", "limits.bodyTimeout", "100ms"),
-        ("limits: {sendTimeout: 25h}", "limits.sendTimeout", "1day"),
+        ("limits: {sendTimeout: 25h}", "limits.sendTimeout", "1d"),
         ("uploads: {maxBlobBytes: 0}", "uploads.maxBlobBytes", "1"),
         ("uploads: {expireAfter: 0s}", "uploads.expireAfter", "1s"),
-        ("drainTimeout: 1000y", "drainTimeout", "1day"),
+        ("drainTimeout: 1000y", "drainTimeout", "1d"),
         (
             "auth: {tokens: {lifetime: 0s}}",
             "auth.tokens.lifetime",

@@ -59,7 +59,7 @@ impl Way {
             Self::Password => {
                 let user = match args.username {
                     Some(user) => user,
-                    None => prompt::line("User name")?,
+                    None => prompt::line("User name", "--username")?,
                 };
                 Ok(Proof {
                     login: Login {
@@ -74,7 +74,7 @@ impl Way {
                 })
             }
             Self::Token => {
-                let password = prompt::password(true)?;
+                let password = prompt::token()?;
                 Ok(Proof {
                     refused: Refused {
                         what: "this token".to_owned(),

@@ -102,9 +102,12 @@ fn tls(folder: &Path) -> Arc<ServerConfig> {
 /// at the latest since there is no image.
 fn said(folder: &Path, server: &str, is_plain: bool) -> [String; 2] {
     let path = |name: &str| folder.join(name).display().to_string();
-    let transport = |plain: &str, authorities: &str| match is_plain {
-        true => vec![plain.to_owned()],
-        false => vec![authorities.to_owned(), path("cert.pem")],
+    let transport = |plain: &str, authorities: &str| {
+        if is_plain {
+            vec![plain.to_owned()]
+        } else {
+            vec![authorities.to_owned(), path("cert.pem")]
+        }
     };
     let mut login = slipway();
     login.args(["login", server, "-u", "ada", "--password-stdin"]);
@@ -178,7 +181,7 @@ fn an_answer_of_a_token_endpoint_that_never_ends_is_left() {
         let head = "HTTP/1.1 200 X\r\nContent-Type: application/json\r\n\r\n{\"token\":\"";
         let mut sent = stream.write_all(head.as_bytes());
         while sent.is_ok() {
-            sent = stream.write_all(&[b'a'; 64 << 10]);
+            sent = stream.write_all(&[b'a'; 8 << 10]);
         }
     });
     *port.lock().unwrap() = registry.port;

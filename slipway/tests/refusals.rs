@@ -140,8 +140,7 @@ fn what_is_refused_is_asked_for_once() {
     let host = &scene.server.host;
     let from = format!("oci:{}", scene.layout().display());
     let image = |repository: &str| format!("{host}/{repository}:v1");
-    let mut seen = 0;
-    for (args, verb) in [
+    let cases = [
         // May look whether the layers are there, and not send them.
         (vec!["copy", &from, &image("team/app")], "upload"),
         // May not even look.
@@ -149,7 +148,8 @@ fn what_is_refused_is_asked_for_once() {
         (vec!["copy", &image("other/app"), "oci:never"], "pull"),
         (vec!["ls", &format!("{host}/other/app")], "list"),
         (vec!["inspect", &image("other/app")], "pull"),
-    ] {
+    ];
+    for (seen, (args, verb)) in cases.into_iter().enumerate() {
         let said = error_line(&scene.run("ada", &args, ""));
         let is_told = said.contains("user \"ada\" may not")
             || said.contains("no right to look at /v2/other/app/blobs/sha256:");
@@ -170,7 +170,6 @@ fn what_is_refused_is_asked_for_once() {
         let agent = new[0]["userAgent"].as_str().unwrap();
         let expected = format!("slipway/{} (linux; ", env!("CARGO_PKG_VERSION"));
         assert!(agent.starts_with(&expected), "{agent}");
-        seen += 1;
     }
 }
 

@@ -138,7 +138,9 @@ fn great_group(who: &Identity) -> Option<&str> {
 fn written(length: Duration) -> String {
     let seconds = length.as_secs();
     let units = [(24 * 3600, 'd'), (3600, 'h'), (60, 'm')];
-    let exact = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    let exact = units
+        .into_iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit));
     let (unit, letter) = exact.unwrap_or((1, 's'));
     format!("{}{letter}", seconds / unit)
 }

@@ -39,7 +39,9 @@ impl fmt::Display for Span {
             return humantime::format_duration(self.0).fmt(f);
         }
         let units = [(DAY, 'd'), (3600, 'h'), (60, 'm')];
-        let exact = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+        let exact = units
+            .into_iter()
+            .find(|(unit, _)| seconds.is_multiple_of(*unit));
         let (unit, letter) = exact.unwrap_or((1, 's'));
         write!(f, "{}{letter}", seconds / unit)
     }

@@ -99,7 +99,7 @@ impl Repository {
             }
         }
         let url = self.url("blobs/uploads/")?;
-        let begin = async {
+        let first = async {
             let answer = self
                 .session
                 .send(Method::POST, &url, &self.scopes, |request| {
@@ -111,7 +111,7 @@ impl Repository {
                 _ => Err(self.failed(answer).await),
             }
         };
-        let answer = self.writing.after(begin).await?;
+        let answer = self.writing.after(first).await?;
         Ok(Begun {
             url: self.next(&answer, &url)?,
             offset: 0,

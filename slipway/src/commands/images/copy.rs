@@ -28,7 +28,7 @@ pub(in super::super) async fn copy(args: Copy) -> anyhow::Result<()> {
 /// One name is an image of this machine, two are a copy from registry to registry.
 pub(in super::super) async fn push(args: Push) -> anyhow::Result<()> {
     let Some(target) = &args.target else {
-        return engine::push(args).await;
+        return Box::pin(engine::push(args)).await;
     };
     let source = Transport {
         plain_http: false,

@@ -48,16 +48,13 @@ pub(super) async fn login(
     let mut granted: Granted = device::read(answer).await.unwrap_or_default();
     let renewing = granted.refresh_token.take().map(Secret::new);
     let Known { name, until } = Known::ask(client, &base, &login, granted).await;
-    let (places, until) = match &renewing {
+    let (places, until) = if let Some(renewing) = &renewing {
         // The ID token's end is not that of the login.
-        Some(renewing) => {
-            let places = files.put_identity_token(server.name(), renewing)?;
-            (places, String::new())
-        }
-        None => {
-            let places = files.put(server.name(), ANYBODY, &login.password)?;
-            (places, until.unwrap_or_default())
-        }
+        let places = files.put_identity_token(server.name(), renewing)?;
+        (places, String::new())
+    } else {
+        let places = files.put(server.name(), ANYBODY, &login.password)?;
+        (places, until.unwrap_or_default())
     };
     for place in places {
         let issuer = &provider.issuer;

@@ -140,14 +140,16 @@ fn what_is_refused_is_asked_for_once() {
     let host = &scene.server.host;
     let from = format!("oci:{}", scene.layout().display());
     let image = |repository: &str| format!("{host}/{repository}:v1");
+    let (in_team, in_other) = (image("team/app"), image("other/app"));
+    let other = format!("{host}/other/app");
     let cases = [
         // May look whether the layers are there, and not send them.
-        (vec!["copy", &from, &image("team/app")], "upload"),
+        (vec!["copy", &from, &in_team], "upload"),
         // May not even look.
-        (vec!["copy", &from, &image("other/app")], "pull"),
-        (vec!["copy", &image("other/app"), "oci:never"], "pull"),
-        (vec!["ls", &format!("{host}/other/app")], "list"),
-        (vec!["inspect", &image("other/app")], "pull"),
+        (vec!["copy", &from, &in_other], "pull"),
+        (vec!["copy", &in_other, "oci:never"], "pull"),
+        (vec!["ls", &other], "list"),
+        (vec!["inspect", &in_other], "pull"),
     ];
     for (seen, (args, verb)) in cases.into_iter().enumerate() {
         let said = error_line(&scene.run("ada", &args, ""));

@@ -17,11 +17,9 @@ use tokio_util::io::ReaderStream;
 
 use super::failure::{Failure, persist};
 use super::progress::Progress;
-use super::ref_name::RefName;
+use super::ref_name::{RefName, TAG};
 use super::store::{ByteStream, Store};
 
-/// The tag of an entry in the index (image-spec `annotations.md`).
-const TAG: &str = "org.opencontainers.image.ref.name";
 /// What containerd calls the image when it imports the layout.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 const CHUNK: usize = 128 << 10;
@@ -93,7 +91,7 @@ impl Layout {
                 let dir = self.dir.display();
                 format!(
                     "{dir}: no image is called {name} there, but {}",
-                    names(&entries)
+                    RefName::all(&entries)
                 )
             })?;
             return Ok(found.digest.into());
@@ -110,7 +108,7 @@ impl Layout {
             "{}: it holds {} images: name one behind a colon: {}",
             self.dir.display(),
             candidates.len(),
-            names(&entries)
+            RefName::all(&entries)
         )
     }
 
@@ -345,19 +343,6 @@ impl Layout {
     fn blob(&self, digest: Digest) -> PathBuf {
         let algorithm = digest.algorithm().as_str();
         self.dir.join("blobs").join(algorithm).join(digest.hex())
-    }
-}
-
-/// What the images are called by which one can be named.
-fn names(entries: &[Descriptor]) -> String {
-    let names = entries
-        .iter()
-        .filter_map(|entry| entry.annotations.get(TAG));
-    let names: Vec<_> = names.map(String::as_str).collect();
-    if names.is_empty() {
-        "none has a name".to_owned()
-    } else {
-        names.join(", ")
     }
 }
 

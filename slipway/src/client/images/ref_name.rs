@@ -3,9 +3,12 @@
 use std::fmt;
 
 use anyhow::Context as _;
-use oci::Tag;
+use oci::{Descriptor, Tag};
 
-/// What `org.opencontainers.image.ref.name` holds (image-spec `annotations.md`): of what skopeo, crane and this program
+/// The annotation of an entry in a layout's index that holds its name (image-spec `annotations.md`).
+pub(super) const TAG: &str = "org.opencontainers.image.ref.name";
+
+/// What [`TAG`] holds: of what skopeo, crane and this program
 /// write a tag, of what podman and buildah write the whole name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RefName(String);
@@ -30,6 +33,19 @@ impl RefName {
     /// It as a tag, if it is one.
     pub(super) fn tag(&self) -> Option<Tag> {
         Tag::parse(&self.0).ok()
+    }
+
+    /// What the images are called of which one can be named.
+    pub(super) fn all(entries: &[Descriptor]) -> String {
+        let names = entries
+            .iter()
+            .filter_map(|entry| entry.annotations.get(TAG));
+        let names: Vec<_> = names.map(String::as_str).collect();
+        if names.is_empty() {
+            "none has a name".to_owned()
+        } else {
+            names.join(", ")
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {

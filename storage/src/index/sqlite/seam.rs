@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use oci::{Digest, RepoName, Tag, UploadId};
 
+use super::column::text;
 use super::writer::{Sync, Writer};
 use super::{SqliteIndex, audit, blobs, census, journal, lists, load, manifests, tokens, uploads};
 use crate::StorageError;
@@ -13,11 +14,6 @@ use crate::index::{
     Census, Fact, Index, JournalRow, KeptToken, Link, LinkState, ManifestFacts, ManifestRecord,
     NewManifest, PutOutcome, Referrers, Session, Unlink, WhenFull,
 };
-
-/// What to compare with to start at the beginning: no digest, name or tag is empty.
-fn text<T: ToString>(after: Option<&T>) -> String {
-    after.map(T::to_string).unwrap_or_default()
-}
 
 #[async_trait]
 impl Index for SqliteIndex {

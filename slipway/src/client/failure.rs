@@ -1,6 +1,6 @@
 //! What a server says of an error, in one line.
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
@@ -41,6 +41,15 @@ pub(crate) fn words(answer: &Response, body: &[u8]) -> String {
         None => said,
         Some(id) => format!("{said} (request {id})"),
     }
+}
+
+/// Whether the login is good, and the right is missing (RFC 6750 §3.1).
+pub(crate) fn is_out_of_scope(answer: &Response) -> bool {
+    let mut challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+    challenges.any(|challenge| {
+        let challenge = challenge.to_str().unwrap_or_default();
+        challenge.contains("error=\"insufficient_scope\"")
+    })
 }
 
 fn said(body: &[u8]) -> Option<String> {

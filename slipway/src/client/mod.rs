@@ -169,7 +169,8 @@ impl Client {
         if answer.status().is_success() {
             return Ok((answer.status(), body));
         }
-        if answer.status() == StatusCode::UNAUTHORIZED {
+        let is_login = self.login.is_none() || !failure::is_out_of_scope(&answer);
+        if answer.status() == StatusCode::UNAUTHORIZED && is_login {
             let said = failure::words(&answer, &body);
             let login = self.login.as_ref();
             return Err(failure::login_wanted(&self.server, login, &said));

@@ -244,7 +244,7 @@ impl<'a> Form<'a> {
             let told = form["description"].as_str().unwrap_or_default();
             told.starts_with("A length of time")
         };
-        if forms.iter().any(|form| is_length(form)) {
+        if forms.iter().any(is_length) {
             "a length of time, such as 90s, 10m, 24h or 7d".to_owned()
         } else if is("array") {
             "a list, such as [a, b], or a line with a dash for each".to_owned()

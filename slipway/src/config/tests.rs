@@ -42,6 +42,7 @@ fn an_unknown_key_is_an_error_with_its_place() {
 
 /// Each error: file, line and column, key, what is there, what may be.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_wrong_is_said_in_the_words_of_the_keys() {
     const ADDRESS: &str =
         "write an IP address and a port, such as 127.0.0.1:5000, or [::]:5000 for all addresses";

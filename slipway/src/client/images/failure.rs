@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode, Url};
 
 use super::super::{Login, Server, explain, failure};
@@ -69,7 +69,7 @@ impl Failure {
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
                 Self::Passing(said)
             }
-            StatusCode::UNAUTHORIZED if login.is_some() && is_out_of_scope(&answer) => {
+            StatusCode::UNAUTHORIZED if login.is_some() && failure::is_out_of_scope(&answer) => {
                 Self::Lasting(anyhow::anyhow!(
                     "{said}; whoever may give rights there sees what is missing by `slipway auth explain`"
                 ))
@@ -90,15 +90,6 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Lasting(error)
     }
-}
-
-/// Whether the login is good, and the right is missing (RFC 6750 §3.1).
-pub(super) fn is_out_of_scope(answer: &Response) -> bool {
-    let mut challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-    challenges.any(|challenge| {
-        let challenge = challenge.to_str().unwrap_or_default();
-        challenge.contains("error=\"insufficient_scope\"")
-    })
 }
 
 /// Seconds are what registries send (RFC 9110 §10.2.3 knows dates as well); no more than somebody may want to wait.

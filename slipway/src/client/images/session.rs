@@ -10,10 +10,11 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 
+use super::super::failure::is_out_of_scope;
 use super::super::{
     AuthFiles, Challenge, Hosts, Login, Server, http, may_see, reach, stayed, transfers,
 };
-use super::failure::{Failure, is_out_of_scope};
+use super::failure::Failure;
 use super::repository::whole;
 use crate::cli::{AuthFile, Transport};
 

@@ -145,7 +145,7 @@ impl TokenStore for Drawer {
         Ok(self.token()?.into_iter().collect())
     }
 
-    async fn remove(&self, _: Option<&str>, _: &str) -> Result<bool, StoreFailed> {
+    async fn revoke(&self, _: Option<&str>, _: &str, _: SystemTime) -> Result<bool, StoreFailed> {
         Ok(false)
     }
 

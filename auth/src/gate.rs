@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -67,7 +67,8 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Gate {
     kind: Kind,
-    positions: Positions,
+    /// Where no keys are shared; made when first needed.
+    own_positions: OnceLock<Arc<Positions>>,
 }
 
 #[derive(Debug)]
@@ -108,7 +109,7 @@ impl Gate {
     fn of(kind: Kind) -> Self {
         Self {
             kind,
-            positions: Positions::default(),
+            own_positions: OnceLock::new(),
         }
     }
 
@@ -287,9 +288,20 @@ impl Gate {
         }
     }
 
-    /// What seals positions in lists.
-    pub(crate) fn positions(&self) -> &Positions {
-        &self.positions
+    /// What seals positions in lists, by the keys that sign tokens where there are any; `None` without randomness.
+    pub(crate) fn positions(&self) -> Option<Arc<Positions>> {
+        if let Kind::Guarded {
+            tokens: Some(tokens),
+            ..
+        } = &self.kind
+        {
+            return Some(tokens.positions());
+        }
+        if let Some(own) = self.own_positions.get() {
+            return Some(Arc::clone(own));
+        }
+        let made = Arc::new(Positions::own()?);
+        Some(Arc::clone(self.own_positions.get_or_init(|| made)))
     }
 
     async fn allows(

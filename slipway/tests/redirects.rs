@@ -195,7 +195,11 @@ fn where_images_are_fetched_elsewhere_what_is_asked_there_is_not_believed() {
     let stranger = stranger();
     let registry = registry(&answers, &stranger);
     let error = error_line(&copy(&registry, &logins()[0]));
-    assert!(error.contains("log in with: slipway login"), "{error}");
+    let expected = format!(
+        "to http://{}, which wants a login of its own",
+        stranger.name
+    );
+    assert!(error.contains(&expected), "{error}");
     let asked = stranger.asked();
     assert!(asked.contains("GET /v2/team/app/manifests/v1 "), "{asked}");
     assert!(!asked.contains("/token"), "{asked}");

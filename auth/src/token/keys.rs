@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
@@ -21,6 +22,7 @@ use super::claims::{Claims, ISSUER, Verified};
 use crate::jws::Jws;
 use crate::keyed::Fingerprint;
 use crate::replace::create;
+use crate::sight::Positions;
 use crate::watched::{Source, read_text};
 use crate::{LoadError, Refusal};
 
@@ -36,6 +38,8 @@ pub(super) struct Keys {
     verifying: HashMap<String, DecodingKey>,
     /// The first part of tokens of these keys, as [`Keys::sign`] writes it.
     pub(super) headers: HashSet<String>,
+    /// What else servers that share the file must share.
+    pub(super) positions: Arc<Positions>,
     pub(super) verified: Cache<Fingerprint, Verified>,
 }
 
@@ -60,6 +64,7 @@ impl Keys {
     pub(super) fn parse(sources: &[Source]) -> Result<Self, LoadError> {
         let mut verifying = HashMap::new();
         let mut newest = None;
+        let mut secrets = Vec::new();
         for Source { path, text } in sources {
             for key in PrivatePkcs8KeyDer::pem_slice_iter(text.as_bytes()) {
                 let key =
@@ -76,6 +81,7 @@ impl Keys {
                 let id = thumbprint(public);
                 verifying.insert(id.clone(), DecodingKey::from_ed_der(public));
                 newest = Some((id, EncodingKey::from_ed_der(der)));
+                secrets.push(Zeroizing::new(der.to_vec()));
             }
             if newest.is_none() {
                 return Err(LoadError::file(
@@ -85,6 +91,7 @@ impl Keys {
             }
         }
         let (id, signing) = newest.ok_or(LoadError::Randomness)?;
+        let positions = Positions::shared(secrets.iter().map(|secret| secret.as_slice()));
         Ok(Self {
             id,
             signing,
@@ -93,6 +100,7 @@ impl Keys {
                 .filter_map(|id| written_header(id))
                 .collect(),
             verifying,
+            positions: Arc::new(positions.ok_or(LoadError::Randomness)?),
             verified: Cache::new(REMEMBERED),
         })
     }

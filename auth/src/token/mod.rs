@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use self::claims::{Claims, seconds};
 use self::keys::Keys;
 use crate::keyed::Keyed;
+use crate::sight::Positions;
 use crate::watched::Watched;
 use crate::{Access, Identity, LoadError, Refusal, Secret};
 
@@ -85,6 +86,11 @@ impl Tokens {
     /// The name that challenges give as `service`, and tokens as `aud`.
     pub fn service(&self) -> &str {
         self.services.first().map_or("", String::as_str)
+    }
+
+    /// What seals positions in lists for every server that reads the same key file.
+    pub(crate) fn positions(&self) -> Arc<Positions> {
+        Arc::clone(&self.keys.current().positions)
     }
 
     /// A token for `who`, limited to `access`. It ends no later than the credential that `who` came by.

@@ -1,7 +1,7 @@
 //! `slipway auth explain` says what the cluster and the registry decide, and why.
 
 use serde_json::{Value, json};
-use tests::{Cluster, Lab, OrFail, Program, server};
+use tests::{Cluster, Lab, OrFail, Program, cluster, server};
 
 use super::{api_as, bind, installed, registry};
 
@@ -188,7 +188,7 @@ fn people_learn_what_concerns_them_and_what_is_missing() {
 fn rights_over_the_registry_agree_with_the_cluster() {
     let lab = Lab::new("k8s-why-audit");
     let cluster = Cluster::start(&lab);
-    cluster.apply(&lab, ROLES);
+    cluster.apply(&lab, cluster::ROLES);
     cluster.create_namespace(&lab, "team");
     bind(&cluster, &lab, "team", "system:image-auditor", "user=alice");
     let server = registry(&lab, &cluster.kubeconfig("registry"), "");
@@ -275,7 +275,7 @@ fn what_is_not_there_and_what_is_misnamed_is_said() {
     ] {
         assert!(said.contains(part), "{part}\n{said}");
     }
-    cluster.apply(&lab, ROLES);
+    cluster.apply(&lab, cluster::ROLES);
     cluster
         .kubectl(&lab)
         .args(["create", "serviceaccount", "ci", "--namespace", "team"])
@@ -313,7 +313,7 @@ fn a_server_says_its_words_and_what_it_would_do() {
             .args(["login", "--token-stdin", &host])
             .stdin(me)
             .ok();
-        let api = Api::new(&with_token(server.endpoint(), me));
+        let api = api_as(server.endpoint(), me);
         let rules = api.get("/api/v1/rules").or_fail("ask").expect(200);
         let rules: Value = serde_json::from_slice(&rules.body).or_fail("JSON");
         assert_eq!(

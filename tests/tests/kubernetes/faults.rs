@@ -288,7 +288,7 @@ impl Scene {
 
 #[test]
 fn a_catalog_is_exact_over_its_pages_and_asks_little_for_each() {
-    let scene = scene("k8s-catalog", ", allowFor: 60s, denyFor: 10s");
+    let mut scene = scene("k8s-catalog", ", allowFor: 60s, denyFor: 10s");
     let admin = api_as(scene.server.endpoint(), "root");
     let manifest = admin.push_image("hidden/r000", "v1", &[]);
     let config: serde_json::Value = serde_json::from_slice(&manifest).or_fail("JSON");
@@ -360,6 +360,10 @@ fn a_catalog_is_exact_over_its_pages_and_asks_little_for_each() {
         .and_then(|(_, rest)| rest.split_once('>'));
     let (next, _) = next.or_fail("a link");
     puller.get(next).or_fail("list").expect(400);
+    // Another program over the same storage and keys goes on where the first one ended.
+    scene.server.stop();
+    scene.server.start_again();
+    outsider.get(next).or_fail("list").expect(200);
 }
 
 /// A right to one repository of a namespace.

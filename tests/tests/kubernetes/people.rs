@@ -293,7 +293,7 @@ fn a_token_that_ends_is_read_anew_and_kubectl_completes_what_is_typed() {
     assert!(!desk.remembered().contains(host.as_str()));
     desk.program("crane").args(["digest", &from]).ok();
     let said = desk.slipway().args(login).stdin("made.up").fails();
-    assert!(said.contains("the token is not taken"), "{said}");
+    assert!(said.contains("does not take this token: "), "{said}");
 
     let complete = |words: &[&str]| {
         desk.program("kubectl")

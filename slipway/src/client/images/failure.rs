@@ -3,11 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode, Url};
 use tokio::time::Instant;
 
-use super::super::{Server, explain, failure};
+use super::super::{Login, Server, explain, failure};
 use super::progress;
 
 /// How often something is tried in all.
@@ -52,7 +52,11 @@ impl Failure {
     }
 
     /// An answer came, of an error.
-    pub(super) async fn answered(server: &Server, mut answer: Response) -> Self {
+    pub(super) async fn answered(
+        server: &Server,
+        login: Option<&Login>,
+        mut answer: Response,
+    ) -> Self {
         let mut body = Vec::new();
         while let Ok(Some(chunk)) = answer.chunk().await {
             body.extend_from_slice(&chunk);
@@ -60,7 +64,8 @@ impl Failure {
                 break;
             }
         }
-        let said = failure::explain(server, &answer, &body);
+        let words = failure::words(&answer, &body);
+        let said = anyhow::anyhow!("{server}: {words}");
         match (answer.status(), retry_after(&answer)) {
             (StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => return Self::Later(said, wait),
             (StatusCode::TOO_MANY_REQUESTS, Some(wait)) => return Self::Limited(said, wait),
@@ -71,13 +76,12 @@ impl Failure {
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
                 Self::Passing(said)
             }
-            // RFC 6750 §3.1: the login is good, and the right is missing.
-            StatusCode::UNAUTHORIZED if is_out_of_scope(&answer) => Self::Lasting(anyhow::anyhow!(
-                "{said}; whoever may give rights there sees what is missing by `slipway auth explain`"
-            )),
-            StatusCode::UNAUTHORIZED => Self::Lasting(anyhow::anyhow!(
-                "{said}; log in with: slipway login {server}"
-            )),
+            StatusCode::UNAUTHORIZED if login.is_some() && failure::is_out_of_scope(&answer) => {
+                Self::Lasting(anyhow::anyhow!(
+                    "{said}; whoever may give rights there sees what is missing by `slipway auth explain`"
+                ))
+            }
+            StatusCode::UNAUTHORIZED => Self::Lasting(failure::login_wanted(server, login, &words)),
             _ => Self::Lasting(said),
         }
     }
@@ -96,14 +100,6 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Lasting(error)
     }
-}
-
-fn is_out_of_scope(answer: &Response) -> bool {
-    let mut challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-    challenges.any(|challenge| {
-        let challenge = challenge.to_str().unwrap_or_default();
-        challenge.contains("error=\"insufficient_scope\"")
-    })
 }
 
 /// Seconds are what registries send (RFC 9110 §10.2.3 knows dates as well); no more than somebody may want to wait.

@@ -8,7 +8,7 @@ use oci::{Algorithm, Digest, Manifest, Tag};
 use super::Subject;
 use super::material::{BLOB_SIZE, at, blob, hold, image, put, repo, tag, then};
 use crate::audit::{
-    Audit, Cause, Class, Entry, Origin, Outcome, Place, Proof, Retention, Row, Verb,
+    Audit, Cause, Class, Entry, Groups, Origin, Outcome, Place, Proof, Retention, Row, Verb,
 };
 use crate::index::{NewManifest, PutOutcome, Unlink};
 use crate::{Durability, MoveTags, Sparse};
@@ -221,6 +221,7 @@ fn origin(user: &str, seconds: u64) -> Origin {
         user: user.to_owned(),
         provider: "htpasswd".to_owned(),
         uid: Some("7".to_owned()),
+        groups: Groups::of(["devs", "a \"b\", c"]),
         credential: Proof::Token,
         credential_id: Some("robot".to_owned()),
         client: Some("2001:db8::1".parse().unwrap()),

@@ -33,11 +33,19 @@ pub async fn tokens_are_kept_by_their_names(index: Subject) {
     index.touch_token("a", at(20)).await.unwrap();
     index.touch_token("z", at(20)).await.unwrap();
     assert_eq!(index.token("a").await.unwrap().unwrap().used, Some(at(30)));
-    assert!(!index.delete_token(Some("bob"), "a").await.unwrap());
-    assert!(index.delete_token(Some("ada"), "a").await.unwrap());
-    assert!(!index.delete_token(Some("ada"), "a").await.unwrap());
-    assert!(index.delete_token(None, "b").await.unwrap());
-    assert_eq!(ids(index.tokens(None, None, 10).await.unwrap()), ["c"]);
+    let revoke = async |owner, id, now| index.revoke_token(owner, id, at(now)).await.unwrap();
+    assert!(!revoke(Some("bob"), "a", 40).await);
+    assert!(revoke(Some("ada"), "a", 40).await);
+    assert!(!revoke(Some("ada"), "a", 50).await);
+    assert!(revoke(None, "b", 50).await);
+    assert!(!revoke(None, "z", 50).await);
+    let revoked = async |id| index.token(id).await.unwrap().unwrap().revoked;
+    assert_eq!(revoked("a").await, Some(at(40)), "it is not forgotten");
+    assert_eq!(revoked("c").await, None);
+    assert_eq!(
+        ids(index.tokens(None, None, 10).await.unwrap()),
+        ["a", "b", "c"]
+    );
 }
 
 pub async fn nobody_has_more_tokens_than_allowed(index: Subject) {
@@ -95,6 +103,7 @@ fn token(id: &str, owner: &str, created: u64) -> KeptToken {
         created: at(created),
         expires: at(created + 100),
         used: None,
+        revoked: None,
         document: r#"{"a": "ü"}"#.to_owned(),
     }
 }

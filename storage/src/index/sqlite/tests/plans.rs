@@ -48,6 +48,7 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::tokens::LIVE_OF_OWNER,
         crate::index::sqlite::tokens::OF_OWNER,
         crate::index::sqlite::tokens::ALL,
+        crate::index::sqlite::tokens::REVOKED_OF_OWNER,
     ] {
         assert_eq!(slow_steps(&connection, sql), [""; 0], "{sql}");
     }

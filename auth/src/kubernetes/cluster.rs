@@ -5,18 +5,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, TryFutureExt as _};
-use http::{Request, Response};
-use http_body_util::Limited;
 use kube::api::{Api, PostParams, Resource};
-use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::transport::client;
 use super::unanswered;
 use crate::Refusal;
 use crate::complaints::Complaints;
@@ -219,50 +215,6 @@ pub(super) async fn unhurried(place: &Place) -> Result<(Client, String), Connect
     let address = unanswered::address(&config.cluster_url);
     let client = client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))?;
     Ok((client, address))
-}
-
-fn client(
-    mut config: Config,
-    connect_within: Duration,
-    max_answer: usize,
-) -> Result<Client, kube::Error> {
-    config.connect_timeout = Some(connect_within);
-    // A question that is asked again is a new question: whoever wants it asks.
-    config.default_retry = false;
-    let bounded = tower::layer::layer_fn(move |inner| Bounded { inner, max_answer });
-    Ok(ClientBuilder::try_from(config)?
-        .with_layer(&bounded)
-        .build())
-}
-
-/// Reads no more of an answer than it may have.
-#[derive(Clone)]
-struct Bounded<S> {
-    inner: S,
-    max_answer: usize,
-}
-
-impl<S, B> tower::Service<Request<Body>> for Bounded<S>
-where
-    S: tower::Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Limited<B>>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
-
-    fn poll_ready(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let max = self.max_answer;
-        let limited = move |response: Response<B>| response.map(|body| Limited::new(body, max));
-        self.inner.call(request).map_ok(limited).boxed()
-    }
 }
 
 /// What an operator can do about it.

@@ -21,6 +21,7 @@ mod question;
 mod rights;
 mod standing;
 mod tokens;
+mod transport;
 mod unanswered;
 
 use std::time::Duration;

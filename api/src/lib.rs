@@ -21,6 +21,7 @@ mod guard;
 mod openapi;
 mod page;
 mod route;
+mod rules;
 mod tokens;
 mod whoami;
 
@@ -40,7 +41,11 @@ use registry::http::Problem;
 
 /// The routes that are about the caller: who they are, what they may do, their tokens; and the audit record.
 pub fn routes(registry: &Arc<Registry>) -> Vec<Route> {
-    let mut routes = vec![whoami::route(), can_i::route(Arc::clone(registry))];
+    let mut routes = vec![
+        whoami::route(),
+        can_i::route(Arc::clone(registry)),
+        rules::route(Arc::clone(registry)),
+    ];
     routes.extend(tokens::routes(registry));
     routes.extend(audit::routes(registry));
     routes

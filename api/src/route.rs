@@ -13,7 +13,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 pub enum Permission {
     /// Everybody, without being asked who they are: it tells nothing of this registry.
     Open,
-    /// Whoever the gate knows, strangers too where they come in: it tells only of the caller.
+    /// Whoever the gate knows, strangers too where they come in: it tells only of the caller, or what
+    /// rules name.
     Known,
     /// Whoever has proved who they are: it is about what is theirs.
     Named,
@@ -47,74 +48,36 @@ pub struct Route {
     pub(crate) handler: MethodRouter,
 }
 
+/// A constructor for each method.
+macro_rules! constructors {
+    ($($name:ident: $method:ident;)+) => { $(
+        #[doc = concat!("`", stringify!($method), " path`.")]
+        /// `operation` names it in the log, the metrics and the document. The handler runs with `state`, once the caller
+        /// has the permission.
+        pub fn $name<H, T, S>(
+            path: &'static str,
+            operation: &'static str,
+            permission: Permission,
+            handler: H,
+            state: S,
+        ) -> Self
+        where
+            H: Handler<T, S>,
+            T: 'static,
+            S: Clone + Send + Sync + 'static,
+        {
+            let handler = on(MethodFilter::$method, handler).with_state(state);
+            Self::new(Method::$method, path, operation, permission, handler)
+        }
+    )+ };
+}
+
 impl Route {
-    /// `GET path`. `operation` names it in the log, the metrics and the document. The handler runs with `state`, once the
-    /// caller has the permission.
-    pub fn get<H, T, S>(
-        path: &'static str,
-        operation: &'static str,
-        permission: Permission,
-        handler: H,
-        state: S,
-    ) -> Self
-    where
-        H: Handler<T, S>,
-        T: 'static,
-        S: Clone + Send + Sync + 'static,
-    {
-        let handler = on(MethodFilter::GET, handler).with_state(state);
-        Self::new(Method::GET, path, operation, permission, handler)
-    }
-
-    /// `POST path`.
-    pub fn post<H, T, S>(
-        path: &'static str,
-        operation: &'static str,
-        permission: Permission,
-        handler: H,
-        state: S,
-    ) -> Self
-    where
-        H: Handler<T, S>,
-        T: 'static,
-        S: Clone + Send + Sync + 'static,
-    {
-        let handler = on(MethodFilter::POST, handler).with_state(state);
-        Self::new(Method::POST, path, operation, permission, handler)
-    }
-
-    /// `PUT path`.
-    pub fn put<H, T, S>(
-        path: &'static str,
-        operation: &'static str,
-        permission: Permission,
-        handler: H,
-        state: S,
-    ) -> Self
-    where
-        H: Handler<T, S>,
-        T: 'static,
-        S: Clone + Send + Sync + 'static,
-    {
-        let handler = on(MethodFilter::PUT, handler).with_state(state);
-        Self::new(Method::PUT, path, operation, permission, handler)
-    }
-
-    /// `DELETE path`.
-    pub fn delete<H, T, S>(
-        path: &'static str,
-        operation: &'static str,
-        permission: Permission,
-        handler: H,
-        state: S,
-    ) -> Self
-    where
-        H: Handler<T, S>,
-        T: 'static,
-        S: Clone + Send + Sync + 'static,
-    {
-        let handler = on(MethodFilter::DELETE, handler).with_state(state);
-        Self::new(Method::DELETE, path, operation, permission, handler)
+    constructors! {
+        get: GET;
+        post: POST;
+        put: PUT;
+        delete: DELETE;
     }
 
     fn new(

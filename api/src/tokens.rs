@@ -196,7 +196,7 @@ async fn revoke(
     let absent = || Problem::not_found("you have no token of this id");
     let id = TokenId::parse(&id).ok_or_else(absent)?;
     let tokens = tokens(&registry)?;
-    if tokens.revoke(Some(&caller.who), &id).await? {
+    if tokens.revoke(Some(&caller.who), &id, caller.now()).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     let gate = registry.gate();
@@ -204,7 +204,7 @@ async fn revoke(
         .permit_admin(&caller.who, AdminRight::RevokeTokens)
         .await
     {
-        Ok(_) if tokens.revoke(None, &id).await? => Ok(StatusCode::NO_CONTENT),
+        Ok(_) if tokens.revoke(None, &id, caller.now()).await? => Ok(StatusCode::NO_CONTENT),
         Ok(_) | Err(Refusal::Forbidden(_)) => Err(absent()),
         Err(refusal) => Err(refusal.into()),
     }

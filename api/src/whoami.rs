@@ -1,6 +1,7 @@
 //! `GET /api/v1/whoami`.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use auth::{Access, Identity};
 use http::StatusCode;
@@ -65,6 +66,7 @@ struct LimitedTo {
 
 /// An API token, or a login.
 #[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(rename = "WhoamiToken")]
 struct Token {
     /// Its name.
@@ -73,6 +75,9 @@ struct Token {
     namespaces: Vec<String>,
     /// What it may be used for.
     verbs: Vec<&'static str>,
+    /// When it ends (RFC 3339); what was got by it ends sooner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -94,11 +99,13 @@ impl Whoami {
             provider: (!who.is_anonymous()).then(|| who.provider().to_owned()),
             limited_to: who.access().map(LimitedTo::of),
             token: Token::of(who),
-            expires_at: who
-                .until()
-                .map(|until| format_rfc3339_seconds(until).to_string()),
+            expires_at: who.until().map(rfc3339),
         }
     }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    format_rfc3339_seconds(time).to_string()
 }
 
 impl Token {
@@ -112,6 +119,7 @@ impl Token {
                 .map(ToString::to_string)
                 .collect(),
             verbs: limits.verbs().collect(),
+            expires_at: who.token_until().map(rfc3339),
         })
     }
 }

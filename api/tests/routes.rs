@@ -215,6 +215,108 @@ async fn can_i_answers_as_the_registry_does() {
     );
 }
 
+#[tokio::test]
+async fn rights_over_the_registry_are_asked_about_by_resource_and_namespace() {
+    let server = Server::guarded(true).await;
+    for (who, about, verb, allowed) in [
+        (
+            "puller",
+            r#""resource":"audit","namespace":"team""#,
+            "get",
+            true,
+        ),
+        (
+            "puller",
+            r#""resource":"audit","namespace":"other""#,
+            "get",
+            false,
+        ),
+        ("puller", r#""resource":"audit""#, "get", false),
+        (
+            "pusher",
+            r#""resource":"audit","namespace":"team""#,
+            "get",
+            false,
+        ),
+        // A repository of that name is something else.
+        ("puller", r#""repository":"team/audit""#, "get", true),
+        ("puller", r#""repository":"audit""#, "get", false),
+        ("root", r#""resource":"audit""#, "get", true),
+        ("root", r#""resource":"tokens""#, "delete", true),
+        ("pusher", r#""resource":"tokens""#, "list", false),
+    ] {
+        let body = format!(r#"{{{about},"verbs":["{verb}"]}}"#);
+        let answer = server.post("/api/v1/can-i", &user(who), &body).await;
+        assert_eq!(answer.json()["allowed"], allowed, "{who}: {body}");
+        // What is asked is repeated, and the handlers that take the permit decide the same.
+        let about: Value = serde_json::from_str(&format!("{{{about}}}")).unwrap();
+        for (field, value) in about.as_object().unwrap() {
+            assert_eq!(answer.json()[field], *value);
+        }
+        if about["resource"] == "audit" {
+            let place = about["namespace"].as_str();
+            let query = place.map_or(String::new(), |place| format!("?namespace={place}"));
+            let read = server
+                .get(&format!("/api/v1/audit{query}"), &user(who))
+                .await;
+            assert_eq!(read.status == StatusCode::OK, allowed, "{who}: {body}");
+        }
+    }
+    let stranger = r#"{"resource":"audit","verbs":["get"]}"#;
+    let answer = server.post("/api/v1/can-i", "", stranger).await;
+    assert_eq!(answer.json()["allowed"], false);
+    for (body, said) in [
+        (r#"{"verbs":["get"]}"#, "name a repository"),
+        (
+            r#"{"repository":"a/b","resource":"audit","verbs":["get"]}"#,
+            "name a repository",
+        ),
+        (
+            r#"{"repository":"a/b","namespace":"a","verbs":["get"]}"#,
+            "name a repository",
+        ),
+        (
+            r#"{"resource":"audit","verbs":["list"]}"#,
+            "get audit, list tokens",
+        ),
+        (
+            r#"{"resource":"images","verbs":["get"]}"#,
+            "get audit, list tokens",
+        ),
+        (
+            r#"{"resource":"tokens","namespace":"a","verbs":["list"]}"#,
+            "whole registry",
+        ),
+        (
+            r#"{"resource":"audit","namespace":"a/b","verbs":["get"]}"#,
+            "namespace: ",
+        ),
+        (
+            r#"{"resource":"audit","verbs":["get"],"as":"root"}"#,
+            "`as`",
+        ),
+    ] {
+        let answer = server.post("/api/v1/can-i", &user("root"), body).await;
+        assert_eq!(answer.status, 400, "{body}");
+        let problem = answer.json();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(said), "{body}: {detail}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_rules_are_is_told_to_whoever_comes_in() {
+    let server = Server::guarded(false).await;
+    let answer = server.get("/api/v1/rules", &user("other")).await;
+    assert_eq!(
+        answer.json(),
+        json!({"kept": "files", "group": "registry.alauda.io", "resource": "images"})
+    );
+    let open = Server::open().await;
+    let answer = open.get("/api/v1/rules", "").await;
+    assert_eq!(answer.json(), json!({"kept": "nowhere"}));
+}
+
 /// T17: what is not asked for is not taken, and what is too large is not read.
 #[tokio::test]
 async fn t17_bodies_are_bounded_and_unknown_fields_are_refused() {

@@ -20,6 +20,12 @@ impl Action {
     /// Every action.
     pub const ALL: [Self; 4] = [Self::Get, Self::Create, Self::Update, Self::Delete];
 
+    /// By either of its names: that of rules or that of scopes.
+    pub fn parse(name: &str) -> Option<Self> {
+        let is = |action: &Self| action.verb() == name || action.scope_name() == name;
+        Self::ALL.into_iter().find(is)
+    }
+
     /// The verb in RBAC rules and access reviews.
     pub fn verb(self) -> &'static str {
         match self {

@@ -22,6 +22,11 @@ impl AdminRight {
     /// Every right.
     pub const ALL: [Self; 3] = [Self::ReadAudit, Self::ListTokens, Self::RevokeTokens];
 
+    /// Whether it means something in a namespace alone.
+    pub fn is_namespaced(self) -> bool {
+        matches!(self, Self::ReadAudit)
+    }
+
     /// The verb in RBAC rules and access reviews.
     pub fn verb(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -10,8 +10,8 @@ use oci::RepoName;
 
 use crate::sight::Positions;
 use crate::{
-    Action, AdminPermit, AdminRight, Credential, Denied, Identity, OpaqueTokens, Permit, Policy,
-    Refusal, Sight, Tokens, Verb,
+    Action, AdminPermit, AdminRight, Credential, Deed, Denied, Identity, OpaqueTokens, Permit,
+    Policy, Refusal, Right, RulesKept, Sight, Tokens, Verb,
 };
 
 mod builds;
@@ -69,7 +69,8 @@ pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Gate {
     kind: Kind,
-    positions: Positions,
+    /// Where no keys are shared; made when first needed.
+    own_positions: OnceLock<Arc<Positions>>,
 }
 
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl Gate {
     fn of(kind: Kind) -> Self {
         Self {
             kind,
-            positions: Positions::default(),
+            own_positions: OnceLock::new(),
         }
     }
 
@@ -193,14 +194,25 @@ impl Gate {
         }
     }
 
-    /// Whether [`Gate::permit`] would give a permit for `action`: for whoever asks what they may do. A deed takes the
-    /// permit.
-    pub async fn may(
-        &self,
-        who: &Identity,
-        action: Action,
-        repo: &RepoName,
-    ) -> Result<bool, Refusal> {
+    /// Whether [`Gate::permit`] or [`Gate::permit_admin_in`] would give a permit: for whoever asks what they may do. Who
+    /// does it takes the permit.
+    pub async fn may(&self, who: &Identity, deed: &Deed) -> Result<bool, Refusal> {
+        let (action, repo) = match deed {
+            Deed::Repository(action, repo) => (*action, repo),
+            Deed::Registry(Right::Build(right), namespace) => {
+                return self.may_build(who, *right, namespace.as_deref()).await;
+            }
+            Deed::Registry(Right::Admin(right), namespace) => {
+                let asked = self.permit_admin_in(who, *right, namespace.as_deref());
+                return match asked.await {
+                    Ok(_) => Ok(true),
+                    Err(
+                        Refusal::Forbidden(_) | Refusal::InsufficientScope(_) | Refusal::Anonymous,
+                    ) => Ok(false),
+                    Err(refusal) => Err(refusal),
+                };
+            }
+        };
         let scoped = who
             .access()
             .is_none_or(|access| access.allows(action, repo));
@@ -273,9 +285,28 @@ impl Gate {
         }
     }
 
-    /// What seals positions in lists.
-    pub(crate) fn positions(&self) -> &Positions {
-        &self.positions
+    /// Where the rules are by which it decides.
+    pub fn rules_kept(&self) -> RulesKept {
+        match &self.kind {
+            Kind::Open => RulesKept::Nowhere,
+            Kind::Guarded { policy, .. } => policy.rules_kept(),
+        }
+    }
+
+    /// What seals positions in lists, by the keys that sign tokens where there are any; `None` without randomness.
+    pub(crate) fn positions(&self) -> Option<Arc<Positions>> {
+        if let Kind::Guarded {
+            tokens: Some(tokens),
+            ..
+        } = &self.kind
+        {
+            return Some(tokens.positions());
+        }
+        if let Some(own) = self.own_positions.get() {
+            return Some(Arc::clone(own));
+        }
+        let made = Arc::new(Positions::own()?);
+        Some(Arc::clone(self.own_positions.get_or_init(|| made)))
     }
 
     async fn allows(

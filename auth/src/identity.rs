@@ -37,6 +37,8 @@ struct ByToken {
     id: TokenId,
     kind: Kind,
     limits: Limits,
+    /// Known once the registry has looked at it.
+    ends: Option<SystemTime>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -131,11 +133,22 @@ impl Identity {
         }
     }
 
-    /// The same identity by the opaque token of this id, within its limits.
+    /// The same identity by the opaque token of this id, within its limits and until it `ends`.
     #[must_use]
-    pub(crate) fn by_token(self, id: TokenId, kind: Kind, limits: Limits) -> Self {
+    pub(crate) fn by_token(
+        self,
+        id: TokenId,
+        kind: Kind,
+        limits: Limits,
+        ends: Option<SystemTime>,
+    ) -> Self {
         Self {
-            by: Some(Arc::new(ByToken { id, kind, limits })),
+            by: Some(Arc::new(ByToken {
+                id,
+                kind,
+                limits,
+                ends,
+            })),
             ..self
         }
     }
@@ -163,6 +176,12 @@ impl Identity {
     /// Groups, `system:authenticated` or `system:unauthenticated` among them.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.who.groups.iter().map(|group| &**group)
+    }
+
+    /// Groups, without those that all who are known are in, or all who are not.
+    pub fn own_groups(&self) -> impl Iterator<Item = &str> {
+        self.groups()
+            .filter(|group| ![AUTHENTICATED, UNAUTHENTICATED].contains(group))
     }
 
     /// What namesakes are told apart by: the cluster's, or of a user of htpasswd one that each password has.
@@ -204,6 +223,11 @@ impl Identity {
     /// The opaque token behind its credential: an API token, or a login's refresh token.
     pub fn token(&self) -> Option<&TokenId> {
         self.by.as_deref().map(|by| &by.id)
+    }
+
+    /// When that token ends.
+    pub fn token_until(&self) -> Option<SystemTime> {
+        self.by.as_deref().and_then(|by| by.ends)
     }
 
     /// What that token is limited to.

@@ -76,3 +76,21 @@ impl<'de> Deserialize<'de> for Unambiguous {
         deserializer.deserialize_map(Members)
     }
 }
+
+/// Headers and claims, changed as attackers change them.
+#[cfg(test)]
+pub(crate) mod altered {
+    use serde_json::Value;
+
+    pub(crate) fn with(object: &Value, field: &str, value: Value) -> String {
+        let mut object = object.clone();
+        object[field] = value;
+        object.to_string()
+    }
+
+    pub(crate) fn without(object: &Value, field: &str) -> String {
+        let mut object = object.clone();
+        object.as_object_mut().unwrap().remove(field).unwrap();
+        object.to_string()
+    }
+}

@@ -5,7 +5,20 @@ use std::fmt;
 use async_trait::async_trait;
 use oci::RepoName;
 
+use crate::kubernetes::Preset;
+use crate::rbac::Resource;
 use crate::{Action, Identity, Refusal, Right};
+
+/// Where the rules are by which a policy decides, and what they name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RulesKept {
+    /// There are none.
+    Nowhere,
+    /// In files of the server.
+    InFiles(Resource),
+    /// In a Kubernetes cluster.
+    InCluster(Preset),
+}
 
 /// Decides what an identity may do. It does not look at [`Identity::access`]: the gate has done so.
 #[async_trait]
@@ -37,6 +50,11 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
         right: Right,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal>;
+
+    /// Where its rules are, for whoever wants to read them.
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::Nowhere
+    }
 }
 
 /// The policy where there are users but no rules: whoever proved who they are may do everything in every repository, a

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use oci::RepoName;
 
-use crate::{Action, Identity, Right};
+use crate::opaque::End;
+use crate::{Action, Deed, Identity, Right, TokenId};
 
 /// Why a request does not get through, by what the caller does next. None of them says whether the thing asked for
 /// exists.
@@ -17,9 +18,12 @@ pub enum Refusal {
     /// The credential is malformed, unknown, wrong or expired: 401 with a challenge.
     #[error("the credentials are not valid")]
     BadCredential,
-    /// It has the form of an API token, but none was ever given out like this: 401 with a challenge.
-    #[error("this token is mistyped or cut short: its checksum is wrong")]
+    /// It looks like an API token, but none was ever given out like this: 401 with a challenge.
+    #[error("this token is mistyped or cut short")]
     MistypedToken,
+    /// It was a token, and is none any more; whose it was, only who has its text is told: 401 with a challenge.
+    #[error("{0}")]
+    SpentToken(SpentToken),
     /// The identity may not do this: 403.
     #[error("{0}")]
     Forbidden(Denied),
@@ -43,31 +47,67 @@ pub enum Refusal {
     },
 }
 
+/// A token that has ended or was revoked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SpentToken {
+    who: Identity,
+    end: End,
+}
+
+impl SpentToken {
+    pub(crate) fn new(who: &Identity, end: End) -> Self {
+        let who = who.clone();
+        Self { who, end }
+    }
+
+    /// Whose it was, by that token.
+    pub fn who(&self) -> &Identity {
+        &self.who
+    }
+}
+
+impl fmt::Display for SpentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.who.token().map_or("", TokenId::as_str);
+        write!(f, "token {id} of user {:?} ", self.who.name())?;
+        match self.end {
+            End::Ended(at) => write!(f, "ended at {}", humantime::format_rfc3339_seconds(at)),
+            End::Revoked(at) => {
+                write!(
+                    f,
+                    "was revoked at {}",
+                    humantime::format_rfc3339_seconds(at)
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SpentToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpentToken({self})")
+    }
+}
+
 /// What was refused, and to whom: as the caller asked for it, so that it tells nothing that the caller did not know.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Denied {
     who: Identity,
-    what: What,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum What {
-    Repository(Action, RepoName),
-    Registry(Right, Option<String>),
+    what: Deed,
 }
 
 impl Denied {
     pub(crate) fn new(who: &Identity, action: Action, repo: &RepoName) -> Self {
         Self {
             who: who.clone(),
-            what: What::Repository(action, repo.clone()),
+            what: Deed::Repository(action, repo.clone()),
         }
     }
 
     pub(crate) fn right(who: &Identity, right: Right, namespace: Option<&str>) -> Self {
         Self {
             who: who.clone(),
-            what: What::Registry(right, namespace.map(str::to_owned)),
+            what: Deed::Registry(right, namespace.map(str::to_owned)),
         }
     }
 
@@ -78,17 +118,14 @@ impl Denied {
 
     /// The verb of what they asked to do.
     pub fn verb(&self) -> &'static str {
-        match &self.what {
-            What::Repository(action, _) => action.verb(),
-            What::Registry(right, _) => right.verb(),
-        }
+        self.what.verb()
     }
 
     /// Where; `None` when it was about the registry as a whole.
     pub fn repo(&self) -> Option<&RepoName> {
         match &self.what {
-            What::Repository(_, repo) => Some(repo),
-            What::Registry(..) => None,
+            Deed::Repository(_, repo) => Some(repo),
+            Deed::Registry(..) => None,
         }
     }
 }
@@ -96,18 +133,7 @@ impl Denied {
 /// In the words of Kubernetes: user, verb, resource, namespace.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user {:?} may not ", self.who.name())?;
-        match &self.what {
-            What::Repository(action, repo) => write!(
-                f,
-                "{action} images in namespace {:?} (repository {repo})",
-                repo.namespace()
-            ),
-            What::Registry(right, None) => write!(f, "{right} of this registry"),
-            What::Registry(right, Some(namespace)) => {
-                write!(f, "{right} in namespace {namespace:?}")
-            }
-        }
+        write!(f, "user {:?} may not {}", self.who.name(), self.what)
     }
 }
 

@@ -37,6 +37,32 @@ impl Right {
         }
     }
 
+    /// By the names that rules have for it.
+    pub fn parse(verb: &str, resource: &str) -> Option<Self> {
+        Self::all().find(|right| right.verb() == verb && right.resource() == resource)
+    }
+
+    /// All of a resource, as `get builds, list builds`; of every resource if `None`.
+    pub fn listed(resource: Option<&str>) -> String {
+        let rights =
+            Self::all().filter(|right| resource.is_none_or(|name| name == right.resource()));
+        let words: Vec<String> = rights.map(|right| right.to_string()).collect();
+        words.join(", ")
+    }
+
+    /// Whether rules may speak of the resource.
+    pub fn is_resource(name: &str) -> bool {
+        Self::all().any(|right| right.resource() == name)
+    }
+
+    /// Whether it means something in a namespace alone.
+    pub fn is_namespaced(self) -> bool {
+        match self {
+            Self::Admin(right) => right.is_namespaced(),
+            Self::Build(_) => true,
+        }
+    }
+
     fn bit(self) -> u32 {
         match self {
             Self::Admin(right) => right as u32,

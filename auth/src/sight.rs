@@ -1,13 +1,7 @@
 //! What somebody sees of the list of repositories.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::sync::OnceLock;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use oci::RepoName;
@@ -16,8 +10,11 @@ use crate::answers::BUSY;
 use crate::gate::in_scope;
 use crate::{Gate, Identity, Refusal};
 
+mod positions;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use positions::Positions;
 
 /// Most questions that one request puts to a policy that asks elsewhere.
 const BUDGET: usize = 200;
@@ -117,57 +114,20 @@ impl<'a> Sight<'a> {
     }
 
     /// The position behind `name` for a link. The name may be one that they must not know of, so it is sealed, for them
-    /// alone and until the end of this process.
+    /// alone. Whoever shares the keys that sign tokens opens it: other servers, and this one after a restart.
     pub fn seal(&self, name: &str) -> Result<String, Refusal> {
-        let mut text = name.as_bytes().to_vec();
-        let whose = Aad::from(self.who.principal().as_bytes());
-        let nonce = self
-            .gate
-            .positions()
-            .key()?
-            .seal_in_place_append_tag(whose, &mut text)
-            .map_err(|_| BUSY)?;
-        text.extend(nonce.as_ref());
-        Ok(format!("{SEALED}{}", URL_SAFE_NO_PAD.encode(text)))
+        let positions = self.gate.positions().ok_or(BUSY)?;
+        let sealed = positions.seal(name, self.who.principal()).ok_or(BUSY)?;
+        Ok(format!("{SEALED}{sealed}"))
     }
 
     /// The position that a client came with: a name, or what [`seal`](Self::seal) made for the same user. `None`: it was
-    /// sealed by another process, or for somebody else.
+    /// sealed with a key that is gone, or for somebody else.
     pub fn position(&self, last: &str) -> Result<Option<String>, Refusal> {
         let Some(sealed) = last.strip_prefix(SEALED) else {
             return Ok(Some(last.to_owned()));
         };
-        let key = self.gate.positions().key()?;
-        let open = || {
-            let mut text = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-            let nonce = text.split_off(text.len().checked_sub(NONCE_LEN)?);
-            let nonce = Nonce::try_assume_unique_for_key(&nonce).ok()?;
-            let whose = Aad::from(self.who.principal().as_bytes());
-            let name = key.open_in_place(nonce, whose, &mut text).ok()?;
-            String::from_utf8(name.to_vec()).ok()
-        };
-        Ok(open())
-    }
-}
-
-/// The key that positions are sealed with, made when it is first needed.
-#[derive(Default)]
-pub(crate) struct Positions(OnceLock<RandomizedNonceKey>);
-
-impl Positions {
-    fn key(&self) -> Result<&RandomizedNonceKey, Refusal> {
-        if let Some(key) = self.0.get() {
-            return Ok(key);
-        }
-        let mut bytes = [0; 32];
-        rand::fill(&mut bytes).map_err(|_| BUSY)?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).map_err(|_| BUSY)?;
-        Ok(self.0.get_or_init(|| key))
-    }
-}
-
-impl fmt::Debug for Positions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Positions(…)")
+        let positions = self.gate.positions().ok_or(BUSY)?;
+        Ok(positions.open(sealed, self.who.principal()))
     }
 }

@@ -22,12 +22,16 @@ pub(crate) enum Unit {
     Megabytes,
     /// Milliseconds; less is better.
     Milliseconds,
+    /// Microseconds; less is better.
+    Microseconds,
     /// The 99th percentile in milliseconds; less is better.
     Percentile99,
     /// KiB; less is better.
     Kibibytes,
     /// MiB; less is better.
     Mebibytes,
+    /// Questions that a cluster was asked; less is better.
+    Reviews,
 }
 
 impl Unit {
@@ -38,9 +42,11 @@ impl Unit {
             Self::Images => "images/s",
             Self::Megabytes => "MB/s",
             Self::Milliseconds => "ms",
+            Self::Microseconds => "µs",
             Self::Percentile99 => "p99 ms",
             Self::Kibibytes => "KiB",
             Self::Mebibytes => "MiB",
+            Self::Reviews => "reviews",
         }
     }
 
@@ -51,7 +57,7 @@ impl Unit {
             Self::Images => "CPU µs/image",
             Self::Megabytes => "CPU ms/GB",
             Self::Milliseconds => "CPU µs/turn",
-            Self::Kibibytes | Self::Mebibytes => "CPU ms",
+            Self::Microseconds | Self::Kibibytes | Self::Mebibytes | Self::Reviews => "CPU ms",
         }
     }
 

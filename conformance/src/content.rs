@@ -151,88 +151,117 @@ pub(crate) fn sets() -> Vec<DataSet> {
         indexed("index", sha256),
         indexed("sha512", Algorithm::Sha512),
     ];
-    let (blobs, json) = image(sha256, OCI_LAYER);
-    sets.push(one("image", blobs, &json, sha256));
-    let (blobs, json) = image(sha256, OCI_LAYER_PLAIN);
-    sets.push(one("image-uncompressed", blobs, &json, sha256));
+    sets.extend(images(sha256));
+    sets.extend(indexes(sha256));
+    sets.extend(artifacts(sha256));
+    sets.extend(with_subjects(sha256));
+    sets.extend(unusual(sha256));
+    sets.push(sparse(sha256));
+    sets.extend(docker(sha256));
+    sets
+}
 
-    let (blobs, mut json) = image(sha256, OCI_LAYER);
+fn images(algorithm: Algorithm) -> [DataSet; 3] {
+    let (blobs, json) = image(algorithm, OCI_LAYER);
+    let plain = one("image", blobs, &json, algorithm);
+    let (blobs, json) = image(algorithm, OCI_LAYER_PLAIN);
+    let uncompressed = one("image-uncompressed", blobs, &json, algorithm);
+
+    let (blobs, mut json) = image(algorithm, OCI_LAYER);
     let long = "x".repeat(10_000);
     json["annotations"] = (0..390)
         .map(|n| (format!("org.example.{n}"), Value::from(long.as_str())))
         .collect::<serde_json::Map<_, _>>()
         .into();
-    sets.push(one("large-manifest", blobs, &json, sha256));
+    let large = one("large-manifest", blobs, &json, algorithm);
+    [plain, uncompressed, large]
+}
 
-    let mut nested = indexed("nested-index", sha256);
+fn indexes(algorithm: Algorithm) -> [DataSet; 2] {
+    let mut nested = indexed("nested-index", algorithm);
     if let Some(inner) = nested.manifests.last() {
         let json = index(OCI_INDEX, &[descriptor(OCI_INDEX, &inner.blob)]);
         nested
             .manifests
-            .push(Manifest::of(sha256, OCI_INDEX, &json));
+            .push(Manifest::of(algorithm, OCI_INDEX, &json));
     }
-    sets.push(nested);
-    sets.push(one(
-        "empty-index",
-        Vec::new(),
-        &index(OCI_INDEX, &[]),
-        sha256,
-    ));
+    let json = index(OCI_INDEX, &[]);
+    let empty = one("empty-index", Vec::new(), &json, algorithm);
+    [nested, empty]
+}
 
-    let layer = Blob::random(sha256, 512);
+fn artifacts(algorithm: Algorithm) -> [DataSet; 3] {
+    let layer = Blob::random(algorithm, 512);
     let json = artifact(std::slice::from_ref(&layer));
-    sets.push(one("artifact", vec![empty(sha256), layer], &json, sha256));
-    let mut json = artifact(&[empty(sha256)]);
+    let usual = one("artifact", vec![empty(algorithm), layer], &json, algorithm);
+    let mut json = artifact(&[empty(algorithm)]);
     json["layers"][0]["mediaType"] = OCI_EMPTY.into();
-    sets.push(one(
-        "artifact-without-layers",
-        vec![empty(sha256)],
-        &json,
-        sha256,
-    ));
-    let mut list = indexed("artifact-index", sha256);
-    if let Some(last) = list.manifests.pop() {
-        let mut json: Value = serde_json::from_slice(&last.blob.bytes).unwrap_or_default();
+    let blobs = vec![empty(algorithm)];
+    let bare = one("artifact-without-layers", blobs, &json, algorithm);
+    let list = relabelled("artifact-index", algorithm, OCI_INDEX, |json| {
         json["artifactType"] = "application/vnd.example.list".into();
-        list.manifests.push(Manifest::of(sha256, OCI_INDEX, &json));
-    }
-    sets.push(list);
-    sets.extend(with_subjects(sha256));
+    });
+    [usual, bare, list]
+}
 
-    let layer = Blob::random(sha256, 64);
+/// What is allowed and seldom seen.
+fn unusual(algorithm: Algorithm) -> [DataSet; 4] {
+    let layer = Blob::random(algorithm, 64);
     let mut json = artifact(std::slice::from_ref(&layer));
     let data = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &layer.bytes);
     json["layers"][0]["data"] = data.into();
-    sets.push(one("data-field", vec![empty(sha256), layer], &json, sha256));
+    let data = one(
+        "data-field",
+        vec![empty(algorithm), layer],
+        &json,
+        algorithm,
+    );
 
-    let (mut blobs, mut json) = image(sha256, OCI_LAYER);
+    let (mut blobs, mut json) = image(algorithm, OCI_LAYER);
     let foreign = blobs.remove(2);
     json["layers"][1] = descriptor(OCI_LAYER_FOREIGN, &foreign);
     json["layers"][1]["urls"] = json!(["https://store.example.com/layer"]);
-    sets.push(one("non-distributable-layers", blobs, &json, sha256));
+    let elsewhere = one("non-distributable-layers", blobs, &json, algorithm);
 
-    let (blobs, mut json) = image(sha256, OCI_LAYER);
+    let (blobs, mut json) = image(algorithm, OCI_LAYER);
     json["org.example.custom"] = json!({ "nested": [1, 2, 3] });
-    sets.push(one("custom-fields", blobs, &json, sha256));
-    let (mut blobs, mut json) = image(sha256, OCI_LAYER);
+    let custom = one("custom-fields", blobs, &json, algorithm);
+    let (mut blobs, mut json) = image(algorithm, OCI_LAYER);
     blobs.truncate(1);
     json["layers"] = json!([]);
-    sets.push(one("no-layers", blobs, &json, sha256));
-    sets.push(sparse(sha256));
+    let bare = one("no-layers", blobs, &json, algorithm);
+    [data, elsewhere, custom, bare]
+}
 
-    let (blobs, mut json) = image(sha256, "application/vnd.docker.image.rootfs.diff.tar.gzip");
+fn docker(algorithm: Algorithm) -> [DataSet; 2] {
+    let (blobs, mut json) = image(
+        algorithm,
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    );
     json["mediaType"] = DOCKER_MANIFEST.into();
     json["config"]["mediaType"] = "application/vnd.docker.container.image.v1+json".into();
-    sets.push(one("docker-schema2", blobs, &json, sha256));
-    let mut list = indexed("docker-list", sha256);
-    if let Some(last) = list.manifests.pop() {
-        let mut json: Value = serde_json::from_slice(&last.blob.bytes).unwrap_or_default();
+    let schema2 = one("docker-schema2", blobs, &json, algorithm);
+    let list = relabelled("docker-list", algorithm, DOCKER_LIST, |json| {
         json["mediaType"] = DOCKER_LIST.into();
-        list.manifests
-            .push(Manifest::of(sha256, DOCKER_LIST, &json));
+    });
+    [schema2, list]
+}
+
+/// An index of two images whose own manifest is changed.
+fn relabelled(
+    name: &'static str,
+    algorithm: Algorithm,
+    media_type: &'static str,
+    change: impl FnOnce(&mut Value),
+) -> DataSet {
+    let mut set = indexed(name, algorithm);
+    if let Some(last) = set.manifests.pop() {
+        let mut json: Value = serde_json::from_slice(&last.blob.bytes).unwrap_or_default();
+        change(&mut json);
+        set.manifests
+            .push(Manifest::of(algorithm, media_type, &json));
     }
-    sets.push(list);
-    sets
+    set
 }
 
 /// An image with referrers, an index that is a referrer, and one whose subject nobody has.

@@ -22,7 +22,7 @@ pub enum Error {
     /// No repository of that name.
     #[error("repository {0} does not exist")]
     NameUnknown(RepoName),
-    /// `last` was made for somebody else, or before the registry was started again.
+    /// `last` was made for somebody else, or with a key that is gone.
     #[error(
         "last: this position of the list is not known here any more: begin the list again, without \"last\""
     )]

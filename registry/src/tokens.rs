@@ -50,8 +50,13 @@ impl TokenStore for IndexedTokens {
         Ok(found.into_iter().map(stored).collect())
     }
 
-    async fn remove(&self, owner: Option<&str>, id: &str) -> Result<bool, StoreFailed> {
-        self.0.delete_token(owner, id).await.map_err(failed)
+    async fn revoke(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreFailed> {
+        self.0.revoke_token(owner, id, now).await.map_err(failed)
     }
 
     async fn touch(&self, id: &str, now: SystemTime) -> Result<(), StoreFailed> {
@@ -68,6 +73,7 @@ fn kept(token: StoredToken) -> KeptToken {
         created: token.created,
         expires: token.expires,
         used: token.used,
+        revoked: token.revoked,
         document: token.document,
     }
 }
@@ -81,6 +87,7 @@ fn stored(token: KeptToken) -> StoredToken {
         created: token.created,
         expires: token.expires,
         used: token.used,
+        revoked: token.revoked,
         document: token.document,
     }
 }

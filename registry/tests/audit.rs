@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::{Duration, SystemTime};
+
 use http::{Method, StatusCode};
 use oci::{Digest, Operation};
 use storage::audit::{Outcome, Proof, Row, Verb};
@@ -305,4 +307,49 @@ async fn of_many_at_once_none_is_lost() {
     found.sort_unstable();
     pushed.sort_unstable();
     assert_eq!(found, pushed);
+}
+
+/// Whoever has the text of a token that is none any more leaves a row with its name, and a guess at its id does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_over_is_named_with_its_owner() {
+    use auth::opaque::{Limits, NewToken};
+    let server = Server::guarded().await;
+    let owner = auth::Identity::authenticated("htpasswd", "puller", ["devs".to_owned()]);
+    let now = SystemTime::now();
+    let make = async |lifetime: u64, made: SystemTime| {
+        let new = NewToken {
+            description: String::new(),
+            limits: Limits::new(&[], &["pull".to_owned()]).unwrap(),
+            lifetime: Some(Duration::from_secs(lifetime)),
+        };
+        server.opaque.create(&owner, new, made).await.unwrap()
+    };
+    let (revoked, its) = make(3600, now).await;
+    let (ended, of_ended) = make(60, now - Duration::from_secs(120)).await;
+    assert!(server.opaque.revoke(None, its.id(), now).await.unwrap());
+    let tags = "/v2/team/app/tags/list";
+    for text in [&revoked, &ended] {
+        for who in [
+            Who::Token(text.expose().to_owned()),
+            Who::Password(text.expose().to_owned()),
+        ] {
+            let answer = server.ask(Method::GET, tags, &who, b"").await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        }
+    }
+    let rows = rows(&server).await;
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    for (row, (id, how)) in rows.iter().zip([
+        (its.id(), "was revoked at"),
+        (its.id(), "was revoked at"),
+        (of_ended.id(), "ended at"),
+        (of_ended.id(), "ended at"),
+    ]) {
+        assert_eq!(told(row), (Verb::Login, Outcome::Denied, 401, "puller"));
+        let origin = &row.entry.origin;
+        assert_eq!(origin.credential_id.as_deref(), Some(id.as_str()));
+        assert_eq!(origin.groups.names, ["devs"]);
+        let reason = row.entry.reason.as_deref().unwrap();
+        assert!(reason.contains(how), "{reason}");
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) use builder_image::{AddBuilderImage, BuilderImageCommand, CreateBuild
 pub(crate) use doctor::Doctor;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
-pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
+pub(crate) use people::{Asked, CredentialHelperCommand, Explain, LoginWay};
 pub(crate) use printing::{Output, Printing};
 pub(crate) use secret::{SecretCommand, Use};
 pub(crate) use storage::StorageCommand;
@@ -335,10 +335,18 @@ pub(crate) enum ConfigCommand {
     /// Say whether the configuration can be used, and every file that it names.
     ///
     /// Loads certificates, users, rules and keys as the server would, and makes nothing. Run it
-    /// as the user and in the folder of the server.
-    #[command(after_help = "Example:
-  slipway config check --config slipway.yaml && systemctl restart slipway")]
-    Check(ConfigFile),
+    /// as the user and in the folder of the server. What is odd and stops no server, such as a rule
+    /// that gives nothing because of a misspelt verb, is a warning on standard error.
+    #[command(after_help = "Examples:
+  slipway config check --config slipway.yaml && systemctl restart slipway
+  slipway config check --config slipway.yaml --strict    in a pipeline, for a folder of rules")]
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Fail on warnings, too.
+        #[arg(long)]
+        strict: bool,
+    },
     /// Print the JSON schema of the configuration, for editors.
     #[command(after_help = "Example:
   slipway config schema > slipway.schema.json

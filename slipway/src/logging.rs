@@ -1,9 +1,13 @@
 //! What the program says of itself, on standard error.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{Log, LogFormat};
@@ -22,15 +26,36 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets a command say what is odd but no error, one line each. Call it once.
-pub(crate) fn start_warnings() {
-    tracing_subscriber::fmt()
+/// Lets a command say what is odd but no error, one line each, and counts it. Call it once.
+pub(crate) fn start_warnings() -> Warnings {
+    let warnings = Warnings::default();
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
         .without_time()
         .with_target(false)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(LevelFilter::WARN)
+        .with(warnings.clone())
+        .with(lines)
         .init();
+    warnings
+}
+
+/// How many there were.
+#[derive(Clone, Default)]
+pub(crate) struct Warnings(Arc<AtomicUsize>);
+
+impl Warnings {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What is logged.
@@ -45,8 +70,20 @@ pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
              module write storage=debug"
         );
     }
-    EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is no filter"))
+    let filter = |level: &str| {
+        EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is no filter"))
+    };
+    let named = filter(level)?;
+    if level.contains("kube_") {
+        return Ok(named);
+    }
+    filter(&format!("{level},{OURS_TO_TELL}"))
 }
+
+/// What the library of Kubernetes says of each failed request names neither address nor question, and may quote an answer:
+/// whoever asked says it, and not with every request. Its word on certificates nobody else has.
+const OURS_TO_TELL: &str =
+    "kube_client::client=off,kube_client::client::tls=warn,kube_runtime::watcher=off";
 
 /// The directives, which `tracing` parts at every comma, that say nothing of modules, spans or fields.
 fn words(filter: &str) -> impl Iterator<Item = &str> {
@@ -56,7 +93,58 @@ fn words(filter: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::{Log, filter};
+
+    #[test]
+    fn the_library_of_kubernetes_speaks_where_it_is_named() {
+        for (level, speaks) in [
+            ("info", false),
+            ("debug", false),
+            ("info,kube_client=debug,kube_runtime=warn", true),
+        ] {
+            let filter = filter(&Log {
+                level: level.to_owned(),
+                ..Log::default()
+            })
+            .unwrap();
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_writer(move || writer.clone())
+                .finish();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(target: "kube_client::client::builder", "failed with error");
+                tracing::warn!(target: "kube_client::client::tls", "failed to reload");
+                tracing::warn!(target: "kube_runtime::watcher", "watcher error 403");
+                tracing::error!(target: "auth::kubernetes::cluster", "does not decide");
+            });
+            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(
+                text.contains("failed with error"),
+                speaks,
+                "{level}: {text}"
+            );
+            assert_eq!(text.contains("403"), speaks, "{level}: {text}");
+            assert!(text.contains("failed to reload"), "{level}: {text}");
+            assert!(text.contains("does not decide"), "{level}: {text}");
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn a_misspelt_level_does_not_turn_the_log_off() {

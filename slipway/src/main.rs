@@ -21,12 +21,16 @@ fn main() -> ExitCode {
     match commands::run(cli, invoked) {
         Ok(code) => code,
         Err(error) => {
-            let line = told(&error);
-            // Where standard error is closed there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "slipway: {line}");
+            note(&told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line on standard error: what is wrong, or what is waited for.
+pub(crate) fn note(line: &str) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "slipway: {line}");
 }
 
 /// One line, whatever the causes say: scripts read it, and so do people. Some errors repeat their

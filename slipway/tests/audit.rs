@@ -27,28 +27,12 @@ const RULES: &str = r#"
 
 struct Scene {
     server: Server,
-    folder: tempfile::TempDir,
 }
 
 impl Scene {
     fn new(yaml: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let users = folder.path().join("users");
-        for name in ["root", "ada"] {
-            let mut command = slipway();
-            command.args(["user", "add", name, "--password-stdin", "--htpasswd"]);
-            assert!(run(command.arg(&users), PASSWORD).status.success());
-        }
-        let rules = folder.path().join("rules");
-        std::fs::create_dir(&rules).unwrap();
-        std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
-        let auth = format!(
-            "auth: {{htpasswd: {{file: {}}}, rbac: {{dir: {}}}}}\n{yaml}",
-            users.display(),
-            rules.display()
-        );
-        let server = Server::start(&auth);
-        Self { server, folder }
+        let server = Server::for_users(&["root", "ada"], PASSWORD, Some(RULES), yaml);
+        Self { server }
     }
 
     /// `slipway audit` by the API, as `user`.
@@ -56,10 +40,11 @@ impl Scene {
         let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{PASSWORD}"));
         let host = &self.server.host;
         let config = format!(r#"{{"auths": {{"{host}": {{"auth": "{auth}"}}}}}}"#);
-        std::fs::write(self.folder.path().join("config.json"), config).unwrap();
+        let folder = self.server.folder.path();
+        std::fs::write(folder.join("config.json"), config).unwrap();
         let mut command = slipway();
         command
-            .env("DOCKER_CONFIG", self.folder.path())
+            .env("DOCKER_CONFIG", folder)
             .env_remove("XDG_RUNTIME_DIR")
             .args(["audit", "--server", &format!("http://{host}")])
             .args(args);
@@ -209,15 +194,7 @@ fn readers_see_what_is_theirs_and_the_machine_s_administrator_all() {
 /// Where users have no rules, nobody reads it over the network.
 #[test]
 fn without_rules_only_the_machine_s_administrator_reads_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    let mut command = slipway();
-    command.args(["user", "add", "ada", "--password-stdin", "--htpasswd"]);
-    assert!(run(command.arg(&users), PASSWORD).status.success());
-    let server = Server::start(&format!(
-        "auth: {{htpasswd: {{file: {}}}}}\n",
-        users.display()
-    ));
+    let server = Server::for_users(&["ada"], PASSWORD, None, "");
     push(&server, "ada", "a", "v1", b"one");
     assert_eq!(ask(&server, "ada", "GET /api/v1/audit", b""), 403);
     assert_eq!(rows(&server, &["--verb", "push"]).len(), 1);

@@ -1,7 +1,5 @@
 //! `slipway auth`: commands that speak to a server's API, as whoever is logged in.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
-
 mod support;
 
 use std::path::Path;
@@ -15,33 +13,17 @@ const RULES: &str = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBind
 
 struct Scene {
     server: Server,
-    folder: tempfile::TempDir,
 }
 
 impl Scene {
     /// A server with the user ada, who may pull in `team`.
     fn new(yaml: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let users = folder.path().join("users");
-        let mut command = slipway();
-        command.args(["user", "add", "ada", "--password-stdin", "--htpasswd"]);
-        assert!(run(command.arg(&users), PASSWORD).status.success());
-        let rules = folder.path().join("rules");
-        std::fs::create_dir(&rules).unwrap();
-        std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
-        let auth = format!(
-            "auth: {{htpasswd: {{file: {}}}, rbac: {{dir: {}}}}}\n{yaml}",
-            users.display(),
-            rules.display()
-        );
-        Self {
-            server: Server::start(&auth),
-            folder,
-        }
+        let server = Server::for_users(&["ada"], PASSWORD, Some(RULES), yaml);
+        Self { server }
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.server.folder.path()
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -117,9 +99,50 @@ fn can_i_says_yes_or_no_and_exits_so() {
     );
     let wrong = error_line(&scene.run(&["auth", "can-i", "pull", "Team/App"]));
     assert!(wrong.contains("repository: "), "{wrong}");
-    assert!(wrong.contains("(request "), "{wrong}");
     let verb = scene.run(&["auth", "can-i", "fly", "team/app"]);
     assert_eq!(verb.status.code(), Some(2), "{verb:?}");
+}
+
+/// As kubectl has it: a namespace, or all of them, makes a resource of the word; without it, it is a repository.
+#[test]
+fn can_i_tells_rights_over_the_registry_from_repositories_of_their_names() {
+    let scene = Scene::new("");
+    let auditors = RULES
+        .replace("name: a,", "name: auditors,")
+        .replace("image-puller", "image-auditor");
+    std::fs::write(scene.path().join("rules/audit.yaml"), auditors).unwrap();
+    scene.server.line("read again");
+    scene.login();
+    for (words, answer) in [
+        (&["get", "audit", "--namespace", "team"][..], "yes"),
+        (&["get", "audit.registry.alauda.io", "-n", "team"], "yes"),
+        (&["get", "audit", "-n", "other"], "no"),
+        (&["get", "audit", "--all-namespaces"], "no"),
+        (&["list", "tokens", "-A"], "no"),
+    ] {
+        let said = scene.run(&[&["auth", "can-i"], words].concat());
+        assert_eq!(stdout(&said).trim(), answer, "{words:?}: {said:?}");
+        assert!(said.stderr.is_empty(), "{said:?}");
+    }
+    let said = scene.run(&["auth", "can-i", "get", "audit"]);
+    assert_eq!(stdout(&said), "no\n");
+    assert!(
+        error_line(&said).contains("audit is taken for a repository"),
+        "{said:?}"
+    );
+    for (words, wrong) in [
+        (
+            &["get", "images", "-n", "team"][..],
+            "there are audit and tokens",
+        ),
+        (&["get", "tokens", "-A"], "there are get audit, list tokens"),
+        (&["list", "tokens", "-n", "team"], "of the whole registry"),
+        (&["list", "team/app"], "of repositories there are pull"),
+        (&["get", "audit", "-n", "team/app"], "--namespace: "),
+    ] {
+        let said = error_line(&scene.run(&[&["auth", "can-i"], words].concat()));
+        assert!(said.contains(wrong), "{words:?}: {said}");
+    }
 }
 
 #[test]
@@ -193,4 +216,92 @@ fn explain_goes_by_the_resource_of_the_server() {
         "x",
     ]);
     assert_eq!(both.status.code(), Some(2), "{both:?}");
+}
+
+/// Advice for a folder is a file; one that is put there as it is said helps.
+#[test]
+fn explain_says_what_to_put_into_a_folder_of_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::create_dir(at.join("rules")).unwrap();
+    std::fs::write(at.join("rules/rules.yaml"), RULES).unwrap();
+    let explain = |words: &[&str]| {
+        let mut command = slipway();
+        command
+            .current_dir(at)
+            .args(["auth", "explain", "--rbac", "rules"]);
+        run(command.args(words), "")
+    };
+    for (number, words) in [
+        &["push", "team/app", "--as", "ada"][..],
+        &[
+            "delete",
+            "other/app",
+            "--as",
+            "https://id.example.com#o'hara",
+        ],
+        &["pull", "team/app", "--as", "system:serviceaccount:ci:bot"],
+        &["pull", "123/app", "--as", "system:anonymous"],
+        &["get", "audit", "-n", "team", "--as", "ada"],
+        &["get", "audit", "-A", "--as", "ada"],
+        &["list", "tokens", "-A", "--as", "ada"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let said = explain(words);
+        assert_eq!(said.status.code(), Some(1), "{said:?}");
+        let said = stdout(&said);
+        assert!(!said.contains("kubectl"), "{said}");
+        let (head, yaml) = said
+            .split_once("to allow it: put this into a file in rules")
+            .unwrap();
+        assert!(head.contains(" may not "), "{said}");
+        let (_, yaml) = yaml.split_once('\n').unwrap();
+        std::fs::write(at.join(format!("rules/{number}.yaml")), yaml).unwrap();
+        let said = explain(words);
+        assert_eq!(said.status.code(), Some(0), "{said:?}");
+    }
+    // The name that was proposed is taken now.
+    let said = stdout(&explain(&["delete", "team/app", "--as", "ada"]));
+    assert!(said.contains("name: \"image-pruner-ada\""), "{said}");
+    let taken = explain(&["retag", "team/app", "--as", "Ada"]);
+    assert!(
+        stdout(&taken).contains("name: \"image-pusher-ada-2\""),
+        "{taken:?}"
+    );
+    let account = stdout(&explain(&["pull", "team/app", "--as", "ci:bot"]));
+    assert!(
+        account
+            .contains("if ci:bot is a ServiceAccount, it is called system:serviceaccount:ci:bot"),
+        "{account}"
+    );
+}
+
+#[test]
+fn explain_without_a_kubeconfig_says_how_files_are_read() {
+    let mut command = slipway();
+    command.env("KUBECONFIG", "/nowhere/config");
+    let said = run(command.args(["auth", "explain", "pull", "team/app"]), "");
+    let said = error_line(&said);
+    for part in [
+        "/nowhere/config: there is no such kubeconfig",
+        "--rbac DIR",
+        "--config FILE",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+/// A server that has its rules in files, or none, is asked in vain for the words of a cluster's.
+#[test]
+fn explain_says_where_the_rules_of_a_server_are() {
+    let scene = Scene::new("");
+    scene.login();
+    let words = ["auth", "explain", "pull", "team/app", "--server"];
+    let files = error_line(&scene.run(&[&words[..], &[&scene.server.host]].concat()));
+    assert!(files.contains("its rules are in files"), "{files}");
+    let open = Server::start("");
+    let nowhere = error_line(&scene.run(&[&words[..], &[&open.host]].concat()));
+    assert!(nowhere.contains("it has no rules"), "{nowhere}");
 }

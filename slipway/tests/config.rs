@@ -14,13 +14,18 @@ use support::{error_line, run, slipway, stdout};
 
 /// `config check` of `yaml` in a folder of its own, where `FOLDER` is put for its path.
 fn check(folder: &Path, yaml: &str) -> Output {
+    check_with(folder, yaml, &[])
+}
+
+fn check_with(folder: &Path, yaml: &str, more: &[&str]) -> Output {
     let config = folder.join("slipway.yaml");
     std::fs::write(&config, yaml.replace("FOLDER", folder.to_str().unwrap())).unwrap();
     let mut command = slipway();
     command
         .current_dir(folder)
         .args(["config", "check", "--config"])
-        .arg(&config);
+        .arg(&config)
+        .args(more);
     run(&mut command, "")
 }
 
@@ -193,5 +198,15 @@ fn what_is_odd_in_rules_is_said_and_is_good_all_the_same() {
             usize::from(!said.is_empty()),
             "{warnings}"
         );
+        // To a pipeline it may be a failure.
+        let strict = check_with(at, yaml, &["--strict"]);
+        assert_eq!(strict.status.success(), said.is_empty(), "{strict:?}");
+        let told = String::from_utf8_lossy(&strict.stderr).into_owned();
+        assert!(told.starts_with(&warnings), "{told}");
+        assert_eq!(
+            told.contains("--strict: warnings above: 1"),
+            !said.is_empty()
+        );
+        assert_eq!(stdout(&strict).is_empty(), !said.is_empty(), "{strict:?}");
     }
 }

@@ -4,11 +4,10 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use support::{Server, error_line, run, slipway};
+use support::{Server, error_line, run, slipway, stub};
 
 /// What a provider answers, by path; `ISSUER` is put for its own URL. Of several answers for a path each is given once, the
 /// last for ever.
@@ -42,45 +41,18 @@ impl Provider {
             })
             .collect();
         let noted = Arc::clone(&asked);
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let (mut head, mut length) = (String::new(), 0);
-                while !head.ends_with("\r\n\r\n") {
-                    let from = head.len();
-                    if reader.read_line(&mut head).unwrap() == 0 {
-                        break;
-                    }
-                    let line = head[from..].to_lowercase();
-                    if let Some(value) = line.strip_prefix("content-length: ") {
-                        length = value.trim().parse().unwrap();
-                    }
-                }
-                let Some(path) = head.split(' ').nth(1) else {
-                    continue;
-                };
-                let mut body = vec![0; length];
-                reader.read_exact(&mut body).unwrap();
-                let body = String::from_utf8(body).unwrap();
-                noted.lock().unwrap().push(format!("{path} {body}"));
-                let of_path = |(of, ..): &(String, u16, String)| of == path;
-                let (status, text) = match answers.iter().position(of_path) {
-                    None => (404, "nothing here".to_owned()),
-                    Some(at) => {
-                        let (_, status, text) = answers[at].clone();
-                        if answers[at + 1..].iter().any(of_path) {
-                            answers.remove(at);
-                        }
-                        (status, text)
-                    }
-                };
-                let length = text.len();
-                let head = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-                );
-                // Whoever goes away early does so.
-                let _ = stream.write_all(format!("{head}{text}").as_bytes());
+        stub::serve(listener, move |head, body| {
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            noted.lock().unwrap().push(format!("{path} {body}"));
+            let of_path = |(of, ..): &(String, u16, String)| of == path;
+            let Some(at) = answers.iter().position(of_path) else {
+                return ("404 X".to_owned(), "nothing here".to_owned());
+            };
+            let (_, status, text) = answers[at].clone();
+            if answers[at + 1..].iter().any(of_path) {
+                answers.remove(at);
             }
+            (format!("{status} X"), text)
         });
         Self { issuer, asked }
     }

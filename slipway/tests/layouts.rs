@@ -27,7 +27,7 @@ fn blob(layout: &Path, content: &str) -> (PathBuf, serde_json::Value) {
 
 /// An image of one blob; gives the paths of its manifest and of that.
 fn image(layout: &Path) -> [PathBuf; 2] {
-    let (config_path, config) = blob(layout, "{}");
+    let (config_path, config) = blob(layout, r#"{"os":"linux","architecture":"riscv64"}"#);
     let media_type = "application/vnd.oci.image.manifest.v1+json";
     let manifest =
         json!({"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": []});
@@ -84,4 +84,89 @@ fn nothing_is_read_or_written_through_a_link() {
         fs::rename(&elsewhere, &path).unwrap();
         fs::create_dir_all(&other).unwrap();
     }
+}
+
+fn copied(args: &[&str]) -> Output {
+    let mut command = slipway();
+    command.arg("copy").args(args);
+    run(&mut command, "")
+}
+
+#[test]
+fn a_single_image_of_another_platform_is_not_taken_for_the_one_that_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    fs::create_dir(&from).unwrap();
+    image(&from);
+    let (from, to) = (
+        format!("oci:{}", from.display()),
+        format!("oci:{}", to.display()),
+    );
+    let error = error_line(&copied(&["--platform", "linux/arm64", &from, &to]));
+    let expected = "this is a single image, for linux/riscv64, and not for linux/arm64\n";
+    assert!(error.ends_with(expected), "{error}");
+    let said = copied(&["--platform", "linux/riscv64", &from, &to]);
+    assert!(said.status.success(), "{said:?}");
+    let told = String::from_utf8(said.stdout).unwrap();
+    let begin = format!("copied {from} to {to}: 1 manifest; 1 blob sent (");
+    assert!(told.starts_with(&begin), "{told}");
+    assert_eq!(
+        told.lines().count(),
+        2,
+        "the digest has a line of its own: {told}"
+    );
+}
+
+/// podman and buildah call an image by its whole name in a layout (`org.opencontainers.image.ref.name`), others by its tag.
+#[test]
+fn images_are_found_and_kept_by_what_other_tools_call_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+    fs::create_dir(&from).unwrap();
+    image(&from);
+    let key = "org.opencontainers.image.ref.name";
+    let index = from.join("index.json");
+    let mut written: serde_json::Value =
+        serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+    let mut other = written["manifests"][0].clone();
+    written["manifests"][0]["annotations"] = json!({key: "localhost/team/app:v1"});
+    other["annotations"] = json!({key: "v2"});
+    written["manifests"].as_array_mut().unwrap().push(other);
+    fs::write(&index, written.to_string()).unwrap();
+
+    let place = |name: &str| format!("oci:{}{name}", from.display());
+    let target = |name: &str| format!("oci:{}{name}", to.display());
+    for (name, said) in [
+        ("", "name one behind a colon: localhost/team/app:v1, v2"),
+        (
+            ":v1",
+            "no image is called v1 there, but localhost/team/app:v1, v2",
+        ),
+    ] {
+        let error = error_line(&copied(&[&place(name), &target("")]));
+        assert!(error.contains(said), "{error}");
+    }
+    for (name, as_what) in [
+        (":localhost/team/app:v1", ""),
+        (":v2", ""),
+        (":v2", ":registry.example:5000/team/app:v3"),
+    ] {
+        let said = copied(&[&place(name), &target(as_what)]);
+        assert!(said.status.success(), "{said:?}");
+    }
+    let kept = fs::read(to.join("index.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let entries = kept["manifests"].as_array().unwrap();
+    let names: Vec<_> = entries
+        .iter()
+        .map(|entry| &entry["annotations"][key])
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "localhost/team/app:v1",
+            "v2",
+            "registry.example:5000/team/app:v3"
+        ]
+    );
 }

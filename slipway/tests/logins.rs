@@ -36,22 +36,13 @@ const PASSWORD: &str = "not in clear";
 
 struct Scene {
     server: Server,
-    _users: tempfile::NamedTempFile,
 }
 
 impl Scene {
     /// A server with the user ada, and with `yaml` besides.
     fn new(yaml: &str) -> Self {
-        let users = tempfile::NamedTempFile::new().unwrap();
-        let mut command = slipway();
-        command.args(["user", "add", "ada", "--password-stdin", "--htpasswd"]);
-        assert!(run(command.arg(users.path()), PASSWORD).status.success());
-        let path = users.path().display();
-        let server = Server::start(&format!("auth: {{htpasswd: {{file: {path}}}}}\n{yaml}"));
-        Self {
-            server,
-            _users: users,
-        }
+        let server = Server::for_users(&["ada"], PASSWORD, None, yaml);
+        Self { server }
     }
 
     fn folder(&self) -> &Path {

@@ -4,13 +4,12 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
-use support::{error_line, run, slipway};
+use support::{error_line, run, slipway, stub};
 
 const SECRET: &str = "not-for-strangers";
 /// `ada:not-for-strangers`
@@ -39,34 +38,13 @@ impl Host {
             .collect();
         let asked = Arc::new(Mutex::new(String::new()));
         let noted = Arc::clone(&asked);
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let (mut head, mut length) = (String::new(), 0);
-                while !head.ends_with("\r\n\r\n") {
-                    let from = head.len();
-                    if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                        break;
-                    }
-                    let line = head[from..].to_lowercase();
-                    if let Some(value) = line.strip_prefix("content-length: ") {
-                        length = value.trim().parse().unwrap();
-                    }
-                }
-                let mut body = vec![0; length];
-                reader.read_exact(&mut body).unwrap();
-                let body = String::from_utf8(body).unwrap();
-                noted.lock().unwrap().extend([head.as_str(), &body, "\n"]);
-                let target = head.split(' ').nth(1).unwrap_or_default();
-                let path = target.split('?').next().unwrap_or_default();
-                let answer = answers.iter().find(|(of, _)| of == path);
-                let answer = answer.map_or("404 X", |(_, answer)| answer);
-                // Whoever goes away early does so.
-                let _ = stream.write_all(
-                    format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                        .as_bytes(),
-                );
-            }
+        stub::serve(listener, move |head, body| {
+            noted.lock().unwrap().extend([head, body, "\n"]);
+            let target = head.split(' ').nth(1).unwrap_or_default();
+            let path = target.split('?').next().unwrap_or_default();
+            let answer = answers.iter().find(|(of, _)| of == path);
+            let status = answer.map_or("404 X", |(_, answer)| answer);
+            (status.to_owned(), String::new())
         });
         Self { name, asked }
     }
@@ -217,7 +195,11 @@ fn where_images_are_fetched_elsewhere_what_is_asked_there_is_not_believed() {
     let stranger = stranger();
     let registry = registry(&answers, &stranger);
     let error = error_line(&copy(&registry, &logins()[0]));
-    assert!(error.contains("log in with: slipway login"), "{error}");
+    let expected = format!(
+        "to http://{}, which wants a login of its own",
+        stranger.name
+    );
+    assert!(error.contains(&expected), "{error}");
     let asked = stranger.asked();
     assert!(asked.contains("GET /v2/team/app/manifests/v1 "), "{asked}");
     assert!(!asked.contains("/token"), "{asked}");

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use support::{run, slipway};
+use support::{add_user, run, slipway};
 
 /// Of letters and digits, so that every encoding of text leaves them as they are.
 const PASSWORD: &str = "canaryPassword7c1e";
@@ -44,9 +44,7 @@ impl Program {
     fn start(log: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        let mut add = slipway();
-        add.args(["user", "add", "ada", "--password-stdin", "--htpasswd"]);
-        assert!(run(add.arg(at.join("users")), PASSWORD).status.success());
+        add_user(&at.join("users"), "ada", PASSWORD);
         std::fs::create_dir(at.join("rbac")).unwrap();
         std::fs::write(at.join("rbac/ada.yaml"), RIGHTS).unwrap();
         let config = format!(

@@ -40,7 +40,7 @@ fn a_misspelt_key_is_named_with_its_place() {
     let line = error_line(&run(&mut command, ""));
     assert!(line.contains("bad.yaml"), "{line}");
     assert!(line.contains("anonymus"), "{line}");
-    assert!(line.contains("line 2"), "{line}");
+    assert!(line.contains("bad.yaml:2:3: auth.anonymus"), "{line}");
 }
 
 #[test]

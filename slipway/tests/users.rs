@@ -85,12 +85,26 @@ fn a_login_is_checked_kept_and_forgotten() {
     std::fs::write(&auth, others).unwrap();
 
     let line = error_line(&login(&server.host, &auth, "ada", "wrong"));
-    assert!(line.contains("wrong user name or password"), "{line}");
+    let expected = "does not take this user name and password: these credentials are not valid";
+    assert!(line.contains(expected), "{line}");
     assert_eq!(
         std::fs::read_to_string(&auth).unwrap(),
         others,
         "nothing is kept"
     );
+
+    for (args, expected) in [
+        (&["--password-stdin"][..], "give it with --username"),
+        (&["-u", "ada"], "add --password-stdin"),
+        (&["--token-stdin"], "there is no token: pipe one in"),
+    ] {
+        let mut command = slipway();
+        command
+            .args(["login", &server.host, "--authfile"])
+            .arg(&auth);
+        let line = error_line(&run(command.args(args), ""));
+        assert!(line.contains(expected), "{line}");
+    }
 
     let output = login(&server.host, &auth, "ada", "secret\n");
     assert!(output.status.success(), "{output:?}");

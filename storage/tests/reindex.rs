@@ -570,6 +570,7 @@ async fn tokens_of_users_are_taken_over() {
         created: now(),
         expires: now() + Duration::from_secs(60),
         used: None,
+        revoked: (number == 7).then(now),
         document: "{}".to_owned(),
     };
     let many = 1_500;

@@ -8,6 +8,9 @@ use crate::{Daemon, Lab, Program, Proxy, toolbox};
 /// The audience that ServiceAccount tokens for the registry have.
 pub const AUDIENCE: &str = "slipway";
 
+/// The ClusterRoles that an installation brings.
+pub const ROLES: &str = include_str!("../../install/rbac.yaml");
+
 /// Those whom the API server knows by a token, which is their name: user and groups.
 const PEOPLE: &[(&str, &str)] = &[
     ("root", "system:masters"),
@@ -106,6 +109,13 @@ impl Cluster {
     #[track_caller]
     pub fn create_namespace(&self, lab: &Lab, name: &str) {
         let create = ["create", "namespace", name];
+        self.kubectl(lab).args(create).ok();
+    }
+
+    /// Makes a ServiceAccount.
+    #[track_caller]
+    pub fn create_service_account(&self, lab: &Lab, namespace: &str, name: &str) {
+        let create = ["create", "serviceaccount", name, "--namespace", namespace];
         self.kubectl(lab).args(create).ok();
     }
 

@@ -32,6 +32,15 @@ impl Endpoint {
         }
     }
 
+    /// The same registry as whoever has this token, sent as a password.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            login: Some(("whoever".to_owned(), token.to_owned())),
+            ..self.clone()
+        }
+    }
+
     /// The same registry as nobody.
     #[must_use]
     pub fn anonymous(&self) -> Self {

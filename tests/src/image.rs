@@ -24,20 +24,7 @@ impl Image {
         let stage = lab.dir(format!("{name}-rootfs"));
         busybox_rootfs(&stage);
         image.add_layer(lab, &stage);
-        let own = lab.dir(format!("{name}-own"));
-        std::fs::write(own.join("greeting"), &image.text).or_fail("write the greeting");
-        image.add_layer(lab, &own);
-        let at = image.at();
-        lab.program("umoci")
-            .args(["config", "--image", &at])
-            .args([
-                "--config.entrypoint",
-                "/bin/cat",
-                "--config.cmd",
-                "/greeting",
-            ])
-            .args(["--architecture", "amd64", "--os", "linux"])
-            .ok();
+        image.greet(lab, name);
         image
     }
 
@@ -51,19 +38,7 @@ impl Image {
             .args(["raw", "add-layer", "--image", &at])
             .arg(tar)
             .ok();
-        let own = lab.dir(format!("{name}-own"));
-        std::fs::write(own.join("greeting"), &image.text).or_fail("write the greeting");
-        image.add_layer(lab, &own);
-        lab.program("umoci")
-            .args(["config", "--image", &at])
-            .args([
-                "--config.entrypoint",
-                "/bin/cat",
-                "--config.cmd",
-                "/greeting",
-            ])
-            .args(["--architecture", "amd64", "--os", "linux"])
-            .ok();
+        image.greet(lab, name);
         image
     }
 
@@ -107,6 +82,17 @@ impl Image {
         self.layout.digest(&self.tag)
     }
 
+    /// Pushes it to a registry without TLS with skopeo, as one of the cluster's people, whose token is their name.
+    #[track_caller]
+    pub fn push_as(&self, lab: &Lab, person: &str, to: &str) {
+        lab.program("skopeo")
+            .args(["copy", "--dest-tls-verify=false", "--dest-creds"])
+            .arg(format!("{person}:{person}"))
+            .arg(format!("oci:{}", self.at()))
+            .arg(format!("docker://{to}"))
+            .ok();
+    }
+
     fn empty(lab: &Lab, name: &str) -> Self {
         let root = lab.path(format!("{name}-oci"));
         lab.program("umoci")
@@ -121,6 +107,23 @@ impl Image {
         let at = image.at();
         lab.program("umoci").args(["new", "--image", &at]).ok();
         image
+    }
+
+    /// Adds a layer with [`Image::text`], which running the image prints.
+    fn greet(&self, lab: &Lab, name: &str) {
+        let own = lab.dir(format!("{name}-own"));
+        std::fs::write(own.join("greeting"), &self.text).or_fail("write the greeting");
+        self.add_layer(lab, &own);
+        lab.program("umoci")
+            .args(["config", "--image", &self.at()])
+            .args([
+                "--config.entrypoint",
+                "/bin/cat",
+                "--config.cmd",
+                "/greeting",
+            ])
+            .args(["--architecture", "amd64", "--os", "linux"])
+            .ok();
     }
 
     fn add_layer(&self, lab: &Lab, folder: &Path) {

@@ -32,6 +32,7 @@ pub mod provider;
 pub mod server;
 pub mod tls;
 pub mod toolbox;
+pub mod wait;
 pub mod weather;
 
 pub use access::Access;
@@ -48,4 +49,5 @@ pub use or_fail::{OrFail, fail};
 pub use program::Program;
 pub use provider::Provider;
 pub use server::{Server, Settings, registry_under_test};
+pub use wait::{eventually, eventually_or, until};
 pub use weather::{Proxy, Weather};

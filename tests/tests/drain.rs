@@ -2,11 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tests::api::digest_of;
-use tests::{Api, Lab, OrFail, Server, Settings, daemon, tls};
+use tests::{Api, Lab, OrFail, Server, Settings, daemon, tls, until};
 
 /// More than the kernel's socket buffers take, so that most of it is still to be sent.
 const SIZE: usize = 64 << 20;
@@ -27,14 +26,9 @@ fn connect(server: &Server) -> TcpStream {
 
 /// Waits until the server takes no new connection any more.
 fn wait_refused(server: &Server) {
-    let begun = Instant::now();
-    while TcpStream::connect(&server.endpoint().host).is_ok() {
-        assert!(
-            begun.elapsed() < daemon::PATIENCE,
-            "still takes connections after SIGTERM"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("after SIGTERM it takes no connection", || {
+        TcpStream::connect(&server.endpoint().host).is_err()
+    });
 }
 
 fn read_head(stream: &mut TcpStream) -> String {
@@ -201,29 +195,29 @@ fn assert_cut_off(mut server: Server, mut stream: TcpStream, why: &str) {
     assert!(body.len() < SIZE, "the whole blob was sent");
 }
 
+/// A server with this drain time-out that was told to end, and a pull from it that nobody reads.
+fn drain_a_pull_without_end(lab: &Lab, time_out: &str) -> (Server, TcpStream) {
+    let settings = Settings {
+        more: format!("drainTimeout: {time_out}\n"),
+        ..Settings::default()
+    };
+    let mut server = Server::start(lab, &settings);
+    let stream = pull_without_end(&server);
+    server.daemon().signal(Signal::TERM);
+    (server, stream)
+}
+
 #[test]
 fn a_pull_that_never_ends_is_cut_off_at_the_drain_time_out() {
     let lab = Lab::new("drain-cut");
-    let settings = Settings {
-        more: "drainTimeout: 2s\n".to_owned(),
-        ..Settings::default()
-    };
-    let mut server = Server::start(&lab, &settings);
-    let stream = pull_without_end(&server);
-    server.daemon().signal(Signal::TERM);
+    let (server, stream) = drain_a_pull_without_end(&lab, "2s");
     assert_cut_off(server, stream, "the drain time-out has passed");
 }
 
 #[test]
 fn a_second_signal_does_not_wait_for_the_drain_time_out() {
     let lab = Lab::new("drain-twice");
-    let settings = Settings {
-        more: "drainTimeout: 1h\n".to_owned(),
-        ..Settings::default()
-    };
-    let mut server = Server::start(&lab, &settings);
-    let stream = pull_without_end(&server);
-    server.daemon().signal(Signal::TERM);
+    let (mut server, stream) = drain_a_pull_without_end(&lab, "1h");
     wait_refused(&server);
     assert!(server.daemon().runs(), "it did not drain");
     server.daemon().signal(Signal::INT);

@@ -1,21 +1,9 @@
 //! Certificates, users and rights change under a running server, as an operator changes them: by writing files.
 
-use std::time::{Duration, Instant};
-
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use tests::{Access, Api, Endpoint, Lab, OrFail, Server, Settings, access, daemon, tls};
-
-/// Waits for a change to take effect.
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < daemon::PATIENCE, "never happened: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+use tests::{Access, Api, Endpoint, Lab, OrFail, Server, Settings, access, tls, until};
 
 /// The serial number of the certificate that the server presents.
 fn serial(lab: &Lab, at: &Endpoint) -> String {

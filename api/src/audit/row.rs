@@ -22,6 +22,12 @@ pub struct AuditRow {
     /// What the provider tells namesakes apart by.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uid: Option<String>,
+    /// The user's groups, without `system:authenticated`: as many as there is room for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub groups: Vec<String>,
+    /// How many more they are in.
+    #[serde(skip_serializing_if = "is_none", default)]
+    pub groups_left_out: u32,
     /// How the caller said who they are: none, basic, token (issued here for a while), bearer, refresh, run (a build's), unreadable.
     pub credential: String,
     /// The API token, or the login, by which they came.
@@ -59,6 +65,11 @@ pub struct AuditRow {
     pub reason: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
 impl AuditRow {
     /// The row in these words.
     pub fn of(row: &Row) -> Self {
@@ -71,6 +82,8 @@ impl AuditRow {
             user: origin.user.clone(),
             provider: origin.provider.clone(),
             uid: origin.uid.clone(),
+            groups: origin.groups.names.clone(),
+            groups_left_out: origin.groups.more,
             credential: origin.credential.to_string(),
             credential_id: origin.credential_id.clone(),
             client: origin.client.map(|client| client.to_string()),

@@ -74,7 +74,7 @@ impl Gate {
             // What it is limited to now is looked up.
             Some(id) => {
                 let id = TokenId::parse(&id).ok_or(Refusal::BadCredential)?;
-                who.by_token(id, opaque::Kind::Api, Limits::none())
+                who.by_token(id, opaque::Kind::Api, Limits::none(), None)
             }
         };
         self.standing(who, None, now).await

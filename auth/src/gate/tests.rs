@@ -143,22 +143,10 @@ impl Lab {
     async fn verbs(&self, who: &Identity, name: &str) -> (Vec<Action>, HashSet<String>) {
         let name = repo(name);
         let answers = [
-            self.gate
-                .permit::<Pull>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
-            self.gate
-                .permit::<Push>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
-            self.gate
-                .permit::<Retag>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
-            self.gate
-                .permit::<Delete>(who, &name)
-                .await
-                .map(|permit| check(&permit, &name)),
+            self.verb::<Pull>(who, &name).await,
+            self.verb::<Push>(who, &name).await,
+            self.verb::<Retag>(who, &name).await,
+            self.verb::<Delete>(who, &name).await,
         ];
         let refused = answers
             .iter()
@@ -167,11 +155,12 @@ impl Lab {
             .collect();
         (answers.into_iter().flatten().collect(), refused)
     }
-}
 
-fn check<V: Verb>(permit: &Permit<V>, repo: &RepoName) -> Action {
-    assert_eq!(permit.repo(), repo);
-    V::ACTION
+    async fn verb<V: Verb>(&self, who: &Identity, repo: &RepoName) -> Result<Action, Refusal> {
+        let permit = self.gate.permit::<V>(who, repo).await?;
+        assert_eq!(permit.repo(), repo);
+        Ok(V::ACTION)
+    }
 }
 
 #[tokio::test]
@@ -575,6 +564,19 @@ async fn who_administers_says_who_they_are_and_no_token_will_do() {
         let refused = lab.gate.permit_admin_in(&alice, right, namespace).await;
         assert!(matches!(refused, Err(Refusal::Forbidden(_))), "{refused:?}");
     }
+    // Asked beforehand it is the same.
+    for (who, namespace, expected) in [
+        (&root, None, true),
+        (&alice, Some("team"), true),
+        (&alice, None, false),
+        (&alice, Some("other"), false),
+        (&token, None, false),
+        (&stranger, Some("team"), false),
+    ] {
+        let deed = Deed::Registry(right.into(), namespace.map(str::to_owned));
+        let may = lab.gate.may(who, &deed).await;
+        assert_eq!(may, Ok(expected), "{} {deed}", who.name());
+    }
     let users = AllowAuthenticated.has_right(&root, AdminRight::ReadAudit.into(), None);
     assert_eq!(users.await, Ok(false), "without rules nobody administers");
 }
@@ -589,12 +591,14 @@ async fn asking_what_one_may_do_answers_as_the_permit_would() {
     for (who, expected) in [(&password, vec!["get", "create"]), (&token, vec!["get"])] {
         let mut may = Vec::new();
         for action in Action::ALL {
-            if lab.gate.may(who, action, &repo("a/b")).await.unwrap() {
+            let deed = Deed::Repository(action, repo("a/b"));
+            if lab.gate.may(who, &deed).await.unwrap() {
                 may.push(action.verb());
             }
         }
         assert_eq!(may, expected);
     }
-    let down = lab.gate.may(&password, Action::Get, &repo("down/b")).await;
+    let down = Deed::Repository(Action::Get, repo("down/b"));
+    let down = lab.gate.may(&password, &down).await;
     assert!(matches!(down, Err(Refusal::Unavailable { .. })));
 }

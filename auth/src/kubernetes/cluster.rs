@@ -5,18 +5,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, TryFutureExt as _};
-use http::{Request, Response};
-use http_body_util::Limited;
 use kube::api::{Api, PostParams, Resource};
-use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
+use super::transport::client;
+use super::unanswered;
 use crate::Refusal;
 use crate::complaints::Complaints;
 
@@ -69,6 +66,8 @@ pub(super) enum Purpose {
 /// The way to the API server: so many questions at once, each for so long and with so long an answer.
 pub struct Cluster {
     client: Client,
+    /// The API server's URL.
+    address: String,
     deadline: Duration,
     queue: Semaphore,
     places: Semaphore,
@@ -82,9 +81,11 @@ impl Cluster {
     /// Reads the credentials; asks nothing. `deadline` is that of a question, waiting for a place included.
     pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
         let config = config(place).await?;
+        let address = unanswered::address(&config.cluster_url);
         let client = client(config, deadline, MAX_ANSWER).map_err(|error| place.error(&error))?;
         Ok(Self {
             client,
+            address,
             deadline,
             queue: Semaphore::new(MAX_QUEUED),
             places: Semaphore::new(AT_ONCE),
@@ -143,19 +144,26 @@ impl Cluster {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(None)) => Err(BUSY),
             Ok(Err(Some(error))) => {
-                self.complain(&explain(&error));
+                self.complain(&R::kind(&()), &explain(&error));
                 Err(BUSY)
             }
             Err(_) => {
-                self.complain(&format!("no answer within {:?}", self.deadline));
+                self.complain(
+                    &R::kind(&()),
+                    &format!("no answer within {:?}", self.deadline),
+                );
                 Err(BUSY)
             }
         }
     }
 
-    fn complain(&self, what: &str) {
+    /// `asked` is the kind of the review; what is in it is nobody's business here.
+    fn complain(&self, asked: &str, what: &str) {
         if self.complaints.is_due() {
-            tracing::error!("the Kubernetes API server does not decide: {what}");
+            tracing::error!(
+                "the Kubernetes API server {} does not decide: {asked}: {what}",
+                self.address
+            );
         }
     }
 }
@@ -201,54 +209,12 @@ fn told(error: &KubeconfigError) -> String {
     }
 }
 
-/// A client for lists and watches, which are long and have no deadline of their own.
-pub(super) async fn unhurried(place: &Place) -> Result<Client, ConnectError> {
+/// A client for lists and watches, which are long and have no deadline of their own; and the API server's address.
+pub(super) async fn unhurried(place: &Place) -> Result<(Client, String), ConnectError> {
     let config = config(place).await?;
-    client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))
-}
-
-fn client(
-    mut config: Config,
-    connect_within: Duration,
-    max_answer: usize,
-) -> Result<Client, kube::Error> {
-    config.connect_timeout = Some(connect_within);
-    // A question that is asked again is a new question: whoever wants it asks.
-    config.default_retry = false;
-    let bounded = tower::layer::layer_fn(move |inner| Bounded { inner, max_answer });
-    Ok(ClientBuilder::try_from(config)?
-        .with_layer(&bounded)
-        .build())
-}
-
-/// Reads no more of an answer than it may have.
-#[derive(Clone)]
-struct Bounded<S> {
-    inner: S,
-    max_answer: usize,
-}
-
-impl<S, B> tower::Service<Request<Body>> for Bounded<S>
-where
-    S: tower::Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Limited<B>>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
-
-    fn poll_ready(
-        &mut self,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let max = self.max_answer;
-        let limited = move |response: Response<B>| response.map(|body| Limited::new(body, max));
-        self.inner.call(request).map_ok(limited).boxed()
-    }
+    let address = unanswered::address(&config.cluster_url);
+    let client = client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))?;
+    Ok((client, address))
 }
 
 /// What an operator can do about it.
@@ -261,7 +227,7 @@ fn explain(error: &kube::Error) -> String {
         kube::Error::Api(status) if status.code == 401 => {
             "it does not know the credentials that Slipway uses".to_owned()
         }
-        error => error.to_string(),
+        error => unanswered::why(error),
     }
 }
 

@@ -21,15 +21,17 @@ mod question;
 mod rights;
 mod standing;
 mod tokens;
+mod transport;
+mod unanswered;
 
 use std::time::Duration;
 
 pub use cluster::{Cluster, ConnectError, Place};
 pub use person::{AccountName, Person, PersonError};
 pub use pull_secrets::PullSecrets;
-pub use question::Preset;
+pub use question::{InRules, Preset};
 pub use rights::AccessReviews;
-pub use standing::{Decision, Readable};
+pub use standing::{Decision, Missing, Readable};
 pub use tokens::TokenReviews;
 
 /// How long the cluster's answers are good.

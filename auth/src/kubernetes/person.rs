@@ -15,15 +15,19 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{Layer as _, ServiceExt as _};
 
+use super::unanswered;
 use crate::Secret;
 
 #[cfg(test)]
 mod tests;
 
 /// How long the API server may take for a request, and to be reached at all.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a token of a ServiceAccount is to live: it is asked for anew at each use, and an upload may take long.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// What the user names of ServiceAccounts begin with.
+const ACCOUNT_USER: &str = "system:serviceaccount:";
 
 /// A person (or robot) of a kubeconfig.
 #[derive(Clone)]
@@ -41,6 +45,9 @@ pub enum PersonError {
     /// The files, or the context in them, cannot be used.
     #[error("{0}")]
     Kubeconfig(String),
+    /// None of these files is there.
+    #[error("{0}: there is no such kubeconfig")]
+    NoKubeconfig(String),
     /// The context proves who it is in another way than by a token, which a registry cannot be shown.
     #[error(
         "context {context}: {user} has {what} and no token, and only tokens can be sent to a registry"
@@ -74,6 +81,27 @@ pub struct AccountName {
 }
 
 impl AccountName {
+    /// Its namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Its name in the namespace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Of the user that the cluster takes it for: `system:serviceaccount:NAMESPACE:NAME`. `None` for other users.
+    pub fn of_user(user: &str) -> Option<Self> {
+        let (namespace, name) = user.strip_prefix(ACCOUNT_USER)?.split_once(':')?;
+        Self::parse(&format!("{namespace}/{name}"))
+    }
+
+    /// The user that the cluster takes it for.
+    pub fn user(&self) -> String {
+        format!("{ACCOUNT_USER}{}:{}", self.namespace, self.name)
+    }
+
     /// `None` unless it is a namespace and a name with one `/` between.
     pub fn parse(text: &str) -> Option<Self> {
         let (namespace, name) = text.split_once('/')?;
@@ -107,16 +135,15 @@ impl Person {
             [] => default_files()?,
             files => files.to_vec(),
         };
-        let wrong = |error: &dyn fmt::Display| {
-            let files: Vec<_> = files
-                .iter()
-                .map(|file| file.display().to_string())
-                .collect();
-            PersonError::Kubeconfig(format!("{}: {error}", files.join(", ")))
-        };
+        let names: Vec<_> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        let names = names.join(", ");
+        let wrong = |error: &dyn fmt::Display| PersonError::Kubeconfig(format!("{names}: {error}"));
         let present: Vec<_> = files.iter().filter(|file| file.exists()).collect();
         if present.is_empty() {
-            return Err(wrong(&"there is no such kubeconfig"));
+            return Err(PersonError::NoKubeconfig(names));
         }
         let merged = present
             .iter()
@@ -147,6 +174,8 @@ impl Person {
             .map_err(|error| wrong(&error))?;
         config.connect_timeout = Some(PATIENCE);
         config.read_timeout = Some(PATIENCE);
+        // Somebody waits, and would not be told.
+        config.default_retry = false;
         let is_renewed = config.auth_info.token.is_none();
         if let Some(file) = config.auth_info.token_file.take().filter(|_| is_renewed) {
             // Files end in a line break, which is no part of a token, and `kube` would send it.
@@ -197,7 +226,7 @@ impl Person {
         let layer = tokio::task::spawn_blocking(move || config.auth_layer())
             .await
             .map_err(|error| failed(&error))?
-            .map_err(|error| failed(&explain(&error)))?
+            .map_err(|error| failed(&unanswered::why(&error)))?
             .ok_or_else(|| self.without_token())?;
         // Whatever the kubeconfig says ends as one header; this reads it instead of sending it.
         let seen = tower::service_fn(async |request: http::Request<Body>| {
@@ -241,7 +270,7 @@ impl Person {
         let made = accounts
             .create_token_request(&account.name, &PostParams::default(), &wanted)
             .await
-            .map_err(|error| failed(&explain(&error)))?;
+            .map_err(|error| failed(&self.said(&error)))?;
         let token = made.status.map(|status| status.token).unwrap_or_default();
         if token.is_empty() {
             return Err(failed(&"the answer has none"));
@@ -252,8 +281,20 @@ impl Person {
     pub(super) fn client(&self) -> Result<Client, PersonError> {
         Client::try_from(self.config.clone()).map_err(|error| PersonError::Plugin {
             context: self.context.clone(),
-            message: explain(&error),
+            message: unanswered::why(&error),
         })
+    }
+
+    /// What the API server said; or that it said nothing, with its address, which nobody else names.
+    pub(super) fn said(&self, error: &kube::Error) -> String {
+        match error {
+            kube::Error::Api(_) | kube::Error::Auth(_) => unanswered::why(error),
+            error => format!(
+                "the API server {} cannot be asked: {}",
+                unanswered::address(&self.config.cluster_url),
+                unanswered::why(error)
+            ),
+        }
     }
 
     fn without_token(&self) -> PersonError {
@@ -304,22 +345,4 @@ fn default_files() -> Result<Vec<PathBuf>, PersonError> {
 fn bearer(header: &HeaderValue) -> Option<Secret> {
     let token = header.to_str().ok()?.strip_prefix("Bearer ")?.trim();
     (!token.is_empty()).then(|| Secret::new(token.to_owned()))
-}
-
-/// Without what a program wrote to its standard output, which may be a token, and without how it was run: its variables may
-/// be secrets too.
-pub(super) fn explain(error: &kube::Error) -> String {
-    use kube::client::AuthError;
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => format!(
-            "the program that makes its token ended with {}: {}",
-            out.status,
-            String::from_utf8_lossy(&out.stderr).trim()
-        ),
-        kube::Error::Auth(AuthError::AuthExecParse(_)) => {
-            "the program that makes its token wrote no ExecCredential".to_owned()
-        }
-        error => error.to_string(),
-    }
 }

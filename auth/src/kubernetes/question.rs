@@ -7,10 +7,13 @@ use oci::RepoName;
 
 use crate::keyed::{Fingerprint, Keyed};
 use crate::rbac::Resource;
-use crate::{Action, Identity, Right};
+use crate::{Action, Deed, Identity, Right};
 
 #[cfg(test)]
 mod tests;
+
+/// The API group of OpenShift's images.
+const OPENSHIFT: &str = "image.openshift.io";
 
 /// Which words of the cluster's rules stand for the deeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +25,58 @@ pub enum Preset {
     Openshift,
 }
 
+/// What stands for a deed in rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InRules {
+    /// What repositories are called there.
+    pub resource: Resource,
+    /// The deed that the rules' verb is about: OpenShift has no `create`.
+    pub deed: Deed,
+    /// Only what holds for the whole cluster counts.
+    pub is_cluster_wide: bool,
+}
+
 impl Preset {
+    /// What stands for it in rules.
+    pub fn in_rules(&self, deed: &Deed) -> InRules {
+        let same = |resource: Resource| InRules {
+            resource,
+            deed: deed.clone(),
+            is_cluster_wide: false,
+        };
+        let (action, repo) = match (self, deed) {
+            (Self::Resource(resource), _) => return same(resource.clone()),
+            (Self::Openshift, Deed::Registry(right, _)) => {
+                return same(Resource {
+                    group: openshift_group(*right),
+                    ..Resource::default()
+                });
+            }
+            (Self::Openshift, Deed::Repository(action, repo)) => (action, repo),
+        };
+        let action = match action {
+            Action::Create => Action::Update,
+            action => *action,
+        };
+        let words = openshift(action);
+        InRules {
+            resource: Resource {
+                group: OPENSHIFT.to_owned(),
+                resource: words.resource.to_owned(),
+            },
+            deed: Deed::Repository(action, repo.clone()),
+            is_cluster_wide: !words.is_namespaced,
+        }
+    }
+
+    /// The question about any deed as Kubernetes words it.
+    pub(super) fn question(&self, deed: &Deed) -> ResourceAttributes {
+        match deed {
+            Deed::Repository(action, repo) => self.attributes(*action, repo),
+            Deed::Registry(right, namespace) => self.right_attributes(*right, namespace.as_deref()),
+        }
+    }
+
     /// The question as Kubernetes words it: the namespace is the repository's first segment, the name the rest.
     pub(super) fn attributes(&self, action: Action, repo: &RepoName) -> ResourceAttributes {
         let words = match self {
@@ -33,7 +87,7 @@ impl Preset {
                 is_namespaced: true,
             },
             Self::Openshift => Words {
-                group: "image.openshift.io",
+                group: OPENSHIFT,
                 ..openshift(action)
             },
         };
@@ -64,8 +118,7 @@ impl Preset {
     ) -> ResourceAttributes {
         let group = match self {
             Self::Resource(resource) => resource.group.clone(),
-            Self::Openshift if right.resource() == "builds" => "build.openshift.io".to_owned(),
-            Self::Openshift => Resource::default().group,
+            Self::Openshift => openshift_group(right),
         };
         ResourceAttributes {
             verb: Some(right.verb().to_owned()),
@@ -74,6 +127,14 @@ impl Preset {
             namespace: namespace.map(str::to_owned),
             ..ResourceAttributes::default()
         }
+    }
+}
+
+fn openshift_group(right: Right) -> String {
+    if right.resource() == "builds" {
+        "build.openshift.io".to_owned()
+    } else {
+        Resource::default().group
     }
 }
 

@@ -13,7 +13,7 @@ use super::question::{fingerprint, review, right_fingerprint};
 use super::{Cluster, Lifetimes, Preset};
 use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
-use crate::{Action, Identity, LoadError, Policy, Refusal, Right};
+use crate::{Action, Identity, LoadError, Policy, Refusal, Right, RulesKept};
 
 /// The cluster's rules decide: RBAC, and whatever other authorizers it has.
 pub struct AccessReviews {
@@ -126,6 +126,10 @@ impl Policy for AccessReviews {
         let question = right_fingerprint(&self.keyed, who, right, namespace);
         let attributes = |preset: &Preset| preset.right_attributes(right, namespace);
         self.ask(Purpose::Deed, question, who, attributes).await
+    }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::InCluster(self.preset.clone())
     }
 }
 

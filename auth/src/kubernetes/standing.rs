@@ -4,16 +4,15 @@ use std::fmt;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::{SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding, Subject};
 use kube::api::{Api, ListParams, PostParams, Resource};
-use oci::RepoName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::person::explain;
-use super::{Person, PersonError, Preset};
+use super::{AccountName, Person, PersonError, Preset};
 use crate::rbac::{Resource as ImageResource, Rules};
-use crate::{Action, Identity, LoadError};
+use crate::{Deed, Identity, LoadError};
 
 /// Objects of one kind that are read at most.
 const MAX_OBJECTS: usize = 50_000;
@@ -38,6 +37,15 @@ pub struct Readable {
     pub rules: Rules,
     /// Kinds of objects that may not be listed: what they give is not seen.
     pub hidden: Vec<&'static str>,
+}
+
+/// Something that is not there, so that rights in it or for it are worth nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A namespace.
+    Namespace(String),
+    /// A ServiceAccount.
+    ServiceAccount(AccountName),
 }
 
 impl Person {
@@ -67,16 +75,11 @@ impl Person {
 
     /// What the cluster decides for them (`SelfSubjectAccessReview`, authorization.k8s.io/v1): all of its authorizers, in the
     /// same words as the registry asks in.
-    pub async fn may(
-        &self,
-        preset: &Preset,
-        action: Action,
-        repo: &RepoName,
-    ) -> Result<Decision, PersonError> {
+    pub async fn may(&self, preset: &Preset, deed: &Deed) -> Result<Decision, PersonError> {
         let api: Api<SelfSubjectAccessReview> = Api::all(self.client()?);
         let question = SelfSubjectAccessReview {
             spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(preset.attributes(action, repo)),
+                resource_attributes: Some(preset.question(deed)),
                 ..SelfSubjectAccessReviewSpec::default()
             },
             ..SelfSubjectAccessReview::default()
@@ -92,11 +95,47 @@ impl Person {
         })
     }
 
-    /// The rules that hold in a namespace, as far as they may list them.
+    /// What a question names and the cluster does not have: the namespace, the ServiceAccount. What they may not see counts
+    /// as being there.
+    pub async fn missing(
+        &self,
+        namespace: Option<&str>,
+        account: Option<&AccountName>,
+    ) -> Result<Vec<Missing>, PersonError> {
+        let client = self.client()?;
+        let mut missing = Vec::new();
+        if let Some(name) = namespace {
+            let all = Api::<Namespace>::all(client.clone());
+            if self.is_missing(&all, name).await? {
+                missing.push(Missing::Namespace(name.to_owned()));
+            }
+        }
+        if let Some(account) = account {
+            let there = Api::<ServiceAccount>::namespaced(client, account.namespace());
+            if self.is_missing(&there, account.name()).await? {
+                missing.push(Missing::ServiceAccount(account.clone()));
+            }
+        }
+        Ok(missing)
+    }
+
+    async fn is_missing<K>(&self, api: &Api<K>, name: &str) -> Result<bool, PersonError>
+    where
+        K: Clone + fmt::Debug + DeserializeOwned,
+    {
+        match api.get_metadata(name).await {
+            Ok(_) => Ok(false),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(false),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    /// The rules that hold in a namespace (`None`: for the cluster as a whole), as far as they may list them.
     pub async fn rules(
         &self,
         resource: &ImageResource,
-        namespace: &str,
+        namespace: Option<&str>,
     ) -> Result<Readable, PersonError> {
         let client = self.client()?;
         let mut objects = Vec::new();
@@ -115,9 +154,11 @@ impl Person {
             },
         )
         .await?;
-        let here = Api::<Role>::namespaced(client.clone(), namespace);
-        self.read(&here, "Roles", &mut objects, &mut hidden, |_| {})
-            .await?;
+        if let Some(namespace) = namespace {
+            let here = Api::<Role>::namespaced(client.clone(), namespace);
+            self.read(&here, "Roles", &mut objects, &mut hidden, |_| {})
+                .await?;
+        }
         // Of other namespaces too, if that is allowed: somebody may have looked into the wrong one.
         let everywhere = Api::<RoleBinding>::all(client.clone());
         let mut unseen = Vec::new();
@@ -130,7 +171,7 @@ impl Person {
             subjects,
         )
         .await?;
-        if !unseen.is_empty() {
+        if let Some(namespace) = namespace.filter(|_| !unseen.is_empty()) {
             let here = Api::<RoleBinding>::namespaced(client, namespace);
             self.read(&here, "RoleBindings", &mut objects, &mut hidden, subjects)
                 .await?;
@@ -184,7 +225,7 @@ impl Person {
     }
 
     fn refused(&self, error: &kube::Error) -> PersonError {
-        PersonError::Cluster(format!("context {}: {}", self.context(), explain(error)))
+        PersonError::Cluster(format!("context {}: {}", self.context(), self.said(error)))
     }
 }
 

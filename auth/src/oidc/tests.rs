@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use self::provider::{Provider, SigningKey, Weather};
 use super::*;
+use crate::jws::altered::{with, without};
 use crate::{Access, AllowAuthenticated, Gate, Secret, Tokens};
 
 const NOW: u64 = 2_000_000_000;
@@ -91,18 +92,6 @@ impl Lab {
             assert_eq!(answer, Err(Refusal::BadCredential), "{what}");
         }
     }
-}
-
-fn with(object: &Value, field: &str, value: Value) -> String {
-    let mut object = object.clone();
-    object[field] = value;
-    object.to_string()
-}
-
-fn without(object: &Value, field: &str) -> String {
-    let mut object = object.clone();
-    object.as_object_mut().unwrap().remove(field).unwrap();
-    object.to_string()
 }
 
 fn groups(who: &Identity) -> Vec<&str> {

@@ -70,12 +70,12 @@ impl OpaqueTokens {
         }
         let lifetime = new.lifetime.unwrap_or(Settings::USUAL.min(most));
         if lifetime > most || lifetime.as_secs() == 0 {
-            let most = most.as_secs();
+            let most = written(most);
             let whose = great_group.map_or_else(
                 || "as this server has it".to_owned(),
                 |group| format!("for members of the group {group}"),
             );
-            let what = format!("the lifetime: 1 to {most} seconds, {whose}");
+            let what = format!("the lifetime: from 1s to {most}, {whose}");
             return Err(CreateError::Invalid(what));
         }
         let text = Text::generate(Kind::Api)?;
@@ -150,6 +150,17 @@ fn great_group(who: &Identity) -> Option<&str> {
         group.starts_with("system:")
             && !matches!(*group, AUTHENTICATED | "system:authenticated:oauth")
     })
+}
+
+/// As people write it: `365d`, `12h`, `90s`.
+fn written(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let units = [(24 * 3600, 'd'), (3600, 'h'), (60, 'm')];
+    let exact = units
+        .into_iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, letter) = exact.unwrap_or((1, 's'));
+    format!("{}{letter}", seconds / unit)
 }
 
 /// Why somebody gets no token that outlives their credential.

@@ -28,12 +28,13 @@ pub use self::record::{Kind, Token};
 pub use self::store::{Most, StoreFailed, StoredToken, TokenStore};
 pub use self::text::TokenId;
 
+pub(crate) use self::record::End;
 use self::record::Record;
 use self::text::Text;
 use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
 use crate::throttle::Throttle;
-use crate::{Identity, LoadError, Refusal, Secret};
+use crate::{Identity, LoadError, Refusal, Secret, SpentToken};
 
 #[cfg(test)]
 mod tests;
@@ -160,13 +161,16 @@ impl OpaqueTokens {
             return Ok(who);
         };
         let record = self.record(id, from, now).await?;
-        record
-            .filter(|record| now < record.token().expires())
-            .map(|record| who.by_token_of(record.identity()))
-            .ok_or(Refusal::BadCredential)
+        let record = record.ok_or(Refusal::BadCredential)?;
+        let who = who.by_token_of(record.identity());
+        match record.token().end(now) {
+            None => Ok(who),
+            Some(end) => Err(Refusal::SpentToken(SpentToken::new(&who, end))),
+        }
     }
 
-    /// A page of the tokens of `owner`, or of everybody: in the order of their ids, after `after`.
+    /// A page of the tokens of `owner`, or of everybody: in the order of their ids, after `after`. It may have fewer than
+    /// `limit`, and not be the last.
     pub async fn list(
         &self,
         owner: Option<&Identity>,
@@ -178,7 +182,8 @@ impl OpaqueTokens {
         let stored = stored.map_err(unavailable)?;
         let last = stored.last().filter(|_| stored.len() == limit);
         let next = last.map(|last| last.id.clone());
-        let records = stored.into_iter().filter_map(Record::read);
+        let kept = stored.into_iter().filter(|one| one.revoked.is_none());
+        let records = kept.filter_map(Record::read);
         Ok(TokenPage {
             tokens: records.map(|record| record.token().clone()).collect(),
             next,
@@ -187,12 +192,17 @@ impl OpaqueTokens {
 
     /// Takes a token away, if it is `owner`'s where one is given. False: there is none. It holds here at once, and on other
     /// replicas within seconds.
-    pub async fn revoke(&self, owner: Option<&Identity>, id: &TokenId) -> Result<bool, Refusal> {
+    pub async fn revoke(
+        &self,
+        owner: Option<&Identity>,
+        id: &TokenId,
+        now: SystemTime,
+    ) -> Result<bool, Refusal> {
         let owner = owner.map(Identity::principal);
-        let removed = self.store.remove(owner, id.as_str()).await;
-        let removed = removed.map_err(unavailable)?;
+        let revoked = self.store.revoke(owner, id.as_str(), now).await;
+        let revoked = revoked.map_err(unavailable)?;
         self.known.forget(&self.place(id));
-        Ok(removed)
+        Ok(revoked)
     }
 
     async fn check(
@@ -209,8 +219,9 @@ impl OpaqueTokens {
             self.attempt(text.id(), from, now)?;
             return Err(Refusal::BadCredential);
         }
-        if now >= record.token().expires() {
-            return Err(Refusal::BadCredential);
+        if let Some(end) = record.token().end(now) {
+            let spent = SpentToken::new(record.identity(), end);
+            return Err(Refusal::SpentToken(spent));
         }
         self.note_use(&record, now);
         Ok(record)

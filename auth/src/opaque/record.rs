@@ -42,6 +42,16 @@ pub struct Token {
     created: SystemTime,
     expires: SystemTime,
     used: Option<SystemTime>,
+    revoked: Option<SystemTime>,
+}
+
+/// Why a token opens nothing any more, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was made until then.
+    Ended(SystemTime),
+    /// It was taken away.
+    Revoked(SystemTime),
 }
 
 impl Token {
@@ -85,10 +95,16 @@ impl Token {
         self.used
     }
 
+    /// Whether it is over.
+    pub(super) fn end(&self, now: SystemTime) -> Option<End> {
+        let ended = || (now >= self.expires).then_some(End::Ended(self.expires));
+        self.revoked.map(End::Revoked).or_else(ended)
+    }
+
     fn identity(&self) -> Identity {
         let (owner, id, limits) = (self.owner.clone(), self.id.clone(), self.limits.clone());
         owner
-            .by_token(id, self.kind, limits)
+            .by_token(id, self.kind, limits, Some(self.expires))
             .ending(Some(self.expires))
     }
 
@@ -164,6 +180,7 @@ impl Record {
             created,
             expires: created + lifetime,
             used: None,
+            revoked: None,
         };
         Self {
             identity: token.identity(),
@@ -190,6 +207,7 @@ impl Record {
             created: self.token.created,
             expires: self.token.expires,
             used: self.token.used,
+            revoked: self.token.revoked,
             // Names, numbers and lists of them always serialise; if not, it is read back as no token.
             document: serde_json::to_string(&kept).unwrap_or_default(),
         }
@@ -228,6 +246,7 @@ impl Record {
             created: stored.created,
             expires: stored.expires,
             used: stored.used,
+            revoked: stored.revoked,
         };
         Some(Self {
             identity: token.identity(),

@@ -22,6 +22,8 @@ pub struct StoredToken {
     pub expires: SystemTime,
     /// When it was last used, to about a minute.
     pub used: Option<SystemTime>,
+    /// When it was taken away before its end.
+    pub revoked: Option<SystemTime>,
     /// The rest, as JSON.
     pub document: String,
 }
@@ -35,7 +37,7 @@ pub enum Most {
     InPlaceOfOldest(usize),
 }
 
-/// Keeps tokens. One that has been removed is found no more, by any replica.
+/// Keeps tokens. One that has been revoked is found as such, by any replica, or no more.
 #[async_trait]
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Keeps a token durably. False: nothing was kept, since the owner has as many of the kind that have not ended.
@@ -46,10 +48,10 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<bool, StoreFailed>;
 
-    /// A token.
+    /// A token, also one that was revoked.
     async fn find(&self, id: &str) -> Result<Option<StoredToken>, StoreFailed>;
 
-    /// Tokens of an owner, or of all, in the order of their ids after `after`.
+    /// Tokens of an owner, or of all, in the order of their ids after `after`, also those that were revoked.
     async fn list(
         &self,
         owner: Option<&str>,
@@ -57,8 +59,13 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<StoredToken>, StoreFailed>;
 
-    /// Forgets a token durably, if it is this owner's where one is given. False: there was none.
-    async fn remove(&self, owner: Option<&str>, id: &str) -> Result<bool, StoreFailed>;
+    /// Revokes a token durably, if it is this owner's where one is given. False: there was none that was not.
+    async fn revoke(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreFailed>;
 
     /// Notes that a token was used. It may be lost.
     async fn touch(&self, id: &str, now: SystemTime) -> Result<(), StoreFailed>;

@@ -7,8 +7,8 @@ use oci::RepoName;
 
 use super::*;
 use crate::{
-    Action, AdminRight, AllowAuthenticated, Authenticator, BuildRight, Credential, Gate, Policy,
-    Scope, Tokens,
+    Action, AdminRight, AllowAuthenticated, Authenticator, BuildRight, Credential, Deed, Gate,
+    Policy, Scope, Tokens,
 };
 
 /// Has vouched for ada, and knows nobody by what they send.
@@ -111,13 +111,18 @@ impl TokenStore for Shelf {
         Ok(tokens.take(limit).cloned().collect())
     }
 
-    async fn remove(&self, owner: Option<&str>, id: &str) -> Result<bool, StoreFailed> {
+    async fn revoke(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<bool, StoreFailed> {
         self.check()?;
         let mut tokens = self.tokens.lock().unwrap();
-        let there = tokens
-            .get(id)
-            .is_some_and(|token| owner.is_none_or(|owner| token.owner == owner));
-        Ok(there && tokens.remove(id).is_some())
+        let found = tokens.get_mut(id).filter(|token| {
+            token.revoked.is_none() && owner.is_none_or(|owner| token.owner == owner)
+        });
+        Ok(found.is_some_and(|token| token.revoked.replace(now).is_none()))
     }
 
     async fn touch(&self, id: &str, now: SystemTime) -> Result<(), StoreFailed> {
@@ -212,7 +217,8 @@ impl Lab {
     async fn verbs(&self, who: &Identity, name: &str) -> Vec<&'static str> {
         let mut may = Vec::new();
         for action in Action::ALL {
-            if self.gate.may(who, action, &repo(name)).await.unwrap() {
+            let deed = Deed::Repository(action, repo(name));
+            if self.gate.may(who, &deed).await.unwrap() {
                 may.push(action.verb());
             }
         }
@@ -324,20 +330,57 @@ async fn revoked_is_refused_at_once_here_and_within_seconds_elsewhere() {
             .unwrap()
             .is_some()
     );
-    assert!(lab.tokens.revoke(Some(&ada()), token.id()).await.unwrap());
-    assert_eq!(
-        lab.bearer(secret.expose(), NOW).await,
-        Err(Refusal::BadCredential)
+    assert!(
+        lab.tokens
+            .revoke(Some(&ada()), token.id(), at(NOW))
+            .await
+            .unwrap()
     );
-    assert_eq!(
-        lab.bearer(issued.token(), NOW).await,
-        Err(Refusal::BadCredential)
+    assert_spent(
+        &lab.bearer(secret.expose(), NOW).await,
+        &token,
+        "was revoked at",
+    );
+    assert_spent(
+        &lab.bearer(issued.token(), NOW).await,
+        &token,
+        "was revoked at",
     );
     tokio::time::advance(REMEMBERED_FOR).await;
-    assert_eq!(
-        replica.identify(&secret, None, at(NOW)).await,
-        Err(Refusal::BadCredential)
-    );
+    let elsewhere = replica.identify(&secret, None, at(NOW)).await;
+    assert_spent(&elsewhere, &token, "was revoked at");
+    let again = lab.tokens.revoke(None, token.id(), at(NOW + 1)).await;
+    assert!(!again.unwrap());
+    let listed = lab.tokens.list(None, None, 10).await.unwrap();
+    assert!(listed.tokens.is_empty(), "{listed:?}");
+}
+
+/// It was `token`, and nothing says so to whoever has not its text.
+fn assert_spent<T: fmt::Debug>(said: &Result<T, Refusal>, token: &Token, how: &str) {
+    let Err(Refusal::SpentToken(spent)) = said else {
+        panic!("{said:?}");
+    };
+    assert_eq!(spent.who().token(), Some(token.id()));
+    assert_eq!(spent.who().principal(), ada().principal());
+    let words = format!("token {} of user \"ada\" {how} 20", token.id());
+    assert!(spent.to_string().starts_with(&words), "{spent}");
+}
+
+#[tokio::test]
+async fn whose_a_token_was_is_told_to_who_has_its_text() {
+    let lab = lab();
+    let (secret, token) = lab.create(limits(&[], &["pull"]), 100).await;
+    let who = lab.bearer(secret.expose(), NOW).await.unwrap();
+    let issued = lab.gate.issue(&who, &[], at(NOW + 99)).await.unwrap();
+    let ended = lab.bearer(secret.expose(), NOW + 100).await;
+    assert_spent(&ended, &token, "ended at");
+    // It ends no later, whatever it says itself.
+    assert!(lab.bearer(issued.token(), NOW + 100).await.is_err());
+    // The id alone, with a secret of one's own, is nobody's.
+    let guessed = format!("slp_{}{}", token.id(), "a".repeat(32));
+    let guessed = format!("{guessed}{}", text::checksum(&guessed));
+    let guessed = lab.bearer(&guessed, NOW + 100).await;
+    assert_eq!(guessed, Err(Refusal::BadCredential));
 }
 
 #[tokio::test]
@@ -380,13 +423,16 @@ async fn what_is_mistyped_is_told_apart_from_what_is_unknown() {
         0,
         "nothing was looked up"
     );
-    for other in [
+    for spoilt in [
         &text[..57],
-        "slp_",
-        "slp_short",
-        "xlp_",
-        &text.to_uppercase(),
+        &text[..40],
+        &format!("{text}a"),
+        &format!("slp_{}", text[4..].to_uppercase()),
     ] {
+        let said = lab.bearer(spoilt, NOW).await;
+        assert_eq!(said, Err(Refusal::MistypedToken), "{spoilt}");
+    }
+    for other in ["slp_", "slp_short", "xlp_", &text.to_uppercase()] {
         assert_eq!(
             lab.bearer(other, NOW).await,
             Err(Refusal::BadCredential),
@@ -598,7 +644,7 @@ async fn a_refresh_token_is_for_the_token_endpoint_alone() {
     );
     let issued = lab.gate.issue(&who, &[], at(NOW)).await.unwrap();
     let id = who.token().unwrap();
-    assert!(lab.tokens.revoke(None, id).await.unwrap());
+    assert!(lab.tokens.revoke(None, id, at(NOW)).await.unwrap());
     assert!(lab.gate.redeem(&refresh, None, at(NOW)).await.is_err());
     assert!(
         lab.bearer(issued.token(), NOW).await.is_err(),
@@ -716,7 +762,10 @@ async fn a_store_that_does_not_answer_is_no_answer() {
         lab.bearer(secret.expose(), NOW).await.unwrap_err()
     ));
     assert!(unavailable(
-        lab.tokens.revoke(None, token.id()).await.unwrap_err()
+        lab.tokens
+            .revoke(None, token.id(), at(NOW))
+            .await
+            .unwrap_err()
     ));
     assert!(unavailable(
         lab.tokens.list(None, None, 1).await.unwrap_err()

@@ -18,6 +18,8 @@ const PREFIX: usize = 4;
 const ID: usize = 16;
 const SECRET: usize = 32;
 const CHECKSUM: usize = 6;
+/// So many letters and digits behind the prefix are meant to be a token; fewer may be somebody's password.
+const LEAST: usize = 32;
 
 /// The public part of a token, by which it is listed, logged and revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +35,13 @@ impl TokenId {
     pub fn of(text: &Secret) -> Option<Self> {
         let text = Text::parse(text).ok().flatten()?;
         Some(text.id)
+    }
+
+    /// Whether a text begins as tokens do, be it right or mistyped.
+    pub fn begins(text: &Secret) -> bool {
+        [Kind::Api, Kind::Login]
+            .into_iter()
+            .any(|kind| text.expose().starts_with(prefix(kind)))
     }
 
     /// The id.
@@ -83,7 +92,13 @@ impl Text {
             _ => return Ok(None),
         };
         if text.len() != PREFIX + ID + SECRET + CHECKSUM || !is_base32(&text[PREFIX..]) {
-            return Ok(None);
+            let rest = &text[PREFIX..];
+            let is_spoilt = rest.len() >= LEAST && rest.bytes().all(|b| b.is_ascii_alphanumeric());
+            return if is_spoilt {
+                Err(Refusal::MistypedToken)
+            } else {
+                Ok(None)
+            };
         }
         let (body, sum) = text.split_at(text.len() - CHECKSUM);
         if checksum(body) != sum {

@@ -33,12 +33,12 @@ pub(super) struct Who {
     pub(super) written: String,
 }
 
-/// The bindings, in the order of the files. `given` are the ClusterRoles that are there unless objects define them.
+/// The bindings, in the order of the files, and the rights of every ClusterRole. `given` are the ClusterRoles that are there unless objects define them.
 pub(super) fn bindings(
     objects: Vec<Placed>,
     given: Vec<(String, ClusterRole)>,
     resource: &Resource,
-) -> Result<Vec<Binding>, LoadError> {
+) -> Result<(Vec<Binding>, HashMap<String, Rights>), LoadError> {
     let mut cluster_roles: HashMap<String, ClusterRole> = given.into_iter().collect();
     let mut local_rights: HashMap<(String, String), Rights> = HashMap::new();
     let mut places: HashMap<(String, String, String), String> = HashMap::new();
@@ -64,7 +64,7 @@ pub(super) fn bindings(
         }
     }
     let cluster_rights = rights(&cluster_roles, resource);
-    bound
+    let bindings = bound
         .into_iter()
         .map(|(placed, namespace, name)| {
             let role = placed
@@ -101,7 +101,8 @@ pub(super) fn bindings(
                 place: placed.place(),
             })
         })
-        .collect()
+        .collect::<Result<_, LoadError>>()?;
+    Ok((bindings, cluster_rights))
 }
 
 /// Namespace (empty for those that have none) and name.

@@ -14,13 +14,13 @@ pub(super) fn doubts(rule: &PolicyRule, asked: &Resource) -> Vec<String> {
     let groups = rule.api_groups.as_deref().unwrap_or_default();
     let resources = rule.resources.as_deref().unwrap_or_default();
     if !is_about(rule, asked) {
-        // Rules for a cluster's own things stand beside ours and are no mistake, and so do those for our other resources.
-        let is_other =
-            Right::all().any(|right| resources.iter().any(|name| name == right.resource()));
-        let doubt = if is_other {
-            return Vec::new();
+        // Rules for a cluster's own things stand beside ours and are no mistake.
+        let doubt = if resources.iter().any(|name| Right::is_resource(name)) {
+            return other_doubts(rule, asked);
         } else if groups.contains(group) {
-            format!("is about {resources:?} of {group}, which has {resource} only")
+            format!(
+                "is about {resources:?} of {group}, which has {resource}, audit, tokens, builds, builderimages and buildsecrets only"
+            )
         } else if resources.contains(resource) {
             format!("is about {resource} of {groups:?}, but repositories are {resource} of {group}")
         } else {
@@ -42,6 +42,35 @@ pub(super) fn doubts(rule: &PolicyRule, asked: &Resource) -> Vec<String> {
         ));
     }
     doubts
+}
+
+/// Of a rule about what is no repository. Other groups may have resources of these names.
+fn other_doubts(rule: &PolicyRule, images: &Resource) -> Vec<String> {
+    let groups = rule.api_groups.as_deref().unwrap_or_default();
+    if !groups.contains(&images.group) {
+        return Vec::new();
+    }
+    let gives = Rights::of(std::slice::from_ref(rule), images);
+    if Right::all().any(|right| gives.others().contains(right)) {
+        return Vec::new();
+    }
+    let resources = rule.resources.as_deref().unwrap_or_default();
+    let ours = resources.iter().filter(|name| Right::is_resource(name));
+    let rights: Vec<_> = ours.map(|name| Right::listed(Some(name))).collect();
+    let rights = rights.join(", ");
+    if rule
+        .resource_names
+        .as_ref()
+        .is_some_and(|names| !names.is_empty())
+    {
+        return vec![format!(
+            "gives nothing: {resources:?} have no resourceNames"
+        )];
+    }
+    let verbs = rule.verbs.as_deref().unwrap_or_default();
+    vec![format!(
+        "gives nothing on {resources:?} by {verbs:?}: there are {rights}"
+    )]
 }
 
 #[cfg(test)]
@@ -73,6 +102,8 @@ mod tests {
                 "[\"registry.alauda.oi\"]",
             ),
             ("", "images", &["get"], "[\"\"]"),
+            (ours, "audit", &["read"], "get audit"),
+            (ours, "tokens", &["get"], "list tokens"),
         ] {
             let doubts = of(group, resource, verbs);
             assert_eq!(doubts.len(), 1, "{doubts:?}");
@@ -86,6 +117,8 @@ mod tests {
             (ours, "audit", &["get"]),
             (ours, "tokens", &["list", "delete"]),
             (ours, "builds", &["create", "watch"]),
+            (ours, "tokens", &["get", "list"]),
+            ("", "tokens", &["get"]),
             ("", "pods", &["exec"]),
             ("*", "pods", &["get"]),
         ] {

@@ -1,10 +1,8 @@
 //! Why something is allowed, and what comes nearest where it is not.
 
-use oci::RepoName;
-
 use super::bindings::Binding;
 use super::index::Index;
-use crate::{Action, Actions, Identity};
+use crate::{Deed, Identity};
 
 /// A binding that names somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +27,12 @@ pub struct Near {
 }
 
 /// Why a binding does not allow something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WhyNot {
     /// The role that it refers to is not there.
     NoRole,
-    /// On this repository it gives other things only.
-    Gives(Actions),
+    /// Of the same it gives other verbs only: these.
+    Gives(Vec<&'static str>),
     /// It would, but for repositories of other names.
     OtherNames,
     /// It would, but in its own namespace only.
@@ -43,10 +41,8 @@ pub enum WhyNot {
 
 impl Index {
     /// The bindings that allow it, in the order in which Kubernetes looks at them.
-    pub(super) fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
-        let allows = |binding: &&Binding| {
-            holds_in(binding, repo) && binding.rights.on(repo.rest()).contains(action)
-        };
+    pub(super) fn explain(&self, who: &Identity, deed: &Deed) -> Vec<Reason> {
+        let allows = |binding: &&Binding| holds_for(binding, deed) && binding.rights.give(deed);
         let reasons = |namespaced: bool| {
             let bindings = self.bindings().iter().filter(allows);
             bindings
@@ -57,9 +53,9 @@ impl Index {
     }
 
     /// The bindings that name them and have to do with it, but do not allow it; those that miss least come first.
-    pub(super) fn nearest(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Near> {
+    pub(super) fn nearest(&self, who: &Identity, deed: &Deed) -> Vec<Near> {
         let near = |binding: &Binding| {
-            let why = why_not(binding, action, repo)?;
+            let why = why_not(binding, deed)?;
             let reason = reason(binding, who)?;
             Some(Near { reason, why })
         };
@@ -75,28 +71,29 @@ impl Index {
 }
 
 /// `None` where it allows it, or has nothing to do with it.
-fn why_not(binding: &Binding, action: Action, repo: &RepoName) -> Option<WhyNot> {
-    let gives = binding.rights.on(repo.rest());
-    if !holds_in(binding, repo) {
-        return gives.contains(action).then_some(WhyNot::OtherNamespace);
+fn why_not(binding: &Binding, deed: &Deed) -> Option<WhyNot> {
+    let rights = &binding.rights;
+    if !holds_for(binding, deed) {
+        return rights.give(deed).then_some(WhyNot::OtherNamespace);
     }
     if !binding.has_role {
         return Some(WhyNot::NoRole);
     }
-    if gives.contains(action) {
+    if rights.give(deed) {
         None
-    } else if binding.rights.on_some(action) {
+    } else if rights.give_for_other_names(deed) {
         Some(WhyNot::OtherNames)
     } else {
+        let gives = rights.verbs(deed);
         (!gives.is_empty()).then_some(WhyNot::Gives(gives))
     }
 }
 
-fn holds_in(binding: &Binding, repo: &RepoName) -> bool {
+fn holds_for(binding: &Binding, deed: &Deed) -> bool {
     binding
         .namespace
         .as_deref()
-        .is_none_or(|namespace| namespace == repo.namespace())
+        .is_none_or(|namespace| deed.namespace() == Some(namespace))
 }
 
 fn reason(binding: &Binding, who: &Identity) -> Option<Reason> {

@@ -17,6 +17,7 @@ pub(super) struct Index {
     users: HashMap<String, Granted>,
     groups: HashMap<String, Granted>,
     bindings: Vec<Binding>,
+    cluster_roles: HashMap<String, Rights>,
 }
 
 #[derive(Default)]
@@ -32,7 +33,7 @@ impl Index {
         given: Vec<(String, ClusterRole)>,
         resource: &Resource,
     ) -> Result<Self, LoadError> {
-        let bindings = bindings(objects, given, resource)?;
+        let (bindings, cluster_roles) = bindings(objects, given, resource)?;
         let mut users: HashMap<String, Granted> = HashMap::new();
         let mut groups: HashMap<String, Granted> = HashMap::new();
         for binding in &bindings {
@@ -56,6 +57,7 @@ impl Index {
             users,
             groups,
             bindings,
+            cluster_roles,
         })
     }
 
@@ -85,6 +87,11 @@ impl Index {
             || who
                 .groups()
                 .any(|group| self.groups.get(group).is_some_and(allowed))
+    }
+
+    /// What the ClusterRole of this name gives; `None` where there is none.
+    pub(super) fn cluster_role(&self, name: &str) -> Option<&Rights> {
+        self.cluster_roles.get(name)
     }
 
     /// Every binding, in the order of the files.

@@ -26,10 +26,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use oci::RepoName;
 
+use self::bindings::Binding;
 pub use self::explain::{Near, Reason, WhyNot};
 use self::index::Index;
 use crate::watched::{Source, Watched};
-use crate::{Action, Identity, LoadError, Policy, Refusal, Right};
+use crate::{Action, Deed, Identity, LoadError, Policy, Refusal, Right, RulesKept};
 
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ impl Default for Resource {
 #[derive(Debug)]
 pub struct Rbac {
     index: Arc<Watched<Index>>,
+    resource: Resource,
 }
 
 impl Rbac {
@@ -67,6 +69,7 @@ impl Rbac {
     /// half there are not those that somebody wrote.
     pub fn load(dir: &Path, resource: Resource) -> Result<Self, LoadError> {
         let folder = dir.to_owned();
+        let asked = resource.clone();
         let parse = move |sources: &[_]| {
             let objects = read::objects(sources)?;
             if objects.is_empty() {
@@ -80,6 +83,7 @@ impl Rbac {
         };
         Ok(Self {
             index: Arc::new(Watched::load(dir, read::folder, parse)?),
+            resource: asked,
         })
     }
 
@@ -95,8 +99,8 @@ impl Rbac {
     }
 
     /// Which bindings allow it, in the order in which Kubernetes looks at them; none means no.
-    pub fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
-        self.index.current().explain(who, action, repo)
+    pub fn explain(&self, who: &Identity, deed: &Deed) -> Vec<Reason> {
+        self.index.current().explain(who, deed)
     }
 
     /// The rules of this moment.
@@ -120,13 +124,27 @@ impl Rules {
     }
 
     /// Which bindings allow it, in the order in which Kubernetes looks at them; none means no.
-    pub fn explain(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Reason> {
-        self.0.explain(who, action, repo)
+    pub fn explain(&self, who: &Identity, deed: &Deed) -> Vec<Reason> {
+        self.0.explain(who, deed)
     }
 
     /// The bindings that name them and have to do with it, but do not allow it; those that miss least come first.
-    pub fn nearest(&self, who: &Identity, action: Action, repo: &RepoName) -> Vec<Near> {
-        self.0.nearest(who, action, repo)
+    pub fn nearest(&self, who: &Identity, deed: &Deed) -> Vec<Near> {
+        self.0.nearest(who, deed)
+    }
+
+    /// Whether there is a ClusterRole of this name that gives it where it is bound.
+    pub fn cluster_role_gives(&self, name: &str, deed: &Deed) -> bool {
+        self.0
+            .cluster_role(name)
+            .is_some_and(|role| role.give(deed))
+    }
+
+    /// Whether the name is taken by a RoleBinding of the namespace, or with `None` by a ClusterRoleBinding.
+    pub fn has_binding(&self, namespace: Option<&str>, name: &str) -> bool {
+        let is_it =
+            |binding: &Binding| binding.name == name && binding.namespace.as_deref() == namespace;
+        self.0.bindings().iter().any(is_it)
     }
 }
 
@@ -154,5 +172,9 @@ impl Policy for Rbac {
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
         Ok(self.index.current().has_right(who, right, namespace))
+    }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::InFiles(self.resource.clone())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Resource;
 use super::objects::PolicyRule;
 use crate::right::RightSet;
-use crate::{Action, Actions, Right};
+use crate::{Action, Actions, Deed, Right};
 
 /// Actions on every repository, and on some by name; and rights that are about no repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,9 +60,33 @@ impl Rights {
         self.others
     }
 
-    /// Whether it is given on some repository, by its name.
-    pub(super) fn on_some(&self, action: Action) -> bool {
-        self.named.values().any(|given| given.contains(action))
+    /// Whether they give it, where they hold.
+    pub(super) fn give(&self, deed: &Deed) -> bool {
+        match deed {
+            Deed::Repository(action, repo) => self.on(repo.rest()).contains(*action),
+            Deed::Registry(right, _) => self.others.contains(*right),
+        }
+    }
+
+    /// Whether they give it on some repository, by its name.
+    pub(super) fn give_for_other_names(&self, deed: &Deed) -> bool {
+        match deed {
+            Deed::Repository(action, _) => self.named.values().any(|given| given.contains(*action)),
+            Deed::Registry(..) => false,
+        }
+    }
+
+    /// The verbs that they give on the same repository, or of the same resource.
+    pub(super) fn verbs(&self, deed: &Deed) -> Vec<&'static str> {
+        match deed {
+            Deed::Repository(_, repo) => self.on(repo.rest()).iter().map(Action::verb).collect(),
+            Deed::Registry(asked, _) => Right::all()
+                .filter(|right| {
+                    right.resource() == asked.resource() && self.others.contains(*right)
+                })
+                .map(Right::verb)
+                .collect(),
+        }
     }
 
     pub(super) fn add(&mut self, other: &Self) {

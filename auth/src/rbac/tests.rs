@@ -79,7 +79,9 @@ impl Lab {
         let index = self.rbac.index.current();
         let allowed = |action: &Action| {
             let allowed = index.allows(who, *action, &repo);
-            let reasons = self.rbac.explain(who, *action, &repo);
+            let reasons = self
+                .rbac
+                .explain(who, &Deed::Repository(*action, repo.clone()));
             assert_eq!(
                 allowed,
                 !reasons.is_empty(),
@@ -616,9 +618,8 @@ fn explain_names_every_binding_that_allows() {
     ]
     .concat());
     let repo = RepoName::parse("team/app").unwrap();
-    let reasons = lab
-        .rbac
-        .explain(&user("dora", &["devs"]), Action::Get, &repo);
+    let pull = Deed::Repository(Action::Get, repo.clone());
+    let reasons = lab.rbac.explain(&user("dora", &["devs"]), &pull);
     let text = |b: &str, r: &str, s: &str, p: &str| Reason {
         binding: b.into(),
         role: r.into(),
@@ -644,7 +645,10 @@ fn explain_names_every_binding_that_allows() {
     );
     assert!(
         lab.rbac
-            .explain(&user("dora", &["devs"]), Action::Delete, &repo)
+            .explain(
+                &user("dora", &["devs"]),
+                &Deed::Repository(Action::Delete, repo)
+            )
             .is_empty()
     );
 }
@@ -666,26 +670,76 @@ fn what_comes_nearest_is_named_with_what_it_lacks() {
     ]
     .concat());
     let repo = RepoName::parse("team/app").unwrap();
-    let near = lab
-        .rbac
-        .rules()
-        .nearest(&user("alice", &[]), Action::Create, &repo);
+    let push = Deed::Repository(Action::Create, repo);
+    let near = lab.rbac.rules().nearest(&user("alice", &[]), &push);
     let near: Vec<_> = near
         .iter()
-        .map(|near| (near.reason.binding.as_str(), near.why))
+        .map(|near| (near.reason.binding.as_str(), near.why.clone()))
         .collect();
     assert_eq!(
         near,
         [
             ("RoleBinding team/lost", WhyNot::NoRole),
             ("RoleBinding team/web", WhyNot::OtherNames),
-            (
-                "RoleBinding team/readers",
-                WhyNot::Gives([Action::Get].into_iter().collect())
-            ),
+            ("RoleBinding team/readers", WhyNot::Gives(vec!["get"])),
             ("RoleBinding other/pushers", WhyNot::OtherNamespace),
         ]
     );
+}
+
+/// Rights over the whole registry are explained as they are decided: by what holds everywhere, or in the namespace.
+#[test]
+fn rights_over_the_registry_are_explained_too() {
+    let tokens = "{apiGroups: [registry.alauda.io], resources: [tokens], verbs: [list]}";
+    let lab = lab(&[
+        role("lister", tokens),
+        binding("team/auditors", "ClusterRole system:image-auditor", ALICE),
+        binding("all", "ClusterRole lister", ALICE),
+        binding("all-nothing", "ClusterRole view", ALICE),
+    ]
+    .concat());
+    let (alice, rules) = (user("alice", &[]), lab.rbac.rules());
+    let audit = |namespace: Option<&str>| {
+        Deed::Registry(AdminRight::ReadAudit.into(), namespace.map(str::to_owned))
+    };
+    let mut by = Vec::new();
+    for deed in [
+        audit(Some("team")),
+        audit(Some("other")),
+        audit(None),
+        Deed::Registry(AdminRight::ListTokens.into(), None),
+        Deed::Registry(AdminRight::RevokeTokens.into(), None),
+    ] {
+        let Deed::Registry(right, namespace) = &deed else {
+            unreachable!()
+        };
+        let index = lab.rbac.index.current();
+        let reasons = rules.explain(&alice, &deed);
+        let allowed = index.allows_admin(&alice, *right, namespace.as_deref());
+        assert_eq!(allowed, !reasons.is_empty(), "{deed}");
+        let near = rules.nearest(&alice, &deed).into_iter().next();
+        by.push((
+            reasons.first().map(|reason| reason.binding.clone()),
+            near.map(|near| near.why),
+        ));
+    }
+    let team = || Some("RoleBinding team/auditors".to_owned());
+    let all = || Some("ClusterRoleBinding all".to_owned());
+    assert_eq!(
+        by,
+        [
+            (team(), None),
+            (None, Some(WhyNot::OtherNamespace)),
+            (None, Some(WhyNot::OtherNamespace)),
+            (all(), None),
+            (None, Some(WhyNot::Gives(vec!["list"]))),
+        ]
+    );
+    assert!(rules.cluster_role_gives("system:image-auditor", &audit(None)));
+    assert!(!rules.cluster_role_gives("lister", &audit(None)));
+    assert!(!rules.cluster_role_gives("nobody", &audit(None)));
+    assert!(rules.has_binding(Some("team"), "auditors") && rules.has_binding(None, "all"));
+    assert!(!rules.has_binding(None, "auditors") && !rules.has_binding(Some("team"), "all"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::*;
-use crate::{Access, Action, Actions, Policy, Right};
+use crate::{Access, Action, Actions, Policy, Right, Tokens};
 
 /// All of `open`, and `named/050`. It counts what it is asked.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ async fn a_yes_to_a_namespace_is_none_beyond_the_token() {
 }
 
 #[test]
-fn a_sealed_position_is_for_one_user_of_one_process() {
+fn without_shared_keys_a_sealed_position_is_for_one_user_of_one_process() {
     let (here, _) = gate();
     let (there, _) = gate();
     let alice = Identity::authenticated("x", "alice", []);
@@ -97,4 +97,43 @@ fn a_sealed_position_is_for_one_user_of_one_process() {
         assert_eq!(position(&here, &alice, bad), None, "{bad}");
     }
     assert_eq!(position(&here, &alice, "team/app"), Some("team/app".into()));
+}
+
+#[test]
+fn a_sealed_position_holds_wherever_tokens_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.pem");
+    let tokens = || Arc::new(Tokens::load_or_create(&file, vec![], Tokens::DEFAULT_TTL).unwrap());
+    let gate = |tokens: &Arc<Tokens>| {
+        let policy = Arc::new(Asked::default());
+        Gate::new(vec![], policy, Some(Arc::clone(tokens)), true)
+    };
+    let alice = Identity::authenticated("x", "alice", []);
+    let bob = Identity::authenticated("x", "bob", []);
+    let position = |gate: &Gate, who, text: &str| gate.sight(who).position(text).unwrap();
+    let (ours, theirs) = (tokens(), tokens());
+    let (here, there) = (gate(&ours), gate(&theirs));
+    let sealed = here.sight(&alice).seal("team/app").unwrap();
+    assert_eq!(position(&there, &alice, &sealed), Some("team/app".into()));
+    assert_eq!(position(&there, &bob, &sealed), None);
+
+    // A key that comes in front is known before any server signs with it; then it moves behind, and the old one goes.
+    let old = std::fs::read_to_string(&file).unwrap();
+    let fresh = folder.path().join("fresh.pem");
+    Tokens::load_or_create(&fresh, vec![], Tokens::DEFAULT_TTL).unwrap();
+    let new = std::fs::read_to_string(&fresh).unwrap();
+    let replace = |text: String| std::fs::write(&file, text).unwrap();
+    replace(format!("{new}{old}"));
+    assert!(ours.reload().unwrap());
+    let sealed = here.sight(&alice).seal("team/app").unwrap();
+    assert_eq!(position(&there, &alice, &sealed), Some("team/app".into()));
+    assert!(theirs.reload().unwrap());
+    replace(format!("{old}{new}"));
+    assert!(ours.reload().unwrap());
+    let by_new = here.sight(&alice).seal("team/app").unwrap();
+    assert_eq!(position(&there, &alice, &by_new), Some("team/app".into()));
+    replace(new);
+    assert!(ours.reload().unwrap());
+    assert_eq!(position(&here, &alice, &by_new), Some("team/app".into()));
+    assert_eq!(position(&here, &alice, &sealed), None);
 }

@@ -133,7 +133,7 @@ impl Claims {
         let who = match self.token {
             None => who,
             // What that one is limited to now, the gate looks up.
-            Some(id) => who.by_token(TokenId::parse(&id)?, Kind::Api, Limits::none()),
+            Some(id) => who.by_token(TokenId::parse(&id)?, Kind::Api, Limits::none(), None),
         };
         let end = UNIX_EPOCH.checked_add(Duration::from_secs(self.exp));
         let life = Life {

@@ -1,9 +1,10 @@
 //! The key file, signing and verifying.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
@@ -21,6 +22,7 @@ use super::claims::{Claims, ISSUER, Verified};
 use crate::jws::Jws;
 use crate::keyed::Fingerprint;
 use crate::replace::create;
+use crate::sight::Positions;
 use crate::watched::{Source, read_text};
 use crate::{LoadError, Refusal};
 
@@ -34,6 +36,10 @@ pub(super) struct Keys {
     id: String,
     signing: EncodingKey,
     verifying: HashMap<String, DecodingKey>,
+    /// The first part of tokens of these keys, as [`Keys::sign`] writes it.
+    pub(super) headers: HashSet<String>,
+    /// What else servers that share the file must share.
+    pub(super) positions: Arc<Positions>,
     pub(super) verified: Cache<Fingerprint, Verified>,
 }
 
@@ -58,6 +64,7 @@ impl Keys {
     pub(super) fn parse(sources: &[Source]) -> Result<Self, LoadError> {
         let mut verifying = HashMap::new();
         let mut newest = None;
+        let mut secrets = Vec::new();
         for Source { path, text } in sources {
             for key in PrivatePkcs8KeyDer::pem_slice_iter(text.as_bytes()) {
                 let key =
@@ -74,6 +81,7 @@ impl Keys {
                 let id = thumbprint(public);
                 verifying.insert(id.clone(), DecodingKey::from_ed_der(public));
                 newest = Some((id, EncodingKey::from_ed_der(der)));
+                secrets.push(Zeroizing::new(der.to_vec()));
             }
             if newest.is_none() {
                 return Err(LoadError::file(
@@ -83,18 +91,30 @@ impl Keys {
             }
         }
         let (id, signing) = newest.ok_or(LoadError::Randomness)?;
+        let positions = Positions::shared(secrets.iter().map(|secret| secret.as_slice()));
         Ok(Self {
             id,
             signing,
+            headers: verifying
+                .keys()
+                .filter_map(|id| written_header(id))
+                .collect(),
             verifying,
+            positions: Arc::new(positions.ok_or(LoadError::Randomness)?),
             verified: Cache::new(REMEMBERED),
         })
     }
 
     pub(super) fn sign(&self, claims: &Claims) -> Option<String> {
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(self.id.clone());
-        jsonwebtoken::encode(&header, claims, &self.signing).ok()
+        jsonwebtoken::encode(&signing_header(&self.id), claims, &self.signing).ok()
+    }
+
+    /// Whether a token says that it is of one of these keys. Cheaper than to look for it among those remembered, which
+    /// takes a hash of all of it: tokens of others come by here at every request.
+    pub(super) fn are_named_by(&self, token: &str) -> bool {
+        let first = token.split_once('.').map(|(first, _)| first);
+        let known = first.is_some_and(|first| self.headers.contains(first));
+        known || header(token).is_some_and(|header| self.verifying.contains_key(&header.kid))
     }
 
     /// The claims of a genuine token, whatever its life. `Ok(None)`: by its form or key not one of ours.
@@ -160,6 +180,17 @@ fn wrapped(encoded: &str) -> Zeroizing<String> {
 }
 
 /// The header, when the token has the form of a JWS of ours: three parts, and no more fields than ours have.
+fn signing_header(id: &str) -> Header {
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.kid = Some(id.to_owned());
+    header
+}
+
+fn written_header(id: &str) -> Option<String> {
+    let json = serde_json::to_vec(&signing_header(id)).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(json))
+}
+
 fn header(token: &str) -> Option<StrictHeader> {
     serde_json::from_slice(&Jws::split(token)?.header()?).ok()
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use self::claims::{Claims, seconds};
 use self::keys::Keys;
 use crate::keyed::Keyed;
+use crate::sight::Positions;
 use crate::watched::Watched;
 use crate::{Access, Identity, LoadError, Refusal, Secret};
 
@@ -87,6 +88,11 @@ impl Tokens {
         self.services.first().map_or("", String::as_str)
     }
 
+    /// What seals positions in lists for every server that reads the same key file.
+    pub(crate) fn positions(&self) -> Arc<Positions> {
+        Arc::clone(&self.keys.current().positions)
+    }
+
     /// A token for `who`, limited to `access`. It ends no later than the credential that `who` came by.
     pub fn issue(
         &self,
@@ -126,6 +132,9 @@ impl Tokens {
             return Err(Refusal::BadCredential);
         }
         let keys = self.keys.current();
+        if !keys.are_named_by(text) {
+            return Ok(None);
+        }
         let fingerprint = self.keyed.of(&[b"token", text.as_bytes()]);
         let verified = match keys.verified.get(&fingerprint) {
             Some(verified) => verified,

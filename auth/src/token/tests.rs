@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::jws::altered::{with, without};
 use crate::{Action, Actions};
 
 const NOW: u64 = 2_000_000_000;
@@ -117,16 +118,12 @@ fn signed_by(key: &Ed25519KeyPair, header: &str, claims: &str) -> String {
     format!("{text}.{signature}")
 }
 
-fn with(object: &Value, field: &str, value: Value) -> String {
-    let mut object = object.clone();
-    object[field] = value;
-    object.to_string()
-}
-
-fn without(object: &Value, field: &str) -> String {
-    let mut object = object.clone();
-    object.as_object_mut().unwrap().remove(field).unwrap();
-    object.to_string()
+#[test]
+fn what_was_issued_begins_as_its_key_is_known_to_write() {
+    let lab = lab();
+    let token = lab.issued();
+    let (first, _) = token.split_once('.').unwrap();
+    assert!(lab.tokens.keys.current().headers.contains(first));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Errors on the wire: the one table from what went wrong to status, OCI code and headers.
 
-use auth::Refusal;
+use auth::Identity;
 use http::header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RANGE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use oci::{ErrorBody, ErrorCode, OperationError};
@@ -9,6 +9,7 @@ use super::challenge::Challenge;
 use super::{Body, RequestId};
 use crate::Error;
 
+mod refusal;
 mod storage;
 
 /// A reply that says what went wrong. 5xx say nothing of our insides: the log line of the same
@@ -23,6 +24,8 @@ pub struct Problem {
     pub(super) cause: Option<String>,
     extra: Extra,
     is_denial: bool,
+    /// Whose credential it was that is good no more: for the audit record.
+    was: Option<Identity>,
 }
 
 /// The header that a status calls for.
@@ -50,6 +53,7 @@ impl Problem {
             cause: None,
             extra: Extra::None,
             is_denial: false,
+            was: None,
         }
     }
 
@@ -166,6 +170,11 @@ impl Problem {
         self.is_denial
     }
 
+    /// Whose credential it was that is good no more.
+    pub(super) fn was(&self) -> Option<&Identity> {
+        self.was.as_ref()
+    }
+
     /// What the client reads.
     pub(super) fn message(&self) -> &str {
         &self.message
@@ -259,61 +268,6 @@ impl From<OperationError> for Problem {
         Self {
             extra,
             ..Self::new(error.status(), error.code(), error.to_string())
-        }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unavailable { .. } => Self::of(refusal),
-            _ => Self::of(refusal).denial(),
-        }
-    }
-}
-
-impl Problem {
-    fn of(refusal: Refusal) -> Self {
-        let unauthorized = |challenge, message: &str| Self {
-            extra: Extra::Challenge(challenge),
-            ..Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
-        };
-        match refusal {
-            Refusal::Anonymous => unauthorized(Challenge::Missing, "authentication required"),
-            Refusal::BadCredential => {
-                unauthorized(Challenge::Invalid, "these credentials are not valid")
-            }
-            Refusal::MistypedToken => unauthorized(Challenge::Invalid, &refusal.to_string()),
-            // Strangers hold tokens, too, and get the same bytes whatever they asked for.
-            Refusal::InsufficientScope(denied) if denied.who().is_anonymous() => unauthorized(
-                Challenge::InsufficientScope,
-                "the token does not grant this; ask for one that does",
-            ),
-            Refusal::InsufficientScope(denied) => Self {
-                cause: Some(denied.to_string()),
-                ..unauthorized(
-                    Challenge::InsufficientScope,
-                    &format!("{denied}, or the token was asked for less"),
-                )
-            },
-            Refusal::Forbidden(denied) => Self {
-                cause: Some(denied.to_string()),
-                ..Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, denied.to_string())
-            },
-            Refusal::NoTokens => Self::new(
-                StatusCode::FORBIDDEN,
-                ErrorCode::Denied,
-                refusal.to_string(),
-            ),
-            Refusal::Throttled { retry_after } => Self::too_many(retry_after.as_secs().max(1)),
-            Refusal::Unavailable { retry_after } => Self {
-                extra: Extra::RetryAfter(retry_after.as_secs().max(1)),
-                ..Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    ErrorCode::Unavailable,
-                    "rights cannot be checked at the moment, try again",
-                )
-            },
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::auth::VERBS;
+use super::auth::ALL_VERBS;
 use super::{AuthFile, Printing, Transport};
 
 /// How the login is proved. Without any of these it asks for a name and a password.
@@ -61,13 +61,32 @@ pub(crate) enum CredentialHelperCommand {
     List,
 }
 
+/// What somebody would do.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Asked {
+    /// In a repository: pull (get), push (create), retag (update: move a tag that exists) or delete. Of audit: get. Of tokens: list or delete.
+    #[arg(value_parser = ALL_VERBS)]
+    pub(crate) verb: String,
+    /// The repository, without the registry's name: team/app. With --namespace or --all-namespaces: audit or tokens.
+    #[arg(value_name = "REPOSITORY|audit|tokens")]
+    pub(crate) object: String,
+    /// The namespace whose audit record it is about.
+    #[arg(
+        long,
+        short,
+        value_name = "NAMESPACE",
+        conflicts_with = "all_namespaces"
+    )]
+    pub(crate) namespace: Option<String>,
+    /// It is about audit or tokens of the whole registry.
+    #[arg(long, short = 'A')]
+    pub(crate) all_namespaces: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// What would be done: pull (get), push (create), retag (update: move a tag that exists) or delete.
-    #[arg(value_parser = VERBS)]
-    pub(crate) verb: String,
-    /// The repository, without the registry's name: team/app.
-    pub(crate) repository: String,
+    #[command(flatten)]
+    pub(crate) asked: Asked,
     /// Who would do it. Default: you.
     #[arg(long = "as", value_name = "USER")]
     pub(crate) user: Option<String>,
@@ -82,7 +101,7 @@ pub(crate) struct Explain {
     /// The server's configuration: its auth.rbac names that folder, its auth.kubernetes the words of the cluster's rules.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["preset", "group", "resource"])]
     pub(crate) config: Option<PathBuf>,
-    /// The words of the rules, as the server's auth.kubernetes.preset has them.
+    /// The words of the rules, as the server's auth.kubernetes.preset has them. Default: what --server says, else acp.
     #[arg(long, value_parser = ["acp", "openshift"], conflicts_with_all = ["rbac", "group", "resource"])]
     pub(crate) preset: Option<String>,
     /// The API group that rules name, as the server's configuration has it. Default: registry.alauda.io.
@@ -91,8 +110,8 @@ pub(crate) struct Explain {
     /// The resource that rules name. Default: images.
     #[arg(long, value_name = "RESOURCE")]
     pub(crate) resource: Option<String>,
-    /// Ask this registry, too, what it would do for your login there.
-    #[arg(long, value_name = "SERVER", conflicts_with_all = ["user", "rbac"])]
+    /// Ask this registry which words its rules have and, without --as, what it would do for your login there.
+    #[arg(long, value_name = "SERVER", conflicts_with = "rbac")]
     pub(crate) server: Option<String>,
     #[command(flatten)]
     pub(crate) auth_file: AuthFile,

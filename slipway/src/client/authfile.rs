@@ -185,6 +185,8 @@ pub(crate) struct Login {
 impl Login {
     /// What docker has in the place of a user's name where the password is a refresh token.
     const REFRESH: &str = "<token>";
+    /// What stands there beside a token whose user has no name that could.
+    pub(crate) const TOKEN: &str = "token";
 
     fn refresh(token: &str) -> Self {
         Self {
@@ -196,6 +198,12 @@ impl Login {
     /// Whether the password is a refresh token, which only the token endpoint takes.
     pub(crate) fn is_refresh(&self) -> bool {
         self.user == Self::REFRESH
+    }
+
+    /// The user's name, where there is one beside the secret.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let is_name = !self.is_refresh() && self.user != Self::TOKEN;
+        is_name.then_some(self.user.as_str())
     }
 
     fn decode(encoded: &str) -> anyhow::Result<Self> {

@@ -1,10 +1,10 @@
 //! What a server says of an error, in one line.
 
-use reqwest::Response;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
-use super::Server;
+use super::{Login, Server};
 
 /// The error in an answer: problem details (RFC 9457), an OCI error body, or the status alone; with the request's id,
 /// under which the server's log has more.
@@ -12,13 +12,44 @@ pub(super) fn explain(server: &Server, answer: &Response, body: &[u8]) -> anyhow
     anyhow::anyhow!("{server}: {}", words(answer, body))
 }
 
+/// That a server wants a login, or another one than there is, in the same words whatever it was asked for. `said` are its
+/// own.
+pub(crate) fn login_wanted(server: &Server, login: Option<&Login>, said: &str) -> anyhow::Error {
+    let Some(login) = login else {
+        return anyhow::anyhow!("{server}: not logged in: slipway login {server}");
+    };
+    let whose = match login.name() {
+        None => String::new(),
+        Some(name) => format!(" as {name}"),
+    };
+    anyhow::anyhow!(
+        "{server}: the login{whose} is no longer good: {said}; log in again: slipway login {server}"
+    )
+}
+
 /// The same without the server's name.
 pub(crate) fn words(answer: &Response, body: &[u8]) -> String {
-    let said = said(body).unwrap_or_else(|| format!("the server answered {}", answer.status()));
+    let said = said(body).unwrap_or_else(|| match answer.status() {
+        // What is asked by HEAD is answered without words.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if body.is_empty() => {
+            let path = answer.url().path();
+            format!("no right to look at {path} ({})", answer.status())
+        }
+        status => format!("the server answered {status}"),
+    });
     match request(answer.headers()) {
         None => said,
         Some(id) => format!("{said} (request {id})"),
     }
+}
+
+/// Whether the login is good, and the right is missing (RFC 6750 §3.1).
+pub(crate) fn is_out_of_scope(answer: &Response) -> bool {
+    let mut challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+    challenges.any(|challenge| {
+        let challenge = challenge.to_str().unwrap_or_default();
+        challenge.contains("error=\"insufficient_scope\"")
+    })
 }
 
 fn said(body: &[u8]) -> Option<String> {

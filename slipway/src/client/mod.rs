@@ -23,6 +23,8 @@ pub(crate) use reach::{http, reach, stayed, transfers};
 pub(crate) use server::Server;
 pub(crate) use unreachable::explain;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use anyhow::Context as _;
 use auth::Secret;
 use reqwest::header::{ACCEPT, IF_MATCH};
@@ -48,6 +50,8 @@ pub(crate) struct Client {
     login: Option<Login>,
     /// What was got by the login, where that is a refresh token; it ends sooner than that.
     bearer: RwLock<Option<Secret>>,
+    /// The server has taken it before, so that a no means that it has ended.
+    was_taken: AtomicBool,
     scope: Option<String>,
 }
 
@@ -87,6 +91,7 @@ impl Client {
             base,
             login,
             bearer: RwLock::new(bearer),
+            was_taken: AtomicBool::new(false),
             scope: scope.map(str::to_owned),
         })
     }
@@ -174,9 +179,14 @@ impl Client {
         let again = request.try_clone();
         let sent = self.signed(request).await.send().await;
         let answer = sent.map_err(|error| explain(&self.base, &error))?;
-        let login = self.login.as_ref().filter(|login| login.is_refresh());
-        let (StatusCode::UNAUTHORIZED, Some(again), Some(login)) = (answer.status(), again, login)
-        else {
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            self.was_taken.store(true, Ordering::Relaxed);
+            return Ok(answer);
+        }
+        let was_taken = self.was_taken.load(Ordering::Relaxed);
+        let login = self.login.as_ref();
+        let login = login.filter(|login| was_taken && login.is_refresh());
+        let (Some(again), Some(login)) = (again, login) else {
             return Ok(answer);
         };
         let scope = self.scope.as_deref();
@@ -213,24 +223,14 @@ impl Client {
         if answer.status().is_success() {
             return Ok((answer.status(), body));
         }
-        if answer.status() == StatusCode::UNAUTHORIZED {
-            let server = &self.server;
-            return Err(match &self.login {
-                None => anyhow::anyhow!("{server}: not logged in: slipway login {server}"),
-                Some(login) => spent(server, login),
-            });
+        let is_login = self.login.is_none() || !failure::is_out_of_scope(&answer);
+        if answer.status() == StatusCode::UNAUTHORIZED && is_login {
+            let said = failure::words(&answer, &body);
+            let login = self.login.as_ref();
+            return Err(failure::login_wanted(&self.server, login, &said));
         }
         Err(failure::explain(&self.server, &answer, &body))
     }
-}
-
-fn spent(server: &Server, login: &Login) -> anyhow::Error {
-    let whose = if login.is_refresh() {
-        String::new()
-    } else {
-        format!(" as {}", login.user)
-    };
-    anyhow::anyhow!("{server}: the login{whose} is no longer good: slipway login {server}")
 }
 
 /// The body of an answer, of bounded size.

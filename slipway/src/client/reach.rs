@@ -8,6 +8,7 @@ use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 
 use super::unreachable;
 use crate::cli::Transport;
+use crate::commands::VERSION;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: usize = 5;
@@ -96,6 +97,12 @@ pub(crate) fn transfers(transport: &Transport) -> anyhow::Result<Client> {
     trusting(builder, transport)
 }
 
+/// What servers write down of who asked (RFC 9110 §10.1.5): the program, and for which machine it is made.
+fn user_agent() -> String {
+    use std::env::consts::{ARCH, OS};
+    format!("slipway/{VERSION} ({OS}; {ARCH})")
+}
+
 fn trusting(mut builder: ClientBuilder, transport: &Transport) -> anyhow::Result<Client> {
     if let Some(path) = &transport.ca_file {
         let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
@@ -105,5 +112,5 @@ fn trusting(mut builder: ClientBuilder, transport: &Transport) -> anyhow::Result
             builder = builder.add_root_certificate(certificate);
         }
     }
-    Ok(builder.build()?)
+    Ok(builder.user_agent(user_agent()).build()?)
 }

@@ -5,7 +5,7 @@ use auth::Secret;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 
-use super::{Login, Server, explain, failure, spent, stayed, whole};
+use super::{Login, Server, explain, failure, stayed, whole};
 
 #[derive(Deserialize)]
 struct Granted {
@@ -42,7 +42,8 @@ pub(super) async fn exchange(
         .await
         .with_context(|| server.to_string())?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        return Err(spent(server, login));
+        let said = failure::words(&answer, &body);
+        return Err(failure::login_wanted(server, Some(login), &said));
     }
     if !answer.status().is_success() {
         return Err(failure::explain(server, &answer, &body));

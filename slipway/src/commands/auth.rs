@@ -1,26 +1,27 @@
 //! `slipway auth`: who one is to a registry, and what one may do there.
 
+mod asked;
 mod explain;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use asked::Answer;
+use auth::Deed;
+use serde_json::Value;
 
 use super::print;
 use crate::cli::{AuthCommand, Output, Printing, Remote};
-use crate::client::{ACCOUNT, Client};
+use crate::client::Client;
 
 pub(super) async fn run(command: AuthCommand) -> anyhow::Result<ExitCode> {
     match command {
         AuthCommand::Whoami { remote, printing } => whoami(remote, &printing).await,
         AuthCommand::CanI {
-            verb,
-            repository,
+            asked,
             remote,
             printing,
-        } => can_i(&verb, &repository, remote, &printing).await,
+        } => can_i(&asked::deed(&asked)?, remote, &printing).await,
         AuthCommand::Explain(args) => explain::explain(*args).await,
     }
 }
@@ -83,28 +84,9 @@ fn told(server: &str, said: &Value) -> String {
     lines
 }
 
-#[derive(Deserialize, Serialize)]
-struct Answer {
-    allowed: bool,
-    #[serde(flatten)]
-    rest: serde_json::Map<String, Value>,
-}
-
-async fn can_i(
-    verb: &str,
-    repository: &str,
-    remote: Remote,
-    printing: &Printing,
-) -> anyhow::Result<ExitCode> {
-    let (scope, question) = if verb == "build" {
-        let question = json!({"namespace": repository, "resource": "builds", "verbs": ["create"]});
-        (ACCOUNT.to_owned(), question)
-    } else {
-        let question = json!({"repository": repository, "verbs": [verb]});
-        (format!("repository:{repository}:*"), question)
-    };
-    let client = Client::connect(remote, Some(&scope)).await?;
-    let answer: Answer = client.post("/api/v1/can-i", &question).await?;
+async fn can_i(deed: &Deed, remote: Remote, printing: &Printing) -> anyhow::Result<ExitCode> {
+    let client = Client::connect(remote, Some(&asked::scope(deed))).await?;
+    let answer: Answer = client.post("/api/v1/can-i", &asked::question(deed)).await?;
     match printing.form() {
         Output::Json => print::json(&answer)?,
         Output::Text => print::line(if answer.allowed { "yes" } else { "no" })?,

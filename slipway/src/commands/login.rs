@@ -1,6 +1,7 @@
 //! `slipway login` and `slipway logout`.
 
 mod device;
+mod known;
 mod oidc;
 mod way;
 
@@ -14,7 +15,8 @@ use crate::client::{
     http, may_see, reach, stayed, whole,
 };
 use crate::invoked::{self, Invoked};
-use way::{Proof, Way};
+use known::{Granted, Known};
+use way::{Proof, Refused, Way};
 
 /// Checks the login with the registry, then keeps it where podman, docker and helm look.
 pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
@@ -64,8 +66,16 @@ async fn keep(
 ) -> anyhow::Result<Url> {
     let (base, answer) = reach(client, bases).await?;
     let target = target(&base, &answer)?;
-    present(client, &base, target, &proof.login, &proof.refused).await?;
-    let user = &proof.login.user;
+    let answer = present(client, server, target, &proof.login, &proof.refused).await?;
+    // A registry without a token endpoint answers nothing.
+    let granted: Granted = device::read(answer).await.unwrap_or_default();
+    let known = Known::ask(client, &base, &proof.login, granted).await;
+    let user = match proof.login.name() {
+        Some(name) => name,
+        // Basic credentials end the name at the first colon (RFC 7617 §2).
+        None if known.name.contains(':') => Proven::TOKEN,
+        None => &known.name,
+    };
     let places = match proof.source {
         None => files.put(server.name(), user, &proof.login.password)?,
         Some(source) => {
@@ -74,7 +84,11 @@ async fn keep(
         }
     };
     for place in places {
-        print::line(&format!("logged in to {server} as {user}; kept {place}"))?;
+        let Known { name, until } = &known;
+        let until = until.as_deref().unwrap_or_default();
+        print::line(&format!(
+            "logged in to {server} as {name}{until}; kept {place}"
+        ))?;
     }
     Ok(base)
 }
@@ -104,18 +118,16 @@ fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
 /// Shows the registry a login. The answer is that of one that takes it; `refused` says what it means when it does not.
 async fn present(
     client: &Client,
-    base: &Url,
+    server: &Server,
     target: Url,
     login: &Proven,
-    refused: &str,
+    refused: &Refused,
 ) -> anyhow::Result<Response> {
+    let at = target.clone();
     let request = client
         .get(target)
         .basic_auth(&login.user, Some(login.password.expose()));
-    let mut answer = request
-        .send()
-        .await
-        .map_err(|error| explain(base, &error))?;
+    let mut answer = request.send().await.map_err(|error| explain(&at, &error))?;
     stayed(&answer)?;
     if answer.status() == StatusCode::OK {
         return Ok(answer);
@@ -123,7 +135,10 @@ async fn present(
     let body = whole(&mut answer).await?;
     let said = failure::words(&answer, &body);
     match answer.status() {
-        StatusCode::UNAUTHORIZED => anyhow::bail!("{base}: {refused}; it says: {said}"),
-        _ => anyhow::bail!("{base}: {said}"),
+        StatusCode::UNAUTHORIZED => {
+            let Refused { what, advice } = refused;
+            anyhow::bail!("{server}: the registry does not take {what}: {said}{advice}")
+        }
+        _ => anyhow::bail!("{server}: {said}"),
     }
 }

@@ -8,11 +8,12 @@ use auth::Secret;
 /// More than any password or token.
 const MAX_SECRET: u64 = 64 << 10;
 
-/// A line typed by a person.
-pub(super) fn line(question: &str) -> anyhow::Result<String> {
+/// A line typed by a person; `flag` is how a script says the same.
+pub(super) fn line(question: &str, flag: &str) -> anyhow::Result<String> {
     anyhow::ensure!(
         std::io::stdin().is_terminal(),
-        "{question} is needed: give it as an argument"
+        "standard input is no terminal to ask for the {} on: give it with {flag}",
+        question.to_lowercase()
     );
     eprint!("{question}: ");
     std::io::stderr().flush()?;
@@ -21,17 +22,20 @@ pub(super) fn line(question: &str) -> anyhow::Result<String> {
     Ok(answer.trim().to_owned())
 }
 
+/// A token from standard input.
+pub(super) fn token() -> anyhow::Result<Secret> {
+    let token = piped()?;
+    anyhow::ensure!(
+        !token.is_empty(),
+        "standard input: there is no token: pipe one in"
+    );
+    Ok(Secret::new(token))
+}
+
 /// A password: from standard input as a whole, without its last line break, or typed unseen.
 pub(super) fn password(from_stdin: bool) -> anyhow::Result<Secret> {
     let password = if from_stdin {
-        let mut text = String::new();
-        std::io::stdin()
-            .take(MAX_SECRET)
-            .read_to_string(&mut text)
-            .context("standard input")?;
-        let end = text.trim_end_matches(['\r', '\n']).len();
-        text.truncate(end);
-        text
+        piped()?
     } else {
         anyhow::ensure!(
             std::io::stdin().is_terminal(),
@@ -41,6 +45,18 @@ pub(super) fn password(from_stdin: bool) -> anyhow::Result<Secret> {
     };
     anyhow::ensure!(!password.is_empty(), "the password is empty");
     Ok(Secret::new(password))
+}
+
+/// Standard input as a whole, without its last line break.
+fn piped() -> anyhow::Result<String> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(MAX_SECRET)
+        .read_to_string(&mut text)
+        .context("standard input")?;
+    let end = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(end);
+    Ok(text)
 }
 
 /// As [`password`], for one that nothing can check yet: a person types it twice.

@@ -117,7 +117,8 @@ impl Config {
         {
             anyhow::bail!(
                 "listen: {address} can be reached from other machines, and no authentication is \
-                 configured: set auth.htpasswd, or pass --insecure-open to serve everyone"
+                 configured: set one of auth.htpasswd, auth.oidc and auth.kubernetes (or auth.rbac with \
+                 auth.anonymous: true), or pass --insecure-open to serve everyone"
             );
         }
         Ok(())
@@ -219,7 +220,7 @@ fn check_hosts(key: &str, hosts: &[String]) -> anyhow::Result<()> {
     for host in hosts {
         anyhow::ensure!(
             host.parse::<Authority>().is_ok() && !host.contains('@'),
-            "{key}: {host:?} is neither host nor host:port"
+            "{key}: {host:?} is neither host nor host:port: write registry.example.com or 10.0.0.7:5000"
         );
     }
     Ok(())

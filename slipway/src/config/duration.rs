@@ -33,12 +33,17 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Where there are months and years it would make `2months 27days 3h` of 90 days.
-        let (days, rest) = (self.0.as_secs() / DAY, self.0.as_secs() % DAY);
-        if days >= 30 && rest == 0 && self.0.subsec_nanos() == 0 {
-            return write!(f, "{days}days");
+        // In one unit, as one writes it: `90d`, and not `2months 27days 3h`.
+        let seconds = self.0.as_secs();
+        if self.0.subsec_nanos() > 0 || seconds == 0 {
+            return humantime::format_duration(self.0).fmt(f);
         }
-        humantime::format_duration(self.0).fmt(f)
+        let units = [(DAY, 'd'), (3600, 'h'), (60, 'm')];
+        let exact = units
+            .into_iter()
+            .find(|(unit, _)| seconds.is_multiple_of(*unit));
+        let (unit, letter) = exact.unwrap_or((1, 's'));
+        write!(f, "{}{letter}", seconds / unit)
     }
 }
 

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
+use super::explain::{KeyPath, Step};
 use super::names;
 
 const PREFIX: &str = "SLIPWAY_";
@@ -18,6 +19,14 @@ pub(super) struct Variable {
     pub(super) name: String,
     path: Vec<String>,
     text: String,
+}
+
+impl Variable {
+    /// Whether it is this key.
+    pub(super) fn is_of(&self, key: &KeyPath) -> bool {
+        let keys = self.path.iter().map(|key| Step::Key(key.clone()));
+        keys.eq(key.steps().iter().cloned())
+    }
 }
 
 /// Our variables, in the order of their names. `keys` holds every key of the top level.

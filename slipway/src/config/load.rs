@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::Config;
 use super::environment::{Variable, ours, overlay};
+use super::explain::{KeyPath, explain};
+use super::locate::locate;
 
 /// Reads the configuration: the file if one is named, then the environment over it.
 pub(crate) fn load(file: Option<&Path>, insecure_open: bool) -> anyhow::Result<Config> {
@@ -30,16 +32,23 @@ pub(super) fn parse(
 ) -> anyhow::Result<Config> {
     let from_file = match file {
         // A file of nothing but comments is the default configuration.
-        Some((path, text)) => serde_saphyr::from_str::<Option<Config>>(text)
-            .map_err(|error| anyhow::anyhow!("{}: {}", path.display(), one_line(&error)))?
+        Some((path, text)) => read(text)
+            .map_err(|error| anyhow::anyhow!("{}:{error}", path.display()))?
             .unwrap_or_default(),
         None => Config::default(),
     };
+    let text = file;
     let file = serde_json::to_value(from_file)?;
     let variables = ours(&keys(&file), variables)?;
     let mut config = overlaid(&file, &variables)?;
     config.insecure_open |= insecure_open;
-    config.check()?;
+    config.check().map_err(|error| {
+        let said = format!("{error:#}");
+        match whence(&said, &variables, text) {
+            None => error,
+            Some(whence) => anyhow::anyhow!("{whence}{said}"),
+        }
+    })?;
     Ok(config)
 }
 
@@ -48,7 +57,11 @@ fn overlaid(file: &Value, variables: &[Variable]) -> anyhow::Result<Config> {
         let is_in = |one: &&Variable| left_out.is_none_or(|out| out.name != one.name);
         let mut value = file.clone();
         overlay(&mut value, variables.iter().filter(is_in))?;
-        Ok(serde_json::from_value(value)?)
+        let read = serde_path_to_error::deserialize(&value);
+        read.map_err(|error| {
+            let path = KeyPath::of(error.path());
+            anyhow::anyhow!(explain(&path, &error.inner().to_string(), &value))
+        })
     };
     without(None).map_err(|error| {
         let said = format!("{error:#}");
@@ -61,12 +74,7 @@ fn overlaid(file: &Value, variables: &[Variable]) -> anyhow::Result<Config> {
         if said.starts_with(name) {
             return error;
         }
-        let advice = if said.contains("expected a sequence") {
-            "; a list is written as in YAML: [\"…\", \"…\"]"
-        } else {
-            ""
-        };
-        anyhow::anyhow!("{name}: {said}{advice}")
+        anyhow::anyhow!("{name}: {said}")
     })
 }
 
@@ -76,8 +84,49 @@ fn keys(value: &Value) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Errors go on one line: the parser's own form is a drawing of the file.
+/// Reads a file's text. An error begins with line and column.
+fn read(text: &str) -> Result<Option<Config>, String> {
+    let mut path = KeyPath::default();
+    let read = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            path = KeyPath::of(error.path());
+            error.into_inner()
+        })
+    });
+    read.map_err(|error| {
+        let said = one_line(&error);
+        match serde_saphyr::from_str::<Value>(text) {
+            Ok(document) => format!("{}{}", place(&error), explain(&path, &said, &document)),
+            Err(_) if said.contains("duplicate mapping key") => {
+                format!("{}{}", place(&error), explain(&path, &said, &Value::Null))
+            }
+            // What it is not even as YAML comes before what it is not as a configuration.
+            Err(error) => format!("{}this is no YAML: {}", place(&error), one_line(&error)),
+        }
+    })
+}
+
+fn place(error: &serde_saphyr::Error) -> String {
+    let place = error.location();
+    place.map_or_else(
+        || " ".to_owned(),
+        |at| format!("{}:{}: ", at.line(), at.column()),
+    )
+}
+
+/// The parser's own form is a drawing of the file.
 fn one_line(error: &serde_saphyr::Error) -> String {
-    let text = error.to_string();
+    let text = error.without_snippet().to_string();
     text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// Where the value of the key that an error begins with came from, and a colon.
+fn whence(said: &str, variables: &[Variable], file: Option<(&Path, &str)>) -> Option<String> {
+    let key = KeyPath::parse(said.split(':').next()?);
+    if let Some(variable) = variables.iter().find(|variable| variable.is_of(&key)) {
+        return Some(format!("{}: ", variable.name));
+    }
+    let (path, text) = file?;
+    let (line, column) = locate(text, &key)?;
+    Some(format!("{}:{line}:{column}: ", path.display()))
 }

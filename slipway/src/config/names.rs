@@ -59,7 +59,7 @@ pub(super) fn is_of_commands(written: &str) -> bool {
 }
 
 /// How many letters were left out, added, replaced, or swapped with the next (optimal string alignment).
-fn edits(a: &str, b: &str) -> usize {
+pub(super) fn edits(a: &str, b: &str) -> usize {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut before_last = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();

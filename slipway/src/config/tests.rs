@@ -40,6 +40,147 @@ fn an_unknown_key_is_an_error_with_its_place() {
     assert_eq!(error.lines().count(), 1, "{error}");
 }
 
+/// Each error: file, line and column, key, what is there, what may be.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_is_wrong_is_said_in_the_words_of_the_keys() {
+    const ADDRESS: &str =
+        "write an IP address and a port, such as 127.0.0.1:5000, or [::]:5000 for all addresses";
+    const LENGTH: &str = "write a length of time, such as 90s, 10m, 24h or 7d";
+    const PATH: &str = "a path, such as /etc/slipway/file or ./file";
+    for (yaml, place, said) in [
+        (
+            "listen: 127.0.0.1:5000",
+            "1:9",
+            "listen: \"127.0.0.1:5000\" is not right: write a list of IP addresses and ports, such as [\"127.0.0.1:5000\"]",
+        ),
+        (
+            "listen: ['localhost:5000']",
+            "1:10",
+            &format!("listen[0]: \"localhost:5000\" is not right: {ADDRESS}"),
+        ),
+        (
+            "listen:\n- '[::1]:1'\n- ':5000'",
+            "3:3",
+            &format!("listen[1]: \":5000\" is not right: {ADDRESS}"),
+        ),
+        (
+            "drainTimeout: soon",
+            "1:15",
+            &format!("drainTimeout: \"soon\" is not right: {LENGTH}"),
+        ),
+        (
+            "uploads:\n  expireAfter: 60",
+            "2:16",
+            &format!("uploads.expireAfter: 60 is not right: {LENGTH}"),
+        ),
+        (
+            "uploads:\n  maxBlobBytes: 10GiB",
+            "2:17",
+            "uploads.maxBlobBytes: \"10GiB\" is not right: write a number of bytes without a unit, such as 1073741824 for 1 GiB",
+        ),
+        (
+            "limits: {blobs: -1}",
+            "1:17",
+            "limits.blobs: -1 is not right: write a whole number, such as 1000",
+        ),
+        (
+            "log:\n  format: xml",
+            "2:11",
+            "log.format: \"xml\" is not right: write text or json",
+        ),
+        (
+            "log: {requests: maybe}",
+            "1:17",
+            "log.requests: \"maybe\" is not right: write true or false",
+        ),
+        (
+            "trustedProxies: [10.0.0.0/99]",
+            "1:18",
+            "trustedProxies[0]: \"10.0.0.0/99\" is not right: write a network, such as 10.0.0.0/8",
+        ),
+        (
+            "dataDir: [a]",
+            "1:10",
+            &format!("dataDir: [\"a\"] is not right: write {PATH}"),
+        ),
+        (
+            "auth:\n  htpasswd: /h",
+            "2:13",
+            "auth.htpasswd: \"/h\" is not right: write keys below it, of file",
+        ),
+        (
+            "auth:\n  kubernetes: {preset: gcp}",
+            "2:24",
+            "auth.kubernetes.preset: \"gcp\" is not right: write acp or openshift",
+        ),
+        (
+            "auth: {oidc: {issuer: x}}",
+            "1:14",
+            "auth.oidc: {\"issuer\":\"x\"} is not right: write a list, such as [a, b], or a line with a dash for each",
+        ),
+        (
+            "storage: {fs: {root: /a}, memory: {}}",
+            "1:27",
+            "storage: {\"fs\":{\"root\":\"/a\"},\"memory\":{}} is not right: write exactly one key below it, of fs, memory",
+        ),
+        (
+            "storage: s3",
+            "1:10",
+            "storage: \"s3\" is not right: write exactly one key below it, of fs, memory",
+        ),
+        (
+            "tls: {certFile: c}",
+            "1:7",
+            &format!("tls.keyFile: is missing: add {PATH}"),
+        ),
+        (
+            "auth:\n  anonymus: true",
+            "2:3",
+            "auth.anonymus: there is no such key: did you mean auth.anonymous?",
+        ),
+        (
+            "auth:\n  oidc:\n  - issuer: https://x\n    clientID: y",
+            "4:5",
+            "auth.oidc[0].clientID: there is no such key: did you mean auth.oidc[0].clientId?",
+        ),
+        (
+            "anonymous: true",
+            "1:1",
+            "anonymous: there is no such key here: did you mean auth.anonymous?",
+        ),
+        (
+            "manifests: {quux: 1}",
+            "1:13",
+            "manifests.quux: there is no such key; there are sparse",
+        ),
+        (
+            "log:\n  level: a\n  level: b",
+            "3:3",
+            "log.level: is there twice: leave one of them out",
+        ),
+        (
+            "listen: ['0.0.0.0:5000']",
+            "1:9",
+            "listen: 0.0.0.0:5000 can be reached from other machines, and no authentication is configured: set one of auth.htpasswd, auth.oidc and auth.kubernetes (or auth.rbac with auth.anonymous: true), or pass --insecure-open to serve everyone",
+        ),
+        (
+            "auth:\n  htpasswd: {file: /h}\n  tokens:\n    lifetime: 12h",
+            "4:15",
+            "auth.tokens.lifetime: 12h is out of range: it may be from 1m to 1h",
+        ),
+    ] {
+        let expected = format!("slipway.yaml:{place}: {said}");
+        assert_eq!(error(yaml, &[]), expected, "{yaml}");
+    }
+    let syntax = error("a: [\n", &[]);
+    assert!(syntax.starts_with("slipway.yaml:"), "{syntax}");
+    assert!(syntax.contains(": this is no YAML: "), "{syntax}");
+    let none = error("- a", &[]);
+    let expected = "slipway.yaml:1:1: [\"a\"] is no configuration: write keys below it, of audit";
+    assert!(none.starts_with(expected), "{none}");
+}
+
 #[test]
 fn two_kinds_of_storage_are_an_error() {
     let error = error("storage: {fs: {root: /a}, memory: {}}", &[]);
@@ -87,8 +228,17 @@ fn variables_of_others_are_left_alone_and_misspelt_ones_are_not() {
 #[test]
 fn a_wrong_value_is_said_with_its_variable() {
     for (name, value, said) in [
-        ("SLIPWAY_LISTEN", "127.0.0.1:15200", "[\"…\""),
-        ("SLIPWAY_LISTEN", "[nowhere]", "socket address"),
+        ("SLIPWAY_LISTEN", "127.0.0.1:15200", "such as [\"127"),
+        (
+            "SLIPWAY_LISTEN",
+            "[nowhere]",
+            "listen[0]: \"nowhere\" is not",
+        ),
+        (
+            "SLIPWAY_LIMITS__LISTS",
+            "0",
+            "limits.lists: 0 is out of range",
+        ),
         ("SLIPWAY_DRAIN_TIMEOUT", "soon", "90s"),
         ("SLIPWAY_LIMITS__BLOBS", "many", "many"),
         ("SLIPWAY_TLS__CERT_FILE", "/c", "keyFile"),
@@ -174,10 +324,10 @@ fn values_out_of_range_are_named_with_what_they_may_be() {
             "100ms",
         ),
         ("limits: {bodyTimeout: 99ms}", "limits.bodyTimeout", "100ms"),
-        ("limits: {sendTimeout: 25h}", "limits.sendTimeout", "1day"),
+        ("limits: {sendTimeout: 25h}", "limits.sendTimeout", "1d"),
         ("uploads: {maxBlobBytes: 0}", "uploads.maxBlobBytes", "1"),
         ("uploads: {expireAfter: 0s}", "uploads.expireAfter", "1s"),
-        ("drainTimeout: 1000y", "drainTimeout", "1day"),
+        ("drainTimeout: 1000y", "drainTimeout", "1d"),
         (
             "auth: {tokens: {lifetime: 0s}}",
             "auth.tokens.lifetime",
@@ -197,7 +347,9 @@ fn values_out_of_range_are_named_with_what_they_may_be() {
         ),
     ] {
         let said = error(yaml, &[]);
-        assert!(said.starts_with(&format!("{key}: ")), "{yaml}: {said}");
+        let key = format!(": {key}: ");
+        assert!(said.starts_with("slipway.yaml:1:"), "{yaml}: {said}");
+        assert!(said.contains(&key), "{yaml}: {said}");
         assert!(said.contains(bound), "{yaml}: {said}");
     }
     from(

@@ -12,6 +12,7 @@
 
 pub mod builder_image;
 pub mod frames;
+pub mod stub;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -64,6 +65,15 @@ pub fn error_line(output: &Output) -> String {
     text
 }
 
+/// Adds a user to a file of users.
+#[track_caller]
+pub fn add_user(file: &Path, name: &str, password: &str) {
+    let mut command = slipway();
+    command.args(["user", "add", name, "--password-stdin", "--htpasswd"]);
+    let said = run(command.arg(file), password);
+    assert!(said.status.success(), "{said:?}");
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -76,7 +86,26 @@ pub struct Server {
 impl Server {
     /// Starts `slipway serve` on a free port with this configuration besides.
     pub fn start(yaml: &str) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), yaml)
+    }
+
+    /// The same for users who all have one password, and whose rights are Kubernetes objects, if any. `yaml` goes on
+    /// below `auth`, or beside it.
+    pub fn for_users(names: &[&str], password: &str, rules: Option<&str>, yaml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            add_user(&folder.path().join("users"), name, password);
+        }
+        let mut auth = "auth:\n  htpasswd: {file: FOLDER/users}\n".to_owned();
+        if let Some(rules) = rules {
+            std::fs::create_dir(folder.path().join("rules")).unwrap();
+            std::fs::write(folder.path().join("rules/rules.yaml"), rules).unwrap();
+            auth.push_str("  rbac: {dir: FOLDER/rules}\n");
+        }
+        Self::start_in(folder, &format!("{auth}{yaml}"))
+    }
+
+    fn start_in(folder: TempDir, yaml: &str) -> Self {
         let yaml = yaml.replace("FOLDER", folder.path().to_str().unwrap());
         let config = folder.path().join("slipway.yaml");
         let data = folder.path().join("data");

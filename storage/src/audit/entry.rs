@@ -10,6 +10,8 @@ use super::{Class, Outcome, Proof, Verb};
 
 /// Longest user agent kept, in characters.
 const AGENT: usize = 200;
+/// Bytes of groups' names kept, each with a separator. People of directories are in hundreds, and every row has them.
+const GROUPS: usize = 1_000;
 /// Longest reason kept, in characters.
 const REASON: usize = 500;
 
@@ -26,6 +28,8 @@ pub struct Origin {
     pub provider: String,
     /// What the provider tells namesakes apart by.
     pub uid: Option<String>,
+    /// What they are in, as rules name it: by it they had their rights, or had them not.
+    pub groups: Groups,
     /// How they said who they are.
     pub credential: Proof,
     /// Which credential, where it has a name of its own.
@@ -45,6 +49,7 @@ impl Origin {
             user: String::new(),
             provider: String::new(),
             uid: None,
+            groups: Groups::default(),
             credential: Proof::None,
             credential_id: None,
             client: None,
@@ -57,6 +62,33 @@ impl Origin {
     pub fn with_agent(self, agent: Option<&str>) -> Self {
         let user_agent = agent.map(|agent| agent.chars().take(AGENT).collect());
         Self { user_agent, ..self }
+    }
+}
+
+/// Groups of somebody, as many as a row has room for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// In the order in which they are known.
+    pub names: Vec<String>,
+    /// How many more there are.
+    pub more: u32,
+}
+
+impl Groups {
+    /// Those of them that fit in.
+    pub fn of<'a>(all: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut groups, mut left) = (Self::default(), GROUPS);
+        for name in all {
+            // Once one is left out all others are: what is there is a beginning, and not a choice.
+            match left.checked_sub(name.len() + 1) {
+                Some(rest) if groups.more == 0 => {
+                    left = rest;
+                    groups.names.push(name.to_owned());
+                }
+                _ => groups.more = groups.more.saturating_add(1),
+            }
+        }
+        groups
     }
 }
 
@@ -197,4 +229,23 @@ fn to_millis(time: SystemTime) -> SystemTime {
         .unwrap_or_default();
     let below = Duration::from_nanos(u64::from(since.subsec_nanos() % 1_000_000));
     time.checked_sub(below).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GROUPS, Groups};
+
+    #[test]
+    fn groups_are_kept_from_the_first_on_as_many_as_fit() {
+        let names: Vec<String> = (0..1_000)
+            .map(|number| format!("group-{number:03}"))
+            .collect();
+        let kept = Groups::of(names.iter().map(String::as_str));
+        assert_eq!(kept.names, names[..GROUPS / 10]);
+        assert_eq!(kept.more, 900);
+        let long = "x".repeat(GROUPS);
+        let kept = Groups::of(["a", &long, "b"]);
+        assert_eq!((kept.names, kept.more), (vec!["a".to_owned()], 2));
+        assert_eq!(Groups::of([]), Groups::default());
+    }
 }

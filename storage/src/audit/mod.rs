@@ -8,7 +8,7 @@ mod entry;
 mod query;
 mod words;
 
-pub use entry::{Cause, Entry, Origin, Place, Row};
+pub use entry::{Cause, Entry, Groups, Origin, Place, Row};
 pub use query::{Page, Position, Query};
 pub use words::{Class, Outcome, Proof, UnknownWord, Verb};
 

@@ -190,6 +190,8 @@ pub struct KeptToken {
     pub expires: SystemTime,
     /// When it was last used, roughly.
     pub used: Option<SystemTime>,
+    /// When it was taken away before its end.
+    pub revoked: Option<SystemTime>,
     /// The rest, in the words of whoever reads it.
     pub document: String,
 }

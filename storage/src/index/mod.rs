@@ -189,7 +189,7 @@ pub trait Index: AuditTable + RecordTable + fmt::Debug + Send + Sync + 'static {
 
     // Tokens of users.
 
-    /// Records a token, unless its owner has `most` of its kind that have not ended. False: it was not recorded.
+    /// Records a token, unless its owner has `most` of its kind that have not ended and were not revoked. False: it was not recorded.
     async fn add_token(
         &self,
         token: &KeptToken,
@@ -212,8 +212,14 @@ pub trait Index: AuditTable + RecordTable + fmt::Debug + Send + Sync + 'static {
     /// Notes that a token was used (soft).
     async fn touch_token(&self, id: &str, now: SystemTime) -> Result<(), StorageError>;
 
-    /// Forgets a token, if it is this owner's where one is given. False: there was none.
-    async fn delete_token(&self, owner: Option<&str>, id: &str) -> Result<bool, StorageError>;
+    /// Revokes a token, if it is this owner's where one is given. False: there was none that was not. It is still found, and
+    /// listed; of those that an owner revoked, the last hundred are.
+    async fn revoke_token(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<bool, StorageError>;
 
     // The journal of link objects.
 

@@ -117,6 +117,21 @@ fn folders_and_archives_hold_what_registries_hold() {
     let written = tests::Layout::at(&folder);
     assert_eq!(written.digest("v1"), image.digest());
 
+    // By whole names, as podman and buildah call images in folders, both ways.
+    let whole = format!(
+        "oci:{}:localhost:5000/team/app:v1",
+        lab.path("whole").display()
+    );
+    let theirs = format!(
+        "oci:{}:localhost/their/app:v1",
+        lab.path("theirs").display()
+    );
+    copy(lab, &[&at("team/app:v1"), &whole]);
+    let words = ["--insecure-policy", "copy", "--all", &whole, &theirs];
+    lab.program("skopeo").args(words).ok();
+    copy(lab, &[&theirs, &at("their/app:v1")]);
+    assert_eq!(crane(lab, &["digest", &at("their/app:v1")]), image.digest());
+
     let archive = format!("oci-archive:{}", lab.path("out.tar").display());
     copy(
         lab,

@@ -1,6 +1,6 @@
 //! The program's own client commands: users made and logins kept where the other clients find them.
 
-use tests::{Access, Image, Lab, Server, Settings, access, server};
+use tests::{Access, Image, Lab, Server, Settings, access, server, until};
 
 use crate::Scene;
 use crate::skopeo::{push, skopeo};
@@ -48,14 +48,9 @@ fn slipway_user_add_and_login_let_skopeo_in_and_logout_locks_it_out() {
     };
     login("another password").fails();
     // The server reads the file again within a moment.
-    let begun = std::time::Instant::now();
-    while !login("a long password").run().status.success() {
-        assert!(
-            begun.elapsed() < tests::daemon::PATIENCE,
-            "the new user never gets in"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+    until("the new user gets in", || {
+        login("a long password").run().status.success()
+    });
 
     let image = Image::busybox(&scene.lab, "app");
     push(&scene, &image, "team/app:v1")

@@ -1,11 +1,9 @@
 //! What install/ holds, as it is: taken by a real API server, and run by a real kubelet.
 
-use std::time::{Duration, Instant};
-
 use tests::podman::Storage;
-use tests::{Api, Cluster, Endpoint, Image, Lab, Node, daemon, server, tls, toolbox};
+use tests::{Cluster, Endpoint, Image, Lab, Node, eventually_or, server, tls, toolbox};
 
-use super::{ROLES, bind, with_token};
+use super::{ROLES, api_as, bind};
 
 const SERVER: &str = include_str!("../../../install/server.yaml");
 const PULL_SECRETS: &str = include_str!("../../../install/pull-secrets.yaml");
@@ -89,13 +87,54 @@ fn on_this_machine(cluster: &Cluster, port: u16) -> String {
     replace(&text, "storage: 100Gi", "storage: 1Gi")
 }
 
+/// A volume for its data, which its user may write.
+fn give_volume(lab: &Lab, cluster: &Cluster) {
+    let volume = lab.dir("volume");
+    lab.program("chown").args(["65532:65532"]).arg(&volume).ok();
+    cluster.apply(
+        lab,
+        &format!(
+            "apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: data}}
+spec:
+  capacity: {{storage: 1Gi}}
+  accessModes: [ReadWriteOnce]
+  hostPath: {{path: {}}}
+",
+            volume.display()
+        ),
+    );
+}
+
+/// The keys that it signs with, and its certificate.
+fn give_secrets(lab: &Lab, cluster: &Cluster, own: &tls::Certificate) {
+    let create = |words: &str| {
+        let create = format!("create secret {words} --namespace slipway");
+        cluster.kubectl(lab).args(create.split(' '))
+    };
+    let keys = lab
+        .program("openssl")
+        .args("genpkey -algorithm ed25519".split(' '));
+    let keys = lab.write("keys.pem", keys.ok());
+    create("generic slipway-keys")
+        .arg("--from-file")
+        .arg(keys)
+        .ok();
+    create("tls slipway-tls")
+        .arg("--cert")
+        .arg(&own.cert)
+        .arg("--key")
+        .arg(&own.key)
+        .ok();
+}
+
 #[test]
 fn a_cluster_runs_the_server_from_what_is_installed() {
     let lab = Lab::new("k8s-install");
     let cluster = Cluster::start(&lab);
     // As they are: no unknown field, nothing that the API server would not take.
-    let create = ["create", "namespace", "slipway"];
-    cluster.kubectl(&lab).args(create).ok();
+    cluster.create_namespace(&lab, "slipway");
     for text in [ROLES, SERVER, PULL_SECRETS] {
         cluster
             .kubectl(&lab)
@@ -116,35 +155,9 @@ fn a_cluster_runs_the_server_from_what_is_installed() {
     let node = Node::start_without_plugin(&lab, &cluster, &at);
     node.import(&lab, &archive, IMAGE);
 
-    let volume = lab.dir("volume");
-    lab.program("chown").args(["65532:65532"]).arg(&volume).ok();
-    cluster.apply(
-        &lab,
-        &format!(
-            "apiVersion: v1
-kind: PersistentVolume
-metadata: {{name: data}}
-spec:
-  capacity: {{storage: 1Gi}}
-  accessModes: [ReadWriteOnce]
-  hostPath: {{path: {}}}
-",
-            volume.display()
-        ),
-    );
+    give_volume(&lab, &cluster);
     let kubectl = |words: &str| cluster.kubectl(&lab).args(words.split(' '));
-    let keys = lab
-        .program("openssl")
-        .args("genpkey -algorithm ed25519".split(' '));
-    let keys = lab.write("keys.pem", keys.ok());
-    kubectl("create secret generic slipway-keys --namespace slipway --from-file")
-        .arg(keys)
-        .ok();
-    kubectl("create secret tls slipway-tls --namespace slipway --cert")
-        .arg(own.cert)
-        .arg("--key")
-        .arg(own.key)
-        .ok();
+    give_secrets(&lab, &cluster, &own);
     for text in [PULL_SECRETS, &on_this_machine(&cluster, port)] {
         cluster.apply(&lab, text);
     }
@@ -165,11 +178,11 @@ spec:
     );
 
     // It asks the cluster that it runs in.
-    kubectl("create namespace team").ok();
+    cluster.create_namespace(&lab, "team");
     bind(&cluster, &lab, "team", "system:image-pusher", "user=alice");
-    let alice = Api::new(&with_token(&at, "alice"));
+    let alice = api_as(&at, "alice");
     alice.push_image("team/app", "v1", &[b"layer".to_vec()]);
-    let bob = Api::new(&with_token(&at, "bob"));
+    let bob = api_as(&at, "bob");
     let refused = bob
         .manifest("team/app", "v1")
         .map(|reply| reply.status.as_u16());
@@ -200,9 +213,5 @@ spec:
 
 #[track_caller]
 fn until(holds: impl Fn() -> bool, otherwise: impl Fn() -> String) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < 2 * daemon::PATIENCE, "{}", otherwise());
-        std::thread::sleep(Duration::from_millis(300));
-    }
+    eventually_or(|| holds().then_some(()), otherwise);
 }

@@ -1,10 +1,8 @@
 //! The real kubelet pulls by the right of the pod's ServiceAccount; no secret lies anywhere.
 
-use std::time::Instant;
+use tests::{Api, Cluster, Image, Lab, Node, eventually_or};
 
-use tests::{Api, Cluster, Image, Lab, Node, daemon};
-
-use super::{ROLES, bind, registry, with_token};
+use super::{ROLES, api_as, bind, registry};
 
 /// A pod that ends at once when its image can be had.
 pub(super) fn pod(name: &str, service_account: &str, image: &str) -> String {
@@ -32,8 +30,7 @@ fn a_pod_starts_by_its_service_accounts_right_alone() {
     let _node = Node::start(&lab, &cluster, server.endpoint());
     cluster.create_namespace(&lab, "team");
     for name in ["app", "idle"] {
-        let create = ["create", "serviceaccount", name, "--namespace", "team"];
-        cluster.kubectl(&lab).args(create).ok();
+        cluster.create_service_account(&lab, "team", name);
     }
     bind(&cluster, &lab, "team", "system:image-pusher", "user=alice");
     bind(
@@ -45,24 +42,11 @@ fn a_pod_starts_by_its_service_accounts_right_alone() {
     );
     let image = Image::busybox(&lab, "app");
     let name = format!("{}/team/app:v1", server.endpoint().host);
-    lab.program("skopeo")
-        .args([
-            "copy",
-            "--dest-tls-verify=false",
-            "--dest-creds",
-            "alice:alice",
-        ])
-        .arg(format!(
-            "oci:{}:{}",
-            image.layout.root().display(),
-            image.tag
-        ))
-        .arg(format!("docker://{name}"))
-        .ok();
+    image.push_as(&lab, "alice", &name);
     // Nobody but those with a right pulls it.
     let anonymous = Api::new(server.endpoint()).manifest("team/app", "v1");
     assert_eq!(anonymous.map(|reply| reply.status.as_u16()).ok(), Some(401));
-    let bob = Api::new(&with_token(server.endpoint(), "bob")).manifest("team/app", "v1");
+    let bob = api_as(server.endpoint(), "bob").manifest("team/app", "v1");
     assert_eq!(bob.map(|reply| reply.status.as_u16()).ok(), Some(403));
 
     cluster.apply(&lab, &pod("with-right", "app", &name));
@@ -72,28 +56,16 @@ fn a_pod_starts_by_its_service_accounts_right_alone() {
         let get = ["get", "pod", pod, "--namespace", "team", "--output", &path];
         cluster.kubectl(&lab).args(get).ok()
     };
-    let until = |pod: &str, path: &str, wanted: &[&str]| {
-        let begun = Instant::now();
-        loop {
-            let said = get(pod, path);
-            if wanted.contains(&said.as_str()) {
-                return;
-            }
-            let described = || {
-                let describe = ["describe", "pod", pod, "--namespace", "team"];
-                cluster.kubectl(&lab).args(describe).run().stdout
-            };
-            assert!(
-                begun.elapsed() < 2 * daemon::PATIENCE,
-                "{pod}: {said:?}\n{}",
-                described()
-            );
-            std::thread::sleep(std::time::Duration::from_millis(200));
-        }
+    let until = |pod: &str, path: &str, wanted: &str| {
+        let described = || {
+            let describe = ["describe", "pod", pod, "--namespace", "team"];
+            cluster.kubectl(&lab).args(describe).run().stdout
+        };
+        eventually_or(|| (get(pod, path) == wanted).then_some(()), described);
     };
-    until("with-right", "{.status.phase}", &["Succeeded"]);
+    until("with-right", "{.status.phase}", "Succeeded");
     let reason = "{.status.containerStatuses[0].state.waiting.reason}";
-    until("without-right", reason, &["ImagePullBackOff"]);
+    until("without-right", reason, "ImagePullBackOff");
 
     let secrets = cluster
         .kubectl(&lab)

@@ -16,7 +16,33 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tests::api::Reply;
-use tests::{Api, Cluster, Endpoint, Lab, OrFail, Server, Settings, cluster};
+use tests::cluster::{AUDIENCE, ROLES};
+use tests::{Api, Cluster, Endpoint, Lab, OrFail, Server, Settings};
+
+/// A cluster with the ClusterRoles that an installation brings, and these namespaces.
+fn installed(lab: &Lab, namespaces: &[&str]) -> Cluster {
+    let cluster = Cluster::start(lab);
+    cluster.apply(lab, ROLES);
+    for namespace in namespaces {
+        cluster.create_namespace(lab, namespace);
+    }
+    cluster
+}
+
+/// The same with the namespace `team`, where alice pushes and bob pulls.
+fn staffed(lab: &Lab) -> Cluster {
+    let cluster = installed(lab, &["team"]);
+    bind(&cluster, lab, "team", "system:image-pusher", "user=alice");
+    bind(&cluster, lab, "team", "system:image-puller", "user=bob");
+    cluster
+}
+
+/// Makes the ServiceAccount `ci` of `team`, which pushes there.
+fn hire_ci(lab: &Lab, cluster: &Cluster) {
+    cluster.create_service_account(lab, "team", "ci");
+    let ci = "serviceaccount=team:ci";
+    bind(cluster, lab, "team", "system:image-pusher", ci);
+}
 
 /// A registry that asks the cluster of a kubeconfig.
 fn registry(lab: &Lab, kubeconfig: &Path, more: &str) -> Server {
@@ -24,7 +50,7 @@ fn registry(lab: &Lab, kubeconfig: &Path, more: &str) -> Server {
         more: format!(
             "auth: {{anonymous: true, kubernetes: {{kubeconfig: {}, audiences: [{}]{more}}}}}\n",
             kubeconfig.display(),
-            cluster::AUDIENCE
+            AUDIENCE
         ),
         memory: true,
         ..Settings::default()
@@ -32,12 +58,9 @@ fn registry(lab: &Lab, kubeconfig: &Path, more: &str) -> Server {
     Server::start(lab, &settings)
 }
 
-/// The registry as whoever has this token, sent as a password.
-fn with_token(at: &Endpoint, token: &str) -> Endpoint {
-    Endpoint {
-        login: Some(("whoever".to_owned(), token.to_owned())),
-        ..at.clone()
-    }
+/// The API of the registry for whoever has this token.
+fn api_as(at: &Endpoint, token: &str) -> Api {
+    Api::new(&at.with_token(token))
 }
 
 /// What `/auth/token` grants of everything in a repository: names of actions as tokens have them, in order.
@@ -82,6 +105,3 @@ fn bind(cluster: &Cluster, lab: &Lab, namespace: &str, role: &str, subject: &str
         .arg(format!("--{subject}"))
         .ok();
 }
-
-/// The ClusterRoles that an installation brings.
-const ROLES: &str = include_str!("../../../install/rbac.yaml");

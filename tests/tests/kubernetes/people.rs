@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tests::podman::Storage;
-use tests::{Api, Cluster, Image, Lab, OrFail, Program, Server, server, toolbox};
+use tests::{Cluster, Image, Lab, OrFail, Program, Server, server, toolbox};
 
-use super::{ROLES, bind, registry, with_token};
+use super::{api_as, bind, hire_ci, registry, staffed};
 
 /// A machine of somebody's: this program under all its names, and a kubeconfig.
 pub(super) struct Desk<'lab> {
@@ -75,11 +75,7 @@ impl<'lab> Desk<'lab> {
 
 /// A cluster with the namespace `team`, where alice pushes and bob pulls, and a registry that asks it.
 fn scene(lab: &Lab) -> (Cluster, Server) {
-    let cluster = Cluster::start(lab);
-    cluster.apply(lab, ROLES);
-    cluster.create_namespace(lab, "team");
-    bind(&cluster, lab, "team", "system:image-pusher", "user=alice");
-    bind(&cluster, lab, "team", "system:image-puller", "user=bob");
+    let cluster = staffed(lab);
     let server = registry(lab, &cluster.kubeconfig("registry"), "");
     (cluster, server)
 }
@@ -120,7 +116,7 @@ fn whoever_kubectl_is_logs_in_without_a_word() {
         !said.contains(".config/slipway"),
         "a token that is written down is kept: {said}"
     );
-    Api::new(&with_token(server.endpoint(), "alice")).push_image("team/app", "v1", &[b"l".into()]);
+    api_as(server.endpoint(), "alice").push_image("team/app", "v1", &[b"l".into()]);
     let (from, to) = (format!("{host}/team/app:v1"), format!("{host}/team/app:v2"));
     desk.program("crane").args(["copy", &from, &to]).ok();
 
@@ -225,15 +221,7 @@ fn who_has_a_certificate_only_logs_in_as_a_service_account() {
     let lab = Lab::new("k8s-account");
     let (cluster, server) = scene(&lab);
     let host = &server.endpoint().host;
-    let create = ["create", "serviceaccount", "ci", "--namespace", "team"];
-    cluster.kubectl(&lab).args(create).ok();
-    bind(
-        &cluster,
-        &lab,
-        "team",
-        "system:image-pusher",
-        "serviceaccount=team:ci",
-    );
+    hire_ci(&lab, &cluster);
     let text = std::fs::read_to_string(cluster.kubeconfig("bob")).or_fail("a kubeconfig");
     let with = "{client-certificate: c.pem, client-key: k.pem}";
     let certificate = lab.write("certificate.kubeconfig", text.replace("{token: bob}", with));
@@ -256,7 +244,7 @@ fn who_has_a_certificate_only_logs_in_as_a_service_account() {
     );
     let root = desk.with(&cluster.kubeconfig("root"));
     by_account(&root).ok();
-    Api::new(&with_token(server.endpoint(), "alice")).push_image("team/app", "v1", &[b"l".into()]);
+    api_as(server.endpoint(), "alice").push_image("team/app", "v1", &[b"l".into()]);
     let (from, to) = (format!("{host}/team/app:v1"), format!("{host}/team/app:v2"));
     root.program("crane").args(["copy", &from, &to]).ok();
     // The ServiceAccount's rights, not those of whoever asks for its tokens.
@@ -271,8 +259,7 @@ fn a_token_that_ends_is_read_anew_and_kubectl_completes_what_is_typed() {
     let (cluster, server) = scene(&lab);
     let host = &server.endpoint().host;
     for name in ["one", "two"] {
-        let create = ["create", "serviceaccount", name, "--namespace", "team"];
-        cluster.kubectl(&lab).args(create).ok();
+        cluster.create_service_account(&lab, "team", name);
     }
     bind(
         &cluster,
@@ -281,7 +268,7 @@ fn a_token_that_ends_is_read_anew_and_kubectl_completes_what_is_typed() {
         "system:image-puller",
         "serviceaccount=team:one",
     );
-    Api::new(&with_token(server.endpoint(), "alice")).push_image("team/app", "v1", &[b"l".into()]);
+    api_as(server.endpoint(), "alice").push_image("team/app", "v1", &[b"l".into()]);
     let from = format!("{host}/team/app:v1");
     // Something beside kubectl writes tokens of an hour into the kubeconfig.
     let text = std::fs::read_to_string(cluster.kubeconfig("alice")).or_fail("a kubeconfig");
@@ -306,7 +293,7 @@ fn a_token_that_ends_is_read_anew_and_kubectl_completes_what_is_typed() {
     assert!(!desk.remembered().contains(host.as_str()));
     desk.program("crane").args(["digest", &from]).ok();
     let said = desk.slipway().args(login).stdin("made.up").fails();
-    assert!(said.contains("the token is not taken"), "{said}");
+    assert!(said.contains("does not take this token: "), "{said}");
 
     let complete = |words: &[&str]| {
         desk.program("kubectl")
@@ -341,7 +328,7 @@ fn other_clients_keep_their_logins_by_the_helper() {
         remembered.contains("stored") && remembered.contains(host.as_str()),
         "{remembered}"
     );
-    Api::new(&with_token(server.endpoint(), "alice")).push_image("team/app", "v1", &[b"l".into()]);
+    api_as(server.endpoint(), "alice").push_image("team/app", "v1", &[b"l".into()]);
     let from = format!("{host}/team/app:v1");
     desk.program("crane").args(["digest", &from]).ok();
     desk.program("oras").args(["logout", host]).ok();

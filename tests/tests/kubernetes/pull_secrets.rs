@@ -1,15 +1,17 @@
 //! Every namespace's ServiceAccount has a pull secret that works, and nothing else is touched.
 
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
-use tests::{Api, Cluster, Daemon, Image, Lab, Node, OrFail, Server, Settings, cluster, daemon};
+use tests::{
+    Api, Cluster, Daemon, Image, Lab, Node, OrFail, Server, Settings, cluster, eventually, until,
+};
 
 use super::kubelet::pod;
-use super::{ROLES, bind, with_token};
+use super::{api_as, bind, installed};
 
 mod grants;
 mod policy;
@@ -38,10 +40,7 @@ impl Scene {
 
     fn without_controllers(name: &str) -> Self {
         let lab = Lab::new(name);
-        let cluster = Cluster::start(&lab);
-        cluster.apply(&lab, ROLES);
-        let create = ["create", "namespace", "slipway"];
-        cluster.kubectl(&lab).args(create).ok();
+        let cluster = installed(&lab, &["slipway"]);
         cluster.apply(&lab, &grants());
         let scene = Self {
             lab,
@@ -192,7 +191,7 @@ fn both_names(server: &Server) -> [String; 2] {
 
 /// Whether the registry knows the token, whatever it may do.
 fn opens(server: &Server, token: &str) -> bool {
-    let api = Api::new(&with_token(server.endpoint(), token));
+    let api = api_as(server.endpoint(), token);
     let status = api.get("/auth/token").or_fail("ask").status.as_u16();
     assert!([200, 401].contains(&status), "{status}");
     status == 200
@@ -208,23 +207,6 @@ fn metric(server: &Server, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(&begin));
     line.and_then(|value| value.parse().ok())
         .or_fail(format!("{name} in {text}"))
-}
-
-#[track_caller]
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < 2 * daemon::PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    eventually(what, || is_so().then_some(()));
 }
 
 #[test]
@@ -247,16 +229,7 @@ fn a_pod_starts_by_the_pull_secret_that_it_was_given_under_either_name() {
     let bare = "serviceaccount=bare:default";
     bind(cluster, lab, "team", "system:image-puller", bare);
     let image = Image::busybox(lab, "app");
-    let from = format!("oci:{}:{}", image.layout.root().display(), image.tag);
-    lab.program("skopeo")
-        .args([
-            "copy",
-            "--dest-tls-verify=false",
-            "--dest-creds",
-            "alice:alice",
-        ])
-        .args([from, format!("docker://{internal}/team/app:v1")])
-        .ok();
+    image.push_as(lab, "alice", &format!("{internal}/team/app:v1"));
     scene.wait_for_login(&server, "team", "default");
 
     cluster.apply(
@@ -562,6 +535,16 @@ fn without_an_api_server_it_waits_and_goes_on() {
     until("it is noticed", || {
         server.log().contains("pull secrets are not kept")
     });
+    // Where and what was asked stands in the line, and no other line says it without.
+    let log = server.log();
+    let told = log.lines().filter(|line| line.contains("are not kept"));
+    for line in told {
+        let address = format!("https://{}: the ", scene.cluster.address());
+        assert!(line.contains(&address), "{line}");
+    }
+    for never in ["failed with", "client error", "watcher error"] {
+        assert!(!log.contains(never), "{never}\n{log}");
+    }
     // The registry serves on, and knows nobody new.
     assert_eq!(status("/readyz"), 200);
     assert_eq!(status("/v2/"), 401);

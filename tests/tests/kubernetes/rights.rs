@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tests::{Api, Cluster, Lab, OrFail, daemon};
+use tests::{Api, Cluster, Lab, OrFail, until};
 
-use super::{ROLES, bind, granted, registry, with_token};
+use super::{api_as, bind, granted, hire_ci, installed, registry};
 
 /// Deeds as the registry's tokens name them, and as Kubernetes does.
 const DEEDS: [(&str, &str); 4] = [
@@ -67,25 +67,12 @@ impl Who {
 #[test]
 fn the_registry_agrees_with_kubectl_auth_can_i() {
     let lab = Lab::new("k8s-rights");
-    let cluster = Cluster::start(&lab);
+    let cluster = installed(&lab, &["team", "other"]);
     let _controllers = cluster.controllers(&lab);
-    cluster.apply(&lab, ROLES);
-    for namespace in ["team", "other"] {
-        cluster.create_namespace(&lab, namespace);
-    }
-    for name in ["ci", "idle"] {
-        let create = ["create", "serviceaccount", name, "--namespace", "team"];
-        cluster.kubectl(&lab).args(create).ok();
-    }
+    hire_ci(&lab, &cluster);
+    cluster.create_service_account(&lab, "team", "idle");
     bind(&cluster, &lab, "team", "edit", "user=alice");
     bind(&cluster, &lab, "team", "system:image-pruner", "group=ops");
-    bind(
-        &cluster,
-        &lab,
-        "team",
-        "system:image-pusher",
-        "serviceaccount=team:ci",
-    );
     bind(
         &cluster,
         &lab,
@@ -111,17 +98,12 @@ fn the_registry_agrees_with_kubectl_auth_can_i() {
         Who::service_account(&cluster, &lab, "team", "ci"),
         Who::service_account(&cluster, &lab, "team", "idle"),
     ];
-    let begun = Instant::now();
-    while !can_i(&cluster, &lab, &everybody[0], "create", "team/app") {
-        assert!(
-            begun.elapsed() < daemon::PATIENCE,
-            "the roles are not aggregated"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    until("the roles are aggregated", || {
+        can_i(&cluster, &lab, &everybody[0], "create", "team/app")
+    });
     let mut allowed = 0;
     for who in &everybody {
-        let api = Api::new(&with_token(server.endpoint(), &who.token));
+        let api = api_as(server.endpoint(), &who.token);
         for repository in [
             "team/app",
             "team/app/deep",
@@ -160,25 +142,15 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: bob}]
 #[test]
 fn real_clients_push_and_pull_with_the_clusters_tokens() {
     let lab = Lab::new("k8s-clients");
-    let cluster = Cluster::start(&lab);
-    cluster.apply(&lab, ROLES);
-    cluster.create_namespace(&lab, "team");
-    let create = ["create", "serviceaccount", "ci", "--namespace", "team"];
-    cluster.kubectl(&lab).args(create).ok();
-    bind(
-        &cluster,
-        &lab,
-        "team",
-        "system:image-pusher",
-        "serviceaccount=team:ci",
-    );
+    let cluster = installed(&lab, &["team"]);
+    hire_ci(&lab, &cluster);
     bind(&cluster, &lab, "team", "system:image-puller", "user=bob");
     let server = registry(&lab, &cluster.kubeconfig("registry"), "");
     let host = &server.endpoint().host;
     let image = format!("{host}/team/app:v1");
 
     let token = cluster.service_account_token(&lab, "team", "ci");
-    let api = Api::new(&with_token(server.endpoint(), &token));
+    let api = api_as(server.endpoint(), &token);
     let manifest = api.push_image("team/app", "v1", &[b"layer".to_vec()]);
 
     let login = |user: &str, token: &str| {
@@ -221,21 +193,11 @@ fn real_clients_push_and_pull_with_the_clusters_tokens() {
 #[test]
 fn tokens_for_others_and_made_up_ones_open_nothing() {
     let lab = Lab::new("k8s-tokens");
-    let cluster = Cluster::start(&lab);
-    cluster.apply(&lab, ROLES);
-    cluster.create_namespace(&lab, "team");
-    let create = ["create", "serviceaccount", "ci", "--namespace", "team"];
-    cluster.kubectl(&lab).args(create).ok();
-    bind(
-        &cluster,
-        &lab,
-        "team",
-        "system:image-pusher",
-        "serviceaccount=team:ci",
-    );
+    let cluster = installed(&lab, &["team"]);
+    hire_ci(&lab, &cluster);
     let server = registry(&lab, &cluster.kubeconfig("registry"), "");
     let status = |token: &str| {
-        let api = Api::new(&with_token(server.endpoint(), token));
+        let api = api_as(server.endpoint(), token);
         api.get("/auth/token").or_fail("ask").status.as_u16()
     };
 
@@ -254,11 +216,7 @@ fn tokens_for_others_and_made_up_ones_open_nothing() {
     // A ServiceAccount that is deleted takes its tokens along.
     let delete = ["delete", "serviceaccount", "ci", "--namespace", "team"];
     cluster.kubectl(&lab).args(delete).ok();
-    let begun = Instant::now();
-    while status(&good) != 401 {
-        assert!(begun.elapsed() < daemon::PATIENCE, "its tokens still hold");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    until("its tokens hold no more", || status(&good) == 401);
 }
 
 /// T59: what is taken away in the cluster is refused here once the answers that are remembered have run out.
@@ -266,16 +224,14 @@ fn tokens_for_others_and_made_up_ones_open_nothing() {
 fn t59_what_is_taken_away_is_refused_within_the_lifetime_of_an_answer() {
     const ALLOWED_FOR: Duration = Duration::from_secs(2);
     let lab = Lab::new("k8s-revoked");
-    let cluster = Cluster::start(&lab);
-    cluster.apply(&lab, ROLES);
-    cluster.create_namespace(&lab, "team");
+    let cluster = installed(&lab, &["team"]);
     bind(&cluster, &lab, "team", "system:image-pusher", "user=bob");
     let server = registry(
         &lab,
         &cluster.kubeconfig("registry"),
         ", allowFor: 2s, denyFor: 1s",
     );
-    let api = Api::new(&with_token(server.endpoint(), "bob"));
+    let api = api_as(server.endpoint(), "bob");
     api.push_image("team/app", "v1", &[b"layer".to_vec()]);
     // Issued while the right was there: it names who it is, and the right is asked for each time.
     let issued = api
@@ -326,7 +282,7 @@ fn bindings_made_for_openshift_hold() {
     cluster.kubectl(&lab).args(prune.split(' ')).ok();
 
     let server = registry(&lab, &cluster.kubeconfig("registry"), ", preset: openshift");
-    let as_person = |name: &str| Api::new(&with_token(server.endpoint(), name));
+    let as_person = |name: &str| api_as(server.endpoint(), name);
     let expected: [(&str, &[&str]); 3] = [
         ("alice", &["pull", "push", "retag"]),
         ("bob", &["pull"]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,9 +10,9 @@ use oci::Operation;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::api::Reply;
-use tests::{Api, Cluster, Lab, OrFail, Server, daemon};
+use tests::{Api, Cluster, Lab, OrFail, Server, until};
 
-use super::{ROLES, bind, registry, with_token};
+use super::{api_as, bind, installed, registry};
 
 /// Who has which ClusterRole in `team`, and the verbs that it amounts to.
 const ROLE_OF: [(&str, &str, &[&str]); 7] = [
@@ -108,12 +108,8 @@ impl Caller {
 #[test]
 fn every_operation_asks_the_cluster_whoever_calls_and_however() {
     let lab = Lab::new("k8s-table");
-    let cluster = Cluster::start(&lab);
+    let cluster = installed(&lab, &["team", "other"]);
     let _controllers = cluster.controllers(&lab);
-    cluster.apply(&lab, ROLES);
-    for namespace in ["team", "other"] {
-        cluster.create_namespace(&lab, namespace);
-    }
     // Its signing key, made where this test can sign with it too.
     let key = lab.dir("data").join("token-keys.pem");
     lab.program("openssl")
@@ -189,8 +185,8 @@ fn told(reply: &Reply) -> String {
 
 /// An image in `team/real` with the tag and a blob that the examples ask for.
 fn content(server: &Server, owner: &Caller) {
-    let owner = with_token(server.endpoint(), &owner.credentials["cluster"]);
-    Api::new(&owner).push_image("team/real", "v1.0", &[b"{}".to_vec()]);
+    let owner = api_as(server.endpoint(), &owner.credentials["cluster"]);
+    owner.push_image("team/real", "v1.0", &[b"{}".to_vec()]);
 }
 
 fn callers(lab: &Lab, cluster: &Cluster, server: &Server, api: &Api) -> Vec<Caller> {
@@ -207,14 +203,9 @@ fn callers(lab: &Lab, cluster: &Cluster, server: &Server, api: &Api) -> Vec<Call
         credentials: BTreeMap::new(),
     });
     // What view, edit and admin amount to is known once the controllers have put them together.
-    wait(
-        || pushes(api, &callers[1]),
-        "the ClusterRoles are not aggregated",
-    );
-    wait(
-        || deletes(api, &callers[0]),
-        "the ClusterRoles are not aggregated",
-    );
+    until("the ClusterRoles are aggregated", || {
+        pushes(api, &callers[1]) && deletes(api, &callers[0])
+    });
     for caller in &mut callers {
         let issued = issue(api, caller);
         caller.credentials.insert("issued", issued);
@@ -227,7 +218,9 @@ fn callers(lab: &Lab, cluster: &Cluster, server: &Server, api: &Api) -> Vec<Call
     assert!(deletes(api, revoked), "it has no right to lose");
     let delete = "delete rolebinding admin-user-revoked --namespace team";
     cluster.kubectl(lab).args(delete.split(' ')).ok();
-    wait(|| !deletes(api, revoked), "what was taken away still holds");
+    until("what was taken away holds no more", || {
+        !deletes(api, revoked)
+    });
     let expired = expired(lab, cluster, server, api, &callers[0]);
     callers.push(expired);
     callers
@@ -276,19 +269,9 @@ fn deletes(api: &Api, caller: &Caller) -> bool {
     caller.send(api, Way::Bearer, &Method::DELETE, path).status == 404
 }
 
-#[track_caller]
-fn wait(held: impl Fn() -> bool, otherwise: &str) {
-    let begun = Instant::now();
-    while !held() {
-        assert!(begun.elapsed() < daemon::PATIENCE, "{otherwise}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
 /// Credentials of owners after their end: the same claims, signed by the same keys; and an API token that has ended.
 fn expired(lab: &Lab, cluster: &Cluster, server: &Server, api: &Api, owner: &Caller) -> Caller {
-    let create = "create serviceaccount late --namespace team";
-    cluster.kubectl(lab).args(create.split(' ')).ok();
+    cluster.create_service_account(lab, "team", "late");
     bind(cluster, lab, "team", "admin", "serviceaccount=team:late");
     let late = cluster.service_account_token(lab, "team", "late");
     let api_token = api_token(api, owner, Duration::from_secs(1));

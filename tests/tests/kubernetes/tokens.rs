@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Api, Cluster, Lab, OrFail};
+use tests::{Api, Lab, OrFail, until};
 
-use super::{ROLES, bind, granted, registry, with_token};
+use super::{api_as, bind, granted, installed, registry};
 
 const ADMINISTRATORS: &str = r"
 apiVersion: rbac.authorization.k8s.io/v1
@@ -34,15 +34,6 @@ fn create(api: &Api, verbs: &[&str]) -> tests::api::Reply {
         .or_fail("ask for a token")
 }
 
-#[track_caller]
-fn until(holds: impl Fn() -> bool) {
-    let begun = std::time::Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < tests::daemon::PATIENCE, "it never comes");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-}
-
 fn json_of(reply: &tests::api::Reply) -> Value {
     serde_json::from_slice(&reply.body).or_fail("JSON")
 }
@@ -50,30 +41,25 @@ fn json_of(reply: &tests::api::Reply) -> Value {
 #[test]
 fn a_token_has_the_rights_that_the_cluster_gives_its_owner_within_its_limits() {
     let lab = Lab::new("k8s-tokens");
-    let cluster = Cluster::start(&lab);
+    let cluster = installed(&lab, &["team", "other"]);
     let _controllers = cluster.controllers(&lab);
-    cluster.apply(&lab, ROLES);
-    for namespace in ["team", "other"] {
-        let create = ["create", "namespace", namespace];
-        cluster.kubectl(&lab).args(create).ok();
-    }
-    let account = ["create", "serviceaccount", "ci", "--namespace", "team"];
-    cluster.kubectl(&lab).args(account).ok();
+    cluster.create_service_account(&lab, "team", "ci");
     bind(&cluster, &lab, "team", "system:image-pusher", "user=alice");
     bind(&cluster, &lab, "other", "system:image-pusher", "user=alice");
     cluster.apply(&lab, ADMINISTRATORS);
     let lifetimes = ", allowFor: 0s, denyFor: 0s";
     let server = registry(&lab, &cluster.kubeconfig("registry"), lifetimes);
     let at = server.endpoint();
-    let alice = Api::new(&with_token(at, "alice"));
+    let alice = api_as(at, "alice");
 
     let made = json_of(&create(&alice, &["pull", "push"]).expect(201));
     let text = made["token"].as_str().or_fail("a token");
     let id = made["id"].as_str().or_fail("an id");
-    let robot = Api::new(&with_token(at, text));
+    let robot = api_as(at, text);
     // The API server takes a moment to know of bindings.
-    until(|| granted(&alice, "other/app") == ["pull", "push", "retag"]);
-    until(|| granted(&robot, "team/app") == ["pull", "push", "retag"]);
+    let all = ["pull", "push", "retag"];
+    until("alice's rights", || granted(&alice, "other/app") == all);
+    until("her token's rights", || granted(&robot, "team/app") == all);
     assert_eq!(
         granted(&robot, "other/app"),
         [""; 0],
@@ -87,19 +73,19 @@ fn a_token_has_the_rights_that_the_cluster_gives_its_owner_within_its_limits() {
         "team",
     ];
     cluster.kubectl(&lab).args(unbind).ok();
-    until(|| granted(&robot, "team/app").is_empty());
+    until("they end", || granted(&robot, "team/app").is_empty());
 
     let account = cluster.service_account_token(&lab, "team", "ci");
-    create(&Api::new(&with_token(at, &account)), &["pull"]).expect(403);
+    create(&api_as(at, &account), &["pull"]).expect(403);
 
     // Whoever has the right in one namespace has it over none of what has no namespace.
     alice
         .get("/api/v1/tokens?all=true")
         .or_fail("list")
         .expect(403);
-    let bob = Api::new(&with_token(at, "bob"));
+    let bob = api_as(at, "bob");
     let list = || bob.get("/api/v1/tokens?all=true").or_fail("list");
-    until(|| list().status == 200);
+    until("bob may list", || list().status == 200);
     let all = json_of(&list());
     assert_eq!(all["items"][0]["id"], id);
     assert_eq!(all["items"][0]["user"], "alice");

@@ -3,10 +3,10 @@
 
 use tests::peer::Peer;
 use tests::podman::Storage;
-use tests::{Cluster, Endpoint, Image, Lab, Node, Program};
+use tests::{Cluster, Endpoint, Image, Lab, Node, Program, until};
 
 use super::people::Desk;
-use super::{ROLES, registry};
+use super::{installed, registry};
 
 /// The name by which pods know the registry; people know it by another.
 const INTERNAL: &str = "image-registry.cpaas-system.svc";
@@ -37,17 +37,7 @@ impl Scene<'_> {
     /// Puts an image somewhere, as somebody who may do everything.
     fn put(&self, name: &str, at: &str) -> Image {
         let image = Image::busybox(self.lab, name);
-        self.lab
-            .program("skopeo")
-            .args([
-                "copy",
-                "--dest-tls-verify=false",
-                "--dest-creds",
-                "root:root",
-            ])
-            .arg(format!("oci:{}", image.at()))
-            .arg(format!("docker://{at}"))
-            .ok();
+        image.push_as(self.lab, "root", at);
         image
     }
 }
@@ -55,8 +45,7 @@ impl Scene<'_> {
 #[test]
 fn the_guides_commands_work_in_their_order() {
     let lab = Lab::new("k8s-walk");
-    let cluster = Cluster::start(&lab);
-    cluster.apply(&lab, ROLES);
+    let cluster = installed(&lab, &["my-ns", "shared-ns"]);
     let server = registry(&lab, &cluster.kubeconfig("registry"), "");
     let host = server.endpoint().host.as_str();
     let _node = Node::start(&lab, &cluster, &Endpoint::plain(INTERNAL));
@@ -72,8 +61,6 @@ fn the_guides_commands_work_in_their_order() {
         storage: Storage::new(&lab, "machine"),
         desk: Desk::new(&lab, &cluster.kubeconfig("alice")),
     };
-    scene.admin("create namespace my-ns");
-    scene.admin("create namespace shared-ns");
     log_in_and_get_rights(&scene);
     push_from_another_registry(&scene);
     use_another_namespace(&scene);
@@ -93,7 +80,7 @@ fn log_in_and_get_rights(scene: &Scene<'_>) {
     scene.admin(
         "create rolebinding alice-pulls --clusterrole=system:image-puller --user=alice -n my-ns",
     );
-    until(|| scene.alice(&pull).run().status.success());
+    works(scene, &pull);
     assert_eq!(scene.storage.run(&latest).ok(), app.text);
     let v1 = format!("{host}/my-ns/my-app:v1");
     scene.storage.podman().args(["tag", &latest, &v1]).ok();
@@ -102,7 +89,7 @@ fn log_in_and_get_rights(scene: &Scene<'_>) {
     scene.admin(
         "create rolebinding alice-pushes --clusterrole=system:image-pusher --user=alice -n my-ns",
     );
-    until(|| scene.alice(&push).run().status.success());
+    works(scene, &push);
 
     // Of ServiceAccounts.
     scene.admin("create serviceaccount ci --namespace my-ns");
@@ -132,7 +119,7 @@ fn use_another_namespace(scene: &Scene<'_>) {
     scene.admin(
         "create rolebinding cross-user --clusterrole=system:image-puller --user=alice -n shared-ns",
     );
-    until(|| scene.alice(&pull).run().status.success());
+    works(scene, &pull);
     let sees = "auth can-i get images.registry.alauda.io --namespace shared-ns --as=system:serviceaccount:my-ns:default";
     let ask = scene.cluster.kubectl(scene.lab).args(sees.split(' '));
     ask.fails();
@@ -172,14 +159,10 @@ fn deploy_from_the_internal_address(scene: &Scene<'_>) {
     assert_eq!(secrets, "", "no pull secret anywhere");
 }
 
-/// A refusal is remembered for a moment.
+/// Types it again and again until it works: a refusal is remembered for a moment.
 #[track_caller]
-fn until(mut is_done: impl FnMut() -> bool) {
-    let begun = std::time::Instant::now();
-    while !is_done() {
-        assert!(begun.elapsed() < tests::daemon::PATIENCE, "it never works");
-        std::thread::sleep(std::time::Duration::from_millis(500));
-    }
+fn works(scene: &Scene<'_>, line: &str) {
+    until(line, || scene.alice(line).run().status.success());
 }
 
 /// The guides' example. Pods of this node share the machine's network, where three cannot have one port.

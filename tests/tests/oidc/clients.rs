@@ -6,7 +6,7 @@ use serde_json::Value;
 use tests::podman::Storage;
 use tests::{Api, Image, OrFail};
 
-use super::{PEOPLE, Scene, pull, with_token};
+use super::{PEOPLE, Scene, pull};
 
 #[test]
 fn podman_and_skopeo_push_and_pull_by_the_rights_of_groups() {
@@ -77,7 +77,7 @@ fn t11_a_new_token_without_the_group_has_no_rights_at_once() {
     let server = scene.registry();
     let at = server.endpoint();
     let token = scene.provider.id_token("ada");
-    Api::new(&with_token(at, &token)).push_image("team/app", "v1", &[b"layer".to_vec()]);
+    Api::new(&at.with_token(&token)).push_image("team/app", "v1", &[b"layer".to_vec()]);
     pull(at, &token).expect(200);
     scene.provider.set_users(&[("ada", &["others"])]);
     pull(at, &scene.provider.id_token("ada")).expect(403);
@@ -108,7 +108,7 @@ fn a_token_of_the_registry_ends_with_the_id_token() {
     };
     let server = tests::Server::start(&scene.lab, &settings);
     let id_token = scene.provider.id_token("ada");
-    let api = Api::new(&with_token(server.endpoint(), &id_token));
+    let api = Api::new(&server.endpoint().with_token(&id_token));
     let path = "/auth/token?scope=repository:team/app:pull,push";
     let reply = api.get(path).or_fail("ask for a token").expect(200);
     let granted: Value = serde_json::from_slice(&reply.body).or_fail("JSON");

@@ -1,11 +1,8 @@
 //! Beside a Kubernetes cluster: ID tokens name the people, the cluster's rules decide.
 
-use tests::{Api, Cluster, OrFail, Server, Settings, cluster};
+use tests::{Api, Cluster, OrFail, Server, Settings, cluster, eventually_or};
 
-use super::{Scene, pull, with_token};
-
-/// The ClusterRoles that an installation brings.
-const ROLES: &str = include_str!("../../../install/rbac.yaml");
+use super::{Scene, pull};
 
 fn bind(cluster: &Cluster, scene: &Scene, role: &str, subject: &str) {
     cluster
@@ -20,11 +17,9 @@ fn bind(cluster: &Cluster, scene: &Scene, role: &str, subject: &str) {
 fn the_clusters_rules_decide_for_the_providers_users_and_groups() {
     let scene = Scene::new("oidc-cluster");
     let cluster = Cluster::start(&scene.lab);
-    cluster.apply(&scene.lab, ROLES);
-    let create = ["create", "namespace", "team"];
-    cluster.kubectl(&scene.lab).args(create).ok();
-    let create = ["create", "serviceaccount", "ci", "--namespace=team"];
-    cluster.kubectl(&scene.lab).args(create).ok();
+    cluster.apply(&scene.lab, cluster::ROLES);
+    cluster.create_namespace(&scene.lab, "team");
+    cluster.create_service_account(&scene.lab, "team", "ci");
     let subject = format!("--user={}#ada", scene.provider.issuer());
     bind(&cluster, &scene, "pusher", &subject);
     bind(&cluster, &scene, "puller", "--group=idp:ops");
@@ -43,12 +38,12 @@ fn the_clusters_rules_decide_for_the_providers_users_and_groups() {
     let server = Server::start(&scene.lab, &settings);
     let at = server.endpoint();
     let [ada, bob, eve] = ["ada", "bob", "eve"].map(|name| scene.provider.id_token(name));
-    let api = Api::new(&with_token(at, &ada));
+    let api = Api::new(&at.with_token(&ada));
     api.push_image("team/app", "v1", &[b"layer".to_vec()]);
     pull(at, &ada).expect(200);
     pull(at, &bob).expect(200);
     pull(at, &eve).expect(403);
-    let may_push = Api::new(&with_token(at, &bob)).push_blob("team/app", b"x");
+    let may_push = Api::new(&at.with_token(&bob)).push_blob("team/app", b"x");
     may_push.or_fail("push").expect(403);
     // The others that can say who they are do so still: a cluster's token, a password.
     let token = cluster.service_account_token(&scene.lab, "team", "ci");
@@ -98,16 +93,11 @@ fn names_are_those_that_kube_apiserver_gives() {
                 .run()
         };
         // It fetches the provider's configuration in its own time.
-        let begun = std::time::Instant::now();
-        let said = loop {
-            let said = whoami();
-            if said.status.success() {
-                break said.stdout;
-            }
-            assert!(begun.elapsed() < tests::daemon::PATIENCE, "{}", said.report);
-            std::thread::sleep(std::time::Duration::from_millis(200));
-        };
-        let said: serde_json::Value = serde_json::from_str(&said).or_fail("JSON");
+        let said = eventually_or(
+            || Some(whoami()).filter(|said| said.status.success()),
+            || whoami().report,
+        );
+        let said: serde_json::Value = serde_json::from_str(&said.stdout).or_fail("JSON");
         let there = &said["status"]["userInfo"];
 
         let prefix = prefix.map_or(String::new(), |prefix| {
@@ -122,7 +112,7 @@ fn names_are_those_that_kube_apiserver_gives() {
             ..Settings::default()
         };
         let server = Server::start(&scene.lab, &settings);
-        let api = Api::new(&with_token(server.endpoint(), &token));
+        let api = Api::new(&server.endpoint().with_token(&token));
         let reply = api.get("/auth/token").or_fail("ask").expect(200);
         let granted: serde_json::Value = serde_json::from_slice(&reply.body).or_fail("JSON");
         let here = super::clients::claims(granted["token"].as_str().or_fail("a token"));

@@ -1,10 +1,8 @@
 //! A provider that is away, slow, or talks nonsense.
 
-use std::time::{Duration, Instant};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tests::{Lab, OrFail, Provider, Proxy, Server, Settings, Weather, daemon, tls};
+use tests::{Lab, OrFail, Provider, Proxy, Server, Settings, Weather, tls, until};
 
 use super::pull;
 
@@ -65,15 +63,10 @@ fn a_server_starts_without_its_provider_and_takes_tokens_when_it_is_back() {
         );
         pull(at, "no token").expect(401);
         scene.proxy.set(Weather::Fair);
-        let begun = Instant::now();
         // There is no such image: whoever is told so was let in.
-        while pull(at, &scene.token).status != 404 {
-            assert!(
-                begun.elapsed() < daemon::PATIENCE,
-                "no recovery from {weather:?}"
-            );
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        until(&format!("recovery from {weather:?}"), || {
+            pull(at, &scene.token).status == 404
+        });
         // Known keys go on when it is away again.
         scene.proxy.set(weather);
         pull(at, &scene.token).expect(404);

@@ -91,15 +91,7 @@ fn oidc(provider: &Provider) -> String {
     )
 }
 
-/// The registry as whoever has this token, sent as a password.
-fn with_token(at: &Endpoint, token: &str) -> Endpoint {
-    Endpoint {
-        login: Some(("whoever".to_owned(), token.to_owned())),
-        ..at.clone()
-    }
-}
-
 fn pull(at: &Endpoint, token: &str) -> Reply {
-    let api = Api::new(&with_token(at, token));
+    let api = Api::new(&at.with_token(token));
     api.manifest("team/app", "v1").or_fail("pull")
 }

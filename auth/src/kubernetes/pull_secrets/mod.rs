@@ -71,7 +71,7 @@ impl PullSecrets {
         namespace: Option<&str>,
         settings: Settings,
     ) -> Result<Self, ConnectError> {
-        let client = cluster::unhurried(place).await?;
+        let (client, address) = cluster::unhurried(place).await?;
         let namespace = namespace.unwrap_or(client.default_namespace()).to_owned();
         let me = name_of_this_process()
             .map_err(|error| ConnectError::NotInCluster(error.to_string()))?;
@@ -89,7 +89,7 @@ impl PullSecrets {
             client,
             settings: Arc::new(settings),
             status: Arc::default(),
-            complaints: Complaints::new(),
+            complaints: Complaints::new(address),
             lease,
         })
     }
@@ -114,7 +114,8 @@ impl PullSecrets {
         loop {
             let complain = |error: &kube::Error| {
                 self.status.failed();
-                self.complaints.of_secrets(&report::explain_kube(error));
+                self.complaints
+                    .of_secrets(&format!("the Lease: {}", report::explain_kube(error)));
             };
             self.lease.acquire(complain).await;
             tracing::info!("pull secrets: kept by this server");

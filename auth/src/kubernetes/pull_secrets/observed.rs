@@ -136,3 +136,22 @@ fn content_of(secret: &Secret, settings: &Settings) -> Content {
         .and_then(|token| Claims::read(&token))
         .map_or(Content::Altered, Content::Token)
 }
+
+/// Namespaces as tests meet them.
+#[cfg(test)]
+pub(super) mod namespaces {
+    use super::Namespace;
+
+    pub(in super::super) const OPEN: Namespace = Namespace {
+        opted_out: false,
+        ending: false,
+    };
+    pub(in super::super) const OPTED_OUT: Namespace = Namespace {
+        opted_out: true,
+        ..OPEN
+    };
+    pub(in super::super) const ENDING: Namespace = Namespace {
+        ending: true,
+        ..OPEN
+    };
+}

@@ -8,7 +8,9 @@ use super::grant;
 use super::observed::{Duty, Key};
 use super::plan::{Step, Why};
 use super::settings::Settings;
+use super::world::List;
 use crate::complaints;
+use crate::kubernetes::unanswered;
 
 /// One line for what was done. What happens to every secret once or every day is not worth one usually.
 pub(super) fn done(key: &Key, step: &Step, settings: &Settings) {
@@ -63,11 +65,14 @@ pub(super) fn granted(namespace: &str, step: &grant::Step, settings: &Settings) 
 pub(super) struct Complaints {
     secrets: complaints::Complaints,
     grants: complaints::Complaints,
+    /// The API server's address.
+    address: String,
 }
 
 impl Complaints {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(address: String) -> Self {
         Self {
+            address,
             secrets: complaints::Complaints::new(),
             grants: complaints::Complaints::new(),
         }
@@ -75,14 +80,18 @@ impl Complaints {
 
     pub(super) fn of_secrets(&self, what: &str) {
         if self.secrets.is_due() {
-            tracing::error!("pull secrets are not kept: {what}");
+            tracing::error!(
+                "pull secrets are not kept in the cluster of {}: {what}",
+                self.address
+            );
         }
     }
 
     pub(super) fn of_grants(&self, what: &str) {
         if self.grants.is_due() {
             tracing::error!(
-                "the right to pull is not kept (auth.kubernetes.pullSecrets.grantPull): {what}"
+                "the right to pull is not kept (auth.kubernetes.pullSecrets.grantPull) in the cluster of {}: {what}",
+                self.address
             );
         }
     }
@@ -106,14 +115,21 @@ pub(super) fn is_usual(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchError(status) if status.code == 410)
 }
 
-pub(super) fn explain_watch(error: &watcher::Error) -> String {
-    match error {
+pub(super) fn explain_watch(list: &List, error: &watcher::Error) -> String {
+    let asked = match list {
+        List::Namespaces => "Namespaces".to_owned(),
+        List::Accounts(name) => format!("ServiceAccounts {name}"),
+        List::Secrets(account) => format!("Secrets of the ServiceAccounts {account}"),
+        List::Grants => "RoleBindings".to_owned(),
+    };
+    let why = match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => explain_kube(error),
         watcher::Error::WatchError(status) => status.message.clone(),
         watcher::Error::NoResourceVersion => error.to_string(),
-    }
+    };
+    format!("the list of {asked}: {why}")
 }
 
 pub(super) fn explain_kube(error: &kube::Error) -> String {
@@ -123,8 +139,7 @@ pub(super) fn explain_kube(error: &kube::Error) -> String {
             "{}; the account that Slipway uses needs the roles of install/pull-secrets.yaml",
             status.message.replace('\n', " ")
         ),
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
+        error => unanswered::why(error),
     }
 }
 

@@ -115,7 +115,7 @@ impl<'a> Work<'a> {
             return;
         }
         self.status.failed();
-        let what = report::explain_watch(error);
+        let what = report::explain_watch(list, error);
         match list {
             List::Grants => self.complaints.of_grants(&what),
             List::Namespaces | List::Accounts(_) | List::Secrets(_) => {

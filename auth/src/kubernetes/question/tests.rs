@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::*;
-use crate::{AdminRight, BuildRight};
+use crate::{AdminRight, BuildRight, Right};
 
 fn attributes(preset: &Preset, action: Action, repo: &str) -> [String; 6] {
     let found = preset.attributes(action, &RepoName::parse(repo).unwrap());
@@ -204,5 +204,37 @@ fn openshift_is_asked_about_its_own_builds() {
         let words = [asked.verb, asked.group, asked.resource].map(Option::unwrap_or_default);
         assert_eq!(words, expected, "{preset:?}");
         assert_eq!(asked.namespace.as_deref(), Some("team"));
+    }
+}
+
+/// Whoever reads the rules looks for what the cluster is asked about.
+#[test]
+fn what_stands_in_rules_is_what_the_question_names() {
+    let repo = RepoName::parse("team/app").unwrap();
+    let acp = Preset::Resource(Resource {
+        group: "example.com".to_owned(),
+        resource: "pics".to_owned(),
+    });
+    let in_repo = Action::ALL.map(|action| Deed::Repository(action, repo.clone()));
+    let of_all = Right::all().map(|right| Deed::Registry(right, None));
+    let of_one = Deed::Registry(AdminRight::ReadAudit.into(), Some("team".to_owned()));
+    let deeds: Vec<_> = in_repo.into_iter().chain(of_all).chain([of_one]).collect();
+    for preset in [acp, Preset::Openshift] {
+        for deed in &deeds {
+            let asked = preset.question(deed);
+            let in_rules = preset.in_rules(deed);
+            assert_eq!(asked.verb.as_deref(), Some(in_rules.deed.verb()), "{deed}");
+            assert_eq!(asked.group, Some(in_rules.resource.group), "{deed}");
+            if let Deed::Repository(..) = deed {
+                let resource = match asked.subresource {
+                    None => asked.resource.unwrap(),
+                    Some(sub) => format!("{}/{sub}", asked.resource.unwrap()),
+                };
+                assert_eq!(resource, in_rules.resource.resource, "{deed}");
+            }
+            let is_everywhere = asked.namespace.is_none();
+            let expected = in_rules.is_cluster_wide || deed.namespace().is_none();
+            assert_eq!(is_everywhere, expected, "{deed}");
+        }
     }
 }

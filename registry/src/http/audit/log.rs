@@ -1,6 +1,6 @@
 //! A line in the log for each row, read back from the record: the log is what the record says, in its order.
 
-use storage::audit::Row;
+use storage::audit::{Groups, Row};
 use storage::{Audit, StorageError};
 
 /// Rows read at a time.
@@ -54,6 +54,9 @@ fn line(row: &Row) {
     let digest = entry.digest.map(|digest| digest.to_string());
     let previous = entry.previous.map(|digest| digest.to_string());
     let client = origin.client.map(|client| client.to_string());
+    let Groups { names, more } = &origin.groups;
+    let groups = (!names.is_empty()).then(|| names.join(","));
+    let more_groups = (*more > 0).then_some(*more);
     tracing::info!(
         target: "audit",
         id = row.id,
@@ -63,6 +66,8 @@ fn line(row: &Row) {
         user.name = origin.user,
         user.provider = origin.provider,
         user.uid = origin.uid,
+        user.groups = groups,
+        user.groups_left_out = more_groups,
         credential = origin.credential.as_str(),
         credential.id = origin.credential_id,
         client.address = client,

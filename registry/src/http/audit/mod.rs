@@ -14,7 +14,7 @@ use auth::{Credential, Gate, Identity};
 use http::header::USER_AGENT;
 use http::{HeaderMap, Response, StatusCode};
 use oci::{Operation, Reference, RepoName};
-use storage::audit::{Cause, Entry, Origin, Outcome, Place, Proof, Verb};
+use storage::audit::{Cause, Entry, Groups, Origin, Outcome, Place, Proof, Verb};
 
 use super::Body;
 use super::problem::Problem;
@@ -240,7 +240,7 @@ impl Asked<'_> {
         if is_challenge(&presented, problem) {
             return;
         }
-        let origin = self.origin(presented, None);
+        let origin = self.origin(presented, problem.was());
         let (verb, place) = (Verb::Login, Place::Registry);
         let status = problem.status.as_u16();
         let entry = Entry::new(&Arc::new(origin), verb, place, Outcome::Denied, status);
@@ -305,6 +305,10 @@ impl Asked<'_> {
             },
             provider: who.map(Identity::provider).unwrap_or_default().to_owned(),
             uid: who.and_then(Identity::uid).map(str::to_owned),
+            groups: who
+                .map(Identity::own_groups)
+                .map(Groups::of)
+                .unwrap_or_default(),
             credential: proof,
             credential_id: who.and_then(Identity::token).map(ToString::to_string),
             client: Some(self.record.client),

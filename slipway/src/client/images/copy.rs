@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::Manifest;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::found::Found;
 use super::place::Place;
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) to: Place,
     /// Only this one of an index.
     pub(crate) platform: Option<Platform>,
+    /// An image that is in no index must be for that platform, too.
+    pub(crate) is_demanded: bool,
     /// What is said about it, too.
     pub(crate) referrers: bool,
     /// Blobs under way at once.
@@ -47,7 +50,7 @@ pub(crate) async fn copy(plan: Plan) -> anyhow::Result<Copied> {
     let mut sessions = Vec::new();
     let source = open_source(&plan, &mut sessions).await?;
     let target = open_target(&plan, &mut sessions).await?;
-    let root = root(&source, plan.platform.as_ref()).await?;
+    let root = root(&source, &plan).await?;
     let root_digest = root.digest();
     if let Some(digest) = target.digest {
         anyhow::ensure!(
@@ -103,16 +106,41 @@ pub(crate) async fn copy(plan: Plan) -> anyhow::Result<Copied> {
     Ok(copied)
 }
 
-async fn root(source: &Side, platform: Option<&Platform>) -> anyhow::Result<Manifest> {
+async fn root(source: &Side, plan: &Plan) -> anyhow::Result<Manifest> {
     let reference = source.reference.clone().context("which image?")?;
     let place = || source.store.place(&reference);
     let missing = || format!("{}: there is none, or it is not yours to see", place());
     let root = source.store.manifest(&reference).await?;
     let root = root.with_context(missing)?;
-    let Some(platform) = platform.filter(|_| !root.children().is_empty()) else {
+    let Some(platform) = &plan.platform else {
         return Ok(root);
     };
+    if root.children().is_empty() {
+        if plan.is_demanded {
+            let own = own_platform(source, &root).await.with_context(place)?;
+            anyhow::ensure!(
+                platform.includes(&own),
+                "{}: this is a single image, for {}, and not for {platform}",
+                place(),
+                Platform::written(&own)
+                    .as_deref()
+                    .unwrap_or("no platform that it names")
+            );
+        }
+        return Ok(root);
+    }
     let chosen = platform.of(&root).with_context(place)?;
     let child = source.store.manifest(&chosen.digest.into()).await?;
     child.with_context(|| source.store.place(&chosen.digest.into()))
+}
+
+/// What an image's configuration says of its platform (image-spec `config.md`); `null` where it is no image's.
+async fn own_platform(source: &Side, image: &Manifest) -> anyhow::Result<Value> {
+    match image.config() {
+        Some(config) if config.media_type.as_str().ends_with("json") => {
+            let bytes = source.store.small_blob(config).await?;
+            Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+        }
+        _ => Ok(Value::Null),
+    }
 }

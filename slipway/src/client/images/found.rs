@@ -97,10 +97,7 @@ impl Found {
             if manifest.digest() == root {
                 continue;
             }
-            let is_listed = target
-                .store
-                .put_manifest(reference, manifest, reference.tag().is_some())
-                .await?;
+            let is_listed = target.store.put_manifest(reference, manifest).await?;
             if !is_listed && manifest.subject().is_some() {
                 list_by_tag(&target.store, manifest).await?;
             }
@@ -111,10 +108,10 @@ impl Found {
             .filter(|(_, one)| one.digest() == root)
         {
             let reference = target.reference.clone().unwrap_or(root.into());
-            let is_listed = target
-                .store
-                .put_manifest(&reference, manifest, true)
-                .await?;
+            let is_listed = match &target.store {
+                Store::Layout(layout) => layout.put_root(target.name.as_ref(), manifest)?,
+                Store::Repository(there) => there.put_manifest(&reference, manifest).await?,
+            };
             if !is_listed && manifest.subject().is_some() {
                 list_by_tag(&target.store, manifest).await?;
             }

@@ -6,19 +6,20 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use oci::{Algorithm, Descriptor, Digest, Expected, Hasher, Manifest, Reference};
+use oci::{
+    Algorithm, Descriptor, Digest, Expected, Hasher, MAX_MANIFEST_BYTES, Manifest, Reference,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::failure::{Failure, persist};
 use super::progress::Progress;
+use super::ref_name::{RefName, TAG};
 use super::store::{ByteStream, Store};
 
-/// The tag of an entry in the index (image-spec `annotations.md`).
-const TAG: &str = "org.opencontainers.image.ref.name";
 /// What containerd calls the image when it imports the layout.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 const CHUNK: usize = 128 << 10;
@@ -75,9 +76,26 @@ impl Layout {
         format!("oci:{}:{reference}", self.dir.display())
     }
 
-    /// What it holds if that is one image.
-    pub(super) fn only(&self) -> anyhow::Result<Reference> {
+    /// The image of this name; without one, what it holds if that is one image.
+    pub(super) fn find(&self, name: Option<&RefName>) -> anyhow::Result<Reference> {
         let entries = self.entries()?;
+        if let Some(name) = name {
+            let is_called = |entry: &&Descriptor| {
+                let names = [TAG, CONTAINERD_NAME].map(|key| entry.annotations.get(key));
+                names
+                    .into_iter()
+                    .flatten()
+                    .any(|other| other == name.as_str())
+            };
+            let found = entries.iter().find(is_called).with_context(|| {
+                let dir = self.dir.display();
+                format!(
+                    "{dir}: no image is called {name} there, but {}",
+                    RefName::all(&entries)
+                )
+            })?;
+            return Ok(found.digest.into());
+        }
         let named = |entry: &&Descriptor| entry.annotations.contains_key(TAG);
         let mut candidates: Vec<_> = entries.iter().filter(named).collect();
         if candidates.is_empty() {
@@ -86,15 +104,11 @@ impl Layout {
         if let [one] = candidates[..] {
             return Ok(one.digest.into());
         }
-        let tags = candidates
-            .iter()
-            .filter_map(|entry| entry.annotations.get(TAG));
-        let tags: Vec<_> = tags.map(String::as_str).collect();
         anyhow::bail!(
-            "{}: it holds {} images: name one of {}",
+            "{}: it holds {} images: name one behind a colon: {}",
             self.dir.display(),
             candidates.len(),
-            tags.join(", ")
+            RefName::all(&entries)
         )
     }
 
@@ -171,6 +185,28 @@ impl Layout {
         Ok(stream)
     }
 
+    pub(super) async fn small_blob(&self, blob: &Descriptor) -> anyhow::Result<Bytes> {
+        let place = || self.blob(blob.digest).display().to_string();
+        let stream = self.open_blob(blob.digest, 0).await;
+        let mut stream = stream.map_err(Failure::into_error)?;
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = stream.try_next().await.map_err(Failure::into_error)? {
+            bytes.extend_from_slice(&chunk);
+            anyhow::ensure!(
+                bytes.len() <= MAX_MANIFEST_BYTES,
+                "{}: it is larger than {MAX_MANIFEST_BYTES} bytes",
+                place()
+            );
+        }
+        let found = Digest::of(blob.digest.algorithm(), &bytes);
+        anyhow::ensure!(
+            found == blob.digest,
+            "{}: other content than its name says",
+            place()
+        );
+        Ok(bytes.freeze())
+    }
+
     /// Streams a blob from `source` here, behind what an attempt before left of it.
     pub(super) async fn receive(
         &self,
@@ -231,40 +267,65 @@ impl Layout {
         fs::rename(&partial, &path).with_context(place)
     }
 
-    /// Stores a manifest. One that is listed stands in the index, under its tag if it has one; others are reached from those.
+    /// Stores the manifest of the image itself, which stands in the index, by its name if it has one.
+    pub(super) fn put_root(
+        &self,
+        name: Option<&RefName>,
+        manifest: &Manifest,
+    ) -> anyhow::Result<bool> {
+        self.write(manifest)?;
+        let is_tag = name.is_some_and(|name| name.tag().is_some());
+        // A name that is whole already is the better one.
+        let whole = self.name.as_deref().filter(|_| is_tag);
+        self.list(manifest, name.map(RefName::as_str), whole)?;
+        Ok(true)
+    }
+
+    /// Stores another manifest. It stands in the index only if nothing there leads to it: by its tag, or for what it is about.
     pub(super) fn put_manifest(
         &self,
         reference: &Reference,
         manifest: &Manifest,
-        is_listed: bool,
     ) -> anyhow::Result<()> {
+        self.write(manifest)?;
+        match reference.tag() {
+            Some(tag) => self.list(manifest, Some(tag.as_str()), None),
+            None if manifest.subject().is_some() => self.list(manifest, None, None),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self, manifest: &Manifest) -> anyhow::Result<()> {
         let path = self.blob(manifest.digest());
         let place = || path.display().to_string();
         fs::create_dir_all(path.parent().with_context(place)?).with_context(place)?;
-        replace(&path, manifest.bytes()).with_context(place)?;
-        if !is_listed {
-            return Ok(());
-        }
+        replace(&path, manifest.bytes()).with_context(place)
+    }
+
+    fn list(
+        &self,
+        manifest: &Manifest,
+        name: Option<&str>,
+        whole: Option<&str>,
+    ) -> anyhow::Result<()> {
         let mut entry = manifest.descriptor();
-        let tag = reference.tag().map(ToString::to_string);
         // Its own annotations are in the manifest; these are the entry's.
         entry.annotations.clear();
-        if let Some(tag) = &tag {
-            entry.annotations.insert(TAG.to_owned(), tag.clone());
-            if let Some(name) = &self.name {
-                let name = name.clone();
-                entry.annotations.insert(CONTAINERD_NAME.to_owned(), name);
+        for (key, value) in [(TAG, name), (CONTAINERD_NAME, whole)] {
+            if let Some(value) = value {
+                entry.annotations.insert(key.to_owned(), value.to_owned());
             }
         }
         let mut entries = self.entries()?;
         entries.retain(|other| match other.annotations.get(TAG) {
-            Some(taken) => Some(taken) != tag.as_ref(),
+            Some(taken) => Some(taken.as_str()) != name,
             None => other.digest != entry.digest,
         });
         entries.push(entry);
         let mut index = empty();
         index["manifests"] = json!(entries);
-        replace(&self.dir.join("index.json"), index.to_string().as_bytes()).with_context(place)
+        let path = self.dir.join("index.json");
+        replace(&path, index.to_string().as_bytes()).with_context(|| path.display().to_string())
     }
 
     fn entries(&self) -> anyhow::Result<Vec<Descriptor>> {

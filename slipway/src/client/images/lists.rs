@@ -120,7 +120,7 @@ async fn list<T: FromList>(
         return Ok((none, None));
     }
     if !answer.status().is_success() {
-        return Err(Failure::answered(session.server(), answer).await);
+        return Err(session.failed(answer).await);
     }
     let link = answer
         .headers()

@@ -3,30 +3,34 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use oci::Tag;
+use anyhow::Context as _;
 
 use super::name::ImageName;
+use super::ref_name::RefName;
 
 /// A place of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `registry.example.com/team/app:v1`; `docker://` may stand before it, as skopeo has it.
     Registry(ImageName),
-    /// `oci:DIR[:TAG]`
-    Layout { dir: PathBuf, tag: Option<Tag> },
-    /// `oci-archive:FILE[:TAG]`
-    Archive { file: PathBuf, tag: Option<Tag> },
+    /// `oci:DIR[:NAME]`
+    Layout { dir: PathBuf, name: Option<RefName> },
+    /// `oci-archive:FILE[:NAME]`
+    Archive {
+        file: PathBuf,
+        name: Option<RefName>,
+    },
 }
 
 impl Place {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         if let Some(path) = text.strip_prefix("oci:") {
-            let (dir, tag) = path_and_tag(text, path)?;
-            return Ok(Self::Layout { dir, tag });
+            let (dir, name) = path_and_name(text, path)?;
+            return Ok(Self::Layout { dir, name });
         }
         if let Some(path) = text.strip_prefix("oci-archive:") {
-            let (file, tag) = path_and_tag(text, path)?;
-            return Ok(Self::Archive { file, tag });
+            let (file, name) = path_and_name(text, path)?;
+            return Ok(Self::Archive { file, name });
         }
         for other in [
             "docker-archive:",
@@ -45,35 +49,33 @@ impl Place {
     }
 }
 
-/// A colon behind the last slash begins the tag.
-fn path_and_tag(text: &str, path: &str) -> anyhow::Result<(PathBuf, Option<Tag>)> {
-    let colon = path.rfind(':').filter(|&at| !path[at..].contains('/'));
-    let (path, tag) = match colon {
+/// The first colon ends the path (containers-transports(5)): names have colons of their own.
+fn path_and_name(text: &str, path: &str) -> anyhow::Result<(PathBuf, Option<RefName>)> {
+    let (path, name) = match path.split_once(':') {
         None => (path, None),
-        Some(at) => {
-            let tag = Tag::parse(&path[at + 1..])
-                .map_err(|error| anyhow::anyhow!("{text}: {}: {error}", &path[at + 1..]))?;
-            (&path[..at], Some(tag))
+        Some((path, name)) => {
+            let name = RefName::parse(name).with_context(|| text.to_owned())?;
+            (path, Some(name))
         }
     };
     anyhow::ensure!(
         !path.is_empty(),
         "{text}: name a path behind the first colon"
     );
-    Ok((PathBuf::from(path), tag))
+    Ok((PathBuf::from(path), name))
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, path, tag) = match self {
+        let (kind, path, name) = match self {
             Self::Registry(name) => return name.fmt(f),
-            Self::Layout { dir, tag } => ("oci", dir, tag),
-            Self::Archive { file, tag } => ("oci-archive", file, tag),
+            Self::Layout { dir, name } => ("oci", dir, name),
+            Self::Archive { file, name } => ("oci-archive", file, name),
         };
         write!(f, "{kind}:{}", path.display())?;
-        match tag {
+        match name {
             None => Ok(()),
-            Some(tag) => write!(f, ":{tag}"),
+            Some(name) => write!(f, ":{name}"),
         }
     }
 }
@@ -88,6 +90,7 @@ mod tests {
             "oci:layout",
             "oci:/a/b:v1",
             "oci-archive:/a.b/c.tar:v1",
+            "oci:/a/b:localhost:5000/team/app:v1",
             "r.example:5000/team/app:v1",
         ] {
             assert_eq!(Place::parse(text).unwrap().to_string(), text);
@@ -97,10 +100,11 @@ mod tests {
         for (text, part) in [
             ("oci:", "path"),
             ("oci:/a:?", "oci:/a:?"),
+            ("oci:/a:", "a whole name"),
             ("docker-archive:x.tar", "oci-archive"),
             ("alpine", "docker.io"),
         ] {
-            let said = Place::parse(text).unwrap_err().to_string();
+            let said = format!("{:#}", Place::parse(text).unwrap_err());
             assert!(said.contains(part), "{text}: {said}");
         }
     }

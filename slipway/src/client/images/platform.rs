@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::Context as _;
 use oci::{Descriptor, Manifest};
+use serde_json::Value;
 
 /// `os/architecture[/variant]`, such as `linux/arm64`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,17 +45,19 @@ impl Platform {
 
     /// The image for it in an index.
     pub(super) fn of<'a>(&self, index: &'a Manifest) -> anyhow::Result<&'a Descriptor> {
-        let found = index.children().iter().find(|child| self.is(child));
+        let platform = |child: &'a Descriptor| child.platform.as_ref();
+        let is_it =
+            |child: &&Descriptor| child.platform.as_ref().is_some_and(|of| self.includes(of));
+        let found = index.children().iter().find(is_it);
         found.with_context(|| {
-            let others: Vec<_> = index.children().iter().filter_map(written).collect();
+            let others = index.children().iter().filter_map(platform);
+            let others: Vec<_> = others.filter_map(Self::written).collect();
             format!("there is none for {self}, but for {}", others.join(", "))
         })
     }
 
-    fn is(&self, child: &Descriptor) -> bool {
-        let Some(platform) = &child.platform else {
-            return false;
-        };
+    /// Whether what is said of a platform is this one.
+    pub(super) fn includes(&self, platform: &Value) -> bool {
         platform["os"] == *self.os
             && platform["architecture"] == *self.architecture
             && self
@@ -62,17 +65,18 @@ impl Platform {
                 .as_ref()
                 .is_none_or(|variant| platform["variant"] == **variant)
     }
-}
 
-fn written(child: &Descriptor) -> Option<String> {
-    let platform = child.platform.as_ref()?;
-    let part = |name: &str| platform[name].as_str();
-    let mut text = format!("{}/{}", part("os")?, part("architecture")?);
-    if let Some(variant) = part("variant") {
-        text.push('/');
-        text.push_str(variant);
+    /// What is said of a platform, as one writes it; `None` where that is none.
+    pub(super) fn written(platform: &Value) -> Option<String> {
+        let part = |name: &str| platform[name].as_str().filter(|part| !part.is_empty());
+        let mut text = format!("{}/{}", part("os")?, part("architecture")?);
+        if let Some(variant) = part("variant") {
+            text.push('/');
+            text.push_str(variant);
+        }
+        let is_plain = !text.contains(char::is_control);
+        is_plain.then_some(text)
     }
-    Some(text)
 }
 
 impl fmt::Display for Platform {

@@ -1,13 +1,25 @@
 //! How far a copy is, for those who watch it.
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle, WeakProgressBar};
 
 const TICK: Duration = Duration::from_millis(200);
+
+/// The bar that is on the terminal: there is one of each.
+static SHOWN: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
+
+/// A line on standard error that leaves the bar whole, if there is one.
+pub(super) fn say_above(line: &str) {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    match shown.as_ref().and_then(WeakProgressBar::upgrade) {
+        None => crate::note(line),
+        Some(bar) => bar.suspend(|| crate::note(line)),
+    }
+}
 
 /// A bar on standard error, and the count of what was sent; no bar where that is no terminal.
 pub(super) struct Progress {
@@ -56,6 +68,7 @@ impl Progress {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(TICK);
+            *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.downgrade());
             bar
         } else {
             ProgressBar::hidden()

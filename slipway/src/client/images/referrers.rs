@@ -43,6 +43,6 @@ pub(super) async fn list_by_tag(store: &Store, about: &Manifest) -> anyhow::Resu
         Some(&MediaType::OCI_INDEX),
         Algorithm::Sha256,
     )?;
-    store.put_manifest(&tag, &index, true).await?;
+    store.put_manifest(&tag, &index).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::failure::{Failure, persist};
+use super::pilot::Pilot;
 use super::session::Session;
 use super::store::ByteStream;
 
@@ -26,6 +27,8 @@ pub(crate) struct Repository {
     pub(super) session: Arc<Session>,
     name: RepoName,
     pub(super) scopes: Vec<String>,
+    looking: Arc<Pilot>,
+    pub(super) writing: Arc<Pilot>,
 }
 
 impl Repository {
@@ -36,6 +39,8 @@ impl Repository {
             session,
             name,
             scopes,
+            looking: Arc::default(),
+            writing: Arc::default(),
         }
     }
 
@@ -118,7 +123,7 @@ impl Repository {
 
     pub(super) async fn has_blob(&self, digest: Digest) -> anyhow::Result<bool> {
         let url = self.url(&format!("blobs/{digest}"))?;
-        persist(async || {
+        let looked = persist(async || {
             let answer = self
                 .session
                 .send(Method::HEAD, &url, &self.scopes, |request| request)
@@ -128,8 +133,8 @@ impl Repository {
                 StatusCode::NOT_FOUND => Ok(false),
                 _ => Err(self.failed(answer).await),
             }
-        })
-        .await
+        });
+        self.looking.after(looked).await
     }
 
     /// The bytes of a blob from `offset` on.
@@ -200,7 +205,7 @@ impl Repository {
             .append_pair("from", from.as_str());
         let mut scopes = self.scopes.clone();
         scopes.push(format!("repository:{from}:pull"));
-        persist(async || {
+        let mounted = persist(async || {
             let answer = self
                 .session
                 .send(Method::POST, &url, &scopes, |request| request)
@@ -214,8 +219,8 @@ impl Repository {
                 }
                 _ => Err(self.failed(answer).await),
             }
-        })
-        .await
+        });
+        self.writing.after(mounted).await
     }
 
     pub(super) fn url(&self, path: &str) -> anyhow::Result<Url> {
@@ -223,7 +228,7 @@ impl Repository {
     }
 
     pub(super) async fn failed(&self, answer: Response) -> Failure {
-        Failure::answered(self.session.server(), answer).await
+        self.session.failed(answer).await
     }
 
     pub(super) fn place(&self, reference: &Reference) -> String {

@@ -12,6 +12,7 @@ use super::archive;
 use super::copy::Plan;
 use super::layout::Layout;
 use super::place::Place;
+use super::ref_name::RefName;
 use super::repository::Repository;
 use super::session::Session;
 use super::store::Store;
@@ -21,6 +22,8 @@ use crate::cli::Transport;
 pub(super) struct Side {
     pub(super) store: Store,
     pub(super) reference: Option<Reference>,
+    /// What the image is called in the layout that is the target.
+    pub(super) name: Option<RefName>,
     /// What the target is said to become.
     pub(super) digest: Option<Digest>,
     /// The layout of an archive, and the archive that it becomes.
@@ -33,6 +36,7 @@ impl Side {
         Self {
             store,
             reference,
+            name: None,
             digest: None,
             unpacked: None,
             archive: None,
@@ -59,21 +63,16 @@ pub(super) async fn open_source(
             let store = Store::Repository(repository);
             Ok(Side::of(store, Some(name.reference()?)))
         }
-        Place::Layout { dir, tag } => {
+        Place::Layout { dir, name } => {
             let layout = Layout::open(dir)?;
-            let reference = match tag {
-                Some(tag) => tag.clone().into(),
-                None => layout.only()?,
-            };
+            let reference = layout.find(name.as_ref())?;
             Ok(Side::of(Store::Layout(layout), Some(reference)))
         }
-        Place::Archive { file, tag } => {
+        Place::Archive { file, name } => {
             let dir = archive::unpack(file)?;
             let layout = Layout::open(dir.path()).with_context(|| plan.from.to_string())?;
-            let reference = match tag {
-                Some(tag) => tag.clone().into(),
-                None => layout.only().with_context(|| plan.from.to_string())?,
-            };
+            let reference = layout.find(name.as_ref());
+            let reference = reference.with_context(|| plan.from.to_string())?;
             Ok(Side {
                 unpacked: Some(dir),
                 ..Side::of(Store::Layout(layout), Some(reference))
@@ -87,11 +86,14 @@ pub(super) async fn open_target(
     sessions: &mut Vec<Arc<Session>>,
 ) -> anyhow::Result<Side> {
     // A layout's image keeps the tag that it had, and containerd the whole name.
-    let (had, name) = match &plan.from {
-        Place::Registry(name) => (name.tag().cloned(), name.tag().map(|_| name.to_string())),
-        Place::Layout { tag, .. } | Place::Archive { tag, .. } => (tag.clone(), None),
+    let (had, whole) = match &plan.from {
+        Place::Registry(name) => {
+            let tag = name.tag();
+            (tag.map(RefName::from), tag.map(|_| name.to_string()))
+        }
+        Place::Layout { name, .. } | Place::Archive { name, .. } => (name.clone(), None),
     };
-    let tagged = |tag: &Option<oci::Tag>| tag.clone().or(had).map(Reference::Tag);
+    let named = |name: &Option<RefName>| name.clone().or(had);
     match &plan.to {
         Place::Registry(name) => {
             let session = session(sessions, name.server(), plan, &plan.target).await?;
@@ -106,17 +108,21 @@ pub(super) async fn open_target(
                 ..Side::of(Store::Repository(repository), reference)
             })
         }
-        Place::Layout { dir, tag } => {
-            let layout = Layout::create(dir, name)?;
-            Ok(Side::of(Store::Layout(layout), tagged(tag)))
-        }
-        Place::Archive { file, tag } => {
-            let dir = archive::beside(file)?;
-            let layout = Layout::create(dir.path(), name)?;
+        Place::Layout { dir, name } => {
+            let layout = Layout::create(dir, whole)?;
             Ok(Side {
+                name: named(name),
+                ..Side::of(Store::Layout(layout), None)
+            })
+        }
+        Place::Archive { file, name } => {
+            let dir = archive::beside(file)?;
+            let layout = Layout::create(dir.path(), whole)?;
+            Ok(Side {
+                name: named(name),
                 unpacked: Some(dir),
                 archive: Some(file.clone()),
-                ..Side::of(Store::Layout(layout), tagged(tag))
+                ..Side::of(Store::Layout(layout), None)
             })
         }
     }

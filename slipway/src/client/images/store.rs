@@ -56,6 +56,14 @@ impl Store {
         }
     }
 
+    /// A blob that is small enough to be read as a whole; checked.
+    pub(super) async fn small_blob(&self, blob: &Descriptor) -> anyhow::Result<Bytes> {
+        match self {
+            Self::Repository(repository) => repository.small_blob(blob).await,
+            Self::Layout(layout) => layout.small_blob(blob).await,
+        }
+    }
+
     /// Brings a blob here, in the cheapest way there is.
     pub(super) async fn take_blob(
         &self,
@@ -85,19 +93,17 @@ impl Store {
         }
     }
 
-    /// Stores a manifest, the root of what is copied or one that the root leads to; says whether it is listed among its
-    /// subject's referrers by that.
+    /// Stores a manifest that the root of what is copied leads to; says whether it is listed among its subject's referrers
+    /// by that.
     pub(super) async fn put_manifest(
         &self,
         reference: &Reference,
         manifest: &Manifest,
-        is_root: bool,
     ) -> anyhow::Result<bool> {
         match self {
             Self::Repository(repository) => repository.put_manifest(reference, manifest).await,
             Self::Layout(layout) => {
-                let is_listed = is_root || manifest.subject().is_some();
-                layout.put_manifest(reference, manifest, is_listed)?;
+                layout.put_manifest(reference, manifest)?;
                 Ok(true)
             }
         }

@@ -99,15 +99,19 @@ impl Repository {
             }
         }
         let url = self.url("blobs/uploads/")?;
-        let answer = self
-            .session
-            .send(Method::POST, &url, &self.scopes, |request| {
-                request.header(CONTENT_LENGTH, 0)
-            })
-            .await?;
-        if answer.status() != StatusCode::ACCEPTED {
-            return Err(self.failed(answer).await);
-        }
+        let first = async {
+            let answer = self
+                .session
+                .send(Method::POST, &url, &self.scopes, |request| {
+                    request.header(CONTENT_LENGTH, 0)
+                })
+                .await?;
+            match answer.status() {
+                StatusCode::ACCEPTED => Ok(answer),
+                _ => Err(self.failed(answer).await),
+            }
+        };
+        let answer = self.writing.after(first).await?;
         Ok(Begun {
             url: self.next(&answer, &url)?,
             offset: 0,

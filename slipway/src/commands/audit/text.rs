@@ -22,6 +22,11 @@ pub(super) fn line(row: &AuditRow) -> String {
     if let Some(client) = &row.client {
         let _ = write!(line, "  from {client}");
     }
+    // The program and its version, and not all that it says of itself.
+    let agent = row.user_agent.as_deref().unwrap_or_default();
+    if let Some(program) = agent.split_whitespace().next() {
+        let _ = write!(line, " by {program}");
+    }
     if let Some(reason) = &row.reason {
         let _ = write!(line, "  ({reason})");
     }
@@ -89,6 +94,11 @@ mod tests {
             "2026-11-20T10:00:00.000Z  allowed  retag    ada  team/app:v1@sha256:aaaaaaaaaaaa  \
              was sha256:bbbbbbbbbbbb  from 127.0.0.1"
         );
+        let by = AuditRow {
+            user_agent: Some("podman/5 (linux; amd64)".to_owned()),
+            ..row()
+        };
+        assert!(line(&by).ends_with("  from 127.0.0.1 by podman/5"));
         let login = AuditRow {
             verb: "login".to_owned(),
             outcome: "denied".to_owned(),

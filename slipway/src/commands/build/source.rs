@@ -56,10 +56,11 @@ pub(super) async fn upload(
     let plan = Plan {
         from: Place::Layout {
             dir: layout.path().to_owned(),
-            tag: None,
+            name: None,
         },
         to: Place::Registry(ImageName::parse(&reference, Some(client.server()))?),
         platform: None,
+        is_demanded: false,
         referrers: false,
         jobs: 2,
         auth_file,

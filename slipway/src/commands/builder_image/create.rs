@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::{CreateBuilderImage, Transport};
 use crate::client::Last;
 use crate::client::images::{self, Place, Plan};
-use crate::commands::images::interruptible;
+use crate::commands::images::{human, interruptible};
 use crate::commands::print;
 
 pub(super) async fn run(args: CreateBuilderImage) -> anyhow::Result<()> {
@@ -80,10 +80,11 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
     let plan = Plan {
         from: Place::Layout {
             dir: layout.path().to_owned(),
-            tag: Some(oci::Tag::parse(&release.version)?),
+            name: None,
         },
         to,
         platform: None,
+        is_demanded: false,
         referrers: false,
         jobs: 4,
         auth_file: args.auth_file,
@@ -115,7 +116,7 @@ fn tell(to: &str, language: &str, created: &Created, as_json: bool) -> anyhow::R
     }
     print::line(&format!(
         "{to}\n{digest}: {language} {version}, {}",
-        super::images::human(*size)
+        human(*size)
     ))
 }
 

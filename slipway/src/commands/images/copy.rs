@@ -28,7 +28,7 @@ pub(in super::super) async fn copy(args: Copy) -> anyhow::Result<()> {
 /// One name is an image of this machine, two are a copy from registry to registry.
 pub(in super::super) async fn push(args: Push) -> anyhow::Result<()> {
     let Some(target) = &args.target else {
-        return engine::push(args).await;
+        return Box::pin(engine::push(args)).await;
     };
     let source = Transport {
         plain_http: false,
@@ -60,6 +60,7 @@ fn plan(
         from,
         to,
         platform,
+        is_demanded: true,
         referrers: how.referrers,
         jobs: how.jobs.into(),
         auth_file,
@@ -68,6 +69,7 @@ fn plan(
     })
 }
 
+/// What was copied and where it is now, and what of it was there before.
 fn told((from, to): &(String, String), copied: &Copied) -> String {
     let Copied {
         digest,
@@ -77,9 +79,53 @@ fn told((from, to): &(String, String), copied: &Copied) -> String {
         present,
         bytes_sent,
     } = copied;
-    let sent_bytes = human(*bytes_sent);
+    let counted = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    };
+    let mut parts = vec![format!(
+        "{} sent ({})",
+        counted(*sent, "blob"),
+        human(*bytes_sent)
+    )];
+    if *mounted > 0 {
+        parts.push(format!("{mounted} taken over within the registry"));
+    }
+    if *present > 0 {
+        parts.push(format!("{present} there already"));
+    }
     format!(
-        "{from} → {to}\n{digest}: {manifests} manifests; blobs: {sent} sent ({sent_bytes}), \
-         {mounted} mounted, {present} there already"
+        "copied {from} to {to}: {}; {}\n{digest}",
+        counted(*manifests, "manifest"),
+        parts.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Copied, told};
+
+    #[test]
+    fn what_was_done_is_said_with_the_digest_last() {
+        let told = |sent, mounted, present, bytes_sent| {
+            let copied = Copied {
+                digest: "sha256:abc".to_owned(),
+                manifests: 1,
+                sent,
+                mounted,
+                present,
+                bytes_sent,
+            };
+            told(&("oci:a".to_owned(), "r.example/b:v1".to_owned()), &copied)
+        };
+        assert_eq!(
+            told(2, 0, 0, 1_500),
+            "copied oci:a to r.example/b:v1: 1 manifest; 2 blobs sent (1.5 kB)\nsha256:abc"
+        );
+        assert_eq!(
+            told(1, 3, 4, 17),
+            "copied oci:a to r.example/b:v1: 1 manifest; 1 blob sent (17 B), 3 taken over within the \
+             registry, 4 there already\nsha256:abc"
+        );
+    }
 }

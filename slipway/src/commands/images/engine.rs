@@ -83,6 +83,11 @@ async fn run(
     transport: &Transport,
 ) -> anyhow::Result<()> {
     let session = Session::open(image.server(), auth_file, transport).await?;
+    let actions = match way {
+        Way::Pull => "pull",
+        Way::Push => "pull,push",
+    };
+    session.ready(image.repository(), actions).await?;
     let handed = Handed::new()?;
     let mut command = Command::new(program(engine));
     command.arg(match way {
@@ -123,7 +128,7 @@ async fn pull_by_archive(
     let file = folder.path().join("image.tar");
     let to = Place::Archive {
         file: file.clone(),
-        tag: None,
+        name: None,
     };
     let from = Place::Registry(image);
     let plan = by_archive(from, to, auth_file, transport);
@@ -146,7 +151,7 @@ async fn push_by_archive(
         .arg(&file)
         .arg(image.to_string());
     finished(export)?;
-    let from = Place::Archive { file, tag: None };
+    let from = Place::Archive { file, name: None };
     let shown = image.to_string();
     let plan = by_archive(from, Place::Registry(image), auth_file, transport);
     let copied = interruptible(images::copy(plan)).await?;
@@ -163,6 +168,7 @@ fn by_archive(from: Place, to: Place, auth_file: AuthFile, transport: Transport)
         from,
         to,
         platform,
+        is_demanded: false,
         referrers: false,
         jobs: 4,
         auth_file,

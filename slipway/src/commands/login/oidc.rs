@@ -1,13 +1,11 @@
 //! `slipway login --oidc`: an ID token by the device flow, and what the registry gives for it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use auth::Secret;
 use reqwest::{Client, StatusCode, Url};
-use serde::Deserialize;
 
 use super::super::print;
-use super::way;
+use super::known::{Granted, Known};
+use super::way::Refused;
 use super::{device, present, target};
 use crate::cli::Oidc;
 use crate::client::{AuthFiles, Login, Server, explain, reach};
@@ -15,12 +13,6 @@ use crate::providers::{self, Provider, Providers};
 
 /// The user name beside an ID token. It says nothing: who it is says the token.
 const ANYBODY: &str = "oidc";
-
-/// Of the token endpoint's answer, the token that renews a login.
-#[derive(Deserialize)]
-struct Granted {
-    refresh_token: Option<String>,
-}
 
 /// Keeps what the registry gives for an ID token; the ID token itself, which ends soon, only where that is nothing. Gives
 /// the URL by which the registry was reached.
@@ -44,27 +36,30 @@ pub(super) async fn login(
         .query_pairs_mut()
         .append_pair("client_id", "slipway")
         .append_pair("offline_token", "true");
-    let refused = format!(
-        "the registry does not take the ID token that {} issued for client {:?}; its log says why",
-        provider.issuer, provider.client_id
-    );
-    let answer = present(client, &base, target, &login, &refused).await?;
+    let refused = Refused {
+        what: format!(
+            "the ID token that {} issued for client {:?}",
+            provider.issuer, provider.client_id
+        ),
+        advice: "; the registry's log says why".to_owned(),
+    };
+    let answer = present(client, server, target, &login, &refused).await?;
     // A registry without a token endpoint answers nothing.
-    let granted: Option<Granted> = device::read(answer).await.ok();
-    let renewing = granted.and_then(|granted| granted.refresh_token);
-    let (places, until) = if let Some(renewing) = renewing.map(Secret::new) {
-        let places = files.put_identity_token(server.name(), &renewing)?;
+    let mut granted: Granted = device::read(answer).await.unwrap_or_default();
+    let renewing = granted.refresh_token.take().map(Secret::new);
+    let Known { name, until } = Known::ask(client, &base, &login, granted).await;
+    let (places, until) = if let Some(renewing) = &renewing {
+        // The ID token's end is not that of the login.
+        let places = files.put_identity_token(server.name(), renewing)?;
         (places, String::new())
     } else {
-        let end = end_of(&login.password).map(humantime::format_rfc3339_seconds);
-        let until = end.map(|end| format!("; it ends at {end}: log in again then"));
         let places = files.put(server.name(), ANYBODY, &login.password)?;
         (places, until.unwrap_or_default())
     };
     for place in places {
         let issuer = &provider.issuer;
         print::line(&format!(
-            "logged in to {server} by {issuer}; kept {place}{until}"
+            "logged in to {server} as {name}{until} by {issuer}; kept {place}"
         ))?;
     }
     Ok(base)
@@ -106,12 +101,4 @@ async fn provider(client: &Client, base: &Url, args: &Oidc) -> anyhow::Result<Pr
              can be named"
         ),
     }
-}
-
-/// When an ID token says that it ends (RFC 7519 §4.1.4).
-fn end_of(token: &Secret) -> Option<SystemTime> {
-    let end = way::claims(token)?.get("exp")?.as_u64()?;
-    // Beyond the year 9999 it has no form (RFC 3339 §1).
-    let is_sane = end < 253_402_300_800;
-    is_sane.then(|| UNIX_EPOCH + Duration::from_secs(end))
 }

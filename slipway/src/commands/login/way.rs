@@ -28,7 +28,14 @@ pub(super) struct Proof {
     /// Where a fresh one comes from for each use; `None` keeps this one.
     pub(super) source: Option<ByKubeconfig>,
     /// What it means when the registry does not take it.
-    pub(super) refused: String,
+    pub(super) refused: Refused,
+}
+
+/// What the registry does not take, and what may be done about it.
+pub(super) struct Refused {
+    pub(super) what: String,
+    /// Behind the registry's own words; may be empty.
+    pub(super) advice: String,
 }
 
 impl Way {
@@ -52,7 +59,7 @@ impl Way {
             Self::Password => {
                 let user = match args.username {
                     Some(user) => user,
-                    None => prompt::line("User name")?,
+                    None => prompt::line("User name", "--username")?,
                 };
                 Ok(Proof {
                     login: Login {
@@ -60,15 +67,21 @@ impl Way {
                         password: prompt::password(args.password_stdin)?,
                     },
                     source: None,
-                    refused: "wrong user name or password".to_owned(),
+                    refused: Refused {
+                        what: "this user name and password".to_owned(),
+                        advice: String::new(),
+                    },
                 })
             }
             Self::Token => {
-                let password = prompt::password(true)?;
+                let password = prompt::token()?;
                 Ok(Proof {
-                    refused: format!("the token is not taken: {}", mend(&password)),
+                    refused: Refused {
+                        what: "this token".to_owned(),
+                        advice: advice(&password),
+                    },
                     login: Login {
-                        user: args.username.unwrap_or_else(|| "token".to_owned()),
+                        user: args.username.unwrap_or_else(|| Login::TOKEN.to_owned()),
                         password,
                     },
                     source: None,
@@ -106,11 +119,10 @@ async fn by_kubeconfig(args: LoginWay) -> anyhow::Result<Proof> {
     // What is written down and ends is written anew by somebody: then the next one is found there.
     let ends = claims(&login.password).is_some_and(|claims| claims.get("exp").is_some());
     Ok(Proof {
-        refused: format!(
-            "the registry does not take the token of context {}: {}",
-            person.context(),
-            mend(&login.password)
-        ),
+        refused: Refused {
+            what: format!("the token of context {}", person.context()),
+            advice: advice(&login.password),
+        },
         login,
         source: (is_renewed || ends && has_helper).then_some(source),
     })
@@ -127,16 +139,20 @@ fn advise(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Why a registry refuses a token that its cluster would take, as far as the token itself shows.
-fn mend(token: &Secret) -> String {
+/// Why a registry refuses a token that its cluster would take, as far as the token itself shows. Of its own tokens it says
+/// that best itself.
+fn advice(token: &Secret) -> String {
+    if auth::TokenId::begins(token) {
+        return String::new();
+    }
     let audiences = audiences(token);
     if audiences.is_empty() {
-        return "it is unknown there, has run out, or is for others: the registry takes tokens for \
+        return "; it is unknown there, has run out, or is for others: the registry takes tokens for \
                 one of its auth.kubernetes.audiences, the API server's only if that is among them"
             .to_owned();
     }
     format!(
-        "it has run out, or it is for {}, which must be among the registry's \
+        "; it has run out, or it is for {}, which must be among the registry's \
          auth.kubernetes.audiences (`kubectl create token --audience` makes one that is)",
         audiences.join(", ")
     )

@@ -288,6 +288,7 @@ fn refused(refusal: Refusal) -> ImagesError {
         }
         Refusal::BadCredential
         | Refusal::MistypedToken
+        | Refusal::SpentToken(_)
         | Refusal::Forbidden(_)
         | Refusal::InsufficientScope(_)
         | Refusal::NoTokens => ImagesError::Forbidden(refusal.to_string()),

@@ -10,7 +10,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, params};
 use super::SqliteIndex;
 use super::column::{maybe, millis, number, time, word};
 use super::writer::Sync;
-use crate::audit::{Cause, Class, Entry, Origin, Outcome, Page, Place, Position, Query, Row, Verb};
+use crate::audit::{
+    Cause, Class, Entry, Groups, Origin, Outcome, Page, Place, Position, Query, Row, Verb,
+};
 use crate::index::AuditTable;
 use crate::{Durability, StorageError};
 
@@ -88,8 +90,8 @@ fn insert(c: &Connection, id: Option<i64>, entry: &Entry) -> rusqlite::Result<()
     let origin = &entry.origin;
     c.prepare_cached(
         "INSERT INTO audit (id, class, at, request, user, provider, uid, credential, credential_id, client, agent, verb,
-             namespace, repository, reference, digest, previous, outcome, status, reason)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+             namespace, repository, reference, digest, previous, outcome, status, reason, user_groups, more_groups)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
     )?
     .execute(params![
         id,
@@ -112,8 +114,17 @@ fn insert(c: &Connection, id: Option<i64>, entry: &Entry) -> rusqlite::Result<()
         entry.outcome.as_str(),
         entry.status,
         entry.reason,
+        written(&origin.groups),
+        origin.groups.more,
     ])
     .map(drop)
+}
+
+/// `NULL` where there are none, as in the rows of older programs.
+fn written(groups: &Groups) -> Option<String> {
+    // Texts always serialise.
+    let text = || serde_json::to_string(&groups.names).unwrap_or_default();
+    (!groups.names.is_empty()).then(text)
 }
 
 /// A change in a repository, on its way into the record.
@@ -170,7 +181,7 @@ macro_rules! rows {
     ($condition:literal) => {
         concat!(
             "SELECT id, at, request, user, provider, uid, credential, credential_id, client, agent, verb, namespace,
-                 repository, reference, digest, previous, outcome, status, reason
+                 repository, reference, digest, previous, outcome, status, reason, user_groups, more_groups
              FROM audit WHERE ",
             $condition
         )
@@ -308,6 +319,7 @@ pub(super) fn expire(
 
 fn read(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     let namespace: Option<String> = row.get(11)?;
+    let groups: Option<String> = row.get(19)?;
     let place = match (maybe(row, 12)?, namespace) {
         (Some(repo), _) => Place::Repository(repo),
         (None, Some(namespace)) => Place::Namespace(namespace),
@@ -322,6 +334,13 @@ fn read(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
                 user: row.get(3)?,
                 provider: row.get(4)?,
                 uid: row.get(5)?,
+                groups: Groups {
+                    // What is no list of texts was never written: the row tells the rest all the same.
+                    names: groups
+                        .and_then(|text| serde_json::from_str(&text).ok())
+                        .unwrap_or_default(),
+                    more: row.get(20)?,
+                },
                 credential: word(row, 6)?,
                 credential_id: row.get(7)?,
                 client: maybe(row, 8)?,

@@ -51,3 +51,8 @@ pub(super) fn millis(time: SystemTime) -> i64 {
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<SystemTime> {
     Ok(SystemTime::UNIX_EPOCH + Duration::from_millis(count(row, column)?))
 }
+
+/// What to compare with to start at the beginning: no digest, name or tag is empty.
+pub(super) fn text<T: ToString>(after: Option<&T>) -> String {
+    after.map(T::to_string).unwrap_or_default()
+}

@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x536c_6970;
 
 /// Steps from an empty file to the present; a file's `user_version` says how many it has had. Never change one that
 /// was released: add another.
-const MIGRATIONS: &[&str] = &[FIRST, TOKENS, AUDIT, RECORDS];
+const MIGRATIONS: &[&str] = &[FIRST, TOKENS, AUDIT, WHOSE, RECORDS];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -168,6 +168,29 @@ CREATE TABLE records (
 ) STRICT;
 CREATE INDEX open_records ON records (kind, namespace, name) WHERE open;
 ";
+
+/// Whose a token was when it is revoked, and the groups by which somebody had their rights.
+const WHOSE: &str = "
+ALTER TABLE tokens ADD COLUMN revoked INTEGER;
+CREATE INDEX revoked_tokens ON tokens (owner, revoked DESC, id) WHERE revoked IS NOT NULL;
+-- JSON, a list of texts, and how many more there were.
+ALTER TABLE audit ADD COLUMN user_groups TEXT;
+ALTER TABLE audit ADD COLUMN more_groups INTEGER NOT NULL DEFAULT 0;
+";
+
+/// A file as a program left it that knew the first `steps`.
+#[cfg(test)]
+pub(super) fn older(connection: &Connection, steps: usize) -> rusqlite::Result<()> {
+    for step in &MIGRATIONS[..steps] {
+        connection.execute_batch(step)?;
+    }
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(
+        None,
+        "user_version",
+        i64::try_from(steps).unwrap_or(i64::MAX),
+    )
+}
 
 /// How many steps this program knows.
 pub(super) fn known() -> usize {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use oci::{Digest, RepoName, Tag, UploadId};
 
+use super::column::text;
 use super::writer::{Sync, Writer};
 use super::{SqliteIndex, audit, blobs, census, journal, lists, load, manifests, tokens, uploads};
 use crate::StorageError;
@@ -13,11 +14,6 @@ use crate::index::{
     Census, Fact, Index, JournalRow, KeptToken, Link, LinkState, ManifestFacts, ManifestRecord,
     NewManifest, PutOutcome, Referrers, Session, Unlink, WhenFull,
 };
-
-/// What to compare with to start at the beginning: no digest, name or tag is empty.
-fn text<T: ToString>(after: Option<&T>) -> String {
-    after.map(T::to_string).unwrap_or_default()
-}
 
 #[async_trait]
 impl Index for SqliteIndex {
@@ -290,10 +286,15 @@ impl Index for SqliteIndex {
             .await
     }
 
-    async fn delete_token(&self, owner: Option<&str>, id: &str) -> Result<bool, StorageError> {
+    async fn revoke_token(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<bool, StorageError> {
         let (owner, id) = (owner.map(str::to_owned), id.to_owned());
         self.write(Sync::Durable, move |c| {
-            tokens::delete(c, owner.as_deref(), &id)
+            tokens::revoke(c, owner.as_deref(), &id, now)
         })
         .await
     }

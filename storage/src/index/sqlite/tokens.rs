@@ -10,8 +10,10 @@ use crate::index::{KeptToken, WhenFull};
 /// How long a token that has ended is still listed.
 const KEPT_ENDED: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
-pub(super) const LIVE_OF_OWNER: &str =
-    "SELECT count(*) FROM tokens WHERE owner = ?1 AND kind = ?2 AND expires > ?3";
+/// How many that were revoked are kept of an owner, the last.
+const REVOKED: usize = 100;
+
+pub(super) const LIVE_OF_OWNER: &str = "SELECT count(*) FROM tokens WHERE owner = ?1 AND kind = ?2 AND expires > ?3 AND revoked IS NULL";
 
 /// Records a token, and forgets what ended long ago.
 pub(super) fn add(
@@ -38,7 +40,8 @@ pub(super) fn add(
             WhenFull::ForgetOldest => c
                 .prepare_cached(
                     "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens
-                     WHERE owner = ?1 AND kind = ?2 AND expires > ?3 ORDER BY created, id LIMIT ?4)",
+                     WHERE owner = ?1 AND kind = ?2 AND expires > ?3 AND revoked IS NULL
+                     ORDER BY created, id LIMIT ?4)",
                 )?
                 .execute(params![token.owner, token.kind, millis(now), over])?,
         };
@@ -49,8 +52,8 @@ pub(super) fn add(
 /// Records a token as it was recorded elsewhere.
 pub(super) fn insert(c: &Connection, token: &KeptToken) -> rusqlite::Result<()> {
     c.prepare_cached(
-        "INSERT INTO tokens (id, kind, owner, hash, created, expires, used, document)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO tokens (id, kind, owner, hash, created, expires, used, revoked, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         token.id,
@@ -60,23 +63,23 @@ pub(super) fn insert(c: &Connection, token: &KeptToken) -> rusqlite::Result<()> 
         millis(token.created),
         millis(token.expires),
         token.used.map(millis),
+        token.revoked.map(millis),
         token.document,
     ])
     .map(drop)
 }
 
-const ONE: &str =
-    "SELECT id, kind, owner, hash, created, expires, used, document FROM tokens WHERE id = ?1";
+const ONE: &str = "SELECT id, kind, owner, hash, created, expires, used, revoked, document FROM tokens WHERE id = ?1";
 
 pub(super) fn find(c: &Connection, id: &str) -> rusqlite::Result<Option<KeptToken>> {
     c.prepare_cached(ONE)?.query_row([id], token).optional()
 }
 
 pub(super) const OF_OWNER: &str =
-    "SELECT id, kind, owner, hash, created, expires, used, document FROM tokens
+    "SELECT id, kind, owner, hash, created, expires, used, revoked, document FROM tokens
     WHERE owner = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 pub(super) const ALL: &str =
-    "SELECT id, kind, owner, hash, created, expires, used, document FROM tokens
+    "SELECT id, kind, owner, hash, created, expires, used, revoked, document FROM tokens
     WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 pub(super) fn list(
@@ -99,7 +102,10 @@ pub(super) fn list(
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<KeptToken> {
-    let was_used: Option<i64> = row.get(6)?;
+    let maybe_time = |column| {
+        let there: Option<i64> = row.get(column)?;
+        there.map(|_| time(row, column)).transpose()
+    };
     Ok(KeptToken {
         id: row.get(0)?,
         kind: row.get(1)?,
@@ -107,8 +113,9 @@ fn token(row: &Row<'_>) -> rusqlite::Result<KeptToken> {
         hash: row.get(3)?,
         created: time(row, 4)?,
         expires: time(row, 5)?,
-        used: was_used.map(|_| time(row, 6)).transpose()?,
-        document: row.get(7)?,
+        used: maybe_time(6)?,
+        revoked: maybe_time(7)?,
+        document: row.get(8)?,
     })
 }
 
@@ -119,9 +126,30 @@ pub(super) fn touch(c: &Connection, id: &str, now: SystemTime) -> rusqlite::Resu
         .map(drop)
 }
 
-pub(super) fn delete(c: &Connection, owner: Option<&str>, id: &str) -> rusqlite::Result<bool> {
+pub(super) const REVOKED_OF_OWNER: &str =
+    "SELECT id FROM tokens WHERE owner = (SELECT owner FROM tokens WHERE id = ?1) AND revoked IS NOT NULL
+    ORDER BY revoked DESC, id LIMIT -1 OFFSET ?2";
+
+/// Takes a token away. It is kept until its end, so that whoever still comes with it is told apart from a stranger.
+pub(super) fn revoke(
+    c: &Connection,
+    owner: Option<&str>,
+    id: &str,
+    now: SystemTime,
+) -> rusqlite::Result<bool> {
     let changed = c
-        .prepare_cached("DELETE FROM tokens WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)")?
-        .execute(params![id, owner])?;
+        .prepare_cached(
+            "UPDATE tokens SET revoked = ?3
+             WHERE id = ?1 AND (?2 IS NULL OR owner = ?2) AND revoked IS NULL",
+        )?
+        .execute(params![id, owner, millis(now)])?;
+    let too_many: Vec<String> = c
+        .prepare_cached(REVOKED_OF_OWNER)?
+        .query_map(params![id, number(REVOKED)], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut delete = c.prepare_cached("DELETE FROM tokens WHERE id = ?1")?;
+    for id in too_many {
+        delete.execute([id])?;
+    }
     Ok(changed > 0)
 }

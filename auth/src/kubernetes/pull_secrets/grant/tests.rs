@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::kubernetes::pull_secrets::observed::namespaces::{ENDING, OPEN, OPTED_OUT};
 use crate::kubernetes::pull_secrets::settings::Parts;
 
 mod model;
@@ -25,19 +26,6 @@ fn settings_with(change: impl FnOnce(&mut Parts)) -> Settings {
 fn settings() -> Settings {
     settings_with(|_| {})
 }
-
-const OPEN: Namespace = Namespace {
-    opted_out: false,
-    ending: false,
-};
-const OPTED_OUT: Namespace = Namespace {
-    opted_out: true,
-    ..OPEN
-};
-const ENDING: Namespace = Namespace {
-    ending: true,
-    ..OPEN
-};
 
 fn grant(standing: Standing) -> Grant {
     Grant {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::*;
+use crate::kubernetes::pull_secrets::observed::namespaces::{ENDING, OPEN, OPTED_OUT};
 use crate::kubernetes::pull_secrets::settings::Parts;
 
 mod model;
@@ -35,19 +36,6 @@ fn key(namespace: &str) -> Key {
 fn at(hours: u32) -> SystemTime {
     UNIX_EPOCH + 1_000_000 * HOUR + hours * HOUR
 }
-
-const OPEN: Namespace = Namespace {
-    opted_out: false,
-    ending: false,
-};
-const OPTED_OUT: Namespace = Namespace {
-    opted_out: true,
-    ..OPEN
-};
-const ENDING: Namespace = Namespace {
-    ending: true,
-    ..OPEN
-};
 
 fn account(references: &[&str]) -> Account {
     let ours = references.contains(&"pull-default");

@@ -309,7 +309,8 @@ async fn a_run_that_an_api_token_asked_for_is_within_it() {
     assert!(look().await.is_ok());
     let put = lab.put(&actor, &repo, b"x", b"x");
     forbidden(put.await);
-    lab.opaque.revoke(None, token.id()).await.unwrap();
+    let now = SystemTime::now();
+    lab.opaque.revoke(None, token.id(), now).await.unwrap();
     assert!(matches!(look().await, Err(ImagesError::Forbidden(_))));
 }
 

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::index::sqlite::{Sync, rebuild};
+use crate::audit::Groups;
+use crate::index::sqlite::{Sync, rebuild, schema};
 use crate::index::suite::{BLOB_SIZE, Subject, at, blob, hold, image, put, repo, tag, then};
+use crate::index::{KeptToken, WhenFull};
 use crate::{Index as _, SqliteIndex, StorageError};
 
 fn open() -> (Subject, TempDir) {
@@ -40,25 +42,70 @@ async fn what_was_recorded_is_there_after_opening_again() {
 /// As earlier programs left it.
 #[tokio::test]
 async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
-    let (index, folder) = open();
-    hold(&index, &repo("a"), &[1]).await;
-    drop(index);
-    let path = folder.path().join("index.sqlite");
-    let file = Connection::open(&path).unwrap();
-    file.execute_batch(
-        "DROP TABLE tokens; DROP TABLE audit; DROP TABLE records; PRAGMA user_version = 1",
-    )
-    .unwrap();
-    drop(file);
-    assert!(
-        SqliteIndex::open_beside_server(&path).is_err(),
-        "it is not changed by looking"
-    );
-    let index = reopen(&folder);
-    assert_eq!(index.tokens(None, None, 1).await.unwrap(), []);
-    assert_eq!(index.audit_last().await.unwrap(), 0);
-    assert_eq!(index.all_records(None, 1).await.unwrap(), []);
-    assert!(index.blob(&repo("a"), &blob(1)).await.unwrap().is_some());
+    const ROWS: [&str; 3] = [
+        "INSERT INTO meta VALUES ('kept', 'yes')",
+        "INSERT INTO tokens VALUES ('a', 'api', 'ada', x'07', 1000, 9000, NULL, '{}')",
+        "INSERT INTO audit VALUES (4, 'change', 1000, 'r-1', 'ada', 'htpasswd', NULL, 'basic', NULL, NULL, NULL, 'push',
+             'team', 'team/app', 'v1', NULL, NULL, 'allowed', 201, NULL)",
+    ];
+    for steps in 1..schema::known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.sqlite");
+        let file = Connection::open(&path).unwrap();
+        schema::older(&file, steps).unwrap();
+        for row in ROWS.iter().take(steps) {
+            file.execute_batch(row).unwrap();
+        }
+        drop(file);
+        assert!(
+            SqliteIndex::open_beside_server(&path).is_err(),
+            "it is not changed by looking"
+        );
+        let index = reopen(&folder);
+        let tokens = index.tokens(None, None, 2).await.unwrap();
+        assert_eq!(tokens.len(), usize::from(steps >= 2), "{steps}");
+        assert!(tokens.iter().all(|token| token.revoked.is_none()));
+        let rows = index.audit_since(0, 2).await.unwrap();
+        assert_eq!(rows.len(), usize::from(steps >= 3), "{steps}");
+        for row in rows {
+            assert_eq!((row.id, row.entry.origin.user.as_str()), (4, "ada"));
+            assert_eq!(row.entry.origin.groups, Groups::default());
+        }
+        drop(index);
+        let file = Connection::open(&path).unwrap();
+        let kept: String = file
+            .query_row("SELECT value FROM meta WHERE key = 'kept'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(kept, "yes", "{steps}");
+    }
+}
+
+/// Somebody who makes and revokes for ever fills no file.
+#[tokio::test]
+async fn of_what_an_owner_revoked_the_last_hundred_are_known() {
+    let (index, _folder) = open();
+    for number in 0..102_u64 {
+        let token = KeptToken {
+            id: format!("{number:03}"),
+            kind: "api".to_owned(),
+            owner: "ada".to_owned(),
+            hash: Vec::new(),
+            created: at(1),
+            expires: at(1_000),
+            used: None,
+            revoked: None,
+            document: "{}".to_owned(),
+        };
+        let added = index.add_token(&token, 1, WhenFull::Refuse, at(2)).await;
+        assert!(added.unwrap(), "{number}");
+        let revoked = index.revoke_token(None, &token.id, at(3 + number)).await;
+        assert!(revoked.unwrap(), "{number}");
+    }
+    let kept = index.tokens(Some("ada"), None, 200).await.unwrap();
+    assert_eq!(kept.len(), 100);
+    assert_eq!(kept[0].id, "002", "the oldest went");
 }
 
 /// Members of one batch do not know of each other: one that fails takes nothing with it.

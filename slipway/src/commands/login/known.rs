@@ -1,0 +1,81 @@
+//! Who the registry says that one is, once it has taken a login.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use auth::Secret;
+use reqwest::{Client, StatusCode, Url};
+use serde::Deserialize;
+
+use super::{device, way};
+use crate::client::Login;
+
+/// What a token endpoint gives, and others answer nothing of.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Granted {
+    token: Option<String>,
+    access_token: Option<String>,
+    pub(super) refresh_token: Option<String>,
+}
+
+/// Somebody, and until when what they logged in with is good.
+pub(super) struct Known {
+    pub(super) name: String,
+    pub(super) until: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Whoami {
+    name: String,
+    token: Option<Token>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Token {
+    expires_at: Option<String>,
+}
+
+impl Known {
+    /// As the registry at `base` says by what it `granted` for the `login`; where it does not, since it is another
+    /// program, as the login itself says.
+    pub(super) async fn ask(client: &Client, base: &Url, login: &Login, granted: Granted) -> Self {
+        let said = whoami(client, base, login, granted).await;
+        let (name, until) = said.map_or((None, None), |said| {
+            let until = said.token.and_then(|token| token.expires_at);
+            (Some(said.name), until)
+        });
+        let plain = |text: &String| !text.is_empty() && !text.contains(char::is_control);
+        Self {
+            name: name.filter(plain).unwrap_or_else(|| login.user.clone()),
+            until: until
+                .filter(plain)
+                .or_else(|| end_of(&login.password))
+                .map(|end| format!(" until {end}")),
+        }
+    }
+}
+
+/// The password goes to where the registry asks for it: to its API only where it asks for passwords.
+async fn whoami(client: &Client, base: &Url, login: &Login, granted: Granted) -> Option<Whoami> {
+    let request = client.get(base.join("/api/v1/whoami").ok()?);
+    let request = match granted.token.or(granted.access_token) {
+        Some(token) => request.bearer_auth(token),
+        None => request.basic_auth(&login.user, Some(login.password.expose())),
+    };
+    let answer = request.send().await.ok()?;
+    if answer.status() != StatusCode::OK {
+        return None;
+    }
+    device::read(answer).await.ok()
+}
+
+/// When a token says that it ends (RFC 7519 §4.1.4).
+fn end_of(token: &Secret) -> Option<String> {
+    let end = way::claims(token)?.get("exp")?.as_u64()?;
+    // Beyond the year 9999 it has no form (RFC 3339 §1).
+    let is_sane = end < 253_402_300_800;
+    let end: Option<SystemTime> = is_sane.then(|| UNIX_EPOCH + Duration::from_secs(end));
+    end.map(|end| humantime::format_rfc3339_seconds(end).to_string())
+}

@@ -70,6 +70,16 @@ impl Lock {
         }
     }
 
+    /// Tries to take the lock alone, to make what it is about. `None`, after a moment: somebody else has it, who may have made it
+    /// and go on to use it for long; look again.
+    pub(crate) fn to_make(path: &Path) -> io::Result<Option<Self>> {
+        let taken = Self::try_take(path, Mode::Exclusive)?;
+        if taken.is_none() {
+            std::thread::sleep(PAUSE);
+        }
+        Ok(taken)
+    }
+
     /// Notes a time on the file of the lock.
     pub(crate) fn stamp(&self, now: SystemTime) -> io::Result<()> {
         self.0.set_times(FileTimes::new().set_modified(now))

@@ -161,7 +161,8 @@ impl LayerStore {
             if let Some(layer) = self.stored(&blob.diff_id, used, now)? {
                 return Ok(layer);
             }
-            let alone = take(&lock, Mode::Exclusive, cancelled)?;
+            let alone = Lock::to_make(&lock).map_err(|error| disk(&lock, error))?;
+            let Some(alone) = alone else { continue };
             let folder = self.layer_folder(&name);
             if !durable::is_whole(&folder).map_err(|error| disk(&folder, error))? {
                 self.make(blob, &name, limits, cancelled)?;

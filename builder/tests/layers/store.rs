@@ -366,3 +366,22 @@ fn a_killed_process_leaves_no_half_layer_mount_or_folder() {
         "the kills met something: {halves}, {mounts}, {leftovers}"
     );
 }
+
+/// Two that need a new layer: one unpacks it, and the other has it as soon as it is there, not when the first is done with it.
+#[test]
+fn a_new_layer_is_shared_at_once() {
+    let Some(lab) = Lab::new() else { return };
+    for number in 0..20 {
+        let archive = Archive::new().file(format!("file-{number}"), "x");
+        let both = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    both.wait();
+                    let _held = lab.unpack(&archive).unwrap();
+                    both.wait();
+                });
+            }
+        });
+    }
+}

@@ -102,8 +102,8 @@ impl Caches {
                 }));
             }
             drop(lock);
-            let Some(_alone) = Lock::take(&path, Mode::Exclusive, cancelled)? else {
-                return Ok(None);
+            let Some(_alone) = Lock::to_make(&path)? else {
+                continue;
             };
             if !folder.exists() {
                 let incoming = self.root.join("incoming").join(&name);
@@ -140,19 +140,15 @@ impl Caches {
                 Ok(lock) => lock.modified()?,
                 Err(_) => SystemTime::UNIX_EPOCH,
             };
-            let bytes = match Record::read(&path) {
-                Some(record) => record.bytes,
-                // Its program or the server was killed, or it is in its first use.
-                None => match tree_bytes(&path.join(FILES)) {
-                    Ok(bytes) => bytes,
-                    // Too deep to be measured: then it would never be too large.
-                    Err(_) => {
-                        if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
-                            self.discard(&path)?;
-                        }
-                        continue;
-                    }
-                },
+            // Without a record, its program or the server was killed, or it is in its first use.
+            let noted = Record::read(&path).map(|record| record.bytes);
+            let bytes = noted.map_or_else(|| tree_bytes(&path.join(FILES)), Ok);
+            let Ok(bytes) = bytes else {
+                // Too deep to be measured: it would never be too large.
+                if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
+                    self.discard(&path)?;
+                }
+                continue;
             };
             all.push((used, bytes, path, lock));
         }

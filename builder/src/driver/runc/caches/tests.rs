@@ -168,3 +168,22 @@ fn what_cannot_be_measured_is_not_kept() {
     caches.prune().unwrap();
     assert!(!is_there(&caches, "deep"));
 }
+
+/// Two that find none make one, and neither waits until the other is done with it.
+#[test]
+fn a_new_shared_cache_is_shared_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    for number in 0..20 {
+        let both = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    both.wait();
+                    let _held = take(&caches, &number.to_string(), None, Sharing::Shared);
+                    both.wait();
+                });
+            }
+        });
+    }
+}

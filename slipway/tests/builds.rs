@@ -576,3 +576,19 @@ fn a_token_builds_and_a_build_goes_with_its_runs() {
         "its runs are gone with it"
     );
 }
+
+#[test]
+fn a_server_that_runs_no_builds_says_so() {
+    let server = Server::start("builder: {enabled: false}\n");
+    for args in [
+        &["build", "list", "-n", "team"][..],
+        &["build", "show", "app", "-n", "team"],
+        &["builder-image", "list"],
+        &["secret", "list", "-n", "team"],
+    ] {
+        let mut command = slipway();
+        command.env("SLIPWAY_SERVER", &server.host).args(args);
+        let said = error_line(&run(&mut command, ""));
+        assert!(said.contains("runs no builds"), "{args:?}: {said}");
+    }
+}

@@ -78,8 +78,11 @@ pub(crate) async fn wire(
         let building = api::builds::Building::new(registry, builds, stopping.clone());
         routes.extend(api::builds::routes(&building));
     }
-    let rooms =
+    let mut rooms =
         api::router(&registry, routes, VERSION).merge(providers::router(&config.auth.oidc)?);
+    if builder.is_none() {
+        rooms = rooms.merge(builder::absent());
+    }
     let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;
     let front = Arc::new(front);
     Ok(Wired {

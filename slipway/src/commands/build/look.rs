@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answers::{Build, Run, clean, human};
 use super::follow::follow;
 use super::screen::Screen;
-use super::start::{code, ended};
+use super::start::ended;
 use super::{Place, connect};
 use crate::cli::{Named, Namespace, Output, Printing, Remote};
 use crate::client::Client;
@@ -120,11 +120,7 @@ pub(super) async fn logs(
         let _ = write!(path, "&phase={phase}");
     }
     client.print(&path, print::tame).await?;
-    Ok(if run.state.is == "failed" {
-        code(&run)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn runs_of(

@@ -157,7 +157,7 @@ pub(super) fn ended(client: &Client, run: &Run, json: bool) -> anyhow::Result<Ex
     Ok(code(run))
 }
 
-pub(super) fn code(run: &Run) -> ExitCode {
+fn code(run: &Run) -> ExitCode {
     match &*run.state.is {
         "succeeded" => ExitCode::SUCCESS,
         "cancelled" => ExitCode::from(CANCELLED),

@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use ::builder::images::Images;
 use ::builder::ledger::Ledger;
+use axum::Router;
+use axum::routing::any;
 use registry::Registry;
+use registry::http::Problem;
 
 use images::RegistryImages;
 use ledger::IndexedLedger;
@@ -19,6 +22,19 @@ pub(crate) use machine::examine;
 pub(crate) use service::Service;
 pub(super) use service::service;
 pub(super) use settings::check;
+
+/// What answers for builds where none are run.
+pub(super) fn absent() -> Router {
+    let refused = any(|| async {
+        Problem::denied(
+            "this server runs no builds; on its machine `slipway build doctor` says why",
+        )
+    });
+    Router::new()
+        .route("/api/v1/namespaces/{*rest}", refused.clone())
+        .route("/api/v1/builderimages", refused.clone())
+        .route("/api/v1/builderimages/{*rest}", refused)
+}
 
 /// Where records are kept: in the registry's index.
 pub(super) fn ledger(registry: &Registry) -> Arc<dyn Ledger> {

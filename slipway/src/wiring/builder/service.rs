@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use ::builder::builds::{Builds, Parts, Settings};
 use ::builder::driver::runc::{self, Runc};
-use ::builder::plan::Limits;
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
 use anyhow::Context as _;
@@ -90,10 +89,6 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
 }
 
 fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settings {
-    let (usual, most) = (
-        settings::defaults(config, enforces_limits()),
-        settings::limits(config),
-    );
     let (queue_timeout, _) = settings::queue_times(config);
     let builder = &config.builder;
     Settings {
@@ -105,13 +100,8 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settin
         run_timeout: builder.limits.run_time.get(),
         retention: settings::retention(config),
         log_bytes: builder.logs.max_bytes,
-        limits: Limits {
-            memory_bytes: most.memory_bytes.or(usual.memory_bytes),
-            cpu_millis: most.cpu_millis.or(usual.cpu_millis),
-            pids: most.pids.or(usual.pids),
-            disk_bytes: most.disk_bytes,
-            seconds: most.seconds,
-        },
+        limits: settings::limits(config),
+        usual: settings::defaults(config, enforces_limits()),
         source: settings::source_limits(config),
         compression: settings::compression(config),
         ..Settings::new(dir.join("logs"), scratch)

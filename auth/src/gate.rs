@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod login;
+mod proof;
 
 #[cfg(test)]
 mod tests;

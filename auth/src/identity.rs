@@ -7,6 +7,10 @@ use std::time::SystemTime;
 use crate::opaque::{Kind, Limits};
 use crate::{Access, TokenId};
 
+mod document;
+
+pub(crate) use document::Document;
+
 #[cfg(test)]
 mod tests;
 

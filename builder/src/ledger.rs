@@ -7,6 +7,14 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+#[cfg(any(test, feature = "test-util"))]
+pub mod memory;
+#[cfg(any(test, feature = "test-util"))]
+pub mod suite;
+
+/// Longest body of a record, in bytes.
+pub const MAX_BODY_BYTES: usize = 2 << 20;
+
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -25,6 +33,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Build,
+        Self::Run,
+        Self::BuilderImage,
+        Self::Secret,
+        Self::Delivery,
+        Self::Event,
+    ];
+
     /// The kind's name where it is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -91,10 +109,12 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     /// A record.
     async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError>;
 
-    /// All writes or none. [`LedgerError::Conflict`] if one finds another revision than it names.
+    /// All writes or none, each of another record. [`LedgerError::Conflict`] if one finds another revision than it names,
+    /// [`LedgerError::Refused`] where a body is longer than [`MAX_BODY_BYTES`] or all together are too much.
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError>;
 
-    /// Records of a namespace in the byte order of names after `after`, at most `limit`; `prefix` is how names begin.
+    /// Records of a namespace in the byte order of names after `after`, at most `limit`; `prefix` is how names begin. Fewer
+    /// come where their bodies are long: only an empty page is the end.
     async fn list(
         &self,
         kind: Kind,
@@ -104,7 +124,8 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Kept>, LedgerError>;
 
-    /// [Open](Kept::open) records of all namespaces, in the order of namespace and name after `after`, at most `limit`.
+    /// [Open](Kept::open) records of all namespaces, in the order of namespace and name after `after`, at most `limit`. Paged
+    /// as [`Ledger::list`] is.
     async fn open(
         &self,
         kind: Kind,
@@ -127,6 +148,9 @@ pub enum LedgerError {
     /// Somebody else wrote first: read it again.
     #[error("{0:?} was changed meanwhile")]
     Conflict(Key),
+    /// It is too much, or makes no sense, however often it is tried.
+    #[error("{0}")]
+    Refused(String),
     /// Storage does not answer.
     #[error("records cannot be read or written now: {0}")]
     Unavailable(String),

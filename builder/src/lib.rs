@@ -19,6 +19,7 @@
 //!
 //! - [`records`]: builds, runs, the catalogue of builder images, secrets; kept in a [`ledger`].
 //! - [`driver`]: who runs a plan. [`images`]: what a build needs of a registry.
+//! - [`builds`]: the service: a queue of runs, and the way of each from being asked for to its image's tag.
 //!
 //! `rootfs` and `layer` block: call them from threads that may. Errors are enums by what the caller can do.
 //!
@@ -32,6 +33,7 @@
 //! - **epoch**: `SOURCE_DATE_EPOCH`; no file of a layer is younger.
 
 mod archive;
+pub mod builds;
 mod compression;
 pub mod driver;
 mod ids;

@@ -12,7 +12,7 @@ use house::{
 use oci::{Algorithm, Digest, MediaType, Reference, UploadId};
 use serde_json::json;
 use storage::fsck::{Kind, Options};
-use storage::index::{Fact, KeptToken, LinkState};
+use storage::index::{Fact, KeptToken, LinkState, Record, RecordKey};
 use storage::reindex::{self, ReindexError, Reindexed, reindex};
 use storage::{OpenError, Storage, layout};
 
@@ -588,4 +588,35 @@ async fn tokens_of_users_are_taken_over() {
     house.reindex().await;
     let storage = house.open().await;
     assert_eq!(storage.index().tokens(None, None, 1).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_taken_over() {
+    let house = furnished().await;
+    let record = |number: usize| Record {
+        key: RecordKey {
+            kind: if number.is_multiple_of(2) {
+                "build"
+            } else {
+                "run"
+            }
+            .to_owned(),
+            namespace: format!("team-{}", number % 7),
+            name: format!("{number:05}"),
+        },
+        revision: number as u64 + 1,
+        open: number.is_multiple_of(3),
+        body: format!("{{\"number\":{number}}}").into_bytes(),
+    };
+    let many = 1_500;
+    let mut all: Vec<Record> = (0..many).map(record).collect();
+    let storage = house.open().await;
+    storage.index().carry_records(all.clone()).await.unwrap();
+    storage.close().await.unwrap();
+    drop(storage);
+    assert_eq!(house.reindex().await.recorded.records, many as u64);
+    all.sort_by(|a, b| a.key.cmp(&b.key));
+    let storage = house.open().await;
+    let kept = storage.index().all_records(None, many + 1).await.unwrap();
+    assert_eq!(kept, all);
 }

@@ -74,7 +74,6 @@ impl Gate {
         now: SystemTime,
     ) -> Result<Option<Secret>, Refusal> {
         let Kind::Guarded {
-            authenticators,
             opaque: Some(opaque),
             tokens: Some(tokens),
             ..
@@ -82,16 +81,24 @@ impl Gate {
         else {
             return Ok(None);
         };
-        let is_watched = authenticators
-            .iter()
-            .any(|by| by.vouches_as(who.provider()) && by.notices_removal());
+        let is_watched = self.notices_removal_of(who);
         opaque
             .remember(who, is_watched, tokens.service(), client, now)
             .await
     }
 
+    /// Whether whoever vouches for somebody would tell of their removal.
+    pub(super) fn notices_removal_of(&self, who: &Identity) -> bool {
+        let Kind::Guarded { authenticators, .. } = &self.kind else {
+            return false;
+        };
+        authenticators
+            .iter()
+            .any(|by| by.vouches_as(who.provider()) && by.notices_removal())
+    }
+
     /// Somebody who came by a token of ours, if they and the token behind it are still there.
-    async fn standing(
+    pub(super) async fn standing(
         &self,
         who: Identity,
         from: Option<IpAddr>,

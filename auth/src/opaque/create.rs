@@ -125,6 +125,24 @@ impl OpaqueTokens {
     }
 }
 
+impl Settings {
+    /// How long somebody who is not there is believed to be who they were; `None`: until they are removed, of which
+    /// whoever vouched for them tells (`is_watched`). A `ServiceAccount`'s groups follow from its name, and cannot be lost.
+    pub(crate) fn believed_for(&self, who: &Identity, is_watched: bool) -> Option<Duration> {
+        if who.is_anonymous() {
+            None
+        } else if great_group(who).is_some() && !is_service_account(who) {
+            Some(self.max_lifetime.min(UNWATCHED))
+        } else {
+            (!is_watched).then_some(self.max_lifetime)
+        }
+    }
+}
+
+fn is_service_account(who: &Identity) -> bool {
+    who.name().starts_with("system:serviceaccount:")
+}
+
 /// A group of theirs that is Kubernetes' own, as `system:masters` is, which may do everything. Those of everybody who
 /// logged in, there and at `OpenShift`, give nothing of note.
 fn great_group(who: &Identity) -> Option<&str> {
@@ -140,7 +158,7 @@ fn no_standing(who: &Identity) -> Option<&'static str> {
         Some("a stranger has no tokens")
     } else if !who.is_in_person() {
         Some("a token makes no further token: use the password, or what you log in with")
-    } else if who.name().starts_with("system:serviceaccount:") {
+    } else if is_service_account(who) {
         Some("a ServiceAccount has its own tokens (kubectl create token), which end with it")
     } else {
         None

@@ -106,6 +106,11 @@ impl OpaqueTokens {
         })
     }
 
+    /// How long tokens live.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Whose API token `secret` is, limited as it is. `Ok(None)`: it has not the form of one.
     pub(crate) async fn identify(
         &self,

@@ -1,6 +1,5 @@
 //! What is kept of a token, and read back.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::text::Text;
 use super::{Limits, NewToken, StoredToken, TokenId};
 use crate::Identity;
+use crate::identity::Document;
 
 /// What a token is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,14 +110,9 @@ pub(super) struct Record {
 /// What is kept beside the columns.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
-    provider: String,
-    name: String,
-    groups: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    uid: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    extra: BTreeMap<String, Vec<String>>,
+struct Kept {
+    #[serde(flatten)]
+    owner: Document,
     description: String,
     limits: Limits,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,12 +176,8 @@ impl Record {
     /// As it is kept.
     pub(super) fn stored(&self) -> StoredToken {
         let Token { owner, .. } = &self.token;
-        let document = Document {
-            provider: owner.provider().to_owned(),
-            name: owner.name().to_owned(),
-            groups: owner.groups().map(str::to_owned).collect(),
-            uid: owner.uid().map(str::to_owned),
-            extra: owner.extra().clone(),
+        let kept = Kept {
+            owner: owner.into(),
             description: self.token.description.clone(),
             limits: self.token.limits.clone(),
             service: self.token.service.clone(),
@@ -200,7 +191,7 @@ impl Record {
             expires: self.token.expires,
             used: self.token.used,
             // Names, numbers and lists of them always serialise; if not, it is read back as no token.
-            document: serde_json::to_string(&document).unwrap_or_default(),
+            document: serde_json::to_string(&kept).unwrap_or_default(),
         }
     }
 
@@ -215,15 +206,11 @@ impl Record {
     }
 
     fn try_read(stored: StoredToken) -> Option<Self> {
-        let document: Document = serde_json::from_str(&stored.document).ok()?;
+        let kept: Kept = serde_json::from_str(&stored.document).ok()?;
         let kind = [Kind::Api, Kind::Login]
             .into_iter()
             .find(|kind| kind.as_str() == stored.kind)?;
-        if document.provider.is_empty() || document.name.is_empty() {
-            return None;
-        }
-        let owner = Identity::authenticated(&document.provider, &document.name, document.groups)
-            .with_extra(document.uid, document.extra);
+        let owner = kept.owner.into_identity()?;
         if owner.principal() != stored.owner {
             return None;
         }
@@ -235,9 +222,9 @@ impl Record {
             id: TokenId::parse(&stored.id)?,
             kind,
             owner,
-            description: document.description,
-            limits: document.limits,
-            service: document.service,
+            description: kept.description,
+            limits: kept.limits,
+            service: kept.service,
             created: stored.created,
             expires: stored.expires,
             used: stored.used,

@@ -796,3 +796,139 @@ async fn tokens_end_with_whoever_vouched_for_their_owners() {
         Err(Refusal::BadCredential)
     );
 }
+
+#[tokio::test]
+async fn a_person_who_is_not_there_has_the_rights_of_when_they_were() {
+    let lab = lab();
+    let who = ada().with_extra(
+        Some("7".into()),
+        BTreeMap::from([("key".to_owned(), vec!["value".to_owned()])]),
+    );
+    let proof = lab.gate.proof(&who, at(NOW)).unwrap();
+    assert!(proof.get("until").is_none(), "her removal is noticed");
+    let again = lab.gate.identity_of(&proof, at(NOW + (1 << 30))).await;
+    assert_eq!(again.unwrap(), who);
+}
+
+/// Clusters and providers of OpenID Connect do not say who has left.
+#[tokio::test]
+async fn a_proof_of_whose_removal_nobody_tells_ends() {
+    let lab = lab();
+    let year = Settings::default().max_lifetime.as_secs();
+    let of = |name: &str, group: &str| Identity::authenticated("cluster", name, [group.to_owned()]);
+    for (who, life) in [
+        (of("bob", "devs"), year),
+        (of("root", "system:masters"), 12 * 3600),
+        (
+            of("system:serviceaccount:team:ci", "system:serviceaccounts"),
+            year,
+        ),
+    ] {
+        let proof = lab.gate.proof(&who, at(NOW)).unwrap();
+        let before = lab.gate.identity_of(&proof, at(NOW + life - 1)).await;
+        assert_eq!(before.unwrap(), who);
+        let after = lab.gate.identity_of(&proof, at(NOW + life)).await;
+        assert_eq!(after, Err(Refusal::BadCredential), "{}", who.name());
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_by_an_api_token_is_within_it_and_ends_with_it() {
+    let lab = lab();
+    let (secret, token) = lab.create(limits(&["team"], &["pull"]), 100).await;
+    let who = lab.bearer(secret.expose(), NOW).await.unwrap();
+    let proof = lab.gate.proof(&who, at(NOW)).unwrap();
+    assert!(!proof.to_string().contains(secret.expose()));
+    let again = lab.gate.identity_of(&proof, at(NOW + 99)).await.unwrap();
+    assert_eq!(again.principal(), ada().principal());
+    assert_eq!(lab.verbs(&again, "team/app").await, ["get"]);
+    assert_eq!(lab.verbs(&again, "other/app").await, [""; 0]);
+    let ended = lab.gate.identity_of(&proof, at(NOW + 100)).await;
+    assert_eq!(ended, Err(Refusal::BadCredential));
+    lab.tokens.revoke(None, token.id()).await.unwrap();
+    let revoked = lab.gate.identity_of(&proof, at(NOW + 1)).await;
+    assert_eq!(revoked, Err(Refusal::BadCredential));
+}
+
+#[tokio::test]
+async fn no_answer_about_the_token_of_a_proof_is_neither_yes_nor_no() {
+    let lab = lab();
+    let (_, token) = lab.create(limits(&[], &["pull"]), 100).await;
+    let who = ada().by_token(token.id().clone(), Kind::Api, Limits::none());
+    let proof = lab.gate.proof(&who, at(NOW)).unwrap();
+    lab.shelf.down.store(true, Ordering::Relaxed);
+    let later = lab.gate.identity_of(&proof, at(NOW)).await;
+    assert!(
+        matches!(later, Err(Refusal::Unavailable { .. })),
+        "{later:?}"
+    );
+}
+
+/// Logging out ends the login, not what was asked for by it.
+#[tokio::test]
+async fn a_login_is_the_person() {
+    let lab = lab();
+    let login = lab.gate.remember(&ada(), "cli", at(NOW)).await;
+    let login = login.unwrap().unwrap();
+    let who = lab.gate.redeem(&login, None, at(NOW)).await.unwrap();
+    let proof = lab.gate.proof(&who, at(NOW)).unwrap();
+    let id = who.token().unwrap();
+    lab.tokens.revoke(None, id).await.unwrap();
+    let again = lab.gate.identity_of(&proof, at(NOW)).await;
+    assert_eq!(again.unwrap(), ada());
+}
+
+#[tokio::test]
+async fn a_token_for_some_images_does_nothing_when_nobody_is_there() {
+    let lab = lab();
+    let issue = async |scope: &str| {
+        let scopes = Scope::parse_all([scope]).unwrap();
+        let issued = lab.gate.issue(&ada(), &scopes, at(NOW)).await.unwrap();
+        lab.bearer(issued.token(), NOW).await.unwrap()
+    };
+    let for_images = issue("repository:team/app:pull").await;
+    assert_eq!(lab.gate.proof(&for_images, at(NOW)), None);
+    let in_person = issue("registry:account:*").await;
+    let proof = lab.gate.proof(&in_person, at(NOW)).unwrap();
+    let again = lab.gate.identity_of(&proof, at(NOW)).await;
+    assert_eq!(again.unwrap(), ada(), "with all that she may do");
+}
+
+#[tokio::test]
+async fn what_is_no_proof_proves_nothing() {
+    let lab = lab();
+    let proof = lab.gate.proof(&ada(), at(NOW)).unwrap();
+    let with = |key: &str, value: serde_json::Value| {
+        let mut changed = proof.clone();
+        changed[key] = value;
+        changed
+    };
+    for changed in [
+        serde_json::Value::Null,
+        serde_json::json!({}),
+        with("name", "".into()),
+        with("groups", "devs".into()),
+        with("provider", "elsewhere".into()),
+        // Strangers do not come in here.
+        with("provider", "".into()),
+        with("token", "nonsense".into()),
+        with("until", (NOW - 1).into()),
+    ] {
+        let found = lab.gate.identity_of(&changed, at(NOW)).await;
+        assert_eq!(found, Err(Refusal::BadCredential), "{changed}");
+    }
+    let open = Gate::open();
+    let proof = open.proof(&Identity::anonymous(), at(NOW)).unwrap();
+    assert!(
+        open.identity_of(&proof, at(NOW))
+            .await
+            .unwrap()
+            .is_anonymous()
+    );
+    let guarded = lab.gate.identity_of(&proof, at(NOW)).await;
+    assert_eq!(
+        guarded,
+        Err(Refusal::BadCredential),
+        "the gate was closed since"
+    );
+}

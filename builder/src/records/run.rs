@@ -25,6 +25,12 @@ pub struct Run {
     pub cause: Cause,
     /// What, as the build had it when the run was asked for.
     pub spec: BuildSpec,
+    /// Whether it runs even if the same plan has a result already.
+    #[serde(default)]
+    pub fresh: bool,
+    /// How often it was begun; more than once if the server ended while it was at work.
+    #[serde(default)]
+    pub attempts: u32,
     /// What the names in it turned out to be.
     #[serde(default)]
     pub resolved: Resolved,
@@ -42,7 +48,7 @@ pub struct Run {
     /// Whether somebody wants it to end.
     #[serde(default)]
     pub cancel: bool,
-    /// What came out.
+    /// What came out. While it is at work: what it is about to publish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
 }

@@ -6,6 +6,7 @@
 
 mod audit;
 mod facts;
+mod records;
 pub mod sqlite;
 #[cfg(feature = "test-util")]
 pub mod suite;
@@ -15,6 +16,10 @@ pub use facts::{
     Census, Edge, EdgeKind, Fact, JournalRow, KeptToken, Link, LinkState, ManifestFacts,
     ManifestRecord, NewManifest, PutOutcome, Referrers, RepositoryCensus, Session, Unlink,
     WhenFull,
+};
+pub use records::{
+    InvalidBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_RECORD_NAME_BYTES,
+    Record, RecordBatch, RecordKey, RecordTable, RecordWrite, RecordsWritten,
 };
 
 use std::fmt;
@@ -29,7 +34,7 @@ use crate::audit::Cause;
 /// Facts of a registry, with the audit record among them: a change that a [`Cause`] names somebody for leaves its rows there
 /// in its own transaction. No method has a default: who implements it decides everything.
 #[async_trait]
-pub trait Index: AuditTable + fmt::Debug + Send + Sync + 'static {
+pub trait Index: AuditTable + RecordTable + fmt::Debug + Send + Sync + 'static {
     /// One cheap question, for readiness.
     async fn ping(&self) -> Result<(), StorageError>;
 

@@ -62,6 +62,8 @@ pub struct Progress {
     pub hashed_bytes: u64,
     /// Rows of the old index's audit record.
     pub audit_rows: u64,
+    /// Records of the old index: builds, their runs, and others.
+    pub records: u64,
 }
 
 /// What the new index holds, and what could not be recorded.
@@ -121,6 +123,7 @@ pub async fn reindex(
     let mut reindexed = fill(store, rebuilt.index(), options, progress).await?;
     if let Some(old) = old::open(into, options.discard_journal)? {
         old::take_tokens(&old, rebuilt.index()).await?;
+        reindexed.recorded.records = old::carry_records(&old, rebuilt.index()).await?;
         reindexed.recorded.audit_rows = old::carry_audit(&old, rebuilt.index()).await?;
     }
     rebuilt.index().finish_load(now).await?;

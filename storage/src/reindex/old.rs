@@ -1,20 +1,20 @@
 //! What the old index knows better than the objects.
 //!
 //! Its journal names the links that do not say yet what was acknowledged: a full disk or a loss of power leaves such. To
-//! build from the objects without it would lose those pushes, and bring back what was deleted. Of the audit record the
-//! objects know nothing at all.
+//! build from the objects without it would lose those pushes, and bring back what was deleted. Of tokens, of
+//! records and of the audit record the objects know nothing at all.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::ReindexError;
-use crate::index::AuditTable as _;
 use crate::index::Fact;
 use crate::index::sqlite::OpenIndexError;
+use crate::index::{AuditTable as _, RecordTable as _};
 use crate::mirror::Mirror;
 use crate::{Index, ObjectStore, SqliteIndex, StorageError};
 
-/// Tokens taken over at once.
+/// Tokens or records taken over at once.
 const PAGE: usize = 1_000;
 
 /// Makes the objects say what the index at `path` says, and closes it. One that cannot be read has nothing to say.
@@ -59,7 +59,7 @@ pub(super) fn open(path: &Path, lenient: bool) -> Result<Option<SqliteIndex>, Re
     match SqliteIndex::open(path) {
         Ok(old) => Ok(Some(old)),
         Err(error) if lenient || matches!(error, OpenIndexError::TornIndex { .. }) => {
-            tracing::warn!(%error, "API tokens, logins and the audit record of the old index are lost");
+            tracing::warn!(%error, "API tokens, logins, builds and the audit record of the old index are lost");
             Ok(None)
         }
         Err(error) => Err(error.into()),
@@ -108,6 +108,30 @@ pub(super) async fn take_tokens(old: &SqliteIndex, into: &dyn Index) -> Result<(
         after = Some(last.id.clone());
         into.load(tokens.into_iter().map(Fact::Token).collect())
             .await?;
+    }
+}
+
+/// Copies records into a new index; returns how many. Of a damaged one it copies what can be read.
+pub(super) async fn carry_records(
+    old: &SqliteIndex,
+    into: &dyn Index,
+) -> Result<u64, ReindexError> {
+    let (mut after, mut carried) = (None, 0);
+    loop {
+        let records = match old.all_records(after.as_ref(), PAGE).await {
+            Ok(records) => records,
+            Err(error @ StorageError::Corrupt { .. }) => {
+                tracing::warn!(%error, carried, "the rest of the old index's builds, runs and secrets is lost");
+                return Ok(carried);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = records.last() else {
+            return Ok(carried);
+        };
+        after = Some(last.key.clone());
+        carried += records.len() as u64;
+        into.carry_records(records).await?;
     }
 }
 

@@ -54,13 +54,14 @@ pub(super) fn checked(checked: &Checked) -> String {
 pub(super) fn recorded(recorded: &Progress) -> String {
     format!(
         "recorded {} blobs, {} repositories, {} links to blobs, {} manifests, {} tags, {} rows of the audit record, \
-         {} hashed",
+         {} records of builds, {} hashed",
         HumanCount(recorded.blobs),
         HumanCount(recorded.repositories),
         HumanCount(recorded.layers),
         HumanCount(recorded.manifests),
         HumanCount(recorded.tags),
         HumanCount(recorded.audit_rows),
+        HumanCount(recorded.records),
         BinaryBytes(recorded.hashed_bytes),
     )
 }

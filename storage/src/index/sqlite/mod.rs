@@ -15,6 +15,7 @@ mod load;
 mod manifests;
 mod open;
 mod reader;
+mod records;
 mod replace;
 mod schema;
 mod seam;

@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x536c_6970;
 
 /// Steps from an empty file to the present; a file's `user_version` says how many it has had. Never change one that
 /// was released: add another.
-const MIGRATIONS: &[&str] = &[FIRST, TOKENS, AUDIT];
+const MIGRATIONS: &[&str] = &[FIRST, TOKENS, AUDIT, RECORDS];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -152,6 +152,21 @@ CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit
 BEGIN
     SELECT raise(ABORT, 'rows of the audit record are never changed');
 END;
+";
+
+/// Records of others, whose bodies are JSON to them. With row numbers, as bodies are long.
+const RECORDS: &str = "
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL CHECK (name <> ''),
+    revision INTEGER NOT NULL CHECK (revision > 0),
+    open INTEGER NOT NULL CHECK (open IN (0, 1)),
+    body BLOB NOT NULL,
+    UNIQUE (kind, namespace, name)
+) STRICT;
+CREATE INDEX open_records ON records (kind, namespace, name) WHERE open;
 ";
 
 /// How many steps this program knows.

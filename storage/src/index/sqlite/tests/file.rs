@@ -45,8 +45,10 @@ async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
     drop(index);
     let path = folder.path().join("index.sqlite");
     let file = Connection::open(&path).unwrap();
-    file.execute_batch("DROP TABLE tokens; DROP TABLE audit; PRAGMA user_version = 1")
-        .unwrap();
+    file.execute_batch(
+        "DROP TABLE tokens; DROP TABLE audit; DROP TABLE records; PRAGMA user_version = 1",
+    )
+    .unwrap();
     drop(file);
     assert!(
         SqliteIndex::open_beside_server(&path).is_err(),
@@ -55,6 +57,7 @@ async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
     let index = reopen(&folder);
     assert_eq!(index.tokens(None, None, 1).await.unwrap(), []);
     assert_eq!(index.audit_last().await.unwrap(), 0);
+    assert_eq!(index.all_records(None, 1).await.unwrap(), []);
     assert!(index.blob(&repo("a"), &blob(1)).await.unwrap().is_some());
 }
 

@@ -48,6 +48,12 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::tokens::LIVE_OF_OWNER,
         crate::index::sqlite::tokens::OF_OWNER,
         crate::index::sqlite::tokens::ALL,
+        crate::index::sqlite::records::ONE,
+        crate::index::sqlite::records::REVISION,
+        crate::index::sqlite::records::LIST,
+        crate::index::sqlite::records::OPEN,
+        crate::index::sqlite::records::EVERY,
+        crate::index::sqlite::records::NAMESPACE,
     ] {
         assert_eq!(slow_steps(&connection, sql), [""; 0], "{sql}");
     }

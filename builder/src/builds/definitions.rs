@@ -1,0 +1,117 @@
+//! Builds: made, changed, listed, removed.
+
+use std::time::SystemTime;
+
+use super::record::{Page, PageOf, Recorded};
+use super::{Builds, BuildsError, Invalid, name, spec};
+use crate::records::{Actor, Build, BuildSpec, Metadata, Run, Status};
+
+/// Longest name of a build: runs are named `<build>-<number>`.
+const MAX_NAME: usize = 50;
+
+impl Builds {
+    /// Makes a build. Runs that no person asks for will have the owner's rights.
+    pub async fn create(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: BuildSpec,
+        owner: Actor,
+        now: SystemTime,
+    ) -> Result<Recorded<Build>, BuildsError> {
+        name::check(name, MAX_NAME)?;
+        self.check(namespace, &spec)?;
+        self.store()
+            .make(Build {
+                metadata: metadata(namespace, name, now),
+                owner,
+                spec,
+                status: Status::default(),
+            })
+            .await
+    }
+
+    /// Whether a spec can be a build's of the namespace; what [`Builds::create`] asks first.
+    pub fn check(&self, namespace: &str, spec: &BuildSpec) -> Result<(), Invalid> {
+        name::check_namespace(namespace)?;
+        spec::Wanted::parse(namespace, spec, self.settings()).map(drop)
+    }
+
+    /// Changes what is built, and whose rights runs have that no person asks for: those of who changed it last. With a
+    /// revision, only if it still is at that one ([`BuildsError::Changed`]). Runs that are asked for already stay as they are.
+    pub async fn replace(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: BuildSpec,
+        owner: Actor,
+        revision: Option<u64>,
+    ) -> Result<Recorded<Build>, BuildsError> {
+        self.check(namespace, &spec)?;
+        loop {
+            let mut found = self.build(namespace, name).await?;
+            found.value.spec = spec.clone();
+            found.value.owner = owner.clone();
+            match revision {
+                None => match self.store().replace(found).await {
+                    Err(BuildsError::Changed { .. }) => {}
+                    other => return other,
+                },
+                Some(revision) => {
+                    found.revision = revision;
+                    return self.store().replace(found).await;
+                }
+            }
+        }
+    }
+
+    /// A build.
+    pub async fn build(&self, namespace: &str, name: &str) -> Result<Recorded<Build>, BuildsError> {
+        self.store().get(namespace, name).await
+    }
+
+    /// The builds of a namespace.
+    pub async fn builds(&self, namespace: &str, page: &PageOf) -> Result<Page<Build>, BuildsError> {
+        self.store().page(namespace, page).await
+    }
+
+    /// Removes a build, with its runs and their logs; images stay. [`BuildsError::Busy`] if one of its runs waits or is
+    /// at work.
+    pub async fn remove(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
+        let found = self.build(namespace, name).await?;
+        let runs = self.all_runs_of(namespace, name).await?;
+        let open = |run: &&Recorded<Run>| !run.value.state.has_ended();
+        if let Some(open) = runs.iter().find(open) {
+            return Err(BuildsError::Busy(format!(
+                "its run {} has not ended: cancel it first",
+                open.value.metadata.name
+            )));
+        }
+        // The build first: without it no new run can come, and its runs can be removed at leisure.
+        self.store().remove(&found).await?;
+        for run in runs {
+            self.remove_ended(&run).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn metadata(namespace: &str, name: &str, now: SystemTime) -> Metadata {
+    Metadata {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        created: seconds(now),
+    }
+}
+
+pub(super) fn seconds(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+pub(super) fn millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}

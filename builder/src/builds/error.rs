@@ -1,0 +1,130 @@
+//! Why the service did not do what was asked of it.
+
+use std::fmt;
+
+use crate::ledger::{Kind, LedgerError};
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildsError {
+    /// What was written is not to be understood; the sentence begins with the field.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is none of this name.
+    #[error("there is no {what} {name} in namespace {namespace:?}")]
+    NotFound {
+        /// What.
+        what: What,
+        /// Where; empty for the whole server.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// There is one of this name already.
+    #[error("there is a {what} {name} in namespace {namespace:?} already")]
+    Exists {
+        /// What.
+        what: What,
+        /// Where.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// It was changed since the revision that was named: read it again.
+    #[error("the {what} {name} was changed meanwhile: read it again, then change it")]
+    Changed {
+        /// What.
+        what: What,
+        /// Its name.
+        name: String,
+    },
+    /// Not in the state that it is in.
+    #[error("{0}")]
+    Busy(String),
+    /// More runs wait in the namespace than may.
+    #[error(
+        "{waiting} runs wait in namespace {namespace:?} already: cancel some, or ask again later"
+    )]
+    QueueFull {
+        /// Where.
+        namespace: String,
+        /// How many.
+        waiting: usize,
+    },
+    /// The actor may not read what it takes, or it is not there.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Storage or registry do not answer now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// What an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
+    /// A build.
+    Build,
+    /// A run.
+    Run,
+    /// An entry of the catalogue of builder images.
+    BuilderImage,
+    /// A secret.
+    Secret,
+    /// A run's log.
+    Log,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Build => "build",
+            Self::Run => "build run",
+            Self::BuilderImage => "builder image",
+            Self::Secret => "secret",
+            Self::Log => "log of the build run",
+        })
+    }
+}
+
+impl What {
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            Self::Build => Kind::Build,
+            Self::Run | Self::Log => Kind::Run,
+            Self::BuilderImage => Kind::BuilderImage,
+            Self::Secret => Kind::Secret,
+        }
+    }
+}
+
+/// A field that is not to be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct Invalid {
+    /// Which, as it is written in JSON: `spec.source.url`, `spec.env[2].name`.
+    pub field: String,
+    /// Why, and what would do.
+    pub message: String,
+}
+
+impl Invalid {
+    pub(super) fn new(field: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self {
+            field: field.into(),
+            message: message.to_string(),
+        }
+    }
+}
+
+impl From<LedgerError> for BuildsError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Conflict(key) => Self::Busy(format!(
+                "{} {} is being changed by others at the same time: ask again",
+                key.kind.as_str(),
+                key.name
+            )),
+            LedgerError::Unavailable(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}

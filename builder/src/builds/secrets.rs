@@ -1,0 +1,169 @@
+//! Secrets of namespaces.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use zeroize::Zeroizing;
+
+use super::definitions::metadata;
+use super::record::{Page, PageOf, Record as _, Recorded, key};
+use super::{Builds, BuildsError, Invalid, SealingError, name};
+use crate::driver::SecretFiles;
+use crate::records::{Metadata, Secret, SecretUse};
+
+/// Most bytes of a secret's files together: what Kubernetes takes.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Most files of a secret.
+const MAX_FILES: usize = 100;
+
+/// What a secret is made of.
+#[derive(Clone, Debug, Default)]
+pub struct SecretContent {
+    /// What it may be used for.
+    pub used_for: SecretUse,
+    /// Its files.
+    pub files: SecretFiles,
+}
+
+impl Builds {
+    /// Makes or replaces a secret. Its content is not shown again.
+    pub async fn put_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        content: &SecretContent,
+        now: SystemTime,
+    ) -> Result<Recorded<Secret>, BuildsError> {
+        name::check(name, 63)?;
+        name::check_namespace(namespace)?;
+        check(content)?;
+        let files = &content.files.0;
+        let packed = pack(files);
+        let key = key::<Secret>(namespace, name);
+        let sealed = self.parts().sealing.seal(&key, &packed).map_err(broken)?;
+        let secret = |metadata: Metadata| Secret {
+            metadata,
+            used_for: content.used_for,
+            files: files.keys().cloned().collect(),
+            revision: uuid::Uuid::new_v4().to_string(),
+            sealed: sealed.clone(),
+        };
+        match self.store().find::<Secret>(namespace, name).await? {
+            None => {
+                let made = secret(metadata(namespace, name, now));
+                self.store().make(made).await
+            }
+            Some(known) => {
+                let value = secret(known.value.metadata);
+                let revision = known.revision;
+                self.store().replace(Recorded { value, revision }).await
+            }
+        }
+    }
+
+    /// A secret, sealed.
+    pub async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Recorded<Secret>, BuildsError> {
+        self.store().get(namespace, name).await
+    }
+
+    /// The secrets of a namespace, sealed.
+    pub async fn secrets(
+        &self,
+        namespace: &str,
+        page: &PageOf,
+    ) -> Result<Page<Secret>, BuildsError> {
+        self.store().page(namespace, page).await
+    }
+
+    /// Removes a secret. Runs that name it will fail.
+    pub async fn remove_secret(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
+        let found = self.secret(namespace, name).await?;
+        self.store().remove(&found).await
+    }
+
+    /// Opens a secret for what it may be used for; [`BuildsError::Busy`] if it is for something else.
+    pub async fn open_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        used_for: SecretUse,
+    ) -> Result<SecretFiles, BuildsError> {
+        let found = self.secret(namespace, name).await?.value;
+        if found.used_for != used_for {
+            let message = format!(
+                "the secret {name} may not be used for this: it was made for {:?}, wanted is {used_for:?}",
+                found.used_for
+            );
+            return Err(BuildsError::Busy(message));
+        }
+        let packed = self.parts().sealing.open(&found.key(), &found.sealed);
+        unpack(&packed.map_err(broken)?)
+    }
+}
+
+fn broken(error: SealingError) -> BuildsError {
+    BuildsError::Unavailable(error.to_string())
+}
+
+fn check(content: &SecretContent) -> Result<(), Invalid> {
+    let files = &content.files.0;
+    if files.is_empty() || files.len() > MAX_FILES {
+        let message = format!("a secret has at least one file and at most {MAX_FILES}");
+        return Err(Invalid::new("files", message));
+    }
+    for name in files.keys() {
+        let of_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty()
+            || name.len() > 253
+            || name.starts_with("..")
+            || !name.chars().all(of_name)
+        {
+            let message = "a file's name holds letters, digits, '.', '_' and '-', at most 253";
+            return Err(Invalid::new(format!("files[{name:?}]"), message));
+        }
+    }
+    let bytes: usize = files.values().map(|content| content.len()).sum();
+    if bytes > MAX_BYTES {
+        let message = format!("the files have {bytes} bytes together, {MAX_BYTES} are allowed");
+        return Err(Invalid::new("files", message));
+    }
+    Ok(())
+}
+
+/// Name, NUL, length in 8 bytes, content; for each file. Plainer than JSON, and no copy of the content is left behind.
+fn pack(files: &BTreeMap<String, Zeroizing<Vec<u8>>>) -> Zeroizing<Vec<u8>> {
+    let length = files
+        .iter()
+        .map(|(name, content)| name.len() + 9 + content.len());
+    let mut packed = Zeroizing::new(Vec::with_capacity(length.sum()));
+    for (name, content) in files {
+        packed.extend_from_slice(name.as_bytes());
+        packed.push(0);
+        packed.extend_from_slice(&(content.len() as u64).to_be_bytes());
+        packed.extend_from_slice(content);
+    }
+    packed
+}
+
+fn unpack(packed: &[u8]) -> Result<SecretFiles, BuildsError> {
+    let broken = || BuildsError::Unavailable("the secret's content is damaged".to_owned());
+    let mut files = BTreeMap::new();
+    let mut rest = packed;
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| *byte == 0).ok_or_else(broken)?;
+        let name = std::str::from_utf8(&rest[..end]).map_err(|_| broken())?;
+        let (length, after) = rest[end + 1..]
+            .split_first_chunk::<8>()
+            .ok_or_else(broken)?;
+        let length = usize::try_from(u64::from_be_bytes(*length)).map_err(|_| broken())?;
+        let content = after.get(..length).ok_or_else(broken)?;
+        files.insert(name.to_owned(), Zeroizing::new(content.to_vec()));
+        rest = &after[length..];
+    }
+    Ok(SecretFiles(files))
+}

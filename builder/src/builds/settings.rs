@@ -1,0 +1,99 @@
+//! What the configuration says of builds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Compression;
+use crate::driver::Driver;
+use crate::images::Images;
+use crate::ledger::Ledger;
+use crate::plan::Limits;
+use crate::records::Retention;
+use crate::s2i::{AllowedUids, EnvFilter, IgnoreMode};
+use crate::source::git::GitFetcher;
+use crate::source::{SourceLimits, SourceNetwork};
+
+use super::Sealing;
+
+/// What the service stands on.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Keeps records.
+    pub ledger: Arc<dyn Ledger>,
+    /// The registry.
+    pub images: Arc<dyn Images>,
+    /// Runs plans.
+    pub driver: Arc<dyn Driver>,
+    /// Seals secrets.
+    pub sealing: Arc<dyn Sealing>,
+    /// Fetches repositories.
+    pub git: GitFetcher,
+    /// How scripts by a URL are fetched.
+    pub network: SourceNetwork,
+}
+
+/// What the configuration says of builds.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of runs' logs.
+    pub logs: PathBuf,
+    /// A folder for unnamed temporary files, on a disk with room for sources.
+    pub scratch: PathBuf,
+    /// Names of this registry, `host[:port]`: taken off images' names.
+    pub hosts: Vec<String>,
+    /// Runs at work at a time.
+    pub workers: usize,
+    /// Of them in one namespace.
+    pub namespace_workers: usize,
+    /// Runs that may wait in one namespace.
+    pub namespace_waiting: usize,
+    /// How long a run may wait, unless its spec says it.
+    pub queue_timeout: Duration,
+    /// How long a run may work; the most that a spec may say.
+    pub run_timeout: Duration,
+    /// How long ended runs are kept, where a spec does not say it.
+    pub retention: Retention,
+    /// Longest log of a run, in bytes of text.
+    pub log_bytes: u64,
+    /// What a run may use up, where a spec does not say it; the most that one may say.
+    pub limits: Limits,
+    /// Bounds on sources that come out of the registry.
+    pub source: SourceLimits,
+    /// Who may run scripts.
+    pub allowed_uids: AllowedUids,
+    /// Which names variables may not have.
+    pub env_filter: EnvFilter,
+    /// How `.s2iignore` is read.
+    pub ignore: IgnoreMode,
+    /// How results' layers are packed.
+    pub compression: Compression,
+}
+
+impl Settings {
+    /// The defaults, with a folder of logs and one for temporary files.
+    pub fn new(logs: PathBuf, scratch: PathBuf) -> Self {
+        Self {
+            logs,
+            scratch,
+            hosts: Vec::new(),
+            workers: 2,
+            namespace_workers: 2,
+            namespace_waiting: 100,
+            queue_timeout: Duration::from_secs(3600),
+            run_timeout: Duration::from_secs(3600),
+            retention: Retention {
+                succeeded: Some(20),
+                failed: Some(20),
+                seconds: None,
+            },
+            log_bytes: 64 << 20,
+            limits: Limits::default(),
+            source: SourceLimits::default(),
+            allowed_uids: AllowedUids::default(),
+            env_filter: EnvFilter::strict(),
+            ignore: IgnoreMode::default(),
+            compression: Compression::Gzip,
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Reading a spec: texts become what they mean, or an error that names the field.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use oci::{RepoName, Tag};
+
+use super::{ImageName, Invalid, Settings, name};
+use crate::plan::Limits;
+use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec};
+use crate::s2i::{Artifact, ContainerPath, Scope, ScriptsUrl, User, Variable};
+use crate::source::git::{ContextDir, GitUrl, Revision};
+
+#[cfg(test)]
+mod tests;
+
+/// Most variables, labels, secrets or tags of one spec.
+const MAX_ENTRIES: usize = 200;
+
+/// What a spec means, before anything is looked up.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) source: Source,
+    pub(super) builder: BuilderName,
+    pub(super) output: OutputName,
+    pub(super) runtime: Option<(ImageName, Vec<Artifact>)>,
+    pub(super) env: Vec<Variable>,
+    pub(super) secrets: Vec<(String, ContainerPath)>,
+    pub(super) scripts_url: Option<ScriptsUrl>,
+    pub(super) destination: Option<ContainerPath>,
+    pub(super) assemble_user: Option<User>,
+    pub(super) limits: Limits,
+    pub(super) queue_timeout: Duration,
+    pub(super) run_timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Git {
+        url: GitUrl,
+        revision: Revision,
+        context_dir: ContextDir,
+        secret: Option<String>,
+        submodules: bool,
+        lfs: bool,
+    },
+    Image(ImageName),
+}
+
+/// What `builder` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BuilderName {
+    /// A plain word: an entry of the catalogue, else a repository.
+    Entry(String),
+    Image(ImageName),
+}
+
+/// Where the result goes.
+#[derive(Clone, Debug)]
+pub(super) struct OutputName {
+    pub(super) repo: RepoName,
+    pub(super) tag: Tag,
+    patterns: Vec<String>,
+}
+
+impl OutputName {
+    /// All tags of a run's result, each once; those of a commit only if there is one.
+    pub(super) fn tags(&self, run: &str, commit: Option<&str>) -> Vec<Tag> {
+        let mut tags = vec![self.tag.clone()];
+        for pattern in &self.patterns {
+            if let Some(tag) = expand(pattern, run, commit)
+                && !tags.contains(&tag)
+            {
+                tags.push(tag);
+            }
+        }
+        tags
+    }
+}
+
+impl Wanted {
+    pub(super) fn parse(
+        namespace: &str,
+        spec: &BuildSpec,
+        settings: &Settings,
+    ) -> Result<Self, Invalid> {
+        let hosts = &settings.hosts;
+        let runtime = spec.runtime.as_ref().map(|runtime| {
+            let image = ImageName::parse(&runtime.image, hosts, "spec.runtime.image")?;
+            let mut artifacts = Vec::new();
+            for (index, text) in runtime.artifacts.iter().enumerate() {
+                let field = format!("spec.runtime.artifacts[{index}]");
+                let read = Artifact::parse_all(text).map_err(|e| Invalid::new(field, e))?;
+                artifacts.extend(read);
+            }
+            Ok((image, artifacts))
+        });
+        if spec.incremental && spec.runtime.is_some() {
+            let message = "a build with a runtime image cannot be incremental: the previous result has no save-artifacts \
+                           to run";
+            return Err(Invalid::new("spec.incremental", message));
+        }
+        if spec
+            .test
+            .as_ref()
+            .is_some_and(|test| test.command.is_empty())
+        {
+            let message = "the test has no program: write it and its arguments as a list";
+            return Err(Invalid::new("spec.test.command", message));
+        }
+        bounded("spec.output.labels", spec.output.labels.len())?;
+        Ok(Self {
+            source: source(&spec.source, hosts)?,
+            builder: builder(&spec.builder, hosts)?,
+            output: output(namespace, &spec.output, hosts)?,
+            runtime: runtime.transpose()?,
+            env: env(&spec.env, settings)?,
+            secrets: secrets(&spec.secrets)?,
+            scripts_url: optional("spec.scriptsUrl", spec.scripts_url.as_deref(), str::parse)?,
+            destination: optional(
+                "spec.destination",
+                spec.destination.as_deref(),
+                ContainerPath::parse,
+            )?,
+            assemble_user: optional(
+                "spec.assembleUser",
+                spec.assemble_user.as_deref(),
+                User::parse,
+            )?,
+            limits: limits(spec.limits, settings.limits)?,
+            queue_timeout: timeout("queue", spec.timeouts.queue, settings.queue_timeout)?,
+            run_timeout: timeout("run", spec.timeouts.run, settings.run_timeout)?,
+        })
+    }
+}
+
+pub(super) fn source(spec: &SourceSpec, hosts: &[String]) -> Result<Source, Invalid> {
+    match spec {
+        SourceSpec::Git {
+            url,
+            revision,
+            context_dir,
+            secret,
+            submodules,
+            lfs,
+        } => Ok(Source::Git {
+            url: parsed("spec.source.url", url)?,
+            revision: parsed(
+                "spec.source.revision",
+                revision.as_deref().unwrap_or_default(),
+            )?,
+            context_dir: parsed(
+                "spec.source.contextDir",
+                context_dir.as_deref().unwrap_or_default(),
+            )?,
+            secret: secret
+                .as_deref()
+                .map(secret_name("spec.source.secret"))
+                .transpose()?,
+            submodules: *submodules,
+            lfs: *lfs,
+        }),
+        SourceSpec::Image { reference } => {
+            ImageName::parse(reference, hosts, "spec.source.reference").map(Source::Image)
+        }
+    }
+}
+
+fn builder(text: &str, hosts: &[String]) -> Result<BuilderName, Invalid> {
+    if name::check(text, usize::MAX).is_ok() {
+        return Ok(BuilderName::Entry(text.to_owned()));
+    }
+    ImageName::parse(text, hosts, "spec.builder").map(BuilderName::Image)
+}
+
+fn output(namespace: &str, spec: &OutputSpec, hosts: &[String]) -> Result<OutputName, Invalid> {
+    let field = "spec.output.image";
+    let image = ImageName::parse(&spec.image, hosts, field)?;
+    let of_namespace = image.repo().namespace() == namespace && !image.repo().rest().is_empty();
+    if !of_namespace {
+        let message =
+            format!("the result must lie in the build's namespace: {namespace}/<name>:<tag>");
+        return Err(Invalid::new(field, message));
+    }
+    if image.digest().is_some() {
+        let message = "the result's digest is not known beforehand: name a tag only";
+        return Err(Invalid::new(field, message));
+    }
+    let sources = format!("{namespace}/sources/");
+    if image.repo().as_str().starts_with(&sources) {
+        let message = format!("below {sources} are sources: choose another repository");
+        return Err(Invalid::new(field, message));
+    }
+    let Some(tag) = image.reference().tag().cloned() else {
+        return Err(Invalid::new(field, "the result has no tag"));
+    };
+    bounded("spec.output.tags", spec.tags.len())?;
+    for (index, pattern) in spec.tags.iter().enumerate() {
+        if expand(pattern, "run-1", Some("0123456789ab")).is_none() {
+            let message = format!(
+                "{pattern:?} is no tag: letters, digits, '_', '.' and '-', at most 128; {{commit}} and {{run}} stand for \
+                 the commit and the run's name"
+            );
+            return Err(Invalid::new(format!("spec.output.tags[{index}]"), message));
+        }
+    }
+    Ok(OutputName {
+        repo: image.repo().clone(),
+        tag,
+        patterns: spec.tags.clone(),
+    })
+}
+
+/// A pattern's tag; `None` if it wants a commit and there is none, or would be no tag.
+fn expand(pattern: &str, run: &str, commit: Option<&str>) -> Option<Tag> {
+    let mut text = pattern.replace("{run}", run);
+    if text.contains("{commit}") {
+        let commit = commit?;
+        text = text.replace("{commit}", commit.get(..12).unwrap_or(commit));
+    }
+    Tag::parse(&text).ok()
+}
+
+fn env(specs: &[EnvSpec], settings: &Settings) -> Result<Vec<Variable>, Invalid> {
+    bounded("spec.env", specs.len())?;
+    let variables = specs.iter().enumerate().map(|(index, spec)| {
+        let scope = if spec.build_only {
+            Scope::Build
+        } else {
+            Scope::Both
+        };
+        if !settings.env_filter.allows(&spec.name) {
+            let message = format!(
+                "{} may not be set here: it makes programs run or load what it says",
+                spec.name
+            );
+            return Err(Invalid::new(format!("spec.env[{index}].name"), message));
+        }
+        let variable = Variable::new(&spec.name, &spec.value, scope);
+        variable.map_err(|error| Invalid::new(format!("spec.env[{index}]"), error))
+    });
+    variables.collect()
+}
+
+fn secrets(mounts: &[SecretMount]) -> Result<Vec<(String, ContainerPath)>, Invalid> {
+    bounded("spec.secrets", mounts.len())?;
+    let mounts = mounts.iter().enumerate().map(|(index, mount)| {
+        let field = format!("spec.secrets[{index}]");
+        let name = secret_name(&format!("{field}.name"))(&mount.name)?;
+        let custom = format!("/run/secrets/{name}");
+        let path = mount.path.as_deref().unwrap_or(&custom);
+        let at = ContainerPath::parse(path);
+        let at = at.map_err(|error| Invalid::new(format!("{field}.path"), error))?;
+        Ok((name, at))
+    });
+    mounts.collect()
+}
+
+fn secret_name(field: &str) -> impl Fn(&str) -> Result<String, Invalid> {
+    move |text| {
+        let checked = name::check(text, usize::MAX);
+        checked.map_err(|error| Invalid::new(field, error.message))?;
+        Ok(text.to_owned())
+    }
+}
+
+/// What a run may use up: what the spec says, else what the configuration does, which is also the most.
+fn limits(asked: Limits, most: Limits) -> Result<Limits, Invalid> {
+    fn one<T: Copy + Ord + Display>(
+        field: &str,
+        asked: Option<T>,
+        most: Option<T>,
+    ) -> Result<Option<T>, Invalid> {
+        match (asked, most) {
+            (Some(asked), Some(most)) if asked > most => Err(Invalid::new(
+                format!("spec.limits.{field}"),
+                format!("{asked} is more than this server gives, which is {most}"),
+            )),
+            (asked, most) => Ok(asked.or(most)),
+        }
+    }
+    Ok(Limits {
+        memory_bytes: one("memoryBytes", asked.memory_bytes, most.memory_bytes)?,
+        cpu_millis: one("cpuMillis", asked.cpu_millis, most.cpu_millis)?,
+        pids: one("pids", asked.pids, most.pids)?,
+        disk_bytes: one("diskBytes", asked.disk_bytes, most.disk_bytes)?,
+        seconds: one("seconds", asked.seconds, most.seconds)?,
+    })
+}
+
+fn timeout(which: &str, asked: Option<u64>, most: Duration) -> Result<Duration, Invalid> {
+    let Some(asked) = asked else {
+        return Ok(most);
+    };
+    let asked = Duration::from_secs(asked);
+    if asked.is_zero() || asked > most {
+        let message = format!("at least 1 second and at most {}", most.as_secs());
+        return Err(Invalid::new(format!("spec.timeouts.{which}"), message));
+    }
+    Ok(asked)
+}
+
+fn bounded(field: &str, count: usize) -> Result<(), Invalid> {
+    if count > MAX_ENTRIES {
+        return Err(Invalid::new(
+            field,
+            format!("more than {MAX_ENTRIES} of them"),
+        ));
+    }
+    Ok(())
+}
+
+fn parsed<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, Invalid> {
+    text.parse().map_err(|error| Invalid::new(field, error))
+}
+
+fn optional<T, E: Display>(
+    field: &str,
+    text: Option<&str>,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, Invalid> {
+    let read = text.map(read).transpose();
+    read.map_err(|error| Invalid::new(field, error))
+}

@@ -1,0 +1,153 @@
+use super::*;
+use crate::records::{RuntimeSpec, TestSpec};
+
+fn settings() -> Settings {
+    let mut settings = Settings::new("/nonexistent".into(), "/nonexistent".into());
+    settings.hosts = vec!["registry.example:5000".to_owned()];
+    settings
+}
+
+fn spec() -> BuildSpec {
+    serde_json::from_value(serde_json::json!({
+        "source": {"kind": "git", "url": "https://git.example/a/b.git"},
+        "builder": "python",
+        "output": {"image": "team/app:v1"},
+    }))
+    .unwrap()
+}
+
+fn field_of(change: impl FnOnce(&mut BuildSpec)) -> String {
+    let mut spec = spec();
+    change(&mut spec);
+    Wanted::parse("team", &spec, &settings()).unwrap_err().field
+}
+
+#[test]
+fn the_plainest_spec_is_one() {
+    let wanted = Wanted::parse("team", &spec(), &settings()).unwrap();
+    assert_eq!(wanted.output.repo.as_str(), "team/app");
+    assert_eq!(wanted.builder, BuilderName::Entry("python".to_owned()));
+    assert_eq!(wanted.run_timeout, settings().run_timeout);
+}
+
+#[test]
+fn errors_name_the_field() {
+    assert_eq!(
+        field_of(|spec| spec.source = SourceSpec::Git {
+            url: "http://plain.example/x".to_owned(),
+            revision: None,
+            context_dir: None,
+            secret: None,
+            submodules: false,
+            lfs: false,
+        }),
+        "spec.source.url"
+    );
+    assert_eq!(
+        field_of(|spec| spec.builder = "A B".to_owned()),
+        "spec.builder"
+    );
+    assert_eq!(
+        field_of(|spec| spec.builder = "docker.io/library/python:3".to_owned()),
+        "spec.builder"
+    );
+    for image in [
+        "other/app:v1",
+        "team:v1",
+        "team/sources/app:v1",
+        "team/app@sha256:00",
+    ] {
+        assert_eq!(
+            field_of(|spec| spec.output.image = image.to_owned()),
+            "spec.output.image"
+        );
+    }
+    assert_eq!(
+        field_of(|spec| spec.output.tags = vec!["ok-{run}".to_owned(), "no tag".to_owned()]),
+        "spec.output.tags[1]"
+    );
+    assert_eq!(
+        field_of(|spec| spec.env = vec![EnvSpec {
+            name: "LD_PRELOAD".to_owned(),
+            value: String::new(),
+            build_only: true,
+        }]),
+        "spec.env[0].name"
+    );
+    assert_eq!(
+        field_of(|spec| spec.secrets = vec![SecretMount {
+            name: "npm".to_owned(),
+            path: Some("relative".to_owned()),
+        }]),
+        "spec.secrets[0].path"
+    );
+    assert_eq!(
+        field_of(|spec| spec.test = Some(TestSpec {
+            command: Vec::new()
+        })),
+        "spec.test.command"
+    );
+    assert_eq!(
+        field_of(|spec| {
+            spec.incremental = true;
+            spec.runtime = Some(RuntimeSpec {
+                image: "team/base:1".to_owned(),
+                artifacts: Vec::new(),
+            });
+        }),
+        "spec.incremental"
+    );
+    assert_eq!(
+        field_of(|spec| spec.timeouts.run = Some(1_000_000)),
+        "spec.timeouts.run"
+    );
+}
+
+#[test]
+fn this_registry_is_taken_off_and_others_are_refused() {
+    let hosts = settings().hosts;
+    let name = ImageName::parse("registry.example:5000/a/b:1", &hosts, "x").unwrap();
+    assert_eq!(name.to_string(), "a/b:1");
+    ImageName::parse("other.example:5000/a/b:1", &hosts, "x").unwrap_err();
+    assert_eq!(
+        ImageName::parse("a/b", &hosts, "x")
+            .unwrap()
+            .reference()
+            .to_string(),
+        "latest"
+    );
+}
+
+#[test]
+fn tags_stand_for_commit_and_run() {
+    let mut spec = spec();
+    spec.output.tags = ["{commit}", "r-{run}", "v1"].map(str::to_owned).to_vec();
+    let wanted = Wanted::parse("team", &spec, &settings()).unwrap();
+    let tags = |commit| {
+        let tags = wanted.output.tags("app-3", commit);
+        tags.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    assert_eq!(tags(Some(commit)), ["v1", "0123456789ab", "r-app-3"]);
+    assert_eq!(tags(None), ["v1", "r-app-3"]);
+}
+
+#[test]
+fn limits_are_the_servers_at_most() {
+    let most = Limits {
+        memory_bytes: Some(100),
+        ..Limits::default()
+    };
+    assert_eq!(
+        limits(Limits::default(), most).unwrap().memory_bytes,
+        Some(100)
+    );
+    let asked = Limits {
+        memory_bytes: Some(101),
+        ..Limits::default()
+    };
+    assert_eq!(
+        limits(asked, most).unwrap_err().field,
+        "spec.limits.memoryBytes"
+    );
+}

@@ -1,0 +1,123 @@
+//! Records in memory, for tests: the same promises, but that nothing outlives the process.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Kept, Key, Kind, Ledger, LedgerError, MAX_BODY_BYTES, Write};
+
+/// A [`Ledger`] in memory.
+#[derive(Debug, Default)]
+pub struct MemoryLedger(Mutex<BTreeMap<Key, Kept>>);
+
+impl MemoryLedger {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Key, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn page(&self, limit: usize, wanted: impl Fn(&Kept) -> bool) -> Vec<Kept> {
+        let kept = self.kept();
+        let wanted = kept.values().filter(|kept| wanted(kept));
+        wanted.take(limit).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError> {
+        Ok(self.kept().get(key).cloned())
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
+        let mut kept = self.kept();
+        let mut next = kept.clone();
+        let mut seen = Vec::new();
+        for write in writes {
+            let (key, expected) = match &write {
+                Write::Put { key, revision, .. } => (key.clone(), *revision),
+                Write::Remove { key, revision } => (key.clone(), Some(*revision)),
+            };
+            if seen.contains(&key) {
+                let twice = format!("{}/{} is written twice at once", key.namespace, key.name);
+                return Err(LedgerError::Refused(twice));
+            }
+            if next.get(&key).map(|kept| kept.revision) != expected {
+                return Err(LedgerError::Conflict(key));
+            }
+            match write {
+                Write::Put { body, .. } if body.len() > MAX_BODY_BYTES => {
+                    let long = format!("{}/{} is too long", key.namespace, key.name);
+                    return Err(LedgerError::Refused(long));
+                }
+                Write::Put { open, body, .. } => {
+                    let made = Kept {
+                        key: key.clone(),
+                        revision: expected.unwrap_or(0) + 1,
+                        open,
+                        body,
+                    };
+                    next.insert(key.clone(), made);
+                }
+                Write::Remove { .. } => {
+                    next.remove(&key);
+                }
+            }
+            seen.push(key);
+        }
+        *kept = next;
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, LedgerError> {
+        Ok(self.page(limit, |Kept { key, .. }| {
+            key.kind == kind
+                && key.namespace == namespace
+                && key.name.starts_with(prefix)
+                && after.is_none_or(|after| key.name.as_str() > after)
+        }))
+    }
+
+    async fn open(
+        &self,
+        kind: Kind,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, LedgerError> {
+        Ok(self.page(limit, |Kept { key, open, .. }| {
+            let place = (key.namespace.as_str(), key.name.as_str());
+            key.kind == kind && *open && after.is_none_or(|after| place > after)
+        }))
+    }
+
+    async fn namespaces(
+        &self,
+        kind: Kind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, LedgerError> {
+        let kept = self.kept();
+        let of_kind = kept.keys().filter(|key| key.kind == kind);
+        let mut found: Vec<String> = of_kind.map(|key| key.namespace.clone()).collect();
+        found.dedup();
+        found.retain(|namespace| after.is_none_or(|after| namespace.as_str() > after));
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::MemoryLedger;
+
+    crate::ledger_suite!((Arc::new(MemoryLedger::default()), ()));
+}

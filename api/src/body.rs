@@ -10,14 +10,14 @@ use registry::http::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Most bytes of a request's body.
+/// Most bytes of a request's body, where a route says nothing else.
 pub const MAX_BODY: usize = 64 << 10;
 
-/// A request's JSON body. `T` refuses fields that it does not know.
+/// A request's JSON body of at most `MOST` bytes. `T` refuses fields that it does not know.
 #[derive(Debug)]
-pub struct Body<T>(pub T);
+pub struct Body<T, const MOST: usize = MAX_BODY>(pub T);
 
-impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<S: Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for Body<T, MOST> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -25,10 +25,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if !is_json(&request) {
             return Err(Problem::not_json());
         }
-        let bytes = match Limited::new(request.into_body(), MAX_BODY).collect().await {
+        let bytes = match Limited::new(request.into_body(), MOST).collect().await {
             Ok(collected) => collected.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
-                return Err(Problem::too_large(MAX_BODY));
+                return Err(Problem::too_large(MOST));
             }
             Err(_) => return Err(Problem::invalid("the body did not arrive whole")),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use auth::{AdminPermit, Identity};
+use auth::{AdminPermit, BuildPermit, Identity};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use registry::http::{Arrival, Problem};
@@ -29,6 +29,18 @@ impl Caller {
 #[derive(Clone, Debug)]
 pub struct Administrator(pub Arc<AdminPermit>);
 
+/// The proof that the caller has the right that the route's [`Permission::Build`](crate::Permission::Build) names, in the
+/// path's namespace.
+#[derive(Clone, Debug)]
+pub struct Builder(pub Arc<BuildPermit>);
+
+impl Builder {
+    /// The namespace; empty for what is everybody's.
+    pub fn namespace(&self) -> &str {
+        self.0.namespace().unwrap_or_default()
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
@@ -44,6 +56,15 @@ impl<S: Sync> FromRequestParts<S> for Administrator {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let administrator = parts.extensions.get::<Self>().cloned();
         administrator.ok_or_else(|| Problem::internal(&Unguarded))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Builder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let builder = parts.extensions.get::<Self>().cloned();
+        builder.ok_or_else(|| Problem::internal(&Unguarded))
     }
 }
 

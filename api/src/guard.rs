@@ -10,10 +10,11 @@ use axum::routing::MethodRouter;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderValue, Method};
+use oci::RepoName;
 use registry::Registry;
 use registry::http::{Account, Arrival, Problem, credential};
 
-use crate::caller::{Administrator, Caller};
+use crate::caller::{Administrator, Builder, Caller};
 use crate::{Permission, Route};
 
 #[derive(Clone)]
@@ -106,7 +107,29 @@ impl Guard {
                 parts.extensions.insert(Administrator(Arc::new(permit)));
                 Ok(())
             }
+            Permission::Build(right) => {
+                let namespace = self.namespace(parts).await?;
+                let permit = gate.permit_build(&who, right, namespace.as_deref()).await?;
+                parts.extensions.insert(Builder(Arc::new(permit)));
+                Ok(())
+            }
         }
+    }
+
+    /// The path's namespace, if the route has one. Whether there is such a namespace nobody asks: who has no right in it is
+    /// told the same.
+    async fn namespace(&self, parts: &mut Parts) -> Result<Option<String>, Problem> {
+        if !self.path.contains(NAMESPACE) {
+            return Ok(None);
+        }
+        let given = RawPathParams::from_request_parts(parts, &()).await;
+        let given = given.map_err(|_| Problem::invalid("the path is not UTF-8"))?;
+        let mut named = given.iter().filter(|(name, _)| *name == "namespace");
+        let (_, namespace) = named
+            .next()
+            .ok_or_else(|| Problem::internal(&NoNamespace))?;
+        is_namespace(namespace)?;
+        Ok(Some(namespace.to_owned()))
     }
 
     async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
@@ -120,6 +143,21 @@ impl Guard {
         Ok(Caller { who, arrival })
     }
 }
+
+/// How a route's path names the namespace.
+const NAMESPACE: &str = "{namespace}";
+
+/// A namespace is what a repository's name begins with.
+pub(crate) fn is_namespace(text: &str) -> Result<(), Problem> {
+    match RepoName::parse(text) {
+        Ok(name) if name.rest().is_empty() => Ok(()),
+        _ => Err(Problem::invalid("namespace: not the first part of a name")),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the router does not know the namespace of its own path")]
+struct NoNamespace;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the route is not behind a front, which knows the client and the time")]

@@ -14,6 +14,7 @@
 
 mod audit;
 mod body;
+pub mod builds;
 mod caller;
 mod can_i;
 mod guard;
@@ -25,7 +26,7 @@ mod whoami;
 
 pub use audit::AuditRow;
 pub use body::{Body, MAX_BODY, Query, Reply};
-pub use caller::{Administrator, Caller};
+pub use caller::{Administrator, Builder, Caller};
 pub use page::{Listed, Page};
 pub use route::{Permission, Route};
 

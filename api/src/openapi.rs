@@ -84,6 +84,9 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     if let Some(make) = route.reply {
         reply["content"] = json!({"application/json": {"schema": make(schemas)}});
     }
+    for kind in route.content {
+        reply["content"][kind] = json!({"schema": {"type": "string"}});
+    }
     let mut operation = json!({
         "operationId": route.operation,
         "summary": route.summary,
@@ -107,7 +110,9 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
 fn security(permission: Permission) -> Value {
     match permission {
         Permission::Open => json!([]),
-        Permission::Known | Permission::Permit => json!([{"basic": []}, {"bearer": []}, {}]),
+        Permission::Known | Permission::Permit | Permission::Build(_) => {
+            json!([{"basic": []}, {"bearer": []}, {}])
+        }
         Permission::Named | Permission::Admin(_) => json!([{"basic": []}, {"bearer": []}]),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auth::AdminRight;
+use auth::{AdminRight, BuildRight};
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::{Method, StatusCode};
@@ -22,6 +22,9 @@ pub enum Permission {
     /// Whoever has this right over the whole registry. The handler finds the proof in
     /// [`Administrator`](crate::Administrator).
     Admin(AdminRight),
+    /// Whoever has this right with the builds of the namespace that the path names as `{namespace}`; where it names none,
+    /// with what is everybody's. The handler finds the proof in [`Builder`](crate::Builder).
+    Build(BuildRight),
 }
 
 type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
@@ -39,6 +42,8 @@ pub struct Route {
     pub(crate) body: Option<MakeSchema>,
     pub(crate) status: StatusCode,
     pub(crate) reply: Option<MakeSchema>,
+    /// Media types of an answer that is no JSON.
+    pub(crate) content: &'static [&'static str],
     pub(crate) handler: MethodRouter,
 }
 
@@ -130,6 +135,7 @@ impl Route {
             body: None,
             status: StatusCode::OK,
             reply: None,
+            content: &[],
             handler,
         }
     }
@@ -167,6 +173,13 @@ impl Route {
     pub fn reply<T: JsonSchema>(mut self, status: StatusCode) -> Self {
         self.status = status;
         self.reply = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Its answer is of one of these media types.
+    #[must_use]
+    pub fn content(mut self, types: &'static [&'static str]) -> Self {
+        self.content = types;
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use auth::opaque::{CreateError, Limits, NewToken, OpaqueTokens, Token};
-use auth::{Action, AdminRight, Refusal, TokenId};
+use auth::{AdminRight, Refusal, TokenId};
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -50,7 +50,8 @@ struct Wanted {
     /// wherever its owner may.
     #[serde(default)]
     namespaces: Vec<String>,
-    /// What it may be used for: `pull`, `push` (adding and moving tags), `delete`, or the verbs of rules.
+    /// What it may be used for: `pull`, `push` (adding and moving tags), `delete`, or the verbs of rules; `build` in whole
+    /// namespaces.
     verbs: Vec<String>,
     /// How long it lives, in seconds. Absent: 90 days, or the longest that the server allows.
     expires_in: Option<u64>,
@@ -115,7 +116,7 @@ impl Shown {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            verbs: limits.verbs().iter().map(Action::verb).collect(),
+            verbs: limits.verbs().collect(),
             created_at: time(token.created()),
             expires_at: time(token.expires()),
             expired: token.expires() <= now,

@@ -111,7 +111,7 @@ impl Token {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            verbs: limits.verbs().iter().map(auth::Action::verb).collect(),
+            verbs: limits.verbs().collect(),
         })
     }
 }

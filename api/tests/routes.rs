@@ -4,8 +4,8 @@
 
 mod support;
 
-use api::{Administrator, Caller, Permission, Reply, Route};
-use auth::AdminRight;
+use api::{Administrator, Builder, Caller, Permission, Reply, Route};
+use auth::{AdminRight, BuildRight};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::{Server, basic, request, user};
@@ -30,10 +30,11 @@ fn filled(route: &Route) -> String {
 #[tokio::test]
 async fn t22_every_route_has_a_permission_and_holds_to_it() {
     let server = Server::guarded(false).await;
-    for route in api::routes(&server.registry) {
+    for route in server.routes() {
         let path = filled(&route);
         let stranger = server.ask(route.method().clone(), &path, "", "{}").await;
-        let wrong = basic("root", "wrong");
+        // No password: those are counted, and there are more routes than guesses.
+        let wrong = format!("Bearer {}.e30.AAAA", "eyJhbGciOiJub25lIn0");
         let liar = server
             .ask(route.method().clone(), &path, &wrong, "{}")
             .await;
@@ -48,8 +49,8 @@ async fn t22_every_route_has_a_permission_and_holds_to_it() {
             assert!(challenge.starts_with(realm), "{route:?}: {challenge}");
             assert_eq!(answer.header("content-type"), "application/problem+json");
         }
-        if let Permission::Admin(_) = route.permission() {
-            for name in ["puller", "pusher", "other"] {
+        if let Permission::Admin(_) | Permission::Build(_) = route.permission() {
+            for name in ["puller", "pusher", "other", "builder"] {
                 let refused = server
                     .ask(route.method().clone(), &path, &user(name), "{}")
                     .await;
@@ -76,7 +77,8 @@ async fn the_document_has_every_route_and_no_other() {
             assert_eq!(named, path.matches('{').count(), "{path}");
         }
     }
-    let mut there: Vec<_> = api::routes(&server.registry)
+    let mut there: Vec<_> = server
+        .routes()
         .iter()
         .map(|route| (route.method().to_string(), route.path().to_owned()))
         .collect();
@@ -186,6 +188,25 @@ async fn can_i_answers_as_the_registry_does() {
         assert_eq!(said, expected, "{repository}");
         assert_eq!(answer["allowed"], expected.iter().all(|one| *one));
     }
+    let rights = json!({"resource": "builds", "namespace": "team", "verbs": ["create", "get", "list", "update", "delete"]});
+    let may = async |name: &str, namespace: &str| {
+        let mut question = rights.clone();
+        question["namespace"] = namespace.into();
+        let body = question.to_string();
+        let answer = server
+            .post("/api/v1/can-i", &user(name), &body)
+            .await
+            .json();
+        answer["allowed"].as_bool().unwrap()
+    };
+    for (name, namespace, allowed) in [
+        ("builder", "team", true),
+        ("builder", "other", false),
+        ("pusher", "team", false),
+        ("root", "other", true),
+    ] {
+        assert_eq!(may(name, namespace).await, allowed, "{name} {namespace}");
+    }
     let open = Server::open().await;
     let body = r#"{"repository":"a/b","verbs":["delete"]}"#;
     assert_eq!(
@@ -217,6 +238,28 @@ async fn t17_bodies_are_bounded_and_unknown_fields_are_refused() {
         (r#"{"repository":"a/b","verbs":[]}"#, 400),
         (r#"{"repository":"a/b","verbs":["*"]}"#, 400),
         (r#"{"repository":"a/b"}"#, 400),
+        (r#"{"verbs":["pull"]}"#, 400),
+        (
+            r#"{"repository":"a/b","resource":"builds","verbs":["get"]}"#,
+            400,
+        ),
+        (
+            r#"{"repository":"a/b","namespace":"a","verbs":["get"]}"#,
+            400,
+        ),
+        (r#"{"namespace":"a","verbs":["get"]}"#, 400),
+        (
+            r#"{"resource":"builds","namespace":"a/b","verbs":["get"]}"#,
+            400,
+        ),
+        (
+            r#"{"resource":"builds","namespace":"a","verbs":["pull"]}"#,
+            400,
+        ),
+        (
+            r#"{"resource":"buildsecrets","namespace":"a","verbs":["get"]}"#,
+            400,
+        ),
         ("[]", 400),
         ("{", 400),
         (&many, 400),
@@ -286,4 +329,51 @@ async fn a_right_over_the_registry_is_asked_of_policy() {
     let stranger = server.get("/api/v1/probe", "").await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert!(server.counted("probe", 403).await && server.counted("probe", 401).await);
+}
+
+/// What is done with builds needs its right in the path's namespace, and a namespace that nobody knows is answered as one
+/// that one may not see.
+#[tokio::test]
+async fn a_right_with_builds_is_asked_for_the_namespace_of_the_path() {
+    let handler = async |caller: Caller, builder: Builder| {
+        assert_eq!(builder.0.who().name(), caller.who.name());
+        Reply(StatusCode::OK, builder.namespace().to_owned())
+    };
+    let right = Permission::Build(BuildRight::CreateBuilds);
+    let here = "/api/v1/namespaces/{namespace}/probe";
+    let routes = vec![
+        Route::post(here, "probe", right, handler, ()).summary("A probe"),
+        Route::post("/api/v1/probe", "probe-all", right, handler, ()).summary("A probe"),
+    ];
+    let server = Server::with(false, routes).await;
+    let ask = async |who: &str, path: &str| server.post(path, &user(who), "").await;
+    let team = "/api/v1/namespaces/team/probe";
+    assert_eq!(ask("builder", team).await.json(), "team");
+    assert_eq!(ask("root", "/api/v1/probe").await.json(), "");
+    for (who, path, said) in [
+        (
+            "pusher",
+            team,
+            "user \"pusher\" may not create builds in namespace \"team\"",
+        ),
+        (
+            "builder",
+            "/api/v1/namespaces/other/probe",
+            "user \"builder\" may not create builds in namespace \"other\"",
+        ),
+        (
+            "builder",
+            "/api/v1/probe",
+            "user \"builder\" may not create builds of this registry",
+        ),
+    ] {
+        let answer = ask(who, path).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(answer.json()["detail"], said);
+    }
+    for namespace in ["team%2Fapp", "..", "Team", "%FF", "-"] {
+        let path = format!("/api/v1/namespaces/{namespace}/probe");
+        let answer = ask("root", &path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{namespace}");
+    }
 }

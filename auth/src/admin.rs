@@ -8,7 +8,7 @@ use crate::Identity;
 /// of the images (`registry.alauda.io`). It is given by a ClusterRole and a ClusterRoleBinding; `cluster-admin` has it.
 /// What means something in a namespace alone ([`AdminRight::ReadAudit`]) can be given there by a RoleBinding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
+#[repr(u32)]
 pub enum AdminRight {
     /// Read who did what: `get audit`.
     ReadAudit = 1,
@@ -43,27 +43,6 @@ impl AdminRight {
 impl fmt::Display for AdminRight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb(), self.resource())
-    }
-}
-
-/// A set of [`AdminRight`]s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AdminRights(u8);
-
-impl AdminRights {
-    pub(crate) fn contains(self, right: AdminRight) -> bool {
-        self.0 & right as u8 != 0
-    }
-
-    #[must_use]
-    pub(crate) fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl FromIterator<AdminRight> for AdminRights {
-    fn from_iter<I: IntoIterator<Item = AdminRight>>(rights: I) -> Self {
-        Self(rights.into_iter().fold(0, |set, right| set | right as u8))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     Refusal, Sight, Tokens, Verb,
 };
 
+mod builds;
 mod login;
 mod proof;
 
@@ -223,7 +224,7 @@ impl Gate {
         right: AdminRight,
         namespace: Option<&str>,
     ) -> Result<AdminPermit, Refusal> {
-        let denied = || Denied::admin(who, right, namespace);
+        let denied = || Denied::right(who, right.into(), namespace);
         if !who.is_person() {
             return Err(Refusal::Forbidden(denied()));
         }
@@ -232,7 +233,7 @@ impl Gate {
         }
         let allowed = match &self.kind {
             Kind::Open => true,
-            Kind::Guarded { policy, .. } => policy.allows_admin(who, right, namespace).await?,
+            Kind::Guarded { policy, .. } => policy.has_right(who, right.into(), namespace).await?,
         };
         if allowed {
             Ok(AdminPermit::new(right, namespace, who.clone()))

@@ -9,7 +9,7 @@
 //! - [`Credential`] is what the client sent, [`Identity`] who that is, [`Permit`] the proof that it may do one
 //!   thing in one repository. Only [`Gate`] makes a permit, and every deed of the registry takes one, so a handler
 //!   without its check does not compile.
-//! - [`AdminPermit`] is the same for what is done to the registry as a whole.
+//! - [`AdminPermit`] is the same for what is done to the registry as a whole, [`BuildPermit`] for builds.
 //! - Two kinds of tokens are our own, and the gate's: those that are issued for minutes ([`Tokens`]) and those that are kept
 //!   ([`OpaqueTokens`]: API tokens, refresh tokens), whose store is a seam ([`opaque::TokenStore`]).
 //! - Two seams more: [`Authenticator`] (htpasswd, [`oidc`], [`kubernetes`]) and [`Policy`] (RBAC files, or any
@@ -30,6 +30,7 @@
 mod action;
 mod admin;
 mod answers;
+mod build;
 mod complaints;
 mod credential;
 mod gate;
@@ -45,6 +46,7 @@ mod policy;
 pub mod rbac;
 mod refusal;
 mod replace;
+mod right;
 mod scope;
 mod secret;
 mod sight;
@@ -55,6 +57,7 @@ mod watched;
 
 pub use action::{Action, Actions};
 pub use admin::{AdminPermit, AdminRight};
+pub use build::{BuildPermit, BuildRight};
 pub use credential::{Basic, Credential};
 pub use gate::{Authenticator, Gate};
 pub use htpasswd::Htpasswd;
@@ -65,6 +68,7 @@ pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
 pub use policy::{AllowAuthenticated, Policy};
 pub use rbac::Rbac;
 pub use refusal::{Denied, Refusal};
+pub use right::Right;
 pub use scope::{Access, InvalidScope, Scope};
 pub use secret::Secret;
 pub use sight::{Seen, Sight};

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use oci::RepoName;
 
-use crate::{Action, AdminRight, Identity, Refusal};
+use crate::{Action, Identity, Refusal, Right};
 
 /// Decides what an identity may do. It does not look at [`Identity::access`]: the gate has done so.
 #[async_trait]
@@ -29,18 +29,18 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Whether `who` has a right over the whole registry, or in `namespace` only. No rule means no; no answer is
-    /// [`Refusal::Unavailable`].
-    async fn allows_admin(
+    /// Whether `who` has a right that is about no repository, over the whole registry or in `namespace` only. No rule means
+    /// no; no answer is [`Refusal::Unavailable`].
+    async fn has_right(
         &self,
         who: &Identity,
-        right: AdminRight,
+        right: Right,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal>;
 }
 
 /// The policy where there are users but no rules: whoever proved who they are may do everything in every repository, a
-/// stranger nothing. Nobody is an administrator.
+/// stranger nothing; and so it is with the builds of every namespace. Nobody is an administrator.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AllowAuthenticated;
 
@@ -50,12 +50,15 @@ impl Policy for AllowAuthenticated {
         Ok(!who.is_anonymous())
     }
 
-    async fn allows_admin(
+    async fn has_right(
         &self,
-        _: &Identity,
-        _: AdminRight,
-        _: Option<&str>,
+        who: &Identity,
+        right: Right,
+        namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
-        Ok(false)
+        Ok(match right {
+            Right::Admin(_) => false,
+            Right::Build(_) => !who.is_anonymous() && namespace.is_some(),
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use oci::RepoName;
 
-use crate::{Action, AdminRight, Identity};
+use crate::{Action, Identity, Right};
 
 /// Why a request does not get through, by what the caller does next. None of them says whether the thing asked for
 /// exists.
@@ -53,7 +53,7 @@ pub struct Denied {
 #[derive(Clone, PartialEq, Eq)]
 enum What {
     Repository(Action, RepoName),
-    Registry(AdminRight, Option<String>),
+    Registry(Right, Option<String>),
 }
 
 impl Denied {
@@ -64,7 +64,7 @@ impl Denied {
         }
     }
 
-    pub(crate) fn admin(who: &Identity, right: AdminRight, namespace: Option<&str>) -> Self {
+    pub(crate) fn right(who: &Identity, right: Right, namespace: Option<&str>) -> Self {
         Self {
             who: who.clone(),
             what: What::Registry(right, namespace.map(str::to_owned)),

@@ -14,6 +14,10 @@ pub mod suite;
 
 /// Longest body of a record, in bytes.
 pub const MAX_BODY_BYTES: usize = 2 << 20;
+/// Most bodies of one batch together, in bytes.
+pub const MAX_BATCH_BYTES: usize = 16 << 20;
+/// Most writes of one batch.
+pub const MAX_WRITES: usize = 1_000;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,7 +114,8 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError>;
 
     /// All writes or none, each of another record. [`LedgerError::Conflict`] if one finds another revision than it names,
-    /// [`LedgerError::Refused`] where a body is longer than [`MAX_BODY_BYTES`] or all together are too much.
+    /// [`LedgerError::Refused`] where a body is longer than [`MAX_BODY_BYTES`], all
+    /// together are than [`MAX_BATCH_BYTES`], or there are more than [`MAX_WRITES`].
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError>;
 
     /// Records of a namespace in the byte order of names after `after`, at most `limit`; `prefix` is how names begin. Fewer

@@ -18,6 +18,7 @@
 //! What asks for it, and where it goes:
 //!
 //! - [`records`]: builds, runs, the catalogue of builder images, secrets; kept in a [`ledger`].
+//! - [`secrets`]: how secrets are sealed where they are kept.
 //! - [`driver`]: who runs a plan. [`images`]: what a build needs of a registry.
 //! - [`builds`]: the service: a queue of runs, and the way of each from being asked for to its image's tag.
 //!
@@ -32,6 +33,7 @@
 //! - **upper**, **lower**: where an overlay puts changes, and what it shows through.
 //! - **epoch**: `SOURCE_DATE_EPOCH`; no file of a layer is younger.
 
+mod addresses;
 mod archive;
 pub mod builds;
 mod compression;
@@ -46,9 +48,11 @@ pub mod records;
 pub mod rootfs;
 pub mod s2i;
 pub mod sandbox;
+pub mod secrets;
 pub mod source;
 mod tree;
 
+pub use addresses::AddressRules;
 pub use compression::Compression;
 pub use ids::{IdMap, InvalidIdMap, Range};
 pub use overlay::{Marks, Mount};

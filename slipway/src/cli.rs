@@ -2,10 +2,14 @@
 
 mod audit;
 mod auth;
+mod build;
+mod builder_image;
+mod doctor;
 mod images;
 mod oidc;
 mod people;
 mod printing;
+mod secret;
 mod token;
 mod user;
 
@@ -16,10 +20,17 @@ use clap_complete::Shell;
 
 pub(crate) use audit::Audit;
 pub(crate) use auth::AuthCommand;
+pub(crate) use build::{
+    BuildCommand, CreateBuild, Following, GitArgs, Named, Namespace, NetworkArg, RunBuild,
+    SpecArgs, StartBuild,
+};
+pub(crate) use builder_image::{AddBuilderImage, BuilderImageCommand};
+pub(crate) use doctor::Doctor;
 pub(crate) use images::{Copy, Copying, Engine, Inspect, Ls, Pull, Push, Rm, TagImage};
 pub(crate) use oidc::Oidc;
 pub(crate) use people::{CredentialHelperCommand, Explain, LoginWay};
 pub(crate) use printing::{Output, Printing};
+pub(crate) use secret::{SecretCommand, Use};
 pub(crate) use token::{NewToken, TokenCommand};
 pub(crate) use user::{User, UserCommand, UserFile};
 
@@ -135,6 +146,29 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
   slipway inspect registry.example.com/team/app:v1
   slipway inspect --raw team/app@sha256:…     the manifest, as it is stored")]
     Inspect(Inspect),
+    /// Build images from source, on the server.
+    ///
+    /// A builder image (S2I) and a source become an image in the registry. Builds are kept by the server and started again,
+    /// by people, webhooks, schedules, or when the builder image moves; each try is a run, with its log.
+    #[command(after_help = "Examples:
+  slipway build run --dir . --builder slipway/python:3.13 --output team/app:dev
+  slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.19 --output team/app:latest
+  slipway build start app -n team
+  slipway build logs app -n team --follow
+  slipway build doctor                        can this machine run builds?")]
+    #[command(subcommand)]
+    Build(BuildCommand),
+    /// Look after builder images: what images are built with.
+    #[command(after_help = "Example:
+  slipway builder-image list -n team")]
+    #[command(subcommand)]
+    BuilderImage(BuilderImageCommand),
+    /// Keep the secrets that builds use.
+    #[command(after_help = "Examples:
+  slipway secret set npmrc -n team --from-file .npmrc=$HOME/.npmrc
+  slipway secret list -n team")]
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Show or check the configuration.
     #[command(after_help = "Examples:
   slipway config check --config slipway.yaml    would a server start with it?
@@ -166,6 +200,13 @@ and --image-credential-provider-config /etc/kubernetes/credentials.yaml.")]
   echo registry.example.com | slipway credential-helper get")]
     #[command(subcommand)]
     CredentialHelper(CredentialHelperCommand),
+    /// Open the sockets of a run's network and hand them to standard input. The server starts this inside the run.
+    #[command(hide = true)]
+    #[command(
+        after_help = "Example, as the server runs it in the namespaces of a run:
+  slipway lend-sockets"
+    )]
+    LendSockets,
     /// Answer kubectl, which runs this as kubectl_complete-slipway, with what may follow the words so far.
     #[command(hide = true)]
     #[command(after_help = "Example, as kubectl runs it:

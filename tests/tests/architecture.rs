@@ -15,10 +15,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("auth", &["oci"]),
     ("builder", &["oci"]),
     ("registry", &["auth", "oci", "sendfile", "storage"]),
-    ("api", &["auth", "oci", "registry", "storage"]),
+    ("api", &["auth", "builder", "oci", "registry", "storage"]),
     (
         "slipway",
-        &["api", "auth", "oci", "registry", "sendfile", "storage"],
+        &[
+            "api", "auth", "builder", "oci", "registry", "sendfile", "storage",
+        ],
     ),
     ("conformance", &["oci"]),
     ("tests", &["oci"]),

@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use storage::audit::{Page as Rows, Position};
 
+use crate::guard::is_namespace;
 use crate::{Caller, Listed, Page, Permission, Query, Reply, Route};
 
 /// Rows looked at for an answer to whoever follows.
@@ -222,12 +223,8 @@ impl Asked {
     }
 }
 
-/// A namespace is what a repository's name begins with.
 fn namespace(text: String) -> Result<String, Problem> {
-    match RepoName::parse(&text) {
-        Ok(name) if name.rest().is_empty() => Ok(text),
-        _ => Err(Problem::invalid("namespace: not the first part of a name")),
-    }
+    is_namespace(&text).map(|()| text)
 }
 
 fn parsed<T>(

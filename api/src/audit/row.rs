@@ -22,7 +22,7 @@ pub struct AuditRow {
     /// What the provider tells namesakes apart by.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uid: Option<String>,
-    /// How the caller said who they are: none, basic, token (issued here for a while), bearer, refresh, unreadable.
+    /// How the caller said who they are: none, basic, token (issued here for a while), bearer, refresh, run (a build's), unreadable.
     pub credential: String,
     /// The API token, or the login, by which they came.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -10,9 +10,12 @@
     reason = "tests panic to report, and each test file uses its part of this"
 )]
 
+pub mod builder;
+
 use std::sync::Arc;
 
 use api::Route;
+use api::builds::Building;
 use auth::opaque::Settings;
 use auth::{Authenticator, Gate, Htpasswd, OpaqueTokens, Rbac, Secret, Tokens};
 use base64::Engine as _;
@@ -25,10 +28,11 @@ use registry::{IndexedTokens, Registry};
 use serde_json::Value;
 use storage::{MemoryStore, SqliteIndex, Storage};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 pub const PASSWORD: &str = "canary-password-7f3a";
-/// `puller` and `pusher` have their rights in `team`, of which `puller` reads the audit record; `root` administers.
-pub const USERS: [&str; 4] = ["puller", "pusher", "root", "other"];
+/// `puller`, `pusher` and `builder` have their rights in `team`, of which `puller` reads the audit record; `root` administers.
+pub const USERS: [&str; 5] = ["puller", "pusher", "root", "other", "builder"];
 
 pub const RULES: &str = r#"
 {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: puller, namespace: team}, subjects: [{kind: User, name: puller}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:image-puller"}}
@@ -39,12 +43,17 @@ pub const RULES: &str = r#"
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: auditor, namespace: team}, subjects: [{kind: User, name: puller}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: auditor}}
 ---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: builder, namespace: team}, subjects: [{kind: User, name: builder}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: "system:build-editor"}}
+---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: root}, subjects: [{kind: User, name: root}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}
 "#;
 
 pub struct Server {
     pub registry: Arc<Registry>,
     pub front: Front,
+    pub building: Building,
+    /// Ends what lasts.
+    pub stopping: CancellationToken,
     pub recorder: Arc<Recorder>,
     pub users: Arc<Htpasswd>,
     pub folder: TempDir,
@@ -135,17 +144,27 @@ impl Server {
             sink: None,
             audit: Arc::clone(&recorder),
         });
-        let mut routes = api::routes(&registry);
+        let stopping = CancellationToken::new();
+        let builds = builder::builds(folder.path());
+        let building = Building::new(Arc::clone(&registry), builds, stopping.clone());
+        let mut routes = all_routes(&registry, &building);
         routes.extend(more);
         let rooms = api::router(&registry, routes, "1.2.3");
         let front = Front::new(Arc::clone(&registry), Limits::default(), observer, rooms);
         Self {
             front: front.unwrap(),
+            building,
+            stopping,
             recorder,
             registry,
             users,
             folder,
         }
+    }
+
+    /// Its routes, but for those that a test brought.
+    pub fn routes(&self) -> Vec<Route> {
+        all_routes(&self.registry, &self.building)
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
@@ -189,6 +208,12 @@ impl Server {
         let line = format!(r#"operation="{operation}",code="{status}""#);
         String::from_utf8_lossy(&text).contains(&line)
     }
+}
+
+fn all_routes(registry: &Arc<Registry>, building: &Building) -> Vec<Route> {
+    let mut routes = api::routes(registry);
+    routes.extend(api::builds::routes(building));
+    routes
 }
 
 pub fn request(

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{AllowAuthenticated, Delete, Pull, Push, Retag, Scope, Secret};
+use crate::{AllowAuthenticated, Delete, Pull, Push, Retag, Right, Scope, Secret};
 
 /// Knows everybody whose password is their name.
 #[derive(Debug, Default)]
@@ -75,14 +75,14 @@ impl Policy for Listed {
         Ok(self.0.lock().unwrap().contains(&asked))
     }
 
-    async fn allows_admin(
+    async fn has_right(
         &self,
         who: &Identity,
-        right: AdminRight,
+        right: Right,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
         let is_here = who.name() == "root" || (who.name() == "alice" && namespace == Some("team"));
-        Ok(is_here && right == AdminRight::ReadAudit)
+        Ok(is_here && right == AdminRight::ReadAudit.into())
     }
 }
 
@@ -575,7 +575,7 @@ async fn who_administers_says_who_they_are_and_no_token_will_do() {
         let refused = lab.gate.permit_admin_in(&alice, right, namespace).await;
         assert!(matches!(refused, Err(Refusal::Forbidden(_))), "{refused:?}");
     }
-    let users = AllowAuthenticated.allows_admin(&root, AdminRight::ReadAudit, None);
+    let users = AllowAuthenticated.has_right(&root, AdminRight::ReadAudit.into(), None);
     assert_eq!(users.await, Ok(false), "without rules nobody administers");
 }
 

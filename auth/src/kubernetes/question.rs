@@ -7,7 +7,7 @@ use oci::RepoName;
 
 use crate::keyed::{Fingerprint, Keyed};
 use crate::rbac::Resource;
-use crate::{Action, AdminRight, Identity};
+use crate::{Action, Identity, Right};
 
 #[cfg(test)]
 mod tests;
@@ -55,14 +55,16 @@ impl Preset {
     }
 
     /// The question about the registry as a whole, or a namespace: a resource without name, in the group of the images.
-    /// OpenShift has no word for it, so there it is the usual group.
-    pub(super) fn admin_attributes(
+    /// OpenShift has builds of its own, so that whoever builds there builds here; for the rest it has no word, and there it
+    /// is the usual group.
+    pub(super) fn right_attributes(
         &self,
-        right: AdminRight,
+        right: Right,
         namespace: Option<&str>,
     ) -> ResourceAttributes {
         let group = match self {
             Self::Resource(resource) => resource.group.clone(),
+            Self::Openshift if right.resource() == "builds" => "build.openshift.io".to_owned(),
             Self::Openshift => Resource::default().group,
         };
         ResourceAttributes {
@@ -127,10 +129,10 @@ pub(super) fn fingerprint(
 }
 
 /// As [`fingerprint`], with one part more, so that no question about a repository has it; with two, of a namespace.
-pub(super) fn admin_fingerprint(
+pub(super) fn right_fingerprint(
     keyed: &Keyed,
     who: &Identity,
-    right: AdminRight,
+    right: Right,
     namespace: Option<&str>,
 ) -> Fingerprint {
     let whole = [

@@ -9,11 +9,11 @@ use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use oci::RepoName;
 
 use super::cluster::Purpose;
-use super::question::{admin_fingerprint, fingerprint, review};
+use super::question::{fingerprint, review, right_fingerprint};
 use super::{Cluster, Lifetimes, Preset};
 use crate::answers::Answers;
 use crate::keyed::{Fingerprint, Keyed};
-use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal};
+use crate::{Action, Identity, LoadError, Policy, Refusal, Right};
 
 /// The cluster's rules decide: RBAC, and whatever other authorizers it has.
 pub struct AccessReviews {
@@ -117,14 +117,14 @@ impl Policy for AccessReviews {
         }
     }
 
-    async fn allows_admin(
+    async fn has_right(
         &self,
         who: &Identity,
-        right: AdminRight,
+        right: Right,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
-        let question = admin_fingerprint(&self.keyed, who, right, namespace);
-        let attributes = |preset: &Preset| preset.admin_attributes(right, namespace);
+        let question = right_fingerprint(&self.keyed, who, right, namespace);
+        let attributes = |preset: &Preset| preset.right_attributes(right, namespace);
         self.ask(Purpose::Deed, question, who, attributes).await
     }
 }

@@ -7,7 +7,8 @@ use oci::RepoName;
 
 use super::*;
 use crate::{
-    Action, AdminRight, AllowAuthenticated, Authenticator, Credential, Gate, Policy, Scope, Tokens,
+    Action, AdminRight, AllowAuthenticated, Authenticator, BuildRight, Credential, Gate, Policy,
+    Scope, Tokens,
 };
 
 /// Has vouched for ada, and knows nobody by what they send.
@@ -764,6 +765,7 @@ fn limits_are_parsed() {
         (&["a"], &["fly"], "\"fly\""),
         (&["a"], &["*"], "\"*\""),
         (&["a"], &[], "without any"),
+        (&["team/app"], &["pull", "build"], "name it: team"),
     ] {
         let error = Limits::new(&owned(namespaces), &owned(verbs)).unwrap_err();
         assert!(error.to_string().contains(what), "{error}");
@@ -775,6 +777,115 @@ fn limits_are_parsed() {
         r#"{"namespaces":["team/app"],"verbs":["create","update","delete"]}"#
     );
     assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), kept);
+    let building = limits(&["team"], &["pull", "build"]);
+    let text = serde_json::to_string(&building).unwrap();
+    assert_eq!(text, r#"{"namespaces":["team"],"verbs":["get","build"]}"#);
+    assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), building);
+}
+
+/// A program builds where its token says so, and neither removes builds nor sets secrets; nor does it change what is
+/// everybody's. What was issued for images builds nothing.
+#[tokio::test]
+async fn a_token_builds_in_its_namespaces_and_does_nothing_else_with_builds() {
+    let lab = lab();
+    let account = Scope::parse_all(["registry:account:*"]).unwrap();
+    let building = [
+        "create builds",
+        "get builds",
+        "list builds",
+        "update builds",
+        "get builderimages",
+        "list builderimages",
+    ];
+    for (namespaces, verbs, places) in [
+        (
+            &["team", "other/app"][..],
+            &["pull", "push", "build"][..],
+            &["team"][..],
+        ),
+        (&[], &["build"], &["team", "other"]),
+        (&["team"], &["pull", "push", "delete"], &[]),
+    ] {
+        let (secret, token) = lab.create(limits(namespaces, verbs), 100).await;
+        let who = lab.bearer(secret.expose(), NOW).await.unwrap();
+        let issued = lab.gate.issue(&who, &account, at(NOW));
+        let issued = lab
+            .bearer(issued.await.unwrap().token(), NOW)
+            .await
+            .unwrap();
+        for right in BuildRight::ALL {
+            for namespace in [Some("team"), Some("other"), Some("teamwork"), None] {
+                let within = namespace.is_some_and(|namespace| {
+                    places.contains(&namespace) || (namespaces.is_empty() && !places.is_empty())
+                });
+                let may = within && building.contains(&right.to_string().as_str());
+                let what = format!("{namespaces:?} {verbs:?}: {right} in {namespace:?}");
+                let permit = lab.gate.permit_build(&who, right, namespace).await;
+                match permit {
+                    Ok(permit) => {
+                        assert!(may, "{what}");
+                        assert_eq!((permit.right(), permit.namespace()), (right, namespace));
+                        assert_eq!(permit.who().token(), Some(token.id()));
+                    }
+                    Err(Refusal::Forbidden(_)) => assert!(!may, "{what}"),
+                    Err(other) => panic!("{what}: {other}"),
+                }
+                assert_eq!(
+                    lab.gate.may_build(&who, right, namespace).await,
+                    Ok(may),
+                    "{what}"
+                );
+                let by_issued = lab.gate.permit_build(&issued, right, namespace).await;
+                assert!(matches!(by_issued, Err(Refusal::Forbidden(_))), "{what}");
+                assert_eq!(
+                    lab.gate.may_build(&issued, right, namespace).await,
+                    Ok(false)
+                );
+            }
+        }
+        lab.tokens.revoke(None, token.id()).await.unwrap();
+    }
+}
+
+/// Where there are users and no rules, each builds everywhere; what is everybody's has no administrator. A kept login is
+/// its person, by a token for the account.
+#[tokio::test]
+async fn a_person_builds_by_what_they_log_in_with() {
+    let lab = lab();
+    let right = BuildRight::DeleteBuilds;
+    let account = Scope::parse_all(["registry:account:*"]).unwrap();
+    let login = lab.gate.remember(&ada(), "slipway", at(NOW)).await.unwrap();
+    let login = lab
+        .gate
+        .redeem(&login.unwrap(), None, at(NOW))
+        .await
+        .unwrap();
+    for (who, scopes, may) in [
+        (&ada(), None, true),
+        (&ada(), Some(&account[..]), true),
+        (&ada(), Some(&[]), false),
+        (&login, Some(&account[..]), true),
+        (&login, Some(&[]), false),
+    ] {
+        let who = match scopes {
+            None => who.clone(),
+            Some(scopes) => {
+                let issued = lab.gate.issue(who, scopes, at(NOW)).await.unwrap();
+                lab.bearer(issued.token(), NOW).await.unwrap()
+            }
+        };
+        let permit = lab.gate.permit_build(&who, right, Some("team")).await;
+        assert_eq!(permit.is_ok(), may, "{who:?}: {permit:?}");
+        let lacks_scope = matches!(permit, Err(Refusal::InsufficientScope(_)));
+        assert_eq!(lacks_scope, !may, "{who:?}");
+        let of_all = lab.gate.permit_build(&who, right, None).await;
+        assert!(of_all.is_err(), "{who:?}");
+    }
+    let stranger = Identity::anonymous();
+    let refused = lab.gate.permit_build(&stranger, right, Some("team")).await;
+    assert_eq!(refused.unwrap_err(), Refusal::Anonymous);
+    let open = Gate::open().permit_build(&stranger, right, None).await;
+    assert!(open.is_ok(), "where nobody is asked, everybody may");
 }
 
 /// Who vouched for the owner is configured no more: a namesake whom somebody else vouches for is another person.

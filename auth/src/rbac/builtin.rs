@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Resource;
 use super::aggregate::{ClusterRole, Rules};
 use super::objects::{LabelSelector, PolicyRule};
-use crate::AdminRight;
+use crate::{AdminRight, BuildRight};
 
 /// As Kubernetes ships `view`, `edit` and `admin`: each takes up what is labelled for it, and is itself labelled for the
 /// next.
@@ -44,6 +44,18 @@ pub(super) fn cluster_roles(resource: &Resource) -> Vec<(String, ClusterRole)> {
             )]),
             Some("admin"),
         ),
+        role(
+            "system:build-viewer",
+            builds(resource, |right| {
+                matches!(right.verb(), "get" | "list") && right != BuildRight::ListSecrets
+            }),
+            Some("view"),
+        ),
+        role(
+            "system:build-editor",
+            builds(resource, |_| true),
+            Some("edit"),
+        ),
         role("view", aggregated("view"), Some("edit")),
         role("edit", aggregated("edit"), Some("admin")),
         role("admin", aggregated("admin"), None),
@@ -53,6 +65,13 @@ pub(super) fn cluster_roles(resource: &Resource) -> Vec<(String, ClusterRole)> {
             None,
         ),
     ]
+}
+
+/// A rule for each of these rights.
+fn builds(resource: &Resource, given: impl Fn(BuildRight) -> bool) -> Rules {
+    let given = BuildRight::ALL.into_iter().filter(|right| given(*right));
+    let rules = given.map(|right| rule(&resource.group, right.resource(), &[right.verb()]));
+    Rules::Own(rules.collect())
 }
 
 fn aggregated(name: &str) -> Rules {

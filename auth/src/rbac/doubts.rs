@@ -3,7 +3,7 @@
 use super::Resource;
 use super::objects::PolicyRule;
 use super::rights::{Rights, is_about};
-use crate::{Action, Actions, AdminRight};
+use crate::{Action, Actions, Right};
 
 /// Verbs that rules for clusters have besides, where they mean something.
 const OF_CLUSTERS: [&str; 5] = ["*", "list", "watch", "patch", "deletecollection"];
@@ -14,11 +14,10 @@ pub(super) fn doubts(rule: &PolicyRule, asked: &Resource) -> Vec<String> {
     let groups = rule.api_groups.as_deref().unwrap_or_default();
     let resources = rule.resources.as_deref().unwrap_or_default();
     if !is_about(rule, asked) {
-        // Rules for a cluster's own things stand beside ours and are no mistake, and so do those over the whole registry.
-        let is_admin = AdminRight::ALL
-            .iter()
-            .any(|right| resources.iter().any(|name| name == right.resource()));
-        let doubt = if is_admin {
+        // Rules for a cluster's own things stand beside ours and are no mistake, and so do those for our other resources.
+        let is_other =
+            Right::all().any(|right| resources.iter().any(|name| name == right.resource()));
+        let doubt = if is_other {
             return Vec::new();
         } else if groups.contains(group) {
             format!("is about {resources:?} of {group}, which has {resource} only")
@@ -86,6 +85,7 @@ mod tests {
             ("*", "images", &["update"]),
             (ours, "audit", &["get"]),
             (ours, "tokens", &["list", "delete"]),
+            (ours, "builds", &["create", "watch"]),
             ("", "pods", &["exec"]),
             ("*", "pods", &["get"]),
         ] {

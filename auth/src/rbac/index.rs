@@ -9,7 +9,7 @@ use super::aggregate::ClusterRole;
 use super::bindings::{Binding, bindings};
 use super::read::Placed;
 use super::rights::Rights;
-use crate::{Action, AdminRight, Identity, LoadError};
+use crate::{Action, Identity, LoadError, Right};
 
 /// The rights of every user and group, added up over their bindings, so that a question costs two hash look-ups for the
 /// user and two for each group, however many rules there are.
@@ -75,16 +75,11 @@ impl Index {
     }
 
     /// A RoleBinding gives nothing that has no namespace.
-    pub(super) fn allows_admin(
-        &self,
-        who: &Identity,
-        right: AdminRight,
-        namespace: Option<&str>,
-    ) -> bool {
+    pub(super) fn has_right(&self, who: &Identity, right: Right, namespace: Option<&str>) -> bool {
         let allowed = |granted: &Granted| {
             let there = namespace.and_then(|namespace| granted.namespaces.get(namespace));
-            granted.everywhere.admin().contains(right)
-                || there.is_some_and(|rights| rights.admin().contains(right))
+            granted.everywhere.others().contains(right)
+                || there.is_some_and(|rights| rights.others().contains(right))
         };
         self.users.get(who.name()).is_some_and(allowed)
             || who

@@ -3,7 +3,7 @@
 //! A repository is the virtual resource `images.registry.alauda.io` ([`Resource`]) named by the rest of its path in the
 //! namespace that is its first segment: `team-a/app/web` is `app/web` in `team-a`. A repository of one segment is
 //! nameless in the namespace of that segment: rules without `resourceNames` hold for it, and so does a name of `""`.
-//! Rights over the whole registry ([`AdminRight`]) are other resources of the same group, given by `ClusterRoleBinding`s;
+//! Other rights ([`Right`]) are other resources of the same group, given over the whole registry by `ClusterRoleBinding`s;
 //! a `RoleBinding` gives them in its namespace, as far as they mean anything there.
 //! So `kubectl auth can-i get images.registry.alauda.io/app/web -n team-a` asks the same question of a cluster.
 
@@ -29,7 +29,7 @@ use oci::RepoName;
 pub use self::explain::{Near, Reason, WhyNot};
 use self::index::Index;
 use crate::watched::{Source, Watched};
-use crate::{Action, AdminRight, Identity, LoadError, Policy, Refusal};
+use crate::{Action, Identity, LoadError, Policy, Refusal, Right};
 
 #[cfg(test)]
 mod tests;
@@ -56,7 +56,7 @@ impl Default for Resource {
 ///
 /// Files end in `.yaml`, `.yml` or `.json`, may hold several documents and `List`s; subfolders are not read. Where they
 /// do not define them, there are the ClusterRoles `system:image-puller`, `system:image-pusher`, `system:image-pruner`,
-/// `system:image-auditor`, `view`, `edit`, `admin` and `cluster-admin`.
+/// `system:image-auditor`, `system:build-viewer`, `system:build-editor`, `view`, `edit`, `admin` and `cluster-admin`.
 #[derive(Debug)]
 pub struct Rbac {
     index: Arc<Watched<Index>>,
@@ -147,12 +147,12 @@ impl Policy for Rbac {
         Ok(self.index.current().allows(who, action, repo))
     }
 
-    async fn allows_admin(
+    async fn has_right(
         &self,
         who: &Identity,
-        right: AdminRight,
+        right: Right,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
-        Ok(self.index.current().allows_admin(who, right, namespace))
+        Ok(self.index.current().has_right(who, right, namespace))
     }
 }

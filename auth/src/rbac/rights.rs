@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use super::Resource;
 use super::objects::PolicyRule;
-use crate::admin::AdminRights;
-use crate::{Action, Actions, AdminRight};
+use crate::right::RightSet;
+use crate::{Action, Actions, Right};
 
-/// Actions on every repository, and on some by name; and rights over the registry as a whole.
+/// Actions on every repository, and on some by name; and rights that are about no repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rights {
     any: Actions,
     named: HashMap<Box<str>, Actions>,
-    admin: AdminRights,
+    others: RightSet,
 }
 
 impl Rights {
@@ -20,7 +20,7 @@ impl Rights {
     /// listed or be `*`, and the name too if names are listed.
     pub(super) fn of(rules: &[PolicyRule], resource: &Resource) -> Self {
         let mut rights = Self {
-            admin: admin(rules, resource),
+            others: others(rules, resource),
             ..Self::default()
         };
         for rule in rules.iter().filter(|rule| is_about(rule, resource)) {
@@ -55,9 +55,9 @@ impl Rights {
             .map_or(self.any, |named| named.union(self.any))
     }
 
-    /// What is given on the registry as a whole, or on the namespace where it is given.
-    pub(super) fn admin(&self) -> AdminRights {
-        self.admin
+    /// What is given over the registry as a whole, or in the namespace where it is given.
+    pub(super) fn others(&self) -> RightSet {
+        self.others
     }
 
     /// Whether it is given on some repository, by its name.
@@ -67,7 +67,7 @@ impl Rights {
 
     pub(super) fn add(&mut self, other: &Self) {
         self.any = self.any.union(other.any);
-        self.admin = self.admin.union(other.admin);
+        self.others = self.others.union(other.others);
         for (name, actions) in &other.named {
             self.add_named(name, *actions);
         }
@@ -80,8 +80,8 @@ impl Rights {
 }
 
 /// The question names no object, so rules with `resourceNames` do not hold for it.
-fn admin(rules: &[PolicyRule], images: &Resource) -> AdminRights {
-    let gives = |rule: &PolicyRule, right: AdminRight| {
+fn others(rules: &[PolicyRule], images: &Resource) -> RightSet {
+    let gives = |rule: &PolicyRule, right: Right| {
         let asked = Resource {
             group: images.group.clone(),
             resource: right.resource().into(),
@@ -92,8 +92,7 @@ fn admin(rules: &[PolicyRule], images: &Resource) -> AdminRights {
             && is_about(rule, &asked)
             && verbs.iter().any(|v| v == "*" || v == right.verb())
     };
-    AdminRight::ALL
-        .into_iter()
+    Right::all()
         .filter(|right| rules.iter().any(|rule| gives(rule, *right)))
         .collect()
 }

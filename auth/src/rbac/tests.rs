@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::Actions;
+use crate::{Actions, AdminRight, BuildRight};
 
 struct Lab {
     dir: TempDir,
@@ -330,10 +330,55 @@ fn the_admin_of_a_namespace_reads_its_audit_record() {
     ] {
         let lab = lab(&binding("team/b", &format!("ClusterRole {name}"), ALICE));
         let index = lab.rbac.index.current();
-        let (alice, right) = (user("alice", &[]), AdminRight::ReadAudit);
+        let (alice, right) = (user("alice", &[]), AdminRight::ReadAudit.into());
         for (namespace, may) in [(Some("team"), may), (Some("other"), false), (None, false)] {
-            let allowed = index.allows_admin(&alice, right, namespace);
+            let allowed = index.has_right(&alice, right, namespace);
             assert_eq!(allowed, may, "{name} {namespace:?}");
+        }
+    }
+}
+
+/// What each role gives with builds is what `install/rbac.yaml` brings to a cluster.
+#[test]
+fn whoever_edits_a_namespace_builds_there_and_whoever_views_it_looks_on() {
+    let installed = include_str!("../../../install/rbac.yaml");
+    let roles = installed
+        .split("\n---\n")
+        .filter(|object| object.contains("\nkind: ClusterRole\n"));
+    let written: Vec<&str> = roles.collect();
+    assert!(written.len() >= 6, "{} roles", written.len());
+    let view = [
+        "get builds",
+        "list builds",
+        "get builderimages",
+        "list builderimages",
+    ];
+    let all: Vec<String> = BuildRight::ALL.iter().map(ToString::to_string).collect();
+    for (name, given) in [
+        ("system:build-viewer", view.map(str::to_owned).to_vec()),
+        ("view", view.map(str::to_owned).to_vec()),
+        ("system:build-editor", all.clone()),
+        ("edit", all.clone()),
+        ("admin", all.clone()),
+        ("system:image-pusher", Vec::new()),
+    ] {
+        let bound = binding("team/b", &format!("ClusterRole {name}"), ALICE);
+        for text in [
+            bound.clone(),
+            [&written.join("\n---\n"), "\n", &bound].concat(),
+        ] {
+            let lab = lab(&text);
+            let index = lab.rbac.index.current();
+            let alice = user("alice", &[]);
+            let has = |namespace| {
+                let rights = BuildRight::ALL.into_iter();
+                let rights =
+                    rights.filter(|right| index.has_right(&alice, (*right).into(), namespace));
+                rights.map(|right| right.to_string()).collect::<Vec<_>>()
+            };
+            assert_eq!(has(Some("team")), given, "{name}");
+            assert_eq!(has(Some("other")), [""; 0], "{name}");
+            assert_eq!(has(None), [""; 0], "{name}: what is everybody's");
         }
     }
 }
@@ -790,7 +835,7 @@ fn rights_over_the_registry_come_from_cluster_role_bindings_alone() {
     let has_in = |who: &Identity, namespace: Option<&str>| {
         let index = lab.rbac.index.current();
         let rights = AdminRight::ALL.into_iter();
-        let rights = rights.filter(|right| index.allows_admin(who, *right, namespace));
+        let rights = rights.filter(|right| index.has_right(who, (*right).into(), namespace));
         rights.map(|right| right.to_string()).collect::<Vec<_>>()
     };
     let has = |who: &Identity| has_in(who, None);

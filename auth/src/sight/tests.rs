@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::*;
-use crate::{Access, Action, Actions, AdminRight, Policy};
+use crate::{Access, Action, Actions, Policy, Right};
 
 /// All of `open`, and `named/050`. It counts what it is asked.
 #[derive(Debug, Default)]
@@ -22,12 +22,7 @@ impl Policy for Asked {
         Ok(Some(namespace == "open"))
     }
 
-    async fn allows_admin(
-        &self,
-        _: &Identity,
-        _: AdminRight,
-        _: Option<&str>,
-    ) -> Result<bool, Refusal> {
+    async fn has_right(&self, _: &Identity, _: Right, _: Option<&str>) -> Result<bool, Refusal> {
         Ok(false)
     }
 }

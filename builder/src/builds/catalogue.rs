@@ -4,25 +4,43 @@ use std::time::SystemTime;
 
 use super::definitions::metadata;
 use super::record::{Page, PageOf, Recorded};
-use super::{Builds, BuildsError, ImageName, name};
+use super::{Builds, BuildsError, Invalid, name};
+use crate::images::{BaseImage, ImageName, ImagesError, Platform, ReadError};
 use crate::records::{Actor, BuilderImage};
+use crate::s2i::ExecutionConfig;
+
+/// Languages by the words that images' tags have for them.
+const LANGUAGES: [(&str, &str); 12] = [
+    ("java", "java"),
+    ("openjdk", "java"),
+    ("go", "go"),
+    ("golang", "go"),
+    ("python", "python"),
+    ("nodejs", "nodejs"),
+    ("node", "nodejs"),
+    ("ruby", "ruby"),
+    ("php", "php"),
+    ("perl", "perl"),
+    ("dotnet", "dotnet"),
+    ("nginx", "nginx"),
+];
 
 impl Builds {
     /// Makes or replaces an entry; an empty namespace is everybody's. What the entry does not say is filled in from the
-    /// image's labels, read with the actor's rights.
+    /// image's labels, read with the actor's rights; so the image must be there.
     pub async fn put_builder_image(
         &self,
         mut image: BuilderImage,
         actor: &Actor,
         now: SystemTime,
     ) -> Result<Recorded<BuilderImage>, BuildsError> {
-        let _ = actor;
         let place = image.metadata.clone();
         name::check(&place.name, 63)?;
         if !place.namespace.is_empty() {
             name::check_namespace(&place.namespace)?;
         }
-        ImageName::parse(&image.image, &self.settings().hosts, "image")?;
+        let named = name::image(&image.image, &self.settings().hosts, "image")?;
+        describe(&mut image, &self.labels(&named, actor).await?);
         let known = self
             .store()
             .find::<BuilderImage>(&place.namespace, &place.name);
@@ -40,6 +58,26 @@ impl Builds {
                         revision,
                     })
                     .await
+            }
+        }
+    }
+
+    /// What an image says of itself.
+    async fn labels(
+        &self,
+        name: &ImageName,
+        actor: &Actor,
+    ) -> Result<ExecutionConfig, BuildsError> {
+        let platform = Platform::of_this_machine();
+        let read = BaseImage::resolve(&*self.parts().images, actor, name, &platform);
+        match read.await {
+            Ok(image) => Ok(image.plan_image(name.to_string()).config.execution()),
+            Err(ReadError::Images(ImagesError::Forbidden(why))) => Err(BuildsError::Forbidden(why)),
+            Err(error @ (ReadError::Images(_) | ReadError::Broken { .. })) => {
+                Err(BuildsError::Unavailable(error.to_string()))
+            }
+            Err(error @ (ReadError::Missing(_) | ReadError::Unusable(_))) => {
+                Err(Invalid::new("image", error).into())
             }
         }
     }
@@ -82,5 +120,80 @@ impl Builds {
     ) -> Result<(), BuildsError> {
         let found = self.builder_image(namespace, name).await?;
         self.store().remove(&found).await
+    }
+}
+
+/// Fills in what an entry does not say: from our own labels, else from those that images of S2I have.
+fn describe(image: &mut BuilderImage, says: &ExecutionConfig) {
+    let label = |name: &str| says.label(name).map(str::to_owned);
+    let fill = |field: &mut Option<String>, found: &dyn Fn() -> Option<String>| {
+        if field.is_none() {
+            *field = found();
+        }
+    };
+    let display_name = || label("io.k8s.display-name");
+    let language = || {
+        let tags = says.label("io.openshift.tags").unwrap_or_default();
+        let words = tags.split(',').map(str::trim);
+        let mut known = words.filter_map(|word| {
+            let found = LANGUAGES.iter().find(|(tag, _)| *tag == word);
+            found.map(|(_, language)| (*language).to_owned())
+        });
+        known.next()
+    };
+    let version = || {
+        let name = display_name()?;
+        let begins = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+        name.split_whitespace()
+            .rev()
+            .find(begins)
+            .map(str::to_owned)
+    };
+    fill(&mut image.language, &|| {
+        label("dev.slipway.language").or_else(language)
+    });
+    fill(&mut image.version, &|| {
+        label("dev.slipway.version").or_else(version)
+    });
+    fill(&mut image.display_name, &display_name);
+    fill(&mut image.description, &|| label("io.k8s.description"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(labels: &serde_json::Value) -> BuilderImage {
+        let mut image: BuilderImage = serde_json::from_value(serde_json::json!({
+            "metadata": {"namespace": "", "name": "x", "created": 0},
+            "image": "shop/x:1",
+            "description": "ours",
+        }))
+        .unwrap();
+        let says = serde_json::json!({"Labels": labels});
+        describe(&mut image, &serde_json::from_value(says).unwrap());
+        image
+    }
+
+    #[test]
+    fn what_an_entry_does_not_say_its_image_does() {
+        let image = described(&serde_json::json!({
+            "io.openshift.tags": "builder,python,python39,rh-python39",
+            "io.k8s.display-name": "Python 3.9",
+            "io.k8s.description": "of the image",
+        }));
+        assert_eq!(image.language.as_deref(), Some("python"));
+        assert_eq!(image.version.as_deref(), Some("3.9"));
+        assert_eq!(image.display_name.as_deref(), Some("Python 3.9"));
+        assert_eq!(image.description.as_deref(), Some("ours"));
+
+        let image = described(&serde_json::json!({
+            "dev.slipway.language": "go",
+            "dev.slipway.version": "1.24",
+            "io.openshift.tags": "builder,java",
+        }));
+        assert_eq!(image.language.as_deref(), Some("go"));
+        assert_eq!(image.version.as_deref(), Some("1.24"));
+        assert_eq!(described(&serde_json::json!({})).language, None);
     }
 }

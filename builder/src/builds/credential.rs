@@ -5,7 +5,7 @@ use super::{Builds, BuildsError, Invalid, name, spec};
 use crate::driver::SecretFiles;
 use crate::records::{SecretUse, SourceSpec};
 use crate::source::Fault;
-use crate::source::git::{Credential, GitSource, References};
+use crate::source::git::{Credential, GitSource, GitUrl, References};
 
 /// Why a repository's references are not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ impl Builds {
             None => None,
             Some(name) => {
                 let files = self.open_secret(namespace, &name, SecretUse::Git).await?;
-                Some(credential(&name, &files)?)
+                Some(credential(&name, &files, &url)?)
             }
         };
         Ok(Some(GitSource {
@@ -70,8 +70,9 @@ impl Builds {
     }
 }
 
-/// The files are named as those of Kubernetes' secrets of the types `basic-auth` and `ssh-auth`.
-fn credential(name: &str, files: &SecretFiles) -> Result<Credential, ProbeError> {
+/// The files are named as those of Kubernetes' secrets of the types `basic-auth` and `ssh-auth`. One more, `hosts`, names the
+/// servers, one a line, that the secret may be shown to: without it, who may save a build may show it to any.
+fn credential(name: &str, files: &SecretFiles, url: &GitUrl) -> Result<Credential, ProbeError> {
     let text = |file: &str| -> Result<Option<&str>, BuildsError> {
         let Some(content) = files.0.get(file) else {
             return Ok(None);
@@ -83,6 +84,19 @@ fn credential(name: &str, files: &SecretFiles) -> Result<Credential, ProbeError>
         })?;
         Ok(Some(text))
     };
+    if let Some(hosts) = text("hosts")? {
+        let named = |line: &str| match line.trim().rsplit_once(':') {
+            Some((host, port)) if port.parse() == Ok(url.port()) => host == url.host(),
+            _ => line.trim() == url.host(),
+        };
+        if !hosts.lines().any(named) {
+            let message = format!(
+                "the secret {name} is not for {}: its file hosts names the servers that it may be shown to",
+                url.host()
+            );
+            return Err(BuildsError::Busy(message).into());
+        }
+    }
     if let Some(key) = text("ssh-privatekey")? {
         return Ok(Credential::key(key, text("known_hosts")?)?);
     }

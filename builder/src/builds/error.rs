@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ledger::{Kind, LedgerError};
+use crate::secrets::SealError;
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,12 @@ pub enum BuildsError {
         /// Its name.
         name: String,
     },
+    /// What was to be written with a run is there already: it was asked for before.
+    #[error("this was asked for before: {0} is known already")]
+    Repeated(String),
+    /// A secret does not open with this server's keys.
+    #[error("the secret cannot be used: {0}")]
+    Sealed(#[from] SealError),
     /// Not in the state that it is in.
     #[error("{0}")]
     Busy(String),
@@ -124,6 +131,7 @@ impl From<LedgerError> for BuildsError {
                 key.kind.as_str(),
                 key.name
             )),
+            LedgerError::Refused(why) => Self::Invalid(Invalid::new("spec", why)),
             LedgerError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }
     }

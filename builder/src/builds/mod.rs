@@ -17,29 +17,43 @@
 mod catalogue;
 mod credential;
 mod definitions;
+mod drive;
 mod error;
+mod finish;
+mod live;
 pub mod log;
 mod name;
+mod pipeline;
+mod progress;
+mod queue;
+mod reason;
 mod record;
+mod recover;
+mod retention;
 mod runs;
-mod sealing;
+mod scribe;
 mod secrets;
 mod settings;
 mod spec;
+mod submit;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
-use tokio_util::sync::CancellationToken;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 pub use credential::ProbeError;
 pub use error::{BuildsError, Invalid, What};
-pub use name::ImageName;
+pub use finish::BuildSucceeded;
 pub use record::{Page, PageOf, Recorded};
-pub use runs::Asked;
-pub use sealing::{Sealing, SealingError};
 pub use secrets::SecretContent;
 pub use settings::{Parts, Settings};
+pub use submit::Asked;
 
+use live::Live;
+use queue::{Queue, Workers};
 use record::Store;
 
 /// The service. Cheap to clone; all clones are one.
@@ -51,22 +65,45 @@ struct Inner {
     store: Store,
     parts: Parts,
     settings: Settings,
+    queue: Mutex<Queue>,
+    live: Live,
+    /// Something may be to do for the queue.
+    wake: Notify,
+}
+
+/// How busy the service is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Runs that wait.
+    pub waiting: usize,
+    /// Runs that are at work.
+    pub working: usize,
 }
 
 impl Builds {
     /// The service upon its parts. Nothing runs before [`Builds::drive`].
     pub fn new(parts: Parts, settings: Settings) -> Self {
+        let workers = Workers {
+            all: settings.workers,
+            of_namespace: settings.namespace_workers,
+        };
         Self(Arc::new(Inner {
             store: Store::new(Arc::clone(&parts.ledger)),
             parts,
             settings,
+            queue: Mutex::new(Queue::new(workers)),
+            live: Live::default(),
+            wake: Notify::new(),
         }))
     }
 
-    /// Takes up what an earlier process left, then runs what is asked for, until `stop`. Then runs at work are ended and
-    /// wait again, and it returns when all have. Call it once.
-    pub async fn drive(&self, stop: CancellationToken) {
-        stop.cancelled().await;
+    /// How many runs wait, and how many are at work.
+    pub fn load(&self) -> Load {
+        let queue = self.queue();
+        Load {
+            waiting: queue.waiting(),
+            working: queue.working(),
+        }
     }
 
     fn store(&self) -> &Store {
@@ -79,5 +116,17 @@ impl Builds {
 
     fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    fn live(&self) -> &Live {
+        &self.0.live
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        self.0.wake.notify_one();
     }
 }

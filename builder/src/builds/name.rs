@@ -1,102 +1,13 @@
-//! Images by name, and names of records.
+//! Names: of records, of namespaces, of images.
 
-use std::fmt;
-
-use oci::{Digest, Reference, RepoName, Tag};
+use oci::RepoName;
 
 use super::Invalid;
+use crate::images::ImageName;
 
-/// An image of this registry, `repository[:tag][@digest]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ImageName {
-    repo: RepoName,
-    tag: Option<Tag>,
-    digest: Option<Digest>,
-}
-
-impl ImageName {
-    /// Reads a name. A first part that is one of `hosts`, names of this registry, is taken off; another registry's is
-    /// refused. `field` is where the text stands.
-    pub fn parse(text: &str, hosts: &[String], field: &str) -> Result<Self, Invalid> {
-        let invalid = |why: &dyn fmt::Display| Invalid::new(field, why);
-        let mut rest = text;
-        if let Some((host, path)) = text.split_once('/') {
-            if hosts.iter().any(|known| known == host) {
-                rest = path;
-            } else if host.contains([':', '.']) || host == "localhost" {
-                return Err(invalid(&format!(
-                    "{host} is not this registry: copy the image here first (slipway image copy), then name it \
-                     without a host"
-                )));
-            }
-        }
-        let (rest, digest) = match rest.split_once('@') {
-            Some((rest, digest)) => {
-                let digest = Digest::parse(digest).map_err(|error| invalid(&error))?;
-                (rest, Some(digest))
-            }
-            None => (rest, None),
-        };
-        let (repo, tag) = match rest.split_once(':') {
-            Some((repo, tag)) => (
-                repo,
-                Some(Tag::parse(tag).map_err(|error| invalid(&error))?),
-            ),
-            None => (rest, None),
-        };
-        let repo = RepoName::parse(repo).map_err(|error| invalid(&error))?;
-        Ok(Self { repo, tag, digest })
-    }
-
-    /// The image of a digest in a repository.
-    pub fn of_digest(repo: RepoName, digest: Digest) -> Self {
-        Self {
-            repo,
-            tag: None,
-            digest: Some(digest),
-        }
-    }
-
-    /// The repository.
-    pub fn repo(&self) -> &RepoName {
-        &self.repo
-    }
-
-    /// The tag, if one is named.
-    pub fn tag(&self) -> Option<&Tag> {
-        self.tag.as_ref()
-    }
-
-    /// The digest, if one is named: it counts then, not the tag.
-    pub fn digest(&self) -> Option<Digest> {
-        self.digest
-    }
-
-    /// What to ask the registry for: the digest, else the tag, else `latest`.
-    pub fn reference(&self) -> Reference {
-        match (&self.digest, &self.tag) {
-            (Some(digest), _) => Reference::Digest(*digest),
-            (None, Some(tag)) => Reference::Tag(tag.clone()),
-            (None, None) => {
-                #[expect(clippy::expect_used, reason = "`latest` is a tag")]
-                let latest = Tag::parse("latest").expect("a tag");
-                Reference::Tag(latest)
-            }
-        }
-    }
-}
-
-impl fmt::Display for ImageName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.repo)?;
-        if let Some(tag) = &self.tag {
-            write!(f, ":{tag}")?;
-        }
-        if let Some(digest) = &self.digest {
-            write!(f, "@{digest}")?;
-        }
-        Ok(())
-    }
+/// Reads an image's name. `field` is where the text stands.
+pub(super) fn image(text: &str, hosts: &[String], field: &str) -> Result<ImageName, Invalid> {
+    ImageName::parse(text, hosts).map_err(|error| Invalid::new(field, error))
 }
 
 /// Longest name of a record: a label of DNS (RFC 1123).

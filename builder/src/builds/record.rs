@@ -44,7 +44,7 @@ impl PageOf {
 pub struct Page<T> {
     /// In byte order of names.
     pub items: Vec<Recorded<T>>,
-    /// Whether more may come after the last.
+    /// Whether more may come after the last: only an empty page is surely the end.
     pub more: bool,
 }
 
@@ -119,7 +119,7 @@ impl Store {
         name: &str,
     ) -> Result<Option<Recorded<T>>, BuildsError> {
         let kept = self.0.get(&key::<T>(namespace, name)).await?;
-        kept.map(read).transpose()
+        kept.as_ref().map(read).transpose()
     }
 
     pub(super) async fn get<T: Record>(
@@ -144,9 +144,9 @@ impl Store {
         let kind = T::WHAT.kind();
         let after = page.after.as_deref();
         let kept = self.0.list(kind, namespace, "", after, limit).await?;
-        let more = kept.len() == limit;
-        let items: Result<Vec<_>, _> = kept.into_iter().map(read).collect();
+        let items: Result<Vec<_>, _> = kept.iter().map(read).collect();
         let items = items?;
+        let more = !items.is_empty();
         Ok(Page { items, more })
     }
 
@@ -161,14 +161,13 @@ impl Store {
         loop {
             let after = all.last().map(|last| last.value.place().1.to_owned());
             let after = after.as_deref();
-            let kept = self.0.list(kind, namespace, prefix, after, 500);
+            let kept = self.0.list(kind, namespace, prefix, after, PageOf::MAX);
             let kept = kept.await?;
-            let more = kept.len() == 500;
-            for record in kept {
-                all.push(read(record)?);
-            }
-            if !more {
+            if kept.is_empty() {
                 return Ok(all);
+            }
+            for record in &kept {
+                all.push(read(record)?);
             }
         }
     }
@@ -228,7 +227,7 @@ pub(super) fn remove<T: Record>(recorded: &Recorded<T>) -> Write {
     }
 }
 
-pub(super) fn read<T: Record>(kept: Kept) -> Result<Recorded<T>, BuildsError> {
+pub(super) fn read<T: Record>(kept: &Kept) -> Result<Recorded<T>, BuildsError> {
     let value = serde_json::from_slice(&kept.body).map_err(|error| {
         let Key {
             kind,
@@ -246,7 +245,7 @@ pub(super) fn read<T: Record>(kept: Kept) -> Result<Recorded<T>, BuildsError> {
     })
 }
 
-fn exists<T: Record>(value: &T) -> BuildsError {
+pub(super) fn exists<T: Record>(value: &T) -> BuildsError {
     let (namespace, name) = value.place();
     BuildsError::Exists {
         what: T::WHAT,

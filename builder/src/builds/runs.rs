@@ -1,95 +1,18 @@
-//! Runs: asked for, looked at, cancelled, done again, removed.
+//! Runs: looked at, cancelled, removed.
 
+use std::io::ErrorKind;
 use std::time::SystemTime;
 
-use super::log::{Follow, LogReader};
+use super::definitions::millis;
+use super::live::Why;
+use super::log::{Follow, LogReader, folder};
+use super::queue::RunId;
 use super::record::{Page, PageOf, Recorded};
+use super::submit::id;
 use super::{Builds, BuildsError};
-use crate::ledger::Write;
-use crate::records::{Actor, BuildSpec, Cause, Run, SourceSpec};
-
-/// How a run is asked for.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    /// With whose rights: the person's who asks, or the build's owner's.
-    pub actor: Actor,
-    /// Why.
-    pub cause: Cause,
-    /// This source instead of the spec's: an upload.
-    pub source: Option<SourceSpec>,
-    /// This branch, tag or commit instead of the spec's, where the source is a git repository.
-    pub revision: Option<String>,
-    /// Whether it runs even if the same plan has a result already.
-    pub fresh: bool,
-    /// Of a schedule: when it came due, in seconds since 1970. It is noted at the build in the same step; if one no older is
-    /// noted there already, the run is not made ([`BuildsError::Busy`]).
-    pub scheduled: Option<u64>,
-    /// Written in the same step, all or nothing: the delivery of a webhook, so that it starts one run only.
-    pub with: Vec<Write>,
-}
-
-impl Asked {
-    /// Nothing but by whom and why.
-    pub fn new(actor: Actor, cause: Cause) -> Self {
-        Self {
-            actor,
-            cause,
-            source: None,
-            revision: None,
-            fresh: false,
-            scheduled: None,
-            with: Vec::new(),
-        }
-    }
-}
+use crate::records::{Run, State};
 
 impl Builds {
-    /// Asks for a run of a build. It is durable when this returns.
-    pub async fn start(
-        &self,
-        namespace: &str,
-        build: &str,
-        asked: Asked,
-        now: SystemTime,
-    ) -> Result<Recorded<Run>, BuildsError> {
-        let _ = (namespace, build, asked, now);
-        Err(BuildsError::Unavailable(
-            "runs are not taken yet".to_owned(),
-        ))
-    }
-
-    /// Asks for a run of a spec that is no build. Without a name it gets one.
-    pub async fn run_once(
-        &self,
-        namespace: &str,
-        name: Option<&str>,
-        spec: BuildSpec,
-        asked: Asked,
-        now: SystemTime,
-    ) -> Result<Recorded<Run>, BuildsError> {
-        let _ = (namespace, name, spec, asked, now);
-        Err(BuildsError::Unavailable(
-            "runs are not taken yet".to_owned(),
-        ))
-    }
-
-    /// Asks for what an ended run did once more: with what names in its spec stand for now, or (`same`) with the same
-    /// source, builder image and time, to see whether the same image comes out; that moves no tag. `asked` says who asks;
-    /// its cause, source and revision do not count.
-    pub async fn again(
-        &self,
-        namespace: &str,
-        run: &str,
-        same: bool,
-        actor: Actor,
-        now: SystemTime,
-    ) -> Result<Recorded<Run>, BuildsError> {
-        let _ = (namespace, run, same, actor, now);
-        Err(BuildsError::Unavailable(
-            "runs are not taken yet".to_owned(),
-        ))
-    }
-
     /// A run.
     pub async fn run(&self, namespace: &str, name: &str) -> Result<Recorded<Run>, BuildsError> {
         self.store().get(namespace, name).await
@@ -100,7 +23,8 @@ impl Builds {
         self.store().page(namespace, page).await
     }
 
-    /// The runs of a build, the newest first; below number `before`, at most `limit`. Empty if there is no such build.
+    /// The runs of a build, the newest first: those with a number below `before`, at most `limit`. None if there is no such
+    /// build.
     pub async fn runs_of(
         &self,
         namespace: &str,
@@ -108,12 +32,14 @@ impl Builds {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
-        let _ = (before, limit);
-        self.all_runs_of(namespace, build).await
+        let mut runs = self.all_runs_of(namespace, build).await?;
+        runs.retain(|run| before.is_none_or(|before| number(&run.value) < before));
+        runs.truncate(limit);
+        Ok(runs)
     }
 
-    /// Ends a run: one that waits at once, one at work as soon as its programs are killed. `by` is a user's name or what
-    /// wants it. One that has ended stays as it is.
+    /// Ends a run: one that waits at once, one at work as soon as its programs are killed, unless it is being published
+    /// already. `by` is a user's name or what wants it. One that has ended stays as it is.
     pub async fn cancel(
         &self,
         namespace: &str,
@@ -121,8 +47,42 @@ impl Builds {
         by: &str,
         now: SystemTime,
     ) -> Result<Recorded<Run>, BuildsError> {
-        let _ = (by, now);
-        self.run(namespace, name).await
+        loop {
+            let mut run = self.run(namespace, name).await?;
+            match run.value.state {
+                State::Queued => {
+                    run.value.state = State::Cancelled { by: by.to_owned() };
+                    run.value.ended = Some(millis(now));
+                }
+                State::Running if !run.value.cancel => run.value.cancel = true,
+                State::Running => {
+                    self.stop(&id(&run.value), Why::Cancelled(by.to_owned()));
+                    return Ok(run);
+                }
+                _ => return Ok(run),
+            }
+            match self.store().replace(run).await {
+                Err(BuildsError::Changed { .. }) => {}
+                Err(error) => return Err(error),
+                Ok(run) => {
+                    let id = id(&run.value);
+                    if run.value.state.has_ended() {
+                        self.queue().ended(&id);
+                        self.live().end(&id);
+                        self.wake();
+                    } else {
+                        self.stop(&id, Why::Cancelled(by.to_owned()));
+                    }
+                    return Ok(run);
+                }
+            }
+        }
+    }
+
+    fn stop(&self, id: &RunId, why: Why) {
+        if let Some(open) = self.live().get(id) {
+            open.stop.now(why);
+        }
     }
 
     /// Removes a run that has ended, with its log; its image stays. [`BuildsError::Busy`] if it has not ended.
@@ -131,21 +91,39 @@ impl Builds {
         self.remove_ended(&run).await
     }
 
-    /// The log of a run, as far as it is written.
+    /// The log of a run, as far as it is written. Reading it blocks.
     pub async fn log(&self, namespace: &str, name: &str) -> Result<LogReader, BuildsError> {
-        let _ = (namespace, name);
-        Err(BuildsError::Unavailable("logs are not kept yet".to_owned()))
+        self.run(namespace, name).await?;
+        Ok(self.reader(namespace, name))
     }
 
-    /// The log of a run from an offset ([`super::log::LogLine::next`]; 0 is its beginning) until the run has ended. It may still wait.
+    /// The log of a run from an offset ([`super::log::LogLine::next`]; 0 is its beginning) until the run has ended. It may
+    /// still wait.
     pub async fn follow(
         &self,
         namespace: &str,
         name: &str,
         from: u64,
     ) -> Result<Follow, BuildsError> {
-        let _ = (namespace, name, from);
-        Err(BuildsError::Unavailable("logs are not kept yet".to_owned()))
+        let id = RunId {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let mut open = self.live().get(&id);
+        if open.is_none() && !self.run(namespace, name).await?.value.state.has_ended() {
+            // One of an earlier process, which is not taken up yet.
+            open = Some(self.live().open(&id));
+        }
+        // Looked at last: one that has ended by now has nobody who says so later.
+        if self.run(namespace, name).await?.value.state.has_ended() {
+            self.live().end(&id);
+        }
+        let written = open.map(|open| open.written.subscribe());
+        Ok(Follow::new(self.reader(namespace, name), from, written))
+    }
+
+    fn reader(&self, namespace: &str, name: &str) -> LogReader {
+        LogReader::new(folder(&self.settings().logs, namespace, name))
     }
 
     /// All runs of a build, the newest first.
@@ -154,24 +132,30 @@ impl Builds {
         namespace: &str,
         build: &str,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
-        let mut runs = self
-            .store()
-            .all::<Run>(namespace, &format!("{build}-"))
-            .await?;
+        let prefix = format!("{build}-");
+        let mut runs = self.store().all::<Run>(namespace, &prefix).await?;
         // `app-x-1` begins with `app-` too.
         runs.retain(|run| run.value.build.as_deref() == Some(build));
         runs.sort_by_key(|run| std::cmp::Reverse(number(&run.value)));
         Ok(runs)
     }
 
+    /// The record first: a log without one is swept.
     pub(super) async fn remove_ended(&self, run: &Recorded<Run>) -> Result<(), BuildsError> {
+        let place = &run.value.metadata;
         if !run.value.state.has_ended() {
-            return Err(BuildsError::Busy(format!(
-                "{} has not ended: cancel it first",
-                run.value.metadata.name
-            )));
+            let message = format!("{} has not ended: cancel it first", place.name);
+            return Err(BuildsError::Busy(message));
         }
-        self.store().remove(run).await
+        self.store().remove(run).await?;
+        let log = folder(&self.settings().logs, &place.namespace, &place.name);
+        match tokio::fs::remove_dir_all(&log).await {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(log = %log.display(), %error, "a log was not removed");
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::definitions::metadata;
 use super::record::{Page, PageOf, Record as _, Recorded, key};
-use super::{Builds, BuildsError, Invalid, SealingError, name};
+use super::{Builds, BuildsError, Invalid, name};
 use crate::driver::SecretFiles;
 use crate::records::{Metadata, Secret, SecretUse};
 
@@ -41,7 +41,7 @@ impl Builds {
         let files = &content.files.0;
         let packed = pack(files);
         let key = key::<Secret>(namespace, name);
-        let sealed = self.parts().sealing.seal(&key, &packed).map_err(broken)?;
+        let sealed = self.parts().secret_keys.seal(&key, &packed)?;
         let secret = |metadata: Metadata| Secret {
             metadata,
             used_for: content.used_for,
@@ -93,6 +93,17 @@ impl Builds {
         name: &str,
         used_for: SecretUse,
     ) -> Result<SecretFiles, BuildsError> {
+        let opened = self.open_revision(namespace, name, used_for).await?;
+        Ok(opened.0)
+    }
+
+    /// The same, with the secret's revision, which changes with the content.
+    pub(super) async fn open_revision(
+        &self,
+        namespace: &str,
+        name: &str,
+        used_for: SecretUse,
+    ) -> Result<(SecretFiles, String), BuildsError> {
         let found = self.secret(namespace, name).await?.value;
         if found.used_for != used_for {
             let message = format!(
@@ -101,13 +112,10 @@ impl Builds {
             );
             return Err(BuildsError::Busy(message));
         }
-        let packed = self.parts().sealing.open(&found.key(), &found.sealed);
-        unpack(&packed.map_err(broken)?)
+        let packed = self.parts().secret_keys.open(&found.key(), &found.sealed)?;
+        let files = unpack(&packed)?;
+        Ok((files, found.revision))
     }
-}
-
-fn broken(error: SealingError) -> BuildsError {
-    BuildsError::Unavailable(error.to_string())
 }
 
 fn check(content: &SecretContent) -> Result<(), Invalid> {

@@ -11,10 +11,9 @@ use crate::ledger::Ledger;
 use crate::plan::Limits;
 use crate::records::Retention;
 use crate::s2i::{AllowedUids, EnvFilter, IgnoreMode};
+use crate::secrets::SecretKeys;
 use crate::source::git::GitFetcher;
 use crate::source::{SourceLimits, SourceNetwork};
-
-use super::Sealing;
 
 /// What the service stands on.
 #[derive(Clone, Debug)]
@@ -25,8 +24,8 @@ pub struct Parts {
     pub images: Arc<dyn Images>,
     /// Runs plans.
     pub driver: Arc<dyn Driver>,
-    /// Seals secrets.
-    pub sealing: Arc<dyn Sealing>,
+    /// Seal secrets.
+    pub secret_keys: Arc<SecretKeys>,
     /// Fetches repositories.
     pub git: GitFetcher,
     /// How scripts by a URL are fetched.
@@ -56,8 +55,10 @@ pub struct Settings {
     pub retention: Retention,
     /// Longest log of a run, in bytes of text.
     pub log_bytes: u64,
-    /// What a run may use up, where a spec does not say it; the most that one may say.
+    /// The most that a run may use up.
     pub limits: Limits,
+    /// What a run may use up where its spec does not say it; `None`: the most.
+    pub usual: Limits,
     /// Bounds on sources that come out of the registry.
     pub source: SourceLimits,
     /// Who may run scripts.
@@ -89,6 +90,7 @@ impl Settings {
             },
             log_bytes: 64 << 20,
             limits: Limits::default(),
+            usual: Limits::default(),
             source: SourceLimits::default(),
             allowed_uids: AllowedUids::default(),
             env_filter: EnvFilter::strict(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use oci::{RepoName, Tag};
 
-use super::{ImageName, Invalid, Settings, name};
+use super::{Invalid, Settings, name};
+use crate::images::ImageName;
 use crate::plan::Limits;
 use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec};
 use crate::s2i::{Artifact, ContainerPath, Scope, ScriptsUrl, User, Variable};
@@ -87,7 +88,7 @@ impl Wanted {
     ) -> Result<Self, Invalid> {
         let hosts = &settings.hosts;
         let runtime = spec.runtime.as_ref().map(|runtime| {
-            let image = ImageName::parse(&runtime.image, hosts, "spec.runtime.image")?;
+            let image = name::image(&runtime.image, hosts, "spec.runtime.image")?;
             let mut artifacts = Vec::new();
             for (index, text) in runtime.artifacts.iter().enumerate() {
                 let field = format!("spec.runtime.artifacts[{index}]");
@@ -128,7 +129,7 @@ impl Wanted {
                 spec.assemble_user.as_deref(),
                 User::parse,
             )?,
-            limits: limits(spec.limits, settings.limits)?,
+            limits: limits(spec.limits, settings.usual, settings.limits)?,
             queue_timeout: timeout("queue", spec.timeouts.queue, settings.queue_timeout)?,
             run_timeout: timeout("run", spec.timeouts.run, settings.run_timeout)?,
         })
@@ -162,7 +163,7 @@ pub(super) fn source(spec: &SourceSpec, hosts: &[String]) -> Result<Source, Inva
             lfs: *lfs,
         }),
         SourceSpec::Image { reference } => {
-            ImageName::parse(reference, hosts, "spec.source.reference").map(Source::Image)
+            name::image(reference, hosts, "spec.source.reference").map(Source::Image)
         }
     }
 }
@@ -171,12 +172,12 @@ fn builder(text: &str, hosts: &[String]) -> Result<BuilderName, Invalid> {
     if name::check(text, usize::MAX).is_ok() {
         return Ok(BuilderName::Entry(text.to_owned()));
     }
-    ImageName::parse(text, hosts, "spec.builder").map(BuilderName::Image)
+    name::image(text, hosts, "spec.builder").map(BuilderName::Image)
 }
 
 fn output(namespace: &str, spec: &OutputSpec, hosts: &[String]) -> Result<OutputName, Invalid> {
     let field = "spec.output.image";
-    let image = ImageName::parse(&spec.image, hosts, field)?;
+    let image = name::image(&spec.image, hosts, field)?;
     let of_namespace = image.repo().namespace() == namespace && !image.repo().rest().is_empty();
     if !of_namespace {
         let message =
@@ -265,11 +266,12 @@ fn secret_name(field: &str) -> impl Fn(&str) -> Result<String, Invalid> {
     }
 }
 
-/// What a run may use up: what the spec says, else what the configuration does, which is also the most.
-fn limits(asked: Limits, most: Limits) -> Result<Limits, Invalid> {
+/// What a run may use up: what the spec says, else what is usual, else the most.
+fn limits(asked: Limits, usual: Limits, most: Limits) -> Result<Limits, Invalid> {
     fn one<T: Copy + Ord + Display>(
         field: &str,
         asked: Option<T>,
+        usual: Option<T>,
         most: Option<T>,
     ) -> Result<Option<T>, Invalid> {
         match (asked, most) {
@@ -277,15 +279,30 @@ fn limits(asked: Limits, most: Limits) -> Result<Limits, Invalid> {
                 format!("spec.limits.{field}"),
                 format!("{asked} is more than this server gives, which is {most}"),
             )),
-            (asked, most) => Ok(asked.or(most)),
+            (asked, most) => Ok(asked.or(usual).or(most)),
         }
     }
     Ok(Limits {
-        memory_bytes: one("memoryBytes", asked.memory_bytes, most.memory_bytes)?,
-        cpu_millis: one("cpuMillis", asked.cpu_millis, most.cpu_millis)?,
-        pids: one("pids", asked.pids, most.pids)?,
-        disk_bytes: one("diskBytes", asked.disk_bytes, most.disk_bytes)?,
-        seconds: one("seconds", asked.seconds, most.seconds)?,
+        memory_bytes: one(
+            "memoryBytes",
+            asked.memory_bytes,
+            usual.memory_bytes,
+            most.memory_bytes,
+        )?,
+        cpu_millis: one(
+            "cpuMillis",
+            asked.cpu_millis,
+            usual.cpu_millis,
+            most.cpu_millis,
+        )?,
+        pids: one("pids", asked.pids, usual.pids, most.pids)?,
+        disk_bytes: one(
+            "diskBytes",
+            asked.disk_bytes,
+            usual.disk_bytes,
+            most.disk_bytes,
+        )?,
+        seconds: one("seconds", asked.seconds, usual.seconds, most.seconds)?,
     })
 }
 

@@ -3,6 +3,8 @@
 //! A [`Driver`] runs a [`Plan`](crate::plan::Plan) and decides nothing. It never publishes: what it gives back is
 //! [`Built`], layers in files and a configuration, which the run hands to the registry once every gate has passed.
 
+pub mod runc;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -109,12 +111,12 @@ pub enum Phase {
     Assemble,
     /// What the runtime image takes, `assemble-runtime`.
     AssembleRuntime,
-    /// The test before publishing.
-    Test,
     /// What was changed becomes a layer.
     Export,
     /// The layer is looked through for secrets.
     Scan,
+    /// The test before publishing. What it writes is not in the layer.
+    Test,
     /// Layer, configuration and manifest go to the registry.
     Publish,
 }

@@ -3,18 +3,40 @@
 //! The server's own registry is one in-process ([`Images`] is wired there); another would be spoken to over HTTP. What is
 //! read and written is read and written with the rights of the [`Actor`] whom a run acts for, asked anew each time.
 
+mod base;
+mod layout;
+mod name;
+mod platform;
+#[cfg(feature = "test-util")]
+pub mod suite;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use oci::{Digest, Manifest, Reference, RepoName, Tag};
 
 use crate::records::Actor;
 
+pub use base::{BaseImage, ReadError};
+pub use layout::Layouts;
+pub use name::{ImageName, InvalidImageName};
+pub use platform::Platform;
+
 /// A registry, as far as builds need it.
 #[async_trait]
 pub trait Images: fmt::Debug + Send + Sync + 'static {
+    /// The same registry for a run of this name: what is changed by it is recorded as that run's doing.
+    fn for_run(&self, run: &str) -> Arc<dyn Images>;
+
+    /// Whether the actor may push to a repository, as far as that is known beforehand: so that nobody builds for an hour what is
+    /// refused then. Each push asks anew.
+    async fn may_push(&self, _actor: &Actor, _repo: &RepoName) -> Result<(), ImagesError> {
+        Ok(())
+    }
+
     /// The manifest that a reference names; `None` if there is none.
     async fn manifest(
         &self,

@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Kept, Key, Kind, Ledger, LedgerError, MAX_BODY_BYTES, Write};
+use super::{
+    Kept, Key, Kind, Ledger, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, MAX_WRITES, Write,
+};
 
 /// A [`Ledger`] in memory.
 #[derive(Debug, Default)]
@@ -30,6 +32,10 @@ impl Ledger for MemoryLedger {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
+        let bytes: usize = writes.iter().map(bytes).sum();
+        if writes.len() > MAX_WRITES || bytes > MAX_BATCH_BYTES {
+            return Err(LedgerError::Refused("too much at once".to_owned()));
+        }
         let mut kept = self.kept();
         let mut next = kept.clone();
         let mut seen = Vec::new();
@@ -110,6 +116,13 @@ impl Ledger for MemoryLedger {
         found.retain(|namespace| after.is_none_or(|after| namespace.as_str() > after));
         found.truncate(limit);
         Ok(found)
+    }
+}
+
+fn bytes(write: &Write) -> usize {
+    match write {
+        Write::Put { body, .. } => body.len(),
+        Write::Remove { .. } => 0,
     }
 }
 

@@ -2,13 +2,16 @@
 #![expect(
     missing_docs,
     clippy::unwrap_used,
+    clippy::panic,
     clippy::missing_panics_doc,
     reason = "clauses of tests: their names say what they demand, and they fail by panicking"
 )]
 
 use std::sync::Arc;
 
-use super::{Kept, Key, Kind, Ledger, LedgerError, MAX_BODY_BYTES, Write};
+use super::{
+    Kept, Key, Kind, Ledger, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, MAX_WRITES, Write,
+};
 
 /// A ledger under test.
 pub type Subject = Arc<dyn Ledger>;
@@ -23,6 +26,7 @@ macro_rules! ledger_suite {
             kinds_and_namespaces_are_apart,
             a_batch_is_all_or_nothing,
             a_record_has_a_bound,
+            a_batch_has_bounds,
             lists_are_paged_by_name_and_prefix,
             what_is_open_is_found_in_all_namespaces,
             namespaces_are_paged,
@@ -172,6 +176,19 @@ pub async fn a_record_has_a_bound(ledger: Subject) {
         .write(vec![put(&one, None, true, &most)])
         .await
         .unwrap();
+}
+
+pub async fn a_batch_has_bounds(ledger: Subject) {
+    let one = |number: usize| key(Kind::Run, "team", &format!("app-{number}"));
+    let many = |count: usize| (0..count).map(|number| make(&one(number))).collect();
+    let refused = ledger.write(many(MAX_WRITES + 1)).await;
+    assert!(matches!(refused, Err(LedgerError::Refused(_))));
+    let body = " ".repeat(MAX_BODY_BYTES);
+    let heavy = (0..=MAX_BATCH_BYTES / MAX_BODY_BYTES).map(|n| put(&one(n), None, true, &body));
+    let refused = ledger.write(heavy.collect()).await;
+    assert!(matches!(refused, Err(LedgerError::Refused(_))));
+    assert_eq!(ledger.get(&one(0)).await.unwrap(), None);
+    ledger.write(many(MAX_WRITES)).await.unwrap();
 }
 
 pub async fn lists_are_paged_by_name_and_prefix(ledger: Subject) {

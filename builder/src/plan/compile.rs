@@ -220,6 +220,7 @@ impl<'a> Compilation<'a> {
         }));
         mounts.extend(request.caches.iter().map(|cache| Mount::Cache {
             id: cache.id.clone(),
+            from: cache.from.clone(),
             at: cache.at.clone(),
             sharing: cache.sharing,
         }));

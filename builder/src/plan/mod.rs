@@ -59,8 +59,10 @@ pub struct Recipe {
     pub config: ExecutionConfig,
 }
 
-/// What steps may reach over the network. Link-local and metadata addresses are never among it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What steps may reach over the network, less before more. Link-local and metadata addresses are never among it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
     /// Nothing.

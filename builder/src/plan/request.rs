@@ -98,6 +98,8 @@ pub struct Secret {
 pub struct Cache {
     /// Which one, within the namespace.
     pub id: String,
+    /// Which one it begins as a copy of, if it is new.
+    pub from: Option<String>,
     /// Where it is.
     pub at: ContainerPath,
     /// Who else may use it meanwhile.

@@ -144,6 +144,9 @@ pub enum Mount {
     Cache {
         /// Which one, within the namespace.
         id: String,
+        /// Which one it begins as a copy of, if it is new and that one is there: the default branch's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
         /// Where.
         at: ContainerPath,
         /// Who else may use it meanwhile.

@@ -125,6 +125,7 @@ fn everything_a_request_can_say() {
     }];
     request.caches = vec![Cache {
         id: "pip".to_owned(),
+        from: None,
         at: path("/opt/app-root/src/.cache/pip"),
         sharing: Sharing::Locked,
     }];

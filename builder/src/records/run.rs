@@ -25,6 +25,9 @@ pub struct Run {
     pub cause: Cause,
     /// What, as the build had it when the run was asked for.
     pub spec: BuildSpec,
+    /// When it was asked for, in milliseconds since 1970.
+    #[serde(default)]
+    pub asked: u64,
     /// Whether it runs even if the same plan has a result already.
     #[serde(default)]
     pub fresh: bool,
@@ -112,6 +115,9 @@ pub struct Resolved {
     /// The builder image, `repository@digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<String>,
+    /// What the builder image is called in the result's labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder_name: Option<String>,
     /// The runtime image, `repository@digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,

@@ -42,6 +42,9 @@ pub enum UnpackError {
     },
 }
 
+/// Behind a path that is one of the layer, and not of this machine.
+pub(super) const OF_THE_LAYER: &str = " of the layer";
+
 impl UnpackError {
     /// A refusal of one entry.
     pub(super) fn refused(path: &TreePath, why: impl std::fmt::Display) -> Self {
@@ -51,7 +54,7 @@ impl UnpackError {
     /// A failed call about one entry.
     pub(super) fn disk(path: &TreePath, error: impl Into<io::Error>) -> Self {
         Self::Disk {
-            path: format!("{path} of the layer"),
+            path: format!("{path}{OF_THE_LAYER}"),
             source: error.into(),
         }
     }

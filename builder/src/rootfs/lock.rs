@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 /// A lock that is held.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub(crate) struct Lock(File);
 
 /// How a lock is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// By any number at a time: who uses something.
     Shared,
     /// By one: who makes or removes it.
@@ -25,7 +25,7 @@ pub(super) enum Mode {
 
 impl Lock {
     /// Takes the lock if it is free.
-    pub(super) fn try_take(path: &Path, mode: Mode) -> io::Result<Option<Self>> {
+    pub(crate) fn try_take(path: &Path, mode: Mode) -> io::Result<Option<Self>> {
         loop {
             let file = File::options()
                 .create(true)
@@ -53,7 +53,7 @@ impl Lock {
     }
 
     /// Takes the lock when it is free; `None` if it is cancelled before.
-    pub(super) fn take(
+    pub(crate) fn take(
         path: &Path,
         mode: Mode,
         cancelled: &CancellationToken,
@@ -71,12 +71,12 @@ impl Lock {
     }
 
     /// Notes a time on the file of the lock.
-    pub(super) fn stamp(&self, now: SystemTime) -> io::Result<()> {
+    pub(crate) fn stamp(&self, now: SystemTime) -> io::Result<()> {
         self.0.set_times(FileTimes::new().set_modified(now))
     }
 
     /// The time that was noted last.
-    pub(super) fn stamped(&self) -> io::Result<SystemTime> {
+    pub(crate) fn stamped(&self) -> io::Result<SystemTime> {
         self.0.metadata()?.modified()
     }
 }

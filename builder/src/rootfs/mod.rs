@@ -3,6 +3,7 @@
 mod decompress;
 mod durable;
 mod error;
+mod files;
 mod limits;
 mod lock;
 mod metadata;
@@ -15,6 +16,8 @@ mod sweep;
 mod unpack;
 
 pub use error::UnpackError;
+pub(crate) use files::{Bounds, Files, FilesError, Owner};
 pub use limits::{Devices, Limits};
+pub(crate) use lock::{Lock, Mode};
 pub use prepare::{Folders, Rootfs};
 pub use store::{Blob, LayerStore, StoredLayer, Swept};

@@ -1,5 +1,7 @@
 //! Making files below one directory, and nowhere else.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
 use std::fs::File;
@@ -8,8 +10,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::rc::Rc;
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fchown, linkat, makedev, mkdirat,
-    mknodat, openat, readlinkat, symlinkat, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fchown, linkat, mkdirat, openat,
+    readlinkat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -18,7 +20,8 @@ use super::metadata::{dress, set_time, times};
 use crate::IdMap;
 use crate::archive::{Device, Entry, Kind, Mtime};
 use crate::overlay::{Marks, is_whiteout_device};
-use crate::tree::{DIRECTORY, FileKind, Stat, Tree, TreePath, stat, through_proc};
+use crate::tree::{DIRECTORY, FileKind, Tree, TreePath, stat, through_proc};
+use names::{clear, found, make_node};
 
 /// The tree that a layer is unpacked into.
 ///
@@ -50,12 +53,26 @@ impl<'a> Places<'a> {
     ) -> Result<Self, UnpackError> {
         let path = TreePath::root();
         let owner = ids.outside(0).unwrap_or_default();
-        let owner = (Uid::from_raw(owner), Gid::from_raw(owner));
-        let begin = || {
-            fchown(root.fd(), Some(owner.0), Some(owner.1))?;
-            stat(root.fd(), b"")
-        };
-        let found = begin().map_err(|error| UnpackError::disk(&path, error))?;
+        let given = fchown(
+            root.fd(),
+            Some(Uid::from_raw(owner)),
+            Some(Gid::from_raw(owner)),
+        );
+        given.map_err(|error| UnpackError::disk(&path, error))?;
+        Self::within(root, marks, (owner, owner), entries)
+    }
+
+    /// The same in a tree that is there already, whose root is left as it is. `owner` (user and group, outside) has the
+    /// directories that no entry names.
+    pub(super) fn within(
+        root: &'a Tree,
+        marks: Marks,
+        owner: (u32, u32),
+        entries: u64,
+    ) -> Result<Self, UnpackError> {
+        let path = TreePath::root();
+        let owner = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        let found = stat(root.fd(), b"").map_err(|error| UnpackError::disk(&path, error))?;
         Ok(Self {
             root,
             marks,
@@ -225,7 +242,7 @@ impl<'a> Places<'a> {
     }
 
     /// Opens a directory, and makes it and those above it if they are not there.
-    fn directory_at(&mut self, path: &TreePath) -> Result<Rc<OwnedFd>, UnpackError> {
+    pub(super) fn directory_at(&mut self, path: &TreePath) -> Result<Rc<OwnedFd>, UnpackError> {
         if let Some((last, directory)) = &self.last
             && last == path
         {
@@ -376,35 +393,3 @@ const NO_DEVICE: Device = Device { major: 0, minor: 0 };
 const NO_TARGET: &str = "it is a hard link to what this layer does not have";
 /// No layer has this name: it is a whiteout's that hides nothing.
 const PASSING: &str = ".wh.";
-
-fn found(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<Option<Stat>> {
-    match stat(parent, name) {
-        Err(Errno::NOENT) => Ok(None),
-        other => other.map(Some),
-    }
-}
-
-/// Removes what has this name; an empty directory as well.
-fn clear(parent: BorrowedFd<'_>, name: &[u8], path: &TreePath) -> Result<(), UnpackError> {
-    let removed = match unlinkat(parent, name, AtFlags::empty()) {
-        Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => unlinkat(parent, name, AtFlags::REMOVEDIR),
-        other => other,
-    };
-    removed.map_err(|error| match error {
-        Errno::NOTEMPTY | Errno::EXIST => {
-            UnpackError::refused(path, "it would replace a directory that is not empty")
-        }
-        error => UnpackError::disk(path, error),
-    })
-}
-
-fn make_node(
-    parent: BorrowedFd<'_>,
-    name: &[u8],
-    kind: FileType,
-    device: Device,
-) -> rustix::io::Result<()> {
-    let device = makedev(device.major, device.minor);
-    mknodat(parent, name, kind, Mode::from_raw_mode(0o600), device)
-}

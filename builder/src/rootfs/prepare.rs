@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::lock::{Lock, Mode};
 use super::scaffold::{like_root, scaffold};
-use super::{LayerStore, StoredLayer, UnpackError};
+use super::{Files, LayerStore, StoredLayer, UnpackError};
 use crate::layer::Changes;
 use crate::overlay::{Mount, Writable, mount};
 use crate::tree::{Tree, TreePath};
@@ -64,13 +64,7 @@ impl<'a> Rootfs<'a> {
 
     /// Mounts it, for any number of times one after the other. What is changed in it stays.
     pub fn mount(&self) -> io::Result<Mount> {
-        // The kernel marks the work directory of a mount whose syncs are not waited for, lest another trusts what a crash
-        // may have lost. Here both mounts are of one running machine.
-        let mark = self.folder.join("work/work/incompat");
-        match std::fs::remove_dir_all(mark) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        self.unmark()?;
         let lower: Vec<_> = self.lower().into_iter().map(Tree::fd).collect();
         let writable = Writable {
             upper: self.upper.fd(),
@@ -84,17 +78,23 @@ impl<'a> Rootfs<'a> {
         )
     }
 
-    /// The same in paths, for who mounts it where its processes are.
-    pub fn folders(&self) -> Folders {
+    /// The same in paths, for who mounts it where its processes are, next.
+    pub fn folders(&self) -> io::Result<Folders> {
+        self.unmark()?;
         let layers = self.layers.iter().rev().map(StoredLayer::path);
         let scaffold = self.folder.join(SCAFFOLD);
-        Folders {
+        Ok(Folders {
             lower: std::iter::once(scaffold)
                 .chain(layers.map(Path::to_path_buf))
                 .collect(),
             upper: self.folder.join(UPPER),
             work: self.folder.join(WORK),
-        }
+        })
+    }
+
+    /// Mounts it for ourselves, to bring files in and take them out. Nothing may run in it meanwhile.
+    pub(crate) fn files(&self) -> io::Result<Files> {
+        Files::of(self.mount()?, self.store.marks(), self.store.ids().clone())
     }
 
     /// An empty directory to attach a mount to; swept with the rest.
@@ -110,6 +110,15 @@ impl<'a> Rootfs<'a> {
     /// Removes all of it. Every mount of it must be gone.
     pub fn remove(mut self) -> io::Result<()> {
         self.discard()
+    }
+
+    /// The kernel marks the work directory of a mount whose syncs are not waited for, lest another trusts what a crash
+    /// may have lost. Here all mounts are of one running machine.
+    fn unmark(&self) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.folder.join("work/work/incompat")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// All that lies below the upper directory, the topmost first.

@@ -55,6 +55,11 @@ pub async fn examine(settings: &Settings) -> Vec<Check> {
     checks
 }
 
+/// Whether limits of memory, processors and processes can be enforced here; a run that asks for them is refused otherwise.
+pub fn enforces_limits() -> bool {
+    limits(Privilege::ours()).standing == Standing::Good
+}
+
 fn check(name: &'static str, standing: Standing, detail: impl Into<String>) -> Check {
     Check {
         name,

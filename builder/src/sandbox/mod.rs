@@ -40,7 +40,7 @@ mod trust;
 mod user;
 mod view;
 
-pub use doctor::{Check, Standing, examine};
+pub use doctor::{Check, Standing, enforces_limits, examine};
 pub use egress::{
     AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream, lend_sockets,
 };
@@ -52,3 +52,12 @@ pub use output::{Line, Output, Stream};
 pub use process::{Capabilities, InvalidProcess, Limits, Mount, Process, SecretFile, Source};
 pub use record::Recovered;
 pub use root::Root;
+
+pub(crate) use output::plain;
+
+/// The numbers, inside, of a user that an image's configuration or a plan names, with the texts of the image's
+/// `/etc/passwd` and `/etc/group`. The error is a sentence.
+pub(crate) fn look_up(user: &str, passwd: &str, group: &str) -> Result<(u32, u32), String> {
+    let user = user::look_up(user, passwd, group).map_err(|error| error.to_string())?;
+    Ok((user.uid, user.gid))
+}

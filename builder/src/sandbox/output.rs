@@ -10,7 +10,7 @@ use super::error::SandboxError;
 mod lines;
 
 use lines::Lines;
-pub(super) use lines::plain;
+pub(crate) use lines::plain;
 
 /// Where a run's output goes.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::egress::{Egress, NAME_SERVER};
 use super::error::SandboxError;
 use super::ids::SandboxIds;
 use super::process::{Process, Source, is_kernels, overlap};
-use super::rootfs::Rootfs;
+use super::rootfs::{Made, Rootfs};
 use super::trust;
 use super::user::{self, User};
 use super::view::View;
@@ -24,7 +24,7 @@ pub(super) struct Preparation<'a> {
     pub(super) cgroup: &'a Cgroup,
     pub(super) rootfs: &'a Rootfs,
     /// Mount points that were not in the root, also when the preparation fails.
-    pub(super) made: &'a mut Vec<PathBuf>,
+    pub(super) made: &'a mut Made,
 }
 
 /// A mount that the runtime can reach, at a place that has not been looked at.
@@ -88,7 +88,9 @@ impl Preparation<'_> {
             Some(_) => refuse("is not a folder in the image"),
             None => {
                 // As engines do; it belongs to root and stays.
-                self.rootfs.make(&resolved.path, true, Some(self.ids))?;
+                let made = &mut Made::default();
+                self.rootfs
+                    .make(&resolved.path, true, Some(self.ids), made)?;
                 Ok(resolved.path)
             }
         }
@@ -119,8 +121,8 @@ impl Preparation<'_> {
             // Refused by whoever asked, with better words.
             None if is_kernels(&resolved.path) && resolved.path != target => {}
             None => {
-                let made = self.rootfs.make(&resolved.path, folder, Some(self.ids))?;
-                self.made.extend(made);
+                self.rootfs
+                    .make(&resolved.path, folder, Some(self.ids), self.made)?;
             }
         }
         Ok(resolved.path)

@@ -19,6 +19,15 @@ pub enum Root {
 }
 
 impl Root {
+    /// Whether an overlay's paths are short and plain enough for one page of options: about twenty layers are. A folder always
+    /// fits.
+    pub fn fits(&self) -> bool {
+        match self {
+            Self::Folder(_) => true,
+            Self::Overlay { lower, upper, work } => super::view::fits(lower, upper, work),
+        }
+    }
+
     /// The folder that the run's writes end up in.
     pub(super) fn writable(&self) -> &std::path::Path {
         match self {

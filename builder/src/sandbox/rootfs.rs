@@ -5,14 +5,14 @@
 //! out is a path without links, which is what the runtime is given. Nothing writes to the root meanwhile: its one
 //! process has not started, or is gone.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use super::error::SandboxError;
@@ -34,6 +34,41 @@ pub(super) struct Resolved {
     pub(super) path: PathBuf,
     /// What is there, if anything.
     pub(super) kind: Option<FileType>,
+}
+
+/// What was made in a root, to be taken away again.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Outermost first.
+    paths: Vec<PathBuf>,
+    /// The folders that were there, in which something was made.
+    above: BTreeMap<PathBuf, Times>,
+}
+
+/// When names in a folder were last changed: before something was made in it, and by that.
+#[derive(Debug)]
+struct Times {
+    before: Timespec,
+    after: Timespec,
+}
+
+impl Made {
+    fn touch(&mut self, folder: &Path, before: Timespec, after: Timespec) {
+        if self.paths.iter().any(|made| made == folder) {
+            return;
+        }
+        let times = Times { before, after };
+        let times = self.above.entry(folder.to_owned()).or_insert(times);
+        times.after = after;
+    }
+}
+
+fn modified(folder: &OwnedFd) -> Result<Timespec, Errno> {
+    let stat = rustix::fs::fstat(folder)?;
+    Ok(Timespec {
+        tv_sec: stat.st_mtime,
+        tv_nsec: stat.st_mtime_nsec.cast_signed(),
+    })
 }
 
 impl Rootfs {
@@ -122,22 +157,23 @@ impl Rootfs {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Makes an empty folder or file at a resolved path, with the folders above it. Returns what was made, outermost first.
+    /// Makes an empty folder or file at a resolved path, with the folders above it, and notes in `made` what.
     pub(super) fn make(
         &self,
         path: &Path,
         folder: bool,
         ids: Option<&SandboxIds>,
-    ) -> Result<Vec<PathBuf>, SandboxError> {
+        made: &mut Made,
+    ) -> Result<(), SandboxError> {
         let what = || format!("make the mount point {} in the root", path.display());
-        let mut made = Vec::new();
         let mut ancestors: Vec<_> = path.ancestors().collect();
         ancestors.pop();
         for place in ancestors.into_iter().rev() {
-            let parent = place.parent().unwrap_or(Path::new("/"));
+            let above = place.parent().unwrap_or(Path::new("/"));
             let name = place.file_name().unwrap_or(OsStr::new("."));
-            let parent = self.open_at(parent, OFlags::PATH | OFlags::DIRECTORY);
+            let parent = self.open_at(above, OFlags::PATH | OFlags::DIRECTORY);
             let parent = parent.map_err(SandboxError::io(what()))?;
+            let before = modified(&parent).map_err(SandboxError::io(what()))?;
             let answer = if place == path && !folder {
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
                 rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644)).map(drop)
@@ -145,10 +181,12 @@ impl Rootfs {
                 rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))
             };
             match answer {
-                Ok(()) => made.push(place.to_owned()),
+                Ok(()) => made.paths.push(place.to_owned()),
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(SandboxError::io(what())(error)),
             }
+            let after = modified(&parent).map_err(SandboxError::io(what()))?;
+            made.touch(above, before, after);
             if let Some(root) = ids.and_then(|ids| ids.outside(0)) {
                 let uid = rustix::fs::Uid::from_raw(root);
                 let gid = rustix::fs::Gid::from_raw(root);
@@ -157,16 +195,32 @@ impl Rootfs {
                     .map_err(SandboxError::io(what()))?;
             }
         }
-        Ok(made)
+        Ok(())
     }
 
-    /// Removes what [`Rootfs::make`] made, as far as it is still empty and in its place; returns what is not.
-    pub(super) fn unmake(&self, made: Vec<PathBuf>) -> Vec<PathBuf> {
+    /// Removes what [`Rootfs::make`] made, as far as it is still empty and in its place; returns what is not. A folder in
+    /// which nobody else has changed a name has the time again that it had: else it would be in the layer.
+    pub(super) fn unmake(&self, made: Made) -> Vec<PathBuf> {
+        let open = |path: &Path| self.open_at(path, OFlags::RDONLY | OFlags::DIRECTORY);
+        let untouched = |(path, times): (PathBuf, Times)| {
+            let folder = open(&path).ok()?;
+            (modified(&folder).ok()? == times.after).then_some((folder, times.before))
+        };
+        let untouched: Vec<_> = made.above.into_iter().filter_map(untouched).collect();
         let remains = |path: &PathBuf| match self.remove_empty(path) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => false,
             Err(_) => true,
         };
-        made.into_iter().rev().filter(remains).collect()
+        let left = made.paths.into_iter().rev().filter(remains).collect();
+        for (folder, before) in untouched {
+            let times = Timestamps {
+                last_access: before,
+                last_modification: before,
+            };
+            // Another time than it had is no harm but an entry more.
+            let _ = rustix::fs::futimens(&folder, &times);
+        }
+        left
     }
 
     fn remove_empty(&self, path: &Path) -> Result<(), Errno> {

@@ -20,7 +20,7 @@ use super::prepare::Preparation;
 use super::process::{Mount, Process, Source};
 use super::record::Record;
 use super::root::Root;
-use super::rootfs::Rootfs;
+use super::rootfs::{Made, Rootfs};
 use super::view::{self, LOG, Log, View};
 
 /// Why a run was ended before it ended itself.
@@ -82,7 +82,7 @@ impl Run<'_> {
         let view = View::make(&namespaces, privilege, ids, self.process.in_memory()).await?;
         view.root(self.root).await?;
         let rootfs = Rootfs::open(&namespaces.path(view::ROOT))?;
-        let mut made = Vec::new();
+        let mut made = Made::default();
         let preparation = Preparation {
             ids,
             process: self.process,

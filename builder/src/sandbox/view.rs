@@ -267,6 +267,12 @@ fn overlay_options(
     Ok(options)
 }
 
+/// See [`Root::fits`].
+pub(super) fn fits(lower: &[PathBuf], upper: &Path, work: &Path) -> bool {
+    let overlay = |privilege| overlay_options(lower, upper, work, privilege).is_ok();
+    overlay(Privilege::Root) && overlay(Privilege::User)
+}
+
 /// A path without the characters that mean something in the options of overlayfs.
 fn plain(path: &Path) -> Result<&str, SandboxError> {
     let text = path

@@ -3,6 +3,7 @@
 //! Every access begins at an open directory. Paths are resolved by the kernel under `openat2(2)`'s rules, names by calls
 //! that take a directory and do not follow symbolic links: there is no moment between a check and its use.
 
+mod copy;
 mod path;
 mod remove;
 mod stat;
@@ -17,6 +18,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2};
 
+pub(crate) use copy::{copy_tree, tree_bytes};
 pub use path::{InvalidPath, TreePath};
 pub(crate) use remove::remove_tree;
 pub(crate) use stat::{FileKind, Stat, stat};

@@ -12,7 +12,7 @@ use super::{DIRECTORY, FileKind, some_names, stat};
 /// Removes what is called `name` in `directory` and all below it. What is not there, or is removed by somebody else
 /// meanwhile, is no error.
 ///
-/// Nothing recurses, no path is built and no list is long: a directory is moved up beside the first before it is emptied, so a
+/// Nothing that a build made recurses, no path is built and no list is long: a directory is moved up beside the first before it is emptied, so a
 /// tree that is a hundred thousand directories deep or wide costs neither stack nor open files nor memory, and a symbolic
 /// link is only ever unlinked.
 pub(crate) fn remove_tree(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
@@ -59,6 +59,8 @@ fn take_out(
     }
     match opened(parent, child, || move_up(parent, child, top)) {
         Err(Errno::NOENT) => Ok(None),
+        // On an overlay, a directory of a lower layer stays where it is. None is deeper than a path is long.
+        Err(Errno::XDEV) => remove_tree(parent, child).map(|()| None),
         other => Ok(Some(other?)),
     }
 }

@@ -94,6 +94,42 @@ impl Problem {
         }
     }
 
+    /// 409: not while things are as they are.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, ErrorCode::Unsupported, message)
+    }
+
+    /// 412: it is no longer what the caller's `If-Match` names (RFC 9110 §13.1.1).
+    pub fn changed(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            ErrorCode::Unsupported,
+            message,
+        )
+    }
+
+    /// 429: there is too much of what the message names, for these seconds at least.
+    pub fn too_many_of(message: impl Into<String>, seconds: u64) -> Self {
+        Self {
+            extra: Extra::RetryAfter(seconds),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                ErrorCode::TooManyRequests,
+                message,
+            )
+        }
+    }
+
+    /// 503: the client reads the message, the log the cause.
+    pub fn unavailable(message: &str, cause: String) -> Self {
+        Self::hidden(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Unavailable,
+            message,
+            cause,
+        )
+    }
+
     /// 405 with what is allowed.
     pub fn method_not_allowed(methods: &str) -> Self {
         Self {
@@ -108,14 +144,8 @@ impl Problem {
 
     /// 429 with the seconds to wait.
     pub(super) fn too_many(seconds: u64) -> Self {
-        Self {
-            extra: Extra::RetryAfter(seconds),
-            ..Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                ErrorCode::TooManyRequests,
-                format!("the server is busy, try again in {seconds} s"),
-            )
-        }
+        let message = format!("the server is busy, try again in {seconds} s");
+        Self::too_many_of(message, seconds)
     }
 
     /// 416: the content has `size` bytes.

@@ -18,18 +18,20 @@ pub(crate) enum AuthCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// Say whether you may do something in a repository, which need not exist.
+    /// Say whether you may do something in a repository, or build in a namespace; neither need exist.
     ///
-    /// Exits with 1 when you may not. In a cluster `kubectl auth can-i VERB images.registry.alauda.io/NAME -n NAMESPACE`
+    /// Exits with 1 when you may not. To build is to create builds.registry.alauda.io in the namespace; a build also pulls
+    /// its builder image and pushes its result with your rights. In a cluster `kubectl auth can-i VERB images.registry.alauda.io/NAME -n NAMESPACE`
     /// gives the same answer.
     #[command(after_help = "Examples:
   slipway auth can-i push team/app
+  slipway auth can-i build team
   slipway auth can-i delete team/app --server registry.example.com && echo so it is")]
     CanI {
-        /// What you would do: pull (get), push (create), retag (update: move a tag that exists) or delete.
-        #[arg(value_parser = VERBS)]
+        /// What you would do: pull (get), push (create), retag (update: move a tag that exists), delete or build.
+        #[arg(value_parser = TOKEN_VERBS)]
         verb: String,
-        /// The repository, without the registry's name: team/app.
+        /// The repository, without the registry's name: team/app. To build: the namespace.
         repository: String,
         #[command(flatten)]
         remote: Remote,
@@ -53,3 +55,8 @@ pub(crate) enum AuthCommand {
 
 /// What can be done in a repository, by either name.
 pub(super) const VERBS: [&str; 7] = ["pull", "push", "retag", "delete", "get", "create", "update"];
+
+/// The same, and building.
+pub(super) const TOKEN_VERBS: [&str; 8] = [
+    "pull", "push", "retag", "delete", "build", "get", "create", "update",
+];

@@ -17,6 +17,7 @@ pub(crate) enum TokenCommand {
     #[command(after_help = "Examples:
   slipway token create --description 'CI of team' --namespace team --verb pull --verb push > token
   slipway token create --namespace team/app --expires 30d --json | jq -r .token
+  slipway token create --namespace team --verb build --verb pull --verb push > token
   podman login --username ci --password-stdin registry.example.com < token")]
     Create(NewToken),
     /// List your API tokens, and the logins that clients keep.
@@ -61,8 +62,9 @@ pub(crate) struct NewToken {
     /// once. Default: wherever you may.
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) namespace: Vec<String>,
-    /// What it may do there: pull, push (add and move tags), delete, or get, create, update; may be given more than once.
-    #[arg(long, value_parser = super::auth::VERBS, default_value = "pull")]
+    /// What it may do there: pull, push (add and move tags), delete, build, or get, create, update; may be given more than
+    /// once. Building pulls and pushes too: give it those verbs.
+    #[arg(long, value_parser = super::auth::TOKEN_VERBS, default_value = "pull")]
     pub(crate) verb: Vec<String>,
     #[command(flatten)]
     pub(crate) remote: Remote,

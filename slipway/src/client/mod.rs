@@ -3,6 +3,7 @@
 mod authfile;
 mod challenge;
 mod credhelper;
+mod events;
 pub(crate) mod failure;
 pub(crate) mod images;
 mod last;
@@ -14,15 +15,17 @@ mod unreachable;
 
 pub(crate) use authfile::{AuthFiles, Login};
 pub(crate) use challenge::{Challenge, Hosts, may_see};
+pub(crate) use events::Event;
 pub(crate) use last::Last;
 pub(crate) use logins::{ByKubeconfig, Kept, Logins};
+use reach::streams;
 pub(crate) use reach::{http, reach, stayed, transfers};
 pub(crate) use server::Server;
 pub(crate) use unreachable::explain;
 
 use anyhow::Context as _;
 use auth::Secret;
-use reqwest::header::ACCEPT;
+use reqwest::header::{ACCEPT, IF_MATCH};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +42,7 @@ pub(crate) const ACCOUNT: &str = "registry:account:*";
 /// A server whose API commands speak to, as whoever is logged in to it.
 pub(crate) struct Client {
     http: reqwest::Client,
+    transport: Transport,
     server: Server,
     base: Url,
     login: Option<Login>,
@@ -78,6 +82,7 @@ impl Client {
         };
         Ok(Self {
             http,
+            transport,
             server,
             base,
             login,
@@ -101,10 +106,47 @@ impl Client {
             .await
     }
 
+    /// The answer to `GET path`; `None` where there is no such thing.
+    pub(crate) async fn find<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
+        let answer = self.reply_to(self.request(Method::GET, path)?).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let (status, body) = self.checked(answer).await?;
+        self.understood(status, &body).map(Some)
+    }
+
+    /// The answer to `PUT path` with this body; with a `revision` only if it is of that.
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        revision: Option<u64>,
+    ) -> anyhow::Result<T> {
+        let mut request = self.request(Method::PUT, path)?.json(body);
+        if let Some(revision) = revision {
+            request = request.header(IF_MATCH, format!("\"{revision}\""));
+        }
+        self.read(request).await
+    }
+
     /// Does `DELETE path`.
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
         let request = self.request(Method::DELETE, path)?;
         self.send(request).await.map(drop)
+    }
+
+    /// Whether it is plain HTTP.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.base.scheme() == "http"
+    }
+
+    /// How the server is reached.
+    pub(crate) fn transport(&self) -> Transport {
+        Transport {
+            plain_http: self.is_plain(),
+            ca_file: self.transport.ca_file.clone(),
+        }
     }
 
     /// The server that it speaks to.
@@ -146,13 +188,25 @@ impl Client {
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
         let (status, body) = self.send(request).await?;
-        serde_json::from_slice(&body)
+        self.understood(status, &body)
+    }
+
+    fn understood<T: DeserializeOwned>(
+        &self,
+        status: StatusCode,
+        body: &[u8],
+    ) -> anyhow::Result<T> {
+        serde_json::from_slice(body)
             .with_context(|| format!("{}: {status} with what is no answer", self.server))
     }
 
     /// The answer, if it is none of an error.
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<(StatusCode, Vec<u8>)> {
-        let mut answer = self.reply_to(request).await?;
+        let answer = self.reply_to(request).await?;
+        self.checked(answer).await
+    }
+
+    async fn checked(&self, mut answer: Response) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let body = whole(&mut answer)
             .await
             .with_context(|| self.server.to_string())?;

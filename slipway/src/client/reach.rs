@@ -65,6 +65,15 @@ pub(crate) fn http(transport: &Transport) -> anyhow::Result<Client> {
     trusting(builder, transport)
 }
 
+/// The client that follows what goes on for long: the server says something at least every 15 seconds.
+pub(super) fn streams(transport: &Transport) -> anyhow::Result<Client> {
+    let builder = Client::builder()
+        .connect_timeout(TIMEOUT)
+        .read_timeout(2 * TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none());
+    trusting(builder, transport)
+}
+
 /// The client that images are sent and fetched with: they may take long, but not without a byte on its way. Registries send
 /// who fetches something to where it is stored; the header Authorization does not go along to another origin (reqwest drops
 /// it), and what is asked there is nobody's to believe ([`Challenge::of`](super::Challenge::of)).

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::print;
 use crate::cli::{AuthCommand, Output, Printing, Remote};
-use crate::client::Client;
+use crate::client::{ACCOUNT, Client};
 
 pub(super) async fn run(command: AuthCommand) -> anyhow::Result<ExitCode> {
     match command {
@@ -96,9 +96,14 @@ async fn can_i(
     remote: Remote,
     printing: &Printing,
 ) -> anyhow::Result<ExitCode> {
-    let scope = format!("repository:{repository}:*");
+    let (scope, question) = if verb == "build" {
+        let question = json!({"namespace": repository, "resource": "builds", "verbs": ["create"]});
+        (ACCOUNT.to_owned(), question)
+    } else {
+        let question = json!({"repository": repository, "verbs": [verb]});
+        (format!("repository:{repository}:*"), question)
+    };
     let client = Client::connect(remote, Some(&scope)).await?;
-    let question = json!({ "repository": repository, "verbs": [verb] });
     let answer: Answer = client.post("/api/v1/can-i", &question).await?;
     match printing.form() {
         Output::Json => print::json(&answer)?,

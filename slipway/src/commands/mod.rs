@@ -2,6 +2,8 @@
 
 mod audit;
 mod auth;
+mod build;
+mod builder_image;
 mod complete_kubectl;
 mod config;
 mod credential_helper;
@@ -12,7 +14,9 @@ mod login;
 mod man;
 mod print;
 mod prompt;
+mod secret;
 mod storage;
+mod table;
 mod token;
 mod user;
 mod version;
@@ -51,6 +55,10 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Tag(args) => runtime()?.block_on(images::tag(args))?,
         Command::Rm(args) => runtime()?.block_on(images::rm(args))?,
         Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
+        Command::Build(command) => return runtime()?.block_on(build::run(command)),
+        Command::BuilderImage(command) => runtime()?.block_on(builder_image::run(command))?,
+        Command::Secret(command) => runtime()?.block_on(secret::run(command))?,
+        Command::LendSockets => builder::sandbox::lend_sockets()?,
         Command::Config(command) => runtime()?.block_on(config::run(command))?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::Token(command) => runtime()?.block_on(token::run(command))?,

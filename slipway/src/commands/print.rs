@@ -13,6 +13,18 @@ pub(super) fn line(text: &str) -> anyhow::Result<()> {
     whole(format!("{text}\n").as_bytes())
 }
 
+/// Lines of others, without what would move the terminal. False when nobody reads any more.
+pub(super) fn tame(text: &[u8]) -> anyhow::Result<bool> {
+    let text = String::from_utf8_lossy(text);
+    let kept = |char: &char| matches!(char, '\n' | '\t') || !char.is_control();
+    let text: String = text.chars().filter(kept).collect();
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => Ok(written.map(|()| true)?),
+    }
+}
+
 /// Text that has its line breaks already.
 pub(super) fn whole(text: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

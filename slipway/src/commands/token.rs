@@ -6,7 +6,7 @@ use auth::{Secret, TokenId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::print;
+use super::{print, table};
 use crate::cli::{NewToken, Output, Printing, Remote, TokenCommand};
 use crate::client::{ACCOUNT, Client};
 
@@ -137,7 +137,7 @@ async fn list(all: bool, remote: Remote, printing: &Printing) -> anyhow::Result<
             ],
         ));
     }
-    print::whole(table(&rows).as_bytes())
+    print::whole(table::lines(&rows).as_bytes())
 }
 
 /// The cells, with the user where there are several.
@@ -147,21 +147,6 @@ fn row(all: bool, cells: [&str; 8]) -> Vec<String> {
     // A description is its owner's, and may be anybody's where all are listed.
     let clean = |cell: &str| cell.chars().filter(|char| !char.is_control()).collect();
     shown.map(|(_, cell)| clean(cell)).collect()
-}
-
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths);
-        let padded = cells.map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
 }
 
 fn places(token: &Entry) -> String {

@@ -51,6 +51,7 @@ impl Config {
             );
         }
         self.auth.check()?;
+        self.builder.check()?;
         self.pull_secrets()?;
         self.check_places()?;
         self.check_exposure()
@@ -224,7 +225,7 @@ fn check_hosts(key: &str, hosts: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn within<T: Copy + Display + PartialOrd>(
+pub(super) fn within<T: Copy + Display + PartialOrd>(
     key: &str,
     value: T,
     range: &RangeInclusive<T>,

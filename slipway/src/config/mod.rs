@@ -5,6 +5,7 @@
 
 mod audit;
 mod auth;
+mod builder;
 mod check;
 mod duration;
 mod environment;
@@ -15,6 +16,7 @@ mod storage;
 
 pub(crate) use audit::Audit;
 pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Oidc, Rbac};
+pub(crate) use builder::{Builder, Compression, Enabled, Proxy};
 pub(crate) use duration::Span;
 pub(crate) use load::load;
 pub(crate) use storage::{Index, Storage};
@@ -56,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) manifests: Manifests,
     /// Bounds of what clients may use.
     pub(crate) limits: Limits,
+    /// Builds from source, on this machine.
+    pub(crate) builder: Builder,
     /// What is recorded of who did what.
     pub(crate) audit: Audit,
     /// What is logged, and how.
@@ -220,6 +224,7 @@ impl Default for Config {
             uploads: Uploads::default(),
             manifests: Manifests::default(),
             limits: Limits::default(),
+            builder: Builder::default(),
             audit: Audit::default(),
             log: Log::default(),
             telemetry: Telemetry::default(),
@@ -252,11 +257,32 @@ impl Config {
         self.auth.tokens.key_file.clone().unwrap_or_else(default)
     }
 
+    /// The file of the keys that seal secrets.
+    pub(crate) fn secret_keys(&self) -> PathBuf {
+        let default = || self.data_dir.join("secret-keys");
+        let named = self.builder.secret_key_file.clone();
+        named.unwrap_or_else(default)
+    }
+
+    /// Where the builder keeps what is its own.
+    pub(crate) fn builder_dir(&self) -> PathBuf {
+        let default = || self.data_dir.join("builds");
+        self.builder.dir.clone().unwrap_or_else(default)
+    }
+
+    /// Every address that it listens on is of this machine only.
+    pub(crate) fn is_on_loopback(&self) -> bool {
+        let is_loopback = |address: &SocketAddr| address.ip().to_canonical().is_loopback();
+        self.listen.iter().all(is_loopback)
+    }
+
     /// The configuration with nothing left to default, as `slipway config print` shows it.
     pub(crate) fn effective(mut self) -> Self {
         self.storage = Some(self.storage());
         self.index = Some(self.index());
         self.auth.tokens.key_file = Some(self.token_keys());
+        self.builder.secret_key_file = Some(self.secret_keys());
+        self.builder.dir = Some(self.builder_dir());
         self
     }
 }

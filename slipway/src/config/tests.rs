@@ -271,3 +271,49 @@ fn what_is_printed_can_be_read_back() {
     let again = from(&printed, &[]).unwrap().effective();
     assert_eq!(serde_saphyr::to_string(&again).unwrap(), printed);
 }
+
+#[test]
+fn what_the_builder_is_told_is_checked_and_named() {
+    for (yaml, named) in [
+        ("workers: 0", "builder.workers"),
+        ("runtime: ''", "builder.runtime"),
+        ("limits: {memoryBytes: 1}", "builder.limits.memoryBytes"),
+        (
+            "defaults: {runTime: 5h}",
+            "builder.defaults.runTime: 5h is more than",
+        ),
+        ("defaults: {pids: 1}", "builder.defaults.pids"),
+        (
+            "network: {registries: ['https://pypi.org']}",
+            "builder.network.registries",
+        ),
+        ("network: {allow: [all]}", "line 1 column 29"),
+        ("network: {egress: some}", "registries-only"),
+        ("proxy: {url: 'https://proxy'}", "builder.proxy.url"),
+        (
+            "proxy: {url: 'http://ada:canary@proxy'}",
+            "builder.proxy.credentialsFile",
+        ),
+        (
+            "proxy: {url: 'http://proxy', direct: ['*']}",
+            "builder.proxy.direct",
+        ),
+        (
+            "git: {authorities: [{host: 'x:443', caFile: /x}]}",
+            "builder.git.authorities",
+        ),
+        ("userIds: {first: 0}", "builder.userIds"),
+        ("retention: {succeeded: 0}", "builder.retention.succeeded"),
+        ("enabled: maybe", "none of auto, true and false"),
+        ("secretKey: x", "unknown field"),
+    ] {
+        let told = error(&format!("builder: {{{yaml}}}"), &[]);
+        assert!(told.contains(named), "{yaml}: {told}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+    let config = from(
+        "builder: {enabled: false}",
+        &[("SLIPWAY_BUILDER__ENABLED", "true")],
+    );
+    assert_eq!(config.unwrap().builder.enabled, super::Enabled::Yes);
+}

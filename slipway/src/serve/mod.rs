@@ -30,13 +30,14 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     let listeners = listen::bind(&config)?;
     let tls = config.tls.as_ref().map(tls::Tls::load).transpose()?;
     let connections = TaskTracker::new();
-    let wired = wiring::wire(&config, &connections, sink).await?;
+    let stopping = CancellationToken::new();
+    let wired = wiring::wire(&config, &connections, &stopping, sink).await?;
     let server = Arc::new(Server {
         front: wired.front,
         tls,
         limits: connection::Limits::new(&config),
         connections,
-        stopping: CancellationToken::new(),
+        stopping,
     });
     let background = TaskTracker::new();
     janitor::start(
@@ -52,6 +53,10 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
         let stopping = server.stopping.clone().cancelled_owned();
         tokio::spawn(pull_secrets.run(stopping))
     });
+    let builder = wired.builder.map(|builder| {
+        let stopping = server.stopping.clone();
+        tokio::spawn(builder.run(stopping))
+    });
     // Before anything is announced: whoever reads that may send a signal. Earlier ones end the
     // program at once, which nobody has asked anything yet.
     let mut signals = Signals::new()?;
@@ -66,6 +71,10 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     accepting.shutdown().await;
     drain(&server, config.drain_timeout.get(), &mut signals).await;
     wired.recorder.close().await;
+    if let Some(builder) = builder {
+        // Its runs are killed, and wait again for the next start.
+        builder.await.context("builds")?;
+    }
     if let Some(pull_secrets) = pull_secrets {
         // It has known for as long as the connections have, and takes a moment at most.
         pull_secrets.await.context("pull secrets")?;

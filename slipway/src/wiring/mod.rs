@@ -1,6 +1,7 @@
 //! From a configuration to a registry behind its front door. The configuration ends here: no
 //! other room sees it.
 
+pub(crate) mod builder;
 mod gate;
 mod kubernetes;
 mod metrics;
@@ -12,6 +13,7 @@ use auth::kubernetes::PullSecrets;
 use registry::http::{AccessLog, Admissions, Format, Front, Hosts, Limits, Observer};
 use registry::http::{Recorded, Recorder, Sink, TrustedProxies};
 use registry::{IndexedTokens, Registry};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commands::VERSION;
@@ -25,16 +27,20 @@ pub(crate) struct Wired {
     pub(crate) front: Arc<Front>,
     /// To be closed before the registry's storage.
     pub(crate) recorder: Arc<Recorder>,
+    /// Not yet at work; `None` where no builds are run.
+    pub(crate) builder: Option<builder::Service>,
     /// Not yet at work.
     pub(crate) pull_secrets: Option<PullSecrets>,
     /// Held for as long as the registry is.
     pub(crate) _lock: Lock,
 }
 
-/// Opens storage, loads rights, and puts the front door before them. `connections` are only counted.
+/// Opens storage, loads rights, and puts the front door before them. `connections` are only counted; what lasts ends when
+/// the server is `stopping`.
 pub(crate) async fn wire(
     config: &Config,
     connections: &TaskTracker,
+    stopping: &CancellationToken,
     sink: Option<Sink>,
 ) -> anyhow::Result<Wired> {
     let lock = storage::lock(config)?;
@@ -65,14 +71,22 @@ pub(crate) async fn wire(
         sink,
         audit: Arc::clone(&recorder),
     });
-    let rooms = api::router(&registry, api::routes(&registry), VERSION)
-        .merge(providers::router(&config.auth.oidc)?);
+    let builder = builder::service(config, &registry).await?;
+    let mut routes = api::routes(&registry);
+    if let Some(service) = &builder {
+        let (registry, builds) = (Arc::clone(&registry), service.builds.clone());
+        let building = api::builds::Building::new(registry, builds, stopping.clone());
+        routes.extend(api::builds::routes(&building));
+    }
+    let rooms =
+        api::router(&registry, routes, VERSION).merge(providers::router(&config.auth.oidc)?);
     let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;
     let front = Arc::new(front);
     Ok(Wired {
         registry,
         front,
         recorder,
+        builder,
         pull_secrets,
         _lock: lock,
     })
@@ -109,5 +123,6 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
         serve::check_tls(tls)?;
     }
     gate::check(config).await?;
+    builder::check(config)?;
     config.check_folders()
 }

@@ -102,6 +102,8 @@ words! {
         Bearer = "bearer",
         /// The refresh token of an earlier login.
         Refresh = "refresh",
+        /// Not now: a build runs with the rights of whoever asked for it. The request is the run.
+        Run = "run",
         /// By something that cannot be read.
         Unreadable = "unreadable",
     }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::*;
+use crate::{AdminRight, BuildRight};
 
 fn attributes(preset: &Preset, action: Action, repo: &str) -> [String; 6] {
     let found = preset.attributes(action, &RepoName::parse(repo).unwrap());
@@ -148,7 +149,7 @@ fn rights_over_the_registry_are_asked_without_a_namespace() {
         resource: "r".to_owned(),
     });
     for (preset, group) in [(ours, "g"), (Preset::Openshift, "registry.alauda.io")] {
-        let asked = preset.admin_attributes(AdminRight::RevokeTokens, None);
+        let asked = preset.right_attributes(AdminRight::RevokeTokens.into(), None);
         let words = [asked.verb, asked.group, asked.resource];
         assert_eq!(
             words,
@@ -163,8 +164,45 @@ fn rights_over_the_registry_are_asked_without_a_namespace() {
     let who = Identity::authenticated("kubernetes", "ada", []);
     let repo = RepoName::parse("audit").unwrap();
     assert_ne!(
-        admin_fingerprint(&keyed, &who, AdminRight::ReadAudit, None),
+        right_fingerprint(&keyed, &who, AdminRight::ReadAudit.into(), None),
         fingerprint(&keyed, &who, Action::Get, &repo),
         "a repository of that name is another question"
     );
+}
+
+#[test]
+fn openshift_is_asked_about_its_own_builds() {
+    let ours = Preset::Resource(Resource::default());
+    for (preset, right, expected) in [
+        (
+            &ours,
+            BuildRight::CreateBuilds,
+            ["create", "registry.alauda.io", "builds"],
+        ),
+        (
+            &Preset::Openshift,
+            BuildRight::CreateBuilds,
+            ["create", "build.openshift.io", "builds"],
+        ),
+        (
+            &Preset::Openshift,
+            BuildRight::ListBuilds,
+            ["list", "build.openshift.io", "builds"],
+        ),
+        (
+            &Preset::Openshift,
+            BuildRight::CreateSecrets,
+            ["create", "registry.alauda.io", "buildsecrets"],
+        ),
+        (
+            &Preset::Openshift,
+            BuildRight::GetBuilderImages,
+            ["get", "registry.alauda.io", "builderimages"],
+        ),
+    ] {
+        let asked = preset.right_attributes(right.into(), Some("team"));
+        let words = [asked.verb, asked.group, asked.resource].map(Option::unwrap_or_default);
+        assert_eq!(words, expected, "{preset:?}");
+        assert_eq!(asked.namespace.as_deref(), Some("team"));
+    }
 }

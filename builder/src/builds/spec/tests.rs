@@ -48,7 +48,7 @@ fn errors_name_the_field() {
         "spec.builder"
     );
     assert_eq!(
-        field_of(|spec| spec.builder = "docker.io/library/python:3".to_owned()),
+        field_of(|spec| spec.builder = "other.example:5000/library/python:3".to_owned()),
         "spec.builder"
     );
     for image in [
@@ -106,11 +106,11 @@ fn errors_name_the_field() {
 #[test]
 fn this_registry_is_taken_off_and_others_are_refused() {
     let hosts = settings().hosts;
-    let name = ImageName::parse("registry.example:5000/a/b:1", &hosts, "x").unwrap();
+    let name = name::image("registry.example:5000/a/b:1", &hosts, "x").unwrap();
     assert_eq!(name.to_string(), "a/b:1");
-    ImageName::parse("other.example:5000/a/b:1", &hosts, "x").unwrap_err();
+    name::image("other.example:5000/a/b:1", &hosts, "x").unwrap_err();
     assert_eq!(
-        ImageName::parse("a/b", &hosts, "x")
+        name::image("a/b", &hosts, "x")
             .unwrap()
             .reference()
             .to_string(),
@@ -139,7 +139,9 @@ fn limits_are_the_servers_at_most() {
         ..Limits::default()
     };
     assert_eq!(
-        limits(Limits::default(), most).unwrap().memory_bytes,
+        limits(Limits::default(), Limits::default(), most)
+            .unwrap()
+            .memory_bytes,
         Some(100)
     );
     let asked = Limits {
@@ -147,7 +149,7 @@ fn limits_are_the_servers_at_most() {
         ..Limits::default()
     };
     assert_eq!(
-        limits(asked, most).unwrap_err().field,
+        limits(asked, Limits::default(), most).unwrap_err().field,
         "spec.limits.memoryBytes"
     );
 }

@@ -17,7 +17,6 @@ use super::host::Host;
 use super::namespaces::Namespaces;
 use super::tool;
 
-mod addresses;
 mod dns;
 mod hosts;
 mod lend;
@@ -25,7 +24,7 @@ mod listen;
 mod relay;
 mod upstream;
 
-pub use addresses::AddressRules;
+pub use crate::addresses::AddressRules;
 pub use hosts::{HostRule, InvalidHostRule};
 pub use lend::lend_sockets;
 pub use upstream::{InvalidUpstream, Upstream};

@@ -11,9 +11,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::super::error::SandboxError;
-use super::addresses::{AddressRules, is_own};
 use super::dns::Names;
-use super::{Egress, HostRule, NAME_SERVER, Refused, Upstream};
+use super::{AddressRules, Egress, HostRule, NAME_SERVER, Refused, Upstream};
+use crate::addresses::is_own;
 
 /// At once; a package manager opens some tens. More wait.
 const MAX_CONNECTIONS: usize = 512;

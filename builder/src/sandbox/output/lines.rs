@@ -54,7 +54,7 @@ impl Lines {
 }
 
 /// Text without escape sequences and control characters; tabs stay.
-pub(in super::super) fn plain(bytes: &[u8]) -> String {
+pub(crate) fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();

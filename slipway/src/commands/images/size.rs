@@ -1,7 +1,7 @@
 //! Sizes for people.
 
 /// `17 B`, `1.5 kB`, `100 MB`: three digits are enough to compare.
-pub(super) fn human(bytes: u64) -> String {
+pub(in super::super) fn human(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
         return format!("{bytes} B");

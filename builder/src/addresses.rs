@@ -1,4 +1,5 @@
-//! Which addresses the server connects to on a build's behalf.
+//! Which addresses the server connects to on a build's behalf: for its sources ([`crate::source`]) and for its programs
+//! ([`crate::sandbox`]).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
@@ -36,7 +37,7 @@ impl AddressRules {
 }
 
 /// Whether an address is this machine's: only then can a socket have it.
-pub(super) fn is_own(address: IpAddr) -> bool {
+pub(crate) fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind((plain(address), 0)).is_ok()
 }
 
@@ -86,7 +87,7 @@ fn is_never(address: IpAddr) -> bool {
     }
 }
 
-/// Whether an address is anyone's on the internet.
+/// Whether the IANA registries of special-purpose addresses call it globally reachable (RFC 6890 and later).
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
@@ -98,12 +99,10 @@ fn is_public(address: IpAddr) -> bool {
             let benchmark = a == 198 && (b == 18 || b == 19);
             !(local || carrier || assigned || benchmark || a >= 240)
         }
-        // Only global unicast (2000::/3), without documentation and Teredo, which hides an IPv4 address.
-        IpAddr::V6(v6) => {
-            let [a, b, ..] = v6.segments();
-            let documentation = (a, b) == (0x2001, 0xdb8) || (a == 0x3fff && b < 0x1000);
-            let teredo = (a, b) == (0x2001, 0);
-            a & 0xe000 == 0x2000 && !documentation && !teredo
-        }
+        // Only 2000::/3 is given out at all; within it, what is for protocols (Teredo hides an IPv4 address) and documentation.
+        IpAddr::V6(v6) => match v6.segments() {
+            [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
+            [first, ..] => first & 0xe000 == 0x2000,
+        },
     }
 }

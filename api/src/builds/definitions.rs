@@ -1,0 +1,241 @@
+//! `…/builds`: what is built again and again.
+
+use auth::BuildRight;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use builder::builds::{Asked, PageOf, Recorded};
+use builder::records::{self, BuildSpec, Cause, SourceSpec};
+use http::header::{ETAG, IF_MATCH, LOCATION};
+use http::{HeaderMap, StatusCode};
+use registry::http::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::runs::made;
+use super::view::{Build, BuildRun};
+use super::{Building, if_matched, place, problem};
+use crate::guard::MadeId;
+use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
+
+const BUILDS: &str = "/api/v1/namespaces/{namespace}/builds";
+const BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}";
+const RUNS: &str = "/api/v1/namespaces/{namespace}/builds/{name}/runs";
+
+/// Most bytes of a spec.
+const MAX_SPEC: usize = 256 << 10;
+
+pub(super) fn routes(building: &Building) -> Vec<Route> {
+    let may = Permission::Build;
+    let state = || building.clone();
+    vec![
+        Route::get(
+            BUILDS,
+            "list-builds",
+            may(BuildRight::ListBuilds),
+            list,
+            state(),
+        )
+        .summary("The builds of a namespace")
+        .query::<Page>()
+        .reply::<Listed<Build>>(StatusCode::OK),
+        Route::post(
+            BUILDS,
+            "create-build",
+            may(BuildRight::CreateBuilds),
+            create,
+            state(),
+        )
+        .summary("Make a build")
+        .body::<NewBuild>()
+        .reply::<Build>(StatusCode::CREATED),
+        Route::get(BUILD, "get-build", may(BuildRight::GetBuilds), get, state())
+            .summary("A build; its revision is the ETag")
+            .reply::<Build>(StatusCode::OK),
+        Route::put(
+            BUILD,
+            "replace-build",
+            may(BuildRight::UpdateBuilds),
+            replace,
+            state(),
+        )
+        .summary("Change what a build is; with If-Match only if it is of that revision")
+        .body::<ChangedBuild>()
+        .reply::<Build>(StatusCode::OK),
+        Route::delete(
+            BUILD,
+            "delete-build",
+            may(BuildRight::DeleteBuilds),
+            delete,
+            state(),
+        )
+        .summary("Remove a build with its runs and their logs; images stay")
+        .no_content(),
+        Route::post(
+            RUNS,
+            "start-build",
+            may(BuildRight::CreateBuilds),
+            start,
+            state(),
+        )
+        .summary("Start a run of a build")
+        .body::<NewRun>()
+        .reply::<BuildRun>(StatusCode::CREATED),
+    ]
+}
+
+/// The build to make.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewBuild {
+    /// Lower-case letters, digits and `-`, at most 50.
+    name: String,
+    spec: BuildSpec,
+}
+
+/// What a build is to be.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangedBuild {
+    spec: BuildSpec,
+}
+
+/// The run to start: of what the build says, but for what is said here.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct NewRun {
+    /// This branch, tag or commit.
+    revision: Option<String>,
+    /// This source.
+    source: Option<SourceSpec>,
+    /// Run, even if the same plan has a result already.
+    fresh: bool,
+}
+
+async fn list(
+    State(building): State<Building>,
+    may: Builder,
+    Query(page): Query<Page>,
+) -> Result<Reply<Listed<Build>>, Problem> {
+    let page = names(&page)?;
+    let found = building.builds.builds(may.namespace(), &page).await;
+    let found = found.map_err(problem)?;
+    let last = found.items.last().filter(|_| found.more);
+    let listed = Listed {
+        r#continue: last.map(|last| last.value.metadata.name.clone()),
+        items: found.items.into_iter().map(Build::of).collect(),
+    };
+    Ok(Reply(StatusCode::OK, listed))
+}
+
+/// Which names a page has.
+pub(super) fn names(page: &Page) -> Result<PageOf, Problem> {
+    Ok(PageOf {
+        after: page.after().map(str::to_owned),
+        limit: page.limit()?.min(PageOf::MAX),
+    })
+}
+
+async fn create(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Body(new): Body<NewBuild, MAX_SPEC>,
+) -> Result<Response, Problem> {
+    let owner = building.actor(&caller)?;
+    let namespace = may.namespace();
+    let made = building
+        .builds
+        .create(namespace, &new.name, new.spec, owner, caller.now())
+        .await
+        .map_err(problem)?;
+    let id = MadeId(new.name.clone());
+    let location = [(LOCATION, place(namespace, "builds", &new.name))];
+    Ok((Extension(id), location, shown(StatusCode::CREATED, made)).into_response())
+}
+
+async fn get(
+    State(building): State<Building>,
+    may: Builder,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let found = building.builds.build(may.namespace(), &name).await;
+    Ok(shown(StatusCode::OK, found.map_err(problem)?))
+}
+
+async fn replace(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+    headers: HeaderMap,
+    Body(changed): Body<ChangedBuild, MAX_SPEC>,
+) -> Result<Response, Problem> {
+    let revision = revision(&headers)?;
+    let owner = building.actor(&caller)?;
+    let changed = building
+        .builds
+        .replace(may.namespace(), &name, changed.spec, owner, revision)
+        .await
+        .map_err(if_matched)?;
+    Ok(shown(StatusCode::OK, changed))
+}
+
+async fn delete(
+    State(building): State<Building>,
+    may: Builder,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let removed = building.builds.remove(may.namespace(), &name).await;
+    removed.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn start(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+    Body(new): Body<NewRun, MAX_SPEC>,
+) -> Result<Response, Problem> {
+    let cause = Cause::Asked {
+        by: caller.who.name().to_owned(),
+    };
+    let asked = Asked {
+        source: new.source,
+        revision: new.revision,
+        fresh: new.fresh,
+        ..Asked::new(building.actor(&caller)?, cause)
+    };
+    let namespace = may.namespace();
+    let run = building
+        .builds
+        .start(namespace, &name, asked, caller.now())
+        .await;
+    Ok(made(namespace, run.map_err(problem)?))
+}
+
+/// The build with its `ETag`.
+fn shown(status: StatusCode, build: Recorded<records::Build>) -> Response {
+    let build = Build::of(build);
+    let tag = format!("\"{}\"", build.revision);
+    ([(ETAG, tag)], Reply(status, build)).into_response()
+}
+
+/// The revision that `If-Match` names (RFC 9110 §13.1.1); `None` where any will do.
+fn revision(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    let revision = quoted.and_then(|text| text.parse().ok());
+    revision
+        .map(Some)
+        .ok_or_else(|| Problem::invalid("If-Match: one ETag, as the build came with it: \"3\""))
+}

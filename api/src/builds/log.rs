@@ -1,0 +1,288 @@
+//! `…/buildruns/{name}/log`: what a run said, as text or as server-sent events, as far as it is written or on until it ends.
+
+use std::io;
+use std::time::Duration;
+
+use auth::{BuildRight, Credential};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use builder::builds::log::{Follow, LogLine, LogReader};
+use builder::driver::Phase;
+use bytes::Bytes;
+use futures_util::stream;
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use registry::http::{Problem, credential};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::events::{Form, event};
+use super::streams::Place;
+use super::view::BuildRun;
+use super::{Building, problem};
+use crate::{Builder, Caller, Permission, Query, Route};
+
+const LOG: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/log";
+
+/// Silence after which something is sent, so that nobody between takes the connection for dead.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How often it is asked whether who follows still may.
+const ASKED_EVERY: Duration = Duration::from_secs(60);
+/// Where an `EventSource` goes on.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+pub(super) fn route(building: &Building) -> Route {
+    let may = Permission::Build(BuildRight::GetBuilds);
+    Route::get(LOG, "build-log", may, log, building.clone())
+        .summary("What a run said: text, or server-sent events to who accepts these")
+        .query::<Asked>()
+        .content(&["text/plain", "text/event-stream"])
+}
+
+/// Which part of the log, and how.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Asked {
+    /// Whether it goes on until the run has ended. Usually so as events, and not so as text.
+    follow: Option<bool>,
+    /// Of what is written only this part of the run.
+    phase: Option<Phase>,
+    /// Where to begin: the id of the last event that one had, which the header `Last-Event-ID` may say too.
+    from: Option<u64>,
+    /// As text: each line with its time before it.
+    timestamps: bool,
+}
+
+async fn log(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let takes_events = accepted
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("text/event-stream"));
+    let form = if takes_events {
+        Form::Events
+    } else {
+        let timestamps = asked.timestamps;
+        Form::Text { timestamps }
+    };
+    let from = from(&asked, &headers)?;
+    let place = building.streams.admit(&caller.who)?;
+    let follow = asked
+        .follow
+        .unwrap_or(takes_events && asked.phase.is_none());
+    let namespace = may.namespace().to_owned();
+    let lines = match (follow, asked.phase) {
+        (true, Some(_)) => {
+            return Err(Problem::invalid(
+                "phase: of what is written, so not with follow",
+            ));
+        }
+        (true, None) => {
+            let follow = building.builds.follow(&namespace, &name, from).await;
+            Lines::Live(follow.map_err(problem)?)
+        }
+        (false, phase) => {
+            let reader = building.builds.log(&namespace, &name).await;
+            Lines::written(reader.map_err(problem)?, from, phase).await?
+        }
+    };
+    let sent = Sent {
+        lines,
+        form,
+        follower: Follower {
+            credential: credential(&headers)?,
+            caller,
+        },
+        namespace,
+        name,
+        building,
+        asked_at: tokio::time::Instant::now(),
+        has_ended: false,
+        _place: place,
+    };
+    let kind = match form {
+        Form::Events => "text/event-stream",
+        Form::Text { .. } => "text/plain; charset=utf-8",
+    };
+    let body = stream::unfold(sent, |mut sent| async {
+        let chunk = sent.next().await?;
+        Some((chunk, sent))
+    });
+    // Proxies of nginx's kind hold back what comes in small pieces.
+    let headers = [(CONTENT_TYPE.as_str(), kind), ("x-accel-buffering", "no")];
+    Ok((headers, axum::body::Body::from_stream(body)).into_response())
+}
+
+fn from(asked: &Asked, headers: &HeaderMap) -> Result<u64, Problem> {
+    match headers.get(LAST_EVENT_ID) {
+        None => Ok(asked.from.unwrap_or_default()),
+        Some(id) => {
+            let id = id.to_str().ok().and_then(|id| id.trim().parse().ok());
+            id.ok_or_else(|| Problem::invalid("Last-Event-ID: the number that an event had"))
+        }
+    }
+}
+
+/// What the service says of its insides stays in the log.
+fn unreadable(error: &io::Error) -> Problem {
+    Problem::unavailable(
+        "the log cannot be read at the moment, try again",
+        error.to_string(),
+    )
+}
+
+/// Where lines come from.
+enum Lines {
+    /// As they are written.
+    Live(Follow),
+    /// Those that are there, up to an offset; `None` once the reader is lost.
+    Written(Option<LogReader>, u64),
+}
+
+impl Lines {
+    async fn written(
+        mut reader: LogReader,
+        from: u64,
+        phase: Option<Phase>,
+    ) -> Result<Self, Problem> {
+        let placed = tokio::task::spawn_blocking(move || {
+            let until = match phase {
+                None => {
+                    reader.seek(from);
+                    Some(u64::MAX)
+                }
+                Some(phase) => reader.seek_phase(phase)?,
+            };
+            Ok::<_, io::Error>((reader, until))
+        });
+        let placed = placed.await.map_err(|error| Problem::internal(&error))?;
+        let (reader, until) = placed.map_err(|error| unreadable(&error))?;
+        let until = until.ok_or_else(|| Problem::not_found("phase: the run has had none of it"))?;
+        Ok(Self::Written(Some(reader), until))
+    }
+
+    /// The next ones; `None` after the last. Dropping the future of a live log loses nothing.
+    async fn next(&mut self) -> io::Result<Option<Vec<LogLine>>> {
+        let (kept, until) = match self {
+            Self::Live(follow) => return follow.next().await,
+            Self::Written(kept, until) => (kept, *until),
+        };
+        let Some(mut reader) = kept.take() else {
+            return Ok(None);
+        };
+        let read = tokio::task::spawn_blocking(move || {
+            let lines = reader.read();
+            (reader, lines)
+        });
+        let (reader, lines) = read.await.map_err(io::Error::other)?;
+        let mut lines = lines?;
+        lines.retain(|line| line.next <= until);
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        *kept = Some(reader);
+        Ok(Some(lines))
+    }
+}
+
+/// Who follows, and how they said who they are.
+struct Follower {
+    credential: Option<Credential>,
+    caller: Caller,
+}
+
+/// A log on its way.
+struct Sent {
+    lines: Lines,
+    form: Form,
+    follower: Follower,
+    namespace: String,
+    name: String,
+    building: Building,
+    asked_at: tokio::time::Instant,
+    has_ended: bool,
+    _place: Place,
+}
+
+/// An error of the body: the client sees that the text is cut short.
+type Cut = io::Error;
+
+impl Sent {
+    async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
+        if self.has_ended {
+            return None;
+        }
+        let stopping = self.building.stopping.clone();
+        loop {
+            let lines = tokio::select! {
+                biased;
+                () = stopping.cancelled() => return Some(self.cut("the server is stopping")),
+                lines = self.lines.next() => Some(lines),
+                () = tokio::time::sleep(SILENCE) => None,
+            };
+            if let Err(why) = self.still_may().await {
+                return Some(self.cut(why));
+            }
+            match (lines, self.form) {
+                (Some(Ok(Some(lines))), form) => return Some(Ok(form.lines(&lines).into())),
+                (Some(Ok(None)), _) => return self.end().await,
+                (Some(Err(error)), _) => {
+                    tracing::warn!(%error, run = self.name, "a log cannot be read");
+                    return Some(self.cut("the log cannot be read at the moment"));
+                }
+                (None, Form::Events) => return Some(Ok(Bytes::from_static(b":\n\n"))),
+                (None, Form::Text { .. }) => {}
+            }
+        }
+    }
+
+    /// The last of it: what became of the run.
+    async fn end(&mut self) -> Option<Result<Bytes, Cut>> {
+        self.has_ended = true;
+        if matches!(
+            (&self.lines, self.form),
+            (_, Form::Text { .. }) | (Lines::Written(..), _)
+        ) {
+            return None;
+        }
+        let run = self.building.builds.run(&self.namespace, &self.name).await;
+        match run {
+            Ok(run) => Some(Ok(event("end", &json!(BuildRun::of(run))).into())),
+            Err(_) => Some(self.cut("the run cannot be looked up at the moment")),
+        }
+    }
+
+    /// Ends it before its end: who reads events goes on with the id of the last one, who reads text learns that it is cut.
+    fn cut(&mut self, why: &'static str) -> Result<Bytes, Cut> {
+        self.has_ended = true;
+        match self.form {
+            Form::Events => Ok(event("cut", &json!({ "detail": why })).into()),
+            Form::Text { .. } => Err(Cut::other(why)),
+        }
+    }
+
+    /// Asks now and then whether who follows still is whom they were, and may.
+    async fn still_may(&mut self) -> Result<(), &'static str> {
+        if self.asked_at.elapsed() < ASKED_EVERY {
+            return Ok(());
+        }
+        self.asked_at = tokio::time::Instant::now();
+        let gate = self.building.registry.gate();
+        let Follower { credential, caller } = &self.follower;
+        let now = std::time::SystemTime::now();
+        let client = Some(caller.arrival.client);
+        let who = gate.identify(credential.as_ref(), client, now).await;
+        let who = who.map_err(|_| "the credentials are no longer good, or cannot be checked")?;
+        let right = BuildRight::GetBuilds;
+        let may = gate.permit_build(&who, right, Some(&self.namespace)).await;
+        may.map(drop)
+            .map_err(|_| "you may no longer see this, or it cannot be checked")
+    }
+}

@@ -1,0 +1,107 @@
+//! `/api/v1/namespaces/{namespace}/builds`, `buildruns`, `builderimages` and `secrets`: the builder.
+//!
+//! Who may is settled before a handler runs ([`Permission::Build`](crate::Permission::Build)), so that a namespace which one may
+//! not see is answered as one that is not there. What a run then reads and pushes is judged for its actor, by the registry.
+
+mod definitions;
+mod events;
+mod images;
+mod log;
+mod runs;
+mod secrets;
+mod streams;
+mod view;
+
+use std::sync::Arc;
+
+use builder::builds::{Builds, BuildsError};
+use builder::records::Actor;
+use registry::Registry;
+use registry::http::Problem;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Caller, Route};
+use streams::Streams;
+
+/// What the builder's routes stand on.
+#[derive(Clone, Debug)]
+pub struct Building {
+    registry: Arc<Registry>,
+    builds: Builds,
+    streams: Arc<Streams>,
+    setting: Arc<tokio::sync::Semaphore>,
+    stopping: CancellationToken,
+}
+
+impl Building {
+    /// The routes of `builds`, in front of which `registry` says who may. Logs that are being followed end when the server is
+    /// `stopping`.
+    pub fn new(registry: Arc<Registry>, builds: Builds, stopping: CancellationToken) -> Self {
+        Self {
+            registry,
+            builds,
+            streams: Arc::default(),
+            setting: Arc::new(tokio::sync::Semaphore::new(secrets::AT_ONCE)),
+            stopping,
+        }
+    }
+
+    /// For whom a caller's runs act: they themselves, within what they came by.
+    fn actor(&self, caller: &Caller) -> Result<Actor, Problem> {
+        let proof = self.registry.gate().proof(&caller.who, caller.now());
+        let proof = proof.ok_or_else(|| {
+            Problem::denied(
+                "a token that was issued for images builds nothing: use what it was issued for",
+            )
+        })?;
+        Ok(Actor {
+            name: caller.who.name().to_owned(),
+            proof,
+        })
+    }
+}
+
+/// The builder's routes.
+pub fn routes(building: &Building) -> Vec<Route> {
+    let mut routes = definitions::routes(building);
+    routes.extend(runs::routes(building));
+    routes.push(log::route(building));
+    routes.extend(images::routes(building));
+    routes.extend(secrets::routes(building));
+    routes
+}
+
+/// What the service says, on the wire. `Changed` is a conflict; where the caller named a revision, [`if_matched`] says it
+/// otherwise.
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn problem(error: BuildsError) -> Problem {
+    let message = error.to_string();
+    match error {
+        BuildsError::Invalid(_) => Problem::invalid(message),
+        BuildsError::NotFound { .. } => Problem::not_found(message),
+        BuildsError::Exists { .. }
+        | BuildsError::Changed { .. }
+        | BuildsError::Repeated(_)
+        | BuildsError::Sealed(_)
+        | BuildsError::Busy(_) => Problem::conflict(message),
+        BuildsError::QueueFull { .. } => Problem::too_many_of(message, 30),
+        BuildsError::Forbidden(_) => Problem::denied(message),
+        BuildsError::Unavailable(_) => Problem::unavailable(
+            "builds cannot be read or changed at the moment, try again",
+            message,
+        ),
+    }
+}
+
+/// As [`problem`], of a request with `If-Match`.
+fn if_matched(error: BuildsError) -> Problem {
+    match error {
+        BuildsError::Changed { .. } => Problem::changed(error.to_string()),
+        other => problem(other),
+    }
+}
+
+/// Where a record is, for `Location`.
+fn place(namespace: &str, kind: &str, name: &str) -> String {
+    format!("/api/v1/namespaces/{namespace}/{kind}/{name}")
+}

@@ -1,0 +1,272 @@
+//! `…/buildruns`: each a try to build something.
+
+use auth::BuildRight;
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use builder::builds::{Asked, PageOf, Recorded};
+use builder::records::{self, BuildSpec, Cause};
+use http::StatusCode;
+use http::header::LOCATION;
+use registry::http::Problem;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::definitions::names;
+use super::view::BuildRun;
+use super::{Building, place, problem};
+use crate::guard::MadeId;
+use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
+
+const RUNS: &str = "/api/v1/namespaces/{namespace}/buildruns";
+const RUN: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}";
+const CANCEL: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/cancel";
+const REBUILD: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/rebuild";
+
+/// Most bytes of a spec.
+const MAX_SPEC: usize = 256 << 10;
+
+pub(super) fn routes(building: &Building) -> Vec<Route> {
+    let may = Permission::Build;
+    let state = || building.clone();
+    vec![
+        Route::get(
+            RUNS,
+            "list-build-runs",
+            may(BuildRight::ListBuilds),
+            list,
+            state(),
+        )
+        .summary("The runs of a namespace by name, or those of a build, the newest first")
+        .query::<Which>()
+        .reply::<Listed<BuildRun>>(StatusCode::OK),
+        Route::post(
+            RUNS,
+            "run-build",
+            may(BuildRight::CreateBuilds),
+            once,
+            state(),
+        )
+        .summary("Run something once that is no build")
+        .body::<Once>()
+        .reply::<BuildRun>(StatusCode::CREATED),
+        Route::get(
+            RUN,
+            "get-build-run",
+            may(BuildRight::GetBuilds),
+            get,
+            state(),
+        )
+        .summary("A run")
+        .reply::<BuildRun>(StatusCode::OK),
+        Route::delete(
+            RUN,
+            "delete-build-run",
+            may(BuildRight::DeleteBuilds),
+            delete,
+            state(),
+        )
+        .summary("Remove a run that has ended, with its log; its image stays")
+        .no_content(),
+        Route::post(
+            CANCEL,
+            "cancel-build-run",
+            may(BuildRight::CreateBuilds),
+            cancel,
+            state(),
+        )
+        .summary("End a run that waits or is at work")
+        .body::<Nothing>()
+        .reply::<BuildRun>(StatusCode::OK),
+        Route::post(
+            REBUILD,
+            "rebuild",
+            may(BuildRight::CreateBuilds),
+            rebuild,
+            state(),
+        )
+        .summary("Do a run again")
+        .body::<Again>()
+        .reply::<BuildRun>(StatusCode::CREATED),
+    ]
+}
+
+/// Which runs.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Which {
+    /// Those of this build, the newest first. Without it all, by name.
+    build: Option<String>,
+    /// Entries in the answer at most: 1 to 1000, usually 100; no more than 500 come at a time.
+    limit: Option<u32>,
+    /// Where to go on: what the page before said under `continue`.
+    r#continue: Option<String>,
+}
+
+/// The run to make.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Once {
+    /// Absent: it gets one.
+    #[serde(default)]
+    name: Option<String>,
+    spec: BuildSpec,
+    /// Run, even if the same plan has a result already.
+    #[serde(default)]
+    fresh: bool,
+}
+
+/// How a run is done again.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "RebuildOf")]
+struct Again {
+    /// With the same source, builder image and time, to see whether the same image comes out; that moves no tag. Otherwise
+    /// with what the names in its spec stand for now.
+    same: bool,
+}
+
+/// `{}`: no site of somebody else makes a browser send that.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Nothing")]
+struct Nothing {}
+
+async fn list(
+    State(building): State<Building>,
+    may: Builder,
+    Query(which): Query<Which>,
+) -> Result<Reply<Listed<BuildRun>>, Problem> {
+    let page = Page::new(which.limit, which.r#continue);
+    let (found, next) = match &which.build {
+        None => {
+            let page = names(&page)?;
+            let found = building.builds.runs(may.namespace(), &page).await;
+            let found = found.map_err(problem)?;
+            let last = found.items.last().filter(|_| found.more);
+            let next = last.map(|last| last.value.metadata.name.clone());
+            (found.items, next)
+        }
+        Some(build) => of_build(&building, may.namespace(), build, &page).await?,
+    };
+    let listed = Listed {
+        r#continue: next,
+        items: found.into_iter().map(BuildRun::of).collect(),
+    };
+    Ok(Reply(StatusCode::OK, listed))
+}
+
+/// Runs and where to go on.
+type Runs = (Vec<Recorded<records::Run>>, Option<String>);
+
+async fn of_build(
+    building: &Building,
+    namespace: &str,
+    build: &str,
+    page: &Page,
+) -> Result<Runs, Problem> {
+    let before = page.after().map(str::parse::<u64>).transpose();
+    let before = before.map_err(|_| Problem::invalid("continue: not of this list"))?;
+    let limit = page.limit()?.min(PageOf::MAX);
+    let found = building
+        .builds
+        .runs_of(namespace, build, before, limit)
+        .await
+        .map_err(problem)?;
+    let last = found.last().filter(|_| found.len() == limit);
+    let number = last.and_then(|last| last.value.metadata.name.rsplit_once('-'));
+    let next = number.map(|(_, number)| number.to_owned());
+    Ok((found, next))
+}
+
+async fn once(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Body(new): Body<Once, MAX_SPEC>,
+) -> Result<Response, Problem> {
+    let cause = Cause::Asked {
+        by: caller.who.name().to_owned(),
+    };
+    let asked = Asked {
+        fresh: new.fresh,
+        ..Asked::new(building.actor(&caller)?, cause)
+    };
+    let namespace = may.namespace();
+    let run = building
+        .builds
+        .run_once(
+            namespace,
+            new.name.as_deref(),
+            new.spec,
+            asked,
+            caller.now(),
+        )
+        .await;
+    Ok(made(namespace, run.map_err(problem)?))
+}
+
+async fn get(
+    State(building): State<Building>,
+    may: Builder,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Reply<BuildRun>, Problem> {
+    let found = building.builds.run(may.namespace(), &name).await;
+    let run = BuildRun::of(found.map_err(problem)?);
+    Ok(Reply(StatusCode::OK, run))
+}
+
+async fn delete(
+    State(building): State<Building>,
+    may: Builder,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let removed = building.builds.remove_run(may.namespace(), &name).await;
+    removed.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn cancel(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Reply<BuildRun>, Problem> {
+    let by = caller.who.name();
+    let run = building
+        .builds
+        .cancel(may.namespace(), &name, by, caller.now())
+        .await
+        .map_err(problem)?;
+    Ok(Reply(StatusCode::OK, BuildRun::of(run)))
+}
+
+async fn rebuild(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+    Body(again): Body<Again>,
+) -> Result<Response, Problem> {
+    let actor = building.actor(&caller)?;
+    let namespace = may.namespace();
+    let run = building
+        .builds
+        .again(namespace, &name, again.same, actor, caller.now())
+        .await;
+    Ok(made(namespace, run.map_err(problem)?))
+}
+
+/// The answer to who asked for a run.
+pub(super) fn made(namespace: &str, run: Recorded<records::Run>) -> Response {
+    let run = BuildRun::of(run);
+    let name = run.metadata.name.clone();
+    let location = [(LOCATION, place(namespace, "buildruns", &name))];
+    (
+        Extension(MadeId(name)),
+        location,
+        Reply(StatusCode::CREATED, run),
+    )
+        .into_response()
+}

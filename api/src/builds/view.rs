@@ -1,0 +1,110 @@
+//! Records as they are shown: as they are kept, without what is nobody's business.
+
+use builder::builds::Recorded;
+use builder::records;
+use builder::records::{
+    BuildSpec, Cause, Metadata, PhaseTiming, Resolved, RunResult, SecretUse, State, Status,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A build.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Build {
+    metadata: Metadata,
+    /// Grows with each change; the `ETag` too.
+    pub(super) revision: u64,
+    /// Whose rights runs have that no person started: who changed the build last.
+    owner: String,
+    spec: BuildSpec,
+    status: Status,
+}
+
+impl Build {
+    pub(super) fn of(recorded: Recorded<records::Build>) -> Self {
+        let Recorded { value, revision } = recorded;
+        Self {
+            metadata: value.metadata,
+            revision,
+            owner: value.owner.name,
+            spec: value.spec,
+            status: value.status,
+        }
+    }
+}
+
+/// A run.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BuildRun {
+    pub(super) metadata: Metadata,
+    /// Grows with each change.
+    revision: u64,
+    /// The build that it is one of; absent if it stands alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build: Option<String>,
+    /// With whose rights.
+    actor: String,
+    cause: Cause,
+    /// What, as the build had it when the run was asked for.
+    spec: BuildSpec,
+    resolved: Resolved,
+    state: State,
+    phases: Vec<PhaseTiming>,
+    /// When it began, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<u64>,
+    /// When it ended, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<u64>,
+    /// Whether somebody wants it to end.
+    cancel: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<RunResult>,
+}
+
+impl BuildRun {
+    pub(super) fn of(recorded: Recorded<records::Run>) -> Self {
+        let Recorded { value, revision } = recorded;
+        Self {
+            metadata: value.metadata,
+            revision,
+            build: value.build,
+            actor: value.actor.name,
+            cause: value.cause,
+            spec: value.spec,
+            resolved: value.resolved,
+            state: value.state,
+            phases: value.phases,
+            started: value.started,
+            ended: value.ended,
+            cancel: value.cancel,
+            result: value.result,
+        }
+    }
+}
+
+/// A secret, without what is in it: that is shown to nobody.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BuildSecret {
+    metadata: Metadata,
+    used_for: SecretUse,
+    /// The files' names.
+    files: Vec<String>,
+    /// Changes with the content.
+    revision: String,
+}
+
+impl BuildSecret {
+    pub(super) fn of(recorded: Recorded<records::Secret>) -> Self {
+        let secret = recorded.value;
+        Self {
+            metadata: secret.metadata,
+            used_for: secret.used_for,
+            files: secret.files,
+            revision: secret.revision,
+        }
+    }
+}

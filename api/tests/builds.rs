@@ -1,0 +1,347 @@
+//! Builds, their secrets and the catalogue of builder images, from the wire. Runs and logs are tested where something runs.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
+mod support;
+
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use support::{Answer, PASSWORD, Server, basic, request, user};
+
+const BUILDS: &str = "/api/v1/namespaces/team/builds";
+const SECRETS: &str = "/api/v1/namespaces/team/secrets";
+const CANARY: &str = "canary-of-a-secret";
+
+fn spec(output: &str) -> Value {
+    json!({
+        "source": {"kind": "git", "url": "https://git.example.com/team/app.git", "revision": "main"},
+        "builder": "team/go:1",
+        "output": {"image": output},
+    })
+}
+
+impl Server {
+    async fn put(&self, path: &str, who: &str, if_match: &str, body: &Value) -> Answer {
+        let mut request = request(Method::PUT, path, who, &body.to_string());
+        if !if_match.is_empty() {
+            let headers = request.headers_mut();
+            headers.insert("if-match", if_match.parse().unwrap());
+        }
+        self.send(request).await
+    }
+
+    async fn remove(&self, path: &str, who: &str) -> StatusCode {
+        self.ask(Method::DELETE, path, who, "").await.status
+    }
+}
+
+#[tokio::test]
+async fn a_build_is_made_changed_listed_and_removed() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let new = json!({"name": "app", "spec": spec("team/app:v1")});
+    let made = server.post(BUILDS, &who, &new.to_string()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+    assert_eq!(made.header("location"), format!("{BUILDS}/app"));
+    assert_eq!(made.header("etag"), "\"1\"");
+    let made = made.json();
+    assert_eq!(made["owner"], "builder");
+    assert_eq!(made["metadata"]["namespace"], "team");
+    assert_eq!(made["spec"]["source"]["revision"], "main");
+    assert!(
+        made.get("proof").is_none() && made["owner"].is_string(),
+        "{made}"
+    );
+    let again = server.post(BUILDS, &who, &new.to_string()).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    assert_eq!(again.header("content-type"), "application/problem+json");
+    assert_eq!(again.json()["requestId"], again.header("x-request-id"));
+
+    let app = format!("{BUILDS}/app");
+    let changed = json!({"spec": spec("team/app:v2")});
+    for (if_match, status) in [
+        ("\"7\"", StatusCode::PRECONDITION_FAILED),
+        ("7", StatusCode::BAD_REQUEST),
+        ("W/\"1\"", StatusCode::BAD_REQUEST),
+        ("\"1\"", StatusCode::OK),
+        ("\"1\"", StatusCode::PRECONDITION_FAILED),
+        ("", StatusCode::OK),
+        ("*", StatusCode::OK),
+    ] {
+        let answer = server.put(&app, &user("root"), if_match, &changed).await;
+        assert_eq!(answer.status, status, "{if_match}: {:?}", answer.body);
+    }
+    let now = server.get(&app, &who).await;
+    assert_eq!(now.header("etag"), "\"4\"");
+    let now = now.json();
+    assert_eq!(now["spec"]["output"]["image"], "team/app:v2");
+    assert_eq!(
+        now["owner"], "root",
+        "who changes it stands for what runs by itself"
+    );
+
+    for number in 1..4 {
+        let new = json!({"name": format!("other-{number}"), "spec": spec("team/other:v1")});
+        let made = server.post(BUILDS, &who, &new.to_string()).await;
+        assert_eq!(made.status, StatusCode::CREATED);
+    }
+    let (mut names, mut from) = (Vec::new(), String::new());
+    loop {
+        let page = server
+            .get(&format!("{BUILDS}?limit=2&continue={from}"), &who)
+            .await;
+        let page = page.json();
+        for item in page["items"].as_array().unwrap() {
+            names.push(item["metadata"]["name"].as_str().unwrap().to_owned());
+        }
+        match page["continue"].as_str() {
+            Some(next) => next.clone_into(&mut from),
+            None => break,
+        }
+    }
+    assert_eq!(names, ["app", "other-1", "other-2", "other-3"]);
+    assert_eq!(server.remove(&app, &who).await, StatusCode::NO_CONTENT);
+    assert_eq!(server.remove(&app, &who).await, StatusCode::NOT_FOUND);
+    assert_eq!(server.get(&app, &who).await.status, StatusCode::NOT_FOUND);
+    let put = server.put(&app, &who, "", &changed).await;
+    assert_eq!(put.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_makes_no_build_is_refused_by_its_field() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let with = |path: &str, value: Value| {
+        let mut new = json!({"name": "app", "spec": spec("team/app:v1")});
+        *new.pointer_mut(path).unwrap() = value;
+        new
+    };
+    for (new, said) in [
+        (with("/name", json!("App")), "App"),
+        (with("/name", json!("a/../b")), "name"),
+        (with("/spec/output/image", json!("other/app:v1")), "output"),
+        (with("/spec/source/url", json!("file:///etc")), "source"),
+        (with("/spec/source/url", json!("--upload-pack=x")), "source"),
+        (with("/spec/source", json!({"kind": "ftp"})), "ftp"),
+        (json!({"name": "app"}), "spec"),
+        (
+            json!({"name": "app", "spec": spec("team/app:v1"), "owner": "root"}),
+            "owner",
+        ),
+    ] {
+        let answer = server.post(BUILDS, &who, &new.to_string()).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::BAD_REQUEST,
+            "{new}: {:?}",
+            answer.body
+        );
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(said), "{new}: {detail}");
+    }
+    let long = with("/name", json!("a".repeat(300 << 10)));
+    let answer = server.post(BUILDS, &who, &long.to_string()).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+/// A namespace that one may not see and one that is not there: the same bytes, whatever is asked.
+#[tokio::test]
+async fn a_namespace_without_rights_is_as_one_that_is_not_there() {
+    let server = Server::guarded(false).await;
+    let root = user("root");
+    let new = json!({"name": "app", "spec": spec("hidden/app:v1")});
+    let hidden = "/api/v1/namespaces/hidden/builds";
+    let made = server.post(hidden, &root, &new.to_string()).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    for route in server.routes() {
+        if !route.path().contains("{namespace}") {
+            continue;
+        }
+        let mut answers = Vec::new();
+        for namespace in ["hidden", "absent"] {
+            let path = route.path().replace("{namespace}", namespace);
+            let path = path.replace("{name}", "app");
+            let answer = server
+                .ask(route.method().clone(), &path, &user("builder"), "{}")
+                .await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{route:?}");
+            let id = answer.header("x-request-id").to_owned();
+            let body = String::from_utf8_lossy(&answer.body).replace(&id, "");
+            answers.push(body.replace(namespace, ""));
+        }
+        assert_eq!(answers[0], answers[1], "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_goes_in_and_never_out() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let npmrc = format!("{SECRETS}/npmrc");
+    let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, CANARY);
+    let set = json!({"usedFor": "git", "files": {"password": content}});
+    let first = server.put(&npmrc, &who, "", &set).await;
+    assert_eq!(first.status, StatusCode::OK, "{:?}", first.body);
+    let second = server.put(&npmrc, &who, "", &set).await;
+    assert_ne!(first.json()["revision"], second.json()["revision"]);
+    let listed = server.get(SECRETS, &who).await;
+    assert_eq!(listed.json()["items"], json!([second.json()]));
+    assert_eq!(
+        (
+            &listed.json()["items"][0]["files"],
+            &listed.json()["items"][0]["usedFor"]
+        ),
+        (&json!(["password"]), &json!("git"))
+    );
+    let hex: String = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    for answer in [&first, &second, &listed] {
+        let body = String::from_utf8_lossy(&answer.body);
+        assert!(!body.contains(&content) && !body.contains(&hex), "{body}");
+    }
+    assert_eq!(
+        server.get(&npmrc, &who).await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
+    // What is wrong with it is told without what is in it.
+    for files in [
+        json!({"password": CANARY}),
+        json!({"../a": content}),
+        json!({}),
+        json!({"a": 5}),
+    ] {
+        let answer = server
+            .put(&npmrc, &who, "", &json!({ "files": files }))
+            .await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{files}");
+        let body = String::from_utf8_lossy(&answer.body);
+        assert!(!body.contains(CANARY) && !body.contains(&content), "{body}");
+    }
+    let large = "A".repeat(1_600 << 10);
+    let large = server
+        .put(&npmrc, &who, "", &json!({"files": {"a": large}}))
+        .await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(server.remove(&npmrc, &who).await, StatusCode::NO_CONTENT);
+    assert_eq!(server.get(SECRETS, &who).await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn the_catalogue_is_the_namespaces_and_then_everybodys() {
+    let server = Server::guarded(false).await;
+    let (who, root) = (user("builder"), user("root"));
+    let own = "/api/v1/namespaces/team/builderimages";
+    let all = "/api/v1/builderimages";
+    let entry = |image: &str| json!({"image": image, "language": "go", "version": "1"});
+    for (path, who, image) in [
+        (format!("{own}/go"), &who, "team/go:1"),
+        (format!("{own}/zig"), &who, "team/zig:1"),
+        (format!("{all}/go"), &root, "slipway/go:1"),
+        (format!("{all}/python"), &root, "slipway/python:3"),
+    ] {
+        let answer = server.put(&path, who, "", &entry(image)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+        assert_eq!(answer.json()["image"], image);
+    }
+    let refused = server
+        .put(&format!("{all}/go"), &who, "", &entry("team/go:2"))
+        .await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    for limit in 1..6 {
+        let (mut images, mut from) = (Vec::new(), String::new());
+        loop {
+            let path = format!("{own}?limit={limit}&continue={from}");
+            let page = server.get(&path, &who).await.json();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit);
+            images.extend(
+                items
+                    .iter()
+                    .map(|item| item["image"].as_str().unwrap().to_owned()),
+            );
+            match page["continue"].as_str() {
+                Some(next) => next.clone_into(&mut from),
+                None => break,
+            }
+        }
+        let expected = [
+            "team/go:1",
+            "team/zig:1",
+            "slipway/go:1",
+            "slipway/python:3",
+        ];
+        assert_eq!(images, expected, "{limit} at a time");
+    }
+    let image =
+        async |name: &str| server.get(&format!("{own}/{name}"), &who).await.json()["image"].clone();
+    assert_eq!(
+        (image("go").await, image("python").await),
+        (json!("team/go:1"), json!("slipway/python:3"))
+    );
+    assert_eq!(
+        server.remove(&format!("{own}/go"), &who).await,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(image("go").await, "slipway/go:1");
+    assert_eq!(
+        server.remove(&format!("{all}/go"), &who).await,
+        StatusCode::FORBIDDEN
+    );
+    let missing = server.get(&format!("{own}/rust"), &who).await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+}
+
+/// T26 for builds: a token builds where and as its limits say, by either scheme, and no token for images does.
+#[tokio::test]
+async fn t26_a_tokens_limits_hold_for_builds() {
+    let server = Server::guarded(false).await;
+    let token = async |namespaces: &[&str], verbs: &[&str]| {
+        let wanted = json!({"namespaces": namespaces, "verbs": verbs}).to_string();
+        let made = server
+            .post("/api/v1/tokens", &user("root"), &wanted)
+            .await
+            .json();
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let building = token(&["team", "other/app"], &["build", "push"]).await;
+    let pushing = token(&["team"], &["push", "delete"]).await;
+    let issued = async |from: &str, scope: &str| {
+        let path = format!("/auth/token?scope={scope}");
+        let issued = server.get(&path, &basic("root", from)).await.json();
+        format!("Bearer {}", issued["token"].as_str().unwrap())
+    };
+    let account = "registry:account:*";
+    let ways = [
+        ("building", format!("Bearer {building}")),
+        ("building", basic("ci", &building)),
+        ("pushing", format!("Bearer {pushing}")),
+        ("pushing", issued(&building, account).await),
+        ("pushing", issued(PASSWORD, "repository:team/app:*").await),
+        ("root", issued(PASSWORD, account).await),
+        ("root", user("root")),
+    ];
+    for (number, (who, authorization)) in ways.into_iter().enumerate() {
+        for namespace in ["team", "other"] {
+            let builds = format!("/api/v1/namespaces/{namespace}/builds");
+            let name = format!("app-{number}");
+            let spec = spec(&format!("{namespace}/app:v1"));
+            let new = json!({"name": name, "spec": spec}).to_string();
+            let app = format!("{builds}/{name}");
+            let changed = json!({ "spec": spec });
+            let created = server.post(&builds, &authorization, &new).await.status;
+            let replaced = server.put(&app, &authorization, "", &changed).await.status;
+            let listed = server.get(&builds, &authorization).await.status;
+            let secrets = format!("/api/v1/namespaces/{namespace}/secrets");
+            let secrets = server.get(&secrets, &authorization).await.status;
+            let removed = server.remove(&app, &authorization).await;
+            let may = |status: StatusCode| {
+                let refused = [StatusCode::FORBIDDEN, StatusCode::UNAUTHORIZED];
+                assert!(status.is_success() || refused.contains(&status), "{status}");
+                status.is_success()
+            };
+            let builds = who == "root" || (who == "building" && namespace == "team");
+            let what = format!("{number}: {who} in {namespace}");
+            assert_eq!([created, replaced, listed].map(may), [builds; 3], "{what}");
+            assert_eq!([removed, secrets].map(may), [who == "root"; 2], "{what}");
+        }
+    }
+}

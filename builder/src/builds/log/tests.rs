@@ -1,0 +1,184 @@
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use tokio::sync::watch;
+
+use super::follow::Written;
+use super::*;
+use crate::driver::Phase;
+
+fn out(text: &str) -> Entry {
+    Entry::Out(text.to_owned())
+}
+
+fn entries(reader: &mut LogReader) -> Vec<Entry> {
+    let mut all = Vec::new();
+    loop {
+        let lines = reader.read().unwrap();
+        if lines.is_empty() {
+            return all;
+        }
+        all.extend(lines.into_iter().map(|line| line.entry));
+    }
+}
+
+fn write(writer: &mut LogWriter, entries: &[Entry]) {
+    for (at, entry) in entries.iter().enumerate() {
+        writer.write(at as u64, entry).unwrap();
+    }
+}
+
+fn sample() -> Vec<Entry> {
+    vec![
+        Entry::Phase(Phase::Fetch),
+        Entry::Note("cloning".to_owned()),
+        Entry::Phase(Phase::Assemble),
+        out("one"),
+        Entry::Err("two".to_owned()),
+        out("three with  spaces "),
+    ]
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    write(&mut writer, &sample());
+    writer.finish(9).unwrap();
+    let mut reader = LogReader::new(folder.path().to_owned());
+    assert_eq!(entries(&mut reader), sample());
+
+    // From any line on.
+    reader.seek(0);
+    let lines = reader.read().unwrap();
+    reader.seek(lines[0].next);
+    assert_eq!(entries(&mut reader), sample()[1..]);
+
+    let end = reader.seek_phase(Phase::Fetch).unwrap().unwrap();
+    let lines = reader.read().unwrap();
+    assert_eq!(lines[0].entry, Entry::Phase(Phase::Fetch));
+    let phases = reader.phases().unwrap();
+    assert_eq!(phases.len(), 2);
+    assert_eq!(end, phases[1].offset);
+    assert_eq!(reader.seek_phase(Phase::Publish).unwrap(), None);
+}
+
+#[test]
+fn a_program_cannot_forge_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    write(
+        &mut writer,
+        &[Entry::Note("a\n1 p publish\x1b[2J".to_owned())],
+    );
+    writer.finish(9).unwrap();
+    let mut reader = LogReader::new(folder.path().to_owned());
+    assert_eq!(
+        entries(&mut reader),
+        [Entry::Note("a 1 p publish [2J".to_owned())]
+    );
+}
+
+#[test]
+fn a_torn_frame_is_dropped_and_the_next_writer_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    write(&mut writer, &sample());
+    writer.flush().unwrap();
+    let whole = std::fs::read(folder.path().join("log")).unwrap();
+    // Killed: what is in no frame is gone, and the last frame may be cut anywhere.
+    write(&mut writer, &[out("lost")]);
+    drop(writer);
+    for torn in [
+        &[][..],
+        &whole[..3],
+        &whole[..whole.len() / 4],
+        b"garbage\0\0",
+    ] {
+        let mut file = std::fs::File::create(folder.path().join("log")).unwrap();
+        file.write_all(&whole).unwrap();
+        file.write_all(torn).unwrap();
+        let mut phases = OpenOptions::new()
+            .append(true)
+            .open(folder.path().join("phases"))
+            .unwrap();
+        phases.write_all(b"{\"phase\":\"exp").unwrap();
+        drop((file, phases));
+        let mut reader = LogReader::new(folder.path().to_owned());
+        if !torn.starts_with(&whole[..4]) {
+            assert_eq!(entries(&mut reader), sample());
+        }
+        assert_eq!(reader.phases().unwrap().len(), 2);
+
+        let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+        write(&mut writer, &[Entry::Phase(Phase::Resolve), out("again")]);
+        writer.finish(9).unwrap();
+        let mut reader = LogReader::new(folder.path().to_owned());
+        let all = entries(&mut reader);
+        assert_eq!(all[..sample().len()], sample());
+        assert_eq!(all.last(), Some(&out("again")));
+        let phases = reader.phases().unwrap();
+        assert_eq!(phases.last().unwrap().phase, Phase::Resolve);
+        std::fs::write(folder.path().join("phases"), b"").unwrap();
+        let mut again = OpenOptions::new()
+            .append(true)
+            .open(folder.path().join("phases"))
+            .unwrap();
+        for phase in &phases[..2] {
+            serde_json::to_writer(&mut again, phase).unwrap();
+            again.write_all(b"\n").unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_log_has_a_bound_and_keeps_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(folder.path(), 100_000).unwrap();
+    let line = out(&"x".repeat(1000));
+    for at in 0..2000 {
+        writer.write(at, &line).unwrap();
+    }
+    writer.write(2000, &Entry::Phase(Phase::Export)).unwrap();
+    writer.write(2001, &out("the error")).unwrap();
+    let length = writer.finish(2002).unwrap();
+    assert!(length < 100_000 + 2 * (256 << 10), "{length}");
+    let mut reader = LogReader::new(folder.path().to_owned());
+    let all = entries(&mut reader);
+    assert_eq!(all.last(), Some(&out("the error")));
+    let note = all.iter().find_map(|entry| match entry {
+        Entry::Note(text) => Some(text.clone()),
+        _ => None,
+    });
+    assert!(note.unwrap().contains("left out"));
+    // Large logs are read from an offset too.
+    assert!(reader.seek_phase(Phase::Export).unwrap().is_some());
+    assert_eq!(reader.read().unwrap()[0].entry, Entry::Phase(Phase::Export));
+}
+
+#[tokio::test]
+async fn a_log_is_followed_until_the_run_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (say, hear) = watch::channel(Written::default());
+    let reader = LogReader::new(folder.path().to_owned());
+    let mut follow = Follow::new(reader, 0, Some(hear));
+    let path = folder.path().to_owned();
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut writer = LogWriter::open(&path, 1 << 20).unwrap();
+        for entry in sample() {
+            writer.write(1, &entry).unwrap();
+            let bytes = writer.flush().unwrap();
+            let ended = false;
+            say.send_replace(Written { bytes, ended });
+        }
+        let bytes = writer.finish(2).unwrap();
+        let ended = true;
+        say.send_replace(Written { bytes, ended });
+    });
+    let mut all = Vec::new();
+    while let Some(lines) = follow.next().await.unwrap() {
+        all.extend(lines.into_iter().map(|line| line.entry));
+    }
+    assert_eq!(all, sample());
+    writing.await.unwrap();
+}

@@ -1,0 +1,50 @@
+//! The driver runs the plan.
+
+use std::time::{Duration, SystemTime};
+
+use super::fetch::Fetched;
+use super::plan::Planned;
+use super::resolve::Bases;
+use super::{Pipeline, stopped};
+use crate::builds::reason::machine;
+use crate::driver::{Built, Failure, Job};
+use std::sync::Arc;
+
+impl Pipeline<'_> {
+    /// Not to be dropped: the driver cleans up before it returns, and it is told when to.
+    pub(super) async fn build(
+        &self,
+        bases: &Bases,
+        source: &Fetched,
+        planned: &Planned,
+    ) -> Result<Built, Failure> {
+        let cancel = self.stop.token();
+        if cancel.is_cancelled() {
+            return Err(stopped());
+        }
+        let source_file = source.snapshot.open();
+        let job = Job {
+            id: uuid::Uuid::new_v4().simple().to_string(),
+            namespace: self.namespace().to_owned(),
+            plan: planned.plan.clone(),
+            images: Arc::clone(self.images()),
+            actor: self.run.actor.clone(),
+            bases: bases
+                .all()
+                .map(|image| (image.digest(), image.repo().clone()))
+                .collect(),
+            source: source_file.map_err(|error| machine("the source", &error))?,
+            scripts: planned.scripts.clone(),
+            secrets: planned.secrets.clone(),
+            test: self.run.spec.test.as_ref().map(|test| test.command.clone()),
+            compression: self.builds.settings().compression,
+            epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(source.epoch),
+            events: self.events.clone(),
+        };
+        let built = self.builds.parts().driver.run(job, cancel).await?;
+        if cancel.is_cancelled() {
+            return Err(stopped());
+        }
+        Ok(built)
+    }
+}

@@ -1,0 +1,159 @@
+//! Sources are kept in the registry, so that any run can be done again: one artifact each, by digest, in a repository of
+//! their own. Whoever may pull an image need not see its source.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Seek as _, Write};
+
+use oci::{Algorithm, Descriptor, Digest, Expected, Hasher, Manifest, MediaType, RepoName};
+use serde_json::json;
+
+use super::Pipeline;
+use crate::builds::reason::{self, failure, machine};
+use crate::driver::Failure;
+use crate::images::{ImageName, Images};
+use crate::plan::Commit;
+use crate::records::Actor;
+use crate::source::Snapshot;
+
+/// What a kept source says it is.
+pub(crate) const ARTIFACT_TYPE: &str = "application/vnd.slipway.source.v1";
+
+const URL: &str = "org.opencontainers.image.source";
+const COMMIT: &str = "org.opencontainers.image.revision";
+const CONTEXT_DIR: &str = "dev.slipway.source.context-dir";
+const REFERENCE: &str = "dev.slipway.source.reference";
+const AUTHOR_NAME: &str = "dev.slipway.source.author-name";
+const AUTHOR_EMAIL: &str = "dev.slipway.source.author-email";
+const DATE: &str = "dev.slipway.source.date";
+const MESSAGE: &str = "dev.slipway.source.message";
+
+impl Pipeline<'_> {
+    /// Keeps a snapshot in `<namespace>/sources/<build or run>`.
+    pub(super) async fn keep(&self, snapshot: &Snapshot) -> Result<ImageName, Failure> {
+        let owner = self.run.build.as_ref().unwrap_or(&self.run.metadata.name);
+        let repo = format!("{}/sources/{owner}", self.namespace());
+        let repo = RepoName::parse(&repo)
+            .map_err(|error| failure(reason::INVALID_SPEC, format!("{repo}: {error}")))?;
+        let tar = snapshot
+            .open()
+            .map_err(|error| machine("the source", &error))?;
+        let scratch = self.builds.settings().scratch.clone();
+        let packed =
+            tokio::task::spawn_blocking(move || pack(tar, tempfile::tempfile_in(scratch)?));
+        let packed = packed
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        let (file, layer) = packed.map_err(|error| machine("packing the source", &error))?;
+        let manifest = manifest(snapshot, &layer)?;
+        let actor = &self.run.actor;
+        let images = self.images();
+        put_small(&**images, actor, &repo, b"{}").await?;
+        images.put_blob(actor, &repo, &layer.digest, file).await?;
+        images.put_manifest(actor, &repo, &manifest, &[]).await?;
+        Ok(ImageName::pinned(repo, manifest.digest()))
+    }
+}
+
+/// Stores a few bytes as a blob.
+pub(super) async fn put_small(
+    images: &dyn Images,
+    actor: &Actor,
+    repo: &RepoName,
+    bytes: &[u8],
+) -> Result<Digest, Failure> {
+    let file = || {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(bytes)?;
+        file.rewind()?;
+        Ok(file)
+    };
+    let file = file().map_err(|error: io::Error| machine("a temporary file", &error))?;
+    let digest = Digest::of(Algorithm::Sha256, bytes);
+    images.put_blob(actor, repo, &digest, file).await?;
+    Ok(digest)
+}
+
+/// Compresses a tar, hashing what comes out.
+fn pack(tar: File, into: File) -> io::Result<(File, Descriptor)> {
+    struct Hashing(File, Hasher);
+    impl Write for Hashing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let written = self.0.write(bytes)?;
+            self.1.update(&bytes[..written]);
+            Ok(written)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+    let hashing = Hashing(into, Hasher::new(Algorithm::Sha256));
+    let mut encoder = zstd::stream::write::Encoder::new(hashing, 3)?;
+    io::copy(
+        &mut io::BufReader::with_capacity(256 << 10, tar),
+        &mut encoder,
+    )?;
+    let Hashing(mut file, hasher) = encoder.finish()?;
+    file.rewind()?;
+    let size = hasher.written();
+    let layer = Descriptor::new(MediaType::OCI_LAYER_ZSTD, hasher.finish(), size);
+    Ok((file, layer))
+}
+
+fn manifest(snapshot: &Snapshot, layer: &Descriptor) -> Result<Manifest, Failure> {
+    let source = snapshot.source();
+    let commit = source.commit.unwrap_or_default();
+    let all = [
+        (URL, source.location),
+        (COMMIT, commit.id),
+        (CONTEXT_DIR, source.context_dir),
+        (REFERENCE, commit.reference),
+        (AUTHOR_NAME, commit.author_name),
+        (AUTHOR_EMAIL, commit.author_email),
+        (DATE, commit.date),
+        (MESSAGE, commit.message),
+    ];
+    let said = all.into_iter().filter(|(_, text)| !text.is_empty());
+    let annotations: BTreeMap<&str, String> = said.collect();
+    let empty = Descriptor::new(
+        MediaType::OCI_EMPTY,
+        Digest::of(Algorithm::Sha256, b"{}"),
+        2,
+    );
+    let json = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST.as_str(),
+        "artifactType": ARTIFACT_TYPE,
+        "config": empty,
+        "layers": [layer],
+        "annotations": annotations,
+    });
+    parse(&json)
+}
+
+/// A manifest of our own making.
+pub(super) fn parse(json: &serde_json::Value) -> Result<Manifest, Failure> {
+    let bytes = json.to_string().into_bytes().into();
+    let expected = Expected::Algorithm(Algorithm::Sha256);
+    Manifest::parse(bytes, Some(&MediaType::OCI_MANIFEST), expected)
+        .map_err(|error| failure(reason::REGISTRY_REFUSED, format!("the manifest: {error}")))
+}
+
+/// Says of a snapshot again what was known of it when it was kept.
+pub(super) fn recall(snapshot: &mut Snapshot, manifest: &Manifest) {
+    let said = manifest.annotations();
+    let of = |name: &str| said.get(name).cloned().unwrap_or_default();
+    snapshot.location = of(URL);
+    snapshot.context_dir = of(CONTEXT_DIR);
+    if said.contains_key(COMMIT) {
+        snapshot.commit = Some(Commit {
+            id: of(COMMIT),
+            reference: of(REFERENCE),
+            author_name: of(AUTHOR_NAME),
+            author_email: of(AUTHOR_EMAIL),
+            date: of(DATE),
+            message: of(MESSAGE),
+        });
+    }
+}

@@ -1,0 +1,117 @@
+//! The way of a run, from names to a published image: one file a phase.
+//!
+//! 1. `resolve`: names of images become digests.
+//! 2. `fetch`: the source comes, and is kept in the registry by digest (`keep`).
+//! 3. `plan`: all that was found becomes a plan.
+//! 4. `earlier`: if the same plan has a result that is still there, that is the result.
+//! 5. `build`: the driver runs it.
+//! 6. `publish`: blobs, then one manifest with its tags.
+//!
+//! Until the last step of `publish` a run may be stopped anywhere, and nothing has a tag.
+
+mod build;
+mod earlier;
+mod fetch;
+mod keep;
+mod plan;
+mod publish;
+mod resolve;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Sender;
+
+use super::Builds;
+use super::live::Stop;
+use super::progress::Progress;
+use super::reason::{self, failure};
+use super::spec::Wanted;
+use crate::driver::{Event, Failure, Phase};
+use crate::images::Images;
+use crate::records::{Run, RunResult};
+
+/// A run on its way.
+pub(super) struct Pipeline<'a> {
+    builds: &'a Builds,
+    /// As it was when it began.
+    run: &'a Run,
+    wanted: &'a Wanted,
+    progress: &'a Progress,
+    stop: &'a Stop,
+    events: &'a Sender<Event>,
+    /// The registry, with what is done there on this run's account.
+    images: Arc<dyn Images>,
+}
+
+impl<'a> Pipeline<'a> {
+    pub(super) fn new(
+        builds: &'a Builds,
+        run: &'a Run,
+        wanted: &'a Wanted,
+        progress: &'a Progress,
+        stop: &'a Stop,
+        events: &'a Sender<Event>,
+    ) -> Self {
+        let name = format!("{}/{}", run.metadata.namespace, run.metadata.name);
+        Self {
+            images: builds.parts().images.for_run(&name),
+            builds,
+            run,
+            wanted,
+            progress,
+            stop,
+            events,
+        }
+    }
+
+    /// The whole way.
+    pub(super) async fn run(&self) -> Result<RunResult, Failure> {
+        self.phase(Phase::Resolve).await;
+        let bases = self.unless_stopped(Box::pin(self.resolve())).await?;
+        self.phase(Phase::Fetch).await;
+        let source = self.unless_stopped(Box::pin(self.fetch())).await?;
+        let planned = self
+            .unless_stopped(Box::pin(self.plan(&bases, &source)))
+            .await?;
+        if let Some(earlier) = self.unless_stopped(self.earlier(&planned)).await? {
+            self.phase(Phase::Publish).await;
+            return self.publish_again(&earlier).await;
+        }
+        let built = self.build(&bases, &source, &planned).await?;
+        self.phase(Phase::Publish).await;
+        self.publish(&bases, &planned, built).await
+    }
+
+    /// Waits for something that may be dropped at any time, unless the run is stopped before.
+    async fn unless_stopped<T>(
+        &self,
+        step: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            () = self.stop.token().cancelled() => Err(stopped()),
+            done = step => done,
+        }
+    }
+
+    async fn phase(&self, phase: Phase) {
+        let _ = self.events.send(Event::Phase(phase)).await;
+    }
+
+    async fn note(&self, text: impl Into<String>) {
+        let _ = self.events.send(Event::Note(text.into())).await;
+    }
+
+    fn images(&self) -> &Arc<dyn Images> {
+        &self.images
+    }
+
+    fn namespace(&self) -> &str {
+        &self.run.metadata.namespace
+    }
+}
+
+/// What a run that is stopped says; its record says why.
+fn stopped() -> Failure {
+    failure(reason::STOPPED, "the run was stopped")
+}

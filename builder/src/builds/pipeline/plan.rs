@@ -1,0 +1,173 @@
+//! All that was found becomes a plan.
+
+use std::collections::BTreeMap;
+
+use oci::{Algorithm, Digest};
+
+use super::Pipeline;
+use super::fetch::Fetched;
+use super::resolve::Bases;
+use crate::builds::spec::Source;
+use crate::builds::{reason, spec};
+use crate::driver::{Failure, SecretFiles};
+use crate::plan::{Cache, Output, Plan, Request, Secret, Sharing};
+use crate::records::{Build, CacheSpec, Run, SecretUse, SourceSpec};
+use crate::s2i::{ContainerPath, Script, ScriptsUrl};
+use crate::source::fetch_scripts;
+
+/// The label of a builder image that names folders which may outlive a run, several with `:` between.
+const CACHE_LABEL: &str = "dev.slipway.cache";
+
+/// A plan and what it names.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) digest: Digest,
+    pub(super) scripts: BTreeMap<Digest, Vec<u8>>,
+    pub(super) secrets: BTreeMap<String, SecretFiles>,
+}
+
+impl Pipeline<'_> {
+    pub(super) async fn plan(&self, bases: &Bases, source: &Fetched) -> Result<Planned, Failure> {
+        let wanted = self.wanted;
+        let spec = &self.run.spec;
+        let builder = bases.builder.plan_image(bases.builder_name.clone());
+        let tag = format!("{}:{}", wanted.output.repo, wanted.output.tag);
+        let output = Output {
+            tag,
+            display_name: spec.output.display_name.clone().unwrap_or_default(),
+            description: spec.output.description.clone().unwrap_or_default(),
+            labels: spec.output.labels.clone(),
+            label_namespace: None,
+        };
+        let mut request = Request::new(builder, source.snapshot.source(), output);
+        let (scripts, fetched) = self.scripts().await?;
+        request.fetched_scripts = scripts;
+        let (mounts, secrets) = self.secrets().await?;
+        request.secrets = mounts;
+        request.caches = self.caches(&request).await?;
+        let shown = |image: &crate::images::BaseImage| image.plan_image(image.repo().as_str());
+        request.previous = bases.previous.as_ref().map(shown);
+        request.runtime = bases.runtime.as_ref().map(shown);
+        if let Some((_, artifacts)) = &wanted.runtime {
+            request.runtime_artifacts.clone_from(artifacts);
+        }
+        request.scripts_url.clone_from(&wanted.scripts_url);
+        request.destination.clone_from(&wanted.destination);
+        request.assemble_user.clone_from(&wanted.assemble_user);
+        request.allowed_uids = self.builds.settings().allowed_uids.clone();
+        request.env_filter = self.builds.settings().env_filter.clone();
+        request.env.clone_from(&wanted.env);
+        request.clean = spec.clean;
+        request.network = spec.network;
+        request.limits = wanted.limits;
+        let (plan, warnings) = request.plan()?;
+        for warning in warnings {
+            self.note(warning.to_string()).await;
+        }
+        let digest = plan.digest();
+        let noted = |run: &mut Run| run.resolved.plan = Some(digest.to_string());
+        self.progress.change(noted).await?;
+        Ok(Planned {
+            plan,
+            digest,
+            scripts: fetched,
+            secrets,
+        })
+    }
+
+    /// The scripts at a URL of the request.
+    async fn scripts(
+        &self,
+    ) -> Result<(BTreeMap<Script, Digest>, BTreeMap<Digest, Vec<u8>>), Failure> {
+        let Some(ScriptsUrl::Web(url)) = &self.wanted.scripts_url else {
+            return Ok(Default::default());
+        };
+        let time = self.builds.settings().source.time;
+        let network = &self.builds.parts().network;
+        let found = fetch_scripts(url, &Script::ALL, network, time).await?;
+        let mut named = BTreeMap::new();
+        let mut contents = BTreeMap::new();
+        for (script, content) in found {
+            let digest = Digest::of(Algorithm::Sha256, &content);
+            named.insert(script, digest);
+            contents.insert(digest, content);
+        }
+        Ok((named, contents))
+    }
+
+    /// The secrets that `assemble` sees, opened for this run.
+    async fn secrets(&self) -> Result<(Vec<Secret>, BTreeMap<String, SecretFiles>), Failure> {
+        let mut mounts = Vec::new();
+        let mut contents = BTreeMap::new();
+        for (name, at) in &self.wanted.secrets {
+            let opened = self
+                .builds
+                .open_revision(self.namespace(), name, SecretUse::Build);
+            let (files, revision) = opened.await.map_err(reason::secret)?;
+            mounts.push(Secret {
+                name: name.clone(),
+                revision: Some(revision),
+                at: at.clone(),
+            });
+            contents.insert(name.clone(), files);
+        }
+        Ok((mounts, contents))
+    }
+
+    /// The folders that outlive this run: those of the build and its branch, which begin as copies of those of the branch that
+    /// the build itself names.
+    async fn caches(&self, request: &Request) -> Result<Vec<Cache>, Failure> {
+        let execution = request.builder.config.execution();
+        let (CacheSpec::Auto, Some(label)) = (self.run.spec.caches, execution.label(CACHE_LABEL))
+        else {
+            return Ok(Vec::new());
+        };
+        let Some(build) = &self.run.build else {
+            return Ok(Vec::new());
+        };
+        let branch = branch(&self.wanted.source);
+        let store = self.builds.store();
+        let found = store.find::<Build>(self.namespace(), build).await?;
+        let default = found.map_or(branch.clone(), |build| branch_of(&build.value.spec.source));
+        let mut caches = Vec::new();
+        for folder in label.split(':') {
+            let at = match ContainerPath::parse(folder) {
+                Ok(at) => at,
+                Err(error) => {
+                    let text = format!(
+                        "{folder:?} in the builder image's label {CACHE_LABEL} is passed over: {error}"
+                    );
+                    self.note(text).await;
+                    continue;
+                }
+            };
+            let id = |branch: &str| format!("{build}@{branch}:{}", at.as_str());
+            caches.push(Cache {
+                id: id(&branch),
+                from: (default != branch).then(|| id(&default)),
+                sharing: Sharing::Locked,
+                at: at.clone(),
+            });
+        }
+        Ok(caches)
+    }
+}
+
+/// What stands for a source's branch; empty for the repository's own, and for what has none.
+fn branch(source: &Source) -> String {
+    use crate::source::git::Revision;
+
+    match source {
+        Source::Git { revision, .. } => match revision {
+            Revision::Branch(name) | Revision::Name(name) => name.as_str().to_owned(),
+            // What is built once only has the cache of all.
+            Revision::Tag(_) | Revision::Commit(_) | Revision::Default => String::new(),
+        },
+        Source::Image(_) => String::new(),
+    }
+}
+
+fn branch_of(source: &SourceSpec) -> String {
+    let read = spec::source(source, &[]);
+    read.as_ref().map(branch).unwrap_or_default()
+}

@@ -1,0 +1,182 @@
+//! What was built becomes an image with tags: blobs first, then one manifest with all its tags.
+
+use std::collections::BTreeMap;
+
+use oci::{Descriptor, Manifest, MediaType, Tag};
+use serde_json::json;
+
+use super::earlier::Earlier;
+use super::keep::{parse, put_small};
+use super::plan::Planned;
+use super::resolve::Bases;
+use super::{Pipeline, stopped};
+use crate::Compression;
+use crate::builds::reason::{self, failure};
+use crate::builds::submit::is_check;
+use crate::driver::{Built, Failure, Used};
+use crate::images::{BaseImage, ImageName};
+use crate::records::{Build, Cause, Run, RunResult};
+
+impl Pipeline<'_> {
+    /// Publishes what a driver built.
+    pub(super) async fn publish(
+        &self,
+        bases: &Bases,
+        planned: &Planned,
+        built: Built,
+    ) -> Result<RunResult, Failure> {
+        let repo = &self.wanted.output.repo;
+        let base = bases.all().find(|image| image.digest() == built.base);
+        let base = base.ok_or_else(|| {
+            let message = format!("the driver built upon {}, which is in no plan", built.base);
+            failure(reason::REGISTRY_REFUSED, message)
+        })?;
+        let layer = built.layer.as_ref().map(|(layer, _)| layer.descriptor());
+        let manifest = manifest(base, layer.as_ref(), &built.config)?;
+        let digest = manifest.digest();
+        let image = ImageName::pinned(repo.clone(), digest);
+        let same_as = self.same_as(&image).await?;
+        let result = RunResult {
+            image: image.to_string(),
+            tags: self.tags().await.iter().map(ToString::to_string).collect(),
+            layer_bytes: layer.as_ref().map_or(0, |layer| layer.size),
+            same_as,
+            reused: false,
+            used: built.usage,
+        };
+        self.note(format!("plan {}", planned.digest)).await;
+        // A check that reproduced: all of it is there.
+        if is_check(self.run) && result.same_as.is_some() {
+            return Ok(result);
+        }
+        let actor = &self.run.actor;
+        let images = self.images();
+        self.unless_stopped(async {
+            for blob in base.manifest().layers() {
+                let mounted = images.mount(actor, repo, base.repo(), &blob.digest);
+                if !mounted.await? {
+                    let message = format!(
+                        "layer {} of {} is not in the registry any more",
+                        blob.digest,
+                        base.repo()
+                    );
+                    return Err(failure(reason::REGISTRY_REFUSED, message));
+                }
+            }
+            if let Some((layer, file)) = built.layer {
+                images.put_blob(actor, repo, &layer.digest, file).await?;
+            }
+            put_small(&**images, actor, repo, &built.config)
+                .await
+                .map(drop)
+        })
+        .await?;
+        self.put(&manifest, &result).await?;
+        Ok(result)
+    }
+
+    /// Publishes once more what the same plan gave before.
+    pub(super) async fn publish_again(&self, earlier: &Earlier) -> Result<RunResult, Failure> {
+        let text = format!(
+            "nothing has changed since {}, whose image is taken; to build it all the same, ask for a run without reuse",
+            earlier.run
+        );
+        self.note(text).await;
+        let result = RunResult {
+            image: earlier.image.to_string(),
+            tags: self.tags().await.iter().map(ToString::to_string).collect(),
+            layer_bytes: earlier.result.layer_bytes,
+            same_as: Some(earlier.run.clone()),
+            reused: true,
+            used: Used::default(),
+        };
+        self.put(&earlier.manifest, &result).await?;
+        Ok(result)
+    }
+
+    /// The one step that others see. The ledger says beforehand what it will be; from there on the run is not stopped.
+    async fn put(&self, manifest: &Manifest, result: &RunResult) -> Result<(), Failure> {
+        if self.stop.token().is_cancelled() {
+            return Err(stopped());
+        }
+        let about_to = |run: &mut Run| run.result = Some(result.clone());
+        self.progress.change(about_to).await?;
+        let tags = self.tags().await;
+        let repo = &self.wanted.output.repo;
+        let images = self.images();
+        images
+            .put_manifest(&self.run.actor, repo, manifest, &tags)
+            .await?;
+        Ok(())
+    }
+
+    /// The tags of this run's result. Whether something reproduces moves none.
+    async fn tags(&self) -> Vec<Tag> {
+        if is_check(self.run) {
+            return Vec::new();
+        }
+        let commit = self.progress.run().await.resolved.commit;
+        let name = &self.run.metadata.name;
+        self.wanted.output.tags(name, commit.as_deref())
+    }
+
+    /// The run that made the same image: the one that is done again, or the newest one that succeeded.
+    async fn same_as(&self, image: &ImageName) -> Result<Option<String>, Failure> {
+        let store = self.builds.store();
+        let other = match (&self.run.cause, &self.run.build) {
+            (
+                Cause::Again {
+                    run, same: true, ..
+                },
+                _,
+            ) => Some(run.clone()),
+            (_, None) => None,
+            (_, Some(build)) => {
+                let found = store.find::<Build>(self.namespace(), build).await?;
+                found.and_then(|build| build.value.status.succeeded)
+            }
+        };
+        let Some(other) = other else {
+            return Ok(None);
+        };
+        let run = store.find::<Run>(self.namespace(), &other).await?;
+        let result = run.and_then(|run| run.value.result);
+        let is_same = result.is_some_and(|result| result.image == image.to_string());
+        Ok(is_same.then_some(other))
+    }
+}
+
+/// The image's manifest: the base's layers, then what was made.
+fn manifest(
+    base: &BaseImage,
+    layer: Option<&Descriptor>,
+    config: &[u8],
+) -> Result<Manifest, Failure> {
+    let digest = oci::Digest::of(oci::Algorithm::Sha256, config);
+    let config = Descriptor::new(MediaType::OCI_CONFIG, digest, config.len() as u64);
+    let of_base = base.manifest().layers().iter().map(|layer| Descriptor {
+        // An OCI manifest, whatever the base's was.
+        media_type: Compression::of(&layer.media_type)
+            .map_or_else(|| layer.media_type.clone(), Compression::media_type),
+        annotations: layer.annotations.clone(),
+        ..Descriptor::new(layer.media_type.clone(), layer.digest, layer.size)
+    });
+    let layers: Vec<Descriptor> = of_base.chain(layer.cloned()).collect();
+    let annotations = BTreeMap::from([
+        (
+            "org.opencontainers.image.base.digest",
+            base.digest().to_string(),
+        ),
+        (
+            "org.opencontainers.image.base.name",
+            base.repo().to_string(),
+        ),
+    ]);
+    parse(&json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_MANIFEST.as_str(),
+        "config": config,
+        "layers": layers,
+        "annotations": annotations,
+    }))
+}

@@ -1,0 +1,92 @@
+//! The record of a run at work, which others may change meanwhile: somebody cancels it.
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::Builds;
+use super::live::Stop;
+use super::record::{Recorded, put};
+use crate::ledger::{LedgerError, Write};
+use crate::records::Run;
+
+use super::BuildsError;
+
+/// How long nothing is tried after records were not to be written.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The record of a run at work.
+#[derive(Debug)]
+pub(super) struct Progress {
+    builds: Builds,
+    run: Mutex<Recorded<Run>>,
+}
+
+impl Progress {
+    pub(super) fn new(builds: Builds, run: Recorded<Run>) -> Self {
+        Self {
+            builds,
+            run: Mutex::new(run),
+        }
+    }
+
+    /// The run as it is.
+    pub(super) async fn run(&self) -> Run {
+        self.run.lock().await.value.clone()
+    }
+
+    /// Changes the run.
+    pub(super) async fn change(&self, change: impl Fn(&mut Run)) -> Result<(), BuildsError> {
+        self.change_with(change, &[]).await
+    }
+
+    /// Changes the run and writes others with it: all or nothing. [`BuildsError::Busy`] if one of the others was changed.
+    pub(super) async fn change_with(
+        &self,
+        change: impl Fn(&mut Run),
+        others: &[Write],
+    ) -> Result<(), BuildsError> {
+        let mut current = self.run.lock().await;
+        loop {
+            let mut run = current.value.clone();
+            change(&mut run);
+            let own = put(&run, Some(current.revision))?;
+            let Write::Put { key, .. } = &own else {
+                return Ok(());
+            };
+            let key = key.clone();
+            let writes = std::iter::once(own).chain(others.iter().cloned());
+            match self.builds.store().ledger().write(writes.collect()).await {
+                Ok(()) => {
+                    current.value = run;
+                    current.revision += 1;
+                    return Ok(());
+                }
+                Err(LedgerError::Conflict(other)) if other == key => {
+                    *current = self.builds.store().get(&key.namespace, &key.name).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The same, tried until records can be written or the server ends.
+    pub(super) async fn insist(
+        &self,
+        stop: &Stop,
+        change: impl Fn(&mut Run),
+    ) -> Result<(), BuildsError> {
+        loop {
+            match self.change(&change).await {
+                Err(error @ BuildsError::Unavailable(_)) => {
+                    if stop.why() == Some(&super::live::Why::ServerEnds) {
+                        return Err(error);
+                    }
+                    tracing::warn!(%error, "a run's record is not written, tried again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Which run is next: a pure value that is told what is asked for and what has ended.
+//!
+//! Namespaces take turns; within one the run that was asked for first is first, unless something holds it: its build's
+//! policy, or the namespace's share of the workers. Whatever is not held runs as soon as there is a worker.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+
+use crate::records::RunPolicy;
+
+#[cfg(test)]
+mod tests;
+
+/// A run, by its place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RunId {
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// How many runs may be at work.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Workers {
+    pub(super) all: usize,
+    pub(super) of_namespace: usize,
+}
+
+/// A run that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) id: RunId,
+    /// The build whose policy holds for it; `None` if none does.
+    pub(super) build: Option<String>,
+    pub(super) policy: RunPolicy,
+    /// When it was asked for, and its number among those of its build.
+    pub(super) asked: (u64, u64),
+    /// When it has waited too long, in milliseconds since 1970.
+    pub(super) until: u64,
+}
+
+/// All runs that have not ended.
+#[derive(Debug)]
+pub(super) struct Queue {
+    workers: Workers,
+    /// By namespace, in the order in which they were asked for. No list is empty.
+    waiting: BTreeMap<String, Vec<Waiting>>,
+    /// With the build whose policy holds.
+    working: BTreeMap<RunId, Option<String>>,
+    /// Whose turn it was last.
+    last: Option<String>,
+}
+
+impl Queue {
+    pub(super) fn new(workers: Workers) -> Self {
+        Self {
+            workers,
+            waiting: BTreeMap::new(),
+            working: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// Takes a run in; one that is known already stays where it is.
+    pub(super) fn push(&mut self, run: Waiting) {
+        if self.working.contains_key(&run.id) || self.is_waiting(&run.id) {
+            return;
+        }
+        let line = self.waiting.entry(run.id.namespace.clone()).or_default();
+        let at = line.partition_point(|other| (other.asked, &other.id) < (run.asked, &run.id));
+        line.insert(at, run);
+    }
+
+    fn is_waiting(&self, id: &RunId) -> bool {
+        let line = self.waiting.get(&id.namespace);
+        line.is_some_and(|line| line.iter().any(|run| run.id == *id))
+    }
+
+    /// How many wait in a namespace.
+    pub(super) fn waiting_in(&self, namespace: &str) -> usize {
+        self.waiting.get(namespace).map_or(0, Vec::len)
+    }
+
+    /// All that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.values().map(Vec::len).sum()
+    }
+
+    /// All that are at work.
+    pub(super) fn working(&self) -> usize {
+        self.working.len()
+    }
+
+    /// The run that is to begin now; it counts as at work until it has [ended](Self::ended).
+    pub(super) fn next(&mut self) -> Option<RunId> {
+        if self.working.len() >= self.workers.all {
+            return None;
+        }
+        let after = match &self.last {
+            Some(last) => Bound::Excluded(last.clone()),
+            None => Bound::Unbounded,
+        };
+        let rest = self.waiting.range((after.clone(), Bound::Unbounded));
+        let first = self.waiting.range((Bound::Unbounded, upper(after)));
+        let mut turns = rest.chain(first);
+        let (namespace, index) = turns.find_map(|(namespace, line)| {
+            let index = self.may_begin(namespace, line)?;
+            Some((namespace.clone(), index))
+        })?;
+        let line = self.waiting.get_mut(&namespace)?;
+        let run = line.remove(index);
+        if line.is_empty() {
+            self.waiting.remove(&namespace);
+        }
+        self.last = Some(namespace);
+        self.working.insert(run.id.clone(), run.build);
+        Some(run.id)
+    }
+
+    /// The first of a line that nothing holds.
+    fn may_begin(&self, namespace: &str, line: &[Waiting]) -> Option<usize> {
+        let of_namespace = self.working.keys().filter(|id| id.namespace == namespace);
+        if of_namespace.count() >= self.workers.of_namespace {
+            return None;
+        }
+        let working = self.working.iter();
+        let working = working.filter(|(id, _)| id.namespace == namespace);
+        let mut taken: HashSet<&str> = working.filter_map(|(_, build)| build.as_deref()).collect();
+        line.iter().position(|run| match (&run.build, run.policy) {
+            (None, _) | (_, RunPolicy::Parallel) => true,
+            (Some(build), RunPolicy::Serial | RunPolicy::SerialLatestOnly) => taken.insert(build),
+        })
+    }
+
+    /// A run has ended, or is not wanted any more.
+    pub(super) fn ended(&mut self, id: &RunId) {
+        self.working.remove(id);
+        if let Some(line) = self.waiting.get_mut(&id.namespace) {
+            line.retain(|run| run.id != *id);
+            if line.is_empty() {
+                self.waiting.remove(&id.namespace);
+            }
+        }
+    }
+
+    /// Takes out the runs that a newer one of their build makes needless, each with that one.
+    pub(super) fn superseded(&mut self) -> Vec<(RunId, RunId)> {
+        self.take_out(|line, index| {
+            let run = &line[index];
+            if run.policy != RunPolicy::SerialLatestOnly || run.build.is_none() {
+                return None;
+            }
+            let newer = line[index + 1..].iter().rev();
+            let mut newer = newer.filter(|other| other.build == run.build);
+            newer.next().map(|newer| newer.id.clone())
+        })
+    }
+
+    /// Takes out the runs that have waited too long.
+    pub(super) fn overdue(&mut self, now: u64) -> Vec<RunId> {
+        let overdue = self.take_out(|line, index| (line[index].until <= now).then_some(()));
+        overdue.into_iter().map(|(id, ())| id).collect()
+    }
+
+    fn take_out<T>(&mut self, why: impl Fn(&[Waiting], usize) -> Option<T>) -> Vec<(RunId, T)> {
+        let mut out = Vec::new();
+        for line in self.waiting.values() {
+            let reasons = (0..line.len()).map(|index| (index, why(line, index)));
+            let found = reasons.filter_map(|(index, why)| Some((line[index].id.clone(), why?)));
+            out.extend(found);
+        }
+        for (id, _) in &out {
+            self.ended(id);
+        }
+        out
+    }
+
+    /// When the next of those that wait will have waited too long.
+    pub(super) fn due(&self) -> Option<u64> {
+        let all = self.waiting.values().flatten();
+        all.map(|run| run.until).min()
+    }
+}
+
+/// The end of the second half of a turn.
+fn upper(after: Bound<String>) -> Bound<String> {
+    match after {
+        Bound::Excluded(last) | Bound::Included(last) => Bound::Included(last),
+        // There is no second half: the first had all.
+        Bound::Unbounded => Bound::Excluded(String::new()),
+    }
+}

@@ -1,0 +1,225 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn id(namespace: &str, name: &str) -> RunId {
+    RunId {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn run(namespace: &str, build: &str, number: u64, policy: RunPolicy) -> Waiting {
+    Waiting {
+        id: id(namespace, &format!("{build}-{number}")),
+        build: Some(build.to_owned()),
+        policy,
+        asked: (number, number),
+        until: 1000 + number,
+    }
+}
+
+fn queue(all: usize, of_namespace: usize) -> Queue {
+    Queue::new(Workers { all, of_namespace })
+}
+
+fn begin(queue: &mut Queue) -> Vec<String> {
+    std::iter::from_fn(|| queue.next())
+        .map(|id| format!("{}/{}", id.namespace, id.name))
+        .collect()
+}
+
+#[test]
+fn namespaces_take_turns() {
+    let mut queue = queue(3, 3);
+    for number in 1..=5 {
+        queue.push(run("a", "x", number, RunPolicy::Parallel));
+    }
+    queue.push(run("b", "y", 9, RunPolicy::Parallel));
+    queue.push(run("c", "z", 9, RunPolicy::Parallel));
+    assert_eq!(begin(&mut queue), ["a/x-1", "b/y-9", "c/z-9"]);
+    queue.ended(&id("b", "y-9"));
+    assert_eq!(begin(&mut queue), ["a/x-2"]);
+}
+
+#[test]
+fn a_namespace_has_its_share_only() {
+    let mut queue = queue(4, 2);
+    for number in 1..=5 {
+        queue.push(run("a", "x", number, RunPolicy::Parallel));
+    }
+    queue.push(run("b", "y", 9, RunPolicy::Parallel));
+    assert_eq!(begin(&mut queue), ["a/x-1", "b/y-9", "a/x-2"]);
+}
+
+#[test]
+fn serial_runs_have_their_turns_and_hold_nobody_else() {
+    let mut queue = queue(4, 4);
+    for number in [2, 1] {
+        queue.push(run("a", "x", number, RunPolicy::Serial));
+    }
+    queue.push(run("a", "y", 3, RunPolicy::Serial));
+    let mut check = run("a", "x", 4, RunPolicy::Serial);
+    check.build = None;
+    queue.push(check);
+    assert_eq!(begin(&mut queue), ["a/x-1", "a/y-3", "a/x-4"]);
+    queue.ended(&id("a", "x-1"));
+    assert_eq!(begin(&mut queue), ["a/x-2"]);
+}
+
+#[test]
+fn of_those_that_wait_only_the_latest_runs() {
+    let mut queue = queue(4, 4);
+    queue.push(run("a", "x", 1, RunPolicy::SerialLatestOnly));
+    assert_eq!(begin(&mut queue), ["a/x-1"]);
+    for number in 2..=4 {
+        queue.push(run("a", "x", number, RunPolicy::SerialLatestOnly));
+    }
+    queue.push(run("b", "x", 5, RunPolicy::SerialLatestOnly));
+    let gone = queue.superseded();
+    assert_eq!(
+        gone,
+        [
+            (id("a", "x-2"), id("a", "x-4")),
+            (id("a", "x-3"), id("a", "x-4"))
+        ]
+    );
+    queue.ended(&id("a", "x-1"));
+    assert_eq!(begin(&mut queue), ["b/x-5", "a/x-4"]);
+}
+
+#[test]
+fn whoever_waits_too_long_is_out() {
+    let mut queue = queue(0, 1);
+    queue.push(run("a", "x", 1, RunPolicy::Serial));
+    queue.push(run("b", "x", 7, RunPolicy::Serial));
+    assert_eq!(queue.due(), Some(1001));
+    assert_eq!(queue.overdue(1000), []);
+    assert_eq!(queue.overdue(1001), [id("a", "x-1")]);
+    assert_eq!(queue.due(), Some(1007));
+    assert_eq!((queue.waiting(), queue.working()), (1, 0));
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Push {
+        namespace: u8,
+        build: u8,
+        policy: RunPolicy,
+    },
+    /// The one of those at work.
+    End(usize),
+    /// The one of those that wait.
+    Cancel(usize),
+}
+
+fn policy() -> impl Strategy<Value = RunPolicy> {
+    prop_oneof![
+        Just(RunPolicy::Serial),
+        Just(RunPolicy::SerialLatestOnly),
+        Just(RunPolicy::Parallel)
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (0..4u8, 0..3u8, policy()).prop_map(|(namespace, build, policy)| Act::Push {
+            namespace,
+            build,
+            policy
+        }),
+        3 => any::<usize>().prop_map(Act::End),
+        1 => any::<usize>().prop_map(Act::Cancel),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: no more runs than may be, no two of a serial build, none of a build before an older one, no
+    /// worker idle while something could run, nobody lost, and nobody overtaken for long.
+    #[test]
+    fn the_queue_keeps_its_promises(
+        acts in proptest::collection::vec(act(), 1..200),
+        all in 1..5usize,
+        of_namespace in 1..4usize,
+    ) {
+        let mut queue = queue(all, of_namespace);
+        let mut asked: BTreeMap<RunId, Waiting> = BTreeMap::new();
+        let mut working: BTreeSet<RunId> = BTreeSet::new();
+        // Per namespace: how many others began while it could have.
+        let mut passed: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, act) in (1..).zip(acts) {
+            match act {
+                Act::Push { namespace, build, policy } => {
+                    let run = run(&format!("n{namespace}"), &format!("b{build}"), number, policy);
+                    queue.push(run.clone());
+                    queue.push(run.clone());
+                    asked.insert(run.id.clone(), run);
+                }
+                Act::End(which) => {
+                    if let Some(ended) = working.iter().nth(which % all).cloned() {
+                        queue.ended(&ended);
+                        working.remove(&ended);
+                    }
+                }
+                Act::Cancel(which) => {
+                    let index = which % (asked.len() + 1);
+                    if let Some(id) = asked.keys().nth(index).cloned() {
+                        queue.ended(&id);
+                        asked.remove(&id);
+                    }
+                }
+            }
+            for (gone, newer) in queue.superseded() {
+                let gone = asked.remove(&gone).unwrap();
+                prop_assert_eq!(gone.policy, RunPolicy::SerialLatestOnly);
+                prop_assert!(asked[&newer].asked > gone.asked);
+            }
+            loop {
+                let free: BTreeSet<String> = asked
+                    .values()
+                    .filter(|run| may(run, &asked, &working, all, of_namespace))
+                    .map(|run| run.id.namespace.clone())
+                    .collect();
+                let Some(next) = queue.next() else {
+                    prop_assert!(free.is_empty(), "{free:?} could run");
+                    break;
+                };
+                let run = asked[&next].clone();
+                prop_assert!(may(&run, &asked, &working, all, of_namespace), "{run:?}");
+                asked.remove(&next);
+                working.insert(next.clone());
+                passed.remove(&next.namespace);
+                passed.retain(|namespace, _| free.contains(namespace));
+                for namespace in free.iter().filter(|namespace| **namespace != next.namespace) {
+                    let count = passed.entry(namespace.clone()).or_default();
+                    *count += 1;
+                    // Three others, each once.
+                    prop_assert!(*count <= 3, "{namespace} was passed over");
+                }
+            }
+            prop_assert_eq!(queue.waiting(), asked.len());
+            prop_assert_eq!(queue.working(), working.len());
+        }
+    }
+}
+
+/// What the queue should think, in the plainest words.
+fn may(
+    run: &Waiting,
+    asked: &BTreeMap<RunId, Waiting>,
+    working: &BTreeSet<RunId>,
+    all: usize,
+    of_namespace: usize,
+) -> bool {
+    let build = |id: &RunId| id.name.split_once('-').map(|(build, _)| build.to_owned());
+    let same = |id: &RunId| id.namespace == run.id.namespace && build(id) == build(&run.id);
+    let share = working.iter().filter(|id| id.namespace == run.id.namespace);
+    let workers = working.len() < all && share.count() < of_namespace;
+    let older = asked.values().any(|other| {
+        same(&other.id) && other.policy != RunPolicy::Parallel && other.asked < run.asked
+    });
+    let alone = !working.iter().any(same) && !older;
+    workers && (run.policy == RunPolicy::Parallel || alone)
+}

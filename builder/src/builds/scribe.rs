@@ -1,0 +1,155 @@
+//! Writing down what a run says, while it says it.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Interval;
+use tokio_util::sync::CancellationToken;
+
+use super::definitions::millis;
+use super::log::{Entry, LogWriter, Written};
+use super::progress::Progress;
+use crate::driver::{Event, Phase};
+use crate::records::PhaseTiming;
+
+/// How long a line may be in memory only.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Takes what a run says and writes it: lines to the log, phases to the record too.
+pub(super) struct Scribe {
+    events: Sender<Event>,
+    /// Nothing more will be said.
+    end: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// What it works with.
+struct Desk {
+    writer: Option<LogWriter>,
+    events: Receiver<Event>,
+    end: CancellationToken,
+    written: watch::Sender<Written>,
+    progress: std::sync::Arc<Progress>,
+}
+
+impl Scribe {
+    /// Begins in a thread that may block.
+    pub(super) fn begin(
+        writer: std::io::Result<LogWriter>,
+        progress: std::sync::Arc<Progress>,
+        written: watch::Sender<Written>,
+    ) -> Self {
+        let (events, receiver) = mpsc::channel(1024);
+        let end = CancellationToken::new();
+        let writer = writer.map_err(|error| warn(&error)).ok();
+        let desk = Desk {
+            writer,
+            events: receiver,
+            end: end.clone(),
+            written,
+            progress,
+        };
+        let handle = Handle::current();
+        let task = tokio::task::spawn_blocking(move || desk.work(&handle));
+        Self { events, end, task }
+    }
+
+    /// Where to say something.
+    pub(super) fn events(&self) -> &Sender<Event> {
+        &self.events
+    }
+
+    /// Writes what was said so far, whoever might still hold a sender.
+    pub(super) async fn finish(self) {
+        self.end.cancel();
+        drop(self.events);
+        if let Err(error) = self.task.await {
+            warn(&std::io::Error::other(error));
+        }
+    }
+}
+
+impl Desk {
+    fn work(mut self, handle: &Handle) {
+        let mut tick = {
+            let _inside = handle.enter();
+            tokio::time::interval(FLUSH)
+        };
+        while let Some(heard) = handle.block_on(self.hear(&mut tick)) {
+            let now = millis(SystemTime::now());
+            match heard {
+                None => self.log(LogWriter::flush),
+                Some(event) => {
+                    if let Event::Phase(phase) = event {
+                        handle.block_on(self.begin_phase(phase, now));
+                    }
+                    let entry = Entry::from(event);
+                    self.log(|writer| writer.write(now, &entry));
+                }
+            }
+        }
+        if let Some(writer) = self.writer.take()
+            && let Err(error) = writer.finish(millis(SystemTime::now()))
+        {
+            warn(&error);
+        }
+    }
+
+    /// The next event; `Some(None)` if it is time to write what there is, `None` if none will come.
+    async fn hear(&mut self, tick: &mut Interval) -> Option<Option<Event>> {
+        tokio::select! {
+            biased;
+            event = self.events.recv() => event.map(Some),
+            () = self.end.cancelled() => None,
+            _ = tick.tick() => Some(None),
+        }
+    }
+
+    fn log(&mut self, act: impl FnOnce(&mut LogWriter) -> std::io::Result<u64>) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        match act(writer) {
+            Ok(bytes) => {
+                self.written.send_if_modified(|written| {
+                    let more = written.bytes != bytes;
+                    written.bytes = bytes;
+                    more
+                });
+            }
+            Err(error) => {
+                warn(&error);
+                self.writer = None;
+            }
+        }
+    }
+
+    /// The record's phases are for looking at: a run does not fail because they are not written.
+    async fn begin_phase(&self, phase: Phase, now: u64) {
+        let noted = self.progress.change(|run| {
+            end_phase(&mut run.phases, now);
+            run.phases.push(PhaseTiming {
+                phase,
+                started: now,
+                ended: None,
+            });
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "a run's phase is not noted");
+        }
+    }
+}
+
+/// Ends the phase that is at work.
+pub(super) fn end_phase(phases: &mut [PhaseTiming], now: u64) {
+    if let Some(last) = phases.last_mut() {
+        last.ended.get_or_insert(now);
+    }
+}
+
+fn warn(error: &std::io::Error) {
+    tracing::warn!(%error, "a run's log is not written any more");
+}

@@ -1,0 +1,301 @@
+//! Asking for runs.
+
+use std::time::SystemTime;
+
+use super::definitions::{metadata, millis};
+use super::queue::{RunId, Waiting};
+use super::record::{Recorded, put};
+use super::spec::Wanted;
+use super::{Builds, BuildsError, Invalid, name};
+use crate::ledger::{LedgerError, Write};
+use crate::records::{Actor, Build, BuildSpec, Cause, Resolved, Run, RunPolicy, SourceSpec, State};
+
+/// How a run is asked for.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// With whose rights: the person's who asks, or the build's owner's.
+    pub actor: Actor,
+    /// Why.
+    pub cause: Cause,
+    /// This source instead of the spec's: an upload.
+    pub source: Option<SourceSpec>,
+    /// This branch, tag or commit instead of the spec's, where the source is a git repository.
+    pub revision: Option<String>,
+    /// Whether it runs even if the same plan has a result already.
+    pub fresh: bool,
+    /// Of a schedule: when it came due, in seconds since 1970. It is noted at the build in the same step; if one no older is
+    /// noted there already, no run is made ([`BuildsError::Repeated`]).
+    pub scheduled: Option<u64>,
+    /// Written in the same step, all or nothing: the delivery of a webhook, so that it starts one run only. If one of them
+    /// is there already, no run is made ([`BuildsError::Repeated`]).
+    pub with: Vec<Write>,
+}
+
+impl Asked {
+    /// Nothing but by whom and why.
+    pub fn new(actor: Actor, cause: Cause) -> Self {
+        Self {
+            actor,
+            cause,
+            source: None,
+            revision: None,
+            fresh: false,
+            scheduled: None,
+            with: Vec::new(),
+        }
+    }
+
+    /// The spec of the run.
+    fn spec(&self, mut spec: BuildSpec) -> Result<BuildSpec, Invalid> {
+        if let Some(source) = &self.source {
+            spec.source = source.clone();
+        }
+        if let Some(wanted) = &self.revision {
+            match &mut spec.source {
+                SourceSpec::Git { revision, .. } => *revision = Some(wanted.clone()),
+                SourceSpec::Image { .. } => {
+                    let message = "the source is no git repository: it has no other revisions";
+                    return Err(Invalid::new("revision", message));
+                }
+            }
+        }
+        Ok(spec)
+    }
+}
+
+impl Builds {
+    /// Asks for a run of a build. It is durable when this returns.
+    pub async fn start(
+        &self,
+        namespace: &str,
+        build: &str,
+        asked: Asked,
+        now: SystemTime,
+    ) -> Result<Recorded<Run>, BuildsError> {
+        loop {
+            let found = self.build(namespace, build).await?;
+            let spec = asked.spec(found.value.spec.clone())?;
+            if asked.scheduled.is_some() && found.value.status.scheduled >= asked.scheduled {
+                return Err(BuildsError::Repeated(format!("the schedule of {build}")));
+            }
+            let resolved = Resolved::default();
+            let tried = self.start_as(found, spec, resolved, &asked, now);
+            if let Some(run) = tried.await? {
+                return Ok(run);
+            }
+        }
+    }
+
+    /// Asks for a run of a spec that is no build. Without a name it gets one.
+    pub async fn run_once(
+        &self,
+        namespace: &str,
+        name: Option<&str>,
+        spec: BuildSpec,
+        asked: Asked,
+        now: SystemTime,
+    ) -> Result<Recorded<Run>, BuildsError> {
+        name::check_namespace(namespace)?;
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => unique("run"),
+        };
+        name::check(&name, usize::MAX)?;
+        let spec = asked.spec(spec)?;
+        let resolved = Resolved::default();
+        self.once(namespace, &name, spec, resolved, &asked, now)
+            .await
+    }
+
+    /// Asks for what a run did once more: with what the names in its spec stand for now, or (`same`) with the same source,
+    /// builder image and time, to see whether the same image comes out; that moves no tag.
+    pub async fn again(
+        &self,
+        namespace: &str,
+        run: &str,
+        same: bool,
+        actor: Actor,
+        now: SystemTime,
+    ) -> Result<Recorded<Run>, BuildsError> {
+        let earlier = self.run(namespace, run).await?.value;
+        if same && earlier.state != State::Succeeded {
+            return Err(BuildsError::Busy(format!(
+                "{run} has not succeeded: there is nothing that another run could be held against"
+            )));
+        }
+        let cause = Cause::Again {
+            run: run.to_owned(),
+            same,
+            by: actor.name.clone(),
+        };
+        let mut asked = Asked::new(actor, cause);
+        asked.fresh = same;
+        let pinned = || {
+            if same {
+                earlier.resolved.clone()
+            } else {
+                Resolved::default()
+            }
+        };
+        while let Some(build) = &earlier.build {
+            let Some(found) = self.store().find::<Build>(namespace, build).await? else {
+                break;
+            };
+            let spec = earlier.spec.clone();
+            let tried = self.start_as(found, spec, pinned(), &asked, now);
+            if let Some(run) = tried.await? {
+                return Ok(run);
+            }
+        }
+        let name = unique("run");
+        let spec = earlier.spec.clone();
+        self.once(namespace, &name, spec, pinned(), &asked, now)
+            .await
+    }
+
+    /// The next run of a build as it was read; `None` if the build was changed meanwhile.
+    async fn start_as(
+        &self,
+        build: Recorded<Build>,
+        spec: BuildSpec,
+        resolved: Resolved,
+        asked: &Asked,
+        now: SystemTime,
+    ) -> Result<Option<Recorded<Run>>, BuildsError> {
+        let Recorded {
+            value: mut build,
+            revision,
+        } = build;
+        let namespace = build.metadata.namespace.clone();
+        let wanted = Wanted::parse(&namespace, &spec, self.settings())?;
+        self.has_room(&namespace)?;
+        if asked.scheduled.is_some() {
+            build.status.scheduled = asked.scheduled;
+        }
+        loop {
+            build.status.runs += 1;
+            let name = format!("{}-{}", build.metadata.name, build.status.runs);
+            let mut run = run(&namespace, &name, spec.clone(), asked, now);
+            run.build = Some(build.metadata.name.clone());
+            run.resolved = resolved.clone();
+            let mut writes = vec![put(&run, None)?, put(&build, Some(revision))?];
+            writes.extend(asked.with.iter().cloned());
+            match self.store().ledger().write(writes).await {
+                Ok(()) => return Ok(Some(self.enqueue(run, &wanted, now))),
+                // A run without a build that was given this name.
+                Err(LedgerError::Conflict(key)) if key.name == name => {}
+                Err(LedgerError::Conflict(key)) if key.name == build.metadata.name => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(repeated(error)),
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: BuildSpec,
+        resolved: Resolved,
+        asked: &Asked,
+        now: SystemTime,
+    ) -> Result<Recorded<Run>, BuildsError> {
+        let wanted = Wanted::parse(namespace, &spec, self.settings())?;
+        self.has_room(namespace)?;
+        let mut run = run(namespace, name, spec, asked, now);
+        run.resolved = resolved;
+        let mut writes = vec![put(&run, None)?];
+        writes.extend(asked.with.iter().cloned());
+        match self.store().ledger().write(writes).await {
+            Ok(()) => Ok(self.enqueue(run, &wanted, now)),
+            Err(LedgerError::Conflict(key)) if key.name == name => Err(super::record::exists(&run)),
+            Err(error) => Err(repeated(error)),
+        }
+    }
+
+    fn has_room(&self, namespace: &str) -> Result<(), BuildsError> {
+        let waiting = self.queue().waiting_in(namespace);
+        if waiting < self.settings().namespace_waiting {
+            return Ok(());
+        }
+        Err(BuildsError::QueueFull {
+            namespace: namespace.to_owned(),
+            waiting,
+        })
+    }
+
+    /// Lets a run wait that was just asked for.
+    fn enqueue(&self, run: Run, wanted: &Wanted, now: SystemTime) -> Recorded<Run> {
+        self.wait(&run, now + wanted.queue_timeout);
+        Recorded {
+            value: run,
+            revision: 1,
+        }
+    }
+
+    /// Lets a run wait that is in the ledger.
+    pub(super) fn wait(&self, run: &Run, until: SystemTime) {
+        let id = id(run);
+        self.live().open(&id);
+        self.queue().push(Waiting {
+            id,
+            // Whether something reproduces is nobody's turn: it moves no tag.
+            build: run.build.clone().filter(|_| !is_check(run)),
+            policy: match run.build {
+                Some(_) => run.spec.policy,
+                None => RunPolicy::Parallel,
+            },
+            asked: (run.asked, super::runs::number(run)),
+            until: millis(until),
+        });
+        self.wake();
+    }
+}
+
+/// A run's place.
+pub(super) fn id(run: &Run) -> RunId {
+    RunId {
+        namespace: run.metadata.namespace.clone(),
+        name: run.metadata.name.clone(),
+    }
+}
+
+/// Whether a run asks if something reproduces.
+pub(super) fn is_check(run: &Run) -> bool {
+    matches!(run.cause, Cause::Again { same: true, .. })
+}
+
+fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemTime) -> Run {
+    Run {
+        metadata: metadata(namespace, name, now),
+        build: None,
+        actor: asked.actor.clone(),
+        cause: asked.cause.clone(),
+        spec,
+        asked: millis(now),
+        fresh: asked.fresh,
+        attempts: 0,
+        resolved: Resolved::default(),
+        state: State::Queued,
+        phases: Vec::new(),
+        started: None,
+        ended: None,
+        cancel: false,
+        result: None,
+    }
+}
+
+fn unique(prefix: &str) -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    format!("{prefix}-{}", &id[..12])
+}
+
+fn repeated(error: LedgerError) -> BuildsError {
+    match error {
+        LedgerError::Conflict(key) => {
+            BuildsError::Repeated(format!("{} {}", key.kind.as_str(), key.name))
+        }
+        error => error.into(),
+    }
+}

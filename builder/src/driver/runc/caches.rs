@@ -1,0 +1,254 @@
+//! Folders that outlive builds.
+//!
+//! ```text
+//! entries/<name>/files/   what programs put there; owned by the sandbox's users
+//! entries/<name>/record   of which namespace and id, and how many bytes it had after its last use
+//! locks/<name>            held by who uses it, alone or shared; its time is that of the last use
+//! incoming/<name>/        a new one, while it is made
+//! trash/                  what is being removed
+//! ```
+//!
+//! `<name>` is a digest of namespace and id. Locks end with the process that holds them. A program that was killed may
+//! have left half a file: the tools whose caches these are know that, as their own caches at home have no better luck.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use oci::{Algorithm, Digest};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::plan::Sharing;
+use crate::rootfs::{Lock, Mode};
+use crate::tree::{Tree, copy_tree, remove_tree, tree_bytes};
+
+#[cfg(test)]
+mod tests;
+
+/// The caches of all namespaces.
+#[derive(Debug)]
+pub(super) struct Caches {
+    root: PathBuf,
+    keep: u64,
+}
+
+/// A cache in use: it stays while this lives.
+#[derive(Debug)]
+pub(super) struct Cache {
+    folder: PathBuf,
+    record: Record,
+    _lock: Lock,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Record {
+    namespace: String,
+    id: String,
+    bytes: u64,
+}
+
+impl Caches {
+    /// Opens the folder, which is made if it is not there, and removes what was left half done, and what is beyond `keep` bytes.
+    pub(super) fn open(root: &Path, keep: u64) -> io::Result<Self> {
+        for folder in ["entries", "locks", "incoming", "trash"] {
+            fs::create_dir_all(root.join(folder))?;
+        }
+        // Whatever strangers' builds put here is nobody else's.
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(root, private)?;
+        let caches = Self {
+            root: root.canonicalize()?,
+            keep,
+        };
+        caches.prune()?;
+        Ok(caches)
+    }
+
+    /// A namespace's cache, made if it is not there: from a copy of the cache `from`, if there is such. Who wants it alone waits
+    /// for all who use it. `None`: cancelled before.
+    pub(super) fn take(
+        &self,
+        namespace: &str,
+        id: &str,
+        from: Option<&str>,
+        sharing: Sharing,
+        cancelled: &CancellationToken,
+    ) -> io::Result<Option<Cache>> {
+        let name = name_of(namespace, id);
+        let folder = self.root.join("entries").join(&name);
+        let path = self.root.join("locks").join(&name);
+        let mode = match sharing {
+            Sharing::Locked => Mode::Exclusive,
+            Sharing::Shared => Mode::Shared,
+        };
+        loop {
+            let Some(lock) = Lock::take(&path, mode, cancelled)? else {
+                return Ok(None);
+            };
+            if folder.exists() {
+                lock.stamp(SystemTime::now())?;
+                return Ok(Some(Cache {
+                    record: Record {
+                        namespace: namespace.to_owned(),
+                        id: id.to_owned(),
+                        bytes: 0,
+                    },
+                    folder,
+                    _lock: lock,
+                }));
+            }
+            drop(lock);
+            let Some(_alone) = Lock::take(&path, Mode::Exclusive, cancelled)? else {
+                return Ok(None);
+            };
+            if !folder.exists() {
+                let incoming = self.root.join("incoming").join(&name);
+                self.discard(&incoming)?;
+                fs::create_dir(&incoming)?;
+                if let Some(from) = from.filter(|from| *from != id)
+                    && !self.copy(namespace, from, &incoming, cancelled)?
+                {
+                    return Ok(None);
+                }
+                fs::create_dir_all(incoming.join(FILES))?;
+                fs::rename(&incoming, &folder)?;
+            }
+        }
+    }
+
+    /// Removes caches that nobody uses, the longest unused first, until those that stay have at most as many bytes as are kept; and
+    /// what processes that were killed left.
+    pub(super) fn prune(&self) -> io::Result<()> {
+        for path in children(&self.root.join("incoming"))? {
+            let lock = self.root.join("locks").join(name(&path));
+            if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
+                self.discard(&path)?;
+            }
+        }
+        let trash = self.root.join("trash");
+        for path in children(&trash)? {
+            remove_tree(Tree::open(&trash)?.fd(), name(&path).as_encoded_bytes())?;
+        }
+        let mut all = Vec::new();
+        for path in children(&self.root.join("entries"))? {
+            let lock = self.root.join("locks").join(name(&path));
+            let used = match fs::metadata(&lock) {
+                Ok(lock) => lock.modified()?,
+                Err(_) => SystemTime::UNIX_EPOCH,
+            };
+            let bytes = match Record::read(&path) {
+                Some(record) => record.bytes,
+                // Its program or the server was killed.
+                None => tree_bytes(&path.join(FILES)).unwrap_or(0),
+            };
+            all.push((used, bytes, path, lock));
+        }
+        all.sort_unstable();
+        let mut kept: u64 = all.iter().map(|(_, bytes, ..)| bytes).sum();
+        for (used, bytes, path, lock) in all {
+            if kept <= self.keep {
+                break;
+            }
+            let Some(held) = Lock::try_take(&lock, Mode::Exclusive)? else {
+                continue;
+            };
+            // Used between the look and now.
+            if used != SystemTime::UNIX_EPOCH && held.stamped()? > used {
+                continue;
+            }
+            self.discard(&path)?;
+            fs::remove_file(&lock)?;
+            kept -= bytes;
+        }
+        Ok(())
+    }
+
+    /// Copies the files of another cache of the namespace, if it is there, once nobody writes to it. False: cancelled.
+    fn copy(
+        &self,
+        namespace: &str,
+        from: &str,
+        to: &Path,
+        cancelled: &CancellationToken,
+    ) -> io::Result<bool> {
+        let name = name_of(namespace, from);
+        let source = self.root.join("entries").join(&name);
+        // Not to wait for: whoever writes there may hold it for an hour, and may be waiting for ours.
+        let lock = self.root.join("locks").join(&name);
+        let Some(_held) = Lock::try_take(&lock, Mode::Shared)? else {
+            return Ok(true);
+        };
+        if !source.exists() {
+            return Ok(true);
+        }
+        let copied = copy_tree(&source.join(FILES), &to.join(FILES), cancelled);
+        match copied {
+            Ok(whole) => Ok(whole),
+            // A cache is a help, never a must.
+            Err(_) => self.discard(&to.join(FILES)).map(|()| true),
+        }
+    }
+
+    fn discard(&self, path: &Path) -> io::Result<()> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let trash = self.root.join("trash");
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{}.{number}", std::process::id());
+            if trash.join(&name).exists() {
+                continue;
+            }
+            return match fs::rename(path, trash.join(&name)) {
+                Ok(()) => remove_tree(Tree::open(&trash)?.fd(), name.as_bytes()),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+    }
+}
+
+impl Cache {
+    /// Where its files are.
+    pub(super) fn files(&self) -> PathBuf {
+        self.folder.join(FILES)
+    }
+
+    /// Notes its size, after a use.
+    pub(super) fn settle(mut self) -> io::Result<()> {
+        self.record.bytes = tree_bytes(&self.files())?;
+        let new = self
+            .folder
+            .join(format!("{RECORD}.{}", uuid::Uuid::new_v4().simple()));
+        fs::write(&new, serde_json::to_vec(&self.record)?)?;
+        fs::rename(new, self.folder.join(RECORD))
+    }
+}
+
+impl Record {
+    fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(folder.join(RECORD)).ok()?).ok()
+    }
+}
+
+const FILES: &str = "files";
+const RECORD: &str = "record";
+
+/// Neither namespace nor id has a NUL.
+fn name_of(namespace: &str, id: &str) -> String {
+    let text = format!("{namespace}\0{id}");
+    Digest::of(Algorithm::Sha256, text.as_bytes()).hex()
+}
+
+fn name(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or_default()
+}
+
+fn children(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect()
+}

@@ -1,0 +1,151 @@
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Cache, Caches, name_of};
+use crate::plan::Sharing;
+
+fn take(caches: &Caches, id: &str, from: Option<&str>, sharing: Sharing) -> Cache {
+    let never = CancellationToken::new();
+    caches
+        .take("shop", id, from, sharing, &never)
+        .unwrap()
+        .unwrap()
+}
+
+fn write(caches: &Caches, id: &str, bytes: usize) {
+    let cache = take(caches, id, None, Sharing::Locked);
+    fs::write(cache.files().join("file"), vec![b'x'; bytes]).unwrap();
+    cache.settle().unwrap();
+}
+
+fn is_there(caches: &Caches, id: &str) -> bool {
+    caches
+        .root
+        .join("entries")
+        .join(name_of("shop", id))
+        .exists()
+}
+
+#[test]
+fn a_cache_is_there_again_for_its_namespace_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    write(&caches, "pip", 10);
+    let again = take(&caches, "pip", None, Sharing::Locked);
+    assert_eq!(fs::read(again.files().join("file")).unwrap(), [b'x'; 10]);
+    let never = CancellationToken::new();
+    let other = caches
+        .take("other", "pip", None, Sharing::Locked, &never)
+        .unwrap()
+        .unwrap();
+    assert_eq!(fs::read_dir(other.files()).unwrap().count(), 0);
+}
+
+#[test]
+fn who_wants_it_alone_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    let one = take(&caches, "pip", None, Sharing::Shared);
+    let two = take(&caches, "pip", None, Sharing::Shared);
+    let cancel = CancellationToken::new();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| caches.take("shop", "pip", None, Sharing::Locked, &cancel));
+        drop(one);
+        drop(two);
+        assert!(waiting.join().unwrap().unwrap().is_some());
+    });
+    let _held = take(&caches, "pip", None, Sharing::Locked);
+    cancel.cancel();
+    for sharing in [Sharing::Locked, Sharing::Shared] {
+        assert!(
+            caches
+                .take("shop", "pip", None, sharing, &cancel)
+                .unwrap()
+                .is_none()
+        );
+    }
+}
+
+#[test]
+fn a_new_branch_begins_with_the_default_branchs() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    let main = take(&caches, "main", None, Sharing::Locked);
+    fs::create_dir_all(main.files().join("deep/er")).unwrap();
+    fs::write(main.files().join("deep/er/file"), "of main").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", main.files().join("link")).unwrap();
+    main.settle().unwrap();
+    let branch = take(&caches, "branch", Some("main"), Sharing::Locked);
+    assert_eq!(
+        fs::read_to_string(branch.files().join("deep/er/file")).unwrap(),
+        "of main"
+    );
+    let link = fs::read_link(branch.files().join("link")).unwrap();
+    assert_eq!(
+        link.to_str(),
+        Some("/etc/passwd"),
+        "a link is copied, not followed"
+    );
+    fs::write(branch.files().join("deep/er/file"), "of branch").unwrap();
+    drop(branch);
+    let main = take(&caches, "main", None, Sharing::Locked);
+    assert_eq!(
+        fs::read_to_string(main.files().join("deep/er/file")).unwrap(),
+        "of main"
+    );
+    // In use, gone or its own: an empty one.
+    for from in ["main", "nowhere", "three"] {
+        let empty = take(&caches, "three", Some(from), Sharing::Locked);
+        assert_eq!(fs::read_dir(empty.files()).unwrap().count(), 0, "{from}");
+    }
+}
+
+#[test]
+fn the_longest_unused_go_first_and_none_that_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 250_000).unwrap();
+    for (id, ago) in [("used", 50), ("old", 40), ("older", 45), ("new", 10)] {
+        write(&caches, id, 100_000);
+        let lock = caches.root.join("locks").join(name_of("shop", id));
+        let lock = fs::File::options().write(true).open(lock).unwrap();
+        lock.set_modified(SystemTime::now() - Duration::from_secs(ago))
+            .unwrap();
+    }
+    let lock = caches.root.join("locks").join(name_of("shop", "used"));
+    let held = crate::rootfs::Lock::try_take(&lock, crate::rootfs::Mode::Shared).unwrap();
+    caches.prune().unwrap();
+    let there = ["used", "old", "older", "new"].map(|id| is_there(&caches, id));
+    assert_eq!(there, [true, false, false, true]);
+    drop(held);
+    assert_eq!(fs::read_dir(caches.root.join("trash")).unwrap().count(), 0);
+}
+
+/// A process that was killed while it made one, used one, and removed one.
+#[test]
+fn what_a_killed_process_left_is_removed_or_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 150_000).unwrap();
+    write(&caches, "pip", 10);
+    let entry = caches.root.join("entries").join(name_of("shop", "pip"));
+    fs::remove_file(entry.join("record")).unwrap();
+    fs::write(entry.join("files/half"), vec![b'x'; 100_000]).unwrap();
+    for part in ["incoming/abc/files", "trash/1.2/files"] {
+        fs::create_dir_all(caches.root.join(part)).unwrap();
+    }
+    let caches = Caches::open(folder.path(), 150_000).unwrap();
+    for part in ["incoming", "trash"] {
+        assert_eq!(
+            fs::read_dir(caches.root.join(part)).unwrap().count(),
+            0,
+            "{part}"
+        );
+    }
+    assert!(is_there(&caches, "pip"));
+    let caches = Caches::open(folder.path(), 50_000).unwrap();
+    assert!(
+        !is_there(&caches, "pip"),
+        "its bytes are counted although nobody noted them"
+    );
+}

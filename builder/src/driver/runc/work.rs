@@ -1,0 +1,272 @@
+//! One run, from a job to what is built.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Built, Event, Failure, Job, Phase, Used};
+use super::artifacts::Artifacts;
+use super::secrets::Secrets;
+use super::source::Source;
+use super::stage::Built as BuiltStage;
+use super::{Machine, failure};
+use crate::images::{BaseImage, Platform};
+use crate::plan::{IfItFails, Stage, StageName};
+use crate::rootfs::{Rootfs, StoredLayer};
+use crate::s2i::Reason;
+use crate::sandbox::{self, Limits, Outcome, Output, Process, Root, SandboxError};
+
+/// A run under way.
+pub(super) struct Work<'m> {
+    pub(super) machine: &'m Machine,
+    pub(super) job: Job,
+    pub(super) source: Source,
+    pub(super) secrets: Secrets,
+    /// What the stage [`StageName::Artifacts`] gave.
+    pub(super) artifacts: Option<Artifacts>,
+    pub(super) cancel: CancellationToken,
+    runtime: Handle,
+    deadline: Option<Instant>,
+    pub(super) used: Used,
+}
+
+/// A stage's image, with its layers on the disk.
+struct Ready {
+    stage: Stage,
+    image: BaseImage,
+    layers: Vec<StoredLayer>,
+}
+
+impl<'m> Work<'m> {
+    pub(super) fn begin(
+        machine: &'m Machine,
+        job: Job,
+        runtime: Handle,
+        cancel: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let digest = &job.plan.recipe.source;
+        let file = job.source.try_clone();
+        let source = file.and_then(|file| Source::check(file, digest, &cancel));
+        let source = source.map_err(|error| failure::machine("reading the source", &error))?;
+        let source = source.ok_or_else(|| {
+            if cancel.is_cancelled() {
+                return failure::cancelled();
+            }
+            let text = format!("the source is another than the plan's, which is {digest}");
+            failure::new(Reason::FetchSourceFailed, text)
+        })?;
+        let seconds = job.plan.limits.seconds.map(Duration::from_secs);
+        let wall = least(seconds, machine.settings.limits.wall);
+        Ok(Self {
+            machine,
+            source,
+            secrets: Secrets::of(&job.plan, &job.secrets)?,
+            artifacts: None,
+            cancel,
+            runtime,
+            deadline: wall.map(|wall| Instant::now() + wall),
+            used: Used::default(),
+            job,
+        })
+    }
+
+    /// Runs the plan. Whatever fails after somebody cancelled, failed for that.
+    pub(super) fn run(mut self) -> Result<Built, Failure> {
+        let built = self.all();
+        match built {
+            Err(_) if self.cancel.is_cancelled() => Err(failure::cancelled()),
+            other => other,
+        }
+    }
+
+    fn all(&mut self) -> Result<Built, Failure> {
+        self.tell(Event::Phase(Phase::Prepare));
+        for text in self.secrets.unsearched() {
+            self.note(text);
+        }
+        let mut stages = Vec::new();
+        for stage in self.job.plan.recipe.stages.clone() {
+            match self.prepare(&stage) {
+                Ok(ready) => stages.push(ready),
+                Err(failure) => self.bear(&stage, failure)?,
+            }
+        }
+        let mut before: Option<Rootfs<'m>> = None;
+        let mut last = None;
+        for ready in stages {
+            let Ready {
+                stage,
+                image,
+                layers,
+            } = ready;
+            self.tell(Event::Phase(phase(stage.name)));
+            match self.stage(&stage, layers, before.as_ref()) {
+                Ok(BuiltStage { rootfs, artifacts }) => {
+                    if stage.name == StageName::Artifacts {
+                        self.artifacts = artifacts;
+                        discard(rootfs)?;
+                        continue;
+                    }
+                    last = Some(image);
+                    // The one before gave what this one took of it.
+                    if let Some(done) = before.replace(rootfs) {
+                        discard(done)?;
+                    }
+                }
+                Err(failure) => self.bear(&stage, failure)?,
+            }
+        }
+        let (Some(rootfs), Some(image)) = (before, last) else {
+            return Err(failure::internal(
+                "the plan has no stage that gives a result",
+            ));
+        };
+        let built = self.finish(&rootfs, &image)?;
+        discard(rootfs)?;
+        Ok(built)
+    }
+
+    /// The base image's layers.
+    fn prepare(&self, stage: &Stage) -> Result<Ready, Failure> {
+        let Job {
+            images,
+            actor,
+            bases,
+            ..
+        } = &self.job;
+        let digest = stage.base.digest;
+        let repo = bases.get(&digest).ok_or_else(|| {
+            failure::internal(&format!("nobody said in which repository {digest} is"))
+        })?;
+        let platform = Platform::of_this_machine();
+        let image = BaseImage::by_digest(&**images, actor, repo, digest, &platform);
+        let image = self.runtime.block_on(image);
+        let image = image.map_err(|error| failure::image(stage.name, &error))?;
+        let layers = self.machine.layers.layers(
+            &image.blobs(images, actor, &self.runtime),
+            &self.machine.settings.unpacking,
+            SystemTime::now(),
+            &self.cancel,
+        );
+        let layers = layers.map_err(|error| failure::layers(stage.name, &error))?;
+        Ok(Ready {
+            stage: stage.clone(),
+            image,
+            layers,
+        })
+    }
+
+    /// A failure that the plan can bear becomes a note.
+    fn bear(&mut self, stage: &Stage, failure: Failure) -> Result<(), Failure> {
+        if stage.if_it_fails == IfItFails::Stop || self.cancel.is_cancelled() {
+            return Err(failure);
+        }
+        self.note(format!(
+            "nothing is taken over from the previous image, this is a clean build: {failure}"
+        ));
+        Ok(())
+    }
+
+    /// Gives a process what is left of the run's limits, and the network that the plan allows.
+    pub(super) fn confine(&self, process: &mut Process) -> Result<(), Failure> {
+        let (plan, most) = (&self.job.plan.limits, &self.machine.settings.limits);
+        let wall = match self.deadline {
+            None => None,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(failure::timed_out(None));
+                }
+                Some(left)
+            }
+        };
+        let disk = least(plan.disk_bytes, most.disk);
+        process.limits = Limits {
+            memory: least(plan.memory_bytes, most.memory),
+            millicpus: least(plan.cpu_millis, most.millicpus),
+            processes: least(plan.pids, most.processes),
+            disk: disk.map(|disk| disk.saturating_sub(self.used.disk)),
+            wall,
+        };
+        process.egress = self.machine.settings.egress(self.job.plan.recipe.network);
+        Ok(())
+    }
+
+    /// Runs a process to its end, with its lines as events.
+    pub(super) fn execute(
+        &mut self,
+        root: &Root,
+        process: &Process,
+        raw: Option<std::fs::File>,
+    ) -> Result<Outcome, SandboxError> {
+        let (lines, mut said) = mpsc::channel(64);
+        let bytes = match &raw {
+            Some(_) => self.machine.settings.artifacts,
+            None => self.machine.settings.output,
+        };
+        let output = Output { lines, bytes, raw };
+        let (events, secrets, cancel) = (&self.job.events, &self.secrets, &self.cancel);
+        let forward = async {
+            while let Some(mut line) = said.recv().await {
+                line.text = secrets.mask(line.text);
+                tokio::select! {
+                    // Nobody listens any more: the run goes on without.
+                    _ = events.send(Event::Line(line)) => {}
+                    // Who cancelled may not listen, and the rest must be read for the process to end.
+                    () = cancel.cancelled() => {}
+                }
+            }
+        };
+        let run = self.machine.host.run(root, process, output, cancel);
+        let (outcome, ()) = self.runtime.block_on(async { tokio::join!(run, forward) });
+        let outcome = outcome?;
+        self.used.cpu += outcome.usage.cpu;
+        self.used.memory = self.used.memory.max(outcome.usage.memory);
+        self.used.disk += outcome.usage.disk;
+        for path in &outcome.left_behind {
+            self.note(format!(
+                "{} was made to mount something on, and is in the image because something was put there",
+                sandbox::plain(path.as_os_str().as_encoded_bytes())
+            ));
+        }
+        Ok(outcome)
+    }
+
+    pub(super) fn note(&self, text: impl Into<String>) {
+        let text = sandbox::plain(text.into().as_bytes());
+        self.tell(Event::Note(self.secrets.mask(text)));
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        let (events, cancel) = (&self.job.events, &self.cancel);
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = events.send(event) => {}
+                () = cancel.cancelled() => {}
+            }
+        });
+    }
+}
+
+fn phase(stage: StageName) -> Phase {
+    match stage {
+        StageName::Artifacts => Phase::SaveArtifacts,
+        StageName::Assemble => Phase::Assemble,
+        StageName::Runtime => Phase::AssembleRuntime,
+    }
+}
+
+fn discard(rootfs: Rootfs<'_>) -> Result<(), Failure> {
+    let removed = rootfs.remove();
+    removed.map_err(|error| failure::machine("removing the build's files", &error))
+}
+
+/// The smaller of what is said.
+fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,183 @@
+//! A ledger in one file, which a killed process leaves whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use builder::ledger::{Kept, Key, Kind, Ledger, LedgerError, Write};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug)]
+pub(crate) struct FileLedger {
+    path: PathBuf,
+    writing: Mutex<()>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Line {
+    revision: u64,
+    open: bool,
+    body: String,
+}
+
+/// By kind, namespace and name.
+type Lines = BTreeMap<String, Line>;
+
+const KINDS: [Kind; 6] = [
+    Kind::Build,
+    Kind::Run,
+    Kind::BuilderImage,
+    Kind::Secret,
+    Kind::Delivery,
+    Kind::Event,
+];
+
+impl FileLedger {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            writing: Mutex::default(),
+        }
+    }
+
+    /// The whole file, to look for what must not be in it.
+    pub(crate) fn text(&self) -> String {
+        std::fs::read_to_string(&self.path).unwrap_or_default()
+    }
+
+    fn load(&self) -> Lines {
+        match std::fs::read(&self.path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap(),
+            Err(_) => Lines::new(),
+        }
+    }
+
+    fn all(&self, wanted: impl Fn(&Kept) -> bool, limit: usize) -> Vec<Kept> {
+        let all = self.load();
+        let mut all: Vec<Kept> = all.into_iter().map(kept).filter(wanted).collect();
+        all.sort_by(|one, other| one.key.cmp(&other.key));
+        all.truncate(limit);
+        all
+    }
+}
+
+fn text(key: &Key) -> String {
+    format!("{}\n{}\n{}", key.kind.as_str(), key.namespace, key.name)
+}
+
+fn kept((text, line): (String, Line)) -> Kept {
+    let mut parts = text.split('\n');
+    let kind = parts.next().unwrap();
+    Kept {
+        key: Key {
+            kind: *KINDS.iter().find(|known| known.as_str() == kind).unwrap(),
+            namespace: parts.next().unwrap().to_owned(),
+            name: parts.next().unwrap().to_owned(),
+        },
+        revision: line.revision,
+        open: line.open,
+        body: line.body.into_bytes(),
+    }
+}
+
+#[async_trait]
+impl Ledger for FileLedger {
+    async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError> {
+        let text = text(key);
+        Ok(self.load().remove(&text).map(|line| kept((text, line))))
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.load();
+        for write in writes {
+            let (key, expected) = match &write {
+                Write::Put { key, revision, .. } => (key.clone(), *revision),
+                Write::Remove { key, revision } => (key.clone(), Some(*revision)),
+            };
+            let text = text(&key);
+            if lines.get(&text).map(|line| line.revision) != expected {
+                return Err(LedgerError::Conflict(key));
+            }
+            match write {
+                Write::Put { open, body, .. } => {
+                    let line = Line {
+                        revision: expected.unwrap_or(0) + 1,
+                        open,
+                        body: String::from_utf8(body).unwrap(),
+                    };
+                    lines.insert(text, line);
+                }
+                Write::Remove { .. } => drop(lines.remove(&text)),
+            }
+        }
+        let staged = self.path.with_extension("new");
+        std::fs::write(&staged, serde_json::to_vec(&lines).unwrap()).unwrap();
+        std::fs::rename(&staged, &self.path).unwrap();
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, LedgerError> {
+        let wanted = |Kept { key, .. }: &Kept| {
+            key.kind == kind
+                && key.namespace == namespace
+                && key.name.starts_with(prefix)
+                && after.is_none_or(|after| key.name.as_str() > after)
+        };
+        Ok(self.all(wanted, limit))
+    }
+
+    async fn open(
+        &self,
+        kind: Kind,
+        after: Option<(&str, &str)>,
+        limit: usize,
+    ) -> Result<Vec<Kept>, LedgerError> {
+        let wanted = |Kept { key, open, .. }: &Kept| {
+            let place = (key.namespace.as_str(), key.name.as_str());
+            key.kind == kind && *open && after.is_none_or(|after| place > after)
+        };
+        Ok(self.all(wanted, limit))
+    }
+
+    async fn namespaces(
+        &self,
+        kind: Kind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, LedgerError> {
+        let all = self.all(|kept| kept.key.kind == kind, usize::MAX);
+        let mut found: Vec<String> = all.into_iter().map(|kept| kept.key.namespace).collect();
+        found.dedup();
+        found.retain(|namespace| after.is_none_or(|after| namespace.as_str() > after));
+        found.truncate(limit);
+        Ok(found)
+    }
+}
+
+mod promises {
+    use std::sync::Arc;
+
+    use super::FileLedger;
+
+    builder::ledger_suite!({
+            let folder = tempfile::tempdir().unwrap();
+            (Arc::new(FileLedger::new(&folder.path().join("ledger"))), folder)
+        };
+        a_record_comes_back_as_it_was_written,
+        a_record_is_written_at_its_revision,
+        kinds_and_namespaces_are_apart,
+        lists_are_paged_by_name_and_prefix,
+        what_is_open_is_found_in_all_namespaces,
+        namespaces_are_paged,
+        of_racing_writes_one_wins,
+    );
+}

@@ -1,0 +1,437 @@
+//! A run from being asked for to its tag.
+
+use std::sync::atomic::Ordering;
+
+use builder::builds::{Asked, BuildSucceeded, BuildsError, PageOf};
+use builder::driver::Phase;
+use builder::images::ImageName;
+use builder::images::Images as _;
+use builder::records::{
+    BuilderImage, Cause, Metadata, SecretMount, SecretUse, SourceSpec, State, TestSpec,
+};
+
+use crate::image::{execution, push};
+use crate::lab::{Lab, actor, asked, now, push_builder, reason, said, spec};
+
+#[tokio::test]
+async fn a_source_becomes_an_image_with_tags() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "hello");
+    wanted.output.tags = vec!["{run}".to_owned()];
+    lab.build(wanted).await;
+    let asked = lab.start().await;
+    assert_eq!(asked.metadata.name, "app-1");
+    let (run, lines) = lab.ended(&asked).await;
+    assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
+
+    let manifest = lab.tag("shop/app:v1").await.unwrap();
+    let result = run.result.clone().unwrap();
+    assert_eq!(result.image, format!("shop/app@{}", manifest.digest()));
+    assert_eq!(result.tags, ["v1", "app-1"]);
+    assert_eq!(
+        lab.tag("shop/app:app-1").await.unwrap().digest(),
+        manifest.digest()
+    );
+    assert!(!result.reused);
+    assert_eq!(manifest.layers().len(), 2);
+    let app = ImageName::parse("shop/app", &[]).unwrap();
+    for blob in manifest.required_blobs() {
+        let held = lab.images.blob(&actor(), app.repo(), &blob.digest).await;
+        assert!(held.unwrap().is_some(), "{}", blob.digest);
+    }
+
+    assert_eq!(run.resolved.source.as_deref(), Some(source.as_str()));
+    assert!(
+        run.resolved
+            .builder
+            .as_ref()
+            .unwrap()
+            .starts_with("shop/builder@sha256:")
+    );
+    assert!(run.resolved.plan.is_some());
+    let phases: Vec<_> = run.phases.iter().map(|timing| timing.phase).collect();
+    let all = [
+        Phase::Resolve,
+        Phase::Fetch,
+        Phase::Assemble,
+        Phase::Export,
+        Phase::Publish,
+    ];
+    assert_eq!(phases, all);
+    for timing in &run.phases {
+        assert!(timing.started <= timing.ended.unwrap());
+    }
+    assert!(said(&lines).contains("working with hello"));
+    assert!(said(&lines).contains("published shop/app@"));
+
+    let build = lab.builds.build("shop", "app").await.unwrap().value;
+    assert_eq!(build.status.runs, 1);
+    assert_eq!(build.status.succeeded.as_deref(), Some("app-1"));
+    assert_eq!(build.status.image, Some(manifest.digest().to_string()));
+    let events = lab.events().await;
+    assert_eq!(events.len(), 1);
+    assert!(events[0].open);
+    let event: BuildSucceeded = serde_json::from_slice(&events[0].body).unwrap();
+    assert_eq!(event.digest, manifest.digest().to_string());
+    assert_eq!(
+        (event.run.as_str(), event.repository.as_str()),
+        ("app-1", "shop/app")
+    );
+    assert_eq!(event.build.as_deref(), Some("app"));
+
+    // The log after the fact, from one phase on.
+    let mut log = lab.builds.log("shop", "app-1").await.unwrap();
+    log.seek_phase(Phase::Assemble).unwrap().unwrap();
+    assert!(said(&log.read().unwrap()).starts_with("Assemble"));
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_built_again() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "hello")).await;
+    let first = lab.run().await.result.unwrap();
+    let ran = || lab.driver.runs.load(Ordering::SeqCst);
+    assert_eq!(ran(), 1);
+
+    let second = lab.run().await.result.unwrap();
+    assert_eq!(
+        (second.image.clone(), second.reused),
+        (first.image.clone(), true)
+    );
+    assert_eq!(second.same_as.as_deref(), Some("app-1"));
+    assert_eq!(ran(), 1);
+    assert_eq!(lab.events().await.len(), 2);
+
+    // Asked to, it is; with the same result.
+    let mut fresh = asked();
+    fresh.fresh = true;
+    let run = lab.builds.start("shop", "app", fresh, now()).await.unwrap();
+    let third = lab.ended(&run.value).await.0.result.unwrap();
+    assert_eq!((third.image, third.reused), (first.image.clone(), false));
+    assert_eq!(third.same_as.as_deref(), Some("app-2"));
+    assert_eq!(ran(), 2);
+
+    // What the result must stand is another: the earlier one has not stood it.
+    let mut build = lab.builds.build("shop", "app").await.unwrap();
+    build.value.spec.test = Some(TestSpec {
+        command: vec!["true".to_owned()],
+    });
+    let replaced = lab
+        .builds
+        .replace("shop", "app", build.value.spec, actor(), None);
+    replaced.await.unwrap();
+    assert!(!lab.run().await.result.unwrap().reused);
+
+    lab.change_source(&[("app.py", "print(2)")]).await;
+    let changed = lab.run().await.result.unwrap();
+    assert_ne!(changed.image, first.image);
+    assert_eq!((changed.reused, changed.same_as), (false, None));
+}
+
+#[tokio::test]
+async fn an_image_that_is_gone_is_built_again() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "hello")).await;
+    lab.run().await;
+    let app = ImageName::parse("shop/app", &[]).unwrap();
+    std::fs::remove_dir_all(lab.images.folder(app.repo())).unwrap();
+    let run = lab.run().await;
+    assert!(!run.result.unwrap().reused);
+    assert!(lab.tag("shop/app:v1").await.is_some());
+}
+
+#[tokio::test]
+async fn whether_a_run_reproduces_is_asked_without_moving_a_tag() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "hello")).await;
+    let first = lab.run().await;
+    // Everything has moved since.
+    push(
+        &lab.images,
+        "shop/builder:1",
+        &[b"other".to_vec()],
+        execution(),
+    )
+    .await;
+    lab.change_source(&[("app.py", "print(2)")]).await;
+    let second = lab.run().await.result.unwrap();
+
+    let again = lab.builds.again("shop", "app-1", true, actor(), now());
+    let (check, lines) = lab.ended(&again.await.unwrap().value).await;
+    let result = check.result.clone().unwrap_or_else(|| {
+        assert!(check.result.is_some(), "{:?} {}", check.state, said(&lines));
+        first.result.clone().unwrap()
+    });
+    assert_eq!(result.image, first.result.clone().unwrap().image);
+    assert_eq!(result.same_as.as_deref(), Some("app-1"));
+    assert_eq!(check.resolved.plan, first.resolved.plan);
+    assert!(result.tags.is_empty());
+    let tag = lab.tag("shop/app:v1").await.unwrap();
+    assert_eq!(second.image, format!("shop/app@{}", tag.digest()));
+    let status = lab.builds.build("shop", "app").await.unwrap().value.status;
+    assert_eq!(status.succeeded.as_deref(), Some("app-2"));
+    assert_eq!(lab.events().await.len(), 2);
+
+    // Done again with what holds now.
+    let again = lab.builds.again("shop", "app-2", false, actor(), now());
+    let again = lab.ended(&again.await.unwrap().value).await.0;
+    assert_eq!(again.metadata.name, "app-4");
+    assert!(again.result.unwrap().reused);
+}
+
+#[tokio::test]
+async fn what_does_not_reproduce_is_kept_without_a_tag() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "random")).await;
+    let first = lab.run().await.result.unwrap();
+    let again = lab.builds.again("shop", "app-1", true, actor(), now());
+    let check = lab.ended(&again.await.unwrap().value).await.0;
+    assert_eq!(check.state, State::Succeeded);
+    let other = check.result.unwrap();
+    assert_ne!(other.image, first.image);
+    assert_eq!((other.same_as, other.tags.len()), (None, 0));
+    let tag = lab.tag("shop/app:v1").await.unwrap();
+    assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
+    assert!(lab.tag(&other.image).await.is_some(), "to be looked at");
+}
+
+#[tokio::test]
+async fn a_run_that_fails_publishes_nothing_and_says_why() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "fail")).await;
+    let asked = lab.start().await;
+    let (run, lines) = lab.ended(&asked).await;
+    assert_eq!(reason(&run), "AssembleFailed");
+    assert!(said(&lines).ends_with("AssembleFailed: assemble ended with 1"));
+    let app = ImageName::parse("shop/app", &[]).unwrap();
+    assert!(!lab.images.folder(app.repo()).exists());
+    assert!(lab.events().await.is_empty());
+    let again = lab
+        .builds
+        .again("shop", "app-1", true, actor(), now())
+        .await;
+    assert!(matches!(again, Err(BuildsError::Busy(_))));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "x");
+    wanted.builder = "shop/none:1".to_owned();
+    let once = |wanted| lab.builds.run_once("shop", None, wanted, asked(), now());
+    let run = once(wanted).await.unwrap().value;
+    assert_eq!(reason(&lab.ended(&run).await.0), "PullBuilderImageFailed");
+
+    let digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+    let gone = spec(&format!("shop/sources/app@{digest}"), "x");
+    let run = once(gone).await.unwrap().value;
+    assert_eq!(reason(&lab.ended(&run).await.0), "SourceNotFound");
+
+    let mut wanted = spec(&source, "x");
+    wanted.secrets = vec![SecretMount {
+        name: "npm".to_owned(),
+        path: None,
+    }];
+    let run = once(wanted.clone()).await.unwrap().value;
+    assert_eq!(reason(&lab.ended(&run).await.0), "SecretUnavailable");
+    // One of a git server is not for programs.
+    lab.secret("npm", SecretUse::Git, &[("token", "canary")])
+        .await;
+    let run = once(wanted).await.unwrap().value;
+    assert_eq!(reason(&lab.ended(&run).await.0), "SecretUnavailable");
+}
+
+#[tokio::test]
+async fn secrets_are_opened_for_runs_and_are_in_no_record_and_no_log() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.secret("npm", SecretUse::Build, &[("token", "canary-1")])
+        .await;
+    let mut wanted = spec(&source, "x");
+    wanted.secrets = vec![SecretMount {
+        name: "npm".to_owned(),
+        path: None,
+    }];
+    lab.build(wanted).await;
+    let (run, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
+    assert!(!lab.ledger.text().contains("canary-1"));
+    assert!(!said(&lines).contains("canary-1"));
+    // Another content is another plan.
+    lab.secret("npm", SecretUse::Build, &[("token", "canary-2")])
+        .await;
+    assert!(!lab.run().await.result.unwrap().reused);
+    assert!(lab.run().await.result.unwrap().reused);
+}
+
+#[tokio::test]
+async fn a_builder_image_is_found_by_its_entry() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let put = |namespace: &str, image: &str| {
+        let entry = BuilderImage {
+            metadata: Metadata {
+                namespace: namespace.to_owned(),
+                name: "python".to_owned(),
+                created: 0,
+            },
+            image: image.to_owned(),
+            language: None,
+            version: None,
+            display_name: None,
+            description: None,
+        };
+        let builds = lab.builds.clone();
+        async move { builds.put_builder_image(entry, &actor(), now()).await }
+    };
+    let mut labels = execution();
+    labels["Labels"]["io.openshift.tags"] = "builder,python".into();
+    push(&lab.images, "tools/python:3", &[b"python".to_vec()], labels).await;
+    let made = put("", "registry.example/tools/python:3")
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(made.language.as_deref(), Some("python"));
+    assert!(matches!(
+        put("shop", "shop/none:1").await,
+        Err(BuildsError::Invalid(_))
+    ));
+
+    let mut wanted = spec(&source, "x");
+    wanted.builder = "python".to_owned();
+    lab.build(wanted).await;
+    let run = lab.run().await;
+    assert!(run.resolved.builder.unwrap().starts_with("tools/python@"));
+    // The namespace's own comes before everybody's.
+    put("shop", "shop/builder:1").await.unwrap();
+    let run = lab.run().await;
+    assert!(run.resolved.builder.unwrap().starts_with("shop/builder@"));
+}
+
+#[tokio::test]
+async fn numbers_are_taken_once_each() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    // A run without a build has a name that looks like one of ours.
+    let once = lab
+        .builds
+        .run_once("shop", Some("app-3"), spec(&source, "x"), asked(), now());
+    once.await.unwrap();
+    let starts = (0..10).map(|_| {
+        let builds = lab.builds.clone();
+        tokio::spawn(async move { builds.start("shop", "app", asked(), now()).await })
+    });
+    let mut names = Vec::new();
+    for start in starts.collect::<Vec<_>>() {
+        names.push(start.await.unwrap().unwrap().value.metadata.name);
+    }
+    names.sort_by_key(|name| name.rsplit_once('-').unwrap().1.parse::<u32>().unwrap());
+    let wanted = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11].map(|number| format!("app-{number}"));
+    assert_eq!(names, wanted);
+    let listed = lab.builds.runs_of("shop", "app", Some(9), 3).await.unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|run| run.value.metadata.name.as_str())
+        .collect();
+    assert_eq!(listed, ["app-8", "app-7", "app-6"]);
+}
+
+#[tokio::test]
+async fn a_delivery_and_a_schedule_start_one_run_each() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    let mut hook = Asked::new(actor(), Cause::Schedule);
+    hook.with = vec![builder::ledger::Write::Put {
+        key: builder::ledger::Key {
+            kind: builder::ledger::Kind::Delivery,
+            namespace: "shop".to_owned(),
+            name: "d1".to_owned(),
+        },
+        revision: None,
+        open: false,
+        body: b"{}".to_vec(),
+    }];
+    let mut due = Asked::new(actor(), Cause::Schedule);
+    due.scheduled = Some(60);
+    for asked in [hook, due] {
+        let start = || lab.builds.start("shop", "app", asked.clone(), now());
+        start().await.unwrap();
+        let repeated = start().await;
+        assert!(
+            matches!(repeated, Err(BuildsError::Repeated(_))),
+            "{repeated:?}"
+        );
+    }
+    assert_eq!(
+        lab.builds
+            .build("shop", "app")
+            .await
+            .unwrap()
+            .value
+            .status
+            .runs,
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_run_may_have_a_source_of_its_own() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let upload = lab.source(&[("app.py", "print(3)")]).await;
+    lab.build(spec(&source, "x")).await;
+    let mut own = asked();
+    own.source = Some(SourceSpec::Image {
+        reference: upload.clone(),
+    });
+    let run = lab
+        .builds
+        .start("shop", "app", own, now())
+        .await
+        .unwrap()
+        .value;
+    let run = lab.ended(&run).await.0;
+    assert_eq!(run.resolved.source, Some(upload));
+    let mut revision = asked();
+    revision.revision = Some("main".to_owned());
+    let refused = lab.builds.start("shop", "app", revision, now()).await;
+    assert!(matches!(refused, Err(BuildsError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn builds_are_made_changed_listed_and_removed() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let made = lab.build(spec(&source, "x")).await;
+    let twice = lab
+        .builds
+        .create("shop", "app", spec(&source, "x"), actor(), now());
+    assert!(matches!(twice.await, Err(BuildsError::Exists { .. })));
+    lab.run().await;
+    let stale = lab.builds.replace(
+        "shop",
+        "app",
+        spec(&source, "y"),
+        actor(),
+        Some(made.revision),
+    );
+    assert!(matches!(stale.await, Err(BuildsError::Changed { .. })));
+    let page = lab.builds.builds("shop", &PageOf::default()).await.unwrap();
+    assert_eq!(page.items.len(), 1);
+
+    lab.builds.remove("shop", "app").await.unwrap();
+    let gone = lab.builds.run("shop", "app-1").await;
+    assert!(matches!(gone, Err(BuildsError::NotFound { .. })));
+    assert!(!lab.folder.path().join("logs/shop/app-1").exists());
+    assert!(lab.tag("shop/app:v1").await.is_some());
+    push_builder(&lab.images).await;
+}

@@ -1,0 +1,124 @@
+//! Runs of git repositories, from a real server.
+
+use builder::records::{SecretUse, SourceSpec, State};
+use builder::source::git::References;
+
+use crate::lab::{Lab, asked, now, reason, said, spec};
+use crate::servers::{PASSWORD, Servers, USER};
+
+async fn lab(servers: &Servers) -> Lab {
+    Lab::with(|_| (), servers.network()).await
+}
+
+fn source(servers: &Servers, path: &str, secret: Option<&str>) -> SourceSpec {
+    SourceSpec::Git {
+        url: servers.url(path).to_string(),
+        revision: None,
+        context_dir: None,
+        secret: secret.map(str::to_owned),
+        submodules: false,
+        lfs: false,
+    }
+}
+
+#[tokio::test]
+async fn a_commit_becomes_an_image_that_can_be_made_again() {
+    let servers = Servers::start("builds-git");
+    let repository = servers.repository("private/cart.git");
+    let commit = repository.files("main", &[("app.py", "print()")]);
+    let lab = lab(&servers).await;
+    lab.secret(
+        "git",
+        SecretUse::Git,
+        &[("username", USER), ("password", PASSWORD)],
+    )
+    .await;
+    let mut wanted = spec("shop/x:1", "hello");
+    wanted.source = source(&servers, "private/cart.git", Some("git"));
+    wanted.output.tags = vec!["{commit}".to_owned()];
+    lab.build(wanted).await;
+    let (run, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
+    assert_eq!(run.resolved.commit.as_ref(), Some(&commit));
+    // 2024-05-06T07:08:09Z
+    assert_eq!(run.resolved.epoch, Some(1_714_979_289));
+    assert_eq!(run.result.as_ref().unwrap().tags, ["v1", &commit[..12]]);
+    let kept = run.resolved.source.clone().unwrap();
+    assert!(kept.starts_with("shop/sources/app@sha256:"));
+    assert!(!lab.ledger.text().contains(PASSWORD));
+    assert!(!said(&lines).contains(PASSWORD));
+
+    // Nothing has changed.
+    assert!(lab.run().await.result.unwrap().reused);
+
+    // The repository has moved on, and is gone after that.
+    repository.files("main", &[("app.py", "print(2)")]);
+    let newer = lab.run().await;
+    assert_ne!(
+        newer.result.unwrap().image,
+        run.result.clone().unwrap().image
+    );
+    std::fs::remove_dir_all(servers.lab.path("repositories/private")).unwrap();
+    let again = lab
+        .builds
+        .again("shop", "app-1", true, crate::lab::actor(), now());
+    let (check, lines) = lab.ended(&again.await.unwrap().value).await;
+    assert_eq!(check.state, State::Succeeded, "{}", said(&lines));
+    assert_eq!(
+        check.resolved.plan, run.resolved.plan,
+        "commit, author and all"
+    );
+    assert_eq!(check.result.unwrap().same_as.as_deref(), Some("app-1"));
+
+    let failed = lab.run().await;
+    assert_eq!(reason(&failed), "GitRemoteRepositoryNotFound");
+}
+
+#[tokio::test]
+async fn a_run_may_have_a_branch_of_its_own() {
+    let servers = Servers::start("builds-branch");
+    let repository = servers.repository("public/cart.git");
+    repository.files("main", &[("app.py", "print()")]);
+    let commit = repository.files("feature/sell", &[("app.py", "print(2)")]);
+    let lab = lab(&servers).await;
+    let mut wanted = spec("shop/x:1", "hello");
+    wanted.source = source(&servers, "public/cart.git", None);
+    lab.build(wanted).await;
+    let mut asked = asked();
+    asked.revision = Some("feature/sell".to_owned());
+    let run = lab
+        .builds
+        .start("shop", "app", asked, now())
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(lab.ended(&run).await.0.resolved.commit, Some(commit));
+
+    let found: References = lab
+        .builds
+        .references("shop", &source(&servers, "public/cart.git", None))
+        .await
+        .unwrap();
+    assert_eq!(found.default_branch().unwrap().as_str(), "main");
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_to_the_servers_that_it_names() {
+    let servers = Servers::start("builds-hosts");
+    let repository = servers.repository("private/cart.git");
+    repository.files("main", &[("app.py", "print()")]);
+    let lab = lab(&servers).await;
+    let wanted = source(&servers, "private/cart.git", Some("git"));
+    let here = format!("localhost:{}", servers.port);
+    for (hosts, shown) in [
+        ("git.example\nlocalhost\n", true),
+        (&*here, true),
+        ("git.example", false),
+        ("localhost:1", false),
+    ] {
+        let files = [("username", USER), ("password", PASSWORD), ("hosts", hosts)];
+        lab.secret("git", SecretUse::Git, &files).await;
+        let found = lab.builds.references("shop", &wanted).await;
+        assert_eq!(found.is_ok(), shown, "{hosts}: {found:?}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Runs that wait, are cancelled, take too long, and outlive the server.
+
+use std::time::{Duration, SystemTime};
+
+use builder::builds::{BuildsError, Recorded};
+use builder::ledger::{Kind, Ledger as _, Write};
+use builder::records::{Run, RunPolicy, State};
+use builder::source::SourceNetwork;
+
+use crate::lab::{Lab, actor, asked, now, reason, said, spec};
+
+/// A lab whose build waits for the gate.
+async fn waiting(policy: RunPolicy) -> Lab {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "wait");
+    wanted.policy = policy;
+    lab.build(wanted).await;
+    lab
+}
+
+async fn state(lab: &Lab, run: &Run) -> State {
+    lab.builds
+        .run("shop", &run.metadata.name)
+        .await
+        .unwrap()
+        .value
+        .state
+}
+
+#[tokio::test]
+async fn runs_of_a_build_have_their_turns_and_can_be_cancelled_in_any_state() {
+    let lab = waiting(RunPolicy::Serial).await;
+    let first = lab.start().await;
+    let second = lab.start().await;
+    let third = lab.start().await;
+    lab.says(&first, "working with wait").await;
+    assert_eq!(state(&lab, &second).await, State::Queued);
+
+    let cancel = |run: &Run| {
+        let (builds, name) = (lab.builds.clone(), run.metadata.name.clone());
+        async move {
+            builds
+                .cancel("shop", &name, "bob", now())
+                .await
+                .unwrap()
+                .value
+        }
+    };
+    let by = "bob".to_owned();
+    assert_eq!(
+        cancel(&second).await.state,
+        State::Cancelled { by: by.clone() }
+    );
+    assert!(lab.ended(&second).await.1.is_empty());
+    cancel(&first).await;
+    let (first, lines) = lab.ended(&first).await;
+    assert_eq!(first.state, State::Cancelled { by });
+    assert!(said(&lines).ends_with("cancelled by bob"));
+    lab.open_gate();
+    let third = lab.ended(&third).await.0;
+    assert_eq!(third.state, State::Succeeded);
+    // It is over: nothing changes.
+    assert_eq!(cancel(&third).await.state, State::Succeeded);
+}
+
+#[tokio::test]
+async fn of_runs_that_wait_only_the_latest_runs() {
+    let lab = waiting(RunPolicy::SerialLatestOnly).await;
+    let first = lab.start().await;
+    lab.says(&first, "working with wait").await;
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(lab.start().await);
+    }
+    let by = "the newer run app-4".to_owned();
+    for needless in &others[..2] {
+        let ended = lab.ended(needless).await.0;
+        // The one between may have been made needless by the third.
+        match ended.state {
+            State::Cancelled { by: said } => assert!(said == by || said.ends_with("app-3")),
+            other => assert_eq!(other, State::Queued),
+        }
+    }
+    lab.open_gate();
+    assert_eq!(lab.ended(&others[2]).await.0.state, State::Succeeded);
+}
+
+#[tokio::test]
+async fn runs_side_by_side() {
+    let lab = waiting(RunPolicy::Parallel).await;
+    let (first, second) = (lab.start().await, lab.start().await);
+    lab.says(&first, "working with wait").await;
+    lab.says(&second, "working with wait").await;
+    assert_eq!(lab.builds.load().working, 2);
+    lab.open_gate();
+    assert_eq!(lab.ended(&first).await.0.state, State::Succeeded);
+    assert_eq!(lab.ended(&second).await.0.state, State::Succeeded);
+    let status = lab.builds.build("shop", "app").await.unwrap().value.status;
+    assert_eq!(status.succeeded.as_deref(), Some("app-2"));
+}
+
+#[tokio::test]
+async fn whoever_takes_or_waits_too_long_has_failed() {
+    let lab = waiting(RunPolicy::Serial).await;
+    let build = lab.builds.build("shop", "app").await.unwrap().value;
+    let mut wanted = build.spec;
+    wanted.timeouts.run = Some(1);
+    let replaced = lab
+        .builds
+        .replace("shop", "app", wanted.clone(), actor(), None);
+    replaced.await.unwrap();
+    let first = lab.start().await;
+    wanted.timeouts.queue = Some(1);
+    wanted.timeouts.run = None;
+    let replaced = lab.builds.replace("shop", "app", wanted, actor(), None);
+    replaced.await.unwrap();
+    // It was asked for long ago.
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    let second = lab
+        .builds
+        .start("shop", "app", asked(), long_ago)
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(reason(&lab.ended(&second).await.0), "QueueTimeout");
+    assert_eq!(reason(&lab.ended(&first).await.0), "RunTimeout");
+}
+
+#[tokio::test]
+async fn a_namespace_may_not_wait_without_end() {
+    let lab = Lab::with(
+        |settings| settings.namespace_waiting = 1,
+        SourceNetwork::default(),
+    )
+    .await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "wait")).await;
+    let first = lab.start().await;
+    lab.says(&first, "working with wait").await;
+    lab.start().await;
+    let refused = lab.builds.start("shop", "app", asked(), now()).await;
+    assert!(matches!(
+        refused,
+        Err(BuildsError::QueueFull { waiting: 1, .. })
+    ));
+    lab.open_gate();
+}
+
+#[tokio::test]
+async fn a_server_that_ends_takes_its_runs_up_again() {
+    let mut lab = waiting(RunPolicy::Serial).await;
+    let first = lab.start().await;
+    let second = lab.start().await;
+    lab.says(&first, "working with wait").await;
+    lab.end().await;
+    assert_eq!(state(&lab, &first).await, State::Queued);
+    assert_eq!(state(&lab, &second).await, State::Queued);
+    lab.open_gate();
+    lab.restart().await;
+    let (first, lines) = lab.ended(&first).await;
+    assert_eq!(first.state, State::Succeeded);
+    // It was asked to end: that is not held against the run.
+    assert_eq!(first.attempts, 1);
+    assert!(said(&lines).contains("this run will begin anew"));
+    assert_eq!(lab.ended(&second).await.0.state, State::Succeeded);
+}
+
+#[tokio::test]
+async fn a_run_that_is_interrupted_again_and_again_has_failed() {
+    let mut lab = waiting(RunPolicy::Serial).await;
+    lab.open_gate();
+    lab.end().await;
+    let run = lab.start().await;
+    let mut record = lab.builds.run("shop", "app-1").await.unwrap();
+    record.value.state = State::Running;
+    record.value.attempts = 2;
+    write(&lab, record).await;
+    lab.restart().await;
+    assert_eq!(reason(&lab.ended(&run).await.0), "Interrupted");
+}
+
+#[tokio::test]
+async fn old_runs_go_with_their_logs() {
+    let lab = Lab::with(
+        |settings| settings.retention.succeeded = Some(2),
+        SourceNetwork::default(),
+    )
+    .await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    for _ in 0..4 {
+        lab.run().await;
+    }
+    lab.builds.tidy(now()).await.unwrap();
+    let kept = lab.builds.runs_of("shop", "app", None, 100).await.unwrap();
+    let kept: Vec<_> = kept
+        .iter()
+        .map(|run| run.value.metadata.name.as_str())
+        .collect();
+    assert_eq!(kept, ["app-4", "app-3"]);
+    let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
+    assert_eq!(logs.count(), 2);
+    // A log whose run is gone.
+    std::fs::create_dir_all(lab.folder.path().join("logs/shop/app-1")).unwrap();
+    lab.builds.tidy(now()).await.unwrap();
+    assert!(!lab.folder.path().join("logs/shop/app-1").exists());
+}
+
+async fn write(lab: &Lab, run: Recorded<Run>) {
+    let key = builder::ledger::Key {
+        kind: Kind::Run,
+        namespace: "shop".to_owned(),
+        name: run.value.metadata.name.clone(),
+    };
+    let write = Write::Put {
+        key,
+        revision: Some(run.revision),
+        open: true,
+        body: serde_json::to_vec(&run.value).unwrap(),
+    };
+    lab.ledger.write(vec![write]).await.unwrap();
+}

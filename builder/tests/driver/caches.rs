@@ -1,0 +1,130 @@
+//! Folders that outlive a build.
+
+use builder::plan::{Cache, Image, Sharing};
+use builder::s2i::ContainerPath;
+
+use super::image::listing;
+use super::lab::{Asked, Lab, ready};
+
+fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>), sharing: Sharing) -> Asked {
+    let mut asked = Lab::asked(image, &lab.source(&[("x", "x")]));
+    asked.request.caches = vec![Cache {
+        id: cache.0.to_owned(),
+        from: cache.1.map(str::to_owned),
+        at: ContainerPath::parse("/opt/app/.cache/tool").unwrap(),
+        sharing,
+    }];
+    asked
+}
+
+#[tokio::test]
+async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let assemble =
+        "cat .cache/tool/log || true; echo kept-$(id -u) >> .cache/tool/log; echo out > out";
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", assemble), ("run", "true")],
+            &[],
+        )
+        .await;
+    let mut first = lab
+        .run(asked(&lab, &image, ("main", None), Sharing::Locked))
+        .await;
+    let names: Vec<_> = listing(first.built()).into_keys().collect();
+    let wanted = [
+        "opt/",
+        "opt/app/",
+        "opt/app/out",
+        "tmp/",
+        "tmp/src/",
+        "tmp/src/x",
+    ];
+    assert_eq!(names, wanted, "neither the cache nor where it was mounted");
+    let second = lab
+        .run(asked(&lab, &image, ("main", None), Sharing::Locked))
+        .await;
+    assert!(second.text().contains("kept-1001"), "{}", second.text());
+
+    let branch = lab
+        .run(asked(
+            &lab,
+            &image,
+            ("branch", Some("main")),
+            Sharing::Locked,
+        ))
+        .await;
+    assert_eq!(
+        branch.text().matches("kept-1001").count(),
+        2,
+        "{}",
+        branch.text()
+    );
+    let other = lab
+        .run(asked(&lab, &image, ("other", None), Sharing::Locked))
+        .await;
+    assert!(!other.text().contains("kept"), "{}", other.text());
+}
+
+/// Each says that it is there and waits for the other: possible only together.
+#[tokio::test]
+async fn a_shared_cache_has_several_users_at_a_time() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let assemble = "cd .cache/tool; touch here-$(cat /tmp/src/x); \
+         for i in $(seq 200); do [ $(ls | wc -l) = 2 ] && exit 0; sleep 0.1; done; exit 1";
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", assemble), ("run", "true")],
+            &[],
+        )
+        .await;
+    let run = |name: &'static str| {
+        let source = lab.source(&[("x", name)]);
+        let mut asked = asked(&lab, &image, ("main", None), Sharing::Shared);
+        asked.request.source = source.source();
+        asked.source = source.open().unwrap();
+        asked
+    };
+    let (one, two) = (run("one"), run("two"));
+    let (one, two) = tokio::join!(lab.run_beside(one), lab.run_beside(two));
+    assert!(
+        one.result.is_ok() && two.result.is_ok(),
+        "{:?} {:?}",
+        one.result,
+        two.result
+    );
+}
+
+/// The second begins when the first has ended.
+#[tokio::test]
+async fn a_locked_cache_has_one_user_at_a_time() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let assemble = "cd .cache/tool; [ ! -e busy ]; touch busy; sleep 0.5; rm busy";
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", assemble), ("run", "true")],
+            &[],
+        )
+        .await;
+    let run = || asked(&lab, &image, ("main", None), Sharing::Locked);
+    let (one, two, three) = tokio::join!(
+        lab.run_beside(run()),
+        lab.run_beside(run()),
+        lab.run_beside(run())
+    );
+    for ran in [one, two, three] {
+        assert!(ran.result.is_ok(), "{:?}", ran.result);
+    }
+}

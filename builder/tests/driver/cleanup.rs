@@ -1,0 +1,149 @@
+//! What is left of a run whose server was killed, or whose future was dropped: nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use builder::driver::Driver as _;
+use builder::driver::runc::Runc;
+use builder::images::Layouts;
+use builder::plan::{Cache, Secret, Sharing};
+use builder::s2i::ContainerPath;
+use tokio_util::sync::CancellationToken;
+
+use super::lab::{Asked, Lab, leftovers, ready, settings};
+
+const FOLDER: &str = "DRIVER_TEST_FOLDER";
+const CGROUP: &str = "DRIVER_TEST_CGROUP";
+const SECRET: &[u8] = b"driver-victim-secret";
+
+/// Takes about half a second, in every part of which it may be killed.
+async fn asked(lab: &Lab) -> Asked {
+    let assemble = "(setsid sleep 31.41592 &); cp -r /tmp/src /opt/app/src; echo x > /opt/app/.cache/x; sleep 0.2";
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", assemble), ("run", "true")],
+            &[],
+        )
+        .await;
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x"), ("deep/er/y", "y")]));
+    asked.request.caches = vec![Cache {
+        id: "main".to_owned(),
+        from: None,
+        at: ContainerPath::parse("/opt/app/.cache").unwrap(),
+        sharing: Sharing::Locked,
+    }];
+    asked.request.secrets = vec![Secret {
+        name: "token".to_owned(),
+        revision: None,
+        at: ContainerPath::parse("/run/secrets/token").unwrap(),
+    }];
+    asked.secret("token", "file", SECRET);
+    asked.test = Some(["sleep", "0.1"].map(str::to_owned).to_vec());
+    asked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_run_cleans_up_by_itself() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    for milliseconds in [0, 20, 60, 100, 150, 200, 300, 400, 500] {
+        let run = lab.run_beside(asked(&lab).await);
+        let _ = tokio::time::timeout(Duration::from_millis(milliseconds), run).await;
+        until(|| lab.left());
+    }
+}
+
+/// Kills a server at some moment of its runs, starts it again, and looks.
+#[tokio::test]
+async fn a_killed_server_leaves_nothing() {
+    if !ready() {
+        return;
+    }
+    let folder = tempfile::Builder::new()
+        .prefix("slipway-driver-")
+        .tempdir()
+        .unwrap();
+    let cgroup = format!("slipway-driver-kill-{}", std::process::id());
+    let kills = std::env::var("SLIPWAY_KILLS").map_or(16, |kills| kills.parse().unwrap());
+    for number in 0..kills {
+        let victim = Command::new(std::env::current_exe().unwrap())
+            .args(["cleanup::victim", "--exact", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .env(CGROUP, &cgroup)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut victim = victim.unwrap();
+        // From its first step to its third run.
+        std::thread::sleep(Duration::from_millis(number * 97 % 1700));
+        assert!(
+            victim.try_wait().unwrap().is_none(),
+            "it runs until it is killed"
+        );
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let (driver, _) = Runc::open(settings(folder.path(), &cgroup)).await.unwrap();
+        until(|| leftovers(folder.path(), &cgroup));
+        drop(driver);
+        let secret = Command::new("grep")
+            .args(["-rlaF", str::from_utf8(SECRET).unwrap()])
+            .arg(folder.path())
+            .output();
+        assert_eq!(
+            String::from_utf8(secret.unwrap().stdout).unwrap(),
+            "",
+            "kill {number}"
+        );
+    }
+    let lab = Lab::at(folder, cgroup).await;
+    let mut ran = lab.run(asked(&lab).await).await;
+    ran.built();
+}
+
+/// Not a test of its own: what the test above kills.
+#[tokio::test]
+#[ignore = "started by a_killed_server_leaves_nothing"]
+async fn victim() {
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let folder = Path::new(&folder);
+    let cgroup = std::env::var(CGROUP).unwrap();
+    let (driver, _) = Runc::open(settings(folder, &cgroup)).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let images = Layouts::new(scratch.path().join("images"));
+    let lab = Lab::of(driver.clone(), images.clone(), scratch, cgroup);
+    loop {
+        let id = uuid();
+        let (job, mut events) = asked(&lab).await.job(id, Arc::new(images.clone()));
+        let drain = async { while events.recv().await.is_some() {} };
+        let never = CancellationToken::new();
+        let (built, ()) = tokio::join!(driver.run(job, &never), drain);
+        built.unwrap();
+    }
+}
+
+fn uuid() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/uuid")
+        .unwrap()
+        .trim()
+        .to_owned()
+}
+
+/// Waits until nothing is left, which must come about by itself.
+fn until(left: impl Fn() -> Vec<String>) {
+    let begun = Instant::now();
+    loop {
+        let left = left();
+        if left.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{left:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,378 @@
+//! Sources, images and scripts that mean harm, and limits.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use builder::driver::Phase;
+use builder::plan::{Limits, Request, Secret, Source};
+use builder::s2i::{ContainerPath, Scope, SourceScripts, Variable};
+use oci::{Algorithm, Digest};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::image::{Tar, execution, listing};
+use super::lab::{Asked, Lab, asked_of, file, ready};
+
+const RUN: (&str, &str) = ("run", "true");
+const TOKEN: &str = "tok+en/with=odd&chars 4711";
+
+/// A job whose source is this archive, whoever made it.
+async fn with_source(lab: &Lab, assemble: &str, archive: &[u8]) -> Asked {
+    let image = lab
+        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
+        .await;
+    let source = Source {
+        digest: Digest::of(Algorithm::Sha256, archive),
+        scripts: SourceScripts::default(),
+        environment: None,
+        location: String::new(),
+        context_dir: String::new(),
+        commit: None,
+    };
+    asked_of(&image, source, file(archive))
+}
+
+#[tokio::test]
+async fn a_source_stays_in_its_folder() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let canary = lab.folder.path().join("canary");
+    std::fs::create_dir(&canary).unwrap();
+    for target in [
+        "/etc",
+        "../../etc",
+        "../../../../../../../../etc",
+        canary.to_str().unwrap(),
+    ] {
+        let archive = Tar::new()
+            .link("out", target)
+            .raw("out/passwd", b"evil")
+            .bytes();
+        let mut ran = lab
+            .run(with_source(&lab, "cat /etc/passwd", &archive).await)
+            .await;
+        match &ran.result {
+            // Links lead to where they do with the source's folder as root.
+            Ok(_) => {
+                let found = listing(ran.built());
+                assert!(!found.contains_key("etc/passwd"), "{target}: {found:?}");
+                let evil = |(path, (_, text)): (&String, &(String, String))| {
+                    text == "evil" && !path.starts_with("tmp/src/")
+                };
+                assert!(!found.iter().any(evil), "{target}: {found:?}");
+            }
+            Err(failure) => assert_eq!(failure.reason.as_str(), "FetchSourceFailed", "{failure}"),
+        }
+    }
+    assert_eq!(std::fs::read_dir(&canary).unwrap().count(), 0);
+    for name in ["../evil", "a/../../evil", "/../evil"] {
+        let archive = Tar::new().raw(name, b"evil").bytes();
+        let ran = lab.run(with_source(&lab, "true", &archive).await).await;
+        assert_eq!(ran.failure().reason.as_str(), "FetchSourceFailed", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_is_the_one_that_was_planned() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let planned = Tar::new().file("a", 0o644, 0, "a").bytes();
+    let mut asked = with_source(&lab, "true", &planned).await;
+    asked.source = file(&Tar::new().file("a", 0o644, 0, "b").bytes());
+    let ran = lab.run(asked).await;
+    assert_eq!(ran.failure().reason.as_str(), "FetchSourceFailed");
+    assert_eq!(ran.phases(), [], "nothing was begun");
+}
+
+#[tokio::test]
+async fn a_set_user_id_bit_of_a_source_is_left_out() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let archive = Tar::new().file("program", 0o6755, 0, "x").bytes();
+    let mut ran = lab.run(with_source(&lab, "true", &archive).await).await;
+    assert_eq!(listing(ran.built())["tmp/src/program"].0, "-755 1001:0");
+}
+
+#[tokio::test]
+async fn a_base_that_cannot_be_one_is_refused() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let source = lab.source(&[("x", "x")]);
+    let image = lab
+        .builder("shop/builder:1", &[("assemble", "true"), RUN], &[])
+        .await;
+    let mut gone = image.clone();
+    gone.digest = Digest::of(Algorithm::Sha256, b"gone");
+    let mut asked = Lab::asked(&gone, &source);
+    asked.base(&gone);
+    let ran = lab.run(asked).await;
+    assert_eq!(ran.failure().reason.as_str(), "PullBuilderImageFailed");
+    assert!(
+        ran.failure()
+            .message
+            .starts_with("there is no image shop/builder@sha256:")
+    );
+
+    let mut config = execution();
+    config["User"] = json!("nobody-knows");
+    let image = lab
+        .image("shop/builder:2", &[("assemble", "true"), RUN], &[], config)
+        .await;
+    let ran = lab.run(Lab::asked(&image, &source)).await;
+    assert!(
+        ran.failure().message.contains("nobody-knows"),
+        "{:?}",
+        ran.failure()
+    );
+
+    let image = lab.builder("shop/builder:3", &[RUN], &[]).await;
+    let ran = lab.run(Lab::asked(&image, &source)).await;
+    assert_eq!(ran.failure().reason.as_str(), "AssembleFailed");
+    assert!(
+        ran.failure()
+            .message
+            .starts_with("assemble could not be run"),
+        "{:?}",
+        ran.failure()
+    );
+}
+
+async fn with_secret(lab: &Lab, assemble: &str, change: impl FnOnce(&mut Request)) -> Asked {
+    let image = lab
+        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
+        .await;
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+    asked.request.secrets = vec![Secret {
+        name: "npm".to_owned(),
+        revision: None,
+        at: ContainerPath::parse("/run/secrets/npm").unwrap(),
+    }];
+    asked.secret("npm", "token", format!("{TOKEN}\n").as_bytes());
+    change(&mut asked.request);
+    asked
+}
+
+#[tokio::test]
+async fn a_secret_in_the_result_fails_the_build() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let shown = base64::engine::general_purpose::STANDARD.encode(format!("user:{TOKEN}"));
+    for (assemble, at) in [
+        ("cat /run/secrets/npm/token > .npmrc", "/opt/app/.npmrc"),
+        (
+            "cp /run/secrets/npm/token . && cp token other && rm token",
+            "/opt/app/other",
+        ),
+        (
+            &format!("echo '{{\"auth\": \"{shown}\"}}' > config.json"),
+            "/opt/app/config.json",
+        ),
+        (
+            "(cat /bin/busybox /run/secrets/npm/token) | base64 > all",
+            "/opt/app/all",
+        ),
+        ("od -An -tx1 /run/secrets/npm/token > hex", "/opt/app/hex"),
+        (
+            "echo 'https://x:tok%2Ben%2Fwith%3Dodd%26chars%204711@host/' > url",
+            "/opt/app/url",
+        ),
+        (
+            "ln -s \"$(cat /run/secrets/npm/token)\" link",
+            "/opt/app/link",
+        ),
+        // Across the borders of whatever pieces it is read in.
+        (
+            "head -c 262130 /dev/zero > big; cat /run/secrets/npm/token >> big; head -c 99999 /dev/zero >> big",
+            "/opt/app/big",
+        ),
+        (
+            "mkdir -p /tmp/src && cp /run/secrets/npm/token /tmp/src/left",
+            "/tmp/src/left",
+        ),
+    ] {
+        let ran = lab.run(with_secret(&lab, assemble, |_| ()).await).await;
+        let failure = ran.failure();
+        assert_eq!(
+            failure.reason.as_str(),
+            "SecretInResult",
+            "{assemble}: {failure}"
+        );
+        let wanted = format!("file token of the secret npm is in {at} of the result");
+        assert!(failure.message.starts_with(&wanted), "{failure}");
+        assert!(!failure.message.contains("tok+en"), "{failure}");
+        assert!(!ran.text().contains("tok+en"), "{}", ran.text());
+        assert_eq!(ran.phases().last(), Some(&Phase::Scan));
+    }
+    let env = |request: &mut Request| {
+        let variable = format!("TOKEN={TOKEN}");
+        request.env = vec![Variable::parse(&variable, Scope::Both).unwrap()];
+    };
+    let ran = lab.run(with_secret(&lab, "true", env).await).await;
+    assert!(
+        ran.failure().message.contains("the result's configuration"),
+        "{:?}",
+        ran.failure()
+    );
+}
+
+/// In a file system in memory, in a log that does not say them, in folders that go: nowhere.
+#[tokio::test]
+async fn a_secret_that_is_only_used_is_nowhere() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let assemble = "cat /run/secrets/npm/token; base64 /run/secrets/npm/token; cp /run/secrets/npm/token /dev/shm/x; \
+         cp /run/secrets/npm/token /tmp/y; rm /tmp/y; echo fine > out";
+    let mut ran = lab.run(with_secret(&lab, assemble, |_| ()).await).await;
+    let found = listing(ran.built());
+    assert!(found.contains_key("opt/app/out"), "{found:?}");
+    assert_eq!(
+        ran.text().lines().next(),
+        Some("[secret]"),
+        "{}",
+        ran.text()
+    );
+    assert!(
+        ran.text().lines().nth(1).unwrap().starts_with("[secret]"),
+        "{}",
+        ran.text()
+    );
+    let found = std::process::Command::new("grep")
+        .args(["-rlF", TOKEN])
+        .arg(lab.folder.path())
+        .output();
+    assert_eq!(String::from_utf8(found.unwrap().stdout).unwrap(), "");
+}
+
+#[tokio::test]
+async fn a_secret_must_be_there() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let mut asked = with_secret(&lab, "true", |_| ()).await;
+    asked.secrets.clear();
+    let ran = lab.run(asked).await;
+    assert!(
+        ran.failure().message.contains("there is no secret npm"),
+        "{:?}",
+        ran.failure()
+    );
+
+    let mut asked = with_secret(&lab, "true", |_| ()).await;
+    asked.secret("npm", "../token", b"whatever it is");
+    let ran = lab.run(asked).await;
+    assert!(
+        ran.failure().message.contains("no file's name"),
+        "{:?}",
+        ran.failure()
+    );
+}
+
+#[tokio::test]
+async fn limits_end_a_build_with_their_name() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    for (assemble, limits, reason, message) in [
+        (
+            "exit 42",
+            Limits::default(),
+            "AssembleFailed",
+            "assemble ended with exit code 42; the log has its output",
+        ),
+        (
+            "sh -c 'kill -9 $$'",
+            Limits::default(),
+            "AssembleFailed",
+            "assemble ended with signal 9; the log has its output",
+        ),
+        (
+            "x=0123456789abcdef; while :; do x=$x$x; done",
+            Limits {
+                memory_bytes: Some(64 << 20),
+                ..Limits::default()
+            },
+            "OutOfMemory",
+            "assemble used more memory than its limit of 64 MiB: raise limits.memoryBytes, or use less",
+        ),
+        (
+            "for i in $(seq 200); do sleep 30 & done; wait",
+            Limits {
+                pids: Some(50),
+                ..Limits::default()
+            },
+            "TooManyProcesses",
+            "assemble started more processes and threads than its limit: raise limits.pids",
+        ),
+        (
+            "i=0; while true; do head -c 1000000 /dev/urandom > f$i; i=$((i+1)); done",
+            Limits {
+                disk_bytes: Some(16 << 20),
+                ..Limits::default()
+            },
+            "DiskLimitExceeded",
+            "assemble wrote more to disk than its limit of 16 MiB: raise limits.diskBytes, or write less",
+        ),
+        (
+            "sleep 1000",
+            Limits {
+                seconds: Some(1),
+                ..Limits::default()
+            },
+            "TimedOut",
+            "the build did not end in 0 s: raise limits.seconds, or do less",
+        ),
+    ] {
+        let image = lab
+            .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
+            .await;
+        let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+        asked.request.limits = limits;
+        let ran = lab.run(asked).await;
+        let failure = ran.failure();
+        assert_eq!(
+            (failure.reason.as_str(), &*failure.message),
+            (reason, message)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_build_is_cancelled_wherever_it_is() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let image = lab
+        .builder("shop/builder:1", &[("assemble", "sleep 0.3"), RUN], &[])
+        .await;
+    let source = lab.source(&[("x", "x")]);
+    for milliseconds in (0..600).step_by(25) {
+        let cancel = CancellationToken::new();
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            cancel.cancel();
+        };
+        let (ran, ()) = tokio::join!(lab.run_until(Lab::asked(&image, &source), &cancel), later);
+        if let Err(failure) = &ran.result {
+            assert_eq!(
+                failure.reason.as_str(),
+                "Cancelled",
+                "after {milliseconds} ms: {failure}"
+            );
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Plans run by the driver with a real runtime upon images made of a static busybox. Needs root, runc, nft and busybox; says so
+//! where it is skipped.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+mod caches;
+mod cleanup;
+mod hostile;
+mod image;
+mod images;
+mod lab;
+mod main_path;
+mod oracle;
+mod steps;

@@ -1,0 +1,469 @@
+//! Arguments of `slipway build`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{Doctor, Printing, Remote};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BuildCommand {
+    /// Build once, from a git repository or from a folder of this machine.
+    ///
+    /// The server builds, with your rights: it pulls the builder image and pushes the result as you might. What the build
+    /// says goes to standard error as it is said, and the image's name by digest to standard output when it is done. Ctrl-C
+    /// lets go of it; it goes on. Of a folder is sent what .gitignore and .s2iignore do not name.
+    ///
+    /// Exits with 0 when the image is published, 1 when the build failed, 3 when it was cancelled, 130 when you let go.
+    #[command(after_help = "Examples:
+  slipway build run --git https://git.example.com/team/app.git#main --builder slipway/python:3.13 --output team/app:v1
+  slipway build run --dir . --builder slipway/go:1.19 --output team/app:dev
+  slipway build run --dir . --builder slipway/nodejs:18 --output team/app:dev --env NODE_ENV=production \\
+      --secret npmrc --test './node_modules/.bin/mocha'
+  image=$(slipway build run --dir . --builder slipway/go:1.19 --output team/app:dev) && podman run --rm \"$image\"")]
+    Run(Box<RunBuild>),
+    /// Make a build, which can be started again and again.
+    #[command(after_help = "Examples:
+  slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.19 --output team/app:latest
+  slipway build create --file app.yaml")]
+    Create(Box<CreateBuild>),
+    /// Make builds as files say, and change those that are there.
+    ///
+    /// A file says metadata.name, metadata.namespace and spec, as `slipway build show --json` does.
+    #[command(after_help = "Examples:
+  slipway build apply --file app.yaml
+  slipway build show app -n team --json | jq '.spec.incremental = true' | slipway build apply --file -")]
+    Apply {
+        /// The file (YAML or JSON); - is standard input. May be given more than once.
+        #[arg(long, short, value_name = "FILE", required = true)]
+        file: Vec<PathBuf>,
+        #[command(flatten)]
+        namespace: OptionalNamespace,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// List the builds of a namespace.
+    #[command(after_help = "Examples:
+  slipway build list -n team
+  slipway build list -n team --json | jq -r '.items[].status.image'")]
+    List {
+        #[command(flatten)]
+        of: Namespace,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Show a build, or a run.
+    #[command(after_help = "Examples:
+  slipway build show app -n team
+  slipway build show app-7 -n team --json | jq .resolved")]
+    Show {
+        #[command(flatten)]
+        what: Named,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Remove builds with their runs, or single runs. Images stay.
+    #[command(after_help = "Example:
+  slipway build delete app -n team")]
+    Delete {
+        /// The builds or runs.
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        of: Namespace,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Start a run of a build.
+    ///
+    /// Exits as `slipway build run` does.
+    #[command(after_help = "Examples:
+  slipway build start app -n team
+  slipway build start app -n team --revision v1.2 --detach
+  slipway build start app -n team --dir .        of this folder instead of the repository")]
+    Start(Box<StartBuild>),
+    /// List the runs of a build, the newest first, or of a namespace.
+    #[command(after_help = "Examples:
+  slipway build runs app -n team
+  slipway build runs -n team --json | jq -r '.items[] | select(.state.is == \"failed\") | .metadata.name'")]
+    Runs {
+        /// The build. Without it: all runs, by name.
+        build: Option<String>,
+        /// How many at most.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        #[command(flatten)]
+        of: Namespace,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
+    /// Print what a run said.
+    ///
+    /// With --follow it goes on until the run has ended, and exits as `slipway build run` does.
+    #[command(after_help = "Examples:
+  slipway build logs app-7 -n team
+  slipway build logs app -n team --follow        of the newest run of app
+  slipway build logs app-7 -n team --phase assemble")]
+    Logs {
+        #[command(flatten)]
+        what: Named,
+        /// Go on until the run has ended.
+        #[arg(long, short)]
+        follow: bool,
+        /// Only this part of the run: resolve, fetch, prepare, save-artifacts, assemble, assemble-runtime, test, export,
+        /// scan, publish.
+        #[arg(long, conflicts_with = "follow", value_parser = PHASES)]
+        phase: Option<String>,
+        /// The time before each line.
+        #[arg(long, conflicts_with = "follow")]
+        timestamps: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// End runs that wait or are at work.
+    #[command(after_help = "Example:
+  slipway build cancel app-7 -n team")]
+    Cancel {
+        /// The runs.
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[command(flatten)]
+        of: Namespace,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Do a run again: with what its branch and images are now, or with exactly what they were.
+    ///
+    /// With --same it answers whether the build reproduces: no tag moves, and it exits with 1 when another image comes
+    /// out. Otherwise it exits as `slipway build run` does.
+    #[command(after_help = "Examples:
+  slipway build rebuild app-7 -n team
+  slipway build rebuild app-7 -n team --same && echo it reproduces")]
+    Rebuild {
+        #[command(flatten)]
+        what: Named,
+        /// With the same source, builder image and time.
+        #[arg(long)]
+        same: bool,
+        #[command(flatten)]
+        following: Following,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Say what this machine lacks for running builds, and how to get it.
+    ///
+    /// Looks at kernel, runtime, programs, user namespaces, limits and network as a server with this
+    /// configuration would, and changes nothing; run it as the server's user, also beside a running
+    /// server. Exits with 1 when no build can be run here.
+    #[command(after_help = "Examples:
+  slipway build doctor
+  slipway build doctor --config slipway.yaml --output json | jq -r '.checks[] | select(.standing != \"good\").detail'")]
+    Doctor(Doctor),
+}
+
+/// The parts of a run.
+const PHASES: [&str; 10] = [
+    "resolve",
+    "fetch",
+    "prepare",
+    "save-artifacts",
+    "assemble",
+    "assemble-runtime",
+    "test",
+    "export",
+    "scan",
+    "publish",
+];
+
+/// Which namespace.
+#[derive(Debug, Args)]
+pub(crate) struct Namespace {
+    /// The namespace: the first part of repositories' names.
+    #[arg(long, short, env = "SLIPWAY_NAMESPACE", value_name = "NAMESPACE", value_parser = plain)]
+    pub(crate) namespace: String,
+}
+
+/// Which namespace, where something else may say it.
+#[derive(Debug, Args)]
+pub(crate) struct OptionalNamespace {
+    /// The namespace. Default: as the file, or the output's name, says.
+    #[arg(long, short, env = "SLIPWAY_NAMESPACE", value_name = "NAMESPACE", value_parser = plain)]
+    pub(crate) namespace: Option<String>,
+}
+
+/// A build or a run.
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// Its name.
+    #[arg(value_parser = plain)]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) of: Namespace,
+}
+
+/// Whether one waits for a run.
+#[derive(Debug, Args)]
+pub(crate) struct Following {
+    /// Follow it to its end, which is usual.
+    #[arg(long, conflicts_with = "detach")]
+    follow: bool,
+    /// Print the run's name, and do not wait for it.
+    #[arg(long, short)]
+    pub(crate) detach: bool,
+    /// Print what became of it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunBuild {
+    /// The run's name. Default: one that is free.
+    #[arg(value_parser = plain)]
+    pub(crate) name: Option<String>,
+    /// The folder to build.
+    #[arg(long, value_name = "PATH", conflicts_with = "git")]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) git: GitArgs,
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    /// The image to make, in this registry; its first part is the namespace.
+    #[arg(long, value_name = "NAMESPACE/NAME:TAG")]
+    pub(crate) output: String,
+    /// The builder image: one of this registry, or an entry of the catalogue (slipway builder-image list).
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) builder: String,
+    /// Run, even if the same source, builder image and settings have made an image already.
+    #[arg(long)]
+    pub(crate) no_reuse: bool,
+    #[command(flatten)]
+    pub(crate) namespace: OptionalNamespace,
+    #[command(flatten)]
+    pub(crate) following: Following,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateBuild {
+    /// Its name: lower-case letters, digits and -.
+    #[arg(value_parser = plain, required_unless_present = "file", requires_all = ["git", "builder", "output"])]
+    pub(crate) name: Option<String>,
+    /// A file that says it (YAML or JSON) as for apply; - is standard input.
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["name", "git", "builder", "output"])]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) git: GitArgs,
+    #[command(flatten)]
+    pub(crate) spec: SpecArgs,
+    /// The image to make, in this registry; its first part is the namespace.
+    #[arg(long, value_name = "NAMESPACE/NAME:TAG")]
+    pub(crate) output: Option<String>,
+    /// The builder image: one of this registry, or an entry of the catalogue (slipway builder-image list).
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) builder: Option<String>,
+    #[command(flatten)]
+    pub(crate) namespace: OptionalNamespace,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Print the build as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartBuild {
+    #[command(flatten)]
+    pub(crate) what: Named,
+    /// This branch, tag or commit.
+    #[arg(long, value_name = "REVISION", conflicts_with = "dir")]
+    pub(crate) revision: Option<String>,
+    /// This folder instead of the build's source.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Run, even if the same source, builder image and settings have made an image already.
+    #[arg(long)]
+    pub(crate) no_reuse: bool,
+    #[command(flatten)]
+    pub(crate) following: Following,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// A git repository as a source.
+#[derive(Debug, Args)]
+pub(crate) struct GitArgs {
+    /// The repository (https://…, ssh://…, user@host:path); behind # a branch, a tag or a commit. Default: its default
+    /// branch.
+    #[arg(long, value_name = "URL[#REVISION]")]
+    pub(crate) git: Option<String>,
+    /// The folder of the repository to build.
+    #[arg(long, value_name = "DIR", requires = "git")]
+    pub(crate) context_dir: Option<String>,
+    /// The secret for the repository's server (slipway secret set --for git).
+    #[arg(long, value_name = "NAME", requires = "git")]
+    pub(crate) git_secret: Option<String>,
+    /// Fetch submodules too.
+    #[arg(long, requires = "git")]
+    pub(crate) submodules: bool,
+    /// Fetch files of Git LFS too.
+    #[arg(long, requires = "git")]
+    pub(crate) lfs: bool,
+}
+
+/// How something is built.
+#[derive(Debug, Default, Args)]
+pub(crate) struct SpecArgs {
+    /// A variable while building and in the image; without a value, as it is here. May be given more than once.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// A variable while building, which is not in the image.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) build_env: Vec<String>,
+    /// A file of variables, NAME=VALUE on each line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// A secret of the namespace (slipway secret set), whose files the build finds in the folder /run/secrets/NAME, or in
+    /// this one.
+    #[arg(long, value_name = "NAME[:PATH]")]
+    pub(crate) secret: Vec<String>,
+    /// Take over artifacts of the image before (save-artifacts).
+    #[arg(long)]
+    pub(crate) incremental: bool,
+    /// The image that the result stands on instead of the builder image.
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) runtime_image: Option<String>,
+    /// What the runtime image takes of the built one. Default: what its label says.
+    #[arg(long, value_name = "SOURCE[:FOLDER]", requires = "runtime_image")]
+    pub(crate) runtime_artifact: Vec<String>,
+    /// Remove the source after assemble.
+    #[arg(long)]
+    pub(crate) clean: bool,
+    /// Keep no dependencies from run to run.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// What the build may reach. Default: everything but the server's own surroundings.
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub(crate) network: Option<NetworkArg>,
+    /// Memory at most: 512m, 2g.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) memory: Option<u64>,
+    /// Processors at most: 0.5, 2.
+    #[arg(long, value_name = "NUMBER", value_parser = millis)]
+    pub(crate) cpus: Option<u32>,
+    /// Written to disk at most: 10g.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) disk: Option<u64>,
+    /// How long a run may work: 30m.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// A command that must succeed in the result before it is published.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) test: Option<String>,
+    /// A label of the image.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Vec<String>,
+    /// A further tag; {commit} and {run} stand for the commit and the run's name.
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Where scripts are looked for first: image:///path or an https URL.
+    #[arg(long, value_name = "URL")]
+    pub(crate) scripts_url: Option<String>,
+}
+
+/// What a build may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkArg {
+    /// Nothing.
+    None,
+    /// The package registries that the server's configuration names.
+    RegistriesOnly,
+    /// Everything but the server's own surroundings.
+    Full,
+}
+
+/// A name that stands in a path of the API.
+pub(super) fn plain(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a name has letters, digits, -, . and _".to_owned())
+    }
+}
+
+/// Bytes: `512m`, `2g`, `2GiB`; powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|char: char| char.is_ascii_alphabetic());
+    let shift = match &lower[digits.len()..] {
+        "" | "b" => 0,
+        "k" | "kb" | "ki" | "kib" => 10,
+        "m" | "mb" | "mi" | "mib" => 20,
+        "g" | "gb" | "gi" | "gib" => 30,
+        "t" | "tb" | "ti" | "tib" => 40,
+        _ => return Err("write a size as 512m or 2g".to_owned()),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "write a size as 512m or 2g".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "that is no size".to_owned())
+}
+
+/// Thousandths of a processor.
+fn millis(text: &str) -> Result<u32, String> {
+    let wrong = || "write processors as 0.5 or 2".to_owned();
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || part.len() > 3 {
+        return Err(wrong());
+    }
+    let whole: u32 = whole.parse().map_err(|_| wrong())?;
+    let part: u32 = format!("{part:0<3}").parse().map_err(|_| wrong())?;
+    let millis = whole
+        .checked_mul(1000)
+        .and_then(|whole| whole.checked_add(part));
+    millis.filter(|millis| *millis > 0).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{millis, plain, size};
+
+    #[test]
+    fn sizes_processors_and_names_are_read() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("512m", 512 << 20),
+            ("2g", 2 << 30),
+            ("2GiB", 2 << 30),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "m", "-1", "1.5g", "2x", "0", "99999999999t"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        for (text, expected) in [("2", 2000), ("0.5", 500), ("1.25", 1250), ("0.001", 1)] {
+            assert_eq!(millis(text), Ok(expected), "{text}");
+        }
+        for text in ["", ".", "1.", ".5", "0", "1.0001", "-1", "1e3", "9999999"] {
+            assert!(millis(text).is_err(), "{text}");
+        }
+        for text in ["", "..", "a/b", "a?b", "a b", "%2e"] {
+            assert!(plain(text).is_err(), "{text}");
+        }
+        assert!(plain("app-7").is_ok());
+    }
+}

@@ -1,0 +1,148 @@
+//! What the server says, as far as it is printed for people. What this program does not know is handed on.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct Metadata {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// A build.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct Build {
+    pub(super) metadata: Metadata,
+    pub(super) revision: u64,
+    pub(super) owner: String,
+    pub(super) spec: Value,
+    pub(super) status: Value,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// A run.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct Run {
+    pub(super) metadata: Metadata,
+    pub(super) state: State,
+    pub(super) cause: Value,
+    #[serde(default)]
+    pub(super) phases: Vec<Phase>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) started: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<RunResult>,
+    pub(super) spec: Value,
+    #[serde(default)]
+    pub(super) resolved: Value,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct State {
+    /// `queued`, `running`, `succeeded`, `failed`, `cancelled`.
+    pub(super) is: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct Phase {
+    pub(super) phase: String,
+    pub(super) started: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<u64>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RunResult {
+    pub(super) image: String,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    #[serde(default)]
+    pub(super) reused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) same_as: Option<String>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Run {
+    /// How long it worked, or works.
+    pub(super) fn took(&self, now: u64) -> Option<Duration> {
+        let since = self.ended.unwrap_or(now).saturating_sub(self.started?);
+        Some(Duration::from_millis(since))
+    }
+
+    /// What became of it, on one line.
+    pub(super) fn outcome(&self) -> String {
+        let State {
+            is,
+            reason,
+            message,
+            by,
+            ..
+        } = &self.state;
+        let text = match (&**is, reason, message, by) {
+            ("failed", Some(reason), Some(message), _) => format!("failed: {reason}: {message}"),
+            ("cancelled", _, _, Some(by)) => format!("cancelled by {by}"),
+            _ => is.clone(),
+        };
+        clean(&text)
+    }
+}
+
+/// A text of others without what would move the terminal.
+pub(super) fn clean(text: &str) -> String {
+    let printed = |char: char| if char.is_control() { ' ' } else { char };
+    text.chars().map(printed).collect()
+}
+
+/// A duration as people read it: `850ms`, `12.3s`, `3m 20s`.
+pub(super) fn human(duration: Duration) -> String {
+    let (seconds, millis) = (duration.as_secs(), duration.subsec_millis());
+    match seconds {
+        0 => format!("{millis}ms"),
+        1..60 => format!("{seconds}.{}s", millis / 100),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{clean, human};
+
+    #[test]
+    fn durations_are_short_and_texts_are_tame() {
+        for (millis, text) in [
+            (0, "0ms"),
+            (850, "850ms"),
+            (12_345, "12.3s"),
+            (200_000, "3m 20s"),
+            (3_600_000, "1h 00m"),
+        ] {
+            assert_eq!(human(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(clean("a\u{1b}[2Jb\nc"), "a [2Jb c");
+    }
+}

@@ -1,0 +1,116 @@
+//! Following a run to its end, across broken connections.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use super::Place;
+use super::answers::{Run, clean, human};
+use super::screen::Screen;
+use crate::client::{Client, Event};
+
+/// Between attempts to go on, at first and at most.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Attempts in a row without any answer before it is given up.
+const ATTEMPTS: u32 = 12;
+
+/// What is told of a line.
+#[derive(Debug, Deserialize)]
+struct Told {
+    #[serde(default)]
+    at: u64,
+    #[serde(default)]
+    phase: String,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    detail: String,
+}
+
+/// Prints what the run says until it has ended, and what became of it.
+pub(super) async fn follow(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    screen: &mut Screen,
+) -> anyhow::Result<Run> {
+    let path = Place(Some(namespace)).path(&format!("buildruns/{name}/log"));
+    screen.wait(format!("{name} waits for its turn"));
+    let (mut after, mut attempts): (Option<String>, u32) = (None, 0);
+    loop {
+        if let Some(mut events) = client.events(&path, after.as_deref()).await? {
+            while let Some(event) = events.next().await? {
+                attempts = 0;
+                if event.id.is_some() {
+                    after.clone_from(&event.id);
+                }
+                if let Some(run) = shown(&event, screen)? {
+                    return Ok(run);
+                }
+            }
+        }
+        attempts += 1;
+        anyhow::ensure!(
+            attempts < ATTEMPTS,
+            "{}: no answer any more; the run may go on: slipway build logs {name} -n {namespace} --follow",
+            client.server()
+        );
+        tokio::time::sleep((PAUSE * attempts).min(LONGEST_PAUSE)).await;
+    }
+}
+
+/// Prints an event; the run, if it was its end.
+fn shown(event: &Event, screen: &mut Screen) -> anyhow::Result<Option<Run>> {
+    if event.kind == "end" {
+        let run: Run = serde_json::from_str(&event.data).context("the end of the run")?;
+        screen.end_phase(run.ended.unwrap_or_default());
+        return Ok(Some(run));
+    }
+    let told: Told = serde_json::from_str(&event.data).context("an event of the run")?;
+    match &*event.kind {
+        "phase" => screen.phase(&told.phase, told.at),
+        "out" | "err" => screen.output(&told.text),
+        "note" => screen.note(&told.text),
+        "cut" => screen.wait(format!("{}; going on", clean(&told.detail))),
+        // Of a newer server.
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// What became of a run, and what one does with it.
+pub(super) fn summary(client: &Client, run: &Run) -> String {
+    let took = run.took(0).map(human);
+    let took = took.map_or(String::new(), |took| format!(" in {took}"));
+    let name = clean(&run.metadata.name);
+    let Some(result) = run.result.as_ref().filter(|_| run.state.is == "succeeded") else {
+        return format!("{name} {}{took}", run.outcome());
+    };
+    let image = image(client, run).unwrap_or_default();
+    let how = match (&result.same_as, result.reused) {
+        (Some(other), true) => format!(
+            ": nothing had to be run, it is the image of {}",
+            clean(other)
+        ),
+        (None, true) => ": nothing had to be run, the image was there".to_owned(),
+        (Some(other), false) => format!(": the same image as that of {}", clean(other)),
+        (None, false) => String::new(),
+    };
+    let repository = result.image.split('@').next().unwrap_or_default();
+    let tagged = result.tags.first().map_or_else(
+        || image.clone(),
+        |tag| format!("{}/{repository}:{tag}", client.server()),
+    );
+    format!(
+        "{name} succeeded{took}{how}\n  {image}\n  podman run --rm {}",
+        clean(&tagged)
+    )
+}
+
+/// The image that came out, as clients pull it: by digest.
+pub(super) fn image(client: &Client, run: &Run) -> Option<String> {
+    let result = run.result.as_ref()?;
+    Some(clean(&format!("{}/{}", client.server(), result.image)))
+}

@@ -1,0 +1,283 @@
+//! Looking at builds, runs and their logs.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::answers::{Build, Run, clean, human};
+use super::follow::follow;
+use super::screen::Screen;
+use super::start::{code, ended};
+use super::{Place, connect};
+use crate::cli::{Named, Namespace, Output, Printing, Remote};
+use crate::client::Client;
+use crate::commands::{print, table};
+
+/// More than anybody reads of a list.
+const MOST: usize = 100_000;
+
+pub(super) async fn list(
+    of: &Namespace,
+    remote: Remote,
+    printing: &Printing,
+) -> anyhow::Result<()> {
+    let client = connect(remote).await?;
+    let place = Place(Some(&of.namespace));
+    let builds: Vec<Build> = place.list(&client, "builds", "", MOST).await?;
+    if printing.form() == Output::Json {
+        return print::json(&json!({ "items": builds }));
+    }
+    let mut rows = vec![row([
+        "NAME", "SOURCE", "BUILDER", "OUTPUT", "RUNS", "IMAGE",
+    ])];
+    for build in &builds {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let image = text(&build.status["image"]);
+        rows.push(row([
+            &build.metadata.name,
+            &source(&build.spec),
+            &text(&build.spec["builder"]),
+            &text(&build.spec["output"]["image"]),
+            &build.status["runs"].to_string(),
+            short(&image),
+        ]));
+    }
+    print::whole(table::lines(&rows).as_bytes())
+}
+
+pub(super) async fn runs(
+    build: Option<&str>,
+    limit: usize,
+    of: &Namespace,
+    remote: Remote,
+    printing: &Printing,
+) -> anyhow::Result<()> {
+    let client = connect(remote).await?;
+    let runs = runs_of(&client, &of.namespace, build, limit).await?;
+    if printing.form() == Output::Json {
+        return print::json(&json!({ "items": runs }));
+    }
+    let now = now();
+    let mut rows = vec![row(["NAME", "STATE", "TOOK", "WHY", "IMAGE"])];
+    for run in &runs {
+        let image = run.result.as_ref().map(|result| result.image.as_str());
+        let digest = image.and_then(|image| image.split_once('@'));
+        rows.push(row([
+            &run.metadata.name,
+            run.state.reason.as_deref().unwrap_or(&run.state.is),
+            &run.took(now).map(human).unwrap_or_default(),
+            &why(&run.cause),
+            digest.map_or("", |(_, digest)| short(digest)),
+        ]));
+    }
+    print::whole(table::lines(&rows).as_bytes())
+}
+
+/// A build, else a run.
+pub(super) async fn show(what: &Named, remote: Remote, printing: &Printing) -> anyhow::Result<()> {
+    let client = connect(remote).await?;
+    let place = Place(Some(&what.of.namespace));
+    let build: Option<Build> = client
+        .find(&place.path(&format!("builds/{}", what.name)))
+        .await?;
+    if let Some(build) = build {
+        return match printing.form() {
+            Output::Json => print::json(&build),
+            Output::Text => print::whole(of_build(&build).as_bytes()),
+        };
+    }
+    let run = find_run(&client, what).await?;
+    match printing.form() {
+        Output::Json => print::json(&run),
+        Output::Text => print::whole(of_run(&client, &run).as_bytes()),
+    }
+}
+
+pub(super) async fn logs(
+    what: &Named,
+    is_followed: bool,
+    phase: Option<&str>,
+    timestamps: bool,
+    remote: Remote,
+) -> anyhow::Result<ExitCode> {
+    let client = connect(remote).await?;
+    let namespace = &what.of.namespace;
+    let run = find_or_newest(&client, what).await?;
+    let name = &run.metadata.name;
+    if is_followed {
+        let mut screen = Screen::new();
+        let run = follow(&client, namespace, name, &mut screen).await;
+        screen.end();
+        return ended(&client, &run?, false);
+    }
+    let path = Place(Some(namespace)).path(&format!("buildruns/{name}/log"));
+    let mut path = format!("{path}?timestamps={timestamps}");
+    if let Some(phase) = phase {
+        // Writing to a String cannot fail.
+        let _ = write!(path, "&phase={phase}");
+    }
+    client.print(&path, print::tame).await?;
+    Ok(if run.state.is == "failed" {
+        code(&run)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn runs_of(
+    client: &Client,
+    namespace: &str,
+    build: Option<&str>,
+    limit: usize,
+) -> anyhow::Result<Vec<Run>> {
+    let query = build.map_or_else(String::new, |build| format!("&build={build}"));
+    let place = Place(Some(namespace));
+    place.list(client, "buildruns", &query, limit).await
+}
+
+async fn find_run(client: &Client, what: &Named) -> anyhow::Result<Run> {
+    let path = Place(Some(&what.of.namespace)).path(&format!("buildruns/{}", what.name));
+    let found: Option<Run> = client.find(&path).await?;
+    found.with_context(|| missing(what))
+}
+
+/// The run of this name, else the newest run of the build of this name.
+async fn find_or_newest(client: &Client, what: &Named) -> anyhow::Result<Run> {
+    let path = Place(Some(&what.of.namespace)).path(&format!("buildruns/{}", what.name));
+    if let Some(run) = client.find(&path).await? {
+        return Ok(run);
+    }
+    let newest = runs_of(client, &what.of.namespace, Some(&what.name), 1).await?;
+    newest.into_iter().next().with_context(|| missing(what))
+}
+
+fn missing(what: &Named) -> String {
+    let namespace = &what.of.namespace;
+    format!(
+        "there is no build or run {} in namespace {namespace}",
+        what.name
+    )
+}
+
+fn of_build(build: &Build) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let spec = &build.spec;
+    let mut lines = String::new();
+    let place = format!("{}/{}", build.metadata.namespace, build.metadata.name);
+    line(&mut lines, "build", &place);
+    line(&mut lines, "owner", &build.owner);
+    line(&mut lines, "source", &source(spec));
+    line(&mut lines, "builder", &text(&spec["builder"]));
+    line(&mut lines, "output", &text(&spec["output"]["image"]));
+    line(&mut lines, "policy", &text(&spec["policy"]));
+    for hook in spec["triggers"]["webhooks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        line(&mut lines, "webhook", &text(&hook["kind"]));
+    }
+    line(&mut lines, "schedule", &text(&spec["triggers"]["schedule"]));
+    line(&mut lines, "runs", &build.status["runs"].to_string());
+    line(&mut lines, "succeeded", &text(&build.status["succeeded"]));
+    line(&mut lines, "image", &text(&build.status["image"]));
+    line(&mut lines, "revision", &build.revision.to_string());
+    lines
+}
+
+fn of_run(client: &Client, run: &Run) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut lines = String::new();
+    let place = format!("{}/{}", run.metadata.namespace, run.metadata.name);
+    line(&mut lines, "run", &place);
+    line(&mut lines, "state", &run.outcome());
+    line(&mut lines, "why", &why(&run.cause));
+    line(&mut lines, "source", &source(&run.spec));
+    for name in ["commit", "source", "builder", "runtime", "previous"] {
+        let shown = if name == "source" { "snapshot" } else { name };
+        line(&mut lines, shown, &text(&run.resolved[name]));
+    }
+    line(
+        &mut lines,
+        "took",
+        &run.took(now()).map(human).unwrap_or_default(),
+    );
+    for phase in &run.phases {
+        let took = phase.ended.map(|ended| ended.saturating_sub(phase.started));
+        let took = took.map_or("at work".to_owned(), |took| {
+            human(Duration::from_millis(took))
+        });
+        line(
+            &mut lines,
+            "phase",
+            &format!("{:<17}{took}", clean(&phase.phase)),
+        );
+    }
+    if let Some(result) = &run.result {
+        line(
+            &mut lines,
+            "image",
+            &format!("{}/{}", client.server(), result.image),
+        );
+        line(&mut lines, "tags", &result.tags.join(", "));
+        line(
+            &mut lines,
+            "same as",
+            result.same_as.as_deref().unwrap_or_default(),
+        );
+    }
+    lines
+}
+
+/// One line a fact, those that are there.
+fn line(lines: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{name:<12}{}", clean(value));
+    }
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(clean).to_vec()
+}
+
+/// Where a spec's source is, in few words.
+fn source(spec: &Value) -> String {
+    let source = &spec["source"];
+    let text = |name: &str| source[name].as_str().unwrap_or_default();
+    match (text("kind"), source["revision"].as_str()) {
+        ("git", Some(revision)) => format!("{}#{revision}", text("url")),
+        ("git", None) => text("url").to_owned(),
+        _ => text("reference")
+            .split('@')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+fn why(cause: &Value) -> String {
+    let text = |name: &str| cause[name].as_str().unwrap_or_default();
+    match text("kind") {
+        "asked" => format!("asked by {}", text("by")),
+        "webhook" => format!("webhook of {}", text("from")),
+        "imageMoved" => format!("{} moved", text("image")),
+        "again" => format!("again as {}, by {}", text("run"), text("by")),
+        other => other.to_owned(),
+    }
+}
+
+/// Enough of a digest to tell it from others.
+fn short(digest: &str) -> &str {
+    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}

@@ -1,0 +1,202 @@
+//! A folder of this machine on its way to the server: an artifact in the namespace's `sources/`, by digest.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use builder::records::SourceSpec;
+use builder::s2i::IgnoreMode;
+use builder::source::upload::directory;
+use builder::source::{Snapshot, SourceLimits};
+use oci::{Algorithm, Digest, Hasher};
+use serde_json::json;
+
+use super::super::images::human;
+use crate::cli::AuthFile;
+use crate::client::Client;
+use crate::client::images::{ImageName, Place, Plan, copy};
+
+/// What a source is among artifacts.
+const ARTIFACT_TYPE: &str = "application/vnd.slipway.source.v1";
+/// A config that says nothing (image-spec `manifest.md`, "Guidance for an empty descriptor").
+const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const EMPTY: &[u8] = b"{}";
+/// zstd's own choice: fast, and good enough for text.
+const LEVEL: i32 = 3;
+
+/// Sends the folder with the rights that the login has there, as `name` of the namespace, and says how a spec names it.
+pub(super) async fn upload(
+    client: &Client,
+    auth_file: AuthFile,
+    namespace: &str,
+    name: &str,
+    folder: &Path,
+) -> anyhow::Result<SourceSpec> {
+    anyhow::ensure!(
+        folder.is_dir(),
+        "{}: no folder: --dir names the one to build",
+        folder.display()
+    );
+    let layout = tempfile::tempdir().context("a temporary folder")?;
+    let (from, to) = (folder.to_owned(), layout.path().to_owned());
+    let packed = tokio::task::spawn_blocking(move || pack(&from, &to)).await??;
+    for warning in packed.snapshot.warnings() {
+        eprintln!("note: {warning}");
+    }
+    eprintln!(
+        "source: {} of {}, {} to send",
+        human(packed.snapshot.size()),
+        folder.display(),
+        human(packed.size)
+    );
+    let repository = format!("{namespace}/sources/{name}");
+    let reference = format!("{repository}@{}", packed.manifest);
+    let transport = client.transport();
+    let plan = Plan {
+        from: Place::Layout {
+            dir: layout.path().to_owned(),
+            tag: None,
+        },
+        to: Place::Registry(ImageName::parse(&reference, Some(client.server()))?),
+        platform: None,
+        referrers: false,
+        jobs: 2,
+        auth_file,
+        source: transport.clone(),
+        target: transport,
+    };
+    copy(plan).await.context("sending the source")?;
+    Ok(SourceSpec::Image { reference })
+}
+
+struct Packed {
+    snapshot: Snapshot,
+    manifest: Digest,
+    /// Bytes of the layer as it is sent.
+    size: u64,
+}
+
+/// Makes the folder's snapshot an image in the OCI layout, below the folder `to`.
+fn pack(from: &Path, to: &Path) -> anyhow::Result<Packed> {
+    let snapshot = directory(from, IgnoreMode::default(), SourceLimits::default(), to)?;
+    let blobs = to.join("blobs/sha256");
+    fs::create_dir_all(&blobs)?;
+    let packed = to.join("layer");
+    let mut encoder = zstd::Encoder::new(Hashing::create(&packed)?, LEVEL)?;
+    io::copy(&mut snapshot.open()?, &mut encoder)?;
+    let (layer, size) = encoder.finish()?.finish()?;
+    fs::rename(&packed, blob(&blobs, layer))?;
+    let put = |bytes: &[u8]| {
+        let digest = Digest::of(Algorithm::Sha256, bytes);
+        fs::write(blob(&blobs, digest), bytes).map(|()| digest)
+    };
+    let config = put(EMPTY)?;
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": ARTIFACT_TYPE,
+        "config": {"mediaType": EMPTY_TYPE, "digest": config, "size": EMPTY.len()},
+        "layers": [{
+            "mediaType": format!("{}+zstd", Snapshot::MEDIA_TYPE),
+            "digest": layer,
+            "size": size,
+        }],
+    });
+    let manifest = serde_json::to_vec(&manifest)?;
+    let digest = put(&manifest)?;
+    let index = json!({
+        "schemaVersion": 2,
+        "manifests": [{
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": digest,
+            "size": manifest.len(),
+        }],
+    });
+    fs::write(to.join("index.json"), index.to_string())?;
+    fs::write(to.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    Ok(Packed {
+        snapshot,
+        manifest: digest,
+        size,
+    })
+}
+
+fn blob(blobs: &Path, digest: Digest) -> PathBuf {
+    let text = digest.to_string();
+    blobs.join(text.trim_start_matches("sha256:"))
+}
+
+/// A file that is hashed as it is written.
+struct Hashing {
+    file: io::BufWriter<File>,
+    hasher: Hasher,
+}
+
+impl Hashing {
+    fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: io::BufWriter::with_capacity(256 << 10, File::create_new(path)?),
+            hasher: Hasher::new(Algorithm::Sha256),
+        })
+    }
+
+    fn finish(mut self) -> io::Result<(Digest, u64)> {
+        self.file.flush()?;
+        let size = self.hasher.written();
+        Ok((self.hasher.finish(), size))
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use oci::{Expected, Manifest, MediaType};
+
+    use super::{ARTIFACT_TYPE, blob, pack};
+
+    #[test]
+    fn a_folder_is_one_artifact_and_the_same_one_each_time() {
+        let from = tempfile::tempdir().unwrap();
+        fs::write(from.path().join("a.txt"), "a").unwrap();
+        fs::write(from.path().join("secret.env"), "s").unwrap();
+        fs::write(from.path().join(".gitignore"), "*.env\n").unwrap();
+        let mut digests = Vec::new();
+        for _ in 0..2 {
+            let to = tempfile::tempdir().unwrap();
+            let packed = pack(from.path(), to.path()).unwrap();
+            let blobs = to.path().join("blobs/sha256");
+            let bytes = fs::read(blob(&blobs, packed.manifest)).unwrap();
+            let kind: Option<&MediaType> = None;
+            let manifest =
+                Manifest::parse(bytes.into(), kind, Expected::Digest(packed.manifest)).unwrap();
+            assert_eq!(manifest.artifact_type(), Some(ARTIFACT_TYPE));
+            let layer = &manifest.layers()[0];
+            let sent = fs::read(blob(&blobs, layer.digest)).unwrap();
+            assert_eq!(sent.len() as u64, packed.size);
+            let tar = zstd::decode_all(&*sent).unwrap();
+            let mut archive = tar::Archive::new(&*tar);
+            let names: Vec<_> = archive
+                .entries()
+                .unwrap()
+                .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+                .collect();
+            assert_eq!(names, [".gitignore", "a.txt"]);
+            digests.push(packed.manifest);
+        }
+        assert_eq!(digests[0], digests[1]);
+    }
+}

@@ -1,0 +1,239 @@
+//! From options to a spec.
+
+use std::fs;
+
+use anyhow::Context as _;
+use builder::plan::{Limits, Network};
+use builder::records::{
+    BuildSpec, CacheSpec, EnvSpec, OutputSpec, Retention, RunPolicy, RuntimeSpec, SecretMount,
+    SourceSpec, TestSpec, Timeouts, Triggers,
+};
+
+use crate::cli::{GitArgs, NetworkArg, SpecArgs};
+
+/// What is to be built.
+pub(super) fn spec(
+    source: SourceSpec,
+    builder: String,
+    output: &str,
+    args: SpecArgs,
+) -> anyhow::Result<BuildSpec> {
+    let labels = args.label.iter().map(|label| {
+        let pair = label.split_once('=');
+        let (name, value) = pair.with_context(|| format!("--label {label}: write NAME=VALUE"))?;
+        anyhow::Ok((name.to_owned(), value.to_owned()))
+    });
+    let labels = labels.collect::<anyhow::Result<_>>()?;
+    let env = env(&args)?;
+    Ok(BuildSpec {
+        source,
+        builder,
+        output: OutputSpec {
+            image: output.to_owned(),
+            tags: args.tag,
+            display_name: None,
+            description: None,
+            labels,
+        },
+        runtime: args.runtime_image.map(|image| RuntimeSpec {
+            image,
+            artifacts: args.runtime_artifact,
+        }),
+        env,
+        secrets: args.secret.iter().map(|secret| mount(secret)).collect(),
+        incremental: args.incremental,
+        scripts_url: args.scripts_url,
+        destination: None,
+        assemble_user: None,
+        caches: if args.no_cache {
+            CacheSpec::None
+        } else {
+            CacheSpec::Auto
+        },
+        clean: args.clean,
+        network: match args.network {
+            None => Network::default(),
+            Some(NetworkArg::None) => Network::None,
+            Some(NetworkArg::RegistriesOnly) => Network::RegistriesOnly,
+            Some(NetworkArg::Full) => Network::Full,
+        },
+        limits: Limits {
+            memory_bytes: args.memory,
+            cpu_millis: args.cpus,
+            disk_bytes: args.disk,
+            ..Limits::default()
+        },
+        timeouts: Timeouts {
+            queue: None,
+            run: args.timeout.map(|timeout| timeout.as_secs().max(1)),
+        },
+        policy: RunPolicy::default(),
+        test: args.test.map(|command| TestSpec {
+            command: ["/bin/sh", "-c", &command].map(str::to_owned).to_vec(),
+        }),
+        triggers: Triggers::default(),
+        retention: Retention::default(),
+    })
+}
+
+/// The repository as a source; `None` where none is named.
+pub(super) fn git(args: GitArgs) -> Option<SourceSpec> {
+    let text = args.git?;
+    // No URL of a repository has a `#` of its own.
+    let (url, revision) = match text.rsplit_once('#') {
+        Some((url, revision)) => (url.to_owned(), Some(revision.to_owned())),
+        None => (text, None),
+    };
+    Some(SourceSpec::Git {
+        url,
+        revision: revision.filter(|revision| !revision.is_empty()),
+        context_dir: args.context_dir,
+        secret: args.git_secret,
+        submodules: args.submodules,
+        lfs: args.lfs,
+    })
+}
+
+/// Files first: what is said beside them goes over them.
+fn env(args: &SpecArgs) -> anyhow::Result<Vec<EnvSpec>> {
+    let mut all: Vec<EnvSpec> = Vec::new();
+    let mut set = |name: &str, value: String, build_only: bool| {
+        all.retain(|known| known.name != name);
+        all.push(EnvSpec {
+            name: name.to_owned(),
+            value,
+            build_only,
+        });
+    };
+    for file in &args.env_file {
+        let place = || format!("--env-file {}", file.display());
+        let text = fs::read_to_string(file).with_context(place)?;
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let pair = line.split_once('=');
+            let (name, value) =
+                pair.with_context(|| format!("{}:{number}: write NAME=VALUE", place()))?;
+            set(name.trim(), value.to_owned(), false);
+        }
+    }
+    for (texts, build_only) in [(&args.env, false), (&args.build_env, true)] {
+        for text in texts {
+            match text.split_once('=') {
+                Some((name, value)) => set(name, value.to_owned(), build_only),
+                None => {
+                    let value = std::env::var(text)
+                        .with_context(|| format!("{text} has no value, here neither"))?;
+                    set(text, value, build_only);
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn mount(text: &str) -> SecretMount {
+    let (name, path) = match text.split_once(':') {
+        Some((name, path)) => (name, Some(path.to_owned())),
+        None => (text, None),
+    };
+    SecretMount {
+        name: name.to_owned(),
+        path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use builder::records::SourceSpec;
+
+    use super::{env, git, mount, spec};
+    use crate::cli::{GitArgs, SpecArgs};
+
+    fn of(url: &str) -> SourceSpec {
+        git(GitArgs {
+            git: Some(url.to_owned()),
+            context_dir: None,
+            git_secret: None,
+            submodules: false,
+            lfs: false,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_revision_stands_behind_the_url() {
+        for (text, expected) in [
+            ("https://git.example.com/a.git", None),
+            ("https://git.example.com/a.git#", None),
+            ("git@git.example.com:a.git#feature/x", Some("feature/x")),
+        ] {
+            let SourceSpec::Git { url, revision, .. } = of(text) else {
+                panic!("{text}");
+            };
+            assert!(text.starts_with(&url) && !url.contains('#'), "{url}");
+            assert_eq!(revision.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn variables_come_from_files_and_from_what_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("env");
+        std::fs::write(&file, "# of the team\n\nA=1\nB = two=2\n").unwrap();
+        let args = SpecArgs {
+            env_file: vec![file.clone()],
+            env: vec!["A=3".to_owned(), "PATH".to_owned()],
+            build_env: vec!["C=".to_owned()],
+            ..SpecArgs::default()
+        };
+        let all: Vec<(String, String, bool)> = env(&args)
+            .unwrap()
+            .into_iter()
+            .map(|one| (one.name, one.value, one.build_only))
+            .collect();
+        let path = std::env::var("PATH").unwrap();
+        let expected = [
+            ("B", " two=2", false),
+            ("A", "3", false),
+            ("PATH", &path, false),
+            ("C", "", true),
+        ];
+        let expected =
+            expected.map(|(name, value, only)| (name.to_owned(), value.to_owned(), only));
+        assert_eq!(all, expected);
+        std::fs::write(&file, "A\n").unwrap();
+        let error = env(&args).unwrap_err().to_string();
+        assert!(error.ends_with("env:1: write NAME=VALUE"), "{error}");
+        let nowhere = SpecArgs {
+            env: vec!["THERE_IS_NO_SUCH_VARIABLE".to_owned()],
+            ..SpecArgs::default()
+        };
+        assert!(env(&nowhere).is_err());
+    }
+
+    #[test]
+    fn options_become_a_spec() {
+        let args = SpecArgs {
+            memory: Some(1),
+            test: Some("true && true".to_owned()),
+            label: vec!["a=b=c".to_owned()],
+            ..SpecArgs::default()
+        };
+        let spec = spec(
+            of("https://a.example/b"),
+            "go".to_owned(),
+            "team/app:v1",
+            args,
+        )
+        .unwrap();
+        let json = serde_json::to_value(&spec).unwrap();
+        assert_eq!(json["output"]["labels"]["a"], "b=c");
+        assert_eq!(json["test"]["command"][2], "true && true");
+        assert_eq!(json["limits"]["memoryBytes"], 1);
+        assert_eq!(mount("npmrc:/a").path.as_deref(), Some("/a"));
+        assert_eq!(mount("npmrc").path, None);
+    }
+}

@@ -1,0 +1,218 @@
+//! Asking for runs, and waiting for them.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use builder::records::SourceSpec;
+use serde_json::{Value, json};
+
+use super::answers::Run;
+use super::follow::{follow, image, summary};
+use super::screen::Screen;
+use super::{Place, connect, source, spec};
+use crate::cli::{AuthFile, Following, Named, Namespace, Remote, RunBuild, StartBuild};
+use crate::client::Client;
+use crate::commands::print;
+
+/// Exit codes besides 0 and 1, which are a published image and a failure.
+const CANCELLED: u8 = 3;
+const LET_GO: u8 = 130;
+
+pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
+    let namespace = match &args.namespace.namespace {
+        Some(namespace) => namespace.clone(),
+        None => namespace_of(&args.output)?,
+    };
+    let auth_file = copied(&args.remote);
+    let git = spec::git(args.git);
+    anyhow::ensure!(
+        git.is_some() || args.dir.is_some(),
+        "what is to be built? Name a repository with --git, or a folder with --dir"
+    );
+    let client = connect(args.remote).await?;
+    let source = match (git, &args.dir) {
+        (Some(git), _) => git,
+        (None, dir) => {
+            let name = args
+                .name
+                .clone()
+                .unwrap_or_else(|| short_name(&args.output));
+            let dir = dir.as_deref().context("--dir")?;
+            source::upload(&client, auth_file, &namespace, &name, dir).await?
+        }
+    };
+    let spec = spec::spec(source, args.builder, &args.output, args.spec)?;
+    let wanted = json!({"name": args.name, "spec": spec, "fresh": args.no_reuse});
+    let run: Run = client
+        .post(&Place(Some(&namespace)).path("buildruns"), &wanted)
+        .await?;
+    wait(&client, run, &args.following).await
+}
+
+pub(super) async fn start(args: StartBuild) -> anyhow::Result<ExitCode> {
+    let namespace = args.what.of.namespace;
+    let name = args.what.name;
+    let auth_file = copied(&args.remote);
+    let client = connect(args.remote).await?;
+    let source = match &args.dir {
+        None => None,
+        Some(dir) => Some(source::upload(&client, auth_file, &namespace, &name, dir).await?),
+    };
+    let wanted = wanted(args.revision, source.as_ref(), args.no_reuse);
+    let path = Place(Some(&namespace)).path(&format!("builds/{name}/runs"));
+    let run: Run = client.post(&path, &wanted).await?;
+    wait(&client, run, &args.following).await
+}
+
+fn wanted(revision: Option<String>, source: Option<&SourceSpec>, fresh: bool) -> Value {
+    let mut wanted = json!({ "fresh": fresh });
+    if let Some(revision) = revision {
+        wanted["revision"] = revision.into();
+    }
+    if let Some(source) = source {
+        wanted["source"] = json!(source);
+    }
+    wanted
+}
+
+pub(super) async fn rebuild(
+    what: &Named,
+    same: bool,
+    following: &Following,
+    remote: Remote,
+) -> anyhow::Result<ExitCode> {
+    let client = connect(remote).await?;
+    let place = Place(Some(&what.of.namespace));
+    let path = place.path(&format!("buildruns/{}/rebuild", what.name));
+    let run: Run = client.post(&path, &json!({ "same": same })).await?;
+    let code = wait(&client, run.clone(), following).await?;
+    if !same || following.detach || code != ExitCode::SUCCESS {
+        return Ok(code);
+    }
+    let path = place.path(&format!("buildruns/{}", run.metadata.name));
+    let run: Run = client.get(&path).await?;
+    let is_same = run.result.is_some_and(|result| result.same_as.is_some());
+    if is_same {
+        eprintln!("it reproduces: the same image came out");
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("it does not reproduce: another image came out");
+    Ok(ExitCode::FAILURE)
+}
+
+pub(super) async fn cancel(names: &[String], of: &Namespace, remote: Remote) -> anyhow::Result<()> {
+    let client = connect(remote).await?;
+    for name in names {
+        let path = Place(Some(&of.namespace)).path(&format!("buildruns/{name}/cancel"));
+        let run: Run = client.post(&path, &json!({})).await?;
+        let said = match &*run.state.is {
+            "running" => "is being cancelled".to_owned(),
+            _ => run.outcome(),
+        };
+        print::line(&format!("{name}: {said}"))?;
+    }
+    Ok(())
+}
+
+/// Waits for a run that one has asked for, unless one does not want to.
+async fn wait(client: &Client, run: Run, following: &Following) -> anyhow::Result<ExitCode> {
+    let (namespace, name) = (&run.metadata.namespace, &run.metadata.name);
+    let how = format!(
+        "slipway build logs {name} -n {namespace} --follow follows it, \
+         slipway build cancel {name} -n {namespace} ends it"
+    );
+    if following.detach {
+        if following.json {
+            print::json(&run)?;
+        } else {
+            print::line(name)?;
+            eprintln!("{how}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut screen = Screen::new();
+    let followed = tokio::select! {
+        followed = follow(client, namespace, name, &mut screen) => followed,
+        interrupt = tokio::signal::ctrl_c() => {
+            interrupt?;
+            screen.end();
+            eprintln!("{name} goes on: {how}");
+            return Ok(ExitCode::from(LET_GO));
+        }
+    };
+    screen.end();
+    ended(client, &followed?, following.json)
+}
+
+/// Says what became of a run: for people on standard error, for programs on standard output.
+pub(super) fn ended(client: &Client, run: &Run, json: bool) -> anyhow::Result<ExitCode> {
+    eprintln!("{}", summary(client, run));
+    if json {
+        print::json(run)?;
+    } else if run.state.is == "succeeded"
+        && let Some(image) = image(client, run)
+    {
+        print::line(&image)?;
+    }
+    Ok(code(run))
+}
+
+pub(super) fn code(run: &Run) -> ExitCode {
+    match &*run.state.is {
+        "succeeded" => ExitCode::SUCCESS,
+        "cancelled" => ExitCode::from(CANCELLED),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The first part of an image's name, behind that of a registry.
+pub(super) fn namespace_of(output: &str) -> anyhow::Result<String> {
+    let path = without_host(output);
+    let namespace = path.split_once('/').map(|(namespace, _)| namespace);
+    let namespace = namespace.filter(|namespace| !namespace.is_empty());
+    namespace.map(str::to_owned).with_context(|| {
+        format!("--output {output}: write NAMESPACE/NAME:TAG, or give the namespace with -n")
+    })
+}
+
+/// What a source is called whose run has no name: as the image, on one level.
+fn short_name(output: &str) -> String {
+    let path = without_host(output);
+    let path = path.split_once('/').map_or(path, |(_, rest)| rest);
+    let end = path.find([':', '@']).unwrap_or(path.len());
+    path[..end].replace('/', "-")
+}
+
+fn without_host(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => rest,
+        _ => image,
+    }
+}
+
+/// Where logins are, for the way that images go.
+fn copied(remote: &Remote) -> AuthFile {
+    AuthFile {
+        authfile: remote.auth_file.authfile.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{namespace_of, short_name};
+
+    #[test]
+    fn an_image_says_its_namespace_and_a_name_for_its_source() {
+        for (image, namespace, name) in [
+            ("team/app:v1", "team", "app"),
+            ("registry.example.com:5000/team/a/b:v1", "team", "a-b"),
+            ("localhost/team/app", "team", "app"),
+        ] {
+            assert_eq!(namespace_of(image).unwrap(), namespace);
+            assert_eq!(short_name(image), name);
+        }
+        for image in ["app", "app:v1", "", "/app"] {
+            assert!(namespace_of(image).is_err(), "{image}");
+        }
+    }
+}

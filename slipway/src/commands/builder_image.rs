@@ -1,0 +1,79 @@
+//! `slipway builder-image`: the catalogue of what images are built with.
+
+use serde_json::{Value, json};
+
+use super::build::{Place, connect};
+use super::{print, table};
+use crate::cli::{AddBuilderImage, BuilderImageCommand, Output};
+
+pub(super) async fn run(command: BuilderImageCommand) -> anyhow::Result<()> {
+    match command {
+        BuilderImageCommand::List {
+            of,
+            remote,
+            printing,
+        } => {
+            let client = connect(remote).await?;
+            let place = Place(of.namespace.as_deref());
+            let images: Vec<Value> = place.list(&client, "builderimages", "", usize::MAX).await?;
+            match printing.form() {
+                Output::Json => print::json(&json!({ "items": images })),
+                Output::Text => print::whole(table::lines(&rows(&images)).as_bytes()),
+            }
+        }
+        BuilderImageCommand::Add(args) => add(*args).await,
+        BuilderImageCommand::Remove { names, of, remote } => {
+            let client = connect(remote).await?;
+            for name in names {
+                let path = Place(of.namespace.as_deref()).path(&format!("builderimages/{name}"));
+                client.delete(&path).await?;
+                print::line(&format!(
+                    "builder image {name} is removed from the catalogue"
+                ))?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn add(args: AddBuilderImage) -> anyhow::Result<()> {
+    let client = connect(args.remote).await?;
+    let path = Place(args.of.namespace.as_deref()).path(&format!("builderimages/{}", args.name));
+    let wanted = json!({
+        "image": args.image,
+        "language": args.language,
+        "version": args.version,
+        "displayName": args.display_name,
+        "description": args.description,
+    });
+    let entered: Value = client.put(&path, &wanted, None).await?;
+    match args.printing.form() {
+        Output::Json => print::json(&entered),
+        Output::Text => print::whole(table::lines(&rows(&[entered])).as_bytes()),
+    }
+}
+
+fn rows(images: &[Value]) -> Vec<Vec<String>> {
+    let head = ["NAME", "LANGUAGE", "VERSION", "WHOSE", "IMAGE", "CALLED"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for image in images {
+        let text = |value: &Value| {
+            let text = value.as_str().unwrap_or_default().chars();
+            text.filter(|char| !char.is_control()).collect::<String>()
+        };
+        let namespace = text(&image["metadata"]["namespace"]);
+        rows.push(vec![
+            text(&image["metadata"]["name"]),
+            text(&image["language"]),
+            text(&image["version"]),
+            if namespace.is_empty() {
+                "everybody".to_owned()
+            } else {
+                namespace
+            },
+            text(&image["image"]),
+            text(&image["displayName"]),
+        ]);
+    }
+    rows
+}

@@ -1,0 +1,300 @@
+//! The registry of this process, as builds see it: with the rights of whom a run acts for, and their name in the record.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use auth::{Gate, Identity, Permit, Pull, Push, Refusal, Retag};
+use builder::images::{Images, ImagesError};
+use builder::records::Actor;
+use bytes::{Buf as _, Bytes};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use oci::{Digest, Manifest, Reference, RepoName, Tag};
+use registry::{Error, Mounted, Registry};
+use storage::audit::{Cause, Entry, Origin, Outcome, Place, Proof, Verb};
+use storage::{BodyError, Content, Durability, Object, StorageError, UploadError};
+use tokio_util::io::ReaderStream;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of a file on their way into the registry at a time.
+const STEP: usize = 1 << 20;
+
+/// The registry, for the run of a build.
+#[derive(Debug, Clone)]
+pub(crate) struct RegistryImages {
+    registry: Arc<Registry>,
+    run: Arc<str>,
+}
+
+impl RegistryImages {
+    /// This registry, for no run in particular.
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        let run = Arc::from("");
+        Self { registry, run }
+    }
+
+    fn gate(&self) -> &Gate {
+        self.registry.gate()
+    }
+
+    /// Whom a run acts for, as they are now.
+    async fn identity(&self, actor: &Actor, now: SystemTime) -> Result<Identity, ImagesError> {
+        let found = self.gate().identity_of(&actor.proof, now).await;
+        found.map_err(|refusal| match refusal {
+            Refusal::BadCredential => ImagesError::Forbidden(format!(
+                "{}, for whom this is done, has no rights any more: the user, the password or the API token is gone, or has \
+                 ended. Whoever starts the run, or saves the build, anew gives it theirs",
+                actor.name
+            )),
+            refusal => refused(refusal),
+        })
+    }
+
+    /// The actor's permit for `V` in `repo`. A refusal is recorded as one of `verb`.
+    async fn permit<V: auth::Verb>(
+        &self,
+        who: &Identity,
+        repo: &RepoName,
+        verb: Verb,
+        at: SystemTime,
+    ) -> Result<Permit<V>, ImagesError> {
+        match self.gate().permit(who, repo).await {
+            Ok(permit) => Ok(permit),
+            Err(refusal) => {
+                let told = refused(refusal);
+                if let ImagesError::Forbidden(reason) = &told {
+                    self.note(who, repo, verb, reason, at).await;
+                }
+                Err(told)
+            }
+        }
+    }
+
+    async fn note(
+        &self,
+        who: &Identity,
+        repo: &RepoName,
+        verb: Verb,
+        reason: &str,
+        at: SystemTime,
+    ) {
+        let origin = Arc::new(self.origin(who, at));
+        let place = Place::Repository(repo.clone());
+        let entry = Entry::new(&origin, verb, place, Outcome::Denied, 0).because(Some(reason));
+        let audit = &self.registry.storage().audit;
+        if let Err(error) = audit.note(vec![entry], Durability::AtFlush).await {
+            tracing::warn!(%error, "a refusal was not recorded");
+        }
+    }
+
+    /// On whose account something is changed, and by which run.
+    fn cause(&self, who: &Identity, at: SystemTime) -> Cause {
+        Cause::of(self.origin(who, at), at)
+    }
+
+    fn origin(&self, who: &Identity, at: SystemTime) -> Origin {
+        Origin {
+            request_id: self.run.to_string(),
+            user: who.name().to_owned(),
+            provider: who.provider().to_owned(),
+            uid: who.uid().map(str::to_owned),
+            credential: Proof::Run,
+            credential_id: who.token().map(ToString::to_string),
+            ..Origin::own(at)
+        }
+    }
+}
+
+#[async_trait]
+impl Images for RegistryImages {
+    fn for_run(&self, run: &str) -> Arc<dyn Images> {
+        Arc::new(Self {
+            registry: Arc::clone(&self.registry),
+            run: Arc::from(run),
+        })
+    }
+
+    async fn may_push(&self, actor: &Actor, repo: &RepoName) -> Result<(), ImagesError> {
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Push>(&who, repo, Verb::Upload, now);
+        permit.await.map(drop)
+    }
+
+    async fn manifest(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<Option<Manifest>, ImagesError> {
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Pull>(&who, repo, Verb::Pull, now).await?;
+        let stored = match self.registry.manifest(&permit, reference).await {
+            Ok(stored) => stored,
+            Err(error) => return absent(error),
+        };
+        let expected = stored.digest;
+        let parsed = Manifest::parse(stored.bytes.clone(), Some(&stored.media_type), expected);
+        parsed.map(Some).map_err(|error| {
+            ImagesError::Refused(format!("{repo}: the manifest {expected}: {error}"))
+        })
+    }
+
+    async fn blob(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<Box<dyn Read + Send>>, ImagesError> {
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Pull>(&who, repo, Verb::Pull, now).await?;
+        match self.registry.blob(&permit, digest).await {
+            Ok(object) => Ok(Some(reader(object))),
+            Err(error) => absent(error),
+        }
+    }
+
+    async fn mount(
+        &self,
+        actor: &Actor,
+        into: &RepoName,
+        from: &RepoName,
+        digest: &Digest,
+    ) -> Result<bool, ImagesError> {
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let to = self.permit(&who, into, Verb::Mount, now).await?;
+        let of = self.permit(&who, from, Verb::Pull, now).await?;
+        let cause = self.cause(&who, now);
+        let mounted = self.registry.mount(&to, &of, digest, &cause).await;
+        Ok(mounted.map_err(failed)? == Mounted::Done)
+    }
+
+    async fn put_blob(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        digest: &Digest,
+        mut content: File,
+    ) -> Result<(), ImagesError> {
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Push>(&who, repo, Verb::Upload, now).await?;
+        content.rewind().map_err(unreadable)?;
+        let length = content.metadata().map_err(unreadable)?.len();
+        let file = tokio::fs::File::from_std(content);
+        let body = ReaderStream::with_capacity(file, STEP)
+            .map_err(|error| BodyError::Broken(error.to_string()))
+            .boxed();
+        let cause = self.cause(&who, now);
+        let put = self
+            .registry
+            .put_blob(&permit, digest, body, Some(length), &cause);
+        put.await.map_err(failed)
+    }
+
+    async fn put_manifest(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        manifest: &Manifest,
+        tags: &[Tag],
+    ) -> Result<(), ImagesError> {
+        let now = SystemTime::now();
+        let who = self.identity(actor, now).await?;
+        let permit = self.permit::<Push>(&who, repo, Verb::Push, now).await?;
+        // Whoever may not move tags may still make new ones.
+        let retag = match self.gate().permit::<Retag>(&who, repo).await {
+            Ok(permit) => Some(permit),
+            Err(Refusal::Anonymous | Refusal::Forbidden(_)) => None,
+            Err(refusal) => return Err(refused(refusal)),
+        };
+        let cause = self.cause(&who, now);
+        let put = self
+            .registry
+            .put_manifest(&permit, retag.as_ref(), manifest, tags, &cause);
+        put.await.map_err(failed)
+    }
+}
+
+/// An object's bytes from the beginning. The handle of a file is shared, so that it is read by position.
+struct FileReader {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl Read for FileReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+fn reader(object: Object) -> Box<dyn Read + Send> {
+    match object.content {
+        Content::File(file) => Box::new(FileReader { file, offset: 0 }),
+        Content::Bytes(bytes) => Box::new(Bytes::reader(bytes)),
+    }
+}
+
+/// What is not there is no error.
+fn absent<T>(error: Error) -> Result<Option<T>, ImagesError> {
+    match error {
+        Error::BlobUnknown(..) | Error::ManifestUnknown(..) | Error::NameUnknown(_) => Ok(None),
+        error => Err(failed(error)),
+    }
+}
+
+fn failed(error: Error) -> ImagesError {
+    match error {
+        Error::Refused(refusal) => refused(refusal),
+        Error::TagExists(_) | Error::OtherMediaType(_) => ImagesError::Forbidden(error.to_string()),
+        Error::Storage(StorageError::Corrupt { .. })
+        | Error::BlobUnknown(..)
+        | Error::BlobInUse(..)
+        | Error::ManifestUnknown(..)
+        | Error::NameUnknown(_)
+        | Error::PositionUnknown
+        | Error::ManifestInvalid(_)
+        | Error::ManifestBlobsUnknown(_)
+        | Error::Upload(
+            UploadError::DigestMismatch { .. }
+            | UploadError::SizeMismatch { .. }
+            | UploadError::TooLarge { .. },
+        ) => ImagesError::Refused(error.to_string()),
+        Error::Storage(_) | Error::Upload(_) => {
+            tracing::warn!(%error, "the registry did not do what a build asked of it");
+            ImagesError::Unavailable(error.to_string())
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn refused(refusal: Refusal) -> ImagesError {
+    match refusal {
+        Refusal::Anonymous => {
+            ImagesError::Forbidden("strangers may not do this: log in first".to_owned())
+        }
+        Refusal::Throttled { .. } | Refusal::Unavailable { .. } => {
+            ImagesError::Unavailable(refusal.to_string())
+        }
+        Refusal::BadCredential
+        | Refusal::MistypedToken
+        | Refusal::Forbidden(_)
+        | Refusal::InsufficientScope(_)
+        | Refusal::NoTokens => ImagesError::Forbidden(refusal.to_string()),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
+fn unreadable(error: io::Error) -> ImagesError {
+    ImagesError::Unavailable(format!("what was built cannot be read back: {error}"))
+}

@@ -1,0 +1,32 @@
+//! What the builder stands on, made of the registry's parts.
+
+mod images;
+mod ledger;
+mod machine;
+mod service;
+mod settings;
+
+use std::sync::Arc;
+
+use ::builder::images::Images;
+use ::builder::ledger::Ledger;
+use registry::Registry;
+
+use images::RegistryImages;
+use ledger::IndexedLedger;
+
+pub(crate) use machine::examine;
+pub(crate) use service::Service;
+pub(super) use service::service;
+pub(super) use settings::check;
+
+/// Where records are kept: in the registry's index.
+pub(super) fn ledger(registry: &Registry) -> Arc<dyn Ledger> {
+    let index = Arc::clone(registry.storage().index());
+    Arc::new(IndexedLedger::new(index))
+}
+
+/// Where images come from and go to: the registry itself.
+pub(super) fn images(registry: &Arc<Registry>) -> Arc<dyn Images> {
+    Arc::new(RegistryImages::new(Arc::clone(registry)))
+}

@@ -1,0 +1,155 @@
+//! The service of builds upon the parts that the configuration names.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ::builder::builds::{Builds, Parts, Settings};
+use ::builder::driver::runc::{self, Runc};
+use ::builder::plan::Limits;
+use ::builder::sandbox::{self, enforces_limits};
+use ::builder::source::git::{GitFetcher, Mirrors};
+use anyhow::Context as _;
+use registry::Registry;
+use tokio_util::sync::CancellationToken;
+
+use super::{images, ledger, machine, settings};
+use crate::config::Config;
+
+/// How often what nobody uses any more is looked for.
+const SWEPT_EVERY: Duration = Duration::from_secs(600);
+/// A mirror that nobody used for so long goes, however much room there is.
+const MIRRORS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Runs builds.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) builds: Builds,
+    driver: Runc,
+    mirrors: Mirrors,
+    mirror_bytes: u64,
+}
+
+/// The service; `None` where no builds are run. Nothing runs before [`Service::run`].
+pub(in crate::wiring) async fn service(
+    config: &Config,
+    registry: &Arc<Registry>,
+) -> anyhow::Result<Option<Service>> {
+    if !machine::runs_builds(config).await? {
+        return Ok(None);
+    }
+    let dir = settings::dir(config)?;
+    let scratch = dir.join("scratch");
+    std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
+    let network = settings::source_network(config)?;
+    let mirrors = Mirrors::new(dir.join("mirrors"));
+    let git = GitFetcher::new(
+        mirrors.clone(),
+        network.clone(),
+        settings::source_limits(config),
+    );
+    let driver = driver(config, &dir).await?;
+    let parts = Parts {
+        ledger: ledger(registry),
+        images: images(registry),
+        driver: Arc::new(driver.clone()),
+        secret_keys: Arc::new(settings::keys(config)?),
+        git,
+        network,
+    };
+    let builds = Builds::new(parts, of_builds(config, &dir, scratch));
+    Ok(Some(Service {
+        builds,
+        driver,
+        mirrors,
+        mirror_bytes: config.builder.git.mirror_bytes,
+    }))
+}
+
+async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
+    let most = settings::limits(config);
+    let settings = runc::Settings {
+        keep_layers: config.builder.layers.max_bytes,
+        keep_caches: config.builder.cache.max_bytes,
+        limits: sandbox::Limits {
+            memory: most.memory_bytes,
+            millicpus: most.cpu_millis,
+            processes: most.pids,
+            disk: most.disk_bytes,
+            wall: most.seconds.map(Duration::from_secs),
+        },
+        output: config.builder.logs.max_bytes,
+        registries: settings::registries(config)?,
+        addresses: settings::addresses(config),
+        certificates: settings::certificates(config)?,
+        ..runc::Settings::new(dir.join("runs"), machine::sandbox(config)?)
+    };
+    let (driver, recovered) = Runc::open(settings).await.context("builder")?;
+    tracing::debug!(?recovered, "what an earlier server left of runs is gone");
+    Ok(driver)
+}
+
+fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settings {
+    let (usual, most) = (
+        settings::defaults(config, enforces_limits()),
+        settings::limits(config),
+    );
+    let (queue_timeout, _) = settings::queue_times(config);
+    let builder = &config.builder;
+    Settings {
+        hosts: hosts(config),
+        workers: builder.workers,
+        namespace_workers: builder.namespace_workers,
+        namespace_waiting: builder.namespace_waiting,
+        queue_timeout,
+        run_timeout: builder.limits.run_time.get(),
+        retention: settings::retention(config),
+        log_bytes: builder.logs.max_bytes,
+        limits: Limits {
+            memory_bytes: most.memory_bytes.or(usual.memory_bytes),
+            cpu_millis: most.cpu_millis.or(usual.cpu_millis),
+            pids: most.pids.or(usual.pids),
+            disk_bytes: most.disk_bytes,
+            seconds: most.seconds,
+        },
+        source: settings::source_limits(config),
+        compression: settings::compression(config),
+        ..Settings::new(dir.join("logs"), scratch)
+    }
+}
+
+/// The names that clients know this registry by, as they stand before images' names.
+fn hosts(config: &Config) -> Vec<String> {
+    let listening = config.listen.iter().map(ToString::to_string);
+    config.hosts.iter().cloned().chain(listening).collect()
+}
+
+impl Service {
+    /// Runs builds and clears up after them, until `stop`; returns when all that was at work has come to rest.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let sweeping = async {
+            loop {
+                tokio::time::sleep(SWEPT_EVERY).await;
+                if let Err(error) = self.driver.sweep().await {
+                    tracing::warn!(%error, "unused layers and caches of builds stay for now");
+                }
+                self.prune_mirrors().await;
+            }
+        };
+        tokio::select! {
+            () = self.builds.drive(stop) => {}
+            () = sweeping => {}
+        }
+    }
+
+    async fn prune_mirrors(&self) {
+        let (mirrors, most) = (self.mirrors.clone(), self.mirror_bytes);
+        let pruned = tokio::task::spawn_blocking(move || {
+            let before = SystemTime::now().checked_sub(MIRRORS_KEPT);
+            mirrors.prune(most, before.unwrap_or(SystemTime::UNIX_EPOCH))
+        });
+        if let Ok(Err(error)) = pruned.await {
+            tracing::warn!(%error, "unused mirrors of repositories stay for now");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Whether a machine can run builds, and the command that runs of an ordinary user need.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::io::{IoSliceMut, Read as _};
+use std::mem::MaybeUninit;
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SLIPWAY: &str = env!("CARGO_BIN_EXE_slipway");
+/// A user that was given no ids.
+const NOBODY: &str = "65534";
+
+fn report(output: &Output) -> Value {
+    let told = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_str(&told).unwrap_or_else(|_| panic!("{told}\n{complained}"))
+}
+
+fn standing<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let checks = report["checks"].as_array().unwrap();
+    let found = checks.iter().find(|check| check["name"] == name);
+    found.unwrap_or_else(|| panic!("{name}: {report}"))
+}
+
+/// A folder that anybody may enter, with a copy of the program: build folders are often closed.
+fn public() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let program = folder.path().join("slipway");
+    std::fs::copy(SLIPWAY, &program).unwrap();
+    (folder, program)
+}
+
+fn doctor_as(user: &str, program: &Path, folder: &Path) -> Output {
+    Command::new("setpriv")
+        .args(["--reuid", user, "--regid", user, "--clear-groups", "--"])
+        .arg(program)
+        .args(["build", "doctor", "--json"])
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+/// A user that `/etc/subuid` gives ids.
+fn given() -> Option<String> {
+    let given = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let mut names = given.lines().filter_map(|line| line.split(':').next());
+    names.find_map(|name| {
+        let output = Command::new("id").args(["-u", name]).output().ok()?;
+        let id = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (!id.is_empty() && id != "0").then_some(id)
+    })
+}
+
+#[test]
+fn what_is_missing_is_said_and_is_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |runtime: &str, arguments: &[&str]| {
+        Command::new(SLIPWAY)
+            .args(["build", "doctor"])
+            .args(arguments)
+            .env("SLIPWAY_BUILDER__RUNTIME", runtime)
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    let output = run("/nowhere/runc", &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let found = report(&output);
+    assert_eq!(found["canRun"], false);
+    assert_eq!(standing(&found, "runtime")["standing"], "missing");
+    let detail = standing(&found, "runtime")["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("/nowhere/runc") && detail.contains("apt-get install runc"),
+        "{detail}"
+    );
+    let text = String::from_utf8(run("/nowhere/runc", &[]).stdout).unwrap();
+    assert!(text.contains("missing  runtime"), "{text}");
+    assert!(text.contains("no builds can be run here"), "{text}");
+    // It agrees with itself: this machine may or may not.
+    let output = run("runc", &["--json"]);
+    let can_run = report(&output)["canRun"].as_bool().unwrap();
+    assert_eq!(output.status.success(), can_run);
+    let left: Vec<_> = folder.path().read_dir().unwrap().collect();
+    assert!(left.is_empty(), "it changes nothing: {left:?}");
+}
+
+#[test]
+fn a_user_without_ids_is_told_how_to_get_some() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let (folder, program) = public();
+    let output = doctor_as(NOBODY, &program, folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    let found = report(&output);
+    let ids = standing(&found, "user ids");
+    assert_eq!(ids["standing"], "missing");
+    assert!(ids["detail"].as_str().unwrap().contains("usermod"), "{ids}");
+}
+
+#[test]
+fn an_ordinary_user_is_told_of_the_limits_and_has_a_lender() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let Some(user) = given() else {
+        println!("skipped: no user has ids in /etc/subuid; scripts/lab-install makes one");
+        return;
+    };
+    let (folder, program) = public();
+    let found = report(&doctor_as(&user, &program, folder.path()));
+    assert_eq!(standing(&found, "user ids")["standing"], "good", "{found}");
+    assert_eq!(standing(&found, "limits")["standing"], "limited");
+    let network = standing(&found, "network")["detail"].as_str().unwrap();
+    assert!(!network.contains("no program was given"), "{network}");
+}
+
+/// As the sandbox starts it: in a network namespace of its own, with a socket as its standard input.
+#[test]
+fn sockets_of_a_namespace_are_lent() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let script = "ip link set lo up && exec \"$0\" lend-sockets";
+    let mut child = Command::new("unshare")
+        .args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            script,
+            SLIPWAY,
+        ])
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut word = [0];
+    let mut words = [IoSliceMut::new(&mut word)];
+    let received = rustix::net::recvmsg(&ours, &mut words, &mut control, RecvFlags::CMSG_CLOEXEC);
+    let status = child.wait().unwrap();
+    let mut complained = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut complained)
+        .unwrap();
+    if complained.contains("unshare failed") {
+        println!("skipped: user namespaces cannot be made here: {complained}");
+        return;
+    }
+    assert!(status.success(), "{complained}");
+    received.unwrap();
+    let handed: Vec<OwnedFd> = control
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(handed) => Some(handed.collect::<Vec<_>>()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let [tcp, dns] = <[OwnedFd; 2]>::try_from(handed).unwrap();
+    let tcp = TcpListener::from(tcp).local_addr().unwrap();
+    let dns = UdpSocket::from(dns).local_addr().unwrap();
+    assert!(tcp.port() > 0 && dns.port() > 0 && tcp.port() != dns.port());
+    // They are that namespace's: here the port is free.
+    TcpListener::bind(("127.0.0.1", tcp.port())).unwrap();
+}
+
+#[test]
+fn started_by_hand_the_lender_says_that_it_hands_nothing_over() {
+    let output = Command::new(SLIPWAY)
+        .arg("lend-sockets")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(!output.stderr.is_empty());
+}

@@ -38,6 +38,7 @@ mod archive;
 pub mod builds;
 mod compression;
 pub mod driver;
+pub mod hooks;
 mod ids;
 pub mod images;
 pub mod layer;
@@ -51,6 +52,7 @@ pub mod sandbox;
 pub mod secrets;
 pub mod source;
 mod tree;
+pub mod triggers;
 
 pub use addresses::AddressRules;
 pub use compression::Compression;

@@ -78,8 +78,13 @@ pub(crate) async fn wire(
         let building = api::builds::Building::new(registry, builds, stopping.clone());
         routes.extend(api::builds::routes(&building));
     }
-    let rooms =
+    let mut rooms =
         api::router(&registry, routes, VERSION).merge(providers::router(&config.auth.oidc)?);
+    if let Some(service) = &builder {
+        let owners = Arc::new(api::hooks::GateOwners::new(Arc::clone(&registry)));
+        let hooks = ::builder::hooks::Hooks::new(service.builds.clone(), owners);
+        rooms = rooms.merge(api::hooks::router(&registry, hooks));
+    }
     let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;
     let front = Arc::new(front);
     Ok(Wired {

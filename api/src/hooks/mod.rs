@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, post};
+use axum::routing::post;
 use builder::hooks::{Answer, HookError, Hooks, MAX_BODY, Signed};
 use builder::records::{Actor, HookKind};
 use futures_util::StreamExt as _;
@@ -51,7 +51,7 @@ struct Hall {
     bodies: Arc<Semaphore>,
 }
 
-/// The room: all that is below `/hooks/`.
+/// The room: webhooks.
 pub fn router(registry: &Arc<Registry>, hooks: Hooks) -> Router {
     let hall = Hall {
         registry: Arc::clone(registry),
@@ -65,7 +65,6 @@ pub fn router(registry: &Arc<Registry>, hooks: Hooks) -> Router {
             "/hooks/{namespace}/{build}/{kind}",
             post(take).fallback(other),
         )
-        .route("/hooks/{*rest}", any(|| async { unknown() }))
         .with_state(hall)
 }
 

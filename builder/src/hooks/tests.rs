@@ -454,11 +454,7 @@ fn one_bit_of_body_signature_or_secret_is_a_refusal_of_every_kind() {
                 let mut twice = good.clone();
                 twice.append(name, value.clone());
                 let is_tag = name.as_str().contains("signature") || name.as_str().contains("token");
-                assert_eq!(
-                    check(&twice, body).is_none() || !is_tag,
-                    true,
-                    "{kind:?} {name}"
-                );
+                assert!(check(&twice, body).is_none() || !is_tag, "{kind:?} {name}");
             }
             let other = Signed::check(kind, &Keys::nobodys(), &good, body.as_bytes(), at(NOW));
             assert_eq!(other, None, "{kind:?}");

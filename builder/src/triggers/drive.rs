@@ -42,23 +42,20 @@ impl Triggers {
     /// another's.
     pub async fn drive(&self, moves: &Moves, stop: CancellationToken) {
         let mut later = BTreeSet::new();
-        moves.note_any();
-        let (mut swept, mut pruned) = (Instant::now(), None::<Instant>);
+        let (mut swept, mut pruned) = (None::<Instant>, None::<Instant>);
         while !stop.is_cancelled() {
             let now = SystemTime::now();
             if let Err(error) = self.schedules(now).await {
                 tracing::warn!(%error, "what is due was not looked at");
             }
-            if swept.elapsed() >= SWEEP {
-                moves.note_any();
-            }
-            let moved = moves.take();
-            if moved == Moved::Any {
-                swept = Instant::now();
+            let mut moved = moves.take();
+            if swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+                moved = Moved::Any;
+                swept = Some(Instant::now());
             }
             if let Err(error) = self.images(&moved, &mut later, now).await {
                 tracing::warn!(%error, "whether images have moved was not looked at");
-                moves.note_any();
+                swept = None;
             }
             if pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE) {
                 pruned = Some(Instant::now());
@@ -69,7 +66,8 @@ impl Triggers {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(LOOK) => {}
-                () = moves.wait() => tokio::time::sleep(SETTLE).await,
+                // What fails is tried again with the next look, not with the next move.
+                () = moves.wait(), if swept.is_some() => tokio::time::sleep(SETTLE).await,
             }
         }
     }

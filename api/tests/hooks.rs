@@ -49,11 +49,8 @@ async fn call(server: &Server, path: &str, secret: &str, time: u64, body: &str) 
     let mut request = request(Method::POST, path, "", body);
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, format!("{time}.{body}").as_bytes());
-    let tag: String = tag
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let tag = tag.as_ref().iter();
+    let tag = tag.fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let headers = request.headers_mut();
     headers.insert("x-slipway-timestamp", time.into());
     headers.insert(

@@ -100,14 +100,14 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Event, Unreadable
             }))
         }
         "repo:refs_changed" => {
-            let changed: RefsChanged = json(body)?;
-            let changes = changed.changes.into_iter().take(MAX_CHANGES);
-            let changes = changes.filter_map(|change| {
-                let name = GitRef::parse(&change.r#ref.id)?;
+            let told: RefsChanged = json(body)?;
+            let changes = told.changes.into_iter().take(MAX_CHANGES);
+            let changes = changes.filter_map(|one| {
+                let name = GitRef::parse(&one.r#ref.id)?;
                 // The message is not told.
-                Some(Change::of(name, change.to_hash.as_deref(), None))
+                Some(Change::of(name, one.to_hash.as_deref(), None))
             });
-            let clone = changed.repository.links.clone.into_iter();
+            let clone = told.repository.links.clone.into_iter();
             Ok(Event::Push(Push {
                 changes: Some(changes.collect()),
                 repository: clone.map(|link| link.href).collect(),

@@ -24,7 +24,7 @@ pub(super) fn read(body: &[u8]) -> Result<Event, Unreadable> {
         .map_err(|error| Unreadable::new(format!("the body: {error}")))?;
     let name = called
         .r#ref
-        .map(|name| GitRef::parse(&name).unwrap_or_else(|| GitRef::Branch(name)));
+        .map(|name| GitRef::parse(&name).unwrap_or(GitRef::Branch(name)));
     let change = name.map(|name| Change::of(name, None, called.message));
     Ok(Event::Push(Push {
         repository: called.repository.into_iter().collect(),

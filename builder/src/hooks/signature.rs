@@ -1,6 +1,6 @@
 //! Who calls: a secret is shown or has signed.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{digest, hmac, rand};
@@ -59,7 +59,9 @@ impl Keys {
     fn signed(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         self.tried(tag, |key| {
             let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
-            parts.iter().for_each(|part| context.update(part));
+            for part in parts {
+                context.update(part);
+            }
             context.sign()
         })
     }
@@ -170,10 +172,14 @@ impl Signed {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
-        let fingerprint = context.finish();
-        let fingerprint = fingerprint.as_ref().iter();
+        let hash = context.finish();
+        let mut fingerprint = String::with_capacity(64);
+        for byte in hash.as_ref() {
+            // Writing to a string never fails.
+            let _ = write!(fingerprint, "{byte:02x}");
+        }
         Self {
-            fingerprint: fingerprint.map(|byte| format!("{byte:02x}")).collect(),
+            fingerprint,
             delivery,
         }
     }

@@ -48,12 +48,12 @@ impl Triggers {
             if let Err(error) = self.schedules(now).await {
                 tracing::warn!(%error, "what is due was not looked at");
             }
-            let mut moved = moves.take();
+            let mut tags = moves.take();
             if swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
-                moved = Moved::Any;
+                tags = Moved::Any;
                 swept = Some(Instant::now());
             }
-            if let Err(error) = self.images(&moved, &mut later, now).await {
+            if let Err(error) = self.images(&tags, &mut later, now).await {
                 tracing::warn!(%error, "whether images have moved was not looked at");
                 swept = None;
             }

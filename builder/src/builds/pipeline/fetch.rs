@@ -68,12 +68,11 @@ impl Pipeline<'_> {
             ));
         };
         self.note(format!("fetching {}", source.url)).await;
-        let snapshot = match self.pushed(&source).await? {
-            Some(snapshot) => snapshot,
-            None => {
-                let git = &self.builds.parts().git;
-                git.fetch(self.namespace(), &source).await?
-            }
+        let snapshot = if let Some(snapshot) = self.pushed(&source).await? {
+            snapshot
+        } else {
+            let git = &self.builds.parts().git;
+            git.fetch(self.namespace(), &source).await?
         };
         if let Some(commit) = &snapshot.source().commit {
             let text = format!("commit {} {}", commit.id, commit.message);

@@ -36,6 +36,7 @@ mod secrets;
 mod settings;
 mod spec;
 mod submit;
+mod triggered;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,7 @@ pub use record::{Page, PageOf, Recorded};
 pub use secrets::SecretContent;
 pub use settings::{Parts, Settings};
 pub use submit::Asked;
+pub(crate) use triggered::Standing;
 
 use live::Live;
 use queue::{Queue, Workers};

@@ -9,9 +9,10 @@ use oci::{RepoName, Tag};
 use super::{Invalid, Settings, name};
 use crate::images::ImageName;
 use crate::plan::Limits;
-use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec};
+use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec, Triggers};
 use crate::s2i::{Artifact, ContainerPath, Scope, ScriptsUrl, User, Variable};
 use crate::source::git::{ContextDir, GitUrl, Revision};
+use crate::triggers::Schedule;
 
 #[cfg(test)]
 mod tests;
@@ -111,6 +112,7 @@ impl Wanted {
             return Err(Invalid::new("spec.test.command", message));
         }
         bounded("spec.output.labels", spec.output.labels.len())?;
+        triggers(&spec.triggers)?;
         Ok(Self {
             source: source(&spec.source, hosts)?,
             builder: builder(&spec.builder, hosts)?,
@@ -256,6 +258,23 @@ fn secrets(mounts: &[SecretMount]) -> Result<Vec<(String, ContainerPath)>, Inval
         Ok((name, at))
     });
     mounts.collect()
+}
+
+fn triggers(triggers: &Triggers) -> Result<(), Invalid> {
+    let mut kinds = Vec::new();
+    for (index, hook) in triggers.webhooks.iter().enumerate() {
+        let field = format!("spec.triggers.webhooks[{index}]");
+        secret_name(&format!("{field}.secret"))(&hook.secret)?;
+        if kinds.contains(&hook.kind) {
+            let message = "there is one of this kind already, and both would have one URL";
+            return Err(Invalid::new(format!("{field}.kind"), message));
+        }
+        kinds.push(hook.kind);
+    }
+    if let Some(schedule) = &triggers.schedule {
+        parsed::<Schedule>("spec.triggers.schedule", schedule)?;
+    }
+    Ok(())
 }
 
 fn secret_name(field: &str) -> impl Fn(&str) -> Result<String, Invalid> {

@@ -180,9 +180,11 @@ pub(in crate::wiring) fn source_network(config: &Config) -> anyhow::Result<Sourc
         let pem = pem(&authority.ca_file).context("builder.git.authorities")?;
         authorities.insert(authority.host.clone(), pem);
     }
+    let certificates = config.builder.ca_file.as_deref().map(pem).transpose();
     let proxy = config.builder.proxy.as_ref();
     Ok(SourceNetwork {
         reach: Reach::new(reachable(config)),
+        certificates: certificates.context("builder.caFile")?.unwrap_or_default(),
         authorities,
         known_hosts: known_hosts
             .context("builder.git.knownHostsFile")?

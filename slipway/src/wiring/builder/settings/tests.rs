@@ -140,3 +140,14 @@ fn files_that_are_named_are_there_and_what_they_should_be() {
     let nowhere = config(&format!("builder: {{secretKeyFile: {at}/nowhere/keys}}"));
     assert!(format!("{:#}", check(&nowhere).unwrap_err()).contains("no such folder"));
 }
+
+#[test]
+fn sources_trust_the_authorities_of_the_builder_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let made = rcgen::generate_simple_self_signed(["git.example.com".to_owned()]).unwrap();
+    std::fs::write(&file, made.cert.pem()).unwrap();
+    let own = config(&format!("builder: {{caFile: {}}}", file.display()));
+    assert_eq!(source_network(&own).unwrap().certificates, made.cert.pem());
+    assert_eq!(source_network(&Config::default()).unwrap().certificates, "");
+}

@@ -10,16 +10,20 @@ const MIRRORS: &[&str] = &[
     "GONOSUMDB",
     "GOPROXY",
     "GOSUMDB",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
     "MAVEN_MIRROR_URL",
-    "NO_PROXY",
     "PIP_EXTRA_INDEX_URL",
     "PIP_INDEX_URL",
+    "npm_config_registry",
+];
+
+/// Variables that say which proxy leads there.
+const PROXIES: &[&str] = &[
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
     "https_proxy",
     "http_proxy",
     "no_proxy",
-    "npm_config_registry",
 ];
 
 /// The registries that the samples' dependencies come from.
@@ -34,8 +38,17 @@ const HOSTS: &[&str] = &[
 ];
 
 /// Variables of this machine that builds need to find packages, and no image may have.
-pub fn variables() -> Vec<(String, String)> {
-    let set = MIRRORS.iter().filter_map(|name| {
+pub fn mirrors() -> Vec<(String, String)> {
+    set(MIRRORS)
+}
+
+/// Variables of this machine that builds outside the server's sandbox need, too: inside, the server's own proxy is all there is.
+pub fn proxies() -> Vec<(String, String)> {
+    set(PROXIES)
+}
+
+fn set(names: &[&str]) -> Vec<(String, String)> {
+    let set = names.iter().filter_map(|name| {
         let value = std::env::var(name).ok()?;
         Some(((*name).to_owned(), value))
     });

@@ -44,7 +44,8 @@ impl Build<'_> {
         }
         s2i.ok();
 
-        let mut variables = packages::variables();
+        let mut variables = packages::mirrors();
+        variables.extend(packages::proxies());
         let authorities = packages::authorities();
         if authorities.is_some() {
             variables.extend(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::application::{Running, replace, sample};
 use tests::podman::Storage;
-use tests::{Lab, OrFail, builder_image, packages};
+use tests::{Lab, builder_image, packages};
 
 use crate::git::Repository;
 use crate::site::Site;
@@ -33,11 +33,11 @@ fn builds(language: &Language) {
     push_builder(&lab, &site, language.name, &builder);
     let source = sample(&lab, language.name);
     let repository = Repository::serve(&lab, source);
-    let variables = packages::variables();
-    let variables = variables
-        .iter()
-        .map(|(name, value)| format!("--build-env={name}={value}"));
-    site.create(&repository.url, &builder, &variables.collect::<Vec<_>>());
+    let mirrors: Vec<_> = packages::mirrors()
+        .into_iter()
+        .map(|(name, value)| format!("--build-env={name}={value}"))
+        .collect();
+    site.create(&repository.url, &builder, &mirrors);
     let change = |changes: &[[&str; 3]]| {
         for [file, from, to] in changes {
             replace(&repository.worktree.join(file), from, to);
@@ -60,11 +60,12 @@ fn builds(language: &Language) {
         "a full cache changes the result"
     );
     if let Some((name, value)) = language.offline {
-        set_build_variable(&site, name, value);
+        let build = site.kept();
+        site.apply(&with_variable(build.clone(), name, value));
         let offline = site.run("");
         assert!(offline.has_assembled());
         assert_eq!(offline.image(), first.image(), "without the network");
-        set_build_variable(&site, name, "");
+        site.apply(&build);
     }
 
     change(language.code);
@@ -101,18 +102,14 @@ fn answers(lab: &Lab, site: &Site<'_>, storage: &Storage<'_>, says: &str) {
     app.stop();
 }
 
-/// Gives the build a variable, or takes it away where there is no value.
-fn set_build_variable(site: &Site<'_>, name: &str, value: &str) {
-    let mut build: Value = serde_json::from_str(&site.look("builds/app")).or_fail("the build");
+/// The build with a variable that holds while building only.
+fn with_variable(mut build: Value, name: &str, value: &str) -> Value {
     let variables = &mut build["spec"]["env"];
-    let mut others = variables.as_array().cloned().unwrap_or_default();
-    others.retain(|variable| variable["name"] != name);
-    if !value.is_empty() {
-        others.push(json!({"name": name, "value": value, "buildOnly": true}));
-    }
-    *variables = others.into();
-    let apply = site.slipway("build apply --file -");
-    apply.stdin(build.to_string()).ok();
+    let mut all = variables.as_array().cloned().unwrap_or_default();
+    all.retain(|variable| variable["name"] != name);
+    all.push(json!({"name": name, "value": value, "buildOnly": true}));
+    *variables = all.into();
+    build
 }
 
 #[test]

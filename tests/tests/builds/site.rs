@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{Api, Lab, OrFail, Program, Server, Settings, packages, server};
 
 /// The namespace of the build.
@@ -47,6 +47,18 @@ impl<'lab> Site<'lab> {
         let create = format!("build create app --output {NAMESPACE}/app:v1");
         let create = self.slipway(&create).args(["--git", url, "--builder"]);
         create.arg(builder).args(more).ok();
+    }
+
+    /// The build, to be changed.
+    pub(crate) fn kept(&self) -> Value {
+        let build: Value = serde_json::from_str(&self.look("builds/app")).or_fail("the build");
+        json!({"metadata": {"name": "app", "namespace": NAMESPACE}, "spec": build["spec"]})
+    }
+
+    /// Makes it what `build` says.
+    pub(crate) fn apply(&self, build: &Value) {
+        let apply = self.slipway("build apply --file -");
+        apply.stdin(build.to_string()).ok();
     }
 
     /// Runs it to its end, which must be a good one.

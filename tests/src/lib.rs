@@ -14,6 +14,8 @@
 
 pub mod access;
 pub mod api;
+pub mod application;
+pub mod builder_image;
 pub mod cluster;
 pub mod containerd;
 pub mod cut;
@@ -24,6 +26,7 @@ pub mod lab;
 pub mod layout;
 pub mod node;
 pub mod or_fail;
+pub mod packages;
 pub mod peer;
 pub mod podman;
 pub mod port;

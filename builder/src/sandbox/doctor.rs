@@ -164,16 +164,14 @@ fn programs(privilege: Privilege) -> Check {
 }
 
 fn folder() -> Check {
-    let standing = if Path::new(view::VIEW).is_dir() {
-        Standing::Good
-    } else {
-        Standing::Missing
-    };
+    if Path::new(view::VIEW).is_dir() {
+        return check("folder", Standing::Good, format!("{} is there", view::VIEW));
+    }
     let detail = format!(
-        "the folder {} must be there; runs mount over it, where only they see it",
+        "make the folder {}; runs mount over it, where only they see it",
         view::VIEW
     );
-    check("folder", standing, detail)
+    check("folder", Standing::Missing, detail)
 }
 
 async fn user_namespaces(privilege: Privilege, ids: &SandboxIds) -> Check {
@@ -185,17 +183,13 @@ async fn user_namespaces(privilege: Privilege, ids: &SandboxIds) -> Check {
 }
 
 fn overlay() -> Check {
+    let name = "overlayfs";
     let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    let standing = if known.lines().any(|line| line.ends_with("\toverlay")) {
-        Standing::Good
-    } else {
-        Standing::Limited
-    };
-    check(
-        "overlayfs",
-        standing,
-        "needed for layered roots; load it with `modprobe overlay`",
-    )
+    if known.lines().any(|line| line.ends_with("\toverlay")) {
+        return check(name, Standing::Good, "the kernel has it");
+    }
+    let detail = "needed for layered roots; load it with `modprobe overlay`";
+    check(name, Standing::Limited, detail)
 }
 
 /// Root's ids are its own choice: nobody else should have been given them.

@@ -1,9 +1,16 @@
 //! Each kind of application that the images build.
 
-use tests::Lab;
+use tests::application::{Running, replace, sample};
+use tests::podman::Storage;
+use tests::{Lab, builder_image};
 
-use crate::built::{Build, Running, cache, replace, sample};
-use crate::{made, storage};
+use crate::built::{Build, cache};
+use crate::storage;
+
+/// Started as the classic strategy writes the command; in a Dockerfile it is a shell's, which keeps signals to itself.
+fn started<'lab>(lab: &Lab, storage: &'lab Storage<'lab>, image: &str) -> Running<'lab> {
+    Running::start_with(lab, storage, image, &["/usr/libexec/s2i/run"])
+}
 
 /// An application of `tests/samples`.
 struct Sample {
@@ -22,7 +29,7 @@ struct Sample {
 fn builds_and_runs(sample_of: &Sample) {
     let lab = Lab::new("app");
     let storage = storage(&lab);
-    let builder = made::loaded(&lab, &storage, sample_of.language);
+    let builder = builder_image::loaded(&lab, &storage, sample_of.language);
     let mut build = Build {
         lab: &lab,
         storage: &storage,
@@ -40,14 +47,14 @@ fn builds_and_runs(sample_of: &Sample) {
     let filled = build.run("localhost/app:filled");
     assert_eq!(bare, filled, "a full cache changes the result");
 
-    let app = Running::start(&lab, &storage, "localhost/app:filled");
+    let app = started(&lab, &storage, "localhost/app:filled");
     assert_eq!(app.get("/?name=Ada"), sample_of.says);
     app.stop();
 
     replace(&build.source.join(sample_of.greeting), "Hello", "Good day");
     let changed = build.run("localhost/app:changed");
     assert_ne!(bare, changed, "changed code changes nothing");
-    let app = Running::start(&lab, &storage, "localhost/app:changed");
+    let app = started(&lab, &storage, "localhost/app:changed");
     assert_eq!(
         app.get("/?name=Ada"),
         sample_of.says.replace("Hello", "Good day")

@@ -1,31 +1,14 @@
-//! Applications built and run.
+//! Applications built by the reference program.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use tests::podman::Storage;
-use tests::{Lab, OrFail, Program, fail, toolbox};
+use tests::{Lab, OrFail, packages};
 
 /// Where builds find this machine's certificate authorities.
 const AUTHORITIES: &str = "/run/authorities.pem";
-
-/// Variables of this machine that say where packages come from. They are arguments of the build: no image has them.
-const MIRRORS: &[&str] = &[
-    "GONOSUMDB",
-    "GOPROXY",
-    "GOSUMDB",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "MAVEN_MIRROR_URL",
-    "NO_PROXY",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_INDEX_URL",
-    "https_proxy",
-    "http_proxy",
-    "no_proxy",
-    "npm_config_registry",
-];
 
 /// By which tools are told of authorities.
 const TRUST: &[&str] = &["NODE_EXTRA_CA_CERTS", "PIP_CERT", "SSL_CERT_FILE"];
@@ -61,13 +44,9 @@ impl Build<'_> {
         }
         s2i.ok();
 
-        let mut variables: Vec<(String, String)> = Vec::new();
-        let of_machine = MIRRORS.iter().filter_map(|name| {
-            let value = std::env::var(name).ok()?;
-            Some(((*name).to_owned(), value))
-        });
-        variables.extend(of_machine);
-        let authorities = authorities();
+        let mut variables = packages::mirrors();
+        variables.extend(packages::proxies());
+        let authorities = packages::authorities();
         if authorities.is_some() {
             variables.extend(
                 TRUST
@@ -119,105 +98,9 @@ fn layers(storage: &Storage<'_>, image: &str) -> Vec<String> {
     digests.map(str::to_owned).collect()
 }
 
-/// The authorities that programs of this machine trust; builds must trust them too where a mirror has one of its own.
-fn authorities() -> Option<PathBuf> {
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    let file = named.unwrap_or_else(|| PathBuf::from("/etc/ssl/certs/ca-certificates.crt"));
-    file.is_file().then_some(file)
-}
-
-/// A sample of `tests/samples`, to be changed at will.
-pub(crate) fn sample(lab: &Lab, name: &str) -> PathBuf {
-    let copy = lab.path("source");
-    let from = toolbox::checkout().join("tests/samples").join(name);
-    lab.program("cp").arg("-R").arg(from).arg(&copy).ok();
-    copy
-}
-
 /// A folder as a builder would mount it: the assemble user's.
 pub(crate) fn cache(lab: &Lab) -> PathBuf {
     let cache = lab.dir("cache");
     std::os::unix::fs::chown(&cache, Some(1001), Some(0)).or_fail("give the cache away");
     cache
-}
-
-/// An application that runs, as platforms run it: as any user of group 0, and with nothing to write to but `/tmp`.
-pub(crate) struct Running<'lab> {
-    storage: &'lab Storage<'lab>,
-    name: String,
-    url: String,
-}
-
-impl<'lab> Running<'lab> {
-    pub(crate) fn start(lab: &Lab, storage: &'lab Storage<'lab>, image: &str) -> Self {
-        let name = format!("app-{:016x}", fastrand::u64(..));
-        let port = lab.port();
-        let options = [
-            &format!("--name={name}"),
-            &format!("--env=PORT={port}"),
-            "--user=123456:0",
-            "--read-only",
-            "--read-only-tmpfs=false",
-            "--tmpfs=/tmp",
-            "--pull=never",
-            "--runtime=runc",
-            "--network=host",
-            "--ulimit=nofile=1024:1024",
-            "--ulimit=nproc=1024:1024",
-            "--log-driver=k8s-file",
-        ];
-        let podman = storage.podman().args(["run", "--detach"]);
-        // As the classic strategy writes the command; in a Dockerfile it is a shell's, which keeps signals to itself.
-        let command = "/usr/libexec/s2i/run";
-        podman.args(options).args([image, command]).ok();
-        let url = format!("http://127.0.0.1:{port}");
-        Self { storage, name, url }
-    }
-
-    /// What it answers to `GET path`, once it answers.
-    pub(crate) fn get(&self, path: &str) -> String {
-        let url = format!("{}{path}", self.url);
-        let begun = Instant::now();
-        loop {
-            let answer = reqwest::blocking::get(&url).and_then(reqwest::blocking::Response::text);
-            match answer {
-                Ok(text) => return text,
-                Err(error) if begun.elapsed() > Duration::from_secs(60) => {
-                    let log = self.podman("logs").run();
-                    fail(format!("{url}: {error}\n{}", log.report))
-                }
-                Err(_) => std::thread::sleep(Duration::from_millis(50)),
-            }
-        }
-    }
-
-    /// Ends it by SIGTERM, which it must take: a shell or a package manager in front of it would not pass it on.
-    pub(crate) fn stop(self) {
-        let ended = self.podman("stop").run();
-        if !ended.status.success() || ended.stderr.contains("SIGKILL") {
-            fail(format!("it does not end\n{}", ended.report));
-        }
-    }
-
-    fn podman(&self, command: &str) -> Program {
-        self.storage.podman().args([command, &self.name])
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        drop(
-            self.storage
-                .podman()
-                .args(["rm", "--force", "--time=0", &self.name])
-                .run(),
-        );
-    }
-}
-
-/// Changes a file of a source.
-pub(crate) fn replace(file: &Path, from: &str, to: &str) {
-    let text = std::fs::read_to_string(file).or_fail(file.display());
-    assert!(text.contains(from), "{}: no {from}", file.display());
-    std::fs::write(file, text.replace(from, to)).or_fail(file.display());
 }

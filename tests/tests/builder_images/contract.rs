@@ -1,10 +1,11 @@
 //! What the images promise beside building.
 
 use serde_json::Value;
-use tests::{Lab, OrFail, server, toolbox};
+use tests::application::sample;
+use tests::{Lab, OrFail, builder_image, server, toolbox};
 
-use crate::built::{Build, sample};
-use crate::{made, storage};
+use crate::built::Build;
+use crate::storage;
 
 /// The languages that `--list` names.
 fn languages(lab: &Lab) -> Vec<String> {
@@ -34,7 +35,7 @@ fn labels_say_what_a_catalogue_must_know_and_the_command_says_the_usage() {
     for language in all {
         let lab = Lab::new("labels");
         let storage = storage(&lab);
-        let image = made::loaded(&lab, &storage, &language);
+        let image = builder_image::loaded(&lab, &storage, &language);
         let said = storage.podman().args(["image", "inspect", image]).ok();
         let said: Value = serde_json::from_str(&said).or_fail("JSON");
         let config = &said[0]["Config"];
@@ -134,7 +135,7 @@ fn what_cannot_be_made_is_refused_before_work_begins() {
 fn an_incremental_build_begins_with_the_downloads_that_were_kept() {
     let lab = Lab::new("incremental");
     let storage = storage(&lab);
-    let builder = made::loaded(&lab, &storage, "go");
+    let builder = builder_image::loaded(&lab, &storage, "go");
     let source = sample(&lab, "go");
     std::fs::create_dir_all(source.join(".s2i")).or_fail("make .s2i");
     std::fs::write(source.join(".s2i/environment"), "S2I_KEEP_CACHE=true\n").or_fail("write");

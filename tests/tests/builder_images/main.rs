@@ -7,7 +7,6 @@
 mod applications;
 mod built;
 mod contract;
-mod made;
 
 use tests::{Lab, podman::Storage};
 

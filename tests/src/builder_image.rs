@@ -1,21 +1,22 @@
-//! The images, made by the program under test.
+//! Builder images of our own, made by the program under test: once, and kept in the lab's cache under a name that says what
+//! they were made from.
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
-use tests::podman::Storage;
-use tests::{
+use crate::podman::Storage;
+use crate::{
     Api, Lab, OrFail, Settings, api::digest_of, fail, registry_under_test, server, toolbox,
 };
+use serde_json::Value;
 
 /// Installing Debian takes a minute, and several on a busy machine.
 const LIMIT: Duration = Duration::from_secs(1200);
 
 /// An archive of the language's default image, from the cache or made now.
-pub(crate) fn archive(lab: &Lab, language: &str) -> PathBuf {
+pub fn archive(lab: &Lab, language: &str) -> PathBuf {
     let kept = toolbox::cache().join(format!(
         "builder-image-{language}-{}.tar",
         &hash(language)[..16]
@@ -39,7 +40,7 @@ pub(crate) fn archive(lab: &Lab, language: &str) -> PathBuf {
 }
 
 /// The image in storage, as `localhost/builder`.
-pub(crate) fn loaded(lab: &Lab, storage: &Storage<'_>, language: &str) -> &'static str {
+pub fn loaded(lab: &Lab, storage: &Storage<'_>, language: &str) -> &'static str {
     let archive = archive(lab, language);
     storage
         .config(lab.program("skopeo"))

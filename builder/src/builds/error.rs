@@ -22,7 +22,7 @@ pub enum BuildsError {
         name: String,
     },
     /// There is one of this name already.
-    #[error("there is a {what} {name} in namespace {namespace:?} already")]
+    #[error("there is a {what} {name} in namespace {namespace:?} already: {}", what.another())]
     Exists {
         /// What.
         what: What,
@@ -94,6 +94,17 @@ impl fmt::Display for What {
 }
 
 impl What {
+    /// What one does where there is one of the name already.
+    const fn another(self) -> &'static str {
+        match self {
+            Self::Build => "change it (slipway build apply), or take another name",
+            Self::Run | Self::Log => {
+                "leave the name out or take another; what is to run again and again is kept as a build (slipway build create)"
+            }
+            Self::BuilderImage | Self::Secret => "take another name, or remove it first",
+        }
+    }
+
     pub(super) const fn kind(self) -> Kind {
         match self {
             Self::Build => Kind::Build,

@@ -104,7 +104,9 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
         FaultClass::GitAuthInvalidKey => {
             return Fault::new(
                 FaultClass::GitRemoteRepositoryPrivate,
-                format!("{url}: the server wants an ssh key, and the build names no secret (--git-secret; in the API: spec.source.secret)"),
+                format!(
+                    "{url}: the server wants an ssh key, and the build names no secret (--git-secret; in the API: spec.source.secret)"
+                ),
             );
         }
         FaultClass::GitRemoteRepositoryPrivate => {

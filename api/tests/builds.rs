@@ -179,7 +179,8 @@ async fn a_secret_goes_in_and_never_out() {
     let who = user("builder");
     let npmrc = format!("{SECRETS}/npmrc");
     let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, CANARY);
-    let set = json!({"usedFor": "git", "files": {"password": content}});
+    let set =
+        json!({"usedFor": "git", "files": {"password": content, "hosts": "Z2l0LmV4YW1wbGU="}});
     let first = server.put(&npmrc, &who, "", &set).await;
     assert_eq!(first.status, StatusCode::OK, "{:?}", first.body);
     let second = server.put(&npmrc, &who, "", &set).await;
@@ -191,7 +192,7 @@ async fn a_secret_goes_in_and_never_out() {
             &listed.json()["items"][0]["files"],
             &listed.json()["items"][0]["usedFor"]
         ),
-        (&json!(["password"]), &json!("git"))
+        (&json!(["hosts", "password"]), &json!("git"))
     );
     for answer in [&first, &second, &listed] {
         let body = String::from_utf8_lossy(&answer.body);
@@ -215,6 +216,12 @@ async fn a_secret_goes_in_and_never_out() {
         let body = String::from_utf8_lossy(&answer.body);
         assert!(!body.contains(CANARY) && !body.contains(&content), "{body}");
     }
+    // Whoever may save a build could send it to any server.
+    let anywhere = json!({"usedFor": "git", "files": {"password": content}});
+    let anywhere = server.put(&npmrc, &who, "", &anywhere).await;
+    assert_eq!(anywhere.status, StatusCode::BAD_REQUEST);
+    let body = String::from_utf8_lossy(&anywhere.body);
+    assert!(body.contains("hosts"), "{body}");
     let large = "A".repeat(1_600 << 10);
     let large = server
         .put(&npmrc, &who, "", &json!({"files": {"a": large}}))

@@ -79,7 +79,7 @@ impl BuildRun {
             phases: value.phases,
             started: value.started,
             ended: value.ended,
-            cancel: value.cancel,
+            cancel: value.cancel.is_some(),
             result: value.result,
         }
     }

@@ -1,5 +1,6 @@
 //! What identifies a run to a git server, and whether it does.
 
+use super::hosts::Hosts;
 use super::spec::Source;
 use super::{Builds, BuildsError, Invalid, name, spec};
 use crate::driver::SecretFiles;
@@ -71,7 +72,7 @@ impl Builds {
 }
 
 /// The files are named as those of Kubernetes' secrets of the types `basic-auth` and `ssh-auth`. One more, `hosts`, names the
-/// servers, one a line, that the secret may be shown to: without it, who may save a build may show it to any.
+/// servers that the secret may be shown to.
 fn credential(name: &str, files: &SecretFiles, url: &GitUrl) -> Result<Credential, ProbeError> {
     let text = |file: &str| -> Result<Option<&str>, BuildsError> {
         let Some(content) = files.0.get(file) else {
@@ -84,18 +85,12 @@ fn credential(name: &str, files: &SecretFiles, url: &GitUrl) -> Result<Credentia
         })?;
         Ok(Some(text))
     };
-    if let Some(hosts) = text("hosts")? {
-        let named = |line: &str| match line.trim().rsplit_once(':') {
-            Some((host, port)) if port.parse() == Ok(url.port()) => host == url.host(),
-            _ => line.trim() == url.host(),
-        };
-        if !hosts.lines().any(named) {
-            let message = format!(
-                "the secret {name} is not for {}: its file hosts names the servers that it may be shown to",
-                url.host()
-            );
-            return Err(BuildsError::Busy(message).into());
-        }
+    if !Hosts::of(files).map_err(BuildsError::from)?.hold(url) {
+        let message = format!(
+            "the secret {name} is not for {}: its file hosts names the servers that it may be shown to",
+            url.host()
+        );
+        return Err(BuildsError::Busy(message).into());
     }
     if let Some(key) = text("ssh-privatekey")? {
         return Ok(Credential::key(key, text("known_hosts")?)?);

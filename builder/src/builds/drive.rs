@@ -125,7 +125,9 @@ impl Builds {
     pub(super) fn wait_again(&self, run: &Run) {
         let wanted = Wanted::parse(&run.metadata.namespace, &run.spec, self.settings());
         // One that cannot be read any more has its turn all the same, and says then what is wrong with it.
-        let timeout = wanted.map_or(self.settings().queue_timeout, |wanted| wanted.queue_timeout);
+        let timeout = wanted.map_or(self.settings().queue_timeout.usual, |wanted| {
+            wanted.queue_timeout
+        });
         self.wait(run, SystemTime::now() + timeout);
     }
 

@@ -20,6 +20,7 @@ mod definitions;
 mod drive;
 mod error;
 mod finish;
+mod hosts;
 mod live;
 pub mod log;
 mod name;
@@ -50,7 +51,7 @@ pub use error::{BuildsError, Invalid, What};
 pub use finish::BuildSucceeded;
 pub use record::{Page, PageOf, Recorded};
 pub use secrets::SecretContent;
-pub use settings::{Parts, Settings};
+pub use settings::{Parts, Settings, Timeout};
 pub use submit::Asked;
 pub(crate) use triggered::Standing;
 

@@ -81,8 +81,8 @@ impl Builds {
             self.succeed(&progress, result, now).await?;
             return Ok(true);
         }
-        if was.cancel {
-            progress.change(|run| cancelled(run, "a user", now)).await?;
+        if let Some(by) = &was.cancel {
+            progress.change(|run| cancelled(run, by, now)).await?;
             return Ok(true);
         }
         if was.attempts >= ATTEMPTS {

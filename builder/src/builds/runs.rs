@@ -54,10 +54,12 @@ impl Builds {
                     run.value.state = State::Cancelled { by: by.to_owned() };
                     run.value.ended = Some(millis(now));
                 }
-                State::Running if !run.value.cancel => run.value.cancel = true,
                 State::Running => {
-                    self.stop(&id(&run.value), Why::Cancelled(by.to_owned()));
-                    return Ok(run);
+                    if let Some(first) = &run.value.cancel {
+                        self.stop(&id(&run.value), Why::Cancelled(first.clone()));
+                        return Ok(run);
+                    }
+                    run.value.cancel = Some(by.to_owned());
                 }
                 _ => return Ok(run),
             }

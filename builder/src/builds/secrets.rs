@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use super::definitions::metadata;
+use super::hosts::Hosts;
 use super::record::{Page, PageOf, Record as _, Recorded, key};
 use super::{Builds, BuildsError, Invalid, name};
 use crate::driver::SecretFiles;
@@ -134,6 +135,9 @@ fn check(content: &SecretContent) -> Result<(), Invalid> {
             let message = "a file's name holds letters, digits, '.', '_' and '-', at most 253";
             return Err(Invalid::new(format!("files[{name:?}]"), message));
         }
+    }
+    if content.used_for == SecretUse::Git {
+        Hosts::of(&content.files)?;
     }
     let bytes: usize = files.values().map(|content| content.len()).sum();
     if bytes > MAX_BYTES {

@@ -8,7 +8,7 @@ use crate::Compression;
 use crate::driver::Driver;
 use crate::images::Images;
 use crate::ledger::Ledger;
-use crate::plan::Limits;
+use crate::plan::{Limits, Network};
 use crate::records::Retention;
 use crate::s2i::{AllowedUids, EnvFilter, IgnoreMode};
 use crate::secrets::SecretKeys;
@@ -47,10 +47,10 @@ pub struct Settings {
     pub namespace_workers: usize,
     /// Runs that may wait in one namespace.
     pub namespace_waiting: usize,
-    /// How long a run may wait, unless its spec says it.
-    pub queue_timeout: Duration,
-    /// How long a run may work; the most that a spec may say.
-    pub run_timeout: Duration,
+    /// How long a run may wait.
+    pub queue_timeout: Timeout,
+    /// How long a run may work, all its parts together.
+    pub run_timeout: Timeout,
     /// How long ended runs are kept, where a spec does not say it.
     pub retention: Retention,
     /// Longest log of a run, in bytes of text.
@@ -59,6 +59,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What a run may use up where its spec does not say it; `None`: the most.
     pub usual: Limits,
+    /// The most that programs of a run may reach, and what they do where its spec does not say it.
+    pub network: Network,
     /// Bounds on sources that come out of the registry.
     pub source: SourceLimits,
     /// Who may run scripts.
@@ -71,6 +73,23 @@ pub struct Settings {
     pub compression: Compression,
 }
 
+/// How long something may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout {
+    /// Where a spec does not say it.
+    pub usual: Duration,
+    /// The longest that a spec may say.
+    pub most: Duration,
+}
+
+impl Timeout {
+    /// The same whether a spec says it or not.
+    pub const fn of(most: Duration) -> Self {
+        let usual = most;
+        Self { usual, most }
+    }
+}
+
 impl Settings {
     /// The defaults, with a folder of logs and one for temporary files.
     pub fn new(logs: PathBuf, scratch: PathBuf) -> Self {
@@ -81,8 +100,8 @@ impl Settings {
             workers: 2,
             namespace_workers: 2,
             namespace_waiting: 100,
-            queue_timeout: Duration::from_secs(3600),
-            run_timeout: Duration::from_secs(3600),
+            queue_timeout: Timeout::of(Duration::from_secs(3600)),
+            run_timeout: Timeout::of(Duration::from_secs(3600)),
             retention: Retention {
                 succeeded: Some(20),
                 failed: Some(20),
@@ -91,6 +110,7 @@ impl Settings {
             log_bytes: 64 << 20,
             limits: Limits::default(),
             usual: Limits::default(),
+            network: Network::Full,
             source: SourceLimits::default(),
             allowed_uids: AllowedUids::default(),
             env_filter: EnvFilter::strict(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use oci::{RepoName, Tag};
 
-use super::{Invalid, Settings, name};
+use super::{Invalid, Settings, Timeout, name};
 use crate::images::ImageName;
-use crate::plan::Limits;
+use crate::plan::{Limits, Network};
 use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec, Triggers};
 use crate::s2i::{Artifact, ContainerPath, Scope, ScriptsUrl, User, Variable};
 use crate::source::git::{ContextDir, GitUrl, Revision};
@@ -32,6 +32,7 @@ pub(super) struct Wanted {
     pub(super) scripts_url: Option<ScriptsUrl>,
     pub(super) destination: Option<ContainerPath>,
     pub(super) assemble_user: Option<User>,
+    pub(super) network: Network,
     pub(super) limits: Limits,
     pub(super) queue_timeout: Duration,
     pub(super) run_timeout: Duration,
@@ -113,6 +114,17 @@ impl Wanted {
         }
         bounded("spec.output.labels", spec.output.labels.len())?;
         triggers(&spec.triggers)?;
+        let run_timeout = timeout("run", spec.timeouts.run, settings.run_timeout)?;
+        // Whoever gives one of the two more time does not want the other to end it.
+        let usual = Limits {
+            seconds: spec.timeouts.run.or(settings.usual.seconds),
+            ..settings.usual
+        };
+        let limits = limits(spec.limits, usual, settings.limits)?;
+        let run_timeout = match (spec.timeouts.run, spec.limits.seconds) {
+            (None, Some(seconds)) => run_timeout.max(Duration::from_secs(seconds)),
+            _ => run_timeout,
+        };
         Ok(Self {
             source: source(&spec.source, hosts)?,
             builder: builder(&spec.builder, hosts)?,
@@ -131,9 +143,10 @@ impl Wanted {
                 spec.assemble_user.as_deref(),
                 User::parse,
             )?,
-            limits: limits(spec.limits, settings.usual, settings.limits)?,
+            network: network(spec.network, settings.network)?,
+            limits,
             queue_timeout: timeout("queue", spec.timeouts.queue, settings.queue_timeout)?,
-            run_timeout: timeout("run", spec.timeouts.run, settings.run_timeout)?,
+            run_timeout,
         })
     }
 }
@@ -285,6 +298,19 @@ fn secret_name(field: &str) -> impl Fn(&str) -> Result<String, Invalid> {
     }
 }
 
+/// What programs reach: what the spec says, else all that this server gives.
+fn network(asked: Option<Network>, most: Network) -> Result<Network, Invalid> {
+    match asked {
+        Some(asked) if asked > most => {
+            let message = format!(
+                "{asked} is more than this server gives, which is {most} (builder.network.egress in its configuration)"
+            );
+            Err(Invalid::new("spec.network", message))
+        }
+        asked => Ok(asked.unwrap_or(most)),
+    }
+}
+
 /// What a run may use up: what the spec says, else what is usual, else the most.
 fn limits(asked: Limits, usual: Limits, most: Limits) -> Result<Limits, Invalid> {
     fn one<T: Copy + Ord + Display>(
@@ -325,13 +351,13 @@ fn limits(asked: Limits, usual: Limits, most: Limits) -> Result<Limits, Invalid>
     })
 }
 
-fn timeout(which: &str, asked: Option<u64>, most: Duration) -> Result<Duration, Invalid> {
+fn timeout(which: &str, asked: Option<u64>, may: Timeout) -> Result<Duration, Invalid> {
     let Some(asked) = asked else {
-        return Ok(most);
+        return Ok(may.usual);
     };
     let asked = Duration::from_secs(asked);
-    if asked.is_zero() || asked > most {
-        let message = format!("at least 1 second and at most {}", most.as_secs());
+    if asked.is_zero() || asked > may.most {
+        let message = format!("at least 1 second and at most {}", may.most.as_secs());
         return Err(Invalid::new(format!("spec.timeouts.{which}"), message));
     }
     Ok(asked)

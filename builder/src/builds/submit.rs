@@ -283,7 +283,7 @@ fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemT
         phases: Vec::new(),
         started: None,
         ended: None,
-        cancel: false,
+        cancel: None,
         result: None,
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn run_record(namespace: &str, name: &str) -> Run {
         phases: Vec::new(),
         started: None,
         ended: None,
-        cancel: false,
+        cancel: None,
         result: None,
     }
 }

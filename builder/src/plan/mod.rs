@@ -15,6 +15,8 @@ mod source;
 mod step;
 mod usage;
 
+use std::fmt;
+
 use oci::{Algorithm, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,6 +74,23 @@ pub enum Network {
     /// Everything.
     #[default]
     Full,
+}
+
+impl Network {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::RegistriesOnly => "registries-only",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// What a run may use up. `None`: as much as the builder's configuration gives.

@@ -48,9 +48,9 @@ pub struct Run {
     /// When it ended, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<u64>,
-    /// Whether somebody wants it to end.
-    #[serde(default)]
-    pub cancel: bool,
+    /// Who wants it to end, if somebody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<String>,
     /// What came out. While it is at work: what it is about to publish.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,

@@ -44,9 +44,9 @@ pub struct BuildSpec {
     /// Whether the source is removed after `assemble`.
     #[serde(default)]
     pub clean: bool,
-    /// What programs may reach.
-    #[serde(default)]
-    pub network: Network,
+    /// What programs may reach; absent: as much as the builder's configuration gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// What a run may use up.
     #[serde(default)]
     pub limits: Limits,
@@ -82,8 +82,8 @@ pub enum SourceSpec {
         /// The folder of the repository to build.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         context_dir: Option<String>,
-        /// The secret for the server: `username` and `password`, or `ssh-privatekey` (and `known_hosts`). With a file `hosts`,
-        /// it is shown to the servers named there only, one a line.
+        /// The secret for the server: `username` and `password`, or `ssh-privatekey` (and `known_hosts`). Its file `hosts` names
+        /// the servers that it may be shown to, one a line.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         secret: Option<String>,
         /// Whether submodules come too.

@@ -10,7 +10,9 @@ use super::{Fault, FaultClass, Reach};
 pub struct SourceNetwork {
     /// Where they may go.
     pub reach: Reach,
-    /// PEM certificates of authorities that are trusted for a host, beside the system's.
+    /// PEM certificates of authorities that are trusted for all hosts, beside the system's; empty if there are none.
+    pub certificates: String,
+    /// Those that are trusted for one host more.
     pub authorities: BTreeMap<String, String>,
     /// Lines of `known_hosts` for ssh servers.
     pub known_hosts: String,
@@ -24,6 +26,13 @@ pub struct SourceNetwork {
 }
 
 impl SourceNetwork {
+    /// PEM certificates that are trusted for a host beside the system's; `None` if there are none.
+    pub(crate) fn trusted(&self, host: &str) -> Option<String> {
+        let own = self.authorities.get(host).map_or("", String::as_str);
+        let all = format!("{}\n{own}", self.certificates);
+        (!all.trim().is_empty()).then_some(all)
+    }
+
     /// The proxy on the way to a host over https.
     pub(crate) fn proxy_for(&self, host: &str) -> Option<&str> {
         let excepted = self.no_proxy.iter().any(|name| {

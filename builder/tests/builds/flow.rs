@@ -261,8 +261,8 @@ async fn what_is_not_there_is_named() {
     }];
     let run = once(wanted.clone()).await.unwrap().value;
     assert_eq!(reason(&lab.ended(&run).await.0), "SecretUnavailable");
-    // One of a git server is not for programs.
-    lab.secret("npm", SecretUse::Git, &[("token", "canary")])
+    // One that signs webhooks is not for programs.
+    lab.secret("npm", SecretUse::Webhook, &[("token", "canary")])
         .await;
     let run = once(wanted).await.unwrap().value;
     assert_eq!(reason(&lab.ended(&run).await.0), "SecretUnavailable");

@@ -1,10 +1,11 @@
 //! Runs of git repositories, from a real server.
 
+use builder::builds::SecretContent;
 use builder::records::{SecretUse, SourceSpec, State};
 use builder::source::git::References;
 
 use crate::image::{execution, push};
-use crate::lab::{Lab, asked, now, reason, said, spec};
+use crate::lab::{Lab, asked, now, reason, said, secret_files, spec};
 use crate::servers::{PASSWORD, Servers, USER};
 
 async fn lab(servers: &Servers) -> Lab {
@@ -31,7 +32,11 @@ async fn a_commit_becomes_an_image_that_can_be_made_again() {
     lab.secret(
         "git",
         SecretUse::Git,
-        &[("username", USER), ("password", PASSWORD)],
+        &[
+            ("username", USER),
+            ("password", PASSWORD),
+            ("hosts", "localhost"),
+        ],
     )
     .await;
     let mut wanted = spec("shop/x:1", "hello");
@@ -130,4 +135,11 @@ async fn a_secret_is_shown_to_the_servers_that_it_names() {
         let found = lab.builds.references("shop", &wanted).await;
         assert_eq!(found.is_ok(), shown, "{hosts}: {found:?}");
     }
+    let nobody = SecretContent {
+        used_for: SecretUse::Git,
+        files: secret_files(&[("username", USER), ("password", PASSWORD)]),
+    };
+    let refused = lab.builds.put_secret("shop", "git", &nobody, now()).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("hosts"), "{refused}");
 }

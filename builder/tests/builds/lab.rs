@@ -1,6 +1,5 @@
 //! A service of its own for each test.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
@@ -294,15 +293,8 @@ impl Lab {
     }
 
     pub(crate) async fn secret(&self, name: &str, used_for: SecretUse, files: &[(&str, &str)]) {
-        let files = files.iter().map(|(name, content)| {
-            let content = Zeroizing::new(content.as_bytes().to_vec());
-            ((*name).to_owned(), content)
-        });
-        let files: BTreeMap<_, _> = files.collect();
-        let content = SecretContent {
-            used_for,
-            files: SecretFiles(files),
-        };
+        let files = secret_files(files);
+        let content = SecretContent { used_for, files };
         let put = self.builds.put_secret("shop", name, &content, now());
         put.await.unwrap();
     }
@@ -316,6 +308,14 @@ impl Lab {
             .replace("shop", "app", build.spec, actor(), None);
         replaced.await.unwrap();
     }
+}
+
+pub(crate) fn secret_files(files: &[(&str, &str)]) -> SecretFiles {
+    let files = files.iter().map(|(name, content)| {
+        let content = Zeroizing::new(content.as_bytes().to_vec());
+        ((*name).to_owned(), content)
+    });
+    SecretFiles(files.collect())
 }
 
 /// All lines of a log, as far as it is written.

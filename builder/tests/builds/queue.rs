@@ -202,6 +202,23 @@ async fn a_run_that_is_interrupted_again_and_again_has_failed() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_cancelled_when_the_server_was_killed_says_by_whom() {
+    let mut lab = waiting(RunPolicy::Serial).await;
+    lab.end().await;
+    let run = lab.start().await;
+    let mut record = lab.builds.run("shop", "app-1").await.unwrap();
+    record.value.state = State::Running;
+    write(&lab, record).await;
+    let cancelled = lab.builds.cancel("shop", "app-1", "bob", now()).await;
+    assert_eq!(cancelled.unwrap().value.cancel.as_deref(), Some("bob"));
+    let again = lab.builds.cancel("shop", "app-1", "eve", now()).await;
+    assert_eq!(again.unwrap().value.cancel.as_deref(), Some("bob"));
+    lab.restart().await;
+    let by = "bob".to_owned();
+    assert_eq!(lab.ended(&run).await.0.state, State::Cancelled { by });
+}
+
+#[tokio::test]
 async fn old_runs_go_with_their_logs() {
     let lab = Lab::with(
         |settings| settings.retention.succeeded = Some(2),

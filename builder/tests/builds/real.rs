@@ -69,7 +69,7 @@ async fn a_program_makes_an_image_that_is_made_again() {
     push(&lab.images, "shop/builder:1", &layers, execution()).await;
     let source = lab.source(&[("app.txt", "hello")]).await;
     let mut wanted = spec(&source, "spoken");
-    wanted.network = builder::plan::Network::None;
+    wanted.network = Some(builder::plan::Network::None);
     wanted.test = Some(TestSpec {
         command: ["grep", "spoken", "/opt/app/words"]
             .map(str::to_owned)
@@ -192,7 +192,7 @@ async fn a_run_outlives_the_server_that_is_killed_while_its_program_works() {
     push(&images, "shop/builder:1", &layers, says).await;
     let source = push_source(&images, folder, &[("app.txt", "hello")]).await;
     let mut wanted = spec(&source, "x");
-    wanted.network = builder::plan::Network::None;
+    wanted.network = Some(builder::plan::Network::None);
     // Looks on, and runs nothing.
     let parts = parts(
         folder,

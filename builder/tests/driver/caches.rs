@@ -1,7 +1,11 @@
 //! Folders that outlive a build.
 
+use std::sync::Arc;
+
+use builder::driver::{Driver as _, Event};
 use builder::plan::{Cache, Image, Sharing};
 use builder::s2i::ContainerPath;
+use tokio_util::sync::CancellationToken;
 
 use super::image::listing;
 use super::lab::{Asked, Lab, ready};
@@ -144,4 +148,42 @@ async fn a_cache_is_not_mounted_twice() {
     asked.request.caches.push(second);
     let ran = lab.run(asked).await;
     assert_eq!(ran.failure().message, "cache main is mounted twice");
+}
+
+/// The time of a run is also that in which no program of it runs.
+#[tokio::test]
+async fn a_run_that_waits_for_a_cache_says_so_and_not_for_longer_than_it_may() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new().await;
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", "echo has it; sleep 1000"), ("run", "true")],
+            &[],
+        )
+        .await;
+    let holding = asked(&lab, &image, ("main", None), Sharing::Locked);
+    let cancel = CancellationToken::new();
+    let (job, mut said) = holding.job("holds".to_owned(), Arc::new(lab.images.clone()));
+    let hold = lab.driver.run(job, &cancel);
+    let wait = async {
+        while let Some(event) = said.recv().await {
+            if matches!(event, Event::Line(line) if line.text == "has it") {
+                break;
+            }
+        }
+        let mut waiting = asked(&lab, &image, ("main", None), Sharing::Locked);
+        waiting.request.limits.seconds = Some(1);
+        let waited = lab.run_beside(waiting).await;
+        cancel.cancel();
+        waited
+    };
+    let (held, waited) = tokio::join!(hold, wait);
+    assert_eq!(held.unwrap_err().reason.as_str(), "Cancelled");
+    assert_eq!(waited.failure().reason.as_str(), "TimedOut");
+    let note = "waiting for another run to be done with cache main";
+    assert_eq!(waited.text().matches(note).count(), 1, "{}", waited.text());
+    lab.nothing_is_left();
 }

@@ -376,3 +376,21 @@ async fn a_build_is_cancelled_wherever_it_is() {
         }
     }
 }
+
+/// A file of holes takes no room and hours to be packed.
+#[tokio::test]
+async fn time_ends_what_is_no_program_too() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::with(|settings| settings.unpacking.bytes = u64::MAX).await;
+    let assemble = "dd if=/dev/null of=/opt/app/holes bs=1 seek=8000000000000";
+    let image = lab
+        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
+        .await;
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+    asked.request.limits.seconds = Some(3);
+    let ran = lab.run(asked).await;
+    assert_eq!(ran.failure().reason.as_str(), "TimedOut", "{}", ran.text());
+    assert_eq!(ran.phases().last(), Some(&Phase::Export));
+}

@@ -1,5 +1,6 @@
 //! What can be asked of a repository, and what is said when it cannot be had.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -357,6 +358,13 @@ async fn an_authority_that_is_not_ours_is_not_trusted() {
         FaultClass::GitCertificateUntrusted,
         "{fault}"
     );
+    let everywhere = SourceNetwork {
+        certificates: servers.network().authorities["localhost"].clone(),
+        authorities: BTreeMap::new(),
+        ..servers.network()
+    };
+    let fetched = servers.fetcher(everywhere).fetch("shop", &app).await;
+    assert!(fetched.is_ok(), "{fetched:?}");
     let mut nobody = app.clone();
     nobody.url = format!("https://localhost:{}/a", servers.lab.port())
         .parse()

@@ -11,12 +11,13 @@ pub(crate) enum SecretCommand {
     ///
     /// A secret is some files, and is for one thing. Of builds (--for build): assemble finds the files in memory, and a layer
     /// that has their content in it is not published. Of git servers (--for git): the files username and password (or a
-    /// token), or ssh-privatekey and `known_hosts`; it never comes near a program of a build. Of webhooks (--for webhook):
+    /// token), or ssh-privatekey and `known_hosts`; it is shown to the servers of --host only, and never comes near a program
+    /// of a build. Of webhooks (--for webhook):
     /// the file webhook-secret.
     #[command(after_help = "Examples:
   slipway secret set npmrc -n team --from-file .npmrc=$HOME/.npmrc
-  slipway secret set git -n team --for git --from-file ssh-privatekey=$HOME/.ssh/id_ed25519 --from-file known_hosts=known_hosts
-  pass show git-token | slipway secret set git -n team --for git --from-file username=user.txt --from-stdin password
+  slipway secret set git -n team --for git --host git.example.com --from-file ssh-privatekey=$HOME/.ssh/id_ed25519 --from-file known_hosts=known_hosts
+  pass show git-token | slipway secret set git -n team --for git --host git.example.com --from-file username=user.txt --from-stdin password
   openssl rand -hex 32 | slipway secret set hook -n team --for webhook --from-stdin webhook-secret")]
     Set {
         /// Its name: lower-case letters, digits and -.
@@ -31,6 +32,9 @@ pub(crate) enum SecretCommand {
         /// What it may be used for.
         #[arg(long = "for", value_enum, default_value_t = Use::Build)]
         used_for: Use,
+        /// A git server that it may be shown to, NAME or NAME:PORT. May be given more than once.
+        #[arg(long, value_name = "HOST", required_if_eq("used_for", "git"))]
+        host: Vec<String>,
         #[command(flatten)]
         of: Namespace,
         #[command(flatten)]

@@ -24,10 +24,17 @@ pub(super) async fn run(command: SecretCommand) -> anyhow::Result<()> {
             from_file,
             from_stdin,
             used_for,
+            host,
             of,
             remote,
         } => {
-            let files = files(&from_file, from_stdin.as_deref())?;
+            let mut files = files(&from_file, from_stdin.as_deref())?;
+            if !host.is_empty() {
+                anyhow::ensure!(used_for == Use::Git, "--host is of secrets --for git");
+                let hosts = STANDARD.encode(host.join("\n"));
+                let known = files.insert("hosts".to_owned(), hosts);
+                anyhow::ensure!(known.is_none(), "--host and a file hosts say the same");
+            }
             let used_for = match used_for {
                 Use::Build => "build",
                 Use::Git => "git",

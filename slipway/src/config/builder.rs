@@ -40,7 +40,7 @@ pub(crate) struct Builder {
     pub(crate) limits: Limits,
     /// What programs of a build, and those that fetch its source, may reach.
     pub(crate) network: Network,
-    /// Certificate authorities (PEM) for the tools of a build, instead of the machine's.
+    /// Certificate authorities (PEM) for the tools of a build, instead of the machine's; for sources, beside them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<PathBuf>,
     /// The proxy that leads out.

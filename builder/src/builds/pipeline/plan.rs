@@ -58,7 +58,7 @@ impl Pipeline<'_> {
         request.env_filter = self.builds.settings().env_filter.clone();
         request.env.clone_from(&wanted.env);
         request.clean = spec.clean;
-        request.network = spec.network;
+        request.network = wanted.network;
         request.limits = wanted.limits;
         let (plan, warnings) = request.plan()?;
         for warning in warnings {

@@ -27,7 +27,8 @@ fn the_plainest_spec_is_one() {
     let wanted = Wanted::parse("team", &spec(), &settings()).unwrap();
     assert_eq!(wanted.output.repo.as_str(), "team/app");
     assert_eq!(wanted.builder, BuilderName::Entry("python".to_owned()));
-    assert_eq!(wanted.run_timeout, settings().run_timeout);
+    assert_eq!(wanted.run_timeout, settings().run_timeout.usual);
+    assert_eq!(wanted.network, Network::Full);
 }
 
 #[test]
@@ -152,4 +153,73 @@ fn limits_are_the_servers_at_most() {
         limits(asked, Limits::default(), most).unwrap_err().field,
         "spec.limits.memoryBytes"
     );
+}
+
+#[test]
+fn a_spec_reaches_what_the_server_gives_or_less() {
+    let mut settings = settings();
+    settings.network = Network::RegistriesOnly;
+    let reached = |asked| {
+        let mut spec = spec();
+        spec.network = asked;
+        Wanted::parse("team", &spec, &settings).map(|wanted| wanted.network)
+    };
+    assert_eq!(reached(None), Ok(Network::RegistriesOnly));
+    assert_eq!(reached(Some(Network::None)), Ok(Network::None));
+    let refused = reached(Some(Network::Full)).unwrap_err();
+    assert_eq!(refused.field, "spec.network");
+    assert!(
+        refused.message.contains("builder.network.egress"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_run_that_does_not_say_how_long_has_the_usual_time() {
+    let (hour, day) = (3600, 24 * 3600);
+    let mut settings = settings();
+    let timeout = Timeout {
+        usual: Duration::from_secs(hour),
+        most: Duration::from_secs(day),
+    };
+    (settings.queue_timeout, settings.run_timeout) = (timeout, timeout);
+    settings.usual.seconds = Some(hour);
+    settings.limits.seconds = Some(day);
+    let times = |change: &dyn Fn(&mut BuildSpec)| {
+        let mut spec = spec();
+        change(&mut spec);
+        let wanted = Wanted::parse("team", &spec, &settings);
+        wanted.map(|wanted| {
+            (
+                wanted.queue_timeout.as_secs(),
+                wanted.run_timeout.as_secs(),
+                wanted.limits.seconds,
+            )
+        })
+    };
+    assert_eq!(times(&|_| {}), Ok((hour, hour, Some(hour))));
+    assert_eq!(
+        times(&|spec| spec.timeouts.queue = Some(day)),
+        Ok((day, hour, Some(hour)))
+    );
+    // Neither time ends a run that was given more of the other.
+    assert_eq!(
+        times(&|spec| spec.timeouts.run = Some(day)),
+        Ok((hour, day, Some(day)))
+    );
+    assert_eq!(
+        times(&|spec| spec.limits.seconds = Some(day)),
+        Ok((hour, day, Some(day)))
+    );
+    assert_eq!(
+        times(&|spec| spec.limits.seconds = Some(60)),
+        Ok((hour, hour, Some(60)))
+    );
+    for field in ["queue", "run"] {
+        let refused = times(&|spec| match field {
+            "queue" => spec.timeouts.queue = Some(day + 1),
+            _ => spec.timeouts.run = Some(day + 1),
+        });
+        assert_eq!(refused.unwrap_err().field, format!("spec.timeouts.{field}"));
+    }
 }

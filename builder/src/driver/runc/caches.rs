@@ -69,13 +69,14 @@ impl Caches {
     }
 
     /// A namespace's cache, made if it is not there: from a copy of the cache `from`, if there is such. Who wants it alone waits
-    /// for all who use it. `None`: cancelled before.
+    /// for all who use it, and `waits` is called once before it does. `None`: cancelled before.
     pub(super) fn take(
         &self,
         namespace: &str,
         id: &str,
         from: Option<&str>,
         sharing: Sharing,
+        waits: impl FnOnce(),
         cancelled: &CancellationToken,
     ) -> io::Result<Option<Cache>> {
         let name = name_of(namespace, id);
@@ -85,9 +86,19 @@ impl Caches {
             Sharing::Locked => Mode::Exclusive,
             Sharing::Shared => Mode::Shared,
         };
+        let mut waits = Some(waits);
         loop {
-            let Some(lock) = Lock::take(&path, mode, cancelled)? else {
-                return Ok(None);
+            let lock = match Lock::try_take(&path, mode)? {
+                Some(lock) => lock,
+                None => {
+                    if let Some(waits) = waits.take() {
+                        waits();
+                    }
+                    let Some(lock) = Lock::take(&path, mode, cancelled)? else {
+                        return Ok(None);
+                    };
+                    lock
+                }
             };
             if folder.exists() {
                 lock.stamp(SystemTime::now())?;

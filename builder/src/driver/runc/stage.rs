@@ -133,10 +133,13 @@ impl<'m> Work<'m> {
         let mut taken = Vec::new();
         for (index, (id, from, sharing)) in wanted {
             let namespace = &self.job.namespace;
-            let cache = self
-                .machine
-                .caches
-                .take(namespace, id, from, sharing, &self.cancel);
+            let waits = || {
+                self.note(format!(
+                    "waiting for another run to be done with cache {id}"
+                ))
+            };
+            let caches = &self.machine.caches;
+            let cache = caches.take(namespace, id, from, sharing, waits, &self.cancel);
             let cache = cache.map_err(|error| failure::machine(&format!("cache {id}"), &error))?;
             taken.push((index, cache.ok_or_else(failure::cancelled)?));
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
@@ -26,7 +26,12 @@ pub(super) struct Work<'m> {
     pub(super) secrets: Secrets,
     /// What the stage [`StageName::Artifacts`] gave.
     pub(super) artifacts: Option<Artifacts>,
+    /// Ends whatever the run is at: somebody cancelled it, or its time is over.
     pub(super) cancel: CancellationToken,
+    /// Somebody cancelled it.
+    unwanted: CancellationToken,
+    /// The clock goes no longer than the run.
+    _clock: DropGuard,
     /// What the whole run may use up.
     pub(super) limits: Limits,
     runtime: Handle,
@@ -46,14 +51,14 @@ impl<'m> Work<'m> {
         machine: &'m Machine,
         job: Job,
         runtime: Handle,
-        cancel: CancellationToken,
+        unwanted: CancellationToken,
     ) -> Result<Self, Failure> {
         let digest = &job.plan.recipe.source;
         let file = job.source.try_clone();
-        let source = file.and_then(|file| Source::check(file, digest, &cancel));
+        let source = file.and_then(|file| Source::check(file, digest, &unwanted));
         let source = source.map_err(|error| failure::machine("reading the source", &error))?;
         let source = source.ok_or_else(|| {
-            if cancel.is_cancelled() {
+            if unwanted.is_cancelled() {
                 return failure::cancelled();
             }
             let text = format!("the source is another than the plan's, which is {digest}");
@@ -67,12 +72,18 @@ impl<'m> Work<'m> {
             disk: least(plan.disk_bytes, most.disk),
             wall: least(plan.seconds.map(Duration::from_secs), most.wall),
         };
+        let cancel = unwanted.child_token();
+        if let Some(wall) = limits.wall {
+            runtime.spawn(cancel_after(wall, cancel.clone()));
+        }
         Ok(Self {
             machine,
             source,
             secrets: Secrets::of(&job.plan, &job.secrets)?,
             artifacts: None,
+            _clock: cancel.clone().drop_guard(),
             cancel,
+            unwanted,
             runtime,
             limits,
             begun: Instant::now(),
@@ -81,11 +92,14 @@ impl<'m> Work<'m> {
         })
     }
 
-    /// Runs the plan. Whatever fails after somebody cancelled, failed for that.
+    /// Runs the plan. Whatever fails after somebody cancelled, or when time was over, failed for that.
     pub(super) fn run(mut self) -> Result<Built, Failure> {
         self.all().map_err(|failure| {
-            if self.cancel.is_cancelled() {
+            if self.unwanted.is_cancelled() {
                 return failure::cancelled();
+            }
+            if self.cancel.is_cancelled() {
+                return failure::timed_out(self.limits.wall);
             }
             // Some have words of the build in them.
             Failure {
@@ -213,7 +227,7 @@ impl<'m> Work<'m> {
             None => self.machine.settings.output,
         };
         let output = Output { lines, bytes, raw };
-        let (events, secrets, cancel) = (&self.job.events, &self.secrets, &self.cancel);
+        let (events, secrets, unwanted) = (&self.job.events, &self.secrets, &self.unwanted);
         let forward = async {
             while let Some(mut line) = said.recv().await {
                 line.text = secrets.mask(line.text);
@@ -221,11 +235,11 @@ impl<'m> Work<'m> {
                     // Nobody listens any more: the run goes on without.
                     _ = events.send(Event::Line(line)) => {}
                     // Who cancelled may not listen, and the rest must be read for the process to end.
-                    () = cancel.cancelled() => {}
+                    () = unwanted.cancelled() => {}
                 }
             }
         };
-        let run = self.machine.host.run(root, process, output, cancel);
+        let run = self.machine.host.run(root, process, output, &self.cancel);
         let (outcome, ()) = self.runtime.block_on(async { tokio::join!(run, forward) });
         let outcome = outcome?;
         self.used.cpu += outcome.usage.cpu;
@@ -246,13 +260,20 @@ impl<'m> Work<'m> {
     }
 
     pub(super) fn tell(&self, event: Event) {
-        let (events, cancel) = (&self.job.events, &self.cancel);
+        let (events, unwanted) = (&self.job.events, &self.unwanted);
         self.runtime.block_on(async {
             tokio::select! {
                 _ = events.send(event) => {}
-                () = cancel.cancelled() => {}
+                () = unwanted.cancelled() => {}
             }
         });
+    }
+}
+
+async fn cancel_after(wall: Duration, cancel: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(wall) => cancel.cancel(),
+        () = cancel.cancelled() => {}
     }
 }
 

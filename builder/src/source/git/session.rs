@@ -178,7 +178,7 @@ fn web(
         let bound = format!("{host}:{}:{}", url.port(), list.join(","));
         config.section("http", &[("curloptResolve", &bound), ("proxy", "")]);
     }
-    if let Some(pem) = network.authorities.get(url.host()) {
+    if let Some(pem) = network.trusted(url.host()) {
         let file = dir.path().join("ca.pem");
         let system = std::fs::read_to_string(SYSTEM_AUTHORITIES).unwrap_or_default();
         write_private(&file, &format!("{pem}\n{system}"))?;

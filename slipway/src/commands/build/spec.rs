@@ -51,12 +51,11 @@ pub(super) fn spec(
             CacheSpec::Auto
         },
         clean: args.clean,
-        network: match args.network {
-            None => Network::default(),
-            Some(NetworkArg::None) => Network::None,
-            Some(NetworkArg::RegistriesOnly) => Network::RegistriesOnly,
-            Some(NetworkArg::Full) => Network::Full,
-        },
+        network: args.network.map(|network| match network {
+            NetworkArg::None => Network::None,
+            NetworkArg::RegistriesOnly => Network::RegistriesOnly,
+            NetworkArg::Full => Network::Full,
+        }),
         limits: Limits {
             memory_bytes: args.memory,
             cpu_millis: args.cpus,

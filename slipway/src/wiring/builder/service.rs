@@ -98,19 +98,19 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
 }
 
 fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settings {
-    let (queue_timeout, _) = settings::queue_times(config);
     let builder = &config.builder;
     Settings {
         hosts: hosts(config),
         workers: builder.workers,
         namespace_workers: builder.namespace_workers,
         namespace_waiting: builder.namespace_waiting,
-        queue_timeout,
-        run_timeout: builder.limits.run_time.get(),
+        queue_timeout: settings::queue_timeout(config),
+        run_timeout: settings::run_timeout(config),
         retention: settings::retention(config),
         log_bytes: builder.logs.max_bytes,
         limits: settings::limits(config),
         usual: settings::defaults(config, enforces_limits()),
+        network: builder.network.egress,
         source: settings::source_limits(config),
         compression: settings::compression(config),
         ..Settings::new(dir.join("logs"), scratch)

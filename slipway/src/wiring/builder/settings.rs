@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use ::builder::builds::Timeout;
 use ::builder::plan::Limits;
 use ::builder::records::Retention;
 use ::builder::sandbox::{AddressRules, HostRule, Upstream};
@@ -101,11 +101,27 @@ pub(in crate::wiring) fn limits(config: &Config) -> Limits {
     }
 }
 
-/// How long a run waits that does not say it, and how long it may.
-pub(in crate::wiring) fn queue_times(config: &Config) -> (Duration, Duration) {
-    let most = config.builder.limits.queue_time;
-    let usual = config.builder.defaults.queue_time;
-    (usual.unwrap_or(most.min(TIME)).get(), most.get())
+/// How long a run may wait.
+pub(in crate::wiring) fn queue_timeout(config: &Config) -> Timeout {
+    timeout(
+        config.builder.defaults.queue_time,
+        config.builder.limits.queue_time,
+    )
+}
+
+/// How long a run may work.
+pub(in crate::wiring) fn run_timeout(config: &Config) -> Timeout {
+    timeout(
+        config.builder.defaults.run_time,
+        config.builder.limits.run_time,
+    )
+}
+
+fn timeout(usual: Option<Span>, most: Span) -> Timeout {
+    Timeout {
+        usual: usual.unwrap_or(most.min(TIME)).get(),
+        most: most.get(),
+    }
 }
 
 /// How long ended runs are kept.
@@ -164,9 +180,11 @@ pub(in crate::wiring) fn source_network(config: &Config) -> anyhow::Result<Sourc
         let pem = pem(&authority.ca_file).context("builder.git.authorities")?;
         authorities.insert(authority.host.clone(), pem);
     }
+    let certificates = config.builder.ca_file.as_deref().map(pem).transpose();
     let proxy = config.builder.proxy.as_ref();
     Ok(SourceNetwork {
         reach: Reach::new(reachable(config)),
+        certificates: certificates.context("builder.caFile")?.unwrap_or_default(),
         authorities,
         known_hosts: known_hosts
             .context("builder.git.knownHostsFile")?

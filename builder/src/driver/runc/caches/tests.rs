@@ -9,7 +9,7 @@ use crate::plan::Sharing;
 fn take(caches: &Caches, id: &str, from: Option<&str>, sharing: Sharing) -> Cache {
     let never = CancellationToken::new();
     caches
-        .take("shop", id, from, sharing, &never)
+        .take("shop", id, from, sharing, || panic!("waits"), &never)
         .unwrap()
         .unwrap()
 }
@@ -37,7 +37,7 @@ fn a_cache_is_there_again_for_its_namespace_alone() {
     assert_eq!(fs::read(again.files().join("file")).unwrap(), [b'x'; 10]);
     let never = CancellationToken::new();
     let other = caches
-        .take("other", "pip", None, Sharing::Locked, &never)
+        .take("other", "pip", None, Sharing::Locked, || (), &never)
         .unwrap()
         .unwrap();
     assert_eq!(fs::read_dir(other.files()).unwrap().count(), 0);
@@ -51,7 +51,11 @@ fn who_wants_it_alone_waits() {
     let two = take(&caches, "pip", None, Sharing::Shared);
     let cancel = CancellationToken::new();
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| caches.take("shop", "pip", None, Sharing::Locked, &cancel));
+        let (says, said) = std::sync::mpsc::channel();
+        let waits = move || says.send(()).unwrap();
+        let wait = || caches.take("shop", "pip", None, Sharing::Locked, waits, &cancel);
+        let waiting = scope.spawn(wait);
+        said.recv().unwrap();
         drop(one);
         drop(two);
         assert!(waiting.join().unwrap().unwrap().is_some());
@@ -61,7 +65,7 @@ fn who_wants_it_alone_waits() {
     for sharing in [Sharing::Locked, Sharing::Shared] {
         assert!(
             caches
-                .take("shop", "pip", None, sharing, &cancel)
+                .take("shop", "pip", None, sharing, || (), &cancel)
                 .unwrap()
                 .is_none()
         );

@@ -37,10 +37,15 @@ fn asking_for_nothing_is_not_asking_for_more_than_one_may() {
     for can_limit in [true, false] {
         assert_eq!(defaults(&small, can_limit), limits(&small));
     }
-    assert_eq!(
-        queue_times(&small),
-        (Duration::from_secs(5), Duration::from_secs(5))
-    );
+    let seconds = |timeout: Timeout| (timeout.usual.as_secs(), timeout.most.as_secs());
+    assert_eq!(seconds(queue_timeout(&small)), (5, 5));
+    assert_eq!(seconds(run_timeout(&small)), (10, 10));
+    let default = Config::default();
+    assert_eq!(seconds(queue_timeout(&default)), (3600, 24 * 3600));
+    assert_eq!(seconds(run_timeout(&default)), (3600, 4 * 3600));
+    let said = config("builder: {defaults: {runTime: 2h, queueTime: 30m}}");
+    assert_eq!(seconds(queue_timeout(&said)), (1800, 24 * 3600));
+    assert_eq!(seconds(run_timeout(&said)), (7200, 4 * 3600));
     let large = config(
         "builder: {limits: {memoryBytes: 17179869184}, defaults: {memoryBytes: 1073741824}}",
     );
@@ -134,4 +139,15 @@ fn files_that_are_named_are_there_and_what_they_should_be() {
     assert!(!file.exists(), "checking makes nothing");
     let nowhere = config(&format!("builder: {{secretKeyFile: {at}/nowhere/keys}}"));
     assert!(format!("{:#}", check(&nowhere).unwrap_err()).contains("no such folder"));
+}
+
+#[test]
+fn sources_trust_the_authorities_of_the_builder_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let made = rcgen::generate_simple_self_signed(["git.example.com".to_owned()]).unwrap();
+    std::fs::write(&file, made.cert.pem()).unwrap();
+    let own = config(&format!("builder: {{caFile: {}}}", file.display()));
+    assert_eq!(source_network(&own).unwrap().certificates, made.cert.pem());
+    assert_eq!(source_network(&Config::default()).unwrap().certificates, "");
 }

@@ -1,0 +1,109 @@
+//! Which git servers a secret may be shown to: its file `hosts`, `name` or `name:port`, one a line.
+//!
+//! Whoever may save a build chooses the URL that is fetched. A secret that any server may see would be theirs to read.
+
+use crate::driver::SecretFiles;
+use crate::source::git::GitUrl;
+
+use super::Invalid;
+
+/// The servers of a secret, at least one.
+pub(super) struct Hosts(Vec<(String, Option<u16>)>);
+
+impl Hosts {
+    /// The file of a secret that has one.
+    pub(super) const FILE: &str = "hosts";
+
+    /// Those that a secret for git names.
+    pub(super) fn of(files: &SecretFiles) -> Result<Self, Invalid> {
+        let wrong = |why: String| Invalid::new(format!("files[{:?}]", Self::FILE), why);
+        let content = files.0.get(Self::FILE).map_or(&[][..], |file| &file[..]);
+        let text = std::str::from_utf8(content).map_err(|_| wrong("is no text".to_owned()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let hosts = lines.map(|line| {
+            host(line).ok_or_else(|| {
+                wrong(format!(
+                    "{line:?} is no server: write its name, git.example.com, and :port if only that is meant"
+                ))
+            })
+        });
+        let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+        if hosts.is_empty() {
+            let why = "a secret for git names the servers that it may be shown to, one a line (slipway secret set --host)";
+            return Err(wrong(why.to_owned()));
+        }
+        Ok(Self(hosts))
+    }
+
+    /// Whether the server of a URL is one of them.
+    pub(super) fn hold(&self, url: &GitUrl) -> bool {
+        self.0
+            .iter()
+            .any(|(host, port)| host == url.host() && port.is_none_or(|port| port == url.port()))
+    }
+}
+
+/// In lower case, as hosts of URLs are. An IPv6 address is in brackets.
+fn host(line: &str) -> Option<(String, Option<u16>)> {
+    let (name, port) = match line.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, Some(port.parse().ok()?)),
+        _ => (line, None),
+    };
+    let of_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let is_name = match name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+    {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.len() <= 253 && name.chars().all(of_name),
+    };
+    is_name.then(|| (name.to_ascii_lowercase(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    fn hosts(text: &str) -> Result<Hosts, Invalid> {
+        let content = Zeroizing::new(text.as_bytes().to_vec());
+        Hosts::of(&SecretFiles([(Hosts::FILE.to_owned(), content)].into()))
+    }
+
+    #[test]
+    fn a_server_is_named_with_or_without_a_port() {
+        let named = hosts("Git.Example.com\r\n\n other.example:8443 \n[::1]:2222\n").unwrap();
+        for (url, holds) in [
+            ("https://git.example.com/a.git", true),
+            ("https://git.example.com:8443/a.git", true),
+            ("git@git.example.com:a.git", true),
+            ("https://other.example:8443/a.git", true),
+            ("https://other.example/a.git", false),
+            ("https://git.example.com.evil.example/a.git", false),
+            ("https://evil.example/git.example.com", false),
+            ("ssh://git@[::1]:2222/a.git", true),
+            ("ssh://git@[::1]/a.git", false),
+        ] {
+            assert_eq!(named.hold(&url.parse().unwrap()), holds, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_server_is_refused() {
+        for text in [
+            "",
+            "\n \n",
+            "*",
+            "git.example.com:",
+            "git:x",
+            "https://a.example",
+            "a b",
+            "::1",
+        ] {
+            let refused = hosts(text).err().unwrap_or_else(|| panic!("{text:?}"));
+            assert_eq!(refused.field, "files[\"hosts\"]");
+        }
+        Hosts::of(&SecretFiles::default()).err().unwrap();
+    }
+}

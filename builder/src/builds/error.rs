@@ -12,7 +12,7 @@ pub enum BuildsError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// There is none of this name.
-    #[error("there is no {what} {name} in namespace {namespace:?}")]
+    #[error("there is no {what} {name} in namespace {namespace:?}{}", what.others())]
     NotFound {
         /// What.
         what: What,
@@ -94,6 +94,17 @@ impl fmt::Display for What {
 }
 
 impl What {
+    /// How one sees which there are.
+    const fn others(self) -> &'static str {
+        match self {
+            Self::Build => ": slipway build list shows those that are there",
+            Self::Run => ": slipway build runs shows those that are there",
+            Self::BuilderImage => ": slipway builder-image list shows those that are there",
+            Self::Secret => ": set it (slipway secret set), or name another (slipway secret list)",
+            Self::Log => "",
+        }
+    }
+
     /// What one does where there is one of the name already.
     const fn another(self) -> &'static str {
         match self {

@@ -123,6 +123,33 @@ fn run(path: &Path, blocks: &[String]) -> Result<(), String> {
 }
 
 #[test]
+fn every_guide_is_linked_from_the_readme() {
+    let readme = std::fs::read_to_string(toolbox::checkout().join("README.md"));
+    let readme = readme.or_fail("read README.md");
+    let missing: Vec<String> = documents()
+        .iter()
+        .filter_map(|(path, _)| path.file_name()?.to_str().map(str::to_owned))
+        .filter(|name| name != "README.md" && !readme.contains(&format!("(docs/{name}")))
+        .collect();
+    assert!(missing.is_empty(), "not in README.md: {missing:?}");
+}
+
+/// `set -e` looks away where a command is inverted: `! command` alone never fails.
+#[test]
+fn no_command_is_expected_to_fail_without_being_held_to_it() {
+    for (path, blocks) in documents() {
+        for line in blocks.iter().flat_map(|block| block.lines()) {
+            let line = line.trim();
+            assert!(
+                !line.starts_with("! ") || line.contains(" || "),
+                "{}: {line}: write `! command || exit 1`",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn every_command_in_the_documents_works() {
     let documents = documents();
     let count: usize = documents.iter().map(|(_, blocks)| blocks.len()).sum();

@@ -271,7 +271,7 @@ impl Ending {
                 let seconds = run.spec.timeouts.run;
                 let limit = seconds.map_or_else(
                     || "this server's configuration allows".to_owned(),
-                    |seconds| format!("the {seconds} seconds of spec.timeouts.run"),
+                    |seconds| format!("the {seconds} seconds of spec.timeouts.run (--timeout)"),
                 );
                 let message = format!(
                     "it took longer than {limit}: the log's last lines say where; allow more time, or give it a cache"

@@ -12,7 +12,7 @@ pub enum BuildsError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     /// There is none of this name.
-    #[error("there is no {what} {name} in namespace {namespace:?}")]
+    #[error("there is no {what} {name} in namespace {namespace:?}{}", what.others())]
     NotFound {
         /// What.
         what: What,
@@ -22,7 +22,7 @@ pub enum BuildsError {
         name: String,
     },
     /// There is one of this name already.
-    #[error("there is a {what} {name} in namespace {namespace:?} already")]
+    #[error("there is a {what} {name} in namespace {namespace:?} already: {}", what.another())]
     Exists {
         /// What.
         what: What,
@@ -94,6 +94,28 @@ impl fmt::Display for What {
 }
 
 impl What {
+    /// How one sees which there are.
+    const fn others(self) -> &'static str {
+        match self {
+            Self::Build => ": slipway build list shows those that are there",
+            Self::Run => ": slipway build runs shows those that are there",
+            Self::BuilderImage => ": slipway builder-image list shows those that are there",
+            Self::Secret => ": set it (slipway secret set), or name another (slipway secret list)",
+            Self::Log => "",
+        }
+    }
+
+    /// What one does where there is one of the name already.
+    const fn another(self) -> &'static str {
+        match self {
+            Self::Build => "change it (slipway build apply), or take another name",
+            Self::Run | Self::Log => {
+                "leave the name out or take another; what is to run again and again is kept as a build (slipway build create)"
+            }
+            Self::BuilderImage | Self::Secret => "take another name, or remove it first",
+        }
+    }
+
     pub(super) const fn kind(self) -> Kind {
         match self {
             Self::Build => Kind::Build,

@@ -167,7 +167,9 @@ impl BaseImage {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no such image.
-    #[error("there is no image {0} in this registry")]
+    #[error(
+        "there is no image {0} in this registry: copy it there (slipway copy), or name another"
+    )]
     Missing(String),
     /// It is none that builds can stand on; the sentence says which and why.
     #[error("{0}")]

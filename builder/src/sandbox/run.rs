@@ -212,7 +212,9 @@ impl Run<'_> {
             grown = grown.max(limits.disk.unwrap_or(0));
         }
         for refused in gateway.refused() {
-            let text = format!("[not allowed by the build's network policy: {refused}]");
+            let text = format!(
+                "[not allowed by the build's network policy: {refused}; the policy is the build's (--network) and the server's (builder.network)]"
+            );
             let stream = Stream::Sandbox;
             let _ = lines.send(Line { stream, text }).await;
         }

@@ -72,7 +72,8 @@ fn forbidden(host: &str) -> Fault {
     Fault::new(
         FaultClass::AddressForbidden,
         format!(
-            "{host} is no public address, and builds may only reach those: an administrator can allow others"
+            "{host} is no public address, and sources may only come from those: an administrator allows others \
+             in the server's configuration (builder.network.allow)"
         ),
     )
 }

@@ -306,7 +306,7 @@ async fn limits_end_a_build_with_their_name() {
                 ..Limits::default()
             },
             "OutOfMemory",
-            "assemble used more memory than its limit of 64 MiB: raise limits.memoryBytes, or use less",
+            "assemble used more memory than its limit of 64 MiB: raise limits.memoryBytes (--memory), or use less",
         ),
         (
             "for i in $(seq 200); do sleep 30 & done; wait",
@@ -324,7 +324,7 @@ async fn limits_end_a_build_with_their_name() {
                 ..Limits::default()
             },
             "DiskLimitExceeded",
-            "assemble wrote more to disk than its limit of 16 MiB: raise limits.diskBytes, or write less",
+            "assemble wrote more to disk than its limit of 16 MiB: raise limits.diskBytes (--disk), or write less",
         ),
         (
             "sleep 1000",
@@ -333,7 +333,7 @@ async fn limits_end_a_build_with_their_name() {
                 ..Limits::default()
             },
             "TimedOut",
-            "the build did not end in 1 s: raise limits.seconds, or do less",
+            "the build did not end in 1 s: raise limits.seconds (--timeout), or do less",
         ),
     ] {
         let image = lab

@@ -46,6 +46,7 @@ pub(crate) enum BuilderImageCommand {
     /// Take entries out of the catalogue. The images stay.
     #[command(after_help = "Example:
   slipway builder-image remove python -n team")]
+    #[command(visible_alias = "rm")]
     Remove {
         /// The entries.
         #[arg(required = true, value_parser = plain)]

@@ -79,7 +79,7 @@ impl Pipeline<'_> {
     /// Publishes once more what the same plan gave before.
     pub(super) async fn publish_again(&self, earlier: &Earlier) -> Result<RunResult, Failure> {
         let text = format!(
-            "nothing has changed since {}, whose image is taken; to build it all the same, ask for a run without reuse",
+            "nothing has changed since {}, whose image is taken; to build it all the same, ask with --no-reuse (in the API: \"fresh\": true)",
             earlier.run
         );
         self.note(text).await;

@@ -48,7 +48,7 @@ pub(super) fn timed_out(limit: Option<Duration>) -> Failure {
     let after = limit.map_or(String::new(), |limit| format!(" in {} s", limit.as_secs()));
     new(
         word("TimedOut"),
-        format!("the build did not end{after}: raise limits.seconds, or do less"),
+        format!("the build did not end{after}: raise limits.seconds (--timeout), or do less"),
     )
 }
 
@@ -92,7 +92,7 @@ pub(super) fn program(
         sandbox::Reason::OutOfMemory => new(
             word("OutOfMemory"),
             format!(
-                "{program} used more memory than its limit{}: raise limits.memoryBytes, or use less",
+                "{program} used more memory than its limit{}: raise limits.memoryBytes (--memory), or use less",
                 limited(limits.memory)
             ),
         ),
@@ -105,7 +105,7 @@ pub(super) fn program(
         sandbox::Reason::DiskFull => new(
             word("DiskLimitExceeded"),
             format!(
-                "{program} wrote more to disk than its limit{}: raise limits.diskBytes, or write less",
+                "{program} wrote more to disk than its limit{}: raise limits.diskBytes (--disk), or write less",
                 limited(limits.disk)
             ),
         ),

@@ -77,7 +77,7 @@ impl Compilation<'_> {
         let label = contract.input_files().ok_or_else(|| {
             Refusal::new(
                 Reason::InvalidArtifactsMapping,
-                "nothing says what the runtime image takes of the built one: name runtime artifacts in the request, \
+                "nothing says what the runtime image takes of the built one: name it (--runtime-artifact; in the API: spec.runtime.artifacts), \
                  or give the image the label io.openshift.s2i.assemble-input-files",
             )
         })?;

@@ -104,19 +104,21 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
         FaultClass::GitAuthInvalidKey => {
             return Fault::new(
                 FaultClass::GitRemoteRepositoryPrivate,
-                format!("{url}: the server wants an ssh key, and the build names no secret"),
+                format!(
+                    "{url}: the server wants an ssh key, and the build names no secret (--git-secret; in the API: spec.source.secret)"
+                ),
             );
         }
         FaultClass::GitRemoteRepositoryPrivate => {
-            "the server wants a user and password: name a secret (some servers say this of repositories that do not exist)"
+            "the server wants a user and password: name a secret (--git-secret; in the API: spec.source.secret; some servers say this of repositories that do not exist)"
         }
         FaultClass::GitRemoteRepositoryNotFound => "there is no such repository, or it is private",
         FaultClass::GitRevisionNotFound => "there is no such branch, tag or commit",
         FaultClass::GitHostKeyUnknown => {
-            "the server's ssh key is not among the known ones: add its line of known_hosts to the secret (ssh-keyscan prints it)"
+            "the server's ssh key is not among the known ones: put its line of known_hosts, which ssh-keyscan prints, into the secret (file known_hosts) or the server's configuration (builder.git.knownHostsFile)"
         }
         FaultClass::GitCertificateUntrusted if https => {
-            "the server's certificate is not trusted: an administrator can add its authority"
+            "the server's certificate is not trusted: an administrator adds its authority to the server's configuration (builder.git.authorities)"
         }
         FaultClass::GitRemoteUnreachable => "the server cannot be reached",
         FaultClass::SourceRefused => "the repository holds what git calls malformed or malicious",

@@ -111,7 +111,13 @@ pub(super) async fn delete(names: &[String], of: &Namespace, remote: Remote) -> 
         let path = if is_build {
             of_build
         } else {
-            place.path(&format!("buildruns/{name}"))
+            let of_run = place.path(&format!("buildruns/{name}"));
+            anyhow::ensure!(
+                client.find::<Value>(&of_run).await?.is_some(),
+                "there is no build or run {name} in namespace {}",
+                of.namespace
+            );
+            of_run
         };
         client.delete(&path).await?;
         let kind = if is_build { "build" } else { "run" };

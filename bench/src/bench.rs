@@ -145,6 +145,7 @@ impl Bench {
             auth,
             access: &self.access,
             threads: self.machine.server_threads(),
+            more: "",
         })
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) access: &'a Access,
     /// How many cores it has.
     pub(crate) threads: usize,
+    /// What else Slipway's configuration says (YAML).
+    pub(crate) more: &'a str,
 }
 
 /// A running server. Dropping it stops it.

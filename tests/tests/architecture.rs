@@ -24,7 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("conformance", &["oci"]),
     ("tests", &["oci"]),
-    ("bench", &["auth", "oci", "tests"]),
+    ("bench", &["auth", "builder", "oci", "tests"]),
 ];
 
 /// Crates of others that only some folders may name.

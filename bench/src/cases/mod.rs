@@ -6,8 +6,10 @@
 )]
 
 mod blob;
+mod builds;
 mod catalog;
 mod images;
+mod layer_export;
 mod manifest;
 mod push;
 mod referrers;
@@ -47,6 +49,8 @@ pub(crate) const CASES: &[Case] = &[
     referrers::CASE,
     startup::CASE,
     stalled::CASE,
+    builds::CASE,
+    layer_export::CASE,
 ];
 
 /// The cases whose names begin with one of `only`, or all.
@@ -75,7 +79,7 @@ pub(crate) fn listing() -> String {
     let mut text = String::from("Cases:\n");
     for case in CASES {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<10} {}", case.name, case.about);
+        let _ = writeln!(text, "  {:<13} {}", case.name, case.about);
     }
     text
 }

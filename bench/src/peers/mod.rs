@@ -1,4 +1,4 @@
-//! The servers that are compared.
+//! The servers and programs that are compared.
 
 mod distribution;
 mod nginx;
@@ -8,7 +8,7 @@ mod zot;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::process::{Setup, find_program, one_line};
 
 pub(crate) use slipway::reindex;
 
-/// A server under test.
+/// Who is under test: a server, or a program that is run.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Subject {
@@ -32,6 +32,10 @@ pub(crate) enum Subject {
     Zot,
     /// nginx serving the same bytes as files: the limit.
     Nginx,
+    /// buildah, which builds what the reference program of S2I writes.
+    Buildah,
+    /// `tar | gzip -6`, how a layer is packed by hand.
+    Gzip,
 }
 
 /// How clients authenticate.
@@ -47,12 +51,21 @@ pub(crate) enum Auth {
 
 impl Subject {
     /// Every subject, in the order of the report's columns.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Slipway,
         Self::Distribution,
         Self::DockerRegistry,
         Self::Zot,
         Self::Nginx,
+        Self::Buildah,
+        Self::Gzip,
+    ];
+    /// Those that Slipway's figures are given as multiples of.
+    pub(crate) const BASES: [Self; 4] = [
+        Self::Distribution,
+        Self::DockerRegistry,
+        Self::Buildah,
+        Self::Gzip,
     ];
     /// Those that read and write the Distribution layout.
     pub(crate) const LAYOUT: [Self; 3] = [Self::Slipway, Self::Distribution, Self::DockerRegistry];
@@ -72,6 +85,8 @@ impl Subject {
             Self::DockerRegistry => "docker-registry 2.8",
             Self::Zot => "zot",
             Self::Nginx => "nginx",
+            Self::Buildah => "buildah",
+            Self::Gzip => "tar, gzip -6",
         }
     }
 
@@ -83,6 +98,8 @@ impl Subject {
             Self::DockerRegistry => find_program("docker-registry"),
             Self::Zot => std::env::var_os("ZOT_BIN").map(PathBuf::from),
             Self::Nginx => find_program("nginx"),
+            Self::Buildah => find_program("buildah"),
+            Self::Gzip => find_program("gzip"),
         }
     }
 
@@ -94,6 +111,8 @@ impl Subject {
             Self::DockerRegistry => "apt-get install docker-registry",
             Self::Zot => "name a binary in ZOT_BIN",
             Self::Nginx => "apt-get install nginx",
+            Self::Buildah => "apt-get install buildah",
+            Self::Gzip => "apt-get install gzip",
         }
     }
 
@@ -103,7 +122,7 @@ impl Subject {
         match self {
             Self::Slipway => command.arg("version"),
             Self::Nginx => command.arg("-v"),
-            Self::Distribution | Self::DockerRegistry | Self::Zot => command.arg("--version"),
+            _ => command.arg("--version"),
         };
         if self == Self::Distribution {
             // Built by `go install`, it does not know its own version; the Go linker does.
@@ -136,6 +155,8 @@ impl Subject {
             // zot takes bearer tokens of a token server, too, but with another claim set; Basic is how it is used.
             Self::Zot => auth != Auth::Token,
             Self::Nginx => auth == Auth::None,
+            // No servers.
+            Self::Buildah | Self::Gzip => false,
         }
     }
 
@@ -156,6 +177,7 @@ impl Subject {
             }
             Self::Zot => zot::configure(&mut command, setup)?,
             Self::Nginx => nginx::configure(&mut command, setup)?,
+            Self::Buildah | Self::Gzip => bail!("{} is no server", self.title()),
         }
         Ok(command)
     }

@@ -59,6 +59,7 @@ index: {{sqlite: {{path: {folder}/data/index.db}}}}
             setup.access.rbac.display()
         )?;
     }
+    text += setup.more;
     fs::create_dir_all(setup.folder.join("data"))?;
     let file = setup.folder.join("slipway.yaml");
     fs::write(&file, text)?;

@@ -72,15 +72,22 @@ impl Report {
         for subject in &subjects {
             let _ = write!(text, " {} |", subject.title());
         }
-        text.push_str(" × distribution 3 | × docker-registry | aim |\n|---|");
-        text.push_str(&"---:|".repeat(subjects.len() + 2));
+        let bases = Subject::BASES
+            .into_iter()
+            .filter(|base| subjects.contains(base));
+        let bases: Vec<_> = bases.collect();
+        for base in &bases {
+            let _ = write!(text, " × {} |", base.title());
+        }
+        text.push_str(" aim |\n|---|");
+        text.push_str(&"---:|".repeat(subjects.len() + bases.len()));
         text.push_str("---|\n");
         for row in &case.measures {
             let _ = write!(text, "| {} [{}] |", row.name, row.unit.sign());
             for &subject in &subjects {
                 let _ = write!(text, " {} |", median_and_range(row, subject));
             }
-            for peer in [Subject::Distribution, Subject::DockerRegistry] {
+            for &peer in &bases {
                 let both = row.median(Subject::Slipway).zip(row.median(peer));
                 let ratio = both.map_or_else(
                     || "–".to_owned(),

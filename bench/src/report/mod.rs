@@ -124,7 +124,11 @@ impl CaseReport {
                     .median(Subject::Slipway)
                     .zip(base)
                     .map(|(own, base)| ratio(measure, own, base));
-                let elsewhere = if row.is_some() { " anonymous" } else { "" };
+                let elsewhere = match row {
+                    // The rows of rights are held against those without.
+                    Some(row) if row.contains("anonymous") => " anonymous",
+                    _ => "",
+                };
                 let words = format!("≥ {}× {}{elsewhere}", figure(factor), of.title());
                 (words, reached.map(|reached| (reached, reached >= factor)))
             }

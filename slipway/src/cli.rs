@@ -296,7 +296,7 @@ pub(crate) struct Logout {
 /// Where logins are kept.
 #[derive(Debug, Args)]
 pub(crate) struct AuthFile {
-    /// The file of logins. Default: docker's, and podman's too where that exists.
+    /// The file of logins. Default: docker's, and podman's too where they exist.
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
     pub(crate) authfile: Option<PathBuf>,
 }

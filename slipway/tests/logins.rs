@@ -57,7 +57,7 @@ impl Scene {
         command
             .env("DOCKER_CONFIG", folder)
             .env("XDG_CONFIG_HOME", folder.join("config"))
-            .env_remove("XDG_RUNTIME_DIR")
+            .env("XDG_RUNTIME_DIR", folder)
             .env("KEPT", folder.join("kept"))
             .env("PATH", format!("{}:{path}", folder.join("bin").display()))
             .args(args);

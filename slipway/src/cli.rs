@@ -191,6 +191,8 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     #[command(subcommand)]
     User(UserCommand),
     /// Let the kubelet pull by the right of the pod's ServiceAccount, without any secret.
+    ///
+    /// The nodes also need the right to ask for such tokens: docs/kubernetes.md has the ClusterRole.
     #[command(after_help = "Example, on a node:
   cp slipway /usr/libexec/kubernetes/slipway-credential-provider
   slipway credential-provider config --registry registry.example.com > /etc/kubernetes/credentials.yaml
@@ -307,7 +309,7 @@ pub(crate) struct Transport {
     /// Speak plain HTTP. To loopback addresses it is spoken by itself where there is no HTTPS.
     #[arg(long)]
     pub(crate) plain_http: bool,
-    /// Trust the certificate authorities in this file (PEM) too.
+    /// Trust the certificate authorities in this file (PEM) too. A login remembers it for its server.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 }

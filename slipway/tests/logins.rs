@@ -200,6 +200,36 @@ fn tls_on_this_machine_comes_before_plain_http() {
 }
 
 #[test]
+fn how_each_server_was_reached_is_remembered_until_the_logout() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate::make(folder.path());
+    let path = folder.path().display();
+    let encrypted = Scene::new(&format!(
+        "tls: {{certFile: {path}/cert.pem, keyFile: {path}/key.pem}}\n"
+    ));
+    let plain = Scene::new("");
+    let authority = folder.path().join("cert.pem");
+    let trust = ["--ca-file", authority.to_str().unwrap()];
+    let host = &encrypted.server.host;
+    assert!(plain.login(host, &trust).status.success());
+    assert!(plain.login(&plain.server.host, &[]).status.success());
+    let whoami = |more: &[&str]| run(plain.slipway(&["auth", "whoami"]).args(more), "");
+    let said = whoami(&["--server", host]);
+    assert!(said.status.success(), "{said:?}");
+    let ls = ["ls", &format!("{host}/team/app")];
+    let line = error_line(&run(&mut plain.slipway(&ls), ""));
+    assert!(!line.contains("certificate"), "{line}");
+    // Without a name it is the last one.
+    assert!(support::stdout(&whoami(&[])).contains(&plain.server.host));
+    assert!(plain.logout(&plain.server.host).status.success());
+    error_line(&whoami(&[]));
+    assert!(whoami(&["--server", host]).status.success());
+    assert!(plain.logout(host).status.success());
+    let line = error_line(&whoami(&["--server", host]));
+    assert!(line.contains("--ca-file"), "{line}");
+}
+
+#[test]
 fn what_keeps_a_login_from_the_registry_is_said_with_its_mend() {
     let folder = tempfile::tempdir().unwrap();
     certificate::make(folder.path());

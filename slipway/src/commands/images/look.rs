@@ -11,7 +11,7 @@ use super::super::print;
 use super::size::human;
 use crate::cli::{Inspect, Ls, Output, Remote, Rm, TagImage};
 use crate::client::images::{ImageName, Repository, Session, repositories};
-use crate::client::{Last, Server, remembered};
+use crate::client::{Server, last_server, remembered};
 
 pub(in super::super) async fn ls(args: Ls) -> anyhow::Result<()> {
     let default = default_server(&args.remote)?;
@@ -202,8 +202,7 @@ async fn repository(
 }
 
 async fn session(server: &Server, remote: &Remote) -> anyhow::Result<Arc<Session>> {
-    let last = Last::load()?.filter(|last| last.server == server.name());
-    let transport = remembered(remote.transport.clone(), last);
+    let transport = remembered(remote.transport.clone(), server)?;
     let opened = Session::open(server, &remote.auth_file, &transport).await?;
     Ok(Arc::new(opened))
 }
@@ -212,8 +211,6 @@ async fn session(server: &Server, remote: &Remote) -> anyhow::Result<Arc<Session
 fn default_server(remote: &Remote) -> anyhow::Result<Option<Server>> {
     match &remote.server {
         Some(text) => Server::parse(text).map(Some),
-        None => Last::load()?
-            .map(|last| Server::parse(&last.server))
-            .transpose(),
+        None => last_server(),
     }
 }

@@ -244,7 +244,20 @@ fn what_keeps_a_login_from_the_registry_is_said_with_its_mend() {
     drop(closed);
     let bare = format!("https://{}", plain.server.host);
     let trust = ["--ca-file", &certificate];
-    let cases: [(&str, &[&str], &str); 5] = [
+    let elsewhere = tempfile::tempdir().unwrap();
+    certificate::make(elsewhere.path());
+    let other = elsewhere.path().join("cert.pem").display().to_string();
+    let cases: [(&str, &[&str], &str); 7] = [
+        (
+            &encrypted.server.host,
+            &["--ca-file", &key],
+            "key.pem: no certificate in it",
+        ),
+        (
+            &encrypted.server.host,
+            &["--ca-file", &other],
+            "cert.pem has signed it",
+        ),
         (&encrypted.server.host, &[], "--ca-file"),
         (&encrypted.server.host, &["--plain-http"], "TLS"),
         (

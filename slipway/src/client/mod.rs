@@ -21,7 +21,7 @@ use reach::streams;
 pub(crate) use reach::{http, reach, stayed, transfers};
 pub(crate) use reached::{How, forget, last_server, remember, remembered};
 pub(crate) use server::Server;
-pub(crate) use unreachable::explain;
+pub(crate) use unreachable::{explain, in_spite_of};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -71,7 +71,11 @@ impl Client {
         let bases = server.bases(&transport)?;
         let base = match &bases[..] {
             [only] => only.clone(),
-            several => reach(&http, several).await?.0,
+            several => {
+                let reached = reach(&http, several).await;
+                let ca_file = transport.ca_file.as_deref();
+                reached.map_err(|error| in_spite_of(error, ca_file))?.0
+            }
         };
         let login = AuthFiles::find(remote.auth_file.authfile)?.get(server.name())?;
         let bearer = match &login {
@@ -174,7 +178,7 @@ impl Client {
     async fn reply_to(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let again = request.try_clone();
         let sent = self.signed(request).await.send().await;
-        let answer = sent.map_err(|error| explain(&self.base, &error))?;
+        let answer = sent.map_err(|error| self.unreached(&error))?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             self.was_taken.store(true, Ordering::Relaxed);
             return Ok(answer);
@@ -189,7 +193,12 @@ impl Client {
         let new = refresh::exchange(&self.http, &self.server, &self.base, login, scope).await?;
         *self.bearer.write().await = Some(new);
         let sent = self.signed(again).await.send().await;
-        sent.map_err(|error| explain(&self.base, &error))
+        sent.map_err(|error| self.unreached(&error))
+    }
+
+    fn unreached(&self, error: &reqwest::Error) -> anyhow::Error {
+        let ca_file = self.transport.ca_file.as_deref();
+        in_spite_of(explain(&self.base, error), ca_file)
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {

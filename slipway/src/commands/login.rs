@@ -12,7 +12,7 @@ use super::print;
 use crate::cli::{Login, Logout};
 use crate::client::{
     AuthFiles, Challenge, Hosts, How, Kept, Login as Proven, Logins, Server, explain, failure,
-    forget, http, may_see, reach, remember, stayed, whole,
+    forget, http, in_spite_of, may_see, reach, remember, stayed, whole,
 };
 use crate::invoked::{self, Invoked};
 use known::{Granted, Known};
@@ -25,11 +25,12 @@ pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
     let bases = server.bases(&args.transport)?;
     let client = http(&args.transport)?;
     let base = if args.oidc.is_wanted {
-        oidc::login(&client, &server, &bases, &files, &args.oidc).await?
+        oidc::login(&client, &server, &bases, &files, &args.oidc).await
     } else {
         let proof = Way::of(&args.way, invoked).proof(args.way).await?;
-        keep(&client, &server, &bases, &files, proof).await?
+        keep(&client, &server, &bases, &files, proof).await
     };
+    let base = base.map_err(|error| in_spite_of(error, args.transport.ca_file.as_deref()))?;
     let how = How {
         plain_http: base.scheme() == "http",
         ca_file: args

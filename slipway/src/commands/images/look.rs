@@ -20,11 +20,7 @@ pub(in super::super) async fn ls(args: Ls) -> anyhow::Result<()> {
             "which registry? Name a repository there, give --server or SLIPWAY_SERVER, or log in: \
              slipway login SERVER",
         )?),
-        // `registry.example.com` alone is no repository.
-        Some(text) if !text.contains('/') && text.contains(['.', ':']) => {
-            Some(Server::parse(text)?)
-        }
-        Some(_) => None,
+        Some(text) => alone(text).map(Server::parse).transpose()?,
     };
     let names = match (registry, &args.repository) {
         (None, Some(text)) => {
@@ -45,6 +41,17 @@ pub(in super::super) async fn ls(args: Ls) -> anyhow::Result<()> {
         Output::Json => print::json(&names),
         Output::Text => names.iter().try_for_each(|name| print::line(name)),
     }
+}
+
+/// The registry that is named without a repository.
+fn alone(text: &str) -> Option<&str> {
+    let scheme = Server::scheme_of(text);
+    let name = &text[scheme.len()..];
+    let is_alone = match scheme {
+        "" => !name.contains('/') && name.contains(['.', ':']),
+        _ => !name.trim_end_matches('/').contains('/'),
+    };
+    is_alone.then_some(text)
 }
 
 pub(in super::super) async fn tag(args: TagImage) -> anyhow::Result<()> {

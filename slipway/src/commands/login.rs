@@ -50,7 +50,9 @@ pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     forget(&server)?;
     anyhow::ensure!(!removed.is_empty(), "{server}: not logged in");
     for place in removed {
-        print::line(&format!("logged out of {server}; was {place}"))?;
+        print::line(&format!(
+            "logged out of {server}; the login was kept {place}"
+        ))?;
     }
     Ok(())
 }

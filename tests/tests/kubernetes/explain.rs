@@ -118,6 +118,11 @@ fn people_learn_what_concerns_them_and_what_is_missing() {
         "{said}"
     );
     assert!(said.contains("you may not list ClusterRoles"), "{said}");
+    let said = explain(&lab, &cluster, "alice", &["push", "team/app"]).fails();
+    assert!(
+        said.contains("not seen here") && !said.contains("no RoleBinding"),
+        "{said}"
+    );
     let said = explain(
         &lab,
         &cluster,

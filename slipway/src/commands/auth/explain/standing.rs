@@ -138,9 +138,13 @@ impl Standing {
             Deed::Repository(..) => "it",
             Deed::Registry(right, _) => right.resource(),
         };
-        let mut lines = vec![format!(
-            "  {bindings} {verb} on {on} to {name} or to {groups}"
-        )];
+        let mut lines = Vec::new();
+        // Of rules that are not to be read nobody knows that they do not.
+        if self.hidden.is_empty() {
+            lines.push(format!(
+                "  {bindings} {verb} on {on} to {name} or to {groups}"
+            ));
+        }
         lines.extend(self.nearest.iter().map(|near| {
             let reason = given(&near.reason);
             match &near.why {

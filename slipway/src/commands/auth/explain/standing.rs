@@ -84,6 +84,12 @@ impl Standing {
         }
         lines.extend(self.registry.as_ref().map(|said| self.held_against(said)));
         if !self.is_allowed() && self.allowed_by.is_empty() {
+            lines.extend(self.missing.iter().filter_map(|missing| match missing {
+                Missing::Namespace(name) => Some(format!(
+                    "  to allow it, first: kubectl create namespace {name}"
+                )),
+                Missing::ServiceAccount(_) => None,
+            }));
             lines.extend(self.remedy.lines());
         }
         lines.iter().fold(String::new(), |mut text, line| {

@@ -296,7 +296,7 @@ pub(crate) struct Logout {
 }
 
 /// Where logins are kept.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct AuthFile {
     /// The file of logins. Default: docker's, and podman's too where they exist.
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
@@ -315,7 +315,7 @@ pub(crate) struct Transport {
 }
 
 /// Which server a command speaks to, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Remote {
     /// The server, as in image names (host or host:port) or as a URL without a path. Default: that of the last
     /// `slipway login`.

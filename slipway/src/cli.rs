@@ -191,6 +191,8 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     #[command(subcommand)]
     User(UserCommand),
     /// Let the kubelet pull by the right of the pod's ServiceAccount, without any secret.
+    ///
+    /// The nodes also need the right to ask for such tokens: docs/kubernetes.md has the ClusterRole.
     #[command(after_help = "Example, on a node:
   cp slipway /usr/libexec/kubernetes/slipway-credential-provider
   slipway credential-provider config --registry registry.example.com > /etc/kubernetes/credentials.yaml
@@ -294,9 +296,9 @@ pub(crate) struct Logout {
 }
 
 /// Where logins are kept.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct AuthFile {
-    /// The file of logins. Default: docker's, and podman's too where that exists.
+    /// The file of logins. Default: docker's, and podman's too where they exist.
     #[arg(long, env = "REGISTRY_AUTH_FILE", value_name = "FILE")]
     pub(crate) authfile: Option<PathBuf>,
 }
@@ -307,13 +309,13 @@ pub(crate) struct Transport {
     /// Speak plain HTTP. To loopback addresses it is spoken by itself where there is no HTTPS.
     #[arg(long)]
     pub(crate) plain_http: bool,
-    /// Trust the certificate authorities in this file (PEM) too.
+    /// Trust the certificate authorities in this file (PEM) too. A login remembers it for its server.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// Which server a command speaks to, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Remote {
     /// The server, as in image names (host or host:port) or as a URL without a path. Default: that of the last
     /// `slipway login`.

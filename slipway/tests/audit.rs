@@ -45,7 +45,8 @@ impl Scene {
         let mut command = slipway();
         command
             .env("DOCKER_CONFIG", folder)
-            .env_remove("XDG_RUNTIME_DIR")
+            .env("XDG_CONFIG_HOME", folder.join("config"))
+            .env("XDG_RUNTIME_DIR", folder)
             .args(["audit", "--server", &format!("http://{host}")])
             .args(args);
         run(&mut command, "")

@@ -31,7 +31,7 @@ impl Scene {
         command
             .env("DOCKER_CONFIG", self.path())
             .env("XDG_CONFIG_HOME", self.path().join("config"))
-            .env_remove("XDG_RUNTIME_DIR")
+            .env("XDG_RUNTIME_DIR", self.path())
             .args(args);
         command
     }

@@ -78,7 +78,7 @@ impl Scene {
         command
             .env("DOCKER_CONFIG", &home)
             .env("XDG_CONFIG_HOME", &home)
-            .env_remove("XDG_RUNTIME_DIR")
+            .env("XDG_RUNTIME_DIR", &home)
             .current_dir(self.folder.path())
             .args(args);
         command

@@ -43,17 +43,26 @@ fn every_file_that_the_configuration_names_is_loaded() {
     std::fs::create_dir(at.join("broken")).unwrap();
     std::fs::write(at.join("broken/role.yaml"), "kind: RoleBinding\n").unwrap();
     for (yaml, key) in [
-        ("tls: {certFile: /nope, keyFile: key.pem}", "/nope"),
+        (
+            "tls: {certFile: /nope, keyFile: key.pem}",
+            "tls.certFile: /nope: No such file",
+        ),
         ("tls: {certFile: cert.pem, keyFile: /nope}", "tls.keyFile"),
-        ("tls: {certFile: garbage, keyFile: key.pem}", "garbage"),
+        (
+            "tls: {certFile: garbage, keyFile: key.pem}",
+            "tls.certFile: garbage: no certificate in it",
+        ),
         (
             "tls: {certFile: cert.pem, keyFile: key.pem, clientCaFile: garbage}",
-            "garbage",
+            "tls.clientCaFile: garbage: no certificate in it",
         ),
-        ("auth: {htpasswd: {file: /nope}}", "auth.htpasswd"),
+        (
+            "auth: {htpasswd: {file: /nope}}",
+            "auth.htpasswd.file: /nope: No such file",
+        ),
         (
             "auth: {kubernetes: {kubeconfig: /nope}}",
-            "auth.kubernetes: /nope: No such file",
+            "auth.kubernetes.kubeconfig: /nope: No such file",
         ),
         (
             "auth: {kubernetes: {kubeconfig: half}}",
@@ -107,6 +116,38 @@ fn every_file_that_the_configuration_names_is_loaded() {
         let line = error_line(&check(at, yaml));
         assert!(line.contains(key), "{yaml}: {line}");
     }
+}
+
+#[test]
+fn a_relative_path_to_nothing_is_told_as_a_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    certificate::make(at);
+    std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    for (yaml, key) in [
+        ("auth: {htpasswd: {file: ./gone}}", "auth.htpasswd.file"),
+        (
+            "auth: {htpasswd: {file: users}, rbac: {dir: ./gone}}",
+            "auth.rbac.dir",
+        ),
+        (
+            "auth: {kubernetes: {kubeconfig: ./gone}}",
+            "auth.kubernetes.kubeconfig",
+        ),
+        ("tls: {certFile: ./gone, keyFile: key.pem}", "tls.certFile"),
+        ("tls: {certFile: cert.pem, keyFile: ./gone}", "tls.keyFile"),
+        (
+            "auth: {htpasswd: {file: users}, tokens: {keyFile: gone/keys}}",
+            "auth.tokens.keyFile",
+        ),
+    ] {
+        let line = error_line(&check(at, yaml));
+        let whole = at.canonicalize().unwrap().join("gone");
+        assert!(line.contains(key), "{yaml}: {line}");
+        assert!(line.contains(whole.to_str().unwrap()), "{yaml}: {line}");
+    }
+    let line = error_line(&check(at, "auth: {htpasswd: {file: ./gone}}"));
+    assert!(line.ends_with("slipway user add NAME --htpasswd ./gone makes it"));
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Scene {
         command
             .env("DOCKER_CONFIG", folder)
             .env("XDG_CONFIG_HOME", folder.join("config"))
-            .env_remove("XDG_RUNTIME_DIR")
+            .env("XDG_RUNTIME_DIR", folder)
             .env("KEPT", folder.join("kept"))
             .env("PATH", format!("{}:{path}", folder.join("bin").display()))
             .args(args);
@@ -200,6 +200,36 @@ fn tls_on_this_machine_comes_before_plain_http() {
 }
 
 #[test]
+fn how_each_server_was_reached_is_remembered_until_the_logout() {
+    let folder = tempfile::tempdir().unwrap();
+    certificate::make(folder.path());
+    let path = folder.path().display();
+    let encrypted = Scene::new(&format!(
+        "tls: {{certFile: {path}/cert.pem, keyFile: {path}/key.pem}}\n"
+    ));
+    let plain = Scene::new("");
+    let authority = folder.path().join("cert.pem");
+    let trust = ["--ca-file", authority.to_str().unwrap()];
+    let host = &encrypted.server.host;
+    assert!(plain.login(host, &trust).status.success());
+    assert!(plain.login(&plain.server.host, &[]).status.success());
+    let whoami = |more: &[&str]| run(plain.slipway(&["auth", "whoami"]).args(more), "");
+    let said = whoami(&["--server", host]);
+    assert!(said.status.success(), "{said:?}");
+    let ls = ["ls", &format!("{host}/team/app")];
+    let line = error_line(&run(&mut plain.slipway(&ls), ""));
+    assert!(!line.contains("certificate"), "{line}");
+    // Without a name it is the last one.
+    assert!(support::stdout(&whoami(&[])).contains(&plain.server.host));
+    assert!(plain.logout(&plain.server.host).status.success());
+    error_line(&whoami(&[]));
+    assert!(whoami(&["--server", host]).status.success());
+    assert!(plain.logout(host).status.success());
+    let line = error_line(&whoami(&["--server", host]));
+    assert!(line.contains("--ca-file"), "{line}");
+}
+
+#[test]
 fn what_keeps_a_login_from_the_registry_is_said_with_its_mend() {
     let folder = tempfile::tempdir().unwrap();
     certificate::make(folder.path());
@@ -214,7 +244,20 @@ fn what_keeps_a_login_from_the_registry_is_said_with_its_mend() {
     drop(closed);
     let bare = format!("https://{}", plain.server.host);
     let trust = ["--ca-file", &certificate];
-    let cases: [(&str, &[&str], &str); 5] = [
+    let elsewhere = tempfile::tempdir().unwrap();
+    certificate::make(elsewhere.path());
+    let other = elsewhere.path().join("cert.pem").display().to_string();
+    let cases: [(&str, &[&str], &str); 7] = [
+        (
+            &encrypted.server.host,
+            &["--ca-file", &key],
+            "key.pem: no certificate in it",
+        ),
+        (
+            &encrypted.server.host,
+            &["--ca-file", &other],
+            "cert.pem has signed it",
+        ),
         (&encrypted.server.host, &[], "--ca-file"),
         (&encrypted.server.host, &["--plain-http"], "TLS"),
         (

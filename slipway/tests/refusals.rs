@@ -57,7 +57,7 @@ impl Scene {
         command
             .env("DOCKER_CONFIG", &home)
             .env("XDG_CONFIG_HOME", &home)
-            .env_remove("XDG_RUNTIME_DIR")
+            .env("XDG_RUNTIME_DIR", &home)
             .args(args);
         run(&mut command, input)
     }

@@ -43,7 +43,7 @@ impl Scene {
         command
             .env("DOCKER_CONFIG", &home)
             .env("XDG_CONFIG_HOME", &home)
-            .env_remove("XDG_RUNTIME_DIR")
+            .env("XDG_RUNTIME_DIR", &home)
             .args(args);
         command
     }
@@ -103,6 +103,7 @@ fn a_token_is_made_used_listed_and_revoked() {
     );
     let told = String::from_utf8(made.stderr).unwrap();
     assert!(told.contains("of ada for get in team, until"), "{told}");
+    assert!(!told.contains("note"), "{told}");
     assert!(
         !told.contains(&token),
         "the text stands on standard output alone"
@@ -315,4 +316,29 @@ fn no_log_holds_a_token() {
             .any(|line| line.contains(&format!(" token={id}")))
     );
     assert!(!lines.iter().any(|line| line.contains(body)));
+}
+
+#[test]
+fn a_token_that_opens_nothing_is_made_with_a_note() {
+    let scene = Scene::new("");
+    let create = [
+        "token",
+        "create",
+        "--expires",
+        "1y",
+        "--verb",
+        "push",
+        "--namespace",
+    ];
+    for (place, expected) in [("other/x", true), ("other", true), ("team/app", false)] {
+        let made = scene.run("ada", &[&create[..], &[place]].concat());
+        assert!(made.status.success(), "{made:?}");
+        let told = String::from_utf8(made.stderr).unwrap();
+        let note = format!(" in {place} now");
+        assert_eq!(
+            told.contains("note: ") && told.contains(&note),
+            expected,
+            "{told}"
+        );
+    }
 }

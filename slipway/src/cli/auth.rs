@@ -34,6 +34,9 @@ pub(crate) enum AuthCommand {
     CanI {
         #[command(flatten)]
         asked: Asked,
+        /// Somebody else, of whom `explain` tells: as with kubectl, where the same command takes it.
+        #[arg(long = "as", value_name = "USER", hide = true)]
+        user: Option<String>,
         #[command(flatten)]
         remote: Remote,
         #[command(flatten)]

@@ -89,7 +89,8 @@ pub(crate) enum Engine {
 
 #[derive(Debug, Args)]
 pub(crate) struct Ls {
-    /// The repository whose tags are listed. Default: the registry's repositories.
+    /// The repository whose tags are listed. Default: the registry's repositories, also where a registry is named alone, by
+    /// its host or URL.
     pub(crate) repository: Option<String>,
     #[command(flatten)]
     pub(crate) remote: Remote,

@@ -55,8 +55,8 @@ pub(crate) struct NewToken {
     /// What it is for, on one line.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) description: String,
-    /// How long it lives: 12h, 30d. Default: 90d, or the longest that the server allows.
-    #[arg(long, value_parser = humantime::parse_duration, value_name = "DURATION")]
+    /// How long it lives: 12h, 30d, 1y (365 days). Default: 90d, or the longest that the server allows.
+    #[arg(long, value_parser = lifetime, value_name = "DURATION")]
     pub(crate) expires: Option<Duration>,
     /// A namespace that it is limited to, or the beginning of repositories' names (team/app); may be given more than
     /// once. Default: wherever you may.
@@ -70,4 +70,32 @@ pub(crate) struct NewToken {
     pub(crate) remote: Remote,
     #[command(flatten)]
     pub(crate) printing: Printing,
+}
+
+/// As humantime reads it, with years of 365 days: the longest that servers allow is called a year, too.
+fn lifetime(text: &str) -> Result<Duration, humantime::DurationError> {
+    let years = text.strip_suffix('y').map(str::parse::<u16>);
+    match years {
+        Some(Ok(years)) => Ok(Duration::from_secs(u64::from(years) * 365 * 24 * 3600)),
+        _ => humantime::parse_duration(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, lifetime};
+
+    #[test]
+    fn a_year_has_365_days() {
+        let days = |days: u64| Some(Duration::from_secs(days * 24 * 3600));
+        for (text, expected) in [
+            ("1y", days(365)),
+            ("30d", days(30)),
+            ("2y", days(730)),
+            ("y", None),
+            ("-1y", None),
+        ] {
+            assert_eq!(lifetime(text).ok(), expected, "{text}");
+        }
+    }
 }

@@ -21,13 +21,13 @@ const MAX_LINKS: usize = 40;
 
 /// The files that hold logins, or name programs that do.
 ///
-/// Docker's file is read by all of them, podman's tools included. Podman's own is read first by
-/// podman's tools, so where it exists it must agree.
+/// Docker's file is read by all of them, podman's tools included. Podman's own are read first by
+/// podman's tools, so where they exist they must agree.
 #[derive(Debug)]
 pub(crate) struct AuthFiles(Vec<PathBuf>);
 
 impl AuthFiles {
-    /// The file that was asked for, or docker's and, where it exists, podman's.
+    /// The file that was asked for, or docker's and, where they exist, podman's.
     pub(crate) fn find(asked: Option<PathBuf>) -> anyhow::Result<Self> {
         if let Some(path) = asked {
             return Ok(Self(vec![path]));
@@ -39,12 +39,7 @@ impl AuthFiles {
                 .join(".docker"),
         };
         let mut files = vec![docker.join("config.json")];
-        if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR") {
-            let podman = Path::new(&runtime).join("containers/auth.json");
-            if podman.exists() {
-                files.push(podman);
-            }
-        }
+        files.extend(podmans().into_iter().filter(|path| path.exists()));
         Ok(Self(files))
     }
 
@@ -173,6 +168,22 @@ impl AuthFiles {
         }
         Ok(places)
     }
+}
+
+/// Where podman's tools keep logins and look before they look at docker's file (containers-auth.json(5)): that of the
+/// session, without a session that of the user's number, and the one for good.
+fn podmans() -> Vec<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let mut files = Vec::new();
+    if cfg!(target_os = "linux") {
+        let user = || format!("/run/containers/{}", rustix::process::getuid().as_raw()).into();
+        let session = set("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("containers"));
+        files.push(session.unwrap_or_else(user).join("auth.json"));
+    }
+    let own = set("XDG_CONFIG_HOME").map(PathBuf::from);
+    let own = own.or_else(|| Some(std::env::home_dir()?.join(".config")));
+    files.extend(own.map(|folder| folder.join("containers/auth.json")));
+    files
 }
 
 /// Who logs in.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Login;
 use super::authfile::replace;
-use super::last::folder;
+use super::reached::folder;
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ mod credhelper;
 mod events;
 pub(crate) mod failure;
 pub(crate) mod images;
-mod last;
 mod logins;
 mod reach;
+mod reached;
 mod refresh;
 mod server;
 mod unreachable;
@@ -16,12 +16,12 @@ mod unreachable;
 pub(crate) use authfile::{AuthFiles, Login};
 pub(crate) use challenge::{Challenge, Hosts, may_see};
 pub(crate) use events::Event;
-pub(crate) use last::Last;
 pub(crate) use logins::{ByKubeconfig, Kept, Logins};
 use reach::streams;
 pub(crate) use reach::{http, reach, stayed, transfers};
+pub(crate) use reached::{How, forget, last_server, remember, remembered};
 pub(crate) use server::Server;
-pub(crate) use unreachable::explain;
+pub(crate) use unreachable::{explain, in_spite_of};
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -59,23 +59,23 @@ impl Client {
     /// The server that was named, or the one of the last `slipway login`; with the login that the files hold for it, or
     /// as a stranger. A login that is a refresh token is exchanged for a token for `scope`; others need none.
     pub(crate) async fn connect(remote: Remote, scope: Option<&str>) -> anyhow::Result<Self> {
-        let last = Last::load()?;
-        let (server, last) = if let Some(text) = &remote.server {
-            let server = Server::parse(text)?;
-            let last = last.filter(|last| last.server == server.name());
-            (server, last)
+        let server = if let Some(text) = &remote.server {
+            Server::parse(text)?
         } else {
-            let last = last.context(
+            last_server()?.context(
                 "which server? Give --server or SLIPWAY_SERVER, or log in: slipway login SERVER",
-            )?;
-            (Server::parse(&last.server)?, Some(last))
+            )?
         };
-        let transport = remembered(remote.transport, last);
+        let transport = remembered(remote.transport, &server)?;
         let http = http(&transport)?;
         let bases = server.bases(&transport)?;
         let base = match &bases[..] {
             [only] => only.clone(),
-            several => reach(&http, several).await?.0,
+            several => {
+                let reached = reach(&http, several).await;
+                let ca_file = transport.ca_file.as_deref();
+                reached.map_err(|error| in_spite_of(error, ca_file))?.0
+            }
         };
         let login = AuthFiles::find(remote.auth_file.authfile)?.get(server.name())?;
         let bearer = match &login {
@@ -178,7 +178,7 @@ impl Client {
     async fn reply_to(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let again = request.try_clone();
         let sent = self.signed(request).await.send().await;
-        let answer = sent.map_err(|error| explain(&self.base, &error))?;
+        let answer = sent.map_err(|error| self.unreached(&error))?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             self.was_taken.store(true, Ordering::Relaxed);
             return Ok(answer);
@@ -193,7 +193,12 @@ impl Client {
         let new = refresh::exchange(&self.http, &self.server, &self.base, login, scope).await?;
         *self.bearer.write().await = Some(new);
         let sent = self.signed(again).await.send().await;
-        sent.map_err(|error| explain(&self.base, &error))
+        sent.map_err(|error| self.unreached(&error))
+    }
+
+    fn unreached(&self, error: &reqwest::Error) -> anyhow::Error {
+        let ca_file = self.transport.ca_file.as_deref();
+        in_spite_of(explain(&self.base, error), ca_file)
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
@@ -244,13 +249,4 @@ pub(crate) async fn whole(answer: &mut Response) -> anyhow::Result<Vec<u8>> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// How the server was reached at the last login, where nothing else is said.
-pub(crate) fn remembered(asked: Transport, last: Option<Last>) -> Transport {
-    let Some(last) = last else { return asked };
-    Transport {
-        plain_http: asked.plain_http || last.plain_http,
-        ca_file: asked.ca_file.or(last.ca_file),
-    }
 }

@@ -105,10 +105,15 @@ fn user_agent() -> String {
 
 fn trusting(mut builder: ClientBuilder, transport: &Transport) -> anyhow::Result<Client> {
     if let Some(path) = &transport.ca_file {
-        let pem = std::fs::read(path).with_context(|| path.display().to_string())?;
-        for certificate in reqwest::Certificate::from_pem_bundle(&pem)
-            .with_context(|| path.display().to_string())?
-        {
+        let place = || path.display().to_string();
+        let pem = std::fs::read(path).with_context(place)?;
+        let authorities = reqwest::Certificate::from_pem_bundle(&pem).with_context(place)?;
+        anyhow::ensure!(
+            !authorities.is_empty(),
+            "{}: no certificate in it: --ca-file names a file in PEM (-----BEGIN CERTIFICATE-----)",
+            place()
+        );
+        for certificate in authorities {
             builder = builder.add_root_certificate(certificate);
         }
     }

@@ -23,6 +23,13 @@ enum Scheme {
 }
 
 impl Server {
+    /// `http://` or `https://`, where the text begins with that.
+    pub(crate) fn scheme_of(text: &str) -> &'static str {
+        let known = ["https://", "http://"];
+        let found = known.into_iter().find(|scheme| text.starts_with(scheme));
+        found.unwrap_or_default()
+    }
+
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let (scheme, name) = if let Some(rest) = text.strip_prefix("https://") {
             (Some(Scheme::Https), rest.strip_suffix('/').unwrap_or(rest))

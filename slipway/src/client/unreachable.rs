@@ -1,13 +1,51 @@
 //! Why a registry could not be reached, in one line that says what to do about it.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
+use std::path::Path;
 
 use reqwest::Url;
 use rustls::{AlertDescription, CertificateError};
 
+/// No authority that is trusted here vouches for the server's certificate.
+#[derive(Debug)]
+struct Untrusted {
+    base: Url,
+    why: String,
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { base, why } = self;
+        write!(
+            f,
+            "{base}: the server's certificate is not trusted ({why}): name a file with its \
+             authority's certificate with --ca-file"
+        )
+    }
+}
+
+impl Error for Untrusted {}
+
+/// The same error, where a file of authorities was named and is not the right one.
+pub(crate) fn in_spite_of(error: anyhow::Error, ca_file: Option<&Path>) -> anyhow::Error {
+    match (error.downcast_ref::<Untrusted>(), ca_file) {
+        (Some(Untrusted { base, why }), Some(path)) => anyhow::anyhow!(
+            "{base}: the server's certificate is not trusted ({why}): no authority in {} has signed \
+             it; --ca-file must name the one that has",
+            path.display()
+        ),
+        _ => error,
+    }
+}
+
 /// What `error`, met on the way to `base`, means to whoever gave the address.
 pub(crate) fn explain(base: &Url, error: &reqwest::Error) -> anyhow::Error {
+    if let Some(why) = untrusted(error) {
+        let base = base.clone();
+        return anyhow::Error::new(Untrusted { base, why });
+    }
     match mend(base, error) {
         Some(mend) => anyhow::anyhow!("{base}: {mend}"),
         // The chain without its head, which is the URL once more.
@@ -62,10 +100,7 @@ fn tls(error: &rustls::Error) -> Option<String> {
                  server's own; make it with basicConstraints=CA:FALSE"
                     .into()
             }
-            why => format!(
-                "the server's certificate is not trusted ({why}): name a file with its \
-                 authority's certificate with --ca-file"
-            ),
+            _ => return None,
         },
         rustls::Error::InvalidMessage(_) => {
             "what answers does not speak TLS: add --plain-http if the registry has none".into()
@@ -75,6 +110,15 @@ fn tls(error: &rustls::Error) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+fn untrusted(error: &reqwest::Error) -> Option<String> {
+    match cause::<rustls::Error>(error)? {
+        error @ rustls::Error::InvalidCertificate(why) if tls(error).is_none() => {
+            Some(why.to_string())
+        }
+        _ => None,
+    }
 }
 
 /// The first cause of this type. Errors of I/O do not name what they wrap among their causes.

@@ -19,6 +19,17 @@ pub(super) async fn run(command: AuthCommand) -> anyhow::Result<ExitCode> {
         AuthCommand::Whoami { remote, printing } => whoami(remote, &printing).await,
         AuthCommand::CanI {
             asked,
+            user: Some(user),
+            ..
+        } => anyhow::bail!(
+            "--as {user}: a registry answers for your own login only; the cluster's rules tell of somebody else: \
+             slipway auth explain {} {} --as {user}",
+            asked.verb,
+            asked.object
+        ),
+        AuthCommand::CanI {
+            asked,
+            user: None,
             remote,
             printing,
         } => can_i(&asked::deed(&asked)?, remote, &printing).await,

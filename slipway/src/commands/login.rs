@@ -11,8 +11,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 use super::print;
 use crate::cli::{Login, Logout};
 use crate::client::{
-    AuthFiles, Challenge, Hosts, Kept, Last, Login as Proven, Logins, Server, explain, failure,
-    http, may_see, reach, stayed, whole,
+    AuthFiles, Challenge, Hosts, How, Kept, Login as Proven, Logins, Server, explain, failure,
+    forget, http, in_spite_of, may_see, reach, remember, stayed, whole,
 };
 use crate::invoked::{self, Invoked};
 use known::{Granted, Known};
@@ -25,13 +25,13 @@ pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
     let bases = server.bases(&args.transport)?;
     let client = http(&args.transport)?;
     let base = if args.oidc.is_wanted {
-        oidc::login(&client, &server, &bases, &files, &args.oidc).await?
+        oidc::login(&client, &server, &bases, &files, &args.oidc).await
     } else {
         let proof = Way::of(&args.way, invoked).proof(args.way).await?;
-        keep(&client, &server, &bases, &files, proof).await?
+        keep(&client, &server, &bases, &files, proof).await
     };
-    let last = Last {
-        server: server.name().to_owned(),
+    let base = base.map_err(|error| in_spite_of(error, args.transport.ca_file.as_deref()))?;
+    let how = How {
         plain_http: base.scheme() == "http",
         ca_file: args
             .transport
@@ -39,7 +39,7 @@ pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
             .map(std::path::absolute)
             .transpose()?,
     };
-    last.keep()
+    remember(&server, how)
 }
 
 /// Forgets the password.
@@ -47,10 +47,12 @@ pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile.clone())?;
     let server = Server::parse(&args.server)?;
     let removed = files.remove(server.name())?;
-    Last::forget(server.name())?;
+    forget(&server)?;
     anyhow::ensure!(!removed.is_empty(), "{server}: not logged in");
     for place in removed {
-        print::line(&format!("logged out of {server}; was {place}"))?;
+        print::line(&format!(
+            "logged out of {server}; the login was kept {place}"
+        ))?;
     }
     Ok(())
 }

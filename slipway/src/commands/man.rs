@@ -28,7 +28,7 @@ const ENVIRONMENT: [(&str, &str, &str); 3] = [
     (
         "authfile",
         "XDG_RUNTIME_DIR",
-        "The folder of podman's containers/auth.json.",
+        "The folder of podman's containers/auth.json, if not /run/containers/UID/auth.json.",
     ),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use auth::{Secret, TokenId};
+use auth::{Action, Secret, TokenId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -54,7 +54,7 @@ struct Listed {
 }
 
 async fn create(new: NewToken) -> anyhow::Result<()> {
-    let client = Client::connect(new.remote, Some(ACCOUNT)).await?;
+    let client = Client::connect(new.remote.clone(), Some(ACCOUNT)).await?;
     let wanted = json!({
         "description": new.description,
         "namespaces": new.namespace,
@@ -62,6 +62,12 @@ async fn create(new: NewToken) -> anyhow::Result<()> {
         "expiresIn": new.expires.map(|expires| expires.as_secs()),
     });
     let made: Entry = client.post(TOKENS, &wanted).await?;
+    for place in &made.namespaces {
+        // The token is made: what cannot be asked is not said.
+        if let Ok(Some(note)) = lacking(&new.remote, place, &made.verbs).await {
+            crate::note(&note);
+        }
+    }
     if new.printing.form() == Output::Json {
         return print::json(&made);
     }
@@ -82,6 +88,46 @@ async fn create(new: NewToken) -> anyhow::Result<()> {
         made.expires_at
     );
     print::line(made.token.as_deref().unwrap_or_default())
+}
+
+/// What the caller may not do there, and so the token neither.
+async fn lacking(remote: &Remote, place: &str, verbs: &[String]) -> anyhow::Result<Option<String>> {
+    let verbs: Vec<_> = verbs
+        .iter()
+        .filter(|verb| Action::parse(verb).is_some())
+        .collect();
+    if verbs.is_empty() {
+        return Ok(None);
+    }
+    // Another scope: a kept login's token answers for what it was asked for.
+    let client = Client::connect(remote.clone(), Some(&format!("repository:{place}:*"))).await?;
+    let question = json!({ "repository": place, "verbs": verbs });
+    let answer: Answer = client.post("/api/v1/can-i", &question).await?;
+    let lacking = answer.verbs.iter().filter(|one| !one.allowed);
+    let lacking: Vec<_> = lacking.map(|one| one.verb.as_str()).collect();
+    let names = if place.contains('/') {
+        ""
+    } else {
+        ", unless a rule gives you single names in it"
+    };
+    Ok((!lacking.is_empty()).then(|| {
+        format!(
+            "note: you may not {} in {place} now{names}; nor may the token, until you may",
+            lacking.join(", ")
+        )
+    }))
+}
+
+/// The answer of `POST /api/v1/can-i`.
+#[derive(Deserialize)]
+struct Answer {
+    verbs: Vec<Allowed>,
+}
+
+#[derive(Deserialize)]
+struct Allowed {
+    verb: String,
+    allowed: bool,
 }
 
 async fn list(all: bool, remote: Remote, printing: &Printing) -> anyhow::Result<()> {

@@ -12,6 +12,7 @@ mod environment;
 mod explain;
 mod load;
 mod locate;
+mod named;
 mod names;
 mod places;
 mod storage;
@@ -21,6 +22,7 @@ pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Oidc, Rbac};
 pub(crate) use builder::{Builder, Compression, Enabled, Proxy};
 pub(crate) use duration::Span;
 pub(crate) use load::load;
+pub(crate) use named::unusable;
 pub(crate) use storage::{Index, Storage};
 
 #[cfg(test)]

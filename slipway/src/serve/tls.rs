@@ -82,15 +82,16 @@ fn stamp(path: &PathBuf) -> Option<(SystemTime, u64)> {
 }
 
 fn read(files: &config::Tls) -> anyhow::Result<Arc<ServerConfig>> {
-    let chain = certificates(&files.cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file)
+    let chain = certificates("tls.certFile", &files.cert_file)?;
+    let key = content("tls.keyFile", &files.key_file)?;
+    let key = PrivateKeyDer::from_pem_slice(&key)
         .with_context(|| format!("tls.keyFile: {}", files.key_file.display()))?;
     let builder = ServerConfig::builder();
     let builder = match &files.client_ca_file {
         None => builder.with_no_client_auth(),
         Some(path) => {
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(path)? {
+            for certificate in certificates("tls.clientCaFile", path)? {
                 roots
                     .add(certificate)
                     .with_context(|| format!("tls.clientCaFile: {}", path.display()))?;
@@ -112,14 +113,19 @@ fn read(files: &config::Tls) -> anyhow::Result<Arc<ServerConfig>> {
     Ok(Arc::new(config))
 }
 
-fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let chain = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("{}", path.display()))?;
-    anyhow::ensure!(
-        !chain.is_empty(),
-        "{}: no certificate in it",
-        path.display()
-    );
+fn certificates(key: &str, path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let place = || format!("{key}: {}", path.display());
+    let pem = content(key, path)?;
+    let chain = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .with_context(place)?;
+    anyhow::ensure!(!chain.is_empty(), "{}: no certificate in it", place());
     Ok(chain)
+}
+
+fn content(key: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        let error = anyhow::Error::from(error).context(path.display().to_string());
+        config::unusable(key, path, error)
+    })
 }

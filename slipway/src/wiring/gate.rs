@@ -13,7 +13,7 @@ use auth::{
 use registry::IndexedTokens;
 
 use super::kubernetes;
-use crate::config::{self, Auth, Config};
+use crate::config::{self, Auth, Config, unusable};
 
 /// How often htpasswd and RBAC files are looked at.
 const POLL: Duration = Duration::from_secs(2);
@@ -49,8 +49,7 @@ pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Resul
     }
     let mut cluster = None;
     let policy: Arc<dyn Policy> = if let Some(settings) = &auth.kubernetes {
-        let connected = kubernetes::connect(settings).await;
-        let connected = connected.context("auth.kubernetes")?;
+        let connected = kubernetes::connect(settings).await?;
         let (tokens, rights) = kubernetes::reviews(settings, &connected)?;
         cluster = Some(connected);
         authenticators.push(Arc::new(tokens));
@@ -83,16 +82,27 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<()> {
     // A pod's own credentials are there in the pod only.
     let settings = config.auth.kubernetes.as_ref();
     if let Some(settings) = settings.filter(|settings| settings.kubeconfig.is_some()) {
-        let connected = kubernetes::connect(settings).await;
-        connected.context("auth.kubernetes")?;
+        kubernetes::connect(settings).await?;
     }
     check_keys(config)
 }
 
 fn htpasswd(auth: &Auth) -> anyhow::Result<Option<Htpasswd>> {
-    let load = |htpasswd: &config::Htpasswd| Htpasswd::load(&htpasswd.file);
-    let loaded = auth.htpasswd.as_ref().map(load).transpose();
-    loaded.context("auth.htpasswd")
+    let load = |htpasswd: &config::Htpasswd| {
+        let file = &htpasswd.file;
+        Htpasswd::load(file).map_err(|error| {
+            let error = unusable("auth.htpasswd.file", file, error);
+            if file.exists() {
+                return error;
+            }
+            let told = crate::told(&error);
+            anyhow::anyhow!(
+                "{told}; slipway user add NAME --htpasswd {} makes it",
+                file.display()
+            )
+        })
+    };
+    auth.htpasswd.as_ref().map(load).transpose()
 }
 
 fn id_tokens(auth: &Auth) -> anyhow::Result<Option<IdTokens>> {
@@ -123,9 +133,11 @@ fn id_tokens(auth: &Auth) -> anyhow::Result<Option<IdTokens>> {
 }
 
 fn rbac(auth: &Auth) -> anyhow::Result<Option<Rbac>> {
-    let load = |rbac: &config::Rbac| Rbac::load(&rbac.dir, rbac.words());
-    let loaded = auth.rbac.as_ref().map(load).transpose();
-    loaded.context("auth.rbac")
+    let load = |rbac: &config::Rbac| {
+        let loaded = Rbac::load(&rbac.dir, rbac.words());
+        loaded.map_err(|error| unusable("auth.rbac.dir", &rbac.dir, error))
+    };
+    auth.rbac.as_ref().map(load).transpose()
 }
 
 fn opaque(config: &Config, kept: IndexedTokens) -> anyhow::Result<Arc<OpaqueTokens>> {
@@ -140,7 +152,9 @@ fn opaque(config: &Config, kept: IndexedTokens) -> anyhow::Result<Arc<OpaqueToke
 fn tokens(config: &Config) -> anyhow::Result<Tokens> {
     let services = config.hosts.clone();
     let lifetime = config.auth.tokens.lifetime.get();
-    Tokens::load_or_create(&config.token_keys(), services, lifetime).context("auth.tokens.keyFile")
+    let path = config.token_keys();
+    Tokens::load_or_create(&path, services, lifetime)
+        .map_err(|error| unusable("auth.tokens.keyFile", &path, error))
 }
 
 /// Whether the keys can be loaded or, if there are none, made.
@@ -151,10 +165,9 @@ fn check_keys(config: &Config) -> anyhow::Result<()> {
     }
     let folder = path.parent().unwrap_or(&path);
     // The server makes `dataDir`, and no other.
-    anyhow::ensure!(
-        folder.as_os_str().is_empty() || folder.is_dir() || folder == config.data_dir,
-        "auth.tokens.keyFile: {}: no such folder to make it in",
-        folder.display()
-    );
-    Ok(())
+    if folder.as_os_str().is_empty() || folder.is_dir() || folder == config.data_dir {
+        return Ok(());
+    }
+    let error = anyhow::anyhow!("{}: no such folder to make it in", folder.display());
+    Err(unusable("auth.tokens.keyFile", folder, error))
 }

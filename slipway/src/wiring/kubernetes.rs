@@ -5,12 +5,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use auth::kubernetes::{AccessReviews, Cluster, Lifetimes, PullSecrets, TokenReviews};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, unusable};
 
 /// Reads the credentials for the cluster; asks nothing.
 pub(super) async fn connect(settings: &config::Kubernetes) -> anyhow::Result<Arc<Cluster>> {
-    let cluster = Cluster::connect(&settings.place(), settings.timeout.get()).await?;
-    Ok(Arc::new(cluster))
+    let cluster = Cluster::connect(&settings.place(), settings.timeout.get()).await;
+    let cluster = cluster.map_err(|error| match &settings.kubeconfig {
+        Some(path) => unusable("auth.kubernetes.kubeconfig", path, error),
+        None => anyhow::Error::from(error).context("auth.kubernetes"),
+    });
+    Ok(Arc::new(cluster?))
 }
 
 /// What asks it whose a token is, and what somebody may do.

@@ -67,3 +67,41 @@ fn slipway_user_add_and_login_let_skopeo_in_and_logout_locks_it_out() {
     slipway(&["logout", &scene.at.host]).ok();
     inspect().fails();
 }
+
+/// Runs the steps as a root of its own, without a session, and with a `/run/containers` of its own.
+const SESSIONLESS: &str = r#"
+mkdir -p /run/containers
+mount -t tmpfs tmpfs /run/containers
+unset XDG_RUNTIME_DIR
+mine() { podman login --get-login "$HOST"; }
+echo secret-of-puller | podman login --tls-verify=false -u puller --password-stdin "$HOST"
+test -s /run/containers/0/auth.json
+test "$(mine)" = puller
+echo secret-of-pusher | "$SLIPWAY" login -u pusher --password-stdin "$HOST"
+test "$(mine)" = pusher
+"$SLIPWAY" logout "$HOST"
+if mine; then exit 1; fi
+mkdir -p "$HOME/.config/containers"
+echo secret-of-puller | podman login --authfile "$HOME/.config/containers/auth.json" --tls-verify=false \
+    -u puller --password-stdin "$HOST"
+test "$(mine)" = puller
+echo secret-of-pusher | "$SLIPWAY" login -u pusher --password-stdin "$HOST"
+test "$(mine)" = pusher
+"$SLIPWAY" logout "$HOST"
+if mine; then exit 1; fi
+"#;
+
+#[test]
+fn podman_without_a_session_has_the_login_and_the_logout() {
+    let lab = Lab::new("sessionless");
+    let settings = Settings {
+        access: Some(Access::write(&lab)),
+        ..Settings::default()
+    };
+    let server = Server::start(&lab, &settings);
+    lab.program("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-exc", SESSIONLESS])
+        .env("HOST", &server.endpoint().host)
+        .env("SLIPWAY", server::binary())
+        .ok();
+}

@@ -118,6 +118,11 @@ fn people_learn_what_concerns_them_and_what_is_missing() {
         "{said}"
     );
     assert!(said.contains("you may not list ClusterRoles"), "{said}");
+    let said = explain(&lab, &cluster, "alice", &["push", "team/app"]).fails();
+    assert!(
+        said.contains("not seen here") && !said.contains("no RoleBinding"),
+        "{said}"
+    );
     let said = explain(
         &lab,
         &cluster,
@@ -268,6 +273,7 @@ fn what_is_not_there_and_what_is_misnamed_is_said() {
     for part in [
         "there is no namespace nowhere in the cluster",
         "there is no ServiceAccount team/ci in the cluster",
+        "to allow it, first: kubectl create namespace nowhere",
         // No roles were applied yet.
         "to allow it, first: the ClusterRole system:image-puller, which is not there",
         "to allow it: kubectl create rolebinding image-puller-team-ci --clusterrole=system:image-puller \

@@ -11,9 +11,15 @@ pub(super) fn unpack(file: &Path) -> anyhow::Result<TempDir> {
     let place = || file.display().to_string();
     let dir = beside(file)?;
     let mut archive = tar::Archive::new(fs::File::open(file).with_context(place)?);
-    for entry in archive.entries().with_context(place)? {
-        let mut entry = entry.with_context(place)?;
+    let (mut is_layout, mut is_docker) = (false, false);
+    for (number, entry) in archive.entries().with_context(place)?.enumerate() {
+        let mut entry = match entry {
+            Err(_) if number == 0 => anyhow::bail!("{}: is no tar archive", place()),
+            entry => entry.with_context(place)?,
+        };
         let path = entry.path().with_context(place)?.into_owned();
+        is_layout |= path.ends_with("oci-layout");
+        is_docker |= path.ends_with("manifest.json");
         if entry.header().entry_type().is_file() && belongs(&path) {
             let target = dir.path().join(&path);
             fs::create_dir_all(target.parent().with_context(place)?).with_context(place)?;
@@ -21,6 +27,17 @@ pub(super) fn unpack(file: &Path) -> anyhow::Result<TempDir> {
             std::io::copy(&mut entry, &mut out).with_context(place)?;
         }
     }
+    // Docker's newer archives are both.
+    anyhow::ensure!(
+        is_layout || !is_docker,
+        "{}: is an archive in Docker's own form; `podman save --format oci-archive` makes one in OCI's",
+        place()
+    );
+    anyhow::ensure!(
+        is_layout,
+        "{}: is no archive of an OCI layout, which has a file oci-layout",
+        place()
+    );
     Ok(dir)
 }
 
@@ -78,6 +95,29 @@ fn belongs(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    #[test]
+    fn what_an_archive_is_not_is_said_by_its_own_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("image.tar");
+        let said = || super::unpack(&file).unwrap_err().to_string();
+        for (name, words) in [
+            ("manifest.json", "podman save"),
+            ("x", "no archive of an OCI"),
+        ] {
+            let mut archive = tar::Builder::new(std::fs::File::create(&file).unwrap());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(2);
+            archive.append_data(&mut header, name, &b"[]"[..]).unwrap();
+            archive.finish().unwrap();
+            assert!(said().contains(words), "{}", said());
+            assert!(said().starts_with(file.to_str().unwrap()), "{}", said());
+        }
+        std::fs::write(&file, "no tar\n".repeat(200)).unwrap();
+        assert!(said().ends_with("is no tar archive"), "{}", said());
+        std::fs::write(&file, "short").unwrap();
+        assert!(said().ends_with("is no tar archive"), "{}", said());
+    }
 
     #[test]
     fn only_what_a_layout_has_is_unpacked() {

@@ -19,19 +19,26 @@ pub(crate) struct ImageName {
 impl ImageName {
     /// Reads a name that says its registry; where it does not, it is at `default`.
     ///
-    /// As docker has it, a first part without a dot and a port is no registry unless it is `localhost`.
+    /// As docker has it, a first part without a dot and a port is no registry unless it is `localhost`. Behind `http://` or
+    /// `https://` every first part is one.
     pub(crate) fn parse(text: &str, default: Option<&Server>) -> anyhow::Result<Self> {
         let wrong = || {
             format!("{text}: name the image as registry.example.com/team/app:tag, or by @digest")
         };
-        let (rest, digest) = match text.split_once('@') {
-            None => (text, None),
+        let (scheme, name) = match Server::scheme_of(text) {
+            "" => ("", text),
+            scheme => (scheme, &text[scheme.len()..]),
+        };
+        let (rest, digest) = match name.split_once('@') {
+            None => (name, None),
             Some((rest, digest)) => (rest, Some(Digest::parse(digest).with_context(wrong)?)),
         };
         let colon = rest.rfind(':').filter(|&at| !rest[at..].contains('/'));
         let (path, tag) = match colon {
             // The port of a registry that is named alone.
-            Some(_) if !rest.contains('/') && default.is_none() => (rest, None),
+            Some(_) if !rest.contains('/') && (default.is_none() || !scheme.is_empty()) => {
+                (rest, None)
+            }
             Some(at) => (
                 &rest[..at],
                 Some(Tag::parse(&rest[at + 1..]).with_context(wrong)?),
@@ -39,6 +46,11 @@ impl ImageName {
             None => (rest, None),
         };
         let (server, repository) = match path.split_once('/') {
+            Some((host, repository)) if !scheme.is_empty() => {
+                let server = Server::parse(&format!("{scheme}{host}"))?;
+                (server, repository.to_owned())
+            }
+            None if !scheme.is_empty() => return Err(anyhow::anyhow!(wrong())),
             Some((host, repository))
                 if host.contains(['.', ':']) || host == "localhost" || host.starts_with('[') =>
             {
@@ -117,6 +129,40 @@ impl fmt::Display for ImageName {
 #[cfg(test)]
 mod tests {
     use super::ImageName;
+
+    #[test]
+    fn a_url_names_its_registry_and_how_it_is_spoken_to() {
+        let asked = crate::cli::Transport {
+            plain_http: false,
+            ca_file: None,
+        };
+        let here = super::Server::parse("here:5000").unwrap();
+        for (text, base, path) in [
+            (
+                "http://registry/a/b:v1",
+                "http://registry/v2/",
+                "registry/a/b:v1",
+            ),
+            (
+                "https://127.0.0.1:5000/a",
+                "https://127.0.0.1:5000/v2/",
+                "127.0.0.1:5000/a",
+            ),
+        ] {
+            let name = ImageName::parse(text, Some(&here)).unwrap();
+            let bases = name.server().bases(&asked).unwrap();
+            assert_eq!(bases[0].as_str(), base);
+            assert_eq!((bases.len(), name.to_string().as_str()), (1, path));
+        }
+        for text in [
+            "http://here",
+            "http://here:5000",
+            "http://here/",
+            "https:///a",
+        ] {
+            assert!(ImageName::parse(text, Some(&here)).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn names_are_read_as_docker_reads_them() {

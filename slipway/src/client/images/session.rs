@@ -13,7 +13,8 @@ use serde::Deserialize;
 
 use super::super::failure::is_out_of_scope;
 use super::super::{
-    AuthFiles, Challenge, Hosts, Login, Server, http, may_see, reach, stayed, transfers,
+    AuthFiles, Challenge, Hosts, Login, Server, http, in_spite_of, may_see, reach, stayed,
+    transfers,
 };
 use super::failure::{Failure, persist};
 use super::repository::whole;
@@ -70,7 +71,9 @@ impl Session {
         transport: &Transport,
     ) -> anyhow::Result<Self> {
         let http = http(transport)?;
-        let (base, answer) = reach(&http, &server.bases(transport)?).await?;
+        let reached = reach(&http, &server.bases(transport)?).await;
+        let ca_file = transport.ca_file.as_deref();
+        let (base, answer) = reached.map_err(|error| in_spite_of(error, ca_file))?;
         let key = match server.name() {
             "registry-1.docker.io" => "index.docker.io/v1/",
             name => name,

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use oci::{Digest, Reference};
 use tempfile::TempDir;
 
-use super::super::{Last, Server, remembered};
+use super::super::{Server, remembered};
 use super::archive;
 use super::copy::Plan;
 use super::layout::Layout;
@@ -138,8 +138,7 @@ async fn session(
     if let Some(known) = sessions.iter().find(|known| known.server() == server) {
         return Ok(Arc::clone(known));
     }
-    let last = Last::load()?.filter(|last| last.server == server.name());
-    let transport = remembered(transport.clone(), last);
+    let transport = remembered(transport.clone(), server)?;
     let opened = Arc::new(Session::open(server, &plan.auth_file, &transport).await?);
     sessions.push(Arc::clone(&opened));
     Ok(opened)

@@ -7,8 +7,8 @@ use builder::debian::{Created, Language, Mirrors, Recipe, create};
 use serde_json::json;
 
 use crate::cli::{CreateBuilderImage, Transport};
-use crate::client::Last;
 use crate::client::images::{self, Place, Plan};
+use crate::client::last_server;
 use crate::commands::images::{human, interruptible};
 use crate::commands::print;
 
@@ -128,9 +128,9 @@ fn language(name: &str) -> anyhow::Result<Language> {
 }
 
 fn default_output(language: &str, version: &str) -> anyhow::Result<String> {
-    let last = Last::load()?.context(
+    let server = last_server()?.context(
         "where to? Give --output (an image in a registry, oci:DIR or oci-archive:FILE), or log in: \
          slipway login SERVER",
     )?;
-    Ok(format!("{}/slipway/{language}:{version}", last.server))
+    Ok(format!("{}/slipway/{language}:{version}", server.name()))
 }

@@ -20,7 +20,7 @@ use super::super::{links, print};
 use super::interruptible;
 use crate::cli::{AuthFile, Engine, Pull, Push, Transport};
 use crate::client::images::{self, ImageName, Place, Plan, Platform, Session};
-use crate::client::{AuthFiles, Last, remembered};
+use crate::client::{AuthFiles, remembered};
 
 /// Which way.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ enum Way {
 
 pub(in super::super) async fn pull(args: Pull) -> anyhow::Result<()> {
     let (image, engine) = (ImageName::parse(&args.image, None)?, engine(args.engine)?);
-    let transport = transport(&image, args.transport)?;
+    let transport = remembered(args.transport, image.server())?;
     if engine == Engine::Containerd {
         return pull_by_archive(image, args.auth_file, transport).await;
     }
@@ -40,7 +40,7 @@ pub(in super::super) async fn pull(args: Pull) -> anyhow::Result<()> {
 
 pub(super) async fn push(args: Push) -> anyhow::Result<()> {
     let (image, engine) = (ImageName::parse(&args.image, None)?, engine(args.engine)?);
-    let transport = transport(&image, args.transport)?;
+    let transport = remembered(args.transport, image.server())?;
     if engine == Engine::Containerd {
         return push_by_archive(image, args.auth_file, transport).await;
     }
@@ -67,12 +67,6 @@ fn program(engine: Engine) -> &'static str {
         Engine::Docker => "docker",
         Engine::Containerd => "ctr",
     }
-}
-
-/// How the registry is reached: as it was at the last login, where nothing else is said.
-fn transport(image: &ImageName, asked: Transport) -> anyhow::Result<Transport> {
-    let last = Last::load()?.filter(|last| last.server == image.server().name());
-    Ok(remembered(asked, last))
 }
 
 async fn run(

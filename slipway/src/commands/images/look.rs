@@ -11,7 +11,7 @@ use super::super::print;
 use super::size::human;
 use crate::cli::{Inspect, Ls, Output, Remote, Rm, TagImage};
 use crate::client::images::{ImageName, Repository, Session, repositories};
-use crate::client::{Last, Server, remembered};
+use crate::client::{Server, last_server, remembered};
 
 pub(in super::super) async fn ls(args: Ls) -> anyhow::Result<()> {
     let default = default_server(&args.remote)?;
@@ -20,11 +20,7 @@ pub(in super::super) async fn ls(args: Ls) -> anyhow::Result<()> {
             "which registry? Name a repository there, give --server or SLIPWAY_SERVER, or log in: \
              slipway login SERVER",
         )?),
-        // `registry.example.com` alone is no repository.
-        Some(text) if !text.contains('/') && text.contains(['.', ':']) => {
-            Some(Server::parse(text)?)
-        }
-        Some(_) => None,
+        Some(text) => alone(text).map(Server::parse).transpose()?,
     };
     let names = match (registry, &args.repository) {
         (None, Some(text)) => {
@@ -45,6 +41,17 @@ pub(in super::super) async fn ls(args: Ls) -> anyhow::Result<()> {
         Output::Json => print::json(&names),
         Output::Text => names.iter().try_for_each(|name| print::line(name)),
     }
+}
+
+/// The registry that is named without a repository.
+fn alone(text: &str) -> Option<&str> {
+    let scheme = Server::scheme_of(text);
+    let name = &text[scheme.len()..];
+    let is_alone = match scheme {
+        "" => !name.contains('/') && name.contains(['.', ':']),
+        _ => !name.trim_end_matches('/').contains('/'),
+    };
+    is_alone.then_some(text)
 }
 
 pub(in super::super) async fn tag(args: TagImage) -> anyhow::Result<()> {
@@ -202,8 +209,7 @@ async fn repository(
 }
 
 async fn session(server: &Server, remote: &Remote) -> anyhow::Result<Arc<Session>> {
-    let last = Last::load()?.filter(|last| last.server == server.name());
-    let transport = remembered(remote.transport.clone(), last);
+    let transport = remembered(remote.transport.clone(), server)?;
     let opened = Session::open(server, &remote.auth_file, &transport).await?;
     Ok(Arc::new(opened))
 }
@@ -212,8 +218,6 @@ async fn session(server: &Server, remote: &Remote) -> anyhow::Result<Arc<Session
 fn default_server(remote: &Remote) -> anyhow::Result<Option<Server>> {
     match &remote.server {
         Some(text) => Server::parse(text).map(Some),
-        None => Last::load()?
-            .map(|last| Server::parse(&last.server))
-            .transpose(),
+        None => last_server(),
     }
 }

@@ -84,6 +84,12 @@ impl Standing {
         }
         lines.extend(self.registry.as_ref().map(|said| self.held_against(said)));
         if !self.is_allowed() && self.allowed_by.is_empty() {
+            lines.extend(self.missing.iter().filter_map(|missing| match missing {
+                Missing::Namespace(name) => Some(format!(
+                    "  to allow it, first: kubectl create namespace {name}"
+                )),
+                Missing::ServiceAccount(_) => None,
+            }));
             lines.extend(self.remedy.lines());
         }
         lines.iter().fold(String::new(), |mut text, line| {
@@ -138,9 +144,13 @@ impl Standing {
             Deed::Repository(..) => "it",
             Deed::Registry(right, _) => right.resource(),
         };
-        let mut lines = vec![format!(
-            "  {bindings} {verb} on {on} to {name} or to {groups}"
-        )];
+        let mut lines = Vec::new();
+        // Of rules that are not to be read nobody knows that they do not.
+        if self.hidden.is_empty() {
+            lines.push(format!(
+                "  {bindings} {verb} on {on} to {name} or to {groups}"
+            ));
+        }
         lines.extend(self.nearest.iter().map(|near| {
             let reason = given(&near.reason);
             match &near.why {

@@ -117,19 +117,21 @@ fn hosts(config: &Config) -> Vec<String> {
 impl Service {
     /// Runs builds and clears up after them, until `stop`; returns when all that was at work has come to rest.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        // What is being swept is swept first: its thread would hold the process after the server has stopped.
+        let ended = stop.clone();
         let sweeping = async {
-            loop {
-                tokio::time::sleep(SWEPT_EVERY).await;
+            while ended
+                .run_until_cancelled(tokio::time::sleep(SWEPT_EVERY))
+                .await
+                .is_some()
+            {
                 if let Err(error) = self.driver.sweep().await {
                     tracing::warn!(%error, "unused layers and caches of builds stay for now");
                 }
                 self.prune_mirrors().await;
             }
         };
-        tokio::select! {
-            () = self.builds.drive(stop) => {}
-            () = sweeping => {}
-        }
+        tokio::join!(self.builds.drive(stop), sweeping);
     }
 
     async fn prune_mirrors(&self) {

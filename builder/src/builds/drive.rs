@@ -51,6 +51,8 @@ impl Builds {
         }
         self.live().stop_all(&Why::ServerEnds);
         while working.join_next().await.is_some() {}
+        self.0.threads.close();
+        self.0.threads.wait().await;
     }
 
     fn begin_next(&self) -> Option<RunId> {

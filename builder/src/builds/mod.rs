@@ -45,6 +45,7 @@ mod tests;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 pub use credential::ProbeError;
 pub use error::{BuildsError, Invalid, What};
@@ -72,6 +73,8 @@ struct Inner {
     live: Live,
     /// Something may be to do for the queue.
     wake: Notify,
+    /// Threads that read or write for runs: they outlive the futures that wait for them.
+    threads: TaskTracker,
 }
 
 /// How busy the service is.
@@ -97,6 +100,7 @@ impl Builds {
             queue: Mutex::new(Queue::new(workers)),
             live: Live::default(),
             wake: Notify::new(),
+            threads: TaskTracker::new(),
         }))
     }
 

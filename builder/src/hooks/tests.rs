@@ -565,8 +565,12 @@ async fn lab() -> (Lab, Hooks) {
         &[("webhook-secret", SECRET), ("webhook-secret-next", NEXT)],
     )
     .await;
-    lab.secret("git", SecretUse::Git, &[("webhook-secret", SECRET)])
-        .await;
+    lab.secret(
+        "git",
+        SecretUse::Git,
+        &[("webhook-secret", SECRET), ("hosts", "git.example")],
+    )
+    .await;
     lab.build("app", &json!({"triggers": {"webhooks": webhooks}}), at(NOW))
         .await;
     let misused = json!({"triggers": {"webhooks": [{"kind": "github", "secret": "git"}, {"kind": "gitea", "secret": "none"}]}});

@@ -180,8 +180,8 @@ async fn a_run_that_waits_for_a_cache_says_so_and_not_for_longer_than_it_may() {
         cancel.cancel();
         waited
     };
-    let (held, waited) = tokio::join!(hold, wait);
-    assert_eq!(held.unwrap_err().reason.as_str(), "Cancelled");
+    let (holder, waited) = tokio::join!(hold, wait);
+    assert_eq!(holder.unwrap_err().reason.as_str(), "Cancelled");
     assert_eq!(waited.failure().reason.as_str(), "TimedOut");
     let note = "waiting for another run to be done with cache main";
     assert_eq!(waited.text().matches(note).count(), 1, "{}", waited.text());

@@ -142,7 +142,8 @@ impl Pipeline<'_> {
         let settings = self.builds.settings();
         let (ignore, limits) = (settings.ignore, settings.source);
         let scratch = settings.scratch.clone();
-        let read = tokio::task::spawn_blocking(move || {
+        let blob = self.until_stopped(blob);
+        let read = self.builds.0.threads.spawn_blocking(move || {
             let mut checked = Checked::new(blob, &layer, limits);
             let snapshot = match compression {
                 Compression::Plain | Compression::Gzip => {
@@ -182,15 +183,15 @@ fn layer(manifest: &Manifest, name: &ImageName) -> Result<Descriptor, Failure> {
 }
 
 /// A blob that is compared with its digest as it is read, and not read beyond its length.
-struct Checked {
-    blob: Box<dyn Read + Send>,
+struct Checked<R> {
+    blob: R,
     hasher: Hasher,
     left: u64,
     digest: Digest,
 }
 
-impl Checked {
-    fn new(blob: Box<dyn Read + Send>, layer: &Descriptor, limits: SourceLimits) -> Self {
+impl<R: Read> Checked<R> {
+    fn new(blob: R, layer: &Descriptor, limits: SourceLimits) -> Self {
         Self {
             blob,
             hasher: Hasher::new(layer.digest.algorithm()),
@@ -211,7 +212,7 @@ impl Checked {
     }
 }
 
-impl Read for Checked {
+impl<R: Read> Read for Checked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
         let most = most.min(buffer.len());
@@ -251,12 +252,10 @@ mod tests {
         let digest = Digest::of(Algorithm::Sha256, &bytes);
         let layer = Descriptor::new(oci::MediaType::OCI_LAYER, digest, bytes.len() as u64);
         let limits = SourceLimits::default();
-        Checked::new(Box::new(std::io::Cursor::new(bytes)), &layer, limits)
+        Checked::new(std::io::Cursor::new(bytes), &layer, limits)
             .finish()
             .unwrap();
         let other = std::io::Cursor::new(b"another!".to_vec());
-        Checked::new(Box::new(other), &layer, limits)
-            .finish()
-            .unwrap_err();
+        Checked::new(other, &layer, limits).finish().unwrap_err();
     }
 }

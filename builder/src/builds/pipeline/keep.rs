@@ -39,8 +39,9 @@ impl Pipeline<'_> {
             .open()
             .map_err(|error| machine("the source", &error))?;
         let scratch = self.builds.settings().scratch.clone();
-        let packed =
-            tokio::task::spawn_blocking(move || pack(tar, tempfile::tempfile_in(scratch)?));
+        let tar = self.until_stopped(tar);
+        let threads = &self.builds.0.threads;
+        let packed = threads.spawn_blocking(move || pack(tar, tempfile::tempfile_in(scratch)?));
         let packed = packed
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -75,7 +76,7 @@ pub(super) async fn put_small(
 }
 
 /// Compresses a tar, hashing what comes out.
-fn pack(tar: File, into: File) -> io::Result<(File, Descriptor)> {
+fn pack(tar: impl io::Read, into: File) -> io::Result<(File, Descriptor)> {
     struct Hashing(File, Hasher);
     impl Write for Hashing {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -88,17 +88,15 @@ impl Caches {
         };
         let mut waits = Some(waits);
         loop {
-            let lock = match Lock::try_take(&path, mode)? {
-                Some(lock) => lock,
-                None => {
-                    if let Some(waits) = waits.take() {
-                        waits();
-                    }
-                    let Some(lock) = Lock::take(&path, mode, cancelled)? else {
-                        return Ok(None);
-                    };
-                    lock
+            let mut lock = Lock::try_take(&path, mode)?;
+            if lock.is_none() {
+                if let Some(waits) = waits.take() {
+                    waits();
                 }
+                lock = Lock::take(&path, mode, cancelled)?;
+            }
+            let Some(lock) = lock else {
+                return Ok(None);
             };
             if folder.exists() {
                 lock.stamp(SystemTime::now())?;

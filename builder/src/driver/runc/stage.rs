@@ -136,7 +136,7 @@ impl<'m> Work<'m> {
             let waits = || {
                 self.note(format!(
                     "waiting for another run to be done with cache {id}"
-                ))
+                ));
             };
             let caches = &self.machine.caches;
             let cache = caches.take(namespace, id, from, sharing, waits, &self.cancel);

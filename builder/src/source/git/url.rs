@@ -71,10 +71,15 @@ impl GitUrl {
     }
 
     /// The URL of a submodule: `text` as it stands, or resolved against this one if it begins with `./` or `../`
-    /// (git-submodule(1), "add").
+    /// (git-submodule(1), "add"). Over http only where this one is: who writes a repository elsewhere must not choose which
+    /// service of this machine is asked.
     pub(crate) fn submodule(&self, text: &str) -> Result<Self, InvalidGitUrl> {
         if !text.starts_with("./") && !text.starts_with("../") {
-            return text.parse();
+            let url: Self = text.parse()?;
+            if url.scheme == Scheme::Http && self.scheme != Scheme::Http {
+                return Err(InvalidGitUrl::PlainHttp);
+            }
+            return Ok(url);
         }
         let mut path: Vec<&str> = self.path.trim_end_matches('/').split('/').collect();
         for name in text.trim_end_matches('/').split('/') {

@@ -126,23 +126,28 @@ fn hosts(config: &Config) -> Vec<String> {
 impl Service {
     /// Runs builds and clears up after them, until `stop`; returns when all that was at work has come to rest.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        // What is being swept is swept first: its thread would hold the process after the server has stopped.
+        let ended = stop.clone();
         let sweeping = async {
-            loop {
-                tokio::time::sleep(SWEPT_EVERY).await;
+            while ended
+                .run_until_cancelled(tokio::time::sleep(SWEPT_EVERY))
+                .await
+                .is_some()
+            {
                 if let Err(error) = self.driver.sweep().await {
                     tracing::warn!(%error, "unused layers and caches of builds stay for now");
                 }
                 self.prune_mirrors().await;
             }
         };
-        tokio::select! {
-            () = self.builds.drive(stop.clone()) => {}
-            () = sweeping => {}
-            () = self.follow_triggers(stop) => {}
-        }
+        tokio::join!(
+            self.builds.drive(stop.clone()),
+            sweeping,
+            self.follow_triggers(stop)
+        );
     }
 
-    /// Starts runs by time and by tags that move; never returns, as what it started ends with the rest.
+    /// Starts runs by time and by tags that move, until it is told to stop.
     async fn follow_triggers(&self, stop: CancellationToken) {
         let moves = Moves::default();
         let mut moved = self.registry.storage().catalog.moved_tags();
@@ -159,7 +164,6 @@ impl Service {
             () = follow => {}
             () = self.triggers.drive(&moves, stop) => {}
         }
-        std::future::pending().await
     }
 
     async fn prune_mirrors(&self) {

@@ -9,7 +9,7 @@ use crate::plan::Sharing;
 fn take(caches: &Caches, id: &str, from: Option<&str>, sharing: Sharing) -> Cache {
     let never = CancellationToken::new();
     caches
-        .take("shop", id, from, sharing, || panic!("waits"), &never)
+        .take("shop", id, from, sharing, || (), &never)
         .unwrap()
         .unwrap()
 }

@@ -92,6 +92,10 @@ fn submodules_are_resolved_against_their_repository() {
     for bad in ["../../../x", "/srv/x", "ext::x", "-x", "../$x", "lib"] {
         assert!(of(bad).is_err(), "{bad}");
     }
+    let plain: GitUrl = "http://localhost:3000/a.git".parse().unwrap();
+    let http = "http://localhost:3000/lib.git";
+    assert_eq!(plain.submodule(http).unwrap().to_string(), http);
+    assert_eq!(url.submodule(http), Err(InvalidGitUrl::PlainHttp));
 }
 
 #[test]

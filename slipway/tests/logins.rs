@@ -221,8 +221,12 @@ fn how_each_server_was_reached_is_remembered_until_the_logout() {
     assert!(!line.contains("certificate"), "{line}");
     // Without a name it is the last one.
     assert!(support::stdout(&whoami(&[])).contains(&plain.server.host));
-    assert!(plain.logout(&plain.server.host).status.success());
+    let logout = || run(&mut plain.slipway(&["logout"]), "");
+    let said = support::stdout(&logout());
+    assert!(said.contains(&plain.server.host), "{said}");
     error_line(&whoami(&[]));
+    let line = error_line(&logout());
+    assert!(line.contains("slipway logout SERVER"), "{line}");
     assert!(whoami(&["--server", host]).status.success());
     assert!(plain.logout(host).status.success());
     let line = error_line(&whoami(&["--server", host]));

@@ -81,7 +81,8 @@ pub(crate) enum Command {
   slipway login --oidc registry.example.com   at the registry's OpenID Connect provider")]
     Login(Login),
     /// Forget a login.
-    #[command(after_help = "Example:
+    #[command(after_help = "Examples:
+  slipway logout                              of the server of the last login
   slipway logout registry.example.com")]
     Logout(Logout),
     /// Ask a registry who you are and what you may do.
@@ -288,9 +289,9 @@ pub(crate) struct Login {
 
 #[derive(Debug, Args)]
 pub(crate) struct Logout {
-    /// The registry that was logged in to, named in the same ways.
+    /// The registry that was logged in to, named in the same ways. Default: that of the last login.
     #[arg(env = "SLIPWAY_SERVER")]
-    pub(crate) server: String,
+    pub(crate) server: Option<String>,
     #[command(flatten)]
     pub(crate) auth_file: AuthFile,
 }

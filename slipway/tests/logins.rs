@@ -221,8 +221,16 @@ fn how_each_server_was_reached_is_remembered_until_the_logout() {
     assert!(!line.contains("certificate"), "{line}");
     // Without a name it is the last one.
     assert!(support::stdout(&whoami(&[])).contains(&plain.server.host));
-    assert!(plain.logout(&plain.server.host).status.success());
+    // A URL says more than what is remembered.
+    let url = format!("https://{}", plain.server.host);
+    let line = error_line(&whoami(&["--server", &url]));
+    assert!(line.contains("does not speak TLS"), "{line}");
+    let logout = || run(&mut plain.slipway(&["logout"]), "");
+    let said = support::stdout(&logout());
+    assert!(said.contains(&plain.server.host), "{said}");
     error_line(&whoami(&[]));
+    let line = error_line(&logout());
+    assert!(line.contains("slipway logout SERVER"), "{line}");
     assert!(whoami(&["--server", host]).status.success());
     assert!(plain.logout(host).status.success());
     let line = error_line(&whoami(&["--server", host]));

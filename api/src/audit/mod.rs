@@ -59,6 +59,8 @@ pub(crate) fn routes(registry: &Arc<Registry>) -> [Route; 2] {
 struct Asked {
     /// Of this user.
     user: Option<String>,
+    /// By the token with this id.
+    token: Option<String>,
     /// Of this namespace. Whoever may read no more than a namespace names it.
     namespace: Option<String>,
     /// Of this repository, such as `team/app`.
@@ -83,6 +85,8 @@ struct Asked {
 struct Following {
     /// Of this user.
     user: Option<String>,
+    /// By the token with this id.
+    token: Option<String>,
     /// Of this namespace. Whoever may read no more than a namespace names it.
     namespace: Option<String>,
     /// Of this repository, such as `team/app`.
@@ -182,6 +186,7 @@ impl Following {
     fn parted(self) -> (Option<i64>, Asked) {
         let asked = Asked {
             user: self.user,
+            token: self.token,
             namespace: self.namespace,
             repository: self.repository,
             verb: self.verb,
@@ -208,6 +213,7 @@ impl Asked {
         let verbs = verbs.into_iter().flatten().map(str::parse);
         Ok(storage::audit::Query {
             user: self.user,
+            token: self.token,
             namespace,
             repository,
             verbs: verbs

@@ -12,6 +12,9 @@ pub(crate) struct Audit {
     /// Only of this user.
     #[arg(long, short)]
     pub(crate) user: Option<String>,
+    /// Only what was done by the token with this id, as `slipway token list` shows it.
+    #[arg(long, value_name = "ID")]
+    pub(crate) token: Option<String>,
     /// Only of this namespace.
     #[arg(long, short)]
     pub(crate) namespace: Option<String>,

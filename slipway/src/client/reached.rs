@@ -42,7 +42,7 @@ pub(crate) fn last_server() -> anyhow::Result<Option<Server>> {
 pub(crate) fn remembered(asked: Transport, server: &Server) -> anyhow::Result<Transport> {
     let how = load()?.servers.remove(server.name()).unwrap_or_default();
     Ok(Transport {
-        plain_http: asked.plain_http || how.plain_http,
+        plain_http: asked.plain_http || (how.plain_http && !server.is_url()),
         ca_file: asked.ca_file.or(how.ca_file),
     })
 }

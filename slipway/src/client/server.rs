@@ -79,6 +79,11 @@ impl Server {
             .collect()
     }
 
+    /// Whether it was named by a URL, which says whether it is plain HTTP.
+    pub(crate) fn is_url(&self) -> bool {
+        self.scheme.is_some()
+    }
+
     /// `host[:port]`.
     pub(crate) fn name(&self) -> &str {
         &self.name

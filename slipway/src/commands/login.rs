@@ -12,7 +12,7 @@ use super::print;
 use crate::cli::{Login, Logout};
 use crate::client::{
     AuthFiles, Challenge, Hosts, How, Kept, Login as Proven, Logins, Server, explain, failure,
-    forget, http, in_spite_of, may_see, reach, remember, stayed, whole,
+    forget, http, in_spite_of, last_server, may_see, reach, remember, stayed, whole,
 };
 use crate::invoked::{self, Invoked};
 use known::{Granted, Known};
@@ -45,7 +45,10 @@ pub(super) async fn login(args: Login, invoked: Invoked) -> anyhow::Result<()> {
 /// Forgets the password.
 pub(super) fn logout(args: &Logout) -> anyhow::Result<()> {
     let files = AuthFiles::find(args.auth_file.authfile.clone())?;
-    let server = Server::parse(&args.server)?;
+    let server = match &args.server {
+        Some(text) => Server::parse(text)?,
+        None => last_server()?.context("of which server? slipway logout SERVER")?,
+    };
     let removed = files.remove(server.name())?;
     forget(&server)?;
     anyhow::ensure!(!removed.is_empty(), "{server}: not logged in");

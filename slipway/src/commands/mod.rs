@@ -70,7 +70,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::CompleteKubectl { words } => complete_kubectl::run(&words)?,
         Command::InstallLinks { dir } => links::install(dir.as_deref())?,
         Command::Completions { shell } => {
-            let mut command = Cli::command();
+            let mut command = visible(&Cli::command());
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "slipway", &mut script);
             print::whole(&script)?;
@@ -79,6 +79,15 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Version(printing) => version::print(printing.form())?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command line without what people do not type: the generator of completions offers hidden commands, too.
+fn visible(whole: &clap::Command) -> clap::Command {
+    let commands = whole.get_subcommands().filter(|one| !one.is_hide_set());
+    clap::Command::new("slipway")
+        .version(VERSION)
+        .args(whole.get_arguments())
+        .subcommands(commands)
 }
 
 /// Files are read and written on blocking threads, which are made when needed: each of the uploads
@@ -90,4 +99,28 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn completions_offer_what_people_type() {
+        let mut script = Vec::new();
+        let mut command = super::visible(&super::Cli::command());
+        clap_complete::generate(
+            clap_complete::Shell::Bash,
+            &mut command,
+            "slipway",
+            &mut script,
+        );
+        let script = String::from_utf8(script).unwrap_or_default();
+        for word in ["whoami", "completions", "--password-stdin", "--version"] {
+            assert!(script.contains(word), "{word}");
+        }
+        for word in ["complete-kubectl", "lend-sockets"] {
+            assert!(!script.contains(word), "{word}");
+        }
+    }
 }

@@ -13,6 +13,8 @@ use super::{Outcome, Row, Verb};
 pub struct Query {
     /// Of this user.
     pub user: Option<String>,
+    /// By the token with this id.
+    pub token: Option<String>,
     /// Of this namespace.
     pub namespace: Option<String>,
     /// Of this repository.
@@ -33,6 +35,7 @@ impl Query {
         let entry = &row.entry;
         let time = entry.origin.time;
         meets(self.user.as_deref(), Some(entry.origin.user.as_str()))
+            && meets(self.token.as_deref(), entry.origin.credential_id.as_deref())
             && meets(self.namespace.as_deref(), entry.place.namespace())
             && meets(self.repository.as_ref(), entry.place.repository())
             && meets(self.outcome.as_ref(), Some(&entry.outcome))

@@ -50,6 +50,7 @@ fn query(args: &Audit, now: SystemTime) -> anyhow::Result<Query> {
     let repository = args.repository.as_deref().map(RepoName::parse).transpose();
     Ok(Query {
         user: args.user.clone(),
+        token: args.token.clone(),
         namespace: args.namespace.clone(),
         repository: repository.context("--repository")?,
         verbs: args.verb.clone(),

@@ -129,6 +129,7 @@ fn parameters(query: &Query) -> Serializer<'static, String> {
     let time = |time| format_rfc3339_millis(time).to_string();
     let conditions = [
         ("user", query.user.clone()),
+        ("token", query.token.clone()),
         ("namespace", query.namespace.clone()),
         (
             "repository",

@@ -16,6 +16,9 @@ pub(super) fn line(row: &AuditRow) -> String {
         row.time, row.outcome, row.verb, user, what
     );
     // Writing to a String cannot fail.
+    if let Some(token) = &row.credential_id {
+        let _ = write!(line, "  token {token}");
+    }
     if let Some(previous) = &row.previous {
         let _ = write!(line, "  was {}", short(previous));
     }
@@ -94,6 +97,11 @@ mod tests {
             "2026-11-20T10:00:00.000Z  allowed  retag    ada  team/app:v1@sha256:aaaaaaaaaaaa  \
              was sha256:bbbbbbbbbbbb  from 127.0.0.1"
         );
+        let robot = AuditRow {
+            credential_id: Some("5qz3k7w2mvh4aybd".to_owned()),
+            ..row()
+        };
+        assert!(line(&robot).contains("aaa  token 5qz3k7w2mvh4aybd  was "));
         let by = AuditRow {
             user_agent: Some("podman/5 (linux; amd64)".to_owned()),
             ..row()

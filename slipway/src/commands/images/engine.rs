@@ -40,11 +40,33 @@ pub(in super::super) async fn pull(args: Pull) -> anyhow::Result<()> {
 
 pub(super) async fn push(args: Push) -> anyhow::Result<()> {
     let (image, engine) = (ImageName::parse(&args.image, None)?, engine(args.engine)?);
+    is_there(engine, &image)?;
     let transport = remembered(args.transport, image.server())?;
     if engine == Engine::Containerd {
         return push_by_archive(image, args.auth_file, transport).await;
     }
     run(engine, Way::Push, &image, &args.auth_file, &transport).await
+}
+
+/// Refuses an image that the engine does not have under this name: its own error would tell of the name alone.
+fn is_there(engine: Engine, image: &ImageName) -> anyhow::Result<()> {
+    // ctr has no such question, and says of what is not there that it is not found.
+    if engine == Engine::Containerd {
+        return Ok(());
+    }
+    let program = program(engine);
+    let mut inspect = Command::new(program);
+    inspect.args(["image", "inspect"]).arg(image.to_string());
+    let said = inspect.output().with_context(|| program.to_owned())?;
+    // Anything else that is amiss the engine says itself, in a moment.
+    let words = String::from_utf8_lossy(&said.stderr).to_lowercase();
+    let is_unknown = ["no such image", "image not known", "no such object"];
+    anyhow::ensure!(
+        said.status.success() || !is_unknown.iter().any(|unknown| words.contains(unknown)),
+        "{image}: {program} has no image of this name: tag it first ({program} tag IMAGE {image}), or bring it from \
+         elsewhere by slipway copy"
+    );
+    Ok(())
 }
 
 /// The engine that was named, or the first that there is.

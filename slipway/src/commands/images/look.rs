@@ -29,12 +29,20 @@ pub(in super::super) async fn ls(args: Ls) -> anyhow::Result<()> {
                 image.tag().is_none() && image.digest().is_none(),
                 "{text}: name a repository, without a tag; `slipway inspect` looks at images"
             );
-            repository(&image, &args.remote, "pull")
-                .await?
-                .tags()
-                .await?
+            let repository = repository(&image, &args.remote, "pull").await?;
+            let names = repository.tags().await?;
+            if names.is_empty() {
+                crate::note(&format!("{image}: no tag there"));
+            }
+            names
         }
-        (Some(server), _) => repositories(&*session(&server, &args.remote).await?).await?,
+        (Some(server), _) => {
+            let names = repositories(&*session(&server, &args.remote).await?).await?;
+            if names.is_empty() {
+                crate::note(&format!("{server}: no repository there that you may see"));
+            }
+            names
+        }
         (None, None) => Vec::new(),
     };
     match args.printing.form() {

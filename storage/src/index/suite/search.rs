@@ -33,9 +33,14 @@ pub async fn the_record_is_searched_by_every_condition(index: Subject) {
     let ada = Some("ada".to_owned());
     let team = Some("team".to_owned());
     // One condition at a time, then all at once.
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 10] = [
         (&|_| (), &[5, 4, 3, 2, 1]),
         (&|query| query.user.clone_from(&ada), &[4, 3, 1]),
+        (
+            &|query| query.token = Some("robot".to_owned()),
+            &[5, 4, 3, 2, 1],
+        ),
+        (&|query| query.token = Some("other".to_owned()), &[]),
         (&|query| query.namespace.clone_from(&team), &[5, 2, 1]),
         (&|query| query.repository = Some(x.clone()), &[2, 1]),
         (
@@ -53,6 +58,7 @@ pub async fn the_record_is_searched_by_every_condition(index: Subject) {
     }
     let every = Query {
         user: ada,
+        token: Some("robot".to_owned()),
         namespace: team,
         repository: Some(x),
         verbs: vec![Verb::Push],

@@ -74,9 +74,10 @@ impl<'a> Buildah<'a> {
 
     /// A folder with the Dockerfile, as it is written of the source.
     fn dockerfile(&self) -> Result<PathBuf> {
-        let context = self.folder.join("context");
+        let context = self.folder.join(self.source.head()?);
+        // Written once for a commit: buildah's cache goes by the files' times, too.
         if context.exists() {
-            fs::remove_dir_all(&context)?;
+            return Ok(context);
         }
         fs::create_dir(&context)?;
         let file = context.join("Dockerfile");

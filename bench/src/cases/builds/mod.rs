@@ -85,7 +85,7 @@ fn round(
     ensure!(fresh.image == run.image, "the same came to another image");
     rows.fresh.own(&fresh);
     if let Some(buildah) = buildah {
-        let build = buildah.build(&["--pull-never", "--no-cache"])?;
+        let build = buildah.build(&["--pull-never", "--no-cache", "--layers=false"])?;
         rows.fresh.theirs(&build);
     }
 

@@ -68,6 +68,12 @@ impl Source {
         &self.work
     }
 
+    /// The commit that it stands at.
+    pub(super) fn head(&self) -> Result<String> {
+        let head = self.git(&["rev-parse", "HEAD"])?;
+        Ok(head.trim().to_owned())
+    }
+
     /// Adds a line to the code, and nothing to what it depends on.
     pub(super) fn change_code(&self) -> Result<()> {
         let file = self.work.join("app.py");
@@ -78,10 +84,11 @@ impl Source {
 
     fn commit(&self) -> Result<()> {
         self.git(&["add", "--all"])?;
-        self.git(&["commit", "--quiet", "--message", "The application"])
+        self.git(&["commit", "--quiet", "--message", "The application"])?;
+        Ok(())
     }
 
-    fn git(&self, arguments: &[&str]) -> Result<()> {
+    fn git(&self, arguments: &[&str]) -> Result<String> {
         let mut git = Command::new("git");
         git.args([
             "-c",
@@ -89,7 +96,7 @@ impl Source {
             "-c",
             "user.email=bench@example.com",
         ]);
-        said(git.args(arguments).current_dir(&self.work)).map(|_| ())
+        said(git.args(arguments).current_dir(&self.work))
     }
 }
 

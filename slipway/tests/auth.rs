@@ -278,6 +278,48 @@ fn explain_says_what_to_put_into_a_folder_of_rules() {
     );
 }
 
+/// Every client asks what is there before it sends anything.
+#[test]
+fn who_may_push_and_not_pull_is_told_that_this_is_not_enough() {
+    let scene = Scene::new("");
+    let rules = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: drop, namespace: box}, rules: [{apiGroups: [registry.alauda.io], resources: [images], verbs: [create]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: box}, subjects: [{kind: User, name: ada}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: drop}}"#;
+    std::fs::write(scene.path().join("rules/box.yaml"), rules).unwrap();
+    scene.server.line("read again");
+    scene.login();
+    let told = "clients look before they push";
+    let said = scene.run(&["auth", "can-i", "push", "box/app"]);
+    assert_eq!(
+        (stdout(&said).as_str(), said.status.success()),
+        ("yes\n", true)
+    );
+    assert!(
+        String::from_utf8_lossy(&said.stderr).contains(told),
+        "{said:?}"
+    );
+    let folder = scene.path().join("rules").display().to_string();
+    let words = [
+        "auth", "explain", "push", "box/app", "--as", "ada", "--rbac", &folder,
+    ];
+    let said = scene.run(&words);
+    assert!(
+        said.status.success() && stdout(&said).contains(told),
+        "{said:?}"
+    );
+    for (verbs, is_told) in [(&["push"][..], true), (&["push", "pull"], false)] {
+        let mut words = vec!["token", "create"];
+        words.extend(verbs.iter().flat_map(|verb| ["--verb", verb]));
+        let said = scene.run(&words);
+        assert!(said.status.success(), "{said:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&said.stderr).contains(told),
+            is_told,
+            "{said:?}"
+        );
+    }
+}
+
 #[test]
 fn explain_without_a_kubeconfig_says_how_files_are_read() {
     let mut command = slipway();

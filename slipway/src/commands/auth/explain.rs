@@ -87,8 +87,11 @@ fn by_folder(
         Identity::authenticated("", user, groups(user, &args.groups))
     };
     let in_rules = Preset::Resource(resource).in_rules(&deed);
+    let allowed_by = rules.explain(&who, &deed);
+    let looks = asked::look(&deed).is_none_or(|look| !rules.explain(&who, &look).is_empty());
+    let notes = notes(!allowed_by.is_empty(), looks);
     Ok(Standing {
-        allowed_by: rules.explain(&who, &deed),
+        allowed_by,
         nearest: rules.nearest(&who, &deed),
         remedy: Remedy::of(&who, &in_rules, &rules).in_folder(folder),
         verb: deed.verb(),
@@ -96,9 +99,19 @@ fn by_folder(
         hidden: Vec::new(),
         missing: Vec::new(),
         registry: None,
+        notes,
         who,
         deed,
     })
+}
+
+/// What is to be known beside the answer; `looks` is whether they may do what clients do before it.
+fn notes(is_allowed: bool, looks: bool) -> Vec<String> {
+    if is_allowed && !looks {
+        vec![asked::LOOKS_FIRST.to_owned()]
+    } else {
+        Vec::new()
+    }
 }
 
 /// Whoever names no groups means those that a cluster gives by the name alone.
@@ -137,6 +150,11 @@ async fn by_cluster(preset: &Preset, args: &Explain, deed: Deed) -> anyhow::Resu
         let is_everywhere = |reason: &Reason| reason.binding.starts_with("ClusterRoleBinding ");
         allowed_by.retain(is_everywhere);
     }
+    let looks = match asked::look(&deed).filter(|_| decision.allowed) {
+        Some(look) => them.may(preset, &look).await?.allowed,
+        None => true,
+    };
+    let notes = notes(decision.allowed, looks);
     let remedy = Remedy::of(&who, &in_rules, &readable.rules);
     let sees_roles = !readable.hidden.contains(&"ClusterRoles");
     Ok(Standing {
@@ -148,6 +166,7 @@ async fn by_cluster(preset: &Preset, args: &Explain, deed: Deed) -> anyhow::Resu
         hidden: readable.hidden,
         missing,
         registry: None,
+        notes,
         who,
         deed,
     })

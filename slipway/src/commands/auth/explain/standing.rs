@@ -26,6 +26,8 @@ pub(super) struct Standing {
     /// What the question names and the cluster does not have.
     pub(super) missing: Vec<Missing>,
     pub(super) registry: Option<Said>,
+    /// What else stands in the way, or may be meant otherwise.
+    pub(super) notes: Vec<String>,
 }
 
 impl Standing {
@@ -82,6 +84,7 @@ impl Standing {
                 self.hidden.join(", ")
             ));
         }
+        lines.extend(self.notes.iter().map(|note| format!("  {note}")));
         lines.extend(self.registry.as_ref().map(|said| self.held_against(said)));
         if !self.is_allowed() && self.allowed_by.is_empty() {
             lines.extend(self.remedy.lines());
@@ -203,6 +206,7 @@ impl Standing {
             "error": decision.and_then(|said| said.error.as_ref()),
             "missing": self.missing.iter().map(missing).collect::<Vec<_>>(),
             "hidden": self.hidden,
+            "notes": self.notes,
             "registry": self.registry.as_ref().map(|said| json!({
                 "server": said.server,
                 "user": said.answer.as_ref().map(|(user, _)| user),

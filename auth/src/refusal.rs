@@ -94,20 +94,34 @@ impl fmt::Debug for SpentToken {
 pub struct Denied {
     who: Identity,
     what: Deed,
+    lack: Lack,
+}
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// The user's right.
+    Right,
+    /// The API token is limited to less, whatever its user may do.
+    Limits,
+    /// The issued token was asked for less, whatever its user may do.
+    Asked,
 }
 
 impl Denied {
-    pub(crate) fn new(who: &Identity, action: Action, repo: &RepoName) -> Self {
+    pub(crate) fn new(lack: Lack, who: &Identity, action: Action, repo: &RepoName) -> Self {
         Self {
             who: who.clone(),
             what: Deed::Repository(action, repo.clone()),
+            lack,
         }
     }
 
-    pub(crate) fn right(who: &Identity, right: Right, namespace: Option<&str>) -> Self {
+    pub(crate) fn right(lack: Lack, who: &Identity, right: Right, namespace: Option<&str>) -> Self {
         Self {
             who: who.clone(),
             what: Deed::Registry(right, namespace.map(str::to_owned)),
+            lack,
         }
     }
 
@@ -133,7 +147,15 @@ impl Denied {
 /// In the words of Kubernetes: user, verb, resource, namespace.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user {:?} may not {}", self.who.name(), self.what)
+        write!(f, "user {:?} may not {}", self.who.name(), self.what)?;
+        match self.lack {
+            Lack::Right => Ok(()),
+            Lack::Limits => {
+                let id = self.who.token().map_or("", TokenId::as_str);
+                write!(f, " by this token ({id}), which was not made for it")
+            }
+            Lack::Asked => f.write_str(" by this token, which was not asked for it"),
+        }
     }
 }
 

@@ -138,7 +138,7 @@ async fn a_refusal_says_why_and_to_whom() {
     assert_eq!(entry.origin.credential, Proof::Token);
     let reason = entry.reason.as_deref().unwrap();
     assert!(
-        reason.contains("or the token was asked for less"),
+        reason.contains("by this token, which was not asked for it"),
         "{reason}"
     );
 }

@@ -38,10 +38,7 @@ impl Problem {
             ),
             Refusal::InsufficientScope(denied) => Self {
                 cause: Some(denied.to_string()),
-                ..unauthorized(
-                    Challenge::InsufficientScope,
-                    &format!("{denied}, or the token was asked for less"),
-                )
+                ..unauthorized(Challenge::InsufficientScope, &denied.to_string())
             },
             Refusal::Forbidden(denied) => Self {
                 cause: Some(denied.to_string()),

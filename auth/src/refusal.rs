@@ -40,11 +40,30 @@ pub enum Refusal {
         retry_after: Duration,
     },
     /// Who or what decides cannot be reached, or is too busy: 503.
-    #[error("authentication is not available at the moment")]
+    #[error("rights cannot be checked at the moment: {because}")]
     Unavailable {
+        /// What is amiss.
+        because: Outage,
         /// How long to wait.
         retry_after: Duration,
     },
+}
+
+/// Why nobody decides, in words for whoever waits: without addresses, which are the operator's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Outage {
+    /// The cluster.
+    #[error("the Kubernetes API server does not answer")]
+    Cluster,
+    /// The provider of OpenID Connect, or it has a key that is not known here yet.
+    #[error("the keys of the identity provider are not known yet")]
+    Provider,
+    /// More ask at once than can be answered.
+    #[error("too many ask at once")]
+    Busy,
+    /// This server itself.
+    #[error("the registry cannot read what it needs for it")]
+    Registry,
 }
 
 /// A token that has ended or was revoked.

@@ -99,6 +99,8 @@ fn every_file_that_the_configuration_names_is_loaded() {
         ("log: {level: 'storage=loud'}", "log.level"),
         ("log: {level: loud}", "log.level"),
         ("dataDir: garbage", "dataDir"),
+        // There, modes let somebody write who can make nothing.
+        ("dataDir: /proc/x", "dataDir"),
         ("dataDir: garbage/data", "dataDir"),
         ("storage: {fs: {root: garbage}}", "storage.fs.root"),
         ("index: {sqlite: {path: FOLDER}}", "index.sqlite.path"),

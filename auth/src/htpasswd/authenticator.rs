@@ -27,6 +27,7 @@ const MAX_QUEUED: usize = 256;
 /// Attempts by names of no user that may still be forgiven.
 const STRANGERS: usize = 16 * 1024;
 const BUSY: Refusal = Refusal::Unavailable {
+    because: crate::Outage::Busy,
     retry_after: Duration::from_secs(2),
 };
 

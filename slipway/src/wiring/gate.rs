@@ -52,6 +52,7 @@ pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Resul
         let connected = kubernetes::connect(settings).await;
         let connected = connected.context("auth.kubernetes")?;
         let (tokens, rights) = kubernetes::reviews(settings, &connected)?;
+        tokio::spawn(Arc::clone(&connected).watch());
         cluster = Some(connected);
         authenticators.push(Arc::new(tokens));
         Arc::new(rights)
@@ -80,11 +81,14 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<()> {
     htpasswd(&config.auth)?;
     rbac(&config.auth)?;
     id_tokens(&config.auth)?;
-    // A pod's own credentials are there in the pod only.
-    let settings = config.auth.kubernetes.as_ref();
-    if let Some(settings) = settings.filter(|settings| settings.kubeconfig.is_some()) {
-        let connected = kubernetes::connect(settings).await;
-        connected.context("auth.kubernetes")?;
+    if let Some(settings) = &config.auth.kubernetes {
+        match kubernetes::connect(settings).await {
+            // A pod's own credentials are there in the pod only, and its configuration is checked elsewhere.
+            Err(error) if settings.in_cluster => crate::note(&format!(
+                "auth.kubernetes.inCluster: a server does not start here: {error}"
+            )),
+            connected => drop(connected.context("auth.kubernetes")?),
+        }
     }
     check_keys(config)
 }

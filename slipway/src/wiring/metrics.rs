@@ -39,6 +39,12 @@ pub(super) fn metrics(
 
 pub(super) fn reviews(metrics: &mut Metrics, cluster: &Arc<Cluster>) {
     let (asked, unanswered) = (Arc::clone(cluster), Arc::clone(cluster));
+    let answering = Arc::clone(cluster);
+    metrics.watch(
+        "kubernetes_answering",
+        "1 while the Kubernetes API server answers questions",
+        move || f64::from(u8::from(answering.is_answering())),
+    );
     metrics.watch_total(
         "kubernetes_reviews",
         "Questions sent to the Kubernetes API server: whose a token is, and what somebody may do",

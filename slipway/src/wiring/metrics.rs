@@ -8,6 +8,7 @@ use registry::Registry;
 use registry::http::{Metrics, Recorder};
 use tokio_util::task::TaskTracker;
 
+use super::gate::Stale;
 use crate::commands::VERSION;
 
 /// Those that every server has.
@@ -55,6 +56,11 @@ pub(super) fn reviews(metrics: &mut Metrics, cluster: &Arc<Cluster>) {
         "Those that got no answer, so that the request was refused with 503",
         move || unanswered.unanswered(),
     );
+}
+
+pub(super) fn stale(metrics: &mut Metrics, name: &'static str, stale: Stale) {
+    let help = "For how long a change of the files has not been in force, as something is wrong with it; 0 when nothing is";
+    metrics.watch(name, help, move || stale().as_secs_f64());
 }
 
 pub(super) fn id_tokens(metrics: &mut Metrics, id_tokens: &Arc<IdTokens>) {

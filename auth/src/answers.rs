@@ -20,6 +20,7 @@ mod tests;
 const REMEMBERED: usize = 16 * 1024;
 /// The asking ended without an answer.
 pub(crate) const BUSY: Refusal = Refusal::Unavailable {
+    because: crate::Outage::Registry,
     retry_after: Duration::from_secs(2),
 };
 

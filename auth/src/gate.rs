@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use oci::RepoName;
 
+use crate::refusal::Lack;
 use crate::sight::Positions;
 use crate::{
     Action, AdminPermit, AdminRight, Credential, Deed, Denied, Identity, OpaqueTokens, Permit,
@@ -178,19 +179,25 @@ impl Gate {
         who: &Identity,
         repo: &RepoName,
     ) -> Result<Permit<V>, Refusal> {
+        let is_within = within_limits(who, V::ACTION, repo);
         if let Some(access) = who.access()
             && !access.allows(V::ACTION, repo)
         {
-            let denied = Denied::new(who, V::ACTION, repo);
+            let lack = match access.denies(V::ACTION, repo) {
+                _ if !is_within => Lack::Limits,
+                true => Lack::Right,
+                false => Lack::Asked,
+            };
+            let denied = Denied::new(lack, who, V::ACTION, repo);
             return Err(Refusal::InsufficientScope(denied));
         }
-        if within_limits(who, V::ACTION, repo) && self.allows(who, V::ACTION, repo).await? {
+        if is_within && self.allows(who, V::ACTION, repo).await? {
             Ok(Permit::new(repo.clone(), who.clone()))
         } else if who.is_anonymous() {
             Err(Refusal::Anonymous)
         } else {
-            let denied = Denied::new(who, V::ACTION, repo);
-            Err(Refusal::Forbidden(denied))
+            let lack = if is_within { Lack::Right } else { Lack::Limits };
+            Err(Refusal::Forbidden(Denied::new(lack, who, V::ACTION, repo)))
         }
     }
 
@@ -236,12 +243,12 @@ impl Gate {
         right: AdminRight,
         namespace: Option<&str>,
     ) -> Result<AdminPermit, Refusal> {
-        let denied = || Denied::right(who, right.into(), namespace);
+        let denied = |lack| Denied::right(lack, who, right.into(), namespace);
         if !who.is_person() {
-            return Err(Refusal::Forbidden(denied()));
+            return Err(Refusal::Forbidden(denied(Lack::Limits)));
         }
         if !who.is_in_person() {
-            return Err(Refusal::InsufficientScope(denied()));
+            return Err(Refusal::InsufficientScope(denied(Lack::Asked)));
         }
         let allowed = match &self.kind {
             Kind::Open => true,
@@ -252,7 +259,7 @@ impl Gate {
         } else if who.is_anonymous() {
             Err(Refusal::Anonymous)
         } else {
-            Err(Refusal::Forbidden(denied()))
+            Err(Refusal::Forbidden(denied(Lack::Right)))
         }
     }
 

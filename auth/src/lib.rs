@@ -69,7 +69,7 @@ pub use opaque::{OpaqueTokens, TokenId};
 pub use permit::{Delete, Permit, Pull, Push, Retag, Verb};
 pub use policy::{AllowAuthenticated, Policy, RulesKept};
 pub use rbac::Rbac;
-pub use refusal::{Denied, Refusal, SpentToken};
+pub use refusal::{Denied, Outage, Refusal, SpentToken};
 pub use right::Right;
 pub use scope::{Access, InvalidScope, Scope};
 pub use secret::Secret;

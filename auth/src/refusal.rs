@@ -40,11 +40,30 @@ pub enum Refusal {
         retry_after: Duration,
     },
     /// Who or what decides cannot be reached, or is too busy: 503.
-    #[error("authentication is not available at the moment")]
+    #[error("rights cannot be checked at the moment: {because}")]
     Unavailable {
+        /// What is amiss.
+        because: Outage,
         /// How long to wait.
         retry_after: Duration,
     },
+}
+
+/// Why nobody decides, in words for whoever waits: without addresses, which are the operator's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Outage {
+    /// The cluster.
+    #[error("the Kubernetes API server does not answer")]
+    Cluster,
+    /// The provider of OpenID Connect, or it has a key that is not known here yet.
+    #[error("the keys of the identity provider are not known yet")]
+    Provider,
+    /// More ask at once than can be answered.
+    #[error("too many ask at once")]
+    Busy,
+    /// This server itself.
+    #[error("the registry cannot read what it needs for it")]
+    Registry,
 }
 
 /// A token that has ended or was revoked.
@@ -94,20 +113,34 @@ impl fmt::Debug for SpentToken {
 pub struct Denied {
     who: Identity,
     what: Deed,
+    lack: Lack,
+}
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// The user's right.
+    Right,
+    /// The API token is limited to less, whatever its user may do.
+    Limits,
+    /// The issued token was asked for less, whatever its user may do.
+    Asked,
 }
 
 impl Denied {
-    pub(crate) fn new(who: &Identity, action: Action, repo: &RepoName) -> Self {
+    pub(crate) fn new(lack: Lack, who: &Identity, action: Action, repo: &RepoName) -> Self {
         Self {
             who: who.clone(),
             what: Deed::Repository(action, repo.clone()),
+            lack,
         }
     }
 
-    pub(crate) fn right(who: &Identity, right: Right, namespace: Option<&str>) -> Self {
+    pub(crate) fn right(lack: Lack, who: &Identity, right: Right, namespace: Option<&str>) -> Self {
         Self {
             who: who.clone(),
             what: Deed::Registry(right, namespace.map(str::to_owned)),
+            lack,
         }
     }
 
@@ -133,7 +166,15 @@ impl Denied {
 /// In the words of Kubernetes: user, verb, resource, namespace.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "user {:?} may not {}", self.who.name(), self.what)
+        write!(f, "user {:?} may not {}", self.who.name(), self.what)?;
+        match self.lack {
+            Lack::Right => Ok(()),
+            Lack::Limits => {
+                let id = self.who.token().map_or("", TokenId::as_str);
+                write!(f, " by this token ({id}), which was not made for it")
+            }
+            Lack::Asked => f.write_str(" by this token, which was not asked for it"),
+        }
     }
 }
 

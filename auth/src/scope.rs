@@ -105,6 +105,8 @@ pub enum InvalidScope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     repositories: Vec<(RepoName, Actions)>,
+    /// What was asked for and not granted.
+    denied: Vec<(RepoName, Actions)>,
     catalog: bool,
     account: bool,
 }
@@ -132,14 +134,30 @@ impl Access {
         &self.repositories
     }
 
+    /// Each repository once, with what the token was asked for there, and its user may not do.
+    pub(crate) fn denied(&self) -> &[(RepoName, Actions)] {
+        &self.denied
+    }
+
+    /// Whether the token was asked for `action`, and its user might not.
+    pub(crate) fn denies(&self, action: Action, repo: &RepoName) -> bool {
+        let is_denied = |(name, actions): &(_, Actions)| name == repo && actions.contains(action);
+        self.denied.iter().any(is_denied)
+    }
+
+    /// Whether the token was asked for to push, granted or not. Whoever asks for deleting too asks for whatever there is, and
+    /// that tells nothing.
+    pub fn is_for_pushing(&self, repo: &RepoName) -> bool {
+        let was_asked = |action| self.allows(action, repo) || self.denies(action, repo);
+        was_asked(Action::Create) && !was_asked(Action::Delete)
+    }
+
     pub(crate) fn add(&mut self, repo: RepoName, actions: Actions) {
-        if actions.is_empty() {
-            return;
-        }
-        match self.repositories.iter_mut().find(|(name, _)| *name == repo) {
-            Some((_, had)) => *had = had.union(actions),
-            None => self.repositories.push((repo, actions)),
-        }
+        add(&mut self.repositories, repo, actions);
+    }
+
+    pub(crate) fn add_denied(&mut self, repo: RepoName, actions: Actions) {
+        add(&mut self.denied, repo, actions);
     }
 
     pub(crate) fn add_catalog(&mut self) {
@@ -148,5 +166,15 @@ impl Access {
 
     pub(crate) fn add_account(&mut self) {
         self.account = true;
+    }
+}
+
+fn add(to: &mut Vec<(RepoName, Actions)>, repo: RepoName, actions: Actions) {
+    if actions.is_empty() {
+        return;
+    }
+    match to.iter_mut().find(|(name, _)| *name == repo) {
+        Some((_, had)) => *had = had.union(actions),
+        None => to.push((repo, actions)),
     }
 }

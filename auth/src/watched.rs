@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -13,6 +13,8 @@ mod tests;
 
 /// How long a changed file must stay as it is before a watcher believes it.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How often it is said again that something is broken.
+const REMIND: Duration = Duration::from_secs(600);
 
 /// What was made of a file or folder, and again whenever its content changes. What is broken or gone leaves the last good
 /// state in force.
@@ -22,6 +24,7 @@ pub(crate) struct Watched<T> {
     parse: Parse<T>,
     current: ArcSwap<T>,
     seen: Mutex<Vec<Source>>,
+    failing: Mutex<Failing>,
 }
 
 type Parse<T> = Box<dyn Fn(&[Source]) -> Result<T, LoadError> + Send + Sync>;
@@ -47,7 +50,16 @@ impl<T: Send + Sync + 'static> Watched<T> {
             parse: Box::new(parse),
             current: ArcSwap::from_pointee(first),
             seen: Mutex::new(sources),
+            failing: Mutex::default(),
         })
+    }
+
+    /// For how long a change has not been in force because something is wrong with it; zero when nothing is.
+    pub(crate) fn stale_for(&self) -> Duration {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing
+            .since
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     pub(crate) fn current(&self) -> arc_swap::Guard<Arc<T>> {
@@ -82,9 +94,8 @@ impl<T: Send + Sync + 'static> Watched<T> {
         Ok(true)
     }
 
-    /// Reloads for ever. A lasting failure is logged once.
+    /// Reloads for ever. A lasting failure is logged, again and again, and so is its end.
     pub(crate) async fn watch(self: Arc<Self>, every: Duration) {
-        let mut last_failure = None;
         loop {
             tokio::time::sleep(every).await;
             let watched = Arc::clone(&self);
@@ -98,13 +109,60 @@ impl<T: Send + Sync + 'static> Watched<T> {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(error) => Some(error.to_string()),
             };
-            if let Some(error) = &failure
-                && failure != last_failure
-            {
-                tracing::error!(%error, "the change is not in force; the state before it stays");
+            let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+            match failing.note(failure, Instant::now()) {
+                Some(News::Broken(error)) => {
+                    tracing::error!(%error, "the change is not in force; the state before it stays");
+                }
+                Some(News::StillBroken(error, since)) => {
+                    let minutes = since.as_secs() / 60;
+                    tracing::error!(%error, "a change is not in force for {minutes} minutes; the state before it stays");
+                }
+                Some(News::Mended) => {
+                    tracing::info!(path = %self.path.display(), "mended: what it says is in force");
+                }
+                None => {}
             }
-            last_failure = failure;
         }
+    }
+}
+
+/// What is wrong with a change, since when, and when that was last said.
+#[derive(Default)]
+struct Failing {
+    error: Option<String>,
+    since: Option<Instant>,
+    told: Option<Instant>,
+}
+
+/// What there is to say after a look.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    Broken(String),
+    StillBroken(String, Duration),
+    Mended,
+}
+
+impl Failing {
+    fn note(&mut self, failure: Option<String>, now: Instant) -> Option<News> {
+        let Some(error) = failure else {
+            return std::mem::take(self).since.map(|_| News::Mended);
+        };
+        let since = *self.since.get_or_insert(now);
+        let is_new = self.error.as_ref() != Some(&error);
+        let is_due = self
+            .told
+            .is_none_or(|told| now.duration_since(told) >= REMIND);
+        if !is_new && !is_due {
+            return None;
+        }
+        self.told = Some(now);
+        self.error = Some(error.clone());
+        Some(if is_new {
+            News::Broken(error)
+        } else {
+            News::StillBroken(error, now.duration_since(since))
+        })
     }
 }
 

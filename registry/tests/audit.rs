@@ -138,9 +138,56 @@ async fn a_refusal_says_why_and_to_whom() {
     assert_eq!(entry.origin.credential, Proof::Token);
     let reason = entry.reason.as_deref().unwrap();
     assert!(
-        reason.contains("or the token was asked for less"),
+        reason.contains("by this token, which was not asked for it"),
         "{reason}"
     );
+}
+
+/// Whoever looks for pushes that were tried finds them, though clients ask what is there first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_look_is_a_push_where_the_token_was_asked_for_to_push() {
+    let server = Server::guarded().await;
+    let blob = format!(
+        "/v2/team/app/blobs/{}",
+        Digest::of(oci::Algorithm::Sha256, b"x")
+    );
+    let cases = [
+        ("pull,push", Method::HEAD, blob.as_str(), Verb::Push),
+        (
+            "pull,push",
+            Method::HEAD,
+            "/v2/team/app/manifests/v1",
+            Verb::Push,
+        ),
+        (
+            "pull,push",
+            Method::GET,
+            "/v2/team/app/manifests/v1",
+            Verb::Pull,
+        ),
+        ("pull", Method::HEAD, &blob, Verb::Pull),
+        ("*", Method::HEAD, &blob, Verb::Pull),
+    ];
+    for (actions, method, path, _) in &cases {
+        let scope = format!("repository:team/app:{actions}");
+        let token = Who::Token(token(&server, "other", &scope).await);
+        let answer = server.ask(method.clone(), path, &token, b"").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    }
+    let basic = server
+        .ask(Method::HEAD, &blob, &Who::User("other"), b"")
+        .await;
+    assert_eq!(basic.status, StatusCode::FORBIDDEN);
+    let rows = rows(&server).await;
+    let denied = rows
+        .iter()
+        .filter(|row| row.entry.outcome == Outcome::Denied);
+    let verbs: Vec<_> = denied.map(|row| row.entry.verb).collect();
+    let mut expected: Vec<_> = cases.iter().map(|(.., verb)| *verb).collect();
+    expected.push(Verb::Pull);
+    assert_eq!(verbs, expected);
+    let reason = rows[1].entry.reason.as_deref().unwrap();
+    assert!(reason.contains("asked for to push"), "{reason}");
 }
 
 /// Moving a tag takes a right of its own; to have it refused is a refusal, not a failure.

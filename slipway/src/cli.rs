@@ -106,7 +106,7 @@ Times are RFC 3339 (2026-11-20T10:00:00Z) or how long ago: 90s, 24h, 7d.")]
     Audit(Box<Audit>),
     /// Keep API tokens, which programs act as you by.
     #[command(after_help = "Examples:
-  slipway token create --description CI --namespace team --verb push --expires 30d
+  slipway token create --description CI --namespace team --verb pull --verb push --expires 30d
   slipway token list")]
     #[command(subcommand)]
     Token(TokenCommand),

@@ -278,6 +278,94 @@ fn explain_says_what_to_put_into_a_folder_of_rules() {
     );
 }
 
+/// Every client asks what is there before it sends anything.
+#[test]
+fn who_may_push_and_not_pull_is_told_that_this_is_not_enough() {
+    let scene = Scene::new("");
+    let rules = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: drop, namespace: box}, rules: [{apiGroups: [registry.alauda.io], resources: [images], verbs: [create]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: box}, subjects: [{kind: User, name: ada}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: drop}}"#;
+    std::fs::write(scene.path().join("rules/box.yaml"), rules).unwrap();
+    scene.server.line("read again");
+    scene.login();
+    let told = "clients look before they push";
+    let said = scene.run(&["auth", "can-i", "push", "box/app"]);
+    assert_eq!(
+        (stdout(&said).as_str(), said.status.success()),
+        ("yes\n", true)
+    );
+    assert!(
+        String::from_utf8_lossy(&said.stderr).contains(told),
+        "{said:?}"
+    );
+    let folder = scene.path().join("rules").display().to_string();
+    let words = [
+        "auth", "explain", "push", "box/app", "--as", "ada", "--rbac", &folder,
+    ];
+    let said = scene.run(&words);
+    assert!(
+        said.status.success() && stdout(&said).contains(told),
+        "{said:?}"
+    );
+    for (verbs, is_told) in [(&["push"][..], true), (&["push", "pull"], false)] {
+        let mut words = vec!["token", "create"];
+        words.extend(verbs.iter().flat_map(|verb| ["--verb", verb]));
+        let said = scene.run(&words);
+        assert!(said.status.success(), "{said:?}");
+        assert_eq!(
+            String::from_utf8_lossy(&said.stderr).contains(told),
+            is_told,
+            "{said:?}"
+        );
+    }
+}
+
+/// Rules are not all: who comes in is the configuration's.
+#[test]
+fn explain_knows_who_comes_in_at_the_server_of_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::create_dir(at.join("rules")).unwrap();
+    let all = RULES.replace(
+        "kind: User, name: ada",
+        "kind: User, name: 'system:anonymous'}, {kind: Group, name: 'system:authenticated'",
+    );
+    std::fs::write(at.join("rules/rules.yaml"), all).unwrap();
+    support::add_user(&at.join("users"), "ada", PASSWORD);
+    let explain = |anonymous: bool, who: &str| {
+        let config = format!(
+            "auth: {{anonymous: {anonymous}, htpasswd: {{file: users}}, rbac: {{dir: rules}}}}\n"
+        );
+        std::fs::write(at.join("slipway.yaml"), config).unwrap();
+        let mut command = slipway();
+        command.current_dir(at).args([
+            "auth",
+            "explain",
+            "pull",
+            "team/app",
+            "--config",
+            "slipway.yaml",
+            "--as",
+            who,
+        ]);
+        let said = run(&mut command, "");
+        (said.status.success(), stdout(&said))
+    };
+    let (may, said) = explain(true, "system:anonymous");
+    assert!(may, "{said}");
+    let (may, said) = explain(false, "system:anonymous");
+    assert!(!may && said.contains("may not pull"), "{said}");
+    assert!(
+        said.contains("auth.anonymous is off") && !said.contains("to allow it"),
+        "{said}"
+    );
+    let hint = "nobody can log in as ";
+    let (may, said) = explain(false, "ada");
+    assert!(may && !said.contains(hint), "{said}");
+    let (may, said) = explain(false, "nobodyknows");
+    assert!(may && said.contains(hint), "{said}");
+}
+
 #[test]
 fn explain_without_a_kubeconfig_says_how_files_are_read() {
     let mut command = slipway();

@@ -108,6 +108,8 @@ fn every_file_that_the_configuration_names_is_loaded() {
         ("log: {level: 'storage=loud'}", "log.level"),
         ("log: {level: loud}", "log.level"),
         ("dataDir: garbage", "dataDir"),
+        // There, modes let somebody write who can make nothing.
+        ("dataDir: /proc/x", "dataDir"),
         ("dataDir: garbage/data", "dataDir"),
         ("storage: {fs: {root: garbage}}", "storage.fs.root"),
         ("index: {sqlite: {path: FOLDER}}", "index.sqlite.path"),
@@ -185,6 +187,18 @@ fn what_is_good_is_called_so_and_nothing_is_made() {
     assert_eq!(after, before);
 }
 
+/// The configuration of a pod is checked where it is written, which is no pod.
+#[test]
+fn what_only_a_pod_has_is_said_to_be_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    for more in [&[][..], &["--strict"]] {
+        let said = check_with(folder.path(), "auth: {kubernetes: {inCluster: true}}", more);
+        assert!(said.status.success(), "{said:?}");
+        let told = String::from_utf8_lossy(&said.stderr);
+        assert!(told.contains("a server does not start here"), "{said:?}");
+    }
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -209,7 +223,7 @@ fn a_variable_of_others_may_be_any_bytes() {
 fn what_is_odd_in_rules_is_said_and_is_good_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    support::add_user(&at.join("users"), "ada", "not in clear");
     std::fs::create_dir(at.join("rbac")).unwrap();
     let yaml = "auth: {htpasswd: {file: users}, rbac: {dir: rbac}}\n";
     let warnings = || {
@@ -253,4 +267,72 @@ fn what_is_odd_in_rules_is_said_and_is_good_all_the_same() {
         );
         assert_eq!(stdout(&strict).is_empty(), !said.is_empty(), "{strict:?}");
     }
+}
+
+/// Each of these is good YAML and good RBAC, and gives nobody anything.
+#[test]
+fn what_can_never_hold_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let rules = at.join("rbac");
+    std::fs::create_dir(&rules).unwrap();
+    let yaml = "auth: {htpasswd: {file: users}, rbac: {dir: rbac}}\n";
+    let head = "apiVersion: rbac.authorization.k8s.io/v1\n";
+    let binding = |namespace: &str, subject: &str| {
+        format!(
+            "{head}kind: RoleBinding\nmetadata: {{name: a, namespace: {namespace}}}\n\
+             roleRef: {{kind: ClusterRole, name: view}}\nsubjects: [{subject}]\n"
+        )
+    };
+    let ada = "{kind: User, name: ada}";
+    let role = format!(
+        "{head}kind: Role\nmetadata: {{name: a, namespace: team}}\nrules:\n- {{apiGroups: [registry.alauda.io], \
+         resources: [images], verbs: [get], resourceNames: ['app/*']}}\n"
+    );
+    support::add_user(&at.join("users"), "ada", "not in clear");
+    let cases = [
+        (binding("team", ada), ""),
+        (
+            binding("team", "{kind: User, name: adda}"),
+            "there is no such user in ",
+        ),
+        (
+            binding("team", "{kind: ServiceAccount, name: ci}"),
+            "ServiceAccount team/ci (a.yaml:1) never comes: ServiceAccounts come from a cluster",
+        ),
+        (
+            binding("team", "{kind: User, name: 'system:anonymous'}"),
+            "auth.anonymous is off",
+        ),
+        (
+            binding("Team", ada),
+            "no repository's name can begin with \"Team\"",
+        ),
+        (role, "the resourceName \"app/*\""),
+    ];
+    let warned = || {
+        let said = check_with(at, yaml, &["--strict"]);
+        (
+            said.status.success(),
+            String::from_utf8(said.stderr).unwrap(),
+        )
+    };
+    for (rule, expected) in cases {
+        std::fs::write(rules.join("a.yaml"), &rule).unwrap();
+        let (is_good, told) = warned();
+        assert_eq!(is_good, expected.is_empty(), "{rule}: {told}");
+        assert!(told.contains(expected), "{rule}: {told}");
+    }
+    std::fs::write(rules.join("a.yaml"), binding("team", ada)).unwrap();
+    std::fs::create_dir(rules.join("more")).unwrap();
+    std::fs::write(rules.join("more/b.yaml"), "").unwrap();
+    let (is_good, told) = warned();
+    assert!(
+        !is_good && told.contains("more: subfolders are not read"),
+        "{told}"
+    );
+    std::fs::remove_dir_all(rules.join("more")).unwrap();
+    std::fs::write(at.join("users"), "# nobody\n").unwrap();
+    let (is_good, told) = warned();
+    assert!(!is_good && told.contains("users: no users"), "{told}");
 }

@@ -146,7 +146,7 @@ fn what_is_refused_is_asked_for_once() {
         // May look whether the layers are there, and not send them.
         (vec!["copy", &from, &in_team], "upload"),
         // May not even look.
-        (vec!["copy", &from, &in_other], "pull"),
+        (vec!["copy", &from, &in_other], "push"),
         (vec!["copy", &in_other, "oci:never"], "pull"),
         (vec!["ls", &other], "list"),
         (vec!["inspect", &in_other], "pull"),

@@ -81,6 +81,34 @@ impl Scene {
 const UPLOAD: &str = "POST /v2/team/app/blobs/uploads/";
 const TAGS: &str = "GET /v2/team/app/tags/list";
 
+/// What a token is not for is told apart from what its user may not, and rules do not mend it.
+#[test]
+fn a_refusal_says_whether_the_user_or_the_token_may_not() {
+    let scene = Scene::new("");
+    let token = scene.said("root", &["token", "create", "--namespace", "team"]);
+    let mine = scene.said("ada", &["token", "create"]);
+    scene.login("robot", "ci", token.trim());
+    let id = scene.said("root", &["token", "list", "--json"]);
+    let id: Value = serde_json::from_str(&id).unwrap();
+    let id = id["items"][0]["id"].as_str().unwrap();
+    let said = error_line(&scene.run("robot", &["audit"]));
+    let expected = format!("user \"root\" may not get audit of this registry by this token ({id})");
+    assert!(said.contains(&expected), "{said}");
+    assert!(!said.contains("auth explain"), "{said}");
+    let said = error_line(&scene.run("ada", &["audit"]));
+    assert!(!said.contains("by this token"), "{said}");
+    assert!(said.contains("`slipway auth explain`"), "{said}");
+    for (token, part) in [(token, "by this token"), (mine, "(repository other/app)\"")] {
+        let host = &scene.server.host;
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("x:{}", token.trim()));
+        let said = scene.server.get(
+            "/v2/other/app/tags/list",
+            &format!("authorization: Basic {pair}\r\n"),
+        );
+        assert!(said.contains(part), "{host}: {said}");
+    }
+}
+
 #[test]
 fn a_token_is_made_used_listed_and_revoked() {
     let scene = Scene::new("");

@@ -1,6 +1,8 @@
 //! Rights with builds.
 
 use super::{Gate, Kind};
+use crate::opaque::Limits;
+use crate::refusal::Lack;
 use crate::{BuildPermit, BuildRight, Denied, Identity, Refusal};
 
 impl Gate {
@@ -14,12 +16,12 @@ impl Gate {
         right: BuildRight,
         namespace: Option<&str>,
     ) -> Result<BuildPermit, Refusal> {
-        let denied = || Denied::right(who, right.into(), namespace);
+        let denied = |lack| Denied::right(lack, who, right.into(), namespace);
         if who.access().is_some_and(|access| !access.account()) {
             return Err(if who.is_person() {
-                Refusal::InsufficientScope(denied())
+                Refusal::InsufficientScope(denied(Lack::Asked))
             } else {
-                Refusal::Forbidden(denied())
+                Refusal::Forbidden(denied(Lack::Limits))
             });
         }
         if self.allows_build(who, right, namespace).await? {
@@ -27,7 +29,9 @@ impl Gate {
         } else if who.is_anonymous() {
             Err(Refusal::Anonymous)
         } else {
-            Err(Refusal::Forbidden(denied()))
+            let is_within = is_within(who, right, namespace);
+            let lack = if is_within { Lack::Right } else { Lack::Limits };
+            Err(Refusal::Forbidden(denied(lack)))
         }
     }
 
@@ -48,15 +52,16 @@ impl Gate {
         right: BuildRight,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
-        // A login that a client keeps stands for its person.
-        let is_within = who.is_person()
-            || who
-                .limits()
-                .is_some_and(|limits| limits.allow_build(right, namespace));
         match &self.kind {
-            _ if !is_within => Ok(false),
+            _ if !is_within(who, right, namespace) => Ok(false),
             Kind::Open => Ok(true),
             Kind::Guarded { policy, .. } => policy.has_right(who, right.into(), namespace).await,
         }
     }
+}
+
+/// Whether the API token that somebody came by, if they did, is for this. A login that a client keeps stands for its person.
+fn is_within(who: &Identity, right: BuildRight, namespace: Option<&str>) -> bool {
+    let allows = |limits: &Limits| limits.allow_build(right, namespace);
+    who.is_person() || who.limits().is_some_and(allows)
 }

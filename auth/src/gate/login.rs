@@ -155,15 +155,18 @@ impl Gate {
         for scope in scopes {
             match scope {
                 Scope::Repository { name, actions } => {
-                    let mut granted = Actions::NONE;
+                    let (mut granted, mut denied) = (Actions::NONE, Actions::NONE);
                     for action in actions.iter() {
                         if within_limits(who, action, name)
                             && self.allows(who, action, name).await?
                         {
                             granted = granted.with(action);
+                        } else {
+                            denied = denied.with(action);
                         }
                     }
                     access.add(name.clone(), granted);
+                    access.add_denied(name.clone(), denied);
                 }
                 Scope::Catalog => access.add_catalog(),
                 Scope::Account if who.is_person() => access.add_account(),

@@ -28,6 +28,7 @@ impl Authenticator for Names {
                 }
                 "later" => Ok(None),
                 "down" => Err(Refusal::Unavailable {
+                    because: crate::Outage::Cluster,
                     retry_after: Duration::from_secs(1),
                 }),
                 _ => Err(Refusal::BadCredential),
@@ -68,6 +69,7 @@ impl Policy for Listed {
     ) -> Result<bool, Refusal> {
         if repo.namespace() == "down" {
             return Err(Refusal::Unavailable {
+                because: crate::Outage::Cluster,
                 retry_after: Duration::from_secs(1),
             });
         }

@@ -27,6 +27,7 @@ const MAX_QUEUED: usize = 256;
 /// Attempts by names of no user that may still be forgiven.
 const STRANGERS: usize = 16 * 1024;
 const BUSY: Refusal = Refusal::Unavailable {
+    because: crate::Outage::Busy,
     retry_after: Duration::from_secs(2),
 };
 
@@ -65,6 +66,11 @@ impl Htpasswd {
         })
     }
 
+    /// Whether there are no users.
+    pub fn is_empty(&self) -> bool {
+        self.users.current().is_empty()
+    }
+
     /// Reads the file again if it changed; true when something new is in force. On an error, also when the file is
     /// gone, the users from before stay.
     pub fn reload(&self) -> Result<bool, LoadError> {
@@ -74,6 +80,13 @@ impl Htpasswd {
     /// Reloads `every` so often, for ever; spawn it. Failures are logged.
     pub fn watch(&self, every: Duration) -> impl Future<Output = ()> + Send + use<> {
         Arc::clone(&self.users).watch(every)
+    }
+
+    /// For how long the file has held a change that is not in force, as something is wrong with it; zero when it has none.
+    /// Spawn what [`Htpasswd::watch`] gives, which finds out.
+    pub fn stale(&self) -> impl Fn() -> Duration + Send + Sync + use<> {
+        let users = Arc::clone(&self.users);
+        move || users.stale_for()
     }
 
     /// How many passwords were hashed since the start.

@@ -73,6 +73,10 @@ impl Users {
         })
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
     pub(super) fn contains(&self, user: &str) -> bool {
         self.hashes.contains_key(user)
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kube::api::{Api, PostParams, Resource};
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
+use kube::api::{Api, ObjectMeta, PostParams, Resource};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde::Serialize;
@@ -29,8 +31,23 @@ const MAX_ANSWER: usize = 1 << 20;
 const MAX_WATCHED: usize = 256 << 20;
 /// How long a connection for watches may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How often it is asked whether it is back, where nobody else asks.
+const LOOK: Duration = Duration::from_secs(15);
+/// The token of nobody.
+const NOBODY: &str = "is anybody there";
 
+/// What became of the last question: [`Cluster::is_answering`].
+const NOT_ASKED: u8 = 0;
+const ANSWERED: u8 = 1;
+const UNANSWERED: u8 = 2;
+
+/// No answer came.
+const AWAY: Refusal = Refusal::Unavailable {
+    because: crate::Outage::Cluster,
+    retry_after: Duration::from_secs(2),
+};
 pub(super) const BUSY: Refusal = Refusal::Unavailable {
+    because: crate::Outage::Busy,
     retry_after: Duration::from_secs(2),
 };
 
@@ -68,6 +85,7 @@ pub struct Cluster {
     client: Client,
     /// The API server's URL.
     address: String,
+    place: Place,
     deadline: Duration,
     queue: Semaphore,
     places: Semaphore,
@@ -75,6 +93,9 @@ pub struct Cluster {
     asked: AtomicU64,
     unanswered: AtomicU64,
     complaints: Complaints,
+    last: AtomicU8,
+    /// That it does not decide has been logged.
+    complained: AtomicBool,
 }
 
 impl Cluster {
@@ -86,6 +107,7 @@ impl Cluster {
         Ok(Self {
             client,
             address,
+            place: place.clone(),
             deadline,
             queue: Semaphore::new(MAX_QUEUED),
             places: Semaphore::new(AT_ONCE),
@@ -93,6 +115,8 @@ impl Cluster {
             asked: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             complaints: Complaints::new(),
+            last: AtomicU8::new(NOT_ASKED),
+            complained: AtomicBool::new(false),
         })
     }
 
@@ -104,6 +128,31 @@ impl Cluster {
     /// Questions that got no answer, those included that were not sent because too many waited.
     pub fn unanswered(&self) -> u64 {
         self.unanswered.load(Ordering::Relaxed)
+    }
+
+    /// Whether it answered the last question; not so before the first.
+    pub fn is_answering(&self) -> bool {
+        self.last.load(Ordering::Relaxed) == ANSWERED
+    }
+
+    /// Asks it whose a token is that is nobody's, and logs what comes of it: once now, and again and again while it gives no
+    /// answers. For ever; spawn it.
+    pub async fn watch(self: Arc<Self>) {
+        let review = TokenReview {
+            metadata: ObjectMeta::default(),
+            spec: TokenReviewSpec {
+                token: Some(NOBODY.to_owned()),
+                audiences: None,
+            },
+            status: None,
+        };
+        loop {
+            if !self.is_answering() {
+                // What is wrong is logged where it is noticed.
+                let _ = self.ask(Purpose::Deed, &review).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// How long a question may take.
@@ -141,25 +190,40 @@ impl Cluster {
             answered.map_err(Some)
         };
         match tokio::time::timeout(self.deadline, ask).await {
-            Ok(Ok(answered)) => Ok(answered),
+            Ok(Ok(answered)) => {
+                self.note_answer();
+                Ok(answered)
+            }
             Ok(Err(None)) => Err(BUSY),
             Ok(Err(Some(error))) => {
-                self.complain(&R::kind(&()), &explain(&error));
-                Err(BUSY)
+                self.complain(&R::kind(&()), &self.place.explain(&error));
+                Err(AWAY)
             }
             Err(_) => {
                 self.complain(
                     &R::kind(&()),
                     &format!("no answer within {:?}", self.deadline),
                 );
-                Err(BUSY)
+                Err(AWAY)
             }
+        }
+    }
+
+    fn note_answer(&self) {
+        let was = self.last.swap(ANSWERED, Ordering::Relaxed);
+        // Only what was said to be there is said to be over, so that neither is said too often.
+        if self.complained.swap(false, Ordering::Relaxed) {
+            tracing::info!("the Kubernetes API server {} decides again", self.address);
+        } else if was == NOT_ASKED {
+            tracing::info!("the Kubernetes API server {} decides", self.address);
         }
     }
 
     /// `asked` is the kind of the review; what is in it is nobody's business here.
     fn complain(&self, asked: &str, what: &str) {
+        self.last.store(UNANSWERED, Ordering::Relaxed);
         if self.complaints.is_due() {
+            self.complained.store(true, Ordering::Relaxed);
             tracing::error!(
                 "the Kubernetes API server {} does not decide: {asked}: {what}",
                 self.address
@@ -169,6 +233,25 @@ impl Cluster {
 }
 
 impl Place {
+    /// What an operator can do about it.
+    fn explain(&self, error: &kube::Error) -> String {
+        match (error, self) {
+            (kube::Error::Api(status), _) if status.code == 403 => format!(
+                "{}; bind the ClusterRole system:auth-delegator to the account that Slipway uses",
+                status.message
+            ),
+            (kube::Error::Api(status), Self::Kubeconfig(path, _)) if status.code == 401 => format!(
+                "it does not know the credentials in {}: has their token ended? A new one in the file that tokenFile \
+                 names is taken over within a minute; after any other change restart the server",
+                path.display()
+            ),
+            (kube::Error::Api(status), Self::InCluster) if status.code == 401 => {
+                "it does not know the token of the pod's ServiceAccount: is that account still there?".to_owned()
+            }
+            (error, _) => unanswered::why(error),
+        }
+    }
+
     fn error(&self, error: &dyn fmt::Display) -> ConnectError {
         match self {
             Self::InCluster => ConnectError::NotInCluster(error.to_string()),
@@ -215,20 +298,6 @@ pub(super) async fn unhurried(place: &Place) -> Result<(Client, String), Connect
     let address = unanswered::address(&config.cluster_url);
     let client = client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))?;
     Ok((client, address))
-}
-
-/// What an operator can do about it.
-fn explain(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if status.code == 403 => format!(
-            "{}; bind the ClusterRole system:auth-delegator to the account that Slipway uses",
-            status.message
-        ),
-        kube::Error::Api(status) if status.code == 401 => {
-            "it does not know the credentials that Slipway uses".to_owned()
-        }
-        error => unanswered::why(error),
-    }
 }
 
 impl fmt::Debug for Cluster {

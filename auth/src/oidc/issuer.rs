@@ -148,6 +148,7 @@ impl Issuer {
             }
             // Its key may have been made since we asked: that is not a no.
             Verdict::Unknown if !known.is_newer_than(issued, now) => Err(Refusal::Unavailable {
+                because: crate::Outage::Provider,
                 retry_after: UNKNOWN_KEY.saturating_sub(known.at.elapsed()).max(NO_KEYS),
             }),
             Verdict::Unknown | Verdict::Forged => Err(self.refuse(Flaw::Signature)),
@@ -193,6 +194,7 @@ impl Issuer {
     ) -> Result<Arc<Known>, Refusal> {
         self.refresh(least, now).await;
         self.fresh().ok_or(Refusal::Unavailable {
+            because: crate::Outage::Provider,
             retry_after: NO_KEYS,
         })
     }

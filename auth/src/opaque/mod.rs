@@ -300,6 +300,7 @@ impl OpaqueTokens {
 fn unavailable(error: StoreFailed) -> Refusal {
     tracing::error!(%error, "tokens cannot be looked up or kept");
     Refusal::Unavailable {
+        because: crate::Outage::Registry,
         retry_after: Duration::from_secs(2),
     }
 }

@@ -67,6 +67,7 @@ impl Text {
     pub(super) fn generate(kind: Kind) -> Result<Self, Refusal> {
         let mut random = Zeroizing::new([0; ID + SECRET]);
         rand::fill(&mut *random).map_err(|_| Refusal::Unavailable {
+            because: crate::Outage::Registry,
             retry_after: std::time::Duration::from_secs(1),
         })?;
         let mut whole = String::with_capacity(PREFIX + ID + SECRET + CHECKSUM);

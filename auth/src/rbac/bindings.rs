@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use oci::RepoName;
+
 use super::Resource;
 use super::aggregate::{ClusterRole, Rules, rights};
 use super::doubts::doubts;
@@ -45,6 +47,12 @@ pub(super) fn bindings(
     let mut bound = Vec::new();
     for mut placed in objects {
         let (namespace, name) = names(&placed)?;
+        if !namespace.is_empty() && RepoName::parse(&namespace).is_err() {
+            let (kind, place) = (&placed.object.kind, placed.place());
+            tracing::warn!(
+                "{kind} {name} ({place}) gives nothing: no repository's name can begin with {namespace:?}"
+            );
+        }
         let id = (placed.object.kind.clone(), namespace.clone(), name.clone());
         if let Some(other) = places.insert(id, placed.place()) {
             let kind = &placed.object.kind;

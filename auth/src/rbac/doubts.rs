@@ -36,6 +36,12 @@ pub(super) fn doubts(rule: &PolicyRule, asked: &Resource) -> Vec<String> {
     let mut doubts: Vec<_> = unknown
         .map(|verb| format!("has the verb {verb:?}: there are get, create, update, delete and *"))
         .collect();
+    let names = rule.resource_names.as_deref().unwrap_or_default();
+    doubts.extend(names.iter().filter(|name| name.contains('*')).map(|name| {
+        format!(
+            "has the resourceName {name:?}, which is no pattern and no repository: without resourceNames it is about all"
+        )
+    }));
     if doubts.is_empty() && Rights::actions(rule) == Actions::NONE {
         doubts.push(format!(
             "gives nothing by {verbs:?}: there are get, create, update, delete and *"

@@ -68,6 +68,10 @@ impl Rbac {
     /// Reads the folder. An error names file and line; one broken object refuses the whole folder, since rules that are
     /// half there are not those that somebody wrote.
     pub fn load(dir: &Path, resource: Resource) -> Result<Self, LoadError> {
+        for unread in read::unread(dir) {
+            let unread = unread.display();
+            tracing::warn!("{unread}: subfolders are not read: what its files give nobody has");
+        }
         let folder = dir.to_owned();
         let asked = resource.clone();
         let parse = move |sources: &[_]| {
@@ -98,6 +102,13 @@ impl Rbac {
         Arc::clone(&self.index).watch(every)
     }
 
+    /// For how long the folder has held a change that is not in force, as something is wrong with it; zero when it has none.
+    /// Spawn what [`Rbac::watch`] gives, which finds out.
+    pub fn stale(&self) -> impl Fn() -> Duration + Send + Sync + use<> {
+        let index = Arc::clone(&self.index);
+        move || index.stale_for()
+    }
+
     /// Which bindings allow it, in the order in which Kubernetes looks at them; none means no.
     pub fn explain(&self, who: &Identity, deed: &Deed) -> Vec<Reason> {
         self.index.current().explain(who, deed)
@@ -107,6 +118,19 @@ impl Rbac {
     pub fn rules(&self) -> Rules {
         Rules(Arc::clone(&self.index.current()))
     }
+}
+
+/// Somebody who is named in a binding.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Of a group, not of a user.
+    pub is_group: bool,
+    /// The name of user or group as an identity has it.
+    pub name: &'a str,
+    /// As the binding has it: `ServiceAccount team/ci`.
+    pub written: &'a str,
+    /// The binding's file and line.
+    pub place: &'a str,
 }
 
 /// Rules of one moment, to be asked why.
@@ -131,6 +155,20 @@ impl Rules {
     /// The bindings that name them and have to do with it, but do not allow it; those that miss least come first.
     pub fn nearest(&self, who: &Identity, deed: &Deed) -> Vec<Near> {
         self.0.nearest(who, deed)
+    }
+
+    /// Everybody to whom something is given here.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject<'_>> {
+        let gives = |binding: &&Binding| !binding.rights.is_empty();
+        let bindings = self.0.bindings().iter().filter(gives);
+        bindings.flat_map(|binding| {
+            binding.subjects.iter().map(|who| Subject {
+                is_group: who.is_group,
+                name: &who.name,
+                written: &who.written,
+                place: &binding.place,
+            })
+        })
     }
 
     /// Whether there is a ClusterRole of this name that gives it where it is bound.

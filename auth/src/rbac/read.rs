@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::objects::{GROUP, Object};
@@ -46,11 +47,7 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<Source>, LoadError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(&real).map_err(failed)? {
         let name = PathBuf::from(entry.map_err(failed)?.file_name());
-        let is_ours = matches!(
-            name.extension().and_then(|extension| extension.to_str()),
-            Some("yaml" | "yml" | "json")
-        );
-        if is_ours && !name.to_string_lossy().starts_with('.') {
+        if is_ours(&name) {
             names.push(name);
         }
     }
@@ -71,13 +68,34 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<Source>, LoadError> {
     Ok(sources)
 }
 
+/// Whether a file of this name is read.
+fn is_ours(name: &Path) -> bool {
+    let extension = name.extension().and_then(|extension| extension.to_str());
+    let is_hidden = name.to_string_lossy().starts_with('.');
+    !is_hidden && matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
+/// Folders in the folder with files that somebody may believe to be read.
+pub(super) fn unread(dir: &Path) -> Vec<PathBuf> {
+    let entries = |dir: &Path| fs::read_dir(dir).into_iter().flatten().flatten();
+    let holds_rules = |folder: &PathBuf| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let is_file = |entry: &fs::DirEntry| is_ours(Path::new(&entry.file_name()));
+        // Those of Kubernetes' volumes are where the files are.
+        !name.starts_with('.') && folder.is_dir() && entries(folder).any(|entry| is_file(&entry))
+    };
+    let folders = entries(dir).map(|entry| entry.path());
+    folders.filter(holds_rules).collect()
+}
+
 /// All objects, those in `List`s too.
 pub(super) fn objects(sources: &[Source]) -> Result<Vec<Placed>, LoadError> {
     let mut objects = Vec::new();
     for source in sources {
         let documents: Vec<Spanned<Object>> =
-            serde_saphyr::from_multiple_with_options(&source.text, options())
-                .map_err(|error| invalid(&source.path, &error))?;
+            serde_saphyr::from_multiple_with_options(&source.text, options()).map_err(|error| {
+                other_kind(source).unwrap_or_else(|| invalid(&source.path, &error))
+            })?;
         for document in documents {
             collect(document, &source.path, &mut objects)?;
         }
@@ -101,8 +119,48 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
+/// Objects of other kinds have other fields, and it is not these that are wrong.
+fn other_kind(source: &Source) -> Option<LoadError> {
+    #[derive(Deserialize)]
+    struct Head {
+        kind: String,
+    }
+    let documents: Vec<Spanned<Head>> =
+        serde_saphyr::from_multiple_with_options(&source.text, options()).ok()?;
+    let ours = [
+        "ClusterRole",
+        "Role",
+        "ClusterRoleBinding",
+        "RoleBinding",
+        "List",
+    ];
+    let other = documents
+        .into_iter()
+        .find(|document| !ours.contains(&document.value.kind.as_str()))?;
+    let message = belongs_elsewhere(&format!("kind {}", other.value.kind));
+    Some(LoadError::line(
+        &source.path,
+        other.referenced.line(),
+        message,
+    ))
+}
+
+fn belongs_elsewhere(what: &str) -> String {
+    format!(
+        "{what} does not belong here: only ClusterRole, Role, ClusterRoleBinding and RoleBinding of {GROUP}/v1, and List \
+         of v1"
+    )
+}
+
 fn invalid(path: &Path, error: &serde_saphyr::Error) -> LoadError {
-    let message = error.to_string();
+    let mut message = error.to_string();
+    // The parser's word for what begins with a dash or a bracket.
+    if message.contains("expected sequence start") {
+        message = message.replace(
+            "expected sequence start",
+            "a list is wanted here, also of one: [get]",
+        );
+    }
     match error.location() {
         Some(location) => {
             let (line, column) = (location.line(), location.column());
@@ -140,10 +198,7 @@ fn collect(
             }
         }
         (version, kind) => {
-            return Err(placed.wrong(format!(
-                "{kind} of {version} does not belong here: only ClusterRole, Role, ClusterRoleBinding \
-                 and RoleBinding of {GROUP}/v1, and List of v1"
-            )));
+            return Err(placed.wrong(belongs_elsewhere(&format!("{kind} of {version}"))));
         }
     }
     if object.items.is_some() {

@@ -37,6 +37,11 @@ impl Rights {
         rights
     }
 
+    /// Whether nothing is given.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What its verbs allow.
     pub(super) fn actions(rule: &PolicyRule) -> Actions {
         let verbs = rule.verbs.as_deref().unwrap_or_default();

@@ -35,6 +35,9 @@ pub(super) struct Claims {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     extra: BTreeMap<String, Vec<String>>,
     access: Vec<Entry>,
+    /// What was asked for and not granted, so that a refusal can say which it is and the record what was tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    denied: Vec<Entry>,
     /// The opaque token that it was issued by: it is worth nothing when that one is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -71,11 +74,7 @@ impl Claims {
         now: SystemTime,
     ) -> Self {
         let iat = seconds(now);
-        let mut entries: Vec<Entry> = access
-            .repositories()
-            .iter()
-            .map(|(name, actions)| Entry::new("repository", name.as_str(), *actions))
-            .collect();
+        let mut entries = Entry::repositories(access.repositories());
         if access.catalog() {
             entries.push(Entry::registry("catalog"));
         }
@@ -99,6 +98,7 @@ impl Claims {
             uid: who.uid().map(str::to_owned),
             extra: who.extra().clone(),
             access: entries,
+            denied: Entry::repositories(access.denied()),
             token: who.token().map(ToString::to_string),
         }
     }
@@ -115,14 +115,17 @@ impl Claims {
         for entry in self.access {
             match entry.r#type.as_str() {
                 "repository" => {
-                    let actions = entry.actions.iter().map(|name| by_name(name));
-                    let actions = actions.collect::<Option<Actions>>()?;
-                    access.add(RepoName::parse(&entry.name).ok()?, actions);
+                    let (name, actions) = entry.repository()?;
+                    access.add(name, actions);
                 }
                 "registry" if entry.name == "catalog" => access.add_catalog(),
                 "registry" if entry.name == "account" => access.add_account(),
                 _ => return None,
             }
+        }
+        for entry in &self.denied {
+            let (name, actions) = entry.repository()?;
+            access.add_denied(name, actions);
         }
         let who = match (self.provider.as_str(), self.sub.as_str()) {
             ("", "") => Identity::anonymous(),
@@ -148,6 +151,20 @@ impl Claims {
 }
 
 impl Entry {
+    fn repositories(access: &[(RepoName, Actions)]) -> Vec<Self> {
+        let entry =
+            |(name, actions): &(RepoName, _)| Self::new("repository", name.as_str(), *actions);
+        access.iter().map(entry).collect()
+    }
+
+    fn repository(&self) -> Option<(RepoName, Actions)> {
+        let actions = self.actions.iter().map(|name| by_name(name));
+        Some((
+            RepoName::parse(&self.name).ok()?,
+            actions.collect::<Option<_>>()?,
+        ))
+    }
+
     fn new(kind: &str, name: &str, actions: Actions) -> Self {
         Self {
             r#type: kind.into(),

@@ -114,6 +114,7 @@ impl Tokens {
             .current()
             .sign(&claims)
             .ok_or(Refusal::Unavailable {
+                because: crate::Outage::Registry,
                 retry_after: Duration::from_secs(1),
             })?;
         Ok(IssuedToken {

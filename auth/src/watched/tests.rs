@@ -135,3 +135,25 @@ fn a_file_that_is_being_written_is_left_for_the_next_time() {
     assert!(still.reload_settled(Duration::from_millis(1)).unwrap());
     assert_eq!(**still.current(), 7);
 }
+
+/// Rights that somebody took away and that are still there must not be forgotten.
+#[test]
+fn what_is_broken_is_said_again_and_so_is_that_it_is_mended() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let (bad, worse) = (|| Some("bad".to_owned()), || Some("worse".to_owned()));
+    let mut failing = Failing::default();
+    assert_eq!(failing.note(None, at(0)), None);
+    assert_eq!(failing.note(bad(), at(2)), Some(News::Broken("bad".into())));
+    assert_eq!(failing.note(bad(), at(4)), None);
+    assert_eq!(
+        failing.note(worse(), at(6)),
+        Some(News::Broken("worse".into()))
+    );
+    assert_eq!(failing.note(worse(), at(605)), None);
+    let still = News::StillBroken("worse".into(), Duration::from_secs(604));
+    assert_eq!(failing.note(worse(), at(606)), Some(still));
+    assert_eq!(failing.note(worse(), at(608)), None);
+    assert_eq!(failing.note(None, at(610)), Some(News::Mended));
+    assert_eq!(failing.note(None, at(612)), None);
+}

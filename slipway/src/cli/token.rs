@@ -63,7 +63,7 @@ pub(crate) struct NewToken {
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) namespace: Vec<String>,
     /// What it may do there: pull, push (add and move tags), delete, build, or get, create, update; may be given more than
-    /// once. Building pulls and pushes too: give it those verbs.
+    /// once. Clients look before they push: with push give pull. Building pulls and pushes too: give it those verbs.
     #[arg(long, value_parser = super::auth::TOKEN_VERBS, default_value = "pull")]
     pub(crate) verb: Vec<String>,
     #[command(flatten)]

@@ -9,7 +9,20 @@ use super::{Login, Server};
 /// The error in an answer: problem details (RFC 9457), an OCI error body, or the status alone; with the request's id,
 /// under which the server's log has more.
 pub(super) fn explain(server: &Server, answer: &Response, body: &[u8]) -> anyhow::Error {
-    anyhow::anyhow!("{server}: {}", words(answer, body))
+    let words = words(answer, body);
+    let hint = hint(answer, &words);
+    anyhow::anyhow!("{server}: {words}{hint}")
+}
+
+/// Where a right is missing, how to learn which. What a token is not for, no right mends.
+pub(crate) fn hint(answer: &Response, words: &str) -> &'static str {
+    let is_refused = answer.status() == StatusCode::FORBIDDEN || is_out_of_scope(answer);
+    let is_about_rights = words.starts_with("user \"") || words.starts_with("no right ");
+    if is_refused && is_about_rights && !words.contains(" by this token") {
+        "; whoever may give rights there sees what is missing by `slipway auth explain`"
+    } else {
+        ""
+    }
 }
 
 /// That a server wants a login, or another one than there is, in the same words whatever it was asked for. `said` are its

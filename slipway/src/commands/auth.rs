@@ -102,6 +102,14 @@ async fn can_i(deed: &Deed, remote: Remote, printing: &Printing) -> anyhow::Resu
         Output::Json => print::json(&answer)?,
         Output::Text => print::line(if answer.allowed { "yes" } else { "no" })?,
     }
+    if let Some(look) = asked::look(deed).filter(|_| answer.allowed) {
+        let answer: Answer = client
+            .post("/api/v1/can-i", &asked::question(&look))
+            .await?;
+        if !answer.allowed {
+            crate::note(asked::LOOKS_FIRST);
+        }
+    }
     Ok(if answer.allowed {
         ExitCode::SUCCESS
     } else {

@@ -68,6 +68,12 @@ async fn create(new: NewToken) -> anyhow::Result<()> {
             crate::note(&note);
         }
     }
+    let has = |verb: &str| made.verbs.iter().any(|given| given == verb);
+    if (has("create") || has("update")) && !has("get") {
+        crate::note(
+            "clients look before they push, which this token does not let them: make one with --verb pull besides",
+        );
+    }
     if new.printing.form() == Output::Json {
         return print::json(&made);
     }

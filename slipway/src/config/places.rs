@@ -16,7 +16,7 @@ const FILE: Access = Access::READ_OK.union(Access::WRITE_OK);
 
 impl Config {
     /// Whether the folders are there or can be made, and this user may write what is there, as far as can be told without
-    /// making anything.
+    /// leaving anything behind.
     pub(crate) fn check_folders(&self) -> anyhow::Result<()> {
         folder("dataDir", &self.data_dir)?;
         present("dataDir", &self.data_dir.join("lock"))?;
@@ -80,5 +80,10 @@ fn folder(key: &'static str, path: &Path) -> anyhow::Result<()> {
         "{key}: {}: is no folder",
         found.display()
     );
-    check_access(&found, FOLDER).context(key)
+    check_access(&found, FOLDER).context(key)?;
+    // Some folders may be written by their mode, and take no files: those of the kernel, and of a disk that is read only.
+    // The file has no name, or loses it at once.
+    let made = tempfile::tempfile_in(&found);
+    made.map(drop)
+        .with_context(|| format!("{key}: nothing can be made in {}", found.display()))
 }

@@ -12,7 +12,7 @@ use auth::{
 };
 use registry::IndexedTokens;
 
-use super::kubernetes;
+use super::{doubts, kubernetes};
 use crate::config::{self, Auth, Config, unusable};
 
 /// How often htpasswd and RBAC files are looked at.
@@ -23,7 +23,12 @@ pub(super) struct Guarded {
     pub(super) gate: Gate,
     pub(super) cluster: Option<Arc<Cluster>>,
     pub(super) id_tokens: Option<Arc<IdTokens>>,
+    /// Files that are read again, by the name of their metric.
+    pub(super) files: Vec<(&'static str, Stale)>,
 }
+
+/// For how long a change of a file has not been in force.
+pub(super) type Stale = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// Makes the gate. `kept` are the tokens that users made. Must run inside the runtime: files are watched by tasks.
 pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Result<Guarded> {
@@ -33,11 +38,16 @@ pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Resul
             gate: Gate::open(),
             cluster: None,
             id_tokens: None,
+            files: Vec::new(),
         });
     }
     let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
+    let (htpasswd, rules) = (htpasswd(auth)?, rbac(auth)?);
+    doubts::warn(auth, htpasswd.as_ref(), rules.as_ref());
     // First: it knows whose password it cannot be, and such a credential goes on to the cluster.
-    if let Some(htpasswd) = htpasswd(auth)? {
+    let mut files: Vec<(&'static str, Stale)> = Vec::new();
+    if let Some(htpasswd) = htpasswd {
+        files.push(("users_stale_seconds", Box::new(htpasswd.stale())));
         tokio::spawn(htpasswd.watch(POLL));
         authenticators.push(Arc::new(htpasswd));
     }
@@ -51,10 +61,12 @@ pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Resul
     let policy: Arc<dyn Policy> = if let Some(settings) = &auth.kubernetes {
         let connected = kubernetes::connect(settings).await?;
         let (tokens, rights) = kubernetes::reviews(settings, &connected)?;
+        tokio::spawn(Arc::clone(&connected).watch());
         cluster = Some(connected);
         authenticators.push(Arc::new(tokens));
         Arc::new(rights)
-    } else if let Some(rbac) = rbac(auth)? {
+    } else if let Some(rbac) = rules {
+        files.push(("rules_stale_seconds", Box::new(rbac.stale())));
         tokio::spawn(rbac.watch(POLL));
         Arc::new(rbac)
     } else {
@@ -68,6 +80,7 @@ pub(super) async fn guard(config: &Config, kept: IndexedTokens) -> anyhow::Resul
         gate: gate.with_opaque(opaque(config, kept)?),
         cluster,
         id_tokens,
+        files,
     })
 }
 
@@ -76,13 +89,17 @@ pub(super) async fn check(config: &Config) -> anyhow::Result<()> {
     if config.auth.is_open() {
         return Ok(());
     }
-    htpasswd(&config.auth)?;
-    rbac(&config.auth)?;
+    let (htpasswd, rules) = (htpasswd(&config.auth)?, rbac(&config.auth)?);
+    doubts::warn(&config.auth, htpasswd.as_ref(), rules.as_ref());
     id_tokens(&config.auth)?;
-    // A pod's own credentials are there in the pod only.
-    let settings = config.auth.kubernetes.as_ref();
-    if let Some(settings) = settings.filter(|settings| settings.kubeconfig.is_some()) {
-        kubernetes::connect(settings).await?;
+    if let Some(settings) = &config.auth.kubernetes {
+        match kubernetes::connect(settings).await {
+            // A pod's own credentials are there in the pod only, and its configuration is checked elsewhere.
+            Err(error) if settings.in_cluster => crate::note(&format!(
+                "auth.kubernetes.inCluster: a server does not start here: {error}"
+            )),
+            connected => drop(connected?),
+        }
     }
     check_keys(config)
 }

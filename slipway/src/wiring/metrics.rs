@@ -8,6 +8,7 @@ use registry::Registry;
 use registry::http::{Metrics, Recorder};
 use tokio_util::task::TaskTracker;
 
+use super::gate::Stale;
 use crate::commands::VERSION;
 
 /// Those that every server has.
@@ -39,6 +40,12 @@ pub(super) fn metrics(
 
 pub(super) fn reviews(metrics: &mut Metrics, cluster: &Arc<Cluster>) {
     let (asked, unanswered) = (Arc::clone(cluster), Arc::clone(cluster));
+    let answering = Arc::clone(cluster);
+    metrics.watch(
+        "kubernetes_answering",
+        "1 while the Kubernetes API server answers questions",
+        move || f64::from(u8::from(answering.is_answering())),
+    );
     metrics.watch_total(
         "kubernetes_reviews",
         "Questions sent to the Kubernetes API server: whose a token is, and what somebody may do",
@@ -49,6 +56,11 @@ pub(super) fn reviews(metrics: &mut Metrics, cluster: &Arc<Cluster>) {
         "Those that got no answer, so that the request was refused with 503",
         move || unanswered.unanswered(),
     );
+}
+
+pub(super) fn stale(metrics: &mut Metrics, name: &'static str, stale: Stale) {
+    let help = "For how long a change of the files has not been in force, as something is wrong with it; 0 when nothing is";
+    metrics.watch(name, help, move || stale().as_secs_f64());
 }
 
 pub(super) fn id_tokens(metrics: &mut Metrics, id_tokens: &Arc<IdTokens>) {

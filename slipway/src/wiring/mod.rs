@@ -2,6 +2,7 @@
 //! other room sees it.
 
 pub(crate) mod builder;
+mod doubts;
 mod gate;
 mod kubernetes;
 mod metrics;
@@ -56,6 +57,9 @@ pub(crate) async fn wire(
     let recorder = Arc::new(recorder.await.context("the audit record")?);
     let pull_secrets = kubernetes::pull_secrets(config).await?;
     let mut metrics = metrics::metrics(&registry, connections, &recorder);
+    for (name, stale) in guarded.files {
+        metrics::stale(&mut metrics, name, stale);
+    }
     if let Some(cluster) = &guarded.cluster {
         metrics::reviews(&mut metrics, cluster);
     }

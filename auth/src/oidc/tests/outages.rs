@@ -18,7 +18,7 @@ fn newer(lab: &Lab, kid: &str, seconds: u64) -> String {
 }
 
 fn is_unavailable(answer: &Result<Option<Identity>, Refusal>) -> bool {
-    matches!(answer, Err(Refusal::Unavailable { retry_after }) if !retry_after.is_zero())
+    matches!(answer, Err(Refusal::Unavailable { retry_after, .. }) if !retry_after.is_zero())
 }
 
 #[tokio::test]

@@ -55,6 +55,18 @@ fn what_is_wrong_is_said_with_its_line() {
         ("rules: []", "rule: []", 10, "rule"),
         ("rules: []", "rules: [{verb: [get]}]", 10, "verb"),
         ("rules: []", "rules: x", 10, ""),
+        (
+            "rules: []",
+            "rules: [{verbs: get}]",
+            10,
+            "a list is wanted here, also of one: [get]",
+        ),
+        (
+            "kind: ClusterRole",
+            "kind: ConfigMap\ndata: {a: b}",
+            7,
+            "kind ConfigMap does not belong here: only ClusterRole, Role,",
+        ),
         ("rules: []", "rules: []\nrules: []", 11, "duplicate"),
         (
             "rules: []",

@@ -188,8 +188,13 @@ impl Asked<'_> {
             false if is_change(operation) => Outcome::Failed,
             false => return,
         };
-        let entry = self.entry(presented, operation, outcome, problem.status);
-        self.note(entry.because(Some(&told::cut(problem.message()))));
+        let mut entry = self.entry(presented, operation, outcome, problem.status);
+        let mut reason = told::cut(problem.message()).into_owned();
+        if outcome == Outcome::Denied && is_look_before_push(operation, who) {
+            entry.verb = Verb::Push;
+            reason.push_str("; looking what is there, by a token that was asked for to push");
+        }
+        self.note(entry.because(Some(&reason)));
     }
 
     /// Records what became of asking for a token, of those who said who they are.
@@ -331,6 +336,17 @@ impl Asked<'_> {
     fn note(&self, entry: Entry) {
         self.record.recorder().note(entry);
     }
+}
+
+/// Clients look what is there before they push, and who may not look gets no further: the record would have no push that
+/// was tried.
+fn is_look_before_push(operation: &Operation, who: Option<&Identity>) -> bool {
+    let (Operation::HeadBlob { repo, .. } | Operation::HeadManifest { repo, .. }) = operation
+    else {
+        return false;
+    };
+    who.and_then(Identity::access)
+        .is_some_and(|access| access.is_for_pushing(repo))
 }
 
 /// Where a path of the API is about.

@@ -38,10 +38,7 @@ impl Problem {
             ),
             Refusal::InsufficientScope(denied) => Self {
                 cause: Some(denied.to_string()),
-                ..unauthorized(
-                    Challenge::InsufficientScope,
-                    &format!("{denied}, or the token was asked for less"),
-                )
+                ..unauthorized(Challenge::InsufficientScope, &denied.to_string())
             },
             Refusal::Forbidden(denied) => Self {
                 cause: Some(denied.to_string()),
@@ -53,12 +50,15 @@ impl Problem {
                 refusal.to_string(),
             ),
             Refusal::Throttled { retry_after } => Self::too_many(retry_after.as_secs().max(1)),
-            Refusal::Unavailable { retry_after } => Self {
+            Refusal::Unavailable {
+                because,
+                retry_after,
+            } => Self {
                 extra: Extra::RetryAfter(retry_after.as_secs().max(1)),
                 ..Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     ErrorCode::Unavailable,
-                    "rights cannot be checked at the moment, try again",
+                    format!("rights cannot be checked at the moment: {because}; try again"),
                 )
             },
         }

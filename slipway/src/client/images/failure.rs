@@ -76,12 +76,13 @@ impl Failure {
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
                 Self::Passing(said)
             }
-            StatusCode::UNAUTHORIZED if login.is_some() && failure::is_out_of_scope(&answer) => {
-                Self::Lasting(anyhow::anyhow!(
-                    "{said}; whoever may give rights there sees what is missing by `slipway auth explain`"
-                ))
+            StatusCode::UNAUTHORIZED if login.is_none() || !failure::is_out_of_scope(&answer) => {
+                Self::Lasting(failure::login_wanted(server, login, &words))
             }
-            StatusCode::UNAUTHORIZED => Self::Lasting(failure::login_wanted(server, login, &words)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let hint = failure::hint(&answer, &words);
+                Self::Lasting(anyhow::anyhow!("{said}{hint}"))
+            }
             _ => Self::Lasting(said),
         }
     }

@@ -71,6 +71,19 @@ fn is_namespace(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Said to whoever may push to a repository and not pull from it.
+pub(super) const LOOKS_FIRST: &str = "clients look before they push: without the right to pull (get), nothing can be pushed with most of them";
+
+/// What clients do before what is asked about.
+pub(super) fn look(deed: &Deed) -> Option<Deed> {
+    match deed {
+        Deed::Repository(Action::Create | Action::Update, repo) => {
+            Some(Deed::Repository(Action::Get, repo.clone()))
+        }
+        _ => None,
+    }
+}
+
 /// The scope of the token that may ask a server about it, where the login is a refresh token.
 pub(super) fn scope(deed: &Deed) -> String {
     match deed {

@@ -892,7 +892,7 @@ async fn a_token_builds_in_its_namespaces_and_does_nothing_else_with_builds() {
                 );
             }
         }
-        lab.tokens.revoke(None, token.id()).await.unwrap();
+        lab.tokens.revoke(None, token.id(), at(NOW)).await.unwrap();
     }
 }
 
@@ -1005,7 +1005,10 @@ async fn what_is_done_by_an_api_token_is_within_it_and_ends_with_it() {
     assert_eq!(lab.verbs(&again, "other/app").await, [""; 0]);
     let ended = lab.gate.identity_of(&proof, at(NOW + 100)).await;
     assert_eq!(ended, Err(Refusal::BadCredential));
-    lab.tokens.revoke(None, token.id()).await.unwrap();
+    lab.tokens
+        .revoke(None, token.id(), at(NOW + 1))
+        .await
+        .unwrap();
     let revoked = lab.gate.identity_of(&proof, at(NOW + 1)).await;
     assert_eq!(revoked, Err(Refusal::BadCredential));
 }
@@ -1014,7 +1017,7 @@ async fn what_is_done_by_an_api_token_is_within_it_and_ends_with_it() {
 async fn no_answer_about_the_token_of_a_proof_is_neither_yes_nor_no() {
     let lab = lab();
     let (_, token) = lab.create(limits(&[], &["pull"]), 100).await;
-    let who = ada().by_token(token.id().clone(), Kind::Api, Limits::none());
+    let who = ada().by_token(token.id().clone(), Kind::Api, Limits::none(), None);
     let proof = lab.gate.proof(&who, at(NOW)).unwrap();
     lab.shelf.down.store(true, Ordering::Relaxed);
     let later = lab.gate.identity_of(&proof, at(NOW)).await;
@@ -1033,7 +1036,7 @@ async fn a_login_is_the_person() {
     let who = lab.gate.redeem(&login, None, at(NOW)).await.unwrap();
     let proof = lab.gate.proof(&who, at(NOW)).unwrap();
     let id = who.token().unwrap();
-    lab.tokens.revoke(None, id).await.unwrap();
+    lab.tokens.revoke(None, id, at(NOW)).await.unwrap();
     let again = lab.gate.identity_of(&proof, at(NOW)).await;
     assert_eq!(again.unwrap(), ada());
 }

@@ -715,7 +715,7 @@ fn rights_over_the_registry_are_explained_too() {
         };
         let index = lab.rbac.index.current();
         let reasons = rules.explain(&alice, &deed);
-        let allowed = index.allows_admin(&alice, *right, namespace.as_deref());
+        let allowed = index.has_right(&alice, *right, namespace.as_deref());
         assert_eq!(allowed, !reasons.is_empty(), "{deed}");
         let near = rules.nearest(&alice, &deed).into_iter().next();
         by.push((

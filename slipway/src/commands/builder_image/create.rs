@@ -16,7 +16,7 @@ pub(super) async fn run(args: CreateBuilderImage) -> anyhow::Result<()> {
     if args.list {
         list(&args)
     } else {
-        make(args).await
+        Box::pin(make(args)).await
     }
 }
 

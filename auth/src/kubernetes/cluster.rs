@@ -82,7 +82,8 @@ impl Cluster {
     pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
         let config = config(place).await?;
         let address = unanswered::address(&config.cluster_url);
-        let client = client(config, deadline, MAX_ANSWER).map_err(|error| place.error(&error))?;
+        let client = client(config, deadline, MAX_ANSWER)
+            .map_err(|error| place.error(&unanswered::why(&error)))?;
         Ok(Self {
             client,
             address,
@@ -213,7 +214,8 @@ fn told(error: &KubeconfigError) -> String {
 pub(super) async fn unhurried(place: &Place) -> Result<(Client, String), ConnectError> {
     let config = config(place).await?;
     let address = unanswered::address(&config.cluster_url);
-    let client = client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))?;
+    let client = client(config, CONNECT, MAX_WATCHED)
+        .map_err(|error| place.error(&unanswered::why(&error)))?;
     Ok((client, address))
 }
 

@@ -237,7 +237,10 @@ impl Person {
             .layer(seen)
             .oneshot(http::Request::new(Body::empty()))
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| match unanswered::credential(&*error) {
+                Some(error) => failed(&unanswered::of_auth(error)),
+                None => failed(&error),
+            })?;
         header
             .body()
             .as_ref()
@@ -288,7 +291,8 @@ impl Person {
     /// What the API server said; or that it said nothing, with its address, which nobody else names.
     pub(super) fn said(&self, error: &kube::Error) -> String {
         match error {
-            kube::Error::Api(_) | kube::Error::Auth(_) => unanswered::why(error),
+            kube::Error::Api(_) => unanswered::why(error),
+            error if unanswered::credential(error).is_some() => unanswered::why(error),
             error => format!(
                 "the API server {} cannot be asked: {}",
                 unanswered::address(&self.config.cluster_url),

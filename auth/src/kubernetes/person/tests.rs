@@ -1,5 +1,6 @@
 use std::fs;
 
+use super::super::{Cluster, Place};
 use super::{AccountName, Person, PersonError};
 
 /// A kubeconfig with a user of each kind, and what they name beside it.
@@ -83,6 +84,67 @@ async fn what_gives_no_token_says_why_and_tells_no_secret() {
     let said = Person::find(&["/nowhere/config".into()], None).await;
     let said = said.unwrap_err().to_string();
     assert!(said.contains("/nowhere/config: there is no such"), "{said}");
+}
+
+/// A program whose first token is to be renewed at once, and what it writes then.
+const RENEWALS: [(&str, &str); 2] = [
+    (
+        "echo half-a-token; echo why >&2; exit 3",
+        "the program that makes its token ended with exit status: 3: why",
+    ),
+    (
+        "echo 'status: {half-a-token: ['",
+        "the program that makes its token wrote no ExecCredential",
+    ),
+];
+const FIRST: &str = r#"echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+    "status": {"token": "half-a-token", "expirationTimestamp": "2020-01-01T00:00:00Z"}}'"#;
+
+#[tokio::test]
+async fn a_program_that_fails_later_tells_no_secret_either() {
+    for (then, expected) in RENEWALS {
+        let dir = kubeconfig();
+        let script = dir.path().join("good");
+        let files = [dir.path().join("config")];
+        let person = Person::find(&files, Some("exec")).await.unwrap();
+        let seen = dir.path().join("seen");
+        let twice = format!(
+            "if mkdir '{}' 2>/dev/null; then {FIRST}; else {then}; fi",
+            seen.display()
+        );
+        fs::write(&script, twice).unwrap();
+        let said = person.token().await.unwrap_err().to_string();
+        assert_eq!(said, format!("context exec: {expected}"));
+
+        fs::write(&script, FIRST).unwrap();
+        let client = person.client().unwrap();
+        fs::write(&script, then).unwrap();
+        let error = client.apiserver_version().await.unwrap_err();
+        assert!(matches!(error, kube::Error::Service(_)), "{error:?}");
+        assert_eq!(person.said(&error), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_cannot_be_had_at_all_is_told_with_its_place() {
+    let dir = kubeconfig();
+    let text = fs::read_to_string(dir.path().join("config")).unwrap();
+    let config = dir.path().join("missing-program");
+    let missing = text.replace("command: sh", "command: /nowhere/plugin");
+    fs::write(&config, missing).unwrap();
+    let place = Place::Kubeconfig(config, Some("exec".to_owned()));
+    let deadline = std::time::Duration::from_secs(5);
+    let said = Cluster::connect(&place, deadline).await.unwrap_err();
+    let said = said.to_string();
+    assert!(
+        said.contains("unable to run auth exec: No such file"),
+        "{said}"
+    );
+    let place = Place::Kubeconfig(dir.path().join("config"), Some("broken".to_owned()));
+    let said = Cluster::connect(&place, deadline).await.unwrap_err();
+    let said = said.to_string();
+    assert!(said.contains("ended with exit status: 3: why"), "{said}");
+    assert!(!said.contains("half-a-token"), "{said}");
 }
 
 #[test]

@@ -105,7 +105,8 @@ impl TokenStore for Shelf {
         self.check()?;
         let tokens = self.tokens.lock().unwrap();
         let tokens = tokens.values().filter(|token| {
-            owner.is_none_or(|owner| token.owner == owner)
+            token.revoked.is_none()
+                && owner.is_none_or(|owner| token.owner == owner)
                 && after.is_none_or(|after| token.id.as_str() > after)
         });
         Ok(tokens.take(limit).cloned().collect())

@@ -1,5 +1,7 @@
 use std::fs;
 
+use tokio::io::AsyncReadExt as _;
+
 use super::super::{Cluster, Place};
 use super::{AccountName, Person, PersonError};
 
@@ -122,6 +124,51 @@ async fn a_program_that_fails_later_tells_no_secret_either() {
         let error = client.apiserver_version().await.unwrap_err();
         assert!(matches!(error, kube::Error::Service(_)), "{error:?}");
         assert_eq!(person.said(&error), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_run_for_one_client_however_much_is_asked() {
+    let dir = kubeconfig();
+    let count = dir.path().join("count");
+    let counted = format!(
+        r#"echo x >> '{}'; echo '{{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {{"token": "t"}}}}'"#,
+        count.display()
+    );
+    fs::write(dir.path().join("good"), counted).unwrap();
+    let files = [dir.path().join("config")];
+    let person = Person::find(&files, Some("exec")).await.unwrap();
+    person.identity().await.unwrap_err();
+    let runs = fs::read_to_string(&count).unwrap();
+    person.identity().await.unwrap_err();
+    person.missing(Some("team"), None).await.unwrap_err();
+    assert_eq!(fs::read_to_string(&count).unwrap(), runs);
+    // Somebody else's headers are on their own client.
+    person.acting_as("bob", &[]).identity().await.unwrap_err();
+    assert!(fs::read_to_string(&count).unwrap().len() > runs.len());
+}
+
+#[tokio::test]
+async fn the_proxy_of_a_kubeconfig_is_gone_through() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = proxy.local_addr().unwrap();
+    let dir = kubeconfig();
+    let file = dir.path().join("config");
+    let text = fs::read_to_string(&file).unwrap();
+    let server = "server: 'https://127.0.0.1:1'";
+    for (scheme, begins) in [("http", "CONNECT 127.0.0.1:1 HTTP/1.1"), ("socks5", "\x05")] {
+        let proxied = format!("{server}, proxy-url: '{scheme}://{address}'");
+        fs::write(&file, text.replace(server, &proxied)).unwrap();
+        let person = Person::find(std::slice::from_ref(&file), None).await.unwrap();
+        let asked = tokio::spawn(async move { person.identity().await });
+        let (mut stream, _) = proxy.accept().await.unwrap();
+        let mut head = [0; 256];
+        let length = stream.read(&mut head).await.unwrap();
+        drop(stream);
+        let head = String::from_utf8_lossy(&head[..length]);
+        assert!(head.starts_with(begins), "{head:?}");
+        asked.await.unwrap().unwrap_err();
     }
 }
 

@@ -160,7 +160,9 @@ async fn the_proxy_of_a_kubeconfig_is_gone_through() {
     for (scheme, begins) in [("http", "CONNECT 127.0.0.1:1 HTTP/1.1"), ("socks5", "\x05")] {
         let proxied = format!("{server}, proxy-url: '{scheme}://{address}'");
         fs::write(&file, text.replace(server, &proxied)).unwrap();
-        let person = Person::find(std::slice::from_ref(&file), None).await.unwrap();
+        let person = Person::find(std::slice::from_ref(&file), None)
+            .await
+            .unwrap();
         let asked = tokio::spawn(async move { person.identity().await });
         let (mut stream, _) = proxy.accept().await.unwrap();
         let mut head = [0; 256];

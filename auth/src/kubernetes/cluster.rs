@@ -11,6 +11,7 @@ use kube::{Client, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::transport::client;
 use super::unanswered;
@@ -138,7 +139,9 @@ impl Cluster {
             let _place = self.places.acquire().await;
             self.asked.fetch_add(1, Ordering::Relaxed);
             let api: Api<R> = Api::all(self.client.clone());
+            let begun = Instant::now();
             let answered = api.create(&PostParams::default(), review).await;
+            note(&R::kind(&()), &answered, begun.elapsed());
             answered.map_err(Some)
         };
         match tokio::time::timeout(self.deadline, ask).await {
@@ -167,6 +170,16 @@ impl Cluster {
             );
         }
     }
+}
+
+/// That it was asked, for whoever looks closely; of what was asked and answered only this much.
+fn note<R>(kind: &str, answered: &Result<R, kube::Error>, took: Duration) {
+    let status = match answered {
+        Ok(_) => Some(201),
+        Err(kube::Error::Api(status)) => Some(status.code),
+        Err(_) => None,
+    };
+    tracing::debug!(kind, status, ?took, "asked the Kubernetes API server");
 }
 
 impl Place {

@@ -189,7 +189,7 @@ async fn a_row_has_the_names_that_are_documented() {
     let answer = server.get("/api/v1/audit?verb=delete", &user("root")).await;
     let expected = serde_json::json!([{
         "id": 3, "time": "1970-01-01T00:00:30.000Z", "requestId": "", "user": "ada", "provider": "",
-        "credential": "none", "verb": "delete", "namespace": "team", "repository": "team/app",
+        "groups": ["devs"], "groupsLeftOut": 1, "credential": "none", "verb": "delete", "namespace": "team", "repository": "team/app",
         "outcome": "allowed", "status": 201,
     }]);
     assert_eq!(answer.json()["items"], expected);

@@ -9,21 +9,46 @@ use std::time::{Duration, SystemTime};
 
 use api::{Caller, Permission, Reply, Route};
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use storage::Durability;
-use storage::audit::{Entry, Origin, Outcome, Place, Verb};
+use storage::audit::{Entry, Groups, Origin, Outcome, Place, Verb};
 use support::{Answer, Server, basic, user};
 
 fn noted(who: &str, seconds: u64, verb: Verb, repo: Option<&str>) -> Entry {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     let origin = Origin {
         user: who.to_owned(),
+        groups: Groups {
+            names: vec!["devs".to_owned()],
+            more: 1,
+        },
         ..Origin::own(time)
     };
     let place = repo.map_or(Place::Registry, |repo| {
         Place::Repository(oci::RepoName::parse(repo).unwrap())
     });
     Entry::new(&Arc::new(origin), verb, place, Outcome::Allowed, 201)
+}
+
+#[tokio::test]
+async fn groups_are_for_readers_of_the_whole_record() {
+    let server = server().await;
+    for path in [
+        "/api/v1/audit?namespace=team",
+        "/api/v1/audit/new?namespace=team&after=0",
+    ] {
+        for (who, groups, left_out) in [
+            ("root", json!(["devs"]), json!(1)),
+            ("puller", Value::Null, Value::Null),
+        ] {
+            let answer = server.get(path, &user(who)).await;
+            assert_eq!(ids(&answer).len(), 2, "{path}");
+            for row in answer.json()["items"].as_array().unwrap() {
+                assert_eq!(row["groups"], groups, "{who} {path}");
+                assert_eq!(row["groupsLeftOut"], left_out, "{who} {path}");
+            }
+        }
+    }
 }
 
 /// A server with rows of `team`, of `other` and of none.
@@ -164,7 +189,7 @@ async fn a_row_has_the_names_that_are_documented() {
     let answer = server.get("/api/v1/audit?verb=delete", &user("root")).await;
     let expected = serde_json::json!([{
         "id": 3, "time": "1970-01-01T00:00:30.000Z", "requestId": "", "user": "ada", "provider": "",
-        "credential": "none", "verb": "delete", "namespace": "team", "repository": "team/app",
+        "groups": ["devs"], "groupsLeftOut": 1, "credential": "none", "verb": "delete", "namespace": "team", "repository": "team/app",
         "outcome": "allowed", "status": 201,
     }]);
     assert_eq!(answer.json()["items"], expected);

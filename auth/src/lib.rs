@@ -40,6 +40,7 @@ mod identity;
 mod jws;
 mod keyed;
 pub mod kubernetes;
+pub mod length;
 pub mod oidc;
 pub mod opaque;
 mod permit;

@@ -52,9 +52,7 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
     ) -> Result<bool, Refusal>;
 
     /// Where its rules are, for whoever wants to read them.
-    fn rules_kept(&self) -> RulesKept {
-        RulesKept::Nowhere
-    }
+    fn rules_kept(&self) -> RulesKept;
 }
 
 /// The policy where there are users but no rules: whoever proved who they are may do everything in every repository, a
@@ -78,5 +76,9 @@ impl Policy for AllowAuthenticated {
             Right::Admin(_) => false,
             Right::Build(_) => !who.is_anonymous() && namespace.is_some(),
         })
+    }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::Nowhere
     }
 }

@@ -496,9 +496,15 @@ async fn an_upload_outlives_the_token_it_was_opened_with() {
     let answer = server.ask(Method::PATCH, &location, &first, b"half ").await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
     // Asked for nothing but how far it is, until the token has ended.
-    while server.ask(Method::GET, &location, &first, b"").await.status != StatusCode::UNAUTHORIZED {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    let ended = async {
+        while server.ask(Method::GET, &location, &first, b"").await.status
+            != StatusCode::UNAUTHORIZED
+        {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+    ended.expect("the first has expired");
     let answer = server.ask(Method::PATCH, &location, &first, b"done").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     let next = Who::Token(token(&server, "pusher", scope).await);

@@ -99,10 +99,11 @@ mod tests {
 
     #[test]
     fn the_library_of_kubernetes_speaks_where_it_is_named() {
-        for (level, speaks) in [
-            ("info", false),
-            ("debug", false),
-            ("info,kube_client=debug,kube_runtime=warn", true),
+        for (level, speaks, is_close) in [
+            ("info", false, false),
+            ("debug", false, true),
+            ("info,auth::kubernetes=debug", false, true),
+            ("info,kube_client=debug,kube_runtime=warn", true, false),
         ] {
             let filter = filter(&Log {
                 level: level.to_owned(),
@@ -120,6 +121,7 @@ mod tests {
                 tracing::warn!(target: "kube_client::client::tls", "failed to reload");
                 tracing::warn!(target: "kube_runtime::watcher", "watcher error 403");
                 tracing::error!(target: "auth::kubernetes::cluster", "does not decide");
+                tracing::debug!(target: "auth::kubernetes::cluster", "asked");
             });
             let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
             assert_eq!(
@@ -130,6 +132,7 @@ mod tests {
             assert_eq!(text.contains("403"), speaks, "{level}: {text}");
             assert!(text.contains("failed to reload"), "{level}: {text}");
             assert!(text.contains("does not decide"), "{level}: {text}");
+            assert_eq!(text.contains("asked"), is_close, "{level}: {text}");
         }
     }
 

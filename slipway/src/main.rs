@@ -17,6 +17,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // What speaks TLS and names no provider itself takes the process's; nothing was chosen before.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (cli, invoked) = invoked::parse(std::env::args_os().collect());
     match commands::run(cli, invoked) {
         Ok(code) => code,

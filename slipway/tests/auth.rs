@@ -262,6 +262,18 @@ fn explain_says_what_to_put_into_a_folder_of_rules() {
         let said = explain(words);
         assert_eq!(said.status.code(), Some(0), "{said:?}");
     }
+    // No more than was asked for, and in the place of nothing that is there.
+    let revoking = ["delete", "tokens", "-A", "--as", "ada"];
+    let said = stdout(&explain(&revoking));
+    assert!(said.contains("verbs: [delete]"), "{said}");
+    let role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, \
+        metadata: {name: registry-token-revoker}, rules: []}";
+    std::fs::write(at.join("rules/taken.yaml"), role).unwrap();
+    let said = stdout(&explain(&revoking));
+    assert!(
+        said.contains("metadata: {name: registry-token-revoker-2}"),
+        "{said}"
+    );
     // The name that was proposed is taken now.
     let said = stdout(&explain(&["delete", "team/app", "--as", "ada"]));
     assert!(said.contains("name: \"image-pruner-ada\""), "{said}");

@@ -163,6 +163,8 @@ fn a_password_goes_to_a_realm_over_tls_only_and_while_it_is_typed_to_the_same_ho
         assert_eq!(shown, expected, "{registry_tls} {realm}: {asked}");
         let is_asked = asked.contains("GET /token");
         assert_eq!(is_asked, expected > 0, "nobody else is even asked");
+        let registry = registry.asked();
+        assert!(!registry.contains(BASIC), "it asked for tokens: {registry}");
     }
 }
 

@@ -20,29 +20,16 @@ const RULES: &str = r"
 
 struct Scene {
     server: Server,
-    folder: tempfile::TempDir,
 }
 
 impl Scene {
     /// ada may pull in `team`, root may do everything; both are logged in, and there is an image in the folder.
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let users = folder.path().join("users");
-        for name in ["ada", "root"] {
-            let mut command = slipway();
-            command.args(["user", "add", name, "--password-stdin", "--htpasswd"]);
-            assert!(run(command.arg(&users), PASSWORD).status.success());
-        }
-        let rules = folder.path().join("rules");
-        std::fs::create_dir(&rules).unwrap();
-        std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
-        let (users, rules) = (users.display(), rules.display());
-        let yaml = format!("auth: {{htpasswd: {{file: {users}}}, rbac: {{dir: {rules}}}}}\n");
+        let names = ["ada", "root"];
         let scene = Self {
-            server: Server::start(&yaml),
-            folder,
+            server: Server::for_users(&names, PASSWORD, Some(RULES), ""),
         };
-        for name in ["ada", "root"] {
+        for name in names {
             let said = scene.login(name, &["-u", name, "--password-stdin"], PASSWORD);
             let expected = format!("logged in to {} as {name}; kept ", scene.server.host);
             assert!(stdout(&said).starts_with(&expected), "{said:?}");
@@ -52,7 +39,7 @@ impl Scene {
     }
 
     fn run(&self, whose: &str, args: &[&str], input: &str) -> Output {
-        let home = self.folder.path().join("home").join(whose);
+        let home = self.server.folder.path().join("home").join(whose);
         let mut command = slipway();
         command
             .env("DOCKER_CONFIG", &home)
@@ -68,7 +55,12 @@ impl Scene {
     }
 
     fn layout(&self) -> PathBuf {
-        self.folder.path().join("layout")
+        self.server.folder.path().join("layout")
+    }
+
+    /// A folder that nothing is copied to.
+    fn never(&self) -> PathBuf {
+        self.server.folder.path().join("never")
     }
 
     /// An image of a dozen layers.
@@ -139,6 +131,7 @@ fn what_is_refused_is_asked_for_once() {
     let scene = Scene::new();
     let host = &scene.server.host;
     let from = format!("oci:{}", scene.layout().display());
+    let never = format!("oci:{}", scene.never().display());
     let image = |repository: &str| format!("{host}/{repository}:v1");
     let (in_team, in_other) = (image("team/app"), image("other/app"));
     let other = format!("{host}/other/app");
@@ -147,7 +140,7 @@ fn what_is_refused_is_asked_for_once() {
         (vec!["copy", &from, &in_team], "upload"),
         // May not even look.
         (vec!["copy", &from, &in_other], "push"),
-        (vec!["copy", &in_other, "oci:never"], "pull"),
+        (vec!["copy", &in_other, &never], "pull"),
         (vec!["ls", &other], "list"),
         (vec!["inspect", &in_other], "pull"),
     ];
@@ -173,6 +166,7 @@ fn what_is_refused_is_asked_for_once() {
         let expected = format!("slipway/{} (linux; ", env!("CARGO_PKG_VERSION"));
         assert!(agent.starts_with(&expected), "{agent}");
     }
+    assert!(!scene.never().exists());
 }
 
 #[test]
@@ -207,6 +201,7 @@ fn a_login_that_is_over_is_told_in_the_same_words_by_every_command() {
     );
 
     let from = format!("oci:{}", scene.layout().display());
+    let never = format!("oci:{}", scene.never().display());
     let image = format!("{host}/team/app:v1");
     for args in [
         vec!["auth", "whoami"],
@@ -216,13 +211,14 @@ fn a_login_that_is_over_is_told_in_the_same_words_by_every_command() {
         vec!["ls"],
         vec!["ls", &image[..image.len() - 3]],
         vec!["inspect", &image],
-        vec!["copy", &image, "oci:never"],
+        vec!["copy", &image, &never],
         vec!["copy", &from, &image],
         vec!["rm", &image],
     ] {
         let said = error_line(&scene.run("robot", &args, ""));
-        let begin = format!("slipway: {host}: the login as ada is no longer good: {was}");
+        let begin = format!("slipway: {host}: the login is no longer good: {was}");
         assert!(said.starts_with(&begin), "{args:?}: {said}");
+        assert!(!scene.never().exists());
         let end = format!("); log in again: slipway login {host}\n");
         assert!(said.ends_with(&end), "{args:?}: {said}");
     }

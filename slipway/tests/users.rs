@@ -40,6 +40,10 @@ fn users_are_added_changed_listed_and_removed() {
     ] {
         error_line(&user(&file, &args, password));
     }
+    let alike = format!("slp_{}", "x".repeat(40));
+    let line = error_line(&user(&file, &["add", "eve"], &alike));
+    assert!(line.contains("looks like an API token"), "{line}");
+    assert!(!line.contains(&alike), "a password is never repeated");
     let long = "x".repeat(73);
     let line = error_line(&user(&file, &["add", "eve"], &long));
     assert!(line.contains("72"), "{line}");

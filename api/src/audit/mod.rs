@@ -118,14 +118,14 @@ async fn list(
     let before = before.map_err(|error| Problem::invalid(format!("continue: {error}")))?;
     let query = asked.query()?;
     let limit = page.limit()?;
-    permit(&registry, &caller, &query).await?;
+    let reader = permit(&registry, &caller, &query).await?;
     let audit = &registry.storage().audit;
     let Rows { rows, next } = audit
         .page(&query, before, limit)
         .await
         .map_err(Problem::from)?;
     let listed = Listed {
-        items: rows.iter().map(AuditRow::of).collect(),
+        items: rows.iter().map(|row| reader.row(row)).collect(),
         r#continue: next.map(|next| next.to_string()),
     };
     Ok(Reply(StatusCode::OK, listed))
@@ -138,7 +138,7 @@ async fn follow(
 ) -> Result<Reply<News>, Problem> {
     let (after, asked) = asked.parted();
     let query = asked.query()?;
-    permit(&registry, &caller, &query).await?;
+    let reader = permit(&registry, &caller, &query).await?;
     let audit = &registry.storage().audit;
     let Some(mut after) = after else {
         let news = News {
@@ -155,7 +155,7 @@ async fn follow(
         items.extend(
             rows.iter()
                 .filter(|row| query.admits(row))
-                .map(AuditRow::of),
+                .map(|row| reader.row(row)),
         );
         if items.len() >= AT_ONCE {
             break;
@@ -168,18 +168,44 @@ async fn follow(
     Ok(Reply(StatusCode::OK, news))
 }
 
+/// Who may read what.
+#[derive(Clone, Copy)]
+enum Reader {
+    OfAll,
+    OfNamespace,
+}
+
+impl Reader {
+    fn row(self, row: &storage::audit::Row) -> AuditRow {
+        let whole = AuditRow::of(row);
+        match self {
+            Self::OfAll => whole,
+            Self::OfNamespace => whole.without_groups(),
+        }
+    }
+}
+
 /// The right to read what is asked for: of one namespace, or of all.
 async fn permit(
     registry: &Registry,
     caller: &Caller,
     query: &storage::audit::Query,
-) -> Result<(), Problem> {
+) -> Result<Reader, Problem> {
     let of_repository = query.repository.as_ref().map(RepoName::namespace);
     let namespace = query.namespace.as_deref().or(of_repository);
     let gate = registry.gate();
-    gate.permit_admin_in(&caller.who, AdminRight::ReadAudit, namespace)
-        .await?;
-    Ok(())
+    let may_read = async |namespace| {
+        let right = AdminRight::ReadAudit;
+        gate.permit_admin_in(&caller.who, right, namespace).await
+    };
+    may_read(namespace).await?;
+    // Who asks for a namespace may be a reader of all nonetheless.
+    let is_of_all = namespace.is_none() || may_read(None).await.is_ok();
+    Ok(if is_of_all {
+        Reader::OfAll
+    } else {
+        Reader::OfNamespace
+    })
 }
 
 impl Following {

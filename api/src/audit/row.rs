@@ -22,7 +22,7 @@ pub struct AuditRow {
     /// What the provider tells namesakes apart by.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uid: Option<String>,
-    /// The user's groups, without `system:authenticated`: as many as there is room for.
+    /// The user's groups, without `system:authenticated`: as many as there is room for. For whoever may read the whole record.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub groups: Vec<String>,
     /// How many more they are in.
@@ -97,6 +97,15 @@ impl AuditRow {
             outcome: entry.outcome.to_string(),
             status: entry.status,
             reason: entry.reason.clone(),
+        }
+    }
+
+    /// The same for somebody who may read the record of a namespace only: a directory's groups are none of their business.
+    pub(super) fn without_groups(self) -> Self {
+        Self {
+            groups: Vec::new(),
+            groups_left_out: 0,
+            ..self
         }
     }
 }

@@ -86,6 +86,10 @@ impl Policy for Listed {
         let is_here = who.name() == "root" || (who.name() == "alice" && namespace == Some("team"));
         Ok(is_here && right == AdminRight::ReadAudit.into())
     }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::Nowhere
+    }
 }
 
 struct Lab {

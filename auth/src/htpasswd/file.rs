@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::hash::MAX_PASSWORD;
 use super::users::{Users, check_user, entry};
 use crate::replace::replace;
-use crate::{LoadError, Secret};
+use crate::{LoadError, Secret, TokenId};
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +54,12 @@ impl File {
             text if text.len() > MAX_PASSWORD => {
                 return Err(EditError::Password(
                     "is longer than 72 bytes, which is all bcrypt holds",
+                ));
+            }
+            text if TokenId::is_like(text) => {
+                return Err(EditError::Password(
+                    "looks like an API token (slp_ or slr_ and letters and digits), which is refused as a mistyped one \
+                     where passwords are taken",
                 ));
             }
             text if text.contains('\0') => return Err(EditError::Password("holds a NUL")),

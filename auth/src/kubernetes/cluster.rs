@@ -13,6 +13,7 @@ use kube::{Client, Config};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::transport::client;
 use super::unanswered;
@@ -103,7 +104,8 @@ impl Cluster {
     pub async fn connect(place: &Place, deadline: Duration) -> Result<Self, ConnectError> {
         let config = config(place).await?;
         let address = unanswered::address(&config.cluster_url);
-        let client = client(config, deadline, MAX_ANSWER).map_err(|error| place.error(&error))?;
+        let client = client(config, deadline, MAX_ANSWER)
+            .map_err(|error| place.error(&unanswered::why(&error)))?;
         Ok(Self {
             client,
             address,
@@ -186,7 +188,9 @@ impl Cluster {
             let _place = self.places.acquire().await;
             self.asked.fetch_add(1, Ordering::Relaxed);
             let api: Api<R> = Api::all(self.client.clone());
+            let begun = Instant::now();
             let answered = api.create(&PostParams::default(), review).await;
+            note(&R::kind(&()), &answered, begun.elapsed());
             answered.map_err(Some)
         };
         match tokio::time::timeout(self.deadline, ask).await {
@@ -230,6 +234,16 @@ impl Cluster {
             );
         }
     }
+}
+
+/// That it was asked, for whoever looks closely; of what was asked and answered only this much.
+fn note<R>(kind: &str, answered: &Result<R, kube::Error>, took: Duration) {
+    let status = match answered {
+        Ok(_) => Some(201),
+        Err(kube::Error::Api(status)) => Some(status.code),
+        Err(_) => None,
+    };
+    tracing::debug!(kind, status, ?took, "asked the Kubernetes API server");
 }
 
 impl Place {
@@ -296,7 +310,8 @@ fn told(error: &KubeconfigError) -> String {
 pub(super) async fn unhurried(place: &Place) -> Result<(Client, String), ConnectError> {
     let config = config(place).await?;
     let address = unanswered::address(&config.cluster_url);
-    let client = client(config, CONNECT, MAX_WATCHED).map_err(|error| place.error(&error))?;
+    let client = client(config, CONNECT, MAX_WATCHED)
+        .map_err(|error| place.error(&unanswered::why(&error)))?;
     Ok((client, address))
 }
 

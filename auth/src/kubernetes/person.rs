@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderValue};
@@ -15,7 +16,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{Layer as _, ServiceExt as _};
 
-use super::unanswered;
+use super::{transport, unanswered};
 use crate::Secret;
 
 #[cfg(test)]
@@ -23,6 +24,8 @@ mod tests;
 
 /// How long the API server may take for a request, and to be reached at all.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Most bytes of an answer: a page of a list is the longest.
+const MAX_ANSWER: usize = 64 << 20;
 /// How long a token of a ServiceAccount is to live: it is asked for anew at each use, and an upload may take long.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
 
@@ -37,6 +40,8 @@ pub struct Person {
     context: String,
     user: String,
     is_renewed: bool,
+    /// Made once, as making it runs the program that makes the token.
+    pub(super) client: Arc<OnceLock<Client>>,
 }
 
 /// Why a kubeconfig gives no token.
@@ -189,6 +194,7 @@ impl Person {
             context,
             user,
             is_renewed,
+            client: Arc::default(),
         })
     }
 
@@ -237,7 +243,10 @@ impl Person {
             .layer(seen)
             .oneshot(http::Request::new(Body::empty()))
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| match unanswered::credential(&*error) {
+                Some(error) => failed(&unanswered::of_auth(error)),
+                None => failed(&error),
+            })?;
         header
             .body()
             .as_ref()
@@ -279,16 +288,22 @@ impl Person {
     }
 
     pub(super) fn client(&self) -> Result<Client, PersonError> {
-        Client::try_from(self.config.clone()).map_err(|error| PersonError::Plugin {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let made = transport::client(self.config.clone(), PATIENCE, MAX_ANSWER);
+        let made = made.map_err(|error| PersonError::Plugin {
             context: self.context.clone(),
             message: unanswered::why(&error),
-        })
+        })?;
+        Ok(self.client.get_or_init(|| made).clone())
     }
 
     /// What the API server said; or that it said nothing, with its address, which nobody else names.
     pub(super) fn said(&self, error: &kube::Error) -> String {
         match error {
-            kube::Error::Api(_) | kube::Error::Auth(_) => unanswered::why(error),
+            kube::Error::Api(_) => unanswered::why(error),
+            error if unanswered::credential(error).is_some() => unanswered::why(error),
             error => format!(
                 "the API server {} cannot be asked: {}",
                 unanswered::address(&self.config.cluster_url),

@@ -1,6 +1,7 @@
 //! What a cluster lets somebody do, and by which of its rules: asked with the rights of whoever wants to know.
 
 use std::fmt;
+use std::sync::Arc;
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::{SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
@@ -56,6 +57,7 @@ impl Person {
         acting.config.auth_info.impersonate = Some(user.to_owned());
         let groups = (!groups.is_empty()).then(|| groups.to_vec());
         acting.config.auth_info.impersonate_groups = groups;
+        acting.client = Arc::default();
         acting
     }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryFutureExt as _};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::Limited;
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::{Client, Config};
@@ -23,6 +24,10 @@ pub(super) fn client(
     config.connect_timeout = Some(connect_within);
     // A question that is asked again is a new question: whoever wants it asks.
     config.default_retry = false;
+    config.reset_reader_on_write = true;
+    if is_excepted(&config) {
+        config.proxy_url = None;
+    }
     if config.proxy_url.is_some() {
         let bounded = tower::layer::layer_fn(move |inner| Bounded { inner, max_answer });
         let client = ClientBuilder::try_from(config)?.with_layer(&bounded);
@@ -32,6 +37,7 @@ pub(super) fn client(
     connector.set_connect_timeout(config.connect_timeout);
     connector.set_read_timeout(config.read_timeout);
     connector.set_write_timeout(config.write_timeout);
+    connector.set_reset_reader_on_write(config.reset_reader_on_write);
     let http: legacy::Client<_, Body> =
         legacy::Client::builder(TokioExecutor::new()).build(connector);
     let inner = ServiceBuilder::new()
@@ -44,6 +50,16 @@ pub(super) fn client(
         Bounded { inner, max_answer },
         config.default_namespace,
     ))
+}
+
+/// Whether the proxy is that of the environment and `NO_PROXY` excepts the API server from it. The library looks there for
+/// the proxy itself.
+fn is_excepted(config: &Config) -> bool {
+    let is_of_environment = ["HTTPS_PROXY", "https_proxy"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok()?.parse::<Uri>().ok())
+        .any(|proxy| Some(proxy) == config.proxy_url);
+    is_of_environment && Matcher::from_env().intercept(&config.cluster_url).is_none()
 }
 
 /// A connection whose writes leave at once. With Nagle's algorithm (RFC 896), as the library connects, the first question

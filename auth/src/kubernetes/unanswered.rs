@@ -1,5 +1,7 @@
 //! What is said where the API server gave no answer that could be used.
 
+use std::error::Error;
+
 use http::Uri;
 use kube::client::AuthError;
 
@@ -14,28 +16,49 @@ pub(super) fn address(url: &Uri) -> String {
 }
 
 /// Why: its own words, or what stands innermost, as the rest only says where it was noticed.
-///
-/// Without what a program wrote to its standard output, which may be a token, and without how it was run: its variables may
-/// be secrets too.
 pub(super) fn why(error: &kube::Error) -> String {
+    if let Some(error) = credential(error) {
+        return of_auth(error);
+    }
     match error {
         kube::Error::Api(status) if status.message.is_empty() => format!("status {}", status.code),
         kube::Error::Api(status) => status.message.clone(),
-        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => format!(
-            "the program that makes its token ended with {}: {}",
-            out.status,
-            String::from_utf8_lossy(&out.stderr).trim()
-        ),
-        kube::Error::Auth(AuthError::AuthExecParse(_)) => {
-            "the program that makes its token wrote no ExecCredential".to_owned()
-        }
         kube::Error::SerdeError(_) => format!("its answer cannot be read: {}", innermost(error)),
         error => innermost(error),
     }
 }
 
+/// What is wrong with the credentials that were to be sent, wherever in `error` it stands: a program that runs again to renew
+/// a token fails as part of the request.
+pub(super) fn credential<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a AuthError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// In its own words, without what a program wrote to its standard output, which may be a token, and without how it was run:
+/// its variables may be secrets too.
+pub(super) fn of_auth(error: &AuthError) -> String {
+    match error {
+        AuthError::AuthExecRun { out, .. } => format!(
+            "the program that makes its token ended with {}: {}",
+            out.status,
+            String::from_utf8_lossy(&out.stderr).trim()
+        ),
+        AuthError::AuthExecParse(_) => {
+            "the program that makes its token wrote no ExecCredential".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
 fn innermost(error: &kube::Error) -> String {
-    let mut innermost: &dyn std::error::Error = error;
+    let mut innermost: &dyn Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }

@@ -6,6 +6,7 @@ use super::record::Record;
 use super::text::Text;
 use super::{Kind, Limits, Most, OpaqueTokens, Settings, Token, unavailable};
 use crate::identity::AUTHENTICATED;
+use crate::length::written;
 use crate::{Identity, Refusal, Secret};
 
 /// Longest life of what is kept of somebody of whose removal, or loss of great rights, nobody would tell: a working day.
@@ -150,17 +151,6 @@ fn great_group(who: &Identity) -> Option<&str> {
         group.starts_with("system:")
             && !matches!(*group, AUTHENTICATED | "system:authenticated:oauth")
     })
-}
-
-/// As people write it: `365d`, `12h`, `90s`.
-fn written(length: Duration) -> String {
-    let seconds = length.as_secs();
-    let units = [(24 * 3600, 'd'), (3600, 'h'), (60, 'm')];
-    let exact = units
-        .into_iter()
-        .find(|(unit, _)| seconds.is_multiple_of(*unit));
-    let (unit, letter) = exact.unwrap_or((1, 's'));
-    format!("{}{letter}", seconds / unit)
 }
 
 /// Why somebody gets no token that outlives their credential.

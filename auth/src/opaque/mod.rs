@@ -182,8 +182,7 @@ impl OpaqueTokens {
         let stored = stored.map_err(unavailable)?;
         let last = stored.last().filter(|_| stored.len() == limit);
         let next = last.map(|last| last.id.clone());
-        let kept = stored.into_iter().filter(|one| one.revoked.is_none());
-        let records = kept.filter_map(Record::read);
+        let records = stored.into_iter().filter_map(Record::read);
         Ok(TokenPage {
             tokens: records.map(|record| record.token().clone()).collect(),
             next,

@@ -51,7 +51,7 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// A token, also one that was revoked.
     async fn find(&self, id: &str) -> Result<Option<StoredToken>, StoreFailed>;
 
-    /// Tokens of an owner, or of all, in the order of their ids after `after`, also those that were revoked.
+    /// Tokens of an owner, or of all, in the order of their ids after `after`, without those that were revoked.
     async fn list(
         &self,
         owner: Option<&str>,

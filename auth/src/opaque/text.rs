@@ -44,6 +44,26 @@ impl TokenId {
             .any(|kind| text.expose().starts_with(prefix(kind)))
     }
 
+    /// Characters of a token's text that are no secret: its prefix and its id.
+    pub const PUBLIC: usize = PREFIX + ID;
+
+    /// Whether the whole is meant to be a token's text, as [`Self::text_at_start`] has it.
+    pub fn is_like(text: &str) -> bool {
+        Self::text_at_start(text.as_bytes()) == Some(text.len())
+    }
+
+    /// How many bytes at the beginning are meant to be a token's text, right, mistyped, cut short or put into capitals, and
+    /// no name or password that begins alike: of a secret of 160 bits, less than half stands in what is shorter.
+    pub fn text_at_start(text: &[u8]) -> Option<usize> {
+        let (start, rest) = text.split_at_checked(PREFIX)?;
+        let is_ours = [Kind::Api, Kind::Login]
+            .into_iter()
+            .any(|kind| start.eq_ignore_ascii_case(prefix(kind).as_bytes()));
+        let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric());
+        let length = end.unwrap_or(rest.len());
+        (is_ours && length >= LEAST).then_some(PREFIX + length)
+    }
+
     /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -93,9 +113,7 @@ impl Text {
             _ => return Ok(None),
         };
         if text.len() != PREFIX + ID + SECRET + CHECKSUM || !is_base32(&text[PREFIX..]) {
-            let rest = &text[PREFIX..];
-            let is_spoilt = rest.len() >= LEAST && rest.bytes().all(|b| b.is_ascii_alphanumeric());
-            return if is_spoilt {
+            return if TokenId::is_like(text) {
                 Err(Refusal::MistypedToken)
             } else {
                 Ok(None)

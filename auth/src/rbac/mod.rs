@@ -178,6 +178,11 @@ impl Rules {
             .is_some_and(|role| role.give(deed))
     }
 
+    /// Whether the name is taken by a ClusterRole.
+    pub fn has_cluster_role(&self, name: &str) -> bool {
+        self.0.cluster_role(name).is_some()
+    }
+
     /// Whether the name is taken by a RoleBinding of the namespace, or with `None` by a ClusterRoleBinding.
     pub fn has_binding(&self, namespace: Option<&str>, name: &str) -> bool {
         let is_it =

@@ -738,6 +738,7 @@ fn rights_over_the_registry_are_explained_too() {
     assert!(rules.cluster_role_gives("system:image-auditor", &audit(None)));
     assert!(!rules.cluster_role_gives("lister", &audit(None)));
     assert!(!rules.cluster_role_gives("nobody", &audit(None)));
+    assert!(rules.has_cluster_role("lister") && !rules.has_cluster_role("nobody"));
     assert!(rules.has_binding(Some("team"), "auditors") && rules.has_binding(None, "all"));
     assert!(!rules.has_binding(None, "auditors") && !rules.has_binding(Some("team"), "all"));
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::*;
-use crate::{Access, Action, Actions, Policy, Right, Tokens};
+use crate::{Access, Action, Actions, Policy, Right, RulesKept, Tokens};
 
 /// All of `open`, and `named/050`. It counts what it is asked.
 #[derive(Debug, Default)]
@@ -24,6 +24,10 @@ impl Policy for Asked {
 
     async fn has_right(&self, _: &Identity, _: Right, _: Option<&str>) -> Result<bool, Refusal> {
         Ok(false)
+    }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::Nowhere
     }
 }
 

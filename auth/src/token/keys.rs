@@ -179,7 +179,6 @@ fn wrapped(encoded: &str) -> Zeroizing<String> {
     lines
 }
 
-/// The header, when the token has the form of a JWS of ours: three parts, and no more fields than ours have.
 fn signing_header(id: &str) -> Header {
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some(id.to_owned());
@@ -191,6 +190,7 @@ fn written_header(id: &str) -> Option<String> {
     Some(URL_SAFE_NO_PAD.encode(json))
 }
 
+/// The header, when the token has the form of a JWS of ours: three parts, and no more fields than ours have.
 fn header(token: &str) -> Option<StrictHeader> {
     serde_json::from_slice(&Jws::split(token)?.header()?).ok()
 }

@@ -8,12 +8,6 @@ use percent_encoding::percent_decode_str;
 
 use super::problem::Problem;
 
-/// Characters of a token's text that are no secret: its prefix and its id.
-const PREFIX: usize = 4;
-const ID: usize = 16;
-/// From so many characters behind the prefix on it is a token, and no name that begins alike: of a secret of 160 bits,
-/// less than half stands in what is shorter.
-const LEAST: usize = 32;
 /// Fewer characters than this are in no header and no claims of a JWT (RFC 7519).
 const PART: usize = 8;
 
@@ -63,7 +57,8 @@ pub(super) fn misplaced(uri: &http::Uri) -> Option<Problem> {
     );
     let ours = [&path, &query].into_iter().find_map(|text| {
         let found = find(text)?;
-        let id = text.get(found.start + PREFIX..found.secret)?;
+        let public = text.get(found.start..found.secret)?;
+        let (_, id) = public.split_once('_')?;
         TokenId::parse(&id.to_ascii_lowercase())
     });
     let message = if let Some(id) = ours {
@@ -90,13 +85,11 @@ fn find(text: &str) -> Option<Found> {
 
 /// Also one that was mistyped, cut short or put into capitals: the secret can be got back from it.
 fn ours(bytes: &[u8], start: usize) -> Option<Found> {
-    let (prefix, rest) = bytes[start..].split_at_checked(PREFIX)?;
-    let is_ours = prefix.eq_ignore_ascii_case(b"slp_") || prefix.eq_ignore_ascii_case(b"slr_");
-    let length = run(rest, |byte| byte.is_ascii_alphanumeric());
-    (is_ours && length >= LEAST).then_some(Found {
+    let length = TokenId::text_at_start(&bytes[start..])?;
+    Some(Found {
         start,
-        secret: start + PREFIX + ID,
-        end: start + PREFIX + length,
+        secret: start + TokenId::PUBLIC,
+        end: start + length,
     })
 }
 

@@ -196,7 +196,7 @@ pub(crate) struct Login {
 impl Login {
     /// What docker has in the place of a user's name where the password is a refresh token.
     const REFRESH: &str = "<token>";
-    /// What stands there beside a token whose user has no name that could.
+    /// What stands there beside a token, which says itself whose it is.
     pub(crate) const TOKEN: &str = "token";
 
     fn refresh(token: &str) -> Self {

@@ -70,26 +70,20 @@ async fn keep(
     proof: Proof,
 ) -> anyhow::Result<Url> {
     let (base, answer) = reach(client, bases).await?;
-    let target = target(&base, &answer)?;
-    let answer = present(client, server, target, &proof.login, &proof.refused).await?;
+    let Target { url, asked } = target(&base, &answer)?;
+    let answer = present(client, server, url, &proof.login, &proof.refused).await?;
     // A registry without a token endpoint answers nothing.
     let granted: Granted = device::read(answer).await.unwrap_or_default();
-    let known = Known::ask(client, &base, &proof.login, granted).await;
-    let user = match proof.login.name() {
-        Some(name) => name,
-        // Basic credentials end the name at the first colon (RFC 7617 §2).
-        None if known.name.contains(':') => Proven::TOKEN,
-        None => &known.name,
-    };
     let places = match proof.source {
-        None => files.put(server.name(), user, &proof.login.password)?,
+        // Beside a token stands no name: somebody else may have it where there are passwords, too.
+        None => files.put(server.name(), &proof.login.user, &proof.login.password)?,
         Some(source) => {
             Logins::open()?.put(server.name(), Kept::Kubeconfig(source))?;
             files.put_helper(server.name(), invoked::HELPER_NAME)?
         }
     };
+    let Known { name, until } = Known::ask(client, &base, &proof.login, granted, asked).await;
     for place in places {
-        let Known { name, until } = &known;
         let until = until.as_deref().unwrap_or_default();
         print::line(&format!(
             "logged in to {server} as {name}{until}; kept {place}"
@@ -99,7 +93,19 @@ async fn keep(
 }
 
 /// Where the registry looks at a login.
-fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
+struct Target {
+    url: Url,
+    asked: Asked,
+}
+
+/// What the registry's API is to be sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Password,
+    Token,
+}
+
+fn target(base: &Url, answer: &Response) -> anyhow::Result<Target> {
     if answer.status() == StatusCode::OK {
         anyhow::bail!("{base}: the registry asks for no login");
     }
@@ -109,13 +115,19 @@ fn target(base: &Url, answer: &Response) -> anyhow::Result<Url> {
     );
     let challenge = Challenge::of(base, answer);
     match challenge.with_context(|| format!("{base}: this is no registry ({})", answer.status()))? {
-        Challenge::Basic => Ok(base.clone()),
+        Challenge::Basic => Ok(Target {
+            url: base.clone(),
+            asked: Asked::Password,
+        }),
         Challenge::Bearer { mut realm, service } => {
             may_see(base, &realm, Hosts::Own)?;
             if let Some(service) = service {
                 realm.query_pairs_mut().append_pair("service", &service);
             }
-            Ok(realm)
+            Ok(Target {
+                url: realm,
+                asked: Asked::Token,
+            })
         }
     }
 }

@@ -7,8 +7,6 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-const DAY: u64 = 24 * 60 * 60;
-
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span(Duration);
@@ -34,16 +32,10 @@ impl Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In one unit, as one writes it: `90d`, and not `2months 27days 3h`.
-        let seconds = self.0.as_secs();
-        if self.0.subsec_nanos() > 0 || seconds == 0 {
+        if self.0.subsec_nanos() > 0 || self.0.is_zero() {
             return humantime::format_duration(self.0).fmt(f);
         }
-        let units = [(DAY, 'd'), (3600, 'h'), (60, 'm')];
-        let exact = units
-            .into_iter()
-            .find(|(unit, _)| seconds.is_multiple_of(*unit));
-        let (unit, letter) = exact.unwrap_or((1, 's'));
-        write!(f, "{}{letter}", seconds / unit)
+        f.write_str(&auth::length::written(self.0))
     }
 }
 

@@ -201,10 +201,17 @@ pub trait Index: AuditTable + RecordTable + fmt::Debug + Send + Sync + 'static {
     /// A token.
     async fn token(&self, id: &str) -> Result<Option<KeptToken>, StorageError>;
 
-    /// Tokens of an owner, or of all, in the order of their names after `after`.
+    /// Tokens of an owner, or of all, in the order of their names after `after`, without those that were revoked.
     async fn tokens(
         &self,
         owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptToken>, StorageError>;
+
+    /// All tokens that are kept, also those that were revoked, in the order of their names after `after`.
+    async fn all_tokens(
+        &self,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<KeptToken>, StorageError>;

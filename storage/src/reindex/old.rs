@@ -94,7 +94,7 @@ pub(super) async fn carry_audit(old: &SqliteIndex, into: &dyn Index) -> Result<u
 pub(super) async fn take_tokens(old: &SqliteIndex, into: &dyn Index) -> Result<(), ReindexError> {
     let mut after: Option<String> = None;
     loop {
-        let tokens = match old.tokens(None, after.as_deref(), PAGE).await {
+        let tokens = match old.all_tokens(after.as_deref(), PAGE).await {
             Ok(tokens) => tokens,
             Err(error @ StorageError::Corrupt { .. }) => {
                 tracing::warn!(%error, "API tokens and logins of the old index are lost");

@@ -1,5 +1,8 @@
 use std::fs;
 
+use tokio::io::AsyncReadExt as _;
+
+use super::super::{Cluster, Place};
 use super::{AccountName, Person, PersonError};
 
 /// A kubeconfig with a user of each kind, and what they name beside it.
@@ -83,6 +86,114 @@ async fn what_gives_no_token_says_why_and_tells_no_secret() {
     let said = Person::find(&["/nowhere/config".into()], None).await;
     let said = said.unwrap_err().to_string();
     assert!(said.contains("/nowhere/config: there is no such"), "{said}");
+}
+
+/// A program whose first token is to be renewed at once, and what it writes then.
+const RENEWALS: [(&str, &str); 2] = [
+    (
+        "echo half-a-token; echo why >&2; exit 3",
+        "the program that makes its token ended with exit status: 3: why",
+    ),
+    (
+        "echo 'status: {half-a-token: ['",
+        "the program that makes its token wrote no ExecCredential",
+    ),
+];
+const FIRST: &str = r#"echo '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+    "status": {"token": "half-a-token", "expirationTimestamp": "2020-01-01T00:00:00Z"}}'"#;
+
+#[tokio::test]
+async fn a_program_that_fails_later_tells_no_secret_either() {
+    for (then, expected) in RENEWALS {
+        let dir = kubeconfig();
+        let script = dir.path().join("good");
+        let files = [dir.path().join("config")];
+        let person = Person::find(&files, Some("exec")).await.unwrap();
+        let seen = dir.path().join("seen");
+        let twice = format!(
+            "if mkdir '{}' 2>/dev/null; then {FIRST}; else {then}; fi",
+            seen.display()
+        );
+        fs::write(&script, twice).unwrap();
+        let said = person.token().await.unwrap_err().to_string();
+        assert_eq!(said, format!("context exec: {expected}"));
+
+        fs::write(&script, FIRST).unwrap();
+        let client = person.client().unwrap();
+        fs::write(&script, then).unwrap();
+        let error = client.apiserver_version().await.unwrap_err();
+        assert!(matches!(error, kube::Error::Service(_)), "{error:?}");
+        assert_eq!(person.said(&error), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_run_for_one_client_however_much_is_asked() {
+    let dir = kubeconfig();
+    let count = dir.path().join("count");
+    let counted = format!(
+        r#"echo x >> '{}'; echo '{{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+        "status": {{"token": "t"}}}}'"#,
+        count.display()
+    );
+    fs::write(dir.path().join("good"), counted).unwrap();
+    let files = [dir.path().join("config")];
+    let person = Person::find(&files, Some("exec")).await.unwrap();
+    person.identity().await.unwrap_err();
+    let runs = fs::read_to_string(&count).unwrap();
+    person.identity().await.unwrap_err();
+    person.missing(Some("team"), None).await.unwrap_err();
+    assert_eq!(fs::read_to_string(&count).unwrap(), runs);
+    // Somebody else's headers are on their own client.
+    person.acting_as("bob", &[]).identity().await.unwrap_err();
+    assert!(fs::read_to_string(&count).unwrap().len() > runs.len());
+}
+
+#[tokio::test]
+async fn the_proxy_of_a_kubeconfig_is_gone_through() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = proxy.local_addr().unwrap();
+    let dir = kubeconfig();
+    let file = dir.path().join("config");
+    let text = fs::read_to_string(&file).unwrap();
+    let server = "server: 'https://127.0.0.1:1'";
+    for (scheme, begins) in [("http", "CONNECT 127.0.0.1:1 HTTP/1.1"), ("socks5", "\x05")] {
+        let proxied = format!("{server}, proxy-url: '{scheme}://{address}'");
+        fs::write(&file, text.replace(server, &proxied)).unwrap();
+        let person = Person::find(std::slice::from_ref(&file), None)
+            .await
+            .unwrap();
+        let asked = tokio::spawn(async move { person.identity().await });
+        let (mut stream, _) = proxy.accept().await.unwrap();
+        let mut head = [0; 256];
+        let length = stream.read(&mut head).await.unwrap();
+        drop(stream);
+        let head = String::from_utf8_lossy(&head[..length]);
+        assert!(head.starts_with(begins), "{head:?}");
+        asked.await.unwrap().unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_credential_that_cannot_be_had_at_all_is_told_with_its_place() {
+    let dir = kubeconfig();
+    let text = fs::read_to_string(dir.path().join("config")).unwrap();
+    let config = dir.path().join("missing-program");
+    let missing = text.replace("command: sh", "command: /nowhere/plugin");
+    fs::write(&config, missing).unwrap();
+    let place = Place::Kubeconfig(config, Some("exec".to_owned()));
+    let deadline = std::time::Duration::from_secs(5);
+    let said = Cluster::connect(&place, deadline).await.unwrap_err();
+    let said = said.to_string();
+    assert!(
+        said.contains("unable to run auth exec: No such file"),
+        "{said}"
+    );
+    let place = Place::Kubeconfig(dir.path().join("config"), Some("broken".to_owned()));
+    let said = Cluster::connect(&place, deadline).await.unwrap_err();
+    let said = said.to_string();
+    assert!(said.contains("ended with exit status: 3: why"), "{said}");
+    assert!(!said.contains("half-a-token"), "{said}");
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl Lines {
     }
 }
 
+/// A JSON array, since names come from elsewhere and may have any separator in them.
+fn listed(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
 /// Texts are quoted and escaped by the formats, so that no name or header can forge a line.
 fn line(row: &Row) {
     let entry = &row.entry;
@@ -55,7 +60,7 @@ fn line(row: &Row) {
     let previous = entry.previous.map(|digest| digest.to_string());
     let client = origin.client.map(|client| client.to_string());
     let Groups { names, more } = &origin.groups;
-    let groups = (!names.is_empty()).then(|| names.join(","));
+    let groups = (!names.is_empty()).then(|| listed(names));
     let more_groups = (*more > 0).then_some(*more);
     tracing::info!(
         target: "audit",
@@ -82,4 +87,18 @@ fn line(row: &Row) {
         request.id = origin.request_id,
         "audit"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_name_of_a_group_makes_two_of_it() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (groups, expected) in [
+            (names(&["a,system:masters"]), r#"["a,system:masters"]"#),
+            (names(&["a\",\"b", "c"]), r#"["a\",\"b","c"]"#),
+        ] {
+            assert_eq!(super::listed(&groups), expected);
+        }
+    }
 }

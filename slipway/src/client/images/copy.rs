@@ -49,8 +49,9 @@ pub(crate) struct Copied {
 pub(crate) async fn copy(plan: Plan) -> anyhow::Result<Copied> {
     let mut sessions = Vec::new();
     let source = open_source(&plan, &mut sessions).await?;
-    let target = open_target(&plan, &mut sessions).await?;
+    // Before a target is made: what is not to be had leaves nothing behind.
     let root = root(&source, &plan).await?;
+    let target = open_target(&plan, &mut sessions).await?;
     let root_digest = root.digest();
     if let Some(digest) = target.digest {
         anyhow::ensure!(

@@ -6,7 +6,7 @@ use auth::Secret;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 
-use super::{device, way};
+use super::{Asked, device, way};
 use crate::client::Login;
 
 /// What a token endpoint gives, and others answer nothing of.
@@ -24,6 +24,9 @@ pub(super) struct Known {
     pub(super) until: Option<String>,
 }
 
+/// How long the registry may take to say: the login is kept by then.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Whoami {
@@ -40,8 +43,15 @@ struct Token {
 impl Known {
     /// As the registry at `base` says by what it `granted` for the `login`; where it does not, since it is another
     /// program, as the login itself says.
-    pub(super) async fn ask(client: &Client, base: &Url, login: &Login, granted: Granted) -> Self {
-        let said = whoami(client, base, login, granted).await;
+    pub(super) async fn ask(
+        client: &Client,
+        base: &Url,
+        login: &Login,
+        granted: Granted,
+        asked: Asked,
+    ) -> Self {
+        let said = tokio::time::timeout(PATIENCE, whoami(client, base, login, granted, asked));
+        let said = said.await.ok().flatten();
         let (name, until) = said.map_or((None, None), |said| {
             let until = said.token.and_then(|token| token.expires_at);
             (Some(said.name), until)
@@ -58,11 +68,18 @@ impl Known {
 }
 
 /// The password goes to where the registry asks for it: to its API only where it asks for passwords.
-async fn whoami(client: &Client, base: &Url, login: &Login, granted: Granted) -> Option<Whoami> {
+async fn whoami(
+    client: &Client,
+    base: &Url,
+    login: &Login,
+    granted: Granted,
+    asked: Asked,
+) -> Option<Whoami> {
     let request = client.get(base.join("/api/v1/whoami").ok()?);
-    let request = match granted.token.or(granted.access_token) {
-        Some(token) => request.bearer_auth(token),
-        None => request.basic_auth(&login.user, Some(login.password.expose())),
+    let request = match (asked, granted.token.or(granted.access_token)) {
+        (Asked::Password, _) => request.basic_auth(&login.user, Some(login.password.expose())),
+        (Asked::Token, Some(token)) => request.bearer_auth(token),
+        (Asked::Token, None) => return None,
     };
     let answer = request.send().await.ok()?;
     if answer.status() != StatusCode::OK {

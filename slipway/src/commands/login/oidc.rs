@@ -6,7 +6,7 @@ use reqwest::{Client, StatusCode, Url};
 use super::super::print;
 use super::known::{Granted, Known};
 use super::way::Refused;
-use super::{device, present, target};
+use super::{Target, device, present, target};
 use crate::cli::Oidc;
 use crate::client::{AuthFiles, Login, Server, explain, reach};
 use crate::providers::{self, Provider, Providers};
@@ -25,15 +25,14 @@ pub(super) async fn login(
 ) -> anyhow::Result<Url> {
     let (base, answer) = reach(client, bases).await?;
     // Before anybody goes to a browser for nothing.
-    let mut target = target(&base, &answer)?;
+    let Target { mut url, asked } = target(&base, &answer)?;
     let provider = provider(client, &base, args).await?;
     let token = device::id_token(client, &provider).await?;
     let login = Login {
         user: ANYBODY.to_owned(),
         password: token,
     };
-    target
-        .query_pairs_mut()
+    url.query_pairs_mut()
         .append_pair("client_id", "slipway")
         .append_pair("offline_token", "true");
     let refused = Refused {
@@ -43,19 +42,17 @@ pub(super) async fn login(
         ),
         advice: "; the registry's log says why".to_owned(),
     };
-    let answer = present(client, server, target, &login, &refused).await?;
+    let answer = present(client, server, url, &login, &refused).await?;
     // A registry without a token endpoint answers nothing.
     let mut granted: Granted = device::read(answer).await.unwrap_or_default();
     let renewing = granted.refresh_token.take().map(Secret::new);
-    let Known { name, until } = Known::ask(client, &base, &login, granted).await;
-    let (places, until) = if let Some(renewing) = &renewing {
-        // The ID token's end is not that of the login.
-        let places = files.put_identity_token(server.name(), renewing)?;
-        (places, String::new())
-    } else {
-        let places = files.put(server.name(), ANYBODY, &login.password)?;
-        (places, until.unwrap_or_default())
+    let places = match &renewing {
+        Some(renewing) => files.put_identity_token(server.name(), renewing)?,
+        None => files.put(server.name(), ANYBODY, &login.password)?,
     };
+    let Known { name, until } = Known::ask(client, &base, &login, granted, asked).await;
+    // The ID token's end is not that of what is kept in its place.
+    let until = until.filter(|_| renewing.is_none()).unwrap_or_default();
     for place in places {
         let issuer = &provider.issuer;
         print::line(&format!(

@@ -280,6 +280,15 @@ impl Index for SqliteIndex {
             .await
     }
 
+    async fn all_tokens(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptToken>, StorageError> {
+        let after = after.unwrap_or_default().to_owned();
+        self.read(move |c| tokens::all(c, &after, limit)).await
+    }
+
     async fn touch_token(&self, id: &str, now: SystemTime) -> Result<(), StorageError> {
         let id = id.to_owned();
         self.write(Sync::Soft, move |c| tokens::touch(c, &id, now))

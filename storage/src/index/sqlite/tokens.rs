@@ -77,7 +77,10 @@ pub(super) fn find(c: &Connection, id: &str) -> rusqlite::Result<Option<KeptToke
 
 pub(super) const OF_OWNER: &str =
     "SELECT id, kind, owner, hash, created, expires, used, revoked, document FROM tokens
-    WHERE owner = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    WHERE owner = ?1 AND id > ?2 AND revoked IS NULL ORDER BY id LIMIT ?3";
+pub(super) const OF_ALL: &str =
+    "SELECT id, kind, owner, hash, created, expires, used, revoked, document FROM tokens
+    WHERE id > ?1 AND revoked IS NULL ORDER BY id LIMIT ?2";
 pub(super) const ALL: &str =
     "SELECT id, kind, owner, hash, created, expires, used, revoked, document FROM tokens
     WHERE id > ?1 ORDER BY id LIMIT ?2";
@@ -95,10 +98,16 @@ pub(super) fn list(
             .query_map(params![owner, after, limit], token)?
             .collect(),
         None => c
-            .prepare_cached(ALL)?
+            .prepare_cached(OF_ALL)?
             .query_map(params![after, limit], token)?
             .collect(),
     }
+}
+
+pub(super) fn all(c: &Connection, after: &str, limit: usize) -> rusqlite::Result<Vec<KeptToken>> {
+    c.prepare_cached(ALL)?
+        .query_map(params![after, number(limit)], token)?
+        .collect()
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<KeptToken> {

@@ -42,10 +42,16 @@ pub async fn tokens_are_kept_by_their_names(index: Subject) {
     let revoked = async |id| index.token(id).await.unwrap().unwrap().revoked;
     assert_eq!(revoked("a").await, Some(at(40)), "it is not forgotten");
     assert_eq!(revoked("c").await, None);
-    assert_eq!(
-        ids(index.tokens(None, None, 10).await.unwrap()),
-        ["a", "b", "c"]
-    );
+    // Before and behind what is left, so that a page of one is not of what was revoked.
+    add(&token("d", "ada", 10)).await;
+    assert!(revoke(None, "d", 50).await);
+    for owner in [None, Some("ada")] {
+        assert_eq!(ids(index.tokens(owner, None, 1).await.unwrap()), ["c"]);
+        let behind = index.tokens(owner, Some("c"), 1).await.unwrap();
+        assert_eq!(behind, []);
+    }
+    let all = index.all_tokens(Some("a"), 10).await.unwrap();
+    assert_eq!(ids(all), ["b", "c", "d"]);
 }
 
 pub async fn nobody_has_more_tokens_than_allowed(index: Subject) {

@@ -14,7 +14,7 @@ const MAX_SLUG: usize = 60;
 pub(super) struct Remedy {
     /// Where it holds; `None`: everywhere.
     namespace: Option<String>,
-    role: &'static str,
+    role: String,
     /// Whether there is such a role, and it gives what is wanted.
     role_gives: bool,
     /// The rule of a role that nobody ships.
@@ -45,9 +45,8 @@ impl Remedy {
             Deed::Repository(Action::Create | Action::Update, _) => "system:image-pusher",
             Deed::Repository(Action::Delete, _) => "system:image-pruner",
             Deed::Registry(Right::Admin(AdminRight::ReadAudit), _) => "system:image-auditor",
-            Deed::Registry(Right::Admin(AdminRight::ListTokens | AdminRight::RevokeTokens), _) => {
-                "registry-token-administrator"
-            }
+            Deed::Registry(Right::Admin(AdminRight::ListTokens), _) => "registry-token-reader",
+            Deed::Registry(Right::Admin(AdminRight::RevokeTokens), _) => "registry-token-revoker",
             Deed::Registry(Right::Build(right), _) => build_role(*right),
         };
         let resource = match &asked.deed {
@@ -57,19 +56,25 @@ impl Remedy {
         let role_gives = rules.cluster_role_gives(role, &asked.deed);
         let is_shipped = role.starts_with("system:");
         let namespace = asked.deed.namespace().filter(|_| !asked.is_cluster_wide);
+        let verb = asked.deed.verb();
+        let role_of_ours = || free(role, |name| rules.has_cluster_role(name));
         Self {
             name: free_name(role, who.name(), namespace, rules),
             namespace: namespace.map(str::to_owned),
             rule: (!role_gives && !is_shipped).then(|| {
                 format!(
-                    "{{apiGroups: [{}], resources: [{resource}], verbs: [list, delete]}}",
+                    "{{apiGroups: [{}], resources: [{resource}], verbs: [{verb}]}}",
                     json!(group)
                 )
             }),
-            role,
+            role: if role_gives || is_shipped {
+                role.to_owned()
+            } else {
+                role_of_ours()
+            },
             role_gives,
             user: who.name().to_owned(),
-            wanted: format!("{} on {resource}.{group}", asked.deed.verb()),
+            wanted: format!("{verb} on {resource}.{group}"),
         }
     }
 
@@ -90,20 +95,26 @@ impl Remedy {
 
     /// In a cluster; `is_seen` says whether its ClusterRoles were to be read.
     pub(super) fn in_cluster(&self, is_seen: bool) -> Advice {
-        if self.rule.is_some() {
+        if self.rule.is_some() && is_seen {
             return Advice::Objects {
                 to: "give this to kubectl apply --filename -".to_owned(),
                 yaml: self.yaml(),
             };
         }
-        let role = self.role;
-        let before = (is_seen && !self.role_gives).then(|| {
-            format!(
-                "the ClusterRole {role}, which is not there or does not give {}: install/rbac.yaml has it for the usual \
-                 group and resource",
-                self.wanted
-            )
-        });
+        let (role, wanted) = (&self.role, &self.wanted);
+        let before = if self.rule.is_some() {
+            // An object of the same name would take the place of one that is there and was not to be seen.
+            Some(format!(
+                "a ClusterRole {role} that gives {wanted}, unless there is one"
+            ))
+        } else {
+            (is_seen && !self.role_gives).then(|| {
+                format!(
+                    "the ClusterRole {role}, which is not there or does not give {wanted}: install/rbac.yaml has it for \
+                     the usual group and resource"
+                )
+            })
+        };
         let subject = match AccountName::of_user(&self.user) {
             Some(account) => {
                 format!(
@@ -190,10 +201,15 @@ fn free_name(role: &str, user: &str, namespace: Option<&str>, rules: &Rules) -> 
         Some(account) => format!("{}-{}", account.namespace(), account.name()),
         None => slug(user),
     };
-    let name = format!("{role}-{who}");
-    let mut free = name.clone();
+    free(&format!("{role}-{who}"), |name| {
+        rules.has_binding(namespace, name)
+    })
+}
+
+fn free(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let mut free = name.to_owned();
     let mut number = 2;
-    while rules.has_binding(namespace, &free) {
+    while is_taken(&free) {
         free = format!("{name}-{number}");
         number += 1;
     }

@@ -47,6 +47,7 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::audit::EXPIRED,
         crate::index::sqlite::tokens::LIVE_OF_OWNER,
         crate::index::sqlite::tokens::OF_OWNER,
+        crate::index::sqlite::tokens::OF_ALL,
         crate::index::sqlite::tokens::ALL,
         crate::index::sqlite::records::ONE,
         crate::index::sqlite::records::REVISION,

@@ -68,6 +68,16 @@ impl Machine {
         pin(self.generator_cores());
     }
 
+    /// All cores for whoever has work, this thread and what it starts from now on: for cases without a load.
+    pub(crate) fn shared(&self) -> Self {
+        let shared = Self {
+            all: self.all.clone(),
+            split: false,
+        };
+        shared.pin_generator();
+        shared
+    }
+
     /// Runs `start` on the server's cores, so that the process it starts inherits them from its first instruction on.
     pub(crate) fn as_server<T>(&self, start: impl FnOnce() -> T) -> T {
         pin(self.server_cores());

@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Case;
 use crate::bench::Bench;
-use crate::machine::Machine;
 use crate::measure::{Aim, Measure, Sample, Unit};
 use crate::number;
 use crate::peers::Subject;
@@ -41,7 +40,7 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
     let mut tar = Command::new("tar");
     done(tar.arg("-xf").arg(&archive).arg("-C").arg(tree))?;
 
-    let cores = Machine::new(false).server_threads();
+    let cores = bench.machine.shared().server_threads();
     let aim = [Aim::Times {
         factor: 3.0,
         of: Subject::Gzip,
@@ -90,8 +89,8 @@ fn run(bench: &Bench) -> Result<Vec<Measure>> {
 }
 
 fn packed_by_hand(tree: &Path) -> Result<()> {
-    let text = "tar --sort=name -C \"$0\" -cf - . | gzip -6 -n | sha256sum";
-    let mut shell = Command::new("sh");
+    let text = "set -o pipefail; tar --sort=name -C \"$0\" -cf - . | gzip -6 -n | sha256sum";
+    let mut shell = Command::new("bash");
     done(shell.args(["-c", text]).arg(tree).stdout(Stdio::null()))
 }
 

@@ -124,11 +124,7 @@ impl CaseReport {
                     .median(Subject::Slipway)
                     .zip(base)
                     .map(|(own, base)| ratio(measure, own, base));
-                let elsewhere = match row {
-                    // The rows of rights are held against those without.
-                    Some(row) if row.contains("anonymous") => " anonymous",
-                    _ => "",
-                };
+                let elsewhere = if row.is_some() { " anonymous" } else { "" };
                 let words = format!("≥ {}× {}{elsewhere}", figure(factor), of.title());
                 (words, reached.map(|reached| (reached, reached >= factor)))
             }

@@ -12,7 +12,6 @@ use super::source::Source;
 use super::{Built, said};
 use crate::bench::Bench;
 use crate::load::Target;
-use crate::machine::Machine;
 use crate::peers::{Auth, Subject};
 use crate::process::{Server, Setup};
 
@@ -49,8 +48,7 @@ impl Slipway {
             tls: None,
             authorization: None,
         };
-        // Whoever builds has all cores: there is no load to part them from.
-        let machine = Machine::new(false);
+        let machine = bench.machine.shared();
         let own = Self {
             address: setup.address,
             _server: Server::start(&machine, Subject::Slipway, &setup, target)?,

@@ -294,9 +294,9 @@ fn explain_says_what_to_put_into_a_folder_of_rules() {
 #[test]
 fn who_may_push_and_not_pull_is_told_that_this_is_not_enough() {
     let scene = Scene::new("");
-    let rules = r#"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: drop, namespace: box}, rules: [{apiGroups: [registry.alauda.io], resources: [images], verbs: [create]}]}
+    let rules = r"{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: drop, namespace: box}, rules: [{apiGroups: [registry.alauda.io], resources: [images], verbs: [create]}]}
 ---
-{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: box}, subjects: [{kind: User, name: ada}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: drop}}"#;
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: a, namespace: box}, subjects: [{kind: User, name: ada}], roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: drop}}";
     std::fs::write(scene.path().join("rules/box.yaml"), rules).unwrap();
     scene.server.line("read again");
     scene.login();

@@ -150,10 +150,10 @@ impl Service {
     /// Starts runs by time and by tags that move, until it is told to stop.
     async fn follow_triggers(&self, stop: CancellationToken) {
         let moves = Moves::default();
-        let mut moved = self.registry.storage().catalog.moved_tags();
+        let mut told = self.registry.storage().catalog.moved_tags();
         let follow = async {
             loop {
-                match moved.recv().await {
+                match told.recv().await {
                     Ok(TagMoved { repo, tag, .. }) => moves.note(repo, tag),
                     Err(RecvError::Lagged(_)) => moves.note_any(),
                     Err(RecvError::Closed) => std::future::pending().await,

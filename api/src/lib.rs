@@ -18,6 +18,7 @@ pub mod builds;
 mod caller;
 mod can_i;
 mod guard;
+pub mod hooks;
 mod openapi;
 mod page;
 mod route;

@@ -40,6 +40,7 @@ pub mod builds;
 mod compression;
 pub mod debian;
 pub mod driver;
+pub mod hooks;
 mod ids;
 pub mod images;
 pub mod layer;
@@ -53,6 +54,7 @@ pub mod sandbox;
 pub mod secrets;
 pub mod source;
 mod tree;
+pub mod triggers;
 
 pub use addresses::AddressRules;
 pub use compression::Compression;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oci::{Descriptor, Digest, MediaType, Reference, RepoName, Tag};
+use tokio::sync::broadcast::Sender;
 
 use crate::hot::{Boarded, Flights, Hot, Look};
 use crate::index::ManifestFacts;
@@ -11,10 +12,13 @@ use crate::mirror::Mirror;
 use crate::{Blobs, Index, Limits, ObjectStore, Referrers, StorageError, content, layout};
 
 mod change;
+mod moves;
 mod referrers;
 
 #[cfg(test)]
 mod tests;
+
+pub use moves::TagMoved;
 
 /// What an entry of the cache costs besides the manifest's bytes.
 const ENTRY: u64 = 512;
@@ -84,6 +88,7 @@ pub struct Catalog {
     /// Manifests that are being read.
     loads: Arc<Flights<(RepoName, Reference), Looks, Loaded>>,
     sparse: Sparse,
+    moved: Sender<TagMoved>,
 }
 
 /// When a load began, by each cache.
@@ -115,6 +120,7 @@ impl Catalog {
             tags: Arc::new(Hot::new(bytes / TAGS_PART, |_, _| ENTRY)),
             loads: Arc::new(Flights::new()),
             sparse: limits.sparse,
+            moved: moves::sender(),
         }
     }
 

@@ -36,7 +36,7 @@ mod uploads;
 
 pub use audit::Audit;
 pub use blobs::Blobs;
-pub use catalog::{Catalog, MoveTags, PutError, Sparse, StoredManifest};
+pub use catalog::{Catalog, MoveTags, PutError, Sparse, StoredManifest, TagMoved};
 pub use error::StorageError;
 pub use fs::{FileLock, FsStore, make_durably};
 pub use index::sqlite::SqliteIndex;

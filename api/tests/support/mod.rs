@@ -15,8 +15,10 @@ pub mod builder;
 use std::sync::Arc;
 
 use ::builder::builds::Builds;
+use ::builder::hooks::Hooks;
 use api::Route;
 use api::builds::Building;
+use api::hooks::GateOwners;
 use auth::opaque::Settings;
 use auth::{Authenticator, Gate, Htpasswd, OpaqueTokens, Rbac, Secret, Tokens};
 use base64::Engine as _;
@@ -148,10 +150,13 @@ impl Server {
         });
         let stopping = CancellationToken::new();
         let builds = builder::builds(folder.path());
+        let owners = Arc::new(GateOwners::new(Arc::clone(&registry)));
+        let hooks = Hooks::new(builds.clone(), owners);
         let building = Building::new(Arc::clone(&registry), builds.clone(), stopping.clone());
         let mut routes = all_routes(&registry, &building);
         routes.extend(more);
         let rooms = api::router(&registry, routes, "1.2.3");
+        let rooms = rooms.merge(api::hooks::router(&registry, hooks));
         let front = Front::new(Arc::clone(&registry), Limits::default(), observer, rooms);
         Self {
             front: front.unwrap(),

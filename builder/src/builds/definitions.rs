@@ -50,6 +50,10 @@ impl Builds {
         self.check(namespace, &spec)?;
         loop {
             let mut found = self.build(namespace, name).await?;
+            // A new schedule begins anew: what it would have been due for is not missed.
+            if found.value.spec.triggers.schedule != spec.triggers.schedule {
+                found.value.status.scheduled = None;
+            }
             found.value.spec = spec.clone();
             found.value.owner = owner.clone();
             match revision {

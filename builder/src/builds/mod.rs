@@ -37,6 +37,7 @@ mod secrets;
 mod settings;
 mod spec;
 mod submit;
+mod triggered;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use record::{Page, PageOf, Recorded};
 pub use secrets::SecretContent;
 pub use settings::{Parts, Settings, Timeout};
 pub use submit::Asked;
+pub(crate) use triggered::Standing;
 
 use live::Live;
 use queue::{Queue, Workers};

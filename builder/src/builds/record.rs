@@ -78,7 +78,21 @@ macro_rules! record {
     };
 }
 
-record!(Build, BuilderImage, Secret);
+record!(BuilderImage, Secret);
+
+impl Record for Build {
+    const WHAT: What = What::Build;
+
+    fn place(&self) -> (&str, &str) {
+        (&self.metadata.namespace, &self.metadata.name)
+    }
+
+    /// Something starts runs of it by itself: [`crate::triggers`] finds it by this.
+    fn is_open(&self) -> bool {
+        let triggers = &self.spec.triggers;
+        triggers.image || triggers.schedule.is_some()
+    }
+}
 
 impl Record for Run {
     const WHAT: What = What::Run;

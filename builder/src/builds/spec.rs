@@ -9,9 +9,10 @@ use oci::{RepoName, Tag};
 use super::{Invalid, Settings, Timeout, name};
 use crate::images::ImageName;
 use crate::plan::{Limits, Network};
-use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec};
+use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec, Triggers};
 use crate::s2i::{Artifact, ContainerPath, Scope, ScriptsUrl, User, Variable};
 use crate::source::git::{ContextDir, GitUrl, Revision};
+use crate::triggers::Schedule;
 
 #[cfg(test)]
 mod tests;
@@ -112,6 +113,7 @@ impl Wanted {
             return Err(Invalid::new("spec.test.command", message));
         }
         bounded("spec.output.labels", spec.output.labels.len())?;
+        triggers(&spec.triggers)?;
         let run_timeout = timeout("run", spec.timeouts.run, settings.run_timeout)?;
         // Whoever gives one of the two more time does not want the other to end it.
         let usual = Limits {
@@ -269,6 +271,23 @@ fn secrets(mounts: &[SecretMount]) -> Result<Vec<(String, ContainerPath)>, Inval
         Ok((name, at))
     });
     mounts.collect()
+}
+
+fn triggers(triggers: &Triggers) -> Result<(), Invalid> {
+    let mut kinds = Vec::new();
+    for (index, hook) in triggers.webhooks.iter().enumerate() {
+        let field = format!("spec.triggers.webhooks[{index}]");
+        secret_name(&format!("{field}.secret"))(&hook.secret)?;
+        if kinds.contains(&hook.kind) {
+            let message = "there is one of this kind already, and both would have one URL";
+            return Err(Invalid::new(format!("{field}.kind"), message));
+        }
+        kinds.push(hook.kind);
+    }
+    if let Some(schedule) = &triggers.schedule {
+        parsed::<Schedule>("spec.triggers.schedule", schedule)?;
+    }
+    Ok(())
 }
 
 fn secret_name(field: &str) -> impl Fn(&str) -> Result<String, Invalid> {

@@ -49,7 +49,7 @@ impl Layouts {
 
 #[async_trait]
 impl Images for Layouts {
-    fn for_run(&self, _run: &str) -> Arc<dyn Images> {
+    fn for_run(&self, _: &str) -> Arc<dyn Images> {
         Arc::new(self.clone())
     }
 

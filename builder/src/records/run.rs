@@ -87,6 +87,9 @@ pub enum Cause {
         from: String,
         /// What it is now.
         to: String,
+        /// The builds, `namespace/name`, whose runs led to this one, each by an image that it made, the first one first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        chain: Vec<String>,
     },
     /// It was time.
     Schedule,

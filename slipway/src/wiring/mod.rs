@@ -80,7 +80,11 @@ pub(crate) async fn wire(
     }
     let mut rooms =
         api::router(&registry, routes, VERSION).merge(providers::router(&config.auth.oidc)?);
-    if builder.is_none() {
+    if let Some(service) = &builder {
+        let owners = Arc::new(api::hooks::GateOwners::new(Arc::clone(&registry)));
+        let hooks = ::builder::hooks::Hooks::new(service.builds.clone(), owners);
+        rooms = rooms.merge(api::hooks::router(&registry, hooks));
+    } else {
         rooms = rooms.merge(builder::absent());
     }
     let front = Front::new(Arc::clone(&registry), limits(config), observer, rooms)?;

@@ -104,6 +104,8 @@ words! {
         Refresh = "refresh",
         /// Not now: a build runs with the rights of whoever asked for it. The request is the run.
         Run = "run",
+        /// Not now: a webhook was called with a signature that holds, and acts for the build's owner.
+        Webhook = "webhook",
         /// By something that cannot be read.
         Unreadable = "unreadable",
     }

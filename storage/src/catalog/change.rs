@@ -66,6 +66,7 @@ impl Catalog {
                 PutOutcome::OtherType(known) => return Err(PutError::OtherType(known)),
             }
         }
+        self.tell(repo, tags, digest);
         // Leaves before roots: the revision's link, then the tags'.
         let revision = Link::Revision(repo.clone(), digest);
         let tags = tags.iter().map(|tag| Link::Tag(repo.clone(), tag.clone()));

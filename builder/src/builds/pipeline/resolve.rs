@@ -130,7 +130,7 @@ impl Pipeline<'_> {
 impl Builds {
     /// The image that a builder's name means, and that image's name as it is written: a catalogue entry of the namespace, one that is everybody's,
     /// or a repository.
-    async fn builder_name(
+    pub(in crate::builds) async fn builder_name(
         &self,
         namespace: &str,
         name: &BuilderName,

@@ -113,6 +113,14 @@ impl Presented {
         }
     }
 
+    /// The signature of a webhook's call.
+    const fn webhook() -> Self {
+        Self {
+            proof: Proof::Webhook,
+            claimed: None,
+        }
+    }
+
     /// Something that is no credential.
     pub(super) const fn unreadable() -> Self {
         Self {
@@ -212,7 +220,13 @@ impl Asked<'_> {
             Err(problem) if is_change => (Outcome::Failed, problem.status, Some(problem)),
             Ok(_) | Err(_) => return,
         };
-        let presented = Presented::from_headers(self.headers, who);
+        let reference = &self.record.reference;
+        let path = reference.split(' ').nth(1).unwrap_or_default();
+        // Whom a webhook acts for is known only once its signature holds.
+        let presented = match who {
+            Some(_) if path.starts_with("/hooks/") => Presented::webhook(),
+            _ => Presented::from_headers(self.headers, who),
+        };
         if let Some(problem) = reason.filter(|_| outcome == Outcome::Denied) {
             if is_challenge(&presented, problem) {
                 return;
@@ -221,8 +235,6 @@ impl Asked<'_> {
                 return self.unidentified(presented, problem);
             }
         }
-        let reference = &self.record.reference;
-        let path = reference.split(' ').nth(1).unwrap_or_default();
         let origin = Arc::new(self.origin(presented, who));
         let entry = Entry {
             reference: Some(told::cut(reference).chars().take(REFERENCE).collect()),
@@ -323,7 +335,9 @@ impl Asked<'_> {
 
 /// Where a path of the API is about.
 fn within(path: &str) -> Place {
-    let rest = path.strip_prefix("/api/v1/namespaces/");
+    let rest = path
+        .strip_prefix("/api/v1/namespaces/")
+        .or_else(|| path.strip_prefix("/hooks/"));
     let namespace = rest.and_then(|rest| rest.split('/').next());
     // What is no namespace must not come among the rows of one.
     let namespace = namespace.and_then(|text| RepoName::parse(text).ok());

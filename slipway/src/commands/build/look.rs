@@ -174,7 +174,8 @@ fn of_build(build: &Build) -> String {
         .into_iter()
         .flatten()
     {
-        line(&mut lines, "webhook", &text(&hook["kind"]));
+        let path = format!("/hooks/{place}/{}", text(&hook["kind"]));
+        line(&mut lines, "webhook", &path);
     }
     line(&mut lines, "schedule", &text(&spec["triggers"]["schedule"]));
     line(&mut lines, "runs", &build.status["runs"].to_string());

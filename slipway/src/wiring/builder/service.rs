@@ -8,8 +8,12 @@ use ::builder::builds::{Builds, Parts, Settings};
 use ::builder::driver::runc::{self, Runc};
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
+use ::builder::triggers::{Moves, Triggers};
 use anyhow::Context as _;
+use api::hooks::GateOwners;
 use registry::Registry;
+use storage::TagMoved;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::{images, ledger, machine, settings};
@@ -27,6 +31,8 @@ pub(crate) struct Service {
     driver: Runc,
     mirrors: Mirrors,
     mirror_bytes: u64,
+    triggers: Triggers,
+    registry: Arc<Registry>,
 }
 
 /// The service; `None` where no builds are run. Nothing runs before [`Service::run`].
@@ -57,7 +63,10 @@ pub(in crate::wiring) async fn service(
         network,
     };
     let builds = Builds::new(parts, of_builds(config, &dir, scratch));
+    let owners = Arc::new(GateOwners::new(Arc::clone(registry)));
     Ok(Some(Service {
+        triggers: Triggers::new(builds.clone(), owners),
+        registry: Arc::clone(registry),
         builds,
         driver,
         mirrors,
@@ -127,9 +136,30 @@ impl Service {
             }
         };
         tokio::select! {
-            () = self.builds.drive(stop) => {}
+            () = self.builds.drive(stop.clone()) => {}
             () = sweeping => {}
+            () = self.follow_triggers(stop) => {}
         }
+    }
+
+    /// Starts runs by time and by tags that move; never returns, as what it started ends with the rest.
+    async fn follow_triggers(&self, stop: CancellationToken) {
+        let moves = Moves::default();
+        let mut moved = self.registry.storage().catalog.moved_tags();
+        let follow = async {
+            loop {
+                match moved.recv().await {
+                    Ok(TagMoved { repo, tag, .. }) => moves.note(repo, tag),
+                    Err(RecvError::Lagged(_)) => moves.note_any(),
+                    Err(RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        tokio::select! {
+            () = follow => {}
+            () = self.triggers.drive(&moves, stop) => {}
+        }
+        std::future::pending().await
     }
 
     async fn prune_mirrors(&self) {

@@ -1,0 +1,150 @@
+//! Webhooks of builds, from the wire.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
+mod support;
+
+use std::time::SystemTime;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{Method, StatusCode};
+use serde_json::json;
+use support::{Answer, Server, request, user};
+
+const SECRET: &str = "canary-of-a-webhook-secret";
+const HOOK: &str = "/hooks/team/app/generic";
+
+/// A server with the build `team/app` of user `builder`, which scripts may start.
+async fn server() -> Server {
+    let server = Server::guarded(false).await;
+    let secret =
+        json!({"usedFor": "webhook", "files": {"webhook-secret": STANDARD.encode(SECRET)}});
+    let path = "/api/v1/namespaces/team/secrets/hook";
+    let set = server
+        .ask(Method::PUT, path, &user("root"), &secret.to_string())
+        .await;
+    assert!(set.status.is_success(), "{:?}", set.body);
+    let build = json!({"name": "app", "spec": {
+        "source": {"kind": "git", "url": "https://git.example.com/team/app.git", "revision": "main"},
+        "builder": "team/go:1",
+        "output": {"image": "team/app:v1"},
+        "triggers": {"webhooks": [{"kind": "generic", "secret": "hook"}]},
+    }});
+    let path = "/api/v1/namespaces/team/builds";
+    let made = server
+        .post(path, &user("builder"), &build.to_string())
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+    server
+}
+
+fn seconds() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap().as_secs()
+}
+
+async fn call(server: &Server, path: &str, secret: &str, time: u64, body: &str) -> Answer {
+    let mut request = request(Method::POST, path, "", body);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = hmac::sign(&key, format!("{time}.{body}").as_bytes());
+    let tag = tag.as_ref().iter();
+    let tag = tag.fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let headers = request.headers_mut();
+    headers.insert("x-slipway-timestamp", time.into());
+    headers.insert(
+        "x-slipway-signature",
+        format!("sha256={tag}").parse().unwrap(),
+    );
+    server.send(request).await
+}
+
+#[tokio::test]
+async fn a_signed_call_starts_a_run_once_with_the_owners_rights_and_in_their_name() {
+    let server = server().await;
+    let now = seconds();
+    let started = call(&server, HOOK, SECRET, now, r#"{"ref":"main"}"#).await;
+    assert_eq!(started.status, StatusCode::ACCEPTED, "{:?}", started.body);
+    assert_eq!(started.json(), json!({"started": true, "run": "app-1"}));
+    let again = call(&server, HOOK, SECRET, now, r#"{"ref":"main"}"#).await;
+    assert_eq!(again.status, StatusCode::OK);
+    assert_eq!(again.json()["started"], false);
+    let other = call(&server, HOOK, SECRET, now, r#"{"ref":"dev"}"#).await;
+    assert_eq!(other.status, StatusCode::OK);
+    assert!(
+        other.json()["reason"]
+            .as_str()
+            .unwrap()
+            .contains("another branch")
+    );
+    let run = server
+        .get("/api/v1/namespaces/team/buildruns/app-1", &user("builder"))
+        .await
+        .json();
+    assert_eq!(
+        (&run["actor"], &run["cause"]["kind"]),
+        (&json!("builder"), &json!("webhook"))
+    );
+    let rows = server
+        .get("/api/v1/audit?namespace=team&user=builder", &user("root"))
+        .await
+        .json();
+    let rows = rows["items"].as_array().unwrap().clone();
+    let row = rows.iter().find(|row| {
+        row.to_string()
+            .contains("POST /hooks/team/app/generic app-1")
+    });
+    let row = row.unwrap_or_else(|| panic!("{rows:?}")).to_string();
+    assert!(row.contains("webhook"), "{row}");
+}
+
+#[tokio::test]
+async fn nobody_learns_what_is_there() {
+    let server = server().await;
+    let now = seconds();
+    let mut answers = Vec::new();
+    for (path, secret) in [
+        (HOOK, "another-secret-altogether"),
+        ("/hooks/team/none/generic", SECRET),
+        ("/hooks/none/app/generic", SECRET),
+        ("/hooks/team/app/github", SECRET),
+        ("/hooks/team/app/unknown", SECRET),
+    ] {
+        let answer = call(&server, path, secret, now, "{}").await;
+        let mut json = answer.json();
+        assert_eq!(json["requestId"], answer.header("x-request-id"));
+        json.as_object_mut().unwrap().remove("requestId");
+        let mut headers = answer.headers.clone();
+        headers.remove("x-request-id");
+        // Of a call that has no signature of its kind the body is not read, whatever is there.
+        headers.remove("connection");
+        answers.push((answer.status, headers, json));
+    }
+    // A call without any signature, with a user's password.
+    let bare = server.post(HOOK, &user("builder"), "{}").await;
+    assert_eq!(bare.status, StatusCode::NOT_FOUND);
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(answers[0].0, StatusCode::NOT_FOUND);
+    let got = server.get(HOOK, "").await;
+    assert_eq!(got.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn too_much_and_too_many_are_turned_away() {
+    let server = server().await;
+    let now = seconds();
+    let long = "x".repeat((25 << 20) + 1);
+    let answer = call(&server, HOOK, SECRET, now, &long).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let mut refused = 0;
+    for _ in 0..200 {
+        let answer = call(&server, HOOK, SECRET, now - 4000, "{}");
+        if answer.await.status == StatusCode::TOO_MANY_REQUESTS {
+            refused += 1;
+            break;
+        }
+    }
+    assert_eq!(refused, 1);
+}

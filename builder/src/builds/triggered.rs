@@ -1,0 +1,112 @@
+//! What whoever starts runs by itself asks of builds.
+
+use std::time::SystemTime;
+
+use super::definitions::seconds;
+use super::record::read;
+use super::spec::Wanted;
+use super::{Builds, BuildsError, PageOf, Recorded};
+use crate::images::{BaseImage, ImageName, Platform, ReadError};
+use crate::ledger::{Kind, Ledger};
+use crate::records::{Actor, Build, BuildSpec, Run, State};
+
+/// An image that a build stands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// As the spec has it.
+    pub(crate) written: String,
+    /// The image that this means now.
+    pub(crate) name: ImageName,
+    /// Whether it is the runtime image, not the builder image.
+    pub(crate) is_runtime: bool,
+}
+
+impl Builds {
+    /// Builds of all namespaces that something starts by itself, in the order of namespace and name after `after`; none after
+    /// the last.
+    pub(crate) async fn triggered(
+        &self,
+        after: Option<(&str, &str)>,
+    ) -> Result<Vec<Recorded<Build>>, BuildsError> {
+        let ledger = self.store().ledger();
+        let kept = ledger.open(Kind::Build, after, PageOf::MAX).await?;
+        kept.iter().map(read).collect()
+    }
+
+    /// Lets a build's schedule begin now, unless the build was changed since it was read: whoever changed it is asked again.
+    pub(crate) async fn begin_schedule(
+        &self,
+        build: &Recorded<Build>,
+        now: SystemTime,
+    ) -> Result<(), BuildsError> {
+        let mut begun = build.clone();
+        begun.value.status.scheduled = Some(seconds(now));
+        match self.store().replace(begun).await {
+            Ok(_) | Err(BuildsError::Changed { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The images that a spec names, as the catalogue has them now.
+    pub(crate) async fn stands_on(
+        &self,
+        namespace: &str,
+        spec: &BuildSpec,
+    ) -> Result<Vec<Standing>, BuildsError> {
+        let wanted = Wanted::parse(namespace, spec, self.settings())?;
+        let (builder, _) = self.builder_name(namespace, &wanted.builder).await?;
+        let mut all = vec![Standing {
+            written: spec.builder.clone(),
+            name: builder,
+            is_runtime: false,
+        }];
+        if let (Some(runtime), Some((name, _))) = (&spec.runtime, wanted.runtime) {
+            all.push(Standing {
+                written: runtime.image.clone(),
+                name,
+                is_runtime: true,
+            });
+        }
+        Ok(all)
+    }
+
+    /// The image, by digest, that a run would take for a name now; read with the owner's rights.
+    pub(crate) async fn now(
+        &self,
+        standing: &Standing,
+        owner: &Actor,
+    ) -> Result<ImageName, ReadError> {
+        let platform = Platform::of_this_machine();
+        let images = &*self.parts().images;
+        let read = BaseImage::resolve(images, owner, &standing.name, &platform).await?;
+        Ok(ImageName::pinned(read.repo().clone(), read.digest()))
+    }
+
+    /// The newest run that published an image, by digest.
+    pub(crate) async fn run_that_made(
+        &self,
+        image: &ImageName,
+    ) -> Result<Option<Run>, BuildsError> {
+        let name = image.to_string();
+        let namespace = image.repo().namespace();
+        let mut newest: Option<Run> = None;
+        for run in self.store().all::<Run>(namespace, "").await? {
+            let run = run.value;
+            let made = run
+                .result
+                .as_ref()
+                .is_some_and(|result| result.image == name);
+            let newer = newest
+                .as_ref()
+                .is_none_or(|newest| newest.ended <= run.ended);
+            if run.state == State::Succeeded && made && newer {
+                newest = Some(run);
+            }
+        }
+        Ok(newest)
+    }
+
+    pub(crate) fn ledger(&self) -> &dyn Ledger {
+        self.store().ledger()
+    }
+}

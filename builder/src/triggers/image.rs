@@ -1,0 +1,157 @@
+//! A build stands on an image whose tag points elsewhere now.
+
+use std::time::{Duration, SystemTime};
+
+use super::chain::next;
+use super::drive::Triggers;
+use crate::builds::{Asked, BuildsError, Recorded, Standing};
+use crate::hooks::{taken, taking};
+use crate::images::ImageName;
+use crate::records::{Build, Cause, Run};
+
+/// At least so long after a run that a moved image caused comes the next one of the same build.
+pub(super) const REST: Duration = Duration::from_secs(60);
+
+/// What a look at a build came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// There is nothing to do.
+    Fine,
+    /// A run of this name was started.
+    Started(String),
+    /// There is, but not now.
+    Later,
+}
+
+impl Triggers {
+    /// Compares what a build stands on with what its newest success was built with, and starts a run if it is another.
+    pub(super) async fn look(
+        &self,
+        build: &Recorded<Build>,
+        now: SystemTime,
+    ) -> Result<Looked, BuildsError> {
+        let Build {
+            metadata,
+            owner,
+            spec,
+            status,
+        } = &build.value;
+        let namespace = &*metadata.namespace;
+        // Without a success there is nothing that it could have moved from.
+        let Some(success) = &status.succeeded else {
+            return Ok(Looked::Fine);
+        };
+        let success = match self.builds().run(namespace, success).await {
+            Ok(run) => run.value,
+            Err(BuildsError::NotFound { .. }) => return Ok(Looked::Fine),
+            Err(error) => return Err(error),
+        };
+        for (standing, from) in pairs(&self.builds().stands_on(namespace, spec).await?, &success) {
+            let to = match self.builds().now(&standing, owner).await {
+                Ok(to) => to,
+                Err(error) => {
+                    let build = &metadata.name;
+                    tracing::info!(namespace, build, image = %standing.name, %error, "whether the image has moved is not known");
+                    continue;
+                }
+            };
+            if from.digest() == to.digest() {
+                continue;
+            }
+            let made_by = self.made_by(&to).await?;
+            let this = format!("{namespace}/{}", metadata.name);
+            let Some(chain) = next(&this, &made_by) else {
+                tracing::debug!(build = this, image = %to, ?made_by, "not built anew: its own result led to the image");
+                continue;
+            };
+            if !self.is_rested(namespace, &metadata.name, now).await? {
+                return Ok(Looked::Later);
+            }
+            if let Err(error) = self.owners().may_build(owner, namespace, now).await {
+                tracing::warn!(build = this, %error, "an image has moved, and the build's owner cannot build");
+                return Ok(Looked::Fine);
+            }
+            let cause = Cause::ImageMoved {
+                image: standing.name.to_string(),
+                from: from.to_string(),
+                to: to.to_string(),
+                chain,
+            };
+            let mut asked = Asked::new(owner.clone(), cause);
+            // One try for each success and each image that it could be built with, also of two servers: a run that fails is
+            // not tried again before something else changes.
+            let once = format!("image {}\0{to}", success.metadata.name);
+            asked.with = vec![taking(taken(namespace, &metadata.name, &once), now)];
+            let started = self.builds().start(namespace, &metadata.name, asked, now);
+            return match started.await {
+                Ok(run) => Ok(Looked::Started(run.value.metadata.name)),
+                Err(BuildsError::Repeated(_) | BuildsError::NotFound { .. }) => Ok(Looked::Fine),
+                Err(BuildsError::QueueFull { .. }) => Ok(Looked::Later),
+                Err(error) => Err(error),
+            };
+        }
+        Ok(Looked::Fine)
+    }
+
+    /// The chain of the run that made an image, itself at its end; empty if no run of a build here has.
+    async fn made_by(&self, image: &ImageName) -> Result<Vec<String>, BuildsError> {
+        let made = self.builds().run_that_made(image).await?;
+        Ok(made.as_ref().map(chain).unwrap_or_default())
+    }
+
+    /// Whether the build's last such run is long enough ago, and none of its runs waits or is at work: that one may be
+    /// built with the new image anyway.
+    async fn is_rested(
+        &self,
+        namespace: &str,
+        build: &str,
+        now: SystemTime,
+    ) -> Result<bool, BuildsError> {
+        let runs = self
+            .builds()
+            .runs_of(namespace, build, None, usize::MAX)
+            .await?;
+        Ok(runs.iter().all(|run| {
+            let run = &run.value;
+            let is_such = matches!(run.cause, Cause::ImageMoved { .. });
+            let age = now
+                .duration_since(run.metadata.created())
+                .unwrap_or_default();
+            run.state.has_ended() && (!is_such || age >= REST)
+        }))
+    }
+}
+
+/// The chain of a run, itself at its end.
+fn chain(run: &Run) -> Vec<String> {
+    let Some(build) = &run.build else {
+        return Vec::new();
+    };
+    let mut chain = match &run.cause {
+        Cause::ImageMoved { chain, .. } => chain.clone(),
+        _ => Vec::new(),
+    };
+    chain.push(format!("{}/{build}", run.metadata.namespace));
+    chain
+}
+
+/// What a build stands on, each with what the same name meant when it last succeeded. A name that was changed since has not
+/// moved, and one with a digest never does.
+fn pairs(standing: &[Standing], success: &Run) -> Vec<(Standing, ImageName)> {
+    let earlier = |standing: &Standing| {
+        let resolved = &success.resolved;
+        let (kept, then) = if standing.is_runtime {
+            let then = success.spec.runtime.as_ref().map(|runtime| &runtime.image);
+            (&resolved.runtime, then)
+        } else {
+            (&resolved.builder, Some(&success.spec.builder))
+        };
+        let same = then == Some(&standing.written) && standing.name.digest().is_none();
+        let kept = kept.as_deref().filter(|_| same)?;
+        ImageName::parse(kept, &[]).ok()
+    };
+    let pairs = standing
+        .iter()
+        .filter_map(|one| Some((one.clone(), earlier(one)?)));
+    pairs.collect()
+}

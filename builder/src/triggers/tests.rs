@@ -1,0 +1,313 @@
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::lab::{Lab, NAMESPACE, at, owner};
+use super::moves::Moved;
+use super::{Moves, next_in_chain};
+use crate::builds::Asked;
+use crate::records::{Cause, Run};
+
+const DAY: u64 = 86_400;
+/// 2026-11-20 00:00:00 UTC.
+const BEGIN: u64 = 1_795_132_800;
+
+fn asked() -> Asked {
+    let by = "ann".to_owned();
+    Asked::new(owner(), Cause::Asked { by })
+}
+
+async fn start(lab: &Lab, build: &str, now: u64) {
+    let started = lab.builds.start(NAMESPACE, build, asked(), at(now));
+    started.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_schedule_starts_one_run_for_each_time_that_it_is_due() {
+    let lab = Lab::new();
+    let more = json!({"triggers": {"schedule": "30 3 * * *"}});
+    lab.build("app", &more, at(BEGIN)).await;
+    let (one, other) = (lab.triggers(), lab.triggers());
+    // The first look notes from when on.
+    one.schedules(at(BEGIN)).await.unwrap();
+    one.schedules(at(BEGIN + 3 * 3600)).await.unwrap();
+    assert!(lab.runs().await.is_empty());
+    let due = at(BEGIN + 3 * 3600 + 1800);
+    // Two servers at once.
+    let (a, b) = tokio::join!(one.schedules(due), other.schedules(due));
+    a.unwrap();
+    b.unwrap();
+    one.schedules(due).await.unwrap();
+    let runs = lab.runs().await;
+    assert_eq!(runs.keys().collect::<Vec<_>>(), ["app-1"]);
+    assert_eq!(runs["app-1"].cause, Cause::Schedule);
+    assert_eq!(runs["app-1"].actor, owner());
+    // Nobody looked for three days.
+    one.schedules(at(BEGIN + 3 * DAY + 4 * 3600)).await.unwrap();
+    one.schedules(at(BEGIN + 3 * DAY + 5 * 3600)).await.unwrap();
+    assert_eq!(lab.runs().await.len(), 2, "what was missed runs once");
+}
+
+#[tokio::test]
+async fn a_changed_schedule_begins_anew_and_an_owner_without_rights_starts_nothing() {
+    let lab = Lab::new();
+    let more = json!({"triggers": {"schedule": "0 0 1 1 *"}});
+    lab.build("app", &more, at(BEGIN)).await;
+    let triggers = lab.triggers();
+    triggers.schedules(at(BEGIN)).await.unwrap();
+    let spec = super::lab::spec("app", &json!({"triggers": {"schedule": "0 3 * * *"}}));
+    let changed = lab.builds.replace(NAMESPACE, "app", spec, owner(), None);
+    changed.await.unwrap();
+    triggers.schedules(at(BEGIN + 5 * 3600)).await.unwrap();
+    assert!(lab.runs().await.is_empty(), "it was no schedule at three");
+    lab.owners.gone.store(true, Ordering::SeqCst);
+    triggers
+        .schedules(at(BEGIN + DAY + 5 * 3600))
+        .await
+        .unwrap();
+    assert!(lab.runs().await.is_empty());
+    lab.owners.gone.store(false, Ordering::SeqCst);
+    triggers
+        .schedules(at(BEGIN + DAY + 5 * 3600))
+        .await
+        .unwrap();
+    assert_eq!(lab.runs().await.len(), 1);
+}
+
+/// A build whose newest success stands on `team/builder:1` as it is.
+async fn built(lab: &Lab, name: &str, more: &serde_json::Value) {
+    lab.build(name, more, at(BEGIN)).await;
+    start(lab, name, BEGIN).await;
+    lab.finish(at(BEGIN), |_, stands_on| stands_on.to_owned())
+        .await;
+}
+
+async fn sweep(lab: &Lab, now: u64) -> Vec<String> {
+    let started = lab.triggers();
+    let mut later = BTreeSet::new();
+    started
+        .images(&Moved::Any, &mut later, at(now))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_moved_builder_image_starts_one_run_that_says_why() {
+    let lab = Lab::new();
+    let from = lab.push("team/builder:1", "1").await;
+    let more = json!({"triggers": {"image": true}});
+    built(&lab, "app", &more).await;
+    assert!(sweep(&lab, BEGIN + 1000).await.is_empty());
+    let to = lab.push("team/builder:1", "2").await;
+    let (one, other) = (lab.triggers(), lab.triggers());
+    let (mut a, mut b) = (BTreeSet::new(), BTreeSet::new());
+    let now = at(BEGIN + 1000);
+    let both = tokio::join!(
+        one.images(&Moved::Any, &mut a, now),
+        other.images(&Moved::Any, &mut b, now)
+    );
+    let mut started = both.0.unwrap();
+    started.extend(both.1.unwrap());
+    assert_eq!(started, ["app-2"]);
+    let cause = Cause::ImageMoved {
+        image: "team/builder:1".to_owned(),
+        from: from.to_string(),
+        to: to.to_string(),
+        chain: Vec::new(),
+    };
+    assert_eq!(lab.runs().await["app-2"].cause, cause);
+    lab.finish(at(BEGIN + 1001), |_, on| on.to_owned()).await;
+    assert!(sweep(&lab, BEGIN + 5000).await.is_empty());
+    // Back again: that is a move, too.
+    lab.push("team/builder:1", "1").await;
+    assert_eq!(sweep(&lab, BEGIN + 1002).await, [""; 0], "too soon");
+    assert_eq!(sweep(&lab, BEGIN + 5000).await, ["app-3"]);
+}
+
+#[tokio::test]
+async fn only_builds_that_stand_on_what_was_moved_are_looked_at() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "1").await;
+    built(&lab, "app", &json!({"triggers": {"image": true}})).await;
+    lab.push("team/builder:1", "2").await;
+    let moves = Moves::default();
+    moves.note("team/other".parse_repo(), "1".parse_tag());
+    let (triggers, mut later) = (lab.triggers(), BTreeSet::new());
+    let now = at(BEGIN + 1000);
+    let started = triggers
+        .images(&moves.take(), &mut later, now)
+        .await
+        .unwrap();
+    assert!(started.is_empty());
+    moves.note("team/builder".parse_repo(), "1".parse_tag());
+    let started = triggers
+        .images(&moves.take(), &mut later, now)
+        .await
+        .unwrap();
+    assert_eq!(started, ["app-2"]);
+    assert_eq!(moves.take(), Moved::default());
+    for number in 0..2000 {
+        moves.note(
+            "team/builder".parse_repo(),
+            format!("t{number}").parse_tag(),
+        );
+    }
+    assert_eq!(moves.take(), Moved::Any);
+}
+
+#[tokio::test]
+async fn nothing_is_started_by_what_has_not_moved() {
+    let lab = Lab::new();
+    let first = lab.push("team/builder:1", "1").await;
+    lab.push("team/runtime:1", "1").await;
+    let on = json!({"image": true});
+    built(&lab, "off", &json!({})).await;
+    built(
+        &lab,
+        "pinned",
+        &json!({"triggers": on, "builder": first.to_string()}),
+    )
+    .await;
+    built(&lab, "respecified", &json!({"triggers": on})).await;
+    lab.build("never", &json!({"triggers": on}), at(BEGIN))
+        .await;
+    built(&lab, "runtime", &json!({"triggers": on, "builder": first.to_string(), "runtime": {"image": "team/runtime:1"}})).await;
+    lab.push("team/builder:2", "2").await;
+    // Another name is a change of the build, and no move.
+    let spec = super::lab::spec(
+        "respecified",
+        &json!({"triggers": on, "builder": "team/builder:2"}),
+    );
+    let changed = lab
+        .builds
+        .replace(NAMESPACE, "respecified", spec, owner(), None);
+    changed.await.unwrap();
+    lab.push("team/builder:1", "2").await;
+    assert!(sweep(&lab, BEGIN + 1000).await.is_empty());
+    lab.push("team/runtime:1", "2").await;
+    assert_eq!(sweep(&lab, BEGIN + 1000).await, ["runtime-2"]);
+}
+
+#[tokio::test]
+async fn a_run_that_failed_is_not_tried_again_for_the_same_image() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "1").await;
+    built(&lab, "app", &json!({"triggers": {"image": true}})).await;
+    lab.push("team/builder:1", "2").await;
+    assert_eq!(sweep(&lab, BEGIN + 1000).await, ["app-2"]);
+    let cancelled = lab
+        .builds
+        .cancel(NAMESPACE, "app-2", "ann", at(BEGIN + 1001));
+    cancelled.await.unwrap();
+    assert!(sweep(&lab, BEGIN + 9000).await.is_empty());
+    lab.push("team/builder:1", "3").await;
+    assert_eq!(sweep(&lab, BEGIN + 9000).await, ["app-3"]);
+}
+
+#[test]
+fn no_build_is_in_a_chain_twice() {
+    let chain = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(next_in_chain("t/a", &[]), Some(Vec::new()));
+    assert_eq!(
+        next_in_chain("t/b", &chain(&["t/a"])),
+        Some(chain(&["t/a"]))
+    );
+    assert_eq!(next_in_chain("t/a", &chain(&["t/a"])), None);
+    assert_eq!(next_in_chain("t/a", &chain(&["t/a", "t/b"])), None);
+    let long: Vec<_> = (0..32).map(|number| format!("t/{number}")).collect();
+    assert_eq!(next_in_chain("t/a", &long), None);
+}
+
+/// Whatever stands on whatever: after each build was started by hand, runs that moved images cause come to an end.
+async fn every_chain_ends(stands_on: &[(usize, usize)], always_new: bool) {
+    let lab = Lab::new();
+    let image = |index: usize| format!("team/app-{index}:latest");
+    for index in 0..stands_on.len() {
+        lab.push(&image(index), &format!("before {index}")).await;
+    }
+    for (index, (builder, runtime)) in stands_on.iter().enumerate() {
+        let more = json!({
+            "builder": image(builder % stands_on.len()),
+            "runtime": {"image": image(runtime % stands_on.len())},
+            "triggers": {"image": true},
+        });
+        lab.build(&format!("app-{index}"), &more, at(BEGIN)).await;
+    }
+    let mut made = 0;
+    let mut content = |run: &Run, stands_on: &str| {
+        made += 1;
+        let build = run.build.as_ref().unwrap();
+        let fresh = if always_new { made } else { 0 };
+        format!("{build} {stands_on} {fresh}")
+    };
+    let mut now = BEGIN;
+    for index in 0..stands_on.len() {
+        start(&lab, &format!("app-{index}"), now).await;
+        lab.finish(at(now), &mut content).await;
+        // Depth is bounded by chains, and of each depth there is an end.
+        let mut rounds = 0;
+        loop {
+            now += 100;
+            let started = sweep(&lab, now).await;
+            if started.is_empty() {
+                break;
+            }
+            lab.finish(at(now), &mut content).await;
+            rounds += 1;
+            assert!(rounds < 64, "{stands_on:?} does not end");
+        }
+    }
+    for run in lab.runs().await.into_values() {
+        if let Cause::ImageMoved { chain, .. } = run.cause {
+            let own = format!("{NAMESPACE}/{}", run.build.unwrap());
+            let each: BTreeSet<_> = chain.iter().chain([&own]).collect();
+            assert_eq!(
+                each.len(),
+                chain.len() + 1,
+                "{own} is in its own chain {chain:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_stands_on_itself_and_a_ring_end() {
+    every_chain_ends(&[(0, 0)], true).await;
+    every_chain_ends(&[(1, 1), (0, 0)], true).await;
+    every_chain_ends(&[(1, 1), (2, 2), (0, 0)], true).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn every_chain_of_any_graph_ends(
+        stands_on in proptest::collection::vec((0_usize..4, 0_usize..4), 1..5),
+        always_new: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(every_chain_ends(&stands_on, always_new));
+    }
+}
+
+trait Names {
+    fn parse_repo(&self) -> oci::RepoName;
+    fn parse_tag(&self) -> oci::Tag;
+}
+
+impl Names for str {
+    fn parse_repo(&self) -> oci::RepoName {
+        oci::RepoName::parse(self).unwrap()
+    }
+
+    fn parse_tag(&self) -> oci::Tag {
+        oci::Tag::parse(self).unwrap()
+    }
+}

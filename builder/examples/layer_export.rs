@@ -108,6 +108,7 @@ fn unpacks(archive: &Path, folder: &Path, size: u64) -> Outcome<()> {
     let ours = || {
         let store = LayerStore::open(&to, IdMap::identity())?;
         let blob = Blob {
+            digest: diff_id,
             diff_id,
             compression: Compression::Gzip,
             open: Box::new(|| Ok(Box::new(File::open(&gzip)?))),

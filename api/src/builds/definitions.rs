@@ -23,7 +23,7 @@ const BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}";
 const RUNS: &str = "/api/v1/namespaces/{namespace}/builds/{name}/runs";
 
 /// Most bytes of a spec.
-const MAX_SPEC: usize = 256 << 10;
+const MAX_SPEC: usize = 64 << 10;
 
 pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;

@@ -24,7 +24,7 @@ const CANCEL: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/cancel";
 const REBUILD: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/rebuild";
 
 /// Most bytes of a spec.
-const MAX_SPEC: usize = 256 << 10;
+const MAX_SPEC: usize = 64 << 10;
 
 pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;

@@ -1,4 +1,5 @@
-//! Which git servers a secret may be shown to: its file `hosts`, `name` or `name:port`, one a line.
+//! Which git servers a secret may be shown to: its file `hosts`, `name`, which means the usual port of the
+//! URL's scheme, or `name:port`, one a line.
 //!
 //! Whoever may save a build chooses the URL that is fetched. A secret that any server may see would be theirs to read.
 
@@ -23,7 +24,7 @@ impl Hosts {
         let hosts = lines.map(|line| {
             host(line).ok_or_else(|| {
                 wrong(format!(
-                    "{line:?} is no server: write its name, git.example.com, and :port if only that is meant"
+                    "{line:?} is no server: write its name, git.example.com, and :port if it is not the usual one"
                 ))
             })
         });
@@ -37,9 +38,9 @@ impl Hosts {
 
     /// Whether the server of a URL is one of them.
     pub(super) fn hold(&self, url: &GitUrl) -> bool {
-        self.0
-            .iter()
-            .any(|(host, port)| host == url.host() && port.is_none_or(|port| port == url.port()))
+        self.0.iter().any(|(host, port)| {
+            host == url.host() && port.unwrap_or(url.usual_port()) == url.port()
+        })
     }
 }
 
@@ -76,7 +77,9 @@ mod tests {
         let named = hosts("Git.Example.com\r\n\n other.example:8443 \n[::1]:2222\n").unwrap();
         for (url, holds) in [
             ("https://git.example.com/a.git", true),
-            ("https://git.example.com:8443/a.git", true),
+            ("https://git.example.com:8443/a.git", false),
+            ("ssh://git@git.example.com:2222/a.git", false),
+            ("https://git.example.com:443/a.git", true),
             ("git@git.example.com:a.git", true),
             ("https://other.example:8443/a.git", true),
             ("https://other.example/a.git", false),

@@ -170,18 +170,34 @@ impl Store {
         namespace: &str,
         prefix: &str,
     ) -> Result<Vec<Recorded<T>>, BuildsError> {
+        let mut all = Vec::new();
+        self.walk(namespace, prefix, |record| all.push(record))
+            .await?;
+        Ok(all)
+    }
+
+    /// Looks at all records of a namespace whose names begin so, some at a time.
+    pub(super) async fn walk<T: Record>(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        mut look: impl FnMut(Recorded<T>),
+    ) -> Result<(), BuildsError> {
+        const AT_A_TIME: usize = 100;
         let kind = T::WHAT.kind();
-        let mut all: Vec<Recorded<T>> = Vec::new();
+        let mut after: Option<String> = None;
         loop {
-            let after = all.last().map(|last| last.value.place().1.to_owned());
-            let after = after.as_deref();
-            let kept = self.0.list(kind, namespace, prefix, after, PageOf::MAX);
-            let kept = kept.await?;
-            if kept.is_empty() {
-                return Ok(all);
-            }
+            let from = after.as_deref();
+            let kept = self
+                .0
+                .list(kind, namespace, prefix, from, AT_A_TIME)
+                .await?;
+            let Some(last) = kept.last() else {
+                return Ok(());
+            };
+            after = Some(last.key.name.clone());
             for record in &kept {
-                all.push(read(record)?);
+                look(read(record)?);
             }
         }
     }

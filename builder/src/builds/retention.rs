@@ -18,6 +18,9 @@ const EVERY: Duration = Duration::from_secs(3600);
 /// How many events of a namespace are kept for whoever takes them.
 const EVENTS: usize = 1000;
 
+/// Ended runs of a kind that a build may keep, where the operator does not let all keep more.
+const MOST: u32 = 200;
+
 impl Builds {
     /// Looks everything through now and then, until `stop`.
     pub(super) async fn keep_tidy(&self, stop: CancellationToken) {
@@ -150,10 +153,15 @@ fn folders(logs: &Path) -> Vec<(String, String)> {
     all.collect()
 }
 
+/// What a build keeps: as it says, but no more runs than [`MOST`], or than the operator lets all keep.
 fn with_defaults(asked: Retention, defaults: Retention) -> Retention {
+    let runs = |asked: Option<u32>, default: Option<u32>| {
+        let most = default.unwrap_or(MOST).max(MOST);
+        Some(asked.or(default).unwrap_or(MOST).min(most))
+    };
     Retention {
-        succeeded: asked.succeeded.or(defaults.succeeded),
-        failed: asked.failed.or(defaults.failed),
+        succeeded: runs(asked.succeeded, defaults.succeeded),
+        failed: runs(asked.failed, defaults.failed),
         seconds: asked.seconds.or(defaults.seconds),
     }
 }
@@ -214,6 +222,22 @@ mod tests {
     fn names(runs: &[Recorded<Run>]) -> Vec<&str> {
         let names = runs.iter().map(|run| run.value.metadata.name.as_str());
         names.collect()
+    }
+
+    #[test]
+    fn a_build_keeps_no_more_than_the_most() {
+        let kept = |asked: Option<u32>, default: Option<u32>| {
+            let of = |succeeded| Retention {
+                succeeded,
+                ..Retention::default()
+            };
+            with_defaults(of(asked), of(default)).succeeded
+        };
+        assert_eq!(kept(None, Some(20)), Some(20));
+        assert_eq!(kept(Some(50), Some(20)), Some(50));
+        assert_eq!(kept(Some(u32::MAX), Some(20)), Some(200));
+        assert_eq!(kept(Some(u32::MAX), Some(1000)), Some(1000));
+        assert_eq!(kept(None, None), Some(200));
     }
 
     #[test]

@@ -135,9 +135,14 @@ impl Builds {
         build: &str,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
         let prefix = format!("{build}-");
-        let mut runs = self.store().all::<Run>(namespace, &prefix).await?;
-        // `app-x-1` begins with `app-` too.
-        runs.retain(|run| run.value.build.as_deref() == Some(build));
+        let mut runs = Vec::new();
+        let look = |run: Recorded<Run>| {
+            // `app-x-1` begins with `app-` too.
+            if run.value.build.as_deref() == Some(build) {
+                runs.push(run);
+            }
+        };
+        self.store().walk(namespace, &prefix, look).await?;
         runs.sort_by_key(|run| std::cmp::Reverse(number(&run.value)));
         Ok(runs)
     }

@@ -54,7 +54,7 @@ pub(super) enum Source {
 /// What `builder` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BuilderName {
-    /// A plain word: an entry of the catalogue, else a repository.
+    /// A plain word: an entry of the catalogue, never a repository.
     Entry(String),
     Image(ImageName),
 }

@@ -45,6 +45,14 @@ impl Asked {
         }
     }
 
+    /// Whether somebody asks for the run themselves; else it has the rights of the build's owner.
+    fn is_by_a_person(&self) -> bool {
+        match self.cause {
+            Cause::Asked { .. } | Cause::Again { .. } => true,
+            Cause::Webhook { .. } | Cause::ImageMoved { .. } | Cause::Schedule => false,
+        }
+    }
+
     /// The spec of the run.
     fn spec(&self, mut spec: BuildSpec) -> Result<BuildSpec, Invalid> {
         if let Some(source) = &self.source {
@@ -64,7 +72,8 @@ impl Asked {
 }
 
 impl Builds {
-    /// Asks for a run of a build. It is durable when this returns.
+    /// Asks for a run of a build. It is durable when this returns. [`BuildsError::Changed`] if nobody asks for it themselves,
+    /// and the build is not the actor's (any more).
     pub async fn start(
         &self,
         namespace: &str,
@@ -74,6 +83,11 @@ impl Builds {
     ) -> Result<Recorded<Run>, BuildsError> {
         loop {
             let found = self.build(namespace, build).await?;
+            // Whose rights it has was looked at before, and somebody else may have changed what is built since: nobody's code
+            // runs with another's rights.
+            if !asked.is_by_a_person() && found.value.owner != asked.actor {
+                return Err(super::record::changed(&found.value));
+            }
             let spec = asked.spec(found.value.spec.clone())?;
             if asked.scheduled.is_some() && found.value.status.scheduled >= asked.scheduled {
                 return Err(BuildsError::Repeated(format!("the schedule of {build}")));

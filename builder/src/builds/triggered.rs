@@ -90,7 +90,7 @@ impl Builds {
         let name = image.to_string();
         let namespace = image.repo().namespace();
         let mut newest: Option<Run> = None;
-        for run in self.store().all::<Run>(namespace, "").await? {
+        let look = |run: Recorded<Run>| {
             let run = run.value;
             let made = run
                 .result
@@ -102,7 +102,8 @@ impl Builds {
             if run.state == State::Succeeded && made && newer {
                 newest = Some(run);
             }
-        }
+        };
+        self.store().walk(namespace, "", look).await?;
         Ok(newest)
     }
 

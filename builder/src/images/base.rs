@@ -148,6 +148,7 @@ impl BaseImage {
         runtime: &'a Handle,
     ) -> Vec<Blob<'a>> {
         let blob = |layer: &'a BaseLayer| Blob {
+            digest: layer.blob.digest,
             diff_id: layer.diff_id,
             compression: layer.compression,
             open: Box::new(move || {

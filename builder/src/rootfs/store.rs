@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use oci::Digest;
+use oci::{Algorithm, Digest};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
@@ -21,20 +21,24 @@ use crate::overlay::Marks;
 use crate::tree::{Tree, remove_tree};
 use crate::{Compression, IdMap, Range};
 
-/// A folder of unpacked layers, each under its diffID, that builds share and do not change.
+/// A folder of unpacked layers that builds share and do not change, each under the digests of its blob and of its archive: that
+/// an archive is here gives it to nobody who only knows its digest. Who wants a layer opens its blob each time, with what rights
+/// they have.
 ///
 /// Processes may share it. Below the folder, in one for each kind of [`Marks`] and [`IdMap`]:
 ///
 /// ```text
-/// layers/<algorithm>-<hex>/tree/     the files; root of a lower layer
-/// layers/<algorithm>-<hex>/record    what overlayfs does not say of them
-/// layers/<algorithm>-<hex>/unsynced  in which boot it was unpacked, while it may not be on the disk
-/// incoming/<algorithm>-<hex>/        the same, while it is unpacked
-/// locks/<algorithm>-<hex>            held shared by who uses the layer, alone by who makes or removes it;
-///                                    its time is that of the last use
-/// runs/<name>/                       a build's own: upper, work, scaffold, mounted; and `runs/<name>.lock`
-/// trash/                             what is being removed
+/// layers/<name>/tree/     the files; root of a lower layer
+/// layers/<name>/record    what overlayfs does not say of them
+/// layers/<name>/unsynced  in which boot it was unpacked, while it may not be on the disk
+/// incoming/<name>/        the same, while it is unpacked
+/// locks/<name>            held shared by who uses the layer, alone by who makes or removes it;
+///                         its time is that of the last use
+/// runs/<run>/             a build's own: upper, work, scaffold, mounted; and `runs/<run>.lock`
+/// trash/                  what is being removed
 /// ```
+///
+/// `<name>` is a digest of the blob's digest and the archive's (diffID).
 #[derive(Debug)]
 pub struct LayerStore {
     root: PathBuf,
@@ -42,13 +46,15 @@ pub struct LayerStore {
     ids: IdMap,
 }
 
-/// A layer to be had: its archive's digest, and how to read it.
+/// A layer to be had: its digests, and how to read it.
 pub struct Blob<'a> {
+    /// The digest of the bytes, from the image's manifest.
+    pub digest: Digest,
     /// The digest of the archive, from the image's configuration.
     pub diff_id: Digest,
     /// What the bytes are packed in.
     pub compression: Compression,
-    /// Opens the bytes. Called only if the layer is not there.
+    /// Opens the bytes. Called for each use, also of a layer that is there: who may not read it does not get it.
     pub open: Box<dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync + 'a>,
 }
 
@@ -146,7 +152,7 @@ impl LayerStore {
         done.into_iter().map(|(_, layer)| layer).collect()
     }
 
-    /// One layer, unpacked if it is not there. Who asks for the same at the same time waits for the one who unpacks.
+    /// One layer, unpacked if it is not there, for whoever can open its blob. Who asks for the same at the same time waits for the one who unpacks.
     pub fn layer(
         &self,
         blob: &Blob<'_>,
@@ -154,11 +160,13 @@ impl LayerStore {
         now: SystemTime,
         cancelled: &CancellationToken,
     ) -> Result<StoredLayer, UnpackError> {
-        let name = name_of(&blob.diff_id);
+        // What is unpacked here is somebody's: whoever asks must be one who may read it now.
+        (blob.open)().map(drop).map_err(UnpackError::Source)?;
+        let name = name_of(blob);
         let lock = self.root.join("locks").join(&name);
         loop {
             let used = take(&lock, Mode::Shared, cancelled)?;
-            if let Some(layer) = self.stored(&blob.diff_id, used, now)? {
+            if let Some(layer) = self.stored(blob, used, now)? {
                 return Ok(layer);
             }
             let alone = Lock::to_make(&lock).map_err(|error| disk(&lock, error))?;
@@ -214,11 +222,11 @@ impl LayerStore {
 
     fn stored(
         &self,
-        diff_id: &Digest,
+        blob: &Blob<'_>,
         lock: Lock,
         now: SystemTime,
     ) -> Result<Option<StoredLayer>, UnpackError> {
-        let folder = self.layer_folder(&name_of(diff_id));
+        let folder = self.layer_folder(&name_of(blob));
         let disk = |error| disk(&folder, error);
         if !durable::is_whole(&folder).map_err(disk)? {
             return Ok(None);
@@ -229,7 +237,7 @@ impl LayerStore {
         };
         lock.stamp(now).map_err(disk)?;
         Ok(Some(StoredLayer {
-            diff_id: *diff_id,
+            diff_id: blob.diff_id,
             tree: Tree::open(&folder.join(TREE)).map_err(disk)?,
             path: folder.join(TREE),
             record,
@@ -297,6 +305,7 @@ impl LayerStore {
 impl std::fmt::Debug for Blob<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Blob")
+            .field("digest", &self.digest)
             .field("diff_id", &self.diff_id)
             .field("compression", &self.compression)
             .finish_non_exhaustive()
@@ -320,8 +329,9 @@ const TREE: &str = "tree";
 pub(super) const RECORD: &str = "record";
 
 /// The name of a layer in the store.
-fn name_of(diff_id: &Digest) -> String {
-    format!("{}-{}", diff_id.algorithm(), diff_id.hex())
+fn name_of(blob: &Blob<'_>) -> String {
+    let text = format!("{}\n{}", blob.digest, blob.diff_id);
+    Digest::of(Algorithm::Sha256, text.as_bytes()).hex()
 }
 
 fn take(lock: &Path, mode: Mode, cancelled: &CancellationToken) -> Result<Lock, UnpackError> {

@@ -1,22 +1,29 @@
 //! Copying a tree, and measuring one, whatever a hostile build made of it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, mkdirat, openat, readlinkat,
-    symlinkat,
+    AtFlags, Gid, Mode, OFlags, SeekFrom, Uid, chownat, fchmod, fchown, mkdirat, openat,
+    readlinkat, seek, symlinkat,
 };
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::{FileKind, Stat, Tree, TreePath, names, stat};
 
-/// Copies folders, files and links of `from` to the folder `to`, which is made, with their owners and modes. Where the file
-/// system can, files share their blocks until one is written to. False: cancelled in the middle. Names that lead deeper than a
-/// path can be long are an error.
-pub(crate) fn copy_tree(from: &Path, to: &Path, cancelled: &CancellationToken) -> io::Result<bool> {
+/// Copies folders, files and links of `from` to the folder `to`, which is made, with their owners and modes; holes stay
+/// holes. False: cancelled in the middle. More than `most` bytes, as [`tree_bytes`] counts them with each name's own, and names
+/// that lead deeper than a path can be long are an error.
+pub(crate) fn copy_tree(
+    from: &Path,
+    to: &Path,
+    most: u64,
+    cancelled: &CancellationToken,
+) -> io::Result<bool> {
+    let mut left = most;
     std::fs::create_dir(to)?;
     let (from, to) = (Tree::open(from)?, Tree::open(to)?);
     let mut waiting = vec![TreePath::root()];
@@ -27,6 +34,14 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, cancelled: &CancellationToken) -
                 return Ok(false);
             }
             let found = stat(source.as_fd(), &name)?;
+            // A name of many has the whole file after this.
+            let bytes = match found.kind {
+                FileKind::Regular => ENTRY.saturating_add(found.size),
+                _ => ENTRY,
+            };
+            left = left.checked_sub(bytes).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::FileTooLarge, format!("over {most} bytes"))
+            })?;
             if copy(source.as_fd(), target.as_fd(), &name, &found)? {
                 waiting.push(path.join(&name).map_err(io::Error::other)?);
             }
@@ -79,7 +94,7 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8], found: &Stat) -> 
             let mut source = File::from(openat(from, name, flags, Mode::empty())?);
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
             let mut target = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
-            io::copy(&mut source, &mut target)?;
+            copy_data(&mut source, &mut target, found.size)?;
             fchmod(&target, Mode::from_raw_mode(found.mode & 0o777))?;
         }
         _ => return Ok(false),
@@ -87,6 +102,28 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8], found: &Stat) -> 
     let (user, group) = (Uid::from_raw(found.uid), Gid::from_raw(found.gid));
     chownat(to, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(false)
+}
+
+/// Copies a file's first `size` bytes without its holes.
+fn copy_data(source: &mut File, target: &mut File, size: u64) -> io::Result<()> {
+    let mut at = 0;
+    while at < size {
+        at = match seek(&*source, SeekFrom::Data(at)) {
+            Ok(data) => data.min(size),
+            // Nothing but a hole is left.
+            Err(Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let end = seek(&*source, SeekFrom::Hole(at))?.min(size);
+        seek(&*source, SeekFrom::Start(at))?;
+        seek(&*target, SeekFrom::Start(at))?;
+        let copied = io::copy(&mut source.by_ref().take(end - at), target)?;
+        if copied == 0 {
+            break;
+        }
+        at = end;
+    }
+    target.set_len(size)
 }
 
 const ENTRY: u64 = 1024;

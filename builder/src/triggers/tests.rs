@@ -7,7 +7,7 @@ use serde_json::json;
 use super::lab::{Lab, NAMESPACE, at, owner};
 use super::moves::Moved;
 use super::{Moves, next_in_chain};
-use crate::builds::Asked;
+use crate::builds::{Asked, BuildsError};
 use crate::records::{Cause, Run};
 
 const DAY: u64 = 86_400;
@@ -74,6 +74,35 @@ async fn a_changed_schedule_begins_anew_and_an_owner_without_rights_starts_nothi
         .await
         .unwrap();
     assert_eq!(lab.runs().await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_changes_a_build_is_whose_rights_its_runs_have() {
+    let lab = Lab::new();
+    lab.build("app", &json!({}), at(BEGIN)).await;
+    // Looked at before it was changed.
+    let earlier = Asked::new(owner(), Cause::Schedule);
+    let eve = crate::records::Actor {
+        name: "eve".to_owned(),
+        ..owner()
+    };
+    let spec = super::lab::spec("app", &json!({"network": "full"}));
+    let changed = lab
+        .builds
+        .replace(NAMESPACE, "app", spec, eve.clone(), None);
+    assert_eq!(changed.await.unwrap().value.owner, eve);
+    let started = lab.builds.start(NAMESPACE, "app", earlier, at(BEGIN)).await;
+    assert!(
+        matches!(started, Err(BuildsError::Changed { .. })),
+        "{started:?}"
+    );
+    assert!(lab.runs().await.is_empty());
+    let now = Asked::new(eve.clone(), Cause::Schedule);
+    let started = lab.builds.start(NAMESPACE, "app", now, at(BEGIN)).await;
+    assert_eq!(started.unwrap().value.actor, eve);
+    // A person asks with their own rights.
+    start(&lab, "app", BEGIN).await;
+    assert_eq!(lab.runs().await["app-2"].actor, owner());
 }
 
 /// A build whose newest success stands on `team/builder:1` as it is.

@@ -762,6 +762,7 @@ fn bombs_are_noticed_before_they_fill_anything() {
     assert!(told.contains("times"), "{told}");
     // Not compressed at all.
     let endless = Blob {
+        digest: diff_id,
         diff_id,
         compression: Compression::Plain,
         open: Box::new(move || Ok(Box::new(Cursor::new(header).chain(std::io::repeat(0))))),

@@ -127,6 +127,7 @@ impl Lab {
 pub(crate) fn blob(packed: &[u8], compression: Compression, diff_id: Digest) -> Blob<'_> {
     let packed = packed.to_vec();
     Blob {
+        digest: Digest::of(Algorithm::Sha256, &packed),
         diff_id,
         compression,
         open: Box::new(move || Ok(Box::new(Cursor::new(packed.clone())))),

@@ -50,6 +50,7 @@ fn measured() {
             std::io::copy(&mut std::io::repeat(0).take(1 << 30), &mut encoder).unwrap();
             let bomb = encoder.finish().unwrap();
             let bomb = Blob {
+                digest: Digest::of(Algorithm::Sha256, b"blob"),
                 diff_id: Digest::of(Algorithm::Sha256, b""),
                 compression: Compression::Zstd,
                 open: Box::new(move || Ok(Box::new(Cursor::new(bomb.clone())))),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufRead as _, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -45,13 +46,24 @@ fn count(store: &Path, folder: &str) -> usize {
 fn a_layer_is_unpacked_once_whoever_asks() {
     let Some(lab) = Lab::new() else { return };
     let bytes = numbered(1).bytes();
-    let opened = AtomicUsize::new(0);
+    /// Counts who reads from the beginning.
+    struct Told(io::Cursor<Vec<u8>>, Arc<AtomicUsize>);
+    impl Read for Told {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.position() == 0 {
+                self.1.fetch_add(1, Ordering::SeqCst);
+            }
+            self.0.read(buffer)
+        }
+    }
+    let read = Arc::new(AtomicUsize::new(0));
     let blob = Blob {
+        digest: Digest::of(Algorithm::Sha256, &bytes),
         diff_id: Digest::of(Algorithm::Sha256, &bytes),
         compression: Compression::Plain,
         open: Box::new(|| {
-            opened.fetch_add(1, Ordering::SeqCst);
-            Ok(Box::new(io::Cursor::new(bytes.clone())))
+            let cursor = io::Cursor::new(bytes.clone());
+            Ok(Box::new(Told(cursor, Arc::clone(&read))))
         }),
     };
     let never = CancellationToken::new();
@@ -63,7 +75,30 @@ fn a_layer_is_unpacked_once_whoever_asks() {
             scope.spawn(move || store.layer(blob, &limits(), UNIX_EPOCH, never).unwrap());
         }
     });
-    assert_eq!(opened.load(Ordering::SeqCst), 1);
+    assert_eq!(read.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_layer_that_is_there_is_only_for_who_may_read_its_blob() {
+    let Some(lab) = Lab::new() else { return };
+    let secret = numbered(1).bytes();
+    let diff_id = Digest::of(Algorithm::Sha256, &secret);
+    let never = CancellationToken::new();
+    let take = |blob: &Blob<'_>| lab.store.layer(blob, &limits(), UNIX_EPOCH, &never);
+    take(&blob(&secret, Compression::Plain, diff_id)).unwrap();
+
+    // A configuration that names it beside a blob of one's own: that one is unpacked, and is another.
+    let own = numbered(2).bytes();
+    let error = take(&blob(&own, Compression::Plain, diff_id)).unwrap_err();
+    assert!(matches!(error, UnpackError::WrongContent { .. }), "{error}");
+
+    // A manifest that names its blob too, which its author may not read.
+    let mut foreign = blob(&secret, Compression::Plain, diff_id);
+    foreign.open = Box::new(|| Err(io::ErrorKind::PermissionDenied.into()));
+    let error = take(&foreign).unwrap_err();
+    assert!(matches!(error, UnpackError::Source(_)), "{error}");
+
+    take(&blob(&secret, Compression::Plain, diff_id)).unwrap();
 }
 
 #[test]
@@ -117,6 +152,7 @@ fn what_is_cancelled_ends_and_leaves_nothing() {
     header.size = 1 << 32;
     let header = header.bytes();
     let endless = Blob {
+        digest: Digest::of(Algorithm::Sha256, b"blob"),
         diff_id: Digest::of(Algorithm::Sha256, b""),
         compression: Compression::Plain,
         open: Box::new(move || {
@@ -181,6 +217,7 @@ fn the_longest_unused_layers_are_swept_and_used_ones_are_not() {
             .unwrap()
     };
     let held = use_at(0, 1);
+    let folders = [0, 1, 2, 3, 4].map(|index| use_at(index, 1).path().to_owned());
     for (index, second) in [(1, 50), (2, 20), (3, 40), (4, 30), (2, 60)] {
         drop(use_at(index, second));
     }
@@ -189,14 +226,8 @@ fn the_longest_unused_layers_are_swept_and_used_ones_are_not() {
         (swept.layers, swept.bytes, swept.kept),
         (2, 2 * size, 3 * size)
     );
-    let marks = Marks::of_this_process().unwrap().as_str();
-    let layers = lab.path().join("store").join(marks).join("layers");
-    let is_there = |index: usize| {
-        let name = blobs[index].diff_id.to_string().replace(':', "-");
-        layers.join(name).exists()
-    };
     assert_eq!(
-        [0, 1, 2, 3, 4].map(is_there),
+        folders.map(|folder| folder.exists()),
         [true, true, true, false, false]
     );
     drop(held);
@@ -217,15 +248,7 @@ fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
             .layer(&blobs[0], &limits(), UNIX_EPOCH, &never)
             .unwrap()
     };
-    drop(take());
-    let marks = Marks::of_this_process().unwrap().as_str();
-    let name = blobs[0].diff_id.to_string().replace(':', "-");
-    let folder = lab
-        .path()
-        .join("store")
-        .join(marks)
-        .join("layers")
-        .join(name);
+    let folder = take().path().parent().unwrap().to_owned();
     let damage = || fs::write(folder.join("tree/d/1"), "").unwrap();
     let is_damaged = || fs::metadata(folder.join("tree/d/1")).unwrap().len() == 0;
     damage();

@@ -36,6 +36,7 @@ async fn build(lab: &Lab, archive: &[u8], name: &str, process: &Process) -> (Vec
     let store = LayerStore::open(&lab.folder.path().join("store"), ids.clone()).unwrap();
     let never = CancellationToken::new();
     let blob = Blob {
+        digest: Digest::of(Algorithm::Sha256, archive),
         diff_id: Digest::of(Algorithm::Sha256, archive),
         compression: Compression::Plain,
         open: Box::new(|| Ok(Box::new(Cursor::new(archive.to_vec())))),

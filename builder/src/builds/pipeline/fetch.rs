@@ -12,8 +12,7 @@ use crate::builds::submit::is_check;
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::records::{Cause, Run};
-use crate::source::git::{GitSource, ObjectId, Revision};
-use crate::source::{FaultClass, Snapshot, SourceLimits, upload};
+use crate::source::{Snapshot, SourceLimits, upload};
 
 /// A source that is here.
 pub(super) struct Fetched {
@@ -69,53 +68,27 @@ impl Pipeline<'_> {
             ));
         };
         self.note(format!("fetching {}", source.url)).await;
-        let snapshot = if let Some(snapshot) = self.pushed(&source).await? {
-            snapshot
-        } else {
-            let git = &self.builds.parts().git;
-            git.fetch(self.namespace(), &source).await?
-        };
+        let git = &self.builds.parts().git;
+        let snapshot = git.fetch(self.namespace(), &source).await?;
         if let Some(commit) = &snapshot.source().commit {
             let text = format!("commit {} {}", commit.id, commit.message);
             self.note(text).await;
+            // What a webhook's caller says of a branch is asked of the repository: a commit that only somebody's fork has can be
+            // fetched from many servers too, and is not what the branch has.
+            if let Cause::Webhook {
+                commit: Some(pushed),
+                ..
+            } = &self.run.cause
+                && *pushed != commit.id
+            {
+                let text = format!(
+                    "commit {pushed}, which was pushed, is not what the revision stands for now: building {}",
+                    commit.id
+                );
+                self.note(text).await;
+            }
         }
         Ok(snapshot)
-    }
-
-    /// The commit that a webhook's caller says the branch was moved to; `None` if there is none, or it has been taken back
-    /// since: then the branch's newest is built.
-    async fn pushed(&self, source: &GitSource) -> Result<Option<Snapshot>, Failure> {
-        let Cause::Webhook {
-            commit: Some(commit),
-            ..
-        } = &self.run.cause
-        else {
-            return Ok(None);
-        };
-        let Some(id) = ObjectId::parse(commit) else {
-            return Ok(None);
-        };
-        let mut pushed = source.clone();
-        pushed.revision = Revision::Commit(id);
-        let git = &self.builds.parts().git;
-        match git.fetch(self.namespace(), &pushed).await {
-            Ok(mut snapshot) => {
-                // It was named by its id, and led to by the branch.
-                if let (Some(found), Revision::Branch(name) | Revision::Name(name)) =
-                    (&mut snapshot.commit, &source.revision)
-                {
-                    name.as_str().clone_into(&mut found.reference);
-                }
-                Ok(Some(snapshot))
-            }
-            Err(fault) if fault.class() == FaultClass::GitRevisionNotFound => {
-                let text =
-                    format!("commit {commit}, which was pushed, is gone: building the newest one");
-                self.note(text).await;
-                Ok(None)
-            }
-            Err(fault) => Err(fault.into()),
-        }
     }
 
     /// A snapshot that was kept or sent.

@@ -11,12 +11,15 @@ use crate::builds::spec::Source;
 use crate::builds::{reason, spec};
 use crate::driver::{Failure, SecretFiles};
 use crate::plan::{Cache, Output, Plan, Request, Secret, Sharing};
-use crate::records::{Build, CacheSpec, Run, SecretUse, SourceSpec};
+use crate::records::{Build, BuildSpec, CacheSpec, Run, SecretUse, SourceSpec};
 use crate::s2i::{ContainerPath, Script, ScriptsUrl};
 use crate::source::fetch_scripts;
 
 /// The label of a builder image that names folders which may outlive a run, several with `:` between.
 const CACHE_LABEL: &str = "dev.slipway.cache";
+
+/// Folders of it that are used.
+const MAX_CACHES: usize = 16;
 
 /// A plan and what it names.
 pub(super) struct Planned {
@@ -114,8 +117,9 @@ impl Pipeline<'_> {
         Ok((mounts, contents))
     }
 
-    /// The folders that outlive this run: those of the build and its branch, which begin as copies of those of the branch that
-    /// the build itself names.
+    /// The folders that outlive this run: the build's, if its own source is built with its own builder image; else, lest what
+    /// somebody else wrote leaves something there for the build's own runs, those of that source, which begin as copies of the
+    /// build's.
     async fn caches(&self, request: &Request) -> Result<Vec<Cache>, Failure> {
         let execution = request.builder.config.execution();
         let (CacheSpec::Auto, Some(label)) = (self.run.spec.caches, execution.label(CACHE_LABEL))
@@ -125,12 +129,18 @@ impl Pipeline<'_> {
         let Some(build) = &self.run.build else {
             return Ok(Vec::new());
         };
-        let branch = branch(&self.wanted.source);
         let store = self.builds.store();
-        let found = store.find::<Build>(self.namespace(), build).await?;
-        let default = found.map_or(branch.clone(), |build| branch_of(&build.value.spec.source));
+        let Some(found) = store.find::<Build>(self.namespace(), build).await? else {
+            return Ok(Vec::new());
+        };
+        let own = found.value.spec;
+        let default = branch_of(&own.source);
+        let spec = &self.run.spec;
+        let other = (spec.source != own.source || spec.builder != own.builder)
+            .then(|| other(spec, &self.run.actor.name));
         let mut caches = Vec::new();
-        for folder in label.split(':') {
+        let mut folders = label.split(':');
+        for folder in folders.by_ref().take(MAX_CACHES) {
             let at = match ContainerPath::parse(folder) {
                 Ok(at) => at,
                 Err(error) => {
@@ -141,13 +151,24 @@ impl Pipeline<'_> {
                     continue;
                 }
             };
-            let id = |branch: &str| format!("{build}@{branch}:{}", at.as_str());
+            let shared = format!("{build}@{default}:{}", at.as_str());
+            let (id, from) = match &other {
+                // No branch has two dots in its name (git-check-ref-format(1)).
+                Some(other) => (format!("{build}@..{other}:{}", at.as_str()), Some(shared)),
+                None => (shared, None),
+            };
             caches.push(Cache {
-                id: id(&branch),
-                from: (default != branch).then(|| id(&default)),
+                id,
+                from,
                 sharing: Sharing::Locked,
                 at: at.clone(),
             });
+        }
+        if folders.next().is_some() {
+            let text = format!(
+                "the builder image's label {CACHE_LABEL} names more than {MAX_CACHES} folders: the others are passed over"
+            );
+            self.note(text).await;
         }
         Ok(caches)
     }
@@ -167,7 +188,51 @@ fn branch(source: &Source) -> String {
     }
 }
 
+/// What stands for a source that is not the build's own, or is built with another builder image: in git its place and revision,
+/// of what is sent whoever sends it.
+fn other(spec: &BuildSpec, actor: &str) -> String {
+    let source = match &spec.source {
+        SourceSpec::Git { url, revision, .. } => {
+            let revision = revision.as_deref().unwrap_or_default();
+            format!("git\0{url}\0{revision}")
+        }
+        SourceSpec::Image { .. } => format!("sent\0{actor}"),
+    };
+    let text = format!("{source}\0{}", spec.builder);
+    Digest::of(Algorithm::Sha256, text.as_bytes()).hex()
+}
+
 fn branch_of(source: &SourceSpec) -> String {
     let read = spec::source(source, &[]);
     read.as_ref().map(branch).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_that_differ_do_not_share_a_cache() {
+        let spec = |source: serde_json::Value, builder: &str| -> BuildSpec {
+            let output = serde_json::json!({"image": "team/app:v1"});
+            let spec = serde_json::json!({"source": source, "builder": builder, "output": output});
+            serde_json::from_value(spec).unwrap()
+        };
+        let git = |url: &str, revision: &str, builder: &str| {
+            let source = serde_json::json!({"kind": "git", "url": url, "revision": revision});
+            other(&spec(source, builder), "ann")
+        };
+        let one = git("https://a.example/x.git", "main", "team/go:1");
+        assert_eq!(one, git("https://a.example/x.git", "main", "team/go:1"));
+        for another in [
+            git("https://b.example/x.git", "main", "team/go:1"),
+            git("https://a.example/x.git", "fix", "team/go:1"),
+            git("https://a.example/x.git", "main", "eve/go:1"),
+        ] {
+            assert_ne!(one, another);
+        }
+        let source = serde_json::json!({"kind": "image", "image": "team/sources/app:1"});
+        let sent = spec(source, "team/go:1");
+        assert_ne!(other(&sent, "ann"), other(&sent, "eve"));
+    }
 }

@@ -1,9 +1,9 @@
 //! Names of images become digests.
 
-use crate::builds::Builds;
 use crate::builds::reason;
 use crate::builds::spec::BuilderName;
 use crate::builds::submit::is_check;
+use crate::builds::{Builds, Invalid};
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName, Platform};
 use crate::records::{Build, Run};
@@ -128,8 +128,8 @@ impl Pipeline<'_> {
 }
 
 impl Builds {
-    /// The image that a builder's name means, and that image's name as it is written: a catalogue entry of the namespace, one that is everybody's,
-    /// or a repository.
+    /// The image that a builder's name means, and that image's name as it is written: a catalogue entry of the namespace, or one that is everybody's,
+    /// or an image with its tag or digest.
     pub(in crate::builds) async fn builder_name(
         &self,
         namespace: &str,
@@ -140,7 +140,13 @@ impl Builds {
             BuilderName::Image(image) => return Ok((image.clone(), image.to_string())),
             BuilderName::Entry(name) => match self.find_builder_image(namespace, name).await? {
                 Some(entry) => entry.value.image,
-                None => name.clone(),
+                // Not a repository of that name, which a stranger may have made.
+                None => {
+                    let message = format!(
+                        "there is no catalogue entry {name:?}: write repository:tag for an image"
+                    );
+                    return Err(Invalid::new("spec.builder", message).into());
+                }
             },
         };
         let image = crate::builds::name::image(&text, hosts, "spec.builder")?;

@@ -68,7 +68,8 @@ impl Caches {
         Ok(caches)
     }
 
-    /// A namespace's cache, made if it is not there: from a copy of the cache `from`, if there is such. Who wants it alone waits
+    /// A namespace's cache, made if it is not there: from a copy of the cache `from`, if there is such of at most
+    /// `most` bytes. Who wants it alone waits
     /// for all who use it, and `waits` is called once before it does. `None`: cancelled before.
     pub(super) fn take(
         &self,
@@ -76,6 +77,7 @@ impl Caches {
         id: &str,
         from: Option<&str>,
         sharing: Sharing,
+        most: u64,
         waits: impl FnOnce(),
         cancelled: &CancellationToken,
     ) -> io::Result<Option<Cache>> {
@@ -100,6 +102,11 @@ impl Caches {
             };
             if folder.exists() {
                 lock.stamp(SystemTime::now())?;
+                // What is noted ends to be true now: whoever is killed in its use leaves it to be measured.
+                match fs::remove_file(folder.join(RECORD)) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
                 return Ok(Some(Cache {
                     record: Record {
                         namespace: namespace.to_owned(),
@@ -119,7 +126,7 @@ impl Caches {
                 self.discard(&incoming)?;
                 fs::create_dir(&incoming)?;
                 if let Some(from) = from.filter(|from| *from != id)
-                    && !self.copy(namespace, from, &incoming, cancelled)?
+                    && !self.copy(namespace, from, &incoming, most, cancelled)?
                 {
                     return Ok(None);
                 }
@@ -187,6 +194,7 @@ impl Caches {
         namespace: &str,
         from: &str,
         to: &Path,
+        most: u64,
         cancelled: &CancellationToken,
     ) -> io::Result<bool> {
         let name = name_of(namespace, from);
@@ -199,7 +207,7 @@ impl Caches {
         if !source.exists() {
             return Ok(true);
         }
-        let copied = copy_tree(&source.join(FILES), &to.join(FILES), cancelled);
+        let copied = copy_tree(&source.join(FILES), &to.join(FILES), most, cancelled);
         match copied {
             Ok(whole) => Ok(whole),
             // A cache is a help, never a must.

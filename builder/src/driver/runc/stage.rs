@@ -1,6 +1,5 @@
 //! One stage: its root, and its steps upon it.
 
-use std::io;
 use std::path::PathBuf;
 
 use super::artifacts::Artifacts;
@@ -130,6 +129,7 @@ impl<'m> Work<'m> {
             let text = format!("cache {id} is mounted twice");
             return Err(failure::new(run.reason, text));
         }
+        let most = self.limits.disk.unwrap_or(u64::MAX);
         let mut taken = Vec::new();
         for (index, (id, from, sharing)) in wanted {
             let namespace = &self.job.namespace;
@@ -139,7 +139,7 @@ impl<'m> Work<'m> {
                 ));
             };
             let caches = &self.machine.caches;
-            let cache = caches.take(namespace, id, from, sharing, waits, &self.cancel);
+            let cache = caches.take(namespace, id, from, sharing, most, waits, &self.cancel);
             let cache = cache.map_err(|error| failure::machine(&format!("cache {id}"), &error))?;
             taken.push((index, cache.ok_or_else(failure::cancelled)?));
         }
@@ -152,9 +152,10 @@ impl<'m> Work<'m> {
         if caches.is_empty() {
             return;
         }
-        let settled: io::Result<()> = caches.into_iter().try_for_each(Cache::settle);
-        // What is not counted or removed now is by the next use or start.
-        if let Err(error) = settled.and_then(|()| self.machine.caches.prune()) {
+        let settled = caches.into_iter().map(Cache::settle).collect::<Vec<_>>();
+        // One that was not counted has no record, and is measured here.
+        let pruned = self.machine.caches.prune();
+        for error in settled.into_iter().chain([pruned]).filter_map(Result::err) {
             tracing::warn!(%error, "caches of builds could not be counted or removed");
         }
     }

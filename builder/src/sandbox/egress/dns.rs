@@ -22,6 +22,8 @@ const MAX_NAMES: usize = 4096;
 const HEADER: usize = 12;
 const A: u16 = 1;
 const INTERNET: u16 = 1;
+/// IXFR, AXFR, MAILB, MAILA and every type (RFC 1035 §3.2.3, RFC 1995).
+const ZONES: std::ops::RangeInclusive<u16> = 251..=255;
 /// An answer, with recursion.
 const ANSWER: u16 = 0x8180;
 const NAME_ERROR: u16 = 3;
@@ -72,6 +74,12 @@ impl Names {
         let address = (question.kind == A).then(|| self.address(name)).flatten();
         Some((question.reply(0, address), None))
     }
+}
+
+/// Whether a message is one ordinary question: nothing that changes a server, or asks it for a zone or for all that it has.
+pub(super) fn is_ordinary(message: &[u8]) -> bool {
+    let asks_only = message.get(6..10) == Some(&[0; 4]);
+    asks_only && Question::parse(message).is_some_and(|question| !ZONES.contains(&question.kind))
 }
 
 struct Question<'a> {

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::super::error::SandboxError;
-use super::dns::Names;
+use super::dns::{Names, is_ordinary};
 use super::{AddressRules, Egress, HostRule, NAME_SERVER, Refused, Upstream};
 use crate::addresses::is_own;
 
@@ -64,10 +64,6 @@ impl Judge {
     async fn connect(&self, meant: SocketAddr) -> Option<TcpStream> {
         match &self.0.egress {
             Egress::None => None,
-            Egress::Full { .. } if meant == SocketAddr::from((NAME_SERVER, DNS)) => {
-                // The administrator's choice, not the build's: not judged.
-                try_all(&self.0.name_servers).await
-            }
             Egress::Full { addresses } => {
                 if !reaches(addresses, meant.ip()) {
                     self.0.refused.add(meant.to_string());
@@ -104,6 +100,14 @@ impl Judge {
         }
     }
 
+    /// The host's name servers, if a connection is meant for them. They are the administrator's choice, not the build's, and not
+    /// judged; what they are asked is.
+    fn name_servers(&self, meant: SocketAddr) -> Option<&[SocketAddr]> {
+        let is_full = matches!(self.0.egress, Egress::Full { .. });
+        let is_ours = meant == SocketAddr::from((NAME_SERVER, DNS));
+        (is_full && is_ours).then_some(&self.0.name_servers)
+    }
+
     fn proxy(&self, host: &str, port: u16) -> Option<&Upstream> {
         let upstream = self.0.upstream.as_ref();
         upstream.filter(|upstream| !upstream.spares(host, port))
@@ -128,6 +132,7 @@ impl Judge {
     async fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
         match &self.0.egress {
             Egress::None => None,
+            Egress::Full { .. } if !is_ordinary(question) => None,
             Egress::Full { .. } => ask(&self.0.name_servers, question).await,
             Egress::Registries { hosts, .. } => {
                 let allowed = |name: &str| hosts.iter().any(|rule| rule.names(name));
@@ -194,6 +199,9 @@ async fn carry(mut inside: TcpStream, judge: &Judge) {
     let Some(meant) = meant.and_then(|address| address.as_socket()) else {
         return;
     };
+    if let Some(servers) = judge.name_servers(meant) {
+        return carry_questions(inside, servers).await;
+    }
     match judge.connect(meant).await {
         Some(mut outside) => {
             let _ = inside.set_nodelay(true);
@@ -206,6 +214,44 @@ async fn carry(mut inside: TcpStream, judge: &Judge) {
             let _ = SockRef::from(&inside).set_linger(Some(Duration::ZERO));
         }
     }
+}
+
+/// Carries on questions over a connection, one after the other, until one is no ordinary question.
+async fn carry_questions(mut inside: TcpStream, servers: &[SocketAddr]) {
+    while let Ok(Ok(question)) = timeout(CONNECT, message(&mut inside)).await
+        && is_ordinary(&question)
+        && let Some(answer) = ask_by_stream(servers, &question).await
+        && let Ok(Ok(())) = timeout(CONNECT, send(&mut inside, &answer)).await
+    {}
+}
+
+/// The first answer of the host's name servers over a connection.
+async fn ask_by_stream(servers: &[SocketAddr], question: &[u8]) -> Option<Vec<u8>> {
+    for &server in servers {
+        let asked = async {
+            let mut stream = TcpStream::connect(server).await?;
+            send(&mut stream, question).await?;
+            message(&mut stream).await
+        };
+        if let Ok(Ok(answer)) = timeout(ANSWER, asked).await {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+/// A message after its length (RFC 1035 §4.2.2).
+async fn message(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let length = stream.read_u16().await?;
+    let mut message = vec![0; usize::from(length)];
+    stream.read_exact(&mut message).await?;
+    Ok(message)
+}
+
+async fn send(stream: &mut TcpStream, message: &[u8]) -> std::io::Result<()> {
+    let length = u16::try_from(message.len()).map_err(std::io::Error::other)?;
+    stream.write_all(&length.to_be_bytes()).await?;
+    stream.write_all(message).await
 }
 
 /// Answers questions until it is dropped.

@@ -58,11 +58,16 @@ impl GitUrl {
 
     /// The port, or the scheme's own.
     pub fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.scheme {
+        self.port.unwrap_or(self.usual_port())
+    }
+
+    /// The port of the URL's scheme where it names none.
+    pub(crate) fn usual_port(&self) -> u16 {
+        match self.scheme {
             Scheme::Https => 443,
             Scheme::Http => 80,
             Scheme::Ssh => 22,
-        })
+        }
     }
 
     /// Whether both are one server spoken to in one way, so that a credential for the one may be shown to the other.

@@ -6,10 +6,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Cache, Caches, name_of};
 use crate::plan::Sharing;
 
+const MOST: u64 = 1 << 30;
+
 fn take(caches: &Caches, id: &str, from: Option<&str>, sharing: Sharing) -> Cache {
     let never = CancellationToken::new();
     caches
-        .take("shop", id, from, sharing, || (), &never)
+        .take("shop", id, from, sharing, MOST, || (), &never)
         .unwrap()
         .unwrap()
 }
@@ -37,7 +39,7 @@ fn a_cache_is_there_again_for_its_namespace_alone() {
     assert_eq!(fs::read(again.files().join("file")).unwrap(), [b'x'; 10]);
     let never = CancellationToken::new();
     let other = caches
-        .take("other", "pip", None, Sharing::Locked, || (), &never)
+        .take("other", "pip", None, Sharing::Locked, MOST, || (), &never)
         .unwrap()
         .unwrap();
     assert_eq!(fs::read_dir(other.files()).unwrap().count(), 0);
@@ -53,7 +55,7 @@ fn who_wants_it_alone_waits() {
     std::thread::scope(|scope| {
         let (says, said) = std::sync::mpsc::channel();
         let waits = move || says.send(()).unwrap();
-        let wait = || caches.take("shop", "pip", None, Sharing::Locked, waits, &cancel);
+        let wait = || caches.take("shop", "pip", None, Sharing::Locked, MOST, waits, &cancel);
         let waiting = scope.spawn(wait);
         said.recv().unwrap();
         drop(one);
@@ -65,7 +67,7 @@ fn who_wants_it_alone_waits() {
     for sharing in [Sharing::Locked, Sharing::Shared] {
         assert!(
             caches
-                .take("shop", "pip", None, sharing, || (), &cancel)
+                .take("shop", "pip", None, sharing, MOST, || (), &cancel)
                 .unwrap()
                 .is_none()
         );
@@ -190,4 +192,36 @@ fn a_new_shared_cache_is_shared_at_once() {
             }
         });
     }
+}
+
+#[test]
+fn what_a_use_adds_is_counted_although_it_was_not_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 50_000).unwrap();
+    write(&caches, "pip", 10);
+    // Killed in its next use, or not to be counted after it.
+    let cache = take(&caches, "pip", None, Sharing::Locked);
+    fs::write(cache.files().join("more"), vec![b'x'; 100_000]).unwrap();
+    drop(cache);
+    caches.prune().unwrap();
+    assert!(!is_there(&caches, "pip"));
+}
+
+#[test]
+fn a_copy_keeps_holes_and_has_a_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, never) = (folder.path().join("from"), CancellationToken::new());
+    fs::create_dir(&from).unwrap();
+    let file = fs::File::create(from.join("file")).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"begin", 0).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"end", 64 << 20).unwrap();
+    file.set_len(100 << 20).unwrap();
+    let to = folder.path().join("to");
+    assert!(crate::tree::copy_tree(&from, &to, MOST, &never).unwrap());
+    let content = fs::read(to.join("file")).unwrap();
+    assert!(content == fs::read(from.join("file")).unwrap());
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&fs::metadata(to.join("file")).unwrap());
+    assert!(blocks * 512 < 10 << 20, "{blocks}");
+    let small = folder.path().join("small");
+    crate::tree::copy_tree(&from, &small, 50 << 20, &never).unwrap_err();
 }

@@ -38,6 +38,32 @@ fn an_allowed_name_has_one_address_and_others_none() {
 }
 
 #[test]
+fn only_an_ordinary_question_is_carried_on() {
+    let good = question("pypi.org", A);
+    for kind in [A, 28, 16, 33, 65] {
+        assert!(is_ordinary(&question("pypi.org", kind)), "{kind}");
+    }
+    for kind in [251, 252, 255] {
+        assert!(!is_ordinary(&question("pypi.org", kind)), "{kind}");
+    }
+    // Byte by byte: an answer, NOTIFY, UPDATE, no question, two, an answer with it, an authority with it.
+    for (at, byte) in [
+        (2, 0x81),
+        (2, 0x21),
+        (2, 0x29),
+        (5, 0),
+        (5, 2),
+        (7, 1),
+        (9, 1),
+    ] {
+        let mut other = good.clone();
+        other[at] = byte;
+        assert!(!is_ordinary(&other), "{at} {byte}");
+    }
+    assert!(!is_ordinary(b"GET / HTTP/1.1"));
+}
+
+#[test]
 fn the_pool_has_an_end() {
     let mut names = Names::default();
     for number in 0..MAX_NAMES + 10 {

@@ -138,16 +138,17 @@ impl Builds {
         let hosts = &self.settings().hosts;
         let text = match name {
             BuilderName::Image(image) => return Ok((image.clone(), image.to_string())),
-            BuilderName::Entry(name) => match self.find_builder_image(namespace, name).await? {
-                Some(entry) => entry.value.image,
+            BuilderName::Entry(name) => {
+                let entry = self.find_builder_image(namespace, name).await?;
                 // Not a repository of that name, which a stranger may have made.
-                None => {
+                let missing = || {
                     let message = format!(
                         "there is no catalogue entry {name:?}: write repository:tag for an image"
                     );
-                    return Err(Invalid::new("spec.builder", message).into());
-                }
-            },
+                    Invalid::new("spec.builder", message)
+                };
+                entry.ok_or_else(missing)?.value.image
+            }
         };
         let image = crate::builds::name::image(&text, hosts, "spec.builder")?;
         Ok((image, text))

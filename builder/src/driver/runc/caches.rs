@@ -69,15 +69,14 @@ impl Caches {
     }
 
     /// A namespace's cache, made if it is not there: from a copy of the cache `from`, if there is such of at most
-    /// `most` bytes. Who wants it alone waits
+    /// the number of bytes beside it. Who wants it alone waits
     /// for all who use it, and `waits` is called once before it does. `None`: cancelled before.
     pub(super) fn take(
         &self,
         namespace: &str,
         id: &str,
-        from: Option<&str>,
+        from: Option<(&str, u64)>,
         sharing: Sharing,
-        most: u64,
         waits: impl FnOnce(),
         cancelled: &CancellationToken,
     ) -> io::Result<Option<Cache>> {
@@ -125,7 +124,7 @@ impl Caches {
                 let incoming = self.root.join("incoming").join(&name);
                 self.discard(&incoming)?;
                 fs::create_dir(&incoming)?;
-                if let Some(from) = from.filter(|from| *from != id)
+                if let Some((from, most)) = from.filter(|(from, _)| *from != id)
                     && !self.copy(namespace, from, &incoming, most, cancelled)?
                 {
                     return Ok(None);

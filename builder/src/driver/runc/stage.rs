@@ -139,7 +139,8 @@ impl<'m> Work<'m> {
                 ));
             };
             let caches = &self.machine.caches;
-            let cache = caches.take(namespace, id, from, sharing, most, waits, &self.cancel);
+            let from = from.map(|from| (from, most));
+            let cache = caches.take(namespace, id, from, sharing, waits, &self.cancel);
             let cache = cache.map_err(|error| failure::machine(&format!("cache {id}"), &error))?;
             taken.push((index, cache.ok_or_else(failure::cancelled)?));
         }

@@ -11,7 +11,14 @@ const MOST: u64 = 1 << 30;
 fn take(caches: &Caches, id: &str, from: Option<&str>, sharing: Sharing) -> Cache {
     let never = CancellationToken::new();
     caches
-        .take("shop", id, from, sharing, MOST, || (), &never)
+        .take(
+            "shop",
+            id,
+            from.map(|from| (from, MOST)),
+            sharing,
+            || (),
+            &never,
+        )
         .unwrap()
         .unwrap()
 }
@@ -39,7 +46,7 @@ fn a_cache_is_there_again_for_its_namespace_alone() {
     assert_eq!(fs::read(again.files().join("file")).unwrap(), [b'x'; 10]);
     let never = CancellationToken::new();
     let other = caches
-        .take("other", "pip", None, Sharing::Locked, MOST, || (), &never)
+        .take("other", "pip", None, Sharing::Locked, || (), &never)
         .unwrap()
         .unwrap();
     assert_eq!(fs::read_dir(other.files()).unwrap().count(), 0);
@@ -55,7 +62,7 @@ fn who_wants_it_alone_waits() {
     std::thread::scope(|scope| {
         let (says, said) = std::sync::mpsc::channel();
         let waits = move || says.send(()).unwrap();
-        let wait = || caches.take("shop", "pip", None, Sharing::Locked, MOST, waits, &cancel);
+        let wait = || caches.take("shop", "pip", None, Sharing::Locked, waits, &cancel);
         let waiting = scope.spawn(wait);
         said.recv().unwrap();
         drop(one);
@@ -67,7 +74,7 @@ fn who_wants_it_alone_waits() {
     for sharing in [Sharing::Locked, Sharing::Shared] {
         assert!(
             caches
-                .take("shop", "pip", None, sharing, MOST, || (), &cancel)
+                .take("shop", "pip", None, sharing, || (), &cancel)
                 .unwrap()
                 .is_none()
         );

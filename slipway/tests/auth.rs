@@ -133,7 +133,7 @@ fn can_i_tells_rights_over_the_registry_from_repositories_of_their_names() {
     for (words, wrong) in [
         (
             &["get", "images", "-n", "team"][..],
-            "there are audit and tokens",
+            "there are audit, tokens",
         ),
         (&["get", "tokens", "-A"], "there are get audit, list tokens"),
         (&["list", "tokens", "-n", "team"], "of the whole registry"),
@@ -318,6 +318,52 @@ fn who_may_push_and_not_pull_is_told_that_this_is_not_enough() {
             "{said:?}"
         );
     }
+}
+
+/// Rules are not all: who comes in is the configuration's.
+#[test]
+fn explain_knows_who_comes_in_at_the_server_of_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::create_dir(at.join("rules")).unwrap();
+    let all = RULES.replace(
+        "kind: User, name: ada",
+        "kind: User, name: 'system:anonymous'}, {kind: Group, name: 'system:authenticated'",
+    );
+    std::fs::write(at.join("rules/rules.yaml"), all).unwrap();
+    support::add_user(&at.join("users"), "ada", PASSWORD);
+    let explain = |anonymous: bool, who: &str| {
+        let config = format!(
+            "auth: {{anonymous: {anonymous}, htpasswd: {{file: users}}, rbac: {{dir: rules}}}}\n"
+        );
+        std::fs::write(at.join("slipway.yaml"), config).unwrap();
+        let mut command = slipway();
+        command.current_dir(at).args([
+            "auth",
+            "explain",
+            "pull",
+            "team/app",
+            "--config",
+            "slipway.yaml",
+            "--as",
+            who,
+        ]);
+        let said = run(&mut command, "");
+        (said.status.success(), stdout(&said))
+    };
+    let (may, said) = explain(true, "system:anonymous");
+    assert!(may, "{said}");
+    let (may, said) = explain(false, "system:anonymous");
+    assert!(!may && said.contains("may not pull"), "{said}");
+    assert!(
+        said.contains("auth.anonymous is off") && !said.contains("to allow it"),
+        "{said}"
+    );
+    let hint = "nobody can log in as ";
+    let (may, said) = explain(false, "ada");
+    assert!(may && !said.contains(hint), "{said}");
+    let (may, said) = explain(false, "nobodyknows");
+    assert!(may && said.contains(hint), "{said}");
 }
 
 #[test]

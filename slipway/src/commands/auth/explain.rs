@@ -18,14 +18,20 @@ use self::standing::Standing;
 use super::super::print;
 use super::asked;
 use crate::cli::{Explain, Output};
-use crate::config::load;
+use crate::config::{Auth, load};
 
 pub(super) async fn explain(args: Explain) -> anyhow::Result<ExitCode> {
     let deed = asked::deed(&args.asked)?;
     let printing = args.printing.form();
     let registry = Registry::of(&args, &deed).await?;
     let mut standing = match rules(&args, registry.as_ref()).await? {
-        Asked::Folder(folder, resource) => by_folder(&folder, resource, &args, deed)?,
+        Asked::Folder(folder, resource, server) => {
+            let mut standing = by_folder(&folder, resource, &args, deed)?;
+            if let Some(server) = server {
+                standing.at(&server);
+            }
+            standing
+        }
         Asked::Cluster(preset) => by_cluster(&preset, &args, deed).await?,
     };
     if let Some(registry) = registry {
@@ -46,15 +52,19 @@ pub(super) async fn explain(args: Explain) -> anyhow::Result<ExitCode> {
 
 /// Whose rules, and what they name.
 enum Asked {
-    Folder(PathBuf, Resource),
+    /// With the rest of the server's configuration, where that is known.
+    Folder(PathBuf, Resource, Option<Box<Auth>>),
     Cluster(Preset),
 }
 
 async fn rules(args: &Explain, registry: Option<&Registry>) -> anyhow::Result<Asked> {
     if let Some(file) = &args.config {
         let auth = load(Some(file), true)?.auth;
-        return match (&args.rbac, auth.rbac, auth.kubernetes) {
-            (None, Some(rbac), _) => Ok(Asked::Folder(rbac.dir.clone(), rbac.words())),
+        return match (&args.rbac, &auth.rbac, &auth.kubernetes) {
+            (None, Some(rbac), _) => {
+                let (folder, words) = (rbac.dir.clone(), rbac.words());
+                Ok(Asked::Folder(folder, words, Some(Box::new(auth))))
+            }
             (None, None, Some(kubernetes)) => Ok(Asked::Cluster(kubernetes.words())),
             _ => anyhow::bail!("the configuration names neither auth.rbac nor auth.kubernetes"),
         };
@@ -66,7 +76,7 @@ async fn rules(args: &Explain, registry: Option<&Registry>) -> anyhow::Result<As
         resource: args.resource.clone().unwrap_or(usual.resource),
     };
     Ok(match (&args.rbac, args.preset.as_deref(), registry) {
-        (Some(folder), ..) => Asked::Folder(folder.clone(), resource),
+        (Some(folder), ..) => Asked::Folder(folder.clone(), resource, None),
         (None, Some("openshift"), _) => Asked::Cluster(Preset::Openshift),
         (None, None, Some(registry)) if !is_named => Asked::Cluster(registry.preset().await?),
         (None, ..) => Asked::Cluster(Preset::Resource(resource)),
@@ -99,6 +109,7 @@ fn by_folder(
         hidden: Vec::new(),
         missing: Vec::new(),
         registry: None,
+        barred: None,
         notes,
         who,
         deed,
@@ -166,6 +177,7 @@ async fn by_cluster(preset: &Preset, args: &Explain, deed: Deed) -> anyhow::Resu
         hidden: readable.hidden,
         missing,
         registry: None,
+        barred: None,
         notes,
         who,
         deed,

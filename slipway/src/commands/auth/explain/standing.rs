@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use auth::kubernetes::{AccountName, Decision, Missing};
 use auth::rbac::{Near, Reason, WhyNot};
-use auth::{Deed, Identity};
+use auth::{Authenticator as _, Deed, Htpasswd, Identity};
 use serde_json::{Value, json};
 
 use super::registry::Said;
 use super::remedy::Advice;
+use crate::config::Auth;
 
 /// All of it.
 pub(super) struct Standing {
@@ -26,6 +27,8 @@ pub(super) struct Standing {
     /// What the question names and the cluster does not have.
     pub(super) missing: Vec<Missing>,
     pub(super) registry: Option<Said>,
+    /// Why rules do not matter.
+    pub(super) barred: Option<&'static str>,
     /// What else stands in the way, or may be meant otherwise.
     pub(super) notes: Vec<String>,
 }
@@ -37,8 +40,32 @@ impl Standing {
         self.is_allowed() && answer.is_none_or(|(_, allowed)| *allowed)
     }
 
+    /// Takes into account who comes in at a server with this configuration, beside its rules.
+    pub(super) fn at(&mut self, auth: &Auth) {
+        // Nobody vouches for whoever is asked about, so that only the name tells a stranger.
+        if self.who.name() == "system:anonymous" {
+            if !auth.anonymous {
+                self.barred = Some(
+                    "auth.anonymous is off: strangers are asked to log in, whatever rules give them",
+                );
+            }
+            return;
+        }
+        let Some(users) = auth.htpasswd.as_ref().filter(|_| auth.oidc.is_empty()) else {
+            return;
+        };
+        let name = self.who.name();
+        // Whoever asks need not be able to read it.
+        if Htpasswd::load(&users.file).is_ok_and(|users| !users.has_user(name)) {
+            let file = users.file.display();
+            let note = format!("nobody can log in as {name}: there is no such user in {file}");
+            self.notes.push(note);
+        }
+    }
+
     fn is_allowed(&self) -> bool {
         match &self.decision {
+            _ if self.barred.is_some() => false,
             Some(decision) => decision.allowed,
             None => !self.allowed_by.is_empty(),
         }
@@ -54,6 +81,9 @@ impl Standing {
         let decision = self.decision.as_ref();
         let said = decision.and_then(|said| said.reason.as_deref());
         match (self.is_allowed(), self.allowed_by.is_empty()) {
+            _ if self.barred.is_some() => {
+                lines.extend(self.barred.map(|why| format!("  {why}")));
+            }
             // What is hidden may be what allows it; the cluster names it.
             (true, true) => {
                 let said = said.unwrap_or("the cluster does not say why");
@@ -86,7 +116,7 @@ impl Standing {
         }
         lines.extend(self.notes.iter().map(|note| format!("  {note}")));
         lines.extend(self.registry.as_ref().map(|said| self.held_against(said)));
-        if !self.is_allowed() && self.allowed_by.is_empty() {
+        if self.lacks_rules() {
             lines.extend(self.remedy.lines());
         }
         lines.iter().fold(String::new(), |mut text, line| {
@@ -94,6 +124,11 @@ impl Standing {
             let _ = writeln!(text, "{line}");
             text
         })
+    }
+
+    /// Whether a binding would mend it.
+    fn lacks_rules(&self) -> bool {
+        self.barred.is_none() && !self.is_allowed() && self.allowed_by.is_empty()
     }
 
     fn verdict(&self) -> String {
@@ -190,7 +225,6 @@ impl Standing {
             Deed::Registry(right, _) => (None, Some(right.resource())),
         };
         let decision = self.decision.as_ref();
-        let is_amiss = !self.is_allowed() && self.allowed_by.is_empty();
         json!({
             "user": self.who.name(),
             "groups": self.who.groups().collect::<Vec<_>>(),
@@ -201,11 +235,12 @@ impl Standing {
             "allowed": self.is_allowed(),
             "allowedBy": self.allowed_by.iter().map(reason).collect::<Vec<_>>(),
             "nearest": self.nearest.iter().map(near).collect::<Vec<_>>(),
-            "remedy": is_amiss.then(|| self.remedy.json()),
+            "remedy": self.lacks_rules().then(|| self.remedy.json()),
             "reason": decision.and_then(|said| said.reason.as_ref()),
             "error": decision.and_then(|said| said.error.as_ref()),
             "missing": self.missing.iter().map(missing).collect::<Vec<_>>(),
             "hidden": self.hidden,
+            "barred": self.barred,
             "notes": self.notes,
             "registry": self.registry.as_ref().map(|said| json!({
                 "server": said.server,

@@ -133,7 +133,7 @@ fn can_i_tells_rights_over_the_registry_from_repositories_of_their_names() {
     for (words, wrong) in [
         (
             &["get", "images", "-n", "team"][..],
-            "there are audit and tokens",
+            "there are audit, tokens",
         ),
         (&["get", "tokens", "-A"], "there are get audit, list tokens"),
         (&["list", "tokens", "-n", "team"], "of the whole registry"),

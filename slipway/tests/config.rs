@@ -36,7 +36,7 @@ fn every_file_that_the_configuration_names_is_loaded() {
     certificate::make(at);
     std::fs::write(at.join("garbage"), "not what anybody expects\n").unwrap();
     std::fs::write(at.join("plain"), "ada:secret\n").unwrap();
-    std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    support::add_user(&at.join("users"), "ada", "not in clear");
     let half = "kind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: lab, user: u}}]\n\
                 users: [{name: u, user: {token: t}}]\n";
     std::fs::write(at.join("half"), half).unwrap();

@@ -42,7 +42,8 @@ impl Standing {
 
     /// Takes into account who comes in at a server with this configuration, beside its rules.
     pub(super) fn at(&mut self, auth: &Auth) {
-        if self.who.is_anonymous() {
+        // Nobody vouches for whoever is asked about, so that only the name tells a stranger.
+        if self.who.name() == "system:anonymous" {
             if !auth.anonymous {
                 self.barred = Some(
                     "auth.anonymous is off: strangers are asked to log in, whatever rules give them",

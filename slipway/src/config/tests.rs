@@ -439,7 +439,7 @@ fn what_the_builder_is_told_is_checked_and_named() {
             "network: {registries: ['https://pypi.org']}",
             "builder.network.registries",
         ),
-        ("network: {allow: [all]}", "line 1 column 29"),
+        ("network: {allow: [all]}", ":1:29: builder.network.allow"),
         ("network: {egress: some}", "registries-only"),
         ("proxy: {url: 'https://proxy'}", "builder.proxy.url"),
         (

@@ -138,16 +138,16 @@ impl Builds {
         let hosts = &self.settings().hosts;
         let text = match name {
             BuilderName::Image(image) => return Ok((image.clone(), image.to_string())),
-            BuilderName::Entry(name) => match self.find_builder_image(namespace, name).await? {
-                Some(entry) => entry.value.image,
-                // Not a repository of that name, which a stranger may have made.
-                None => {
+            BuilderName::Entry(name) => {
+                let Some(entry) = self.find_builder_image(namespace, name).await? else {
+                    // Not a repository of that name, which a stranger may have made.
                     let message = format!(
                         "there is no catalogue entry {name:?}: write repository:tag for an image"
                     );
                     return Err(Invalid::new("spec.builder", message).into());
-                }
-            },
+                };
+                entry.value.image
+            }
         };
         let image = crate::builds::name::image(&text, hosts, "spec.builder")?;
         Ok((image, text))

@@ -138,6 +138,11 @@ async fn too_much_and_too_many_are_turned_away() {
     let long = "x".repeat((25 << 20) + 1);
     let answer = call(&server, HOOK, SECRET, now, &long).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let long = "x".repeat((1 << 20) + 1);
+    for path in [HOOK, "/hooks/team/none/generic"] {
+        let answer = call(&server, path, SECRET, now, &long).await;
+        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
     let mut refused = 0;
     for _ in 0..200 {
         let answer = call(&server, HOOK, SECRET, now - 4000, "{}");

@@ -8,6 +8,7 @@
 mod answer;
 mod owners;
 mod rate;
+mod room;
 
 pub use owners::GateOwners;
 
@@ -26,13 +27,19 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
 use registry::Registry;
 use registry::http::{Account, Arrival, Problem};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use rate::Rate;
+use room::{Room, Share};
 
 /// Bytes of bodies in memory at a time.
-const BODIES: usize = 64 << 20;
+const BODIES: usize = 8 * MAX_BODY;
+
+/// Of them those of one client.
+const OF_A_CLIENT: usize = BODIES / 8;
+
+/// Longest body of forges that name no more: a push has some kilobytes for each of its commits.
+const USUAL_BODY: usize = 1 << 20;
 
 /// A body that has not arrived by then never will.
 const ARRIVES: Duration = Duration::from_secs(30);
@@ -48,7 +55,7 @@ struct Hall {
     registry: Arc<Registry>,
     hooks: Hooks,
     rate: Arc<Rate>,
-    bodies: Arc<Semaphore>,
+    room: Arc<Room>,
 }
 
 /// The room: webhooks.
@@ -57,7 +64,7 @@ pub fn router(registry: &Arc<Registry>, hooks: Hooks) -> Router {
         registry: Arc::clone(registry),
         hooks,
         rate: Arc::new(Rate::new()),
-        bodies: Arc::new(Semaphore::new(BODIES)),
+        room: Arc::new(Room::new(BODIES, OF_A_CLIENT)),
     };
     let other = || async { Problem::method_not_allowed("POST") };
     Router::new()
@@ -113,10 +120,17 @@ impl Hall {
         let known = HookKind::from_path(kind);
         let claims = known.is_some_and(|kind| Signed::is_claimed(kind, &parts.headers));
         // What has no signature is refused whatever it says.
-        let body = if claims {
-            self.read(&parts.headers, body).await?
-        } else {
-            Whole::default()
+        let body = match known.filter(|_| claims) {
+            Some(kind) => {
+                let most = most(kind);
+                // For a webhook that is not there the body is passed over as it comes: it has no room to fill.
+                let is_there = self.hooks.has((namespace, build), kind).await;
+                let share = is_there
+                    .map_err(unavailable)?
+                    .then(|| self.room.share(arrival.client));
+                self.read(&parts.headers, body, most, share).await?
+            }
+            None => Whole::default(),
         };
         let soonest = Instant::now() + REFUSAL;
         // An unknown kind goes the same way as a build without a webhook.
@@ -140,10 +154,7 @@ impl Hall {
             Err(HookError::Invalid(message)) => Err(Problem::invalid(message)),
             Err(HookError::Forbidden(message)) => Err(Problem::denied(message)),
             Err(HookError::Busy(message)) => Err(Problem::too_many_of(message, LATER)),
-            Err(HookError::Unavailable(message)) => Err(Problem::unavailable(
-                "the call cannot be taken at the moment, send it again",
-                message,
-            )),
+            Err(error @ HookError::Unavailable(_)) => Err(unavailable(error)),
         }
     }
 
@@ -156,33 +167,40 @@ impl Hall {
     }
 
     /// The body, which must arrive soon and has its part of the room for all bodies as it arrives: whoever sends slowly holds
-    /// little.
-    async fn read(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<Whole, Problem> {
+    /// little. Without a share of the room nothing of it is kept.
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: axum::body::Body,
+        most: usize,
+        mut share: Option<Share>,
+    ) -> Result<Whole, Problem> {
         let announced = headers.get(CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > MAX_BODY) {
-            return Err(Problem::too_large(MAX_BODY));
+        if announced.is_some_and(|length| length > most) {
+            return Err(Problem::too_large(most));
         }
         let broken = || Problem::invalid("the body did not arrive whole");
         let read = tokio::time::timeout(ARRIVES, async {
-            let mut whole = Whole::default();
+            let (mut bytes, mut read) = (Vec::new(), 0);
             let mut frames = body.into_data_stream();
             while let Some(frame) = frames.next().await {
                 let frame = frame.map_err(|_| broken())?;
-                if whole.bytes.len() + frame.len() > MAX_BODY {
-                    return Err(Problem::too_large(MAX_BODY));
+                read += frame.len();
+                if read > most {
+                    return Err(Problem::too_large(most));
                 }
-                let part = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-                let part = Arc::clone(&self.bodies).try_acquire_many_owned(part);
-                let busy = |_| Problem::too_many_of("too many calls arrive at a time", 1);
-                let part = part.map_err(busy)?;
-                match &mut whole.share {
-                    Some(share) => share.merge(part),
-                    None => whole.share = Some(part),
+                if let Some(share) = &mut share {
+                    if !share.grow(frame.len()) {
+                        return Err(Problem::too_many_of("too many calls arrive at a time", 1));
+                    }
+                    bytes.extend_from_slice(&frame);
                 }
-                whole.bytes.extend_from_slice(&frame);
             }
-            Ok(whole)
+            Ok(Whole {
+                bytes,
+                _share: share,
+            })
         });
         read.await.unwrap_or_else(|_| Err(broken()))
     }
@@ -198,7 +216,20 @@ impl Hall {
 #[derive(Default)]
 struct Whole {
     bytes: Vec<u8>,
-    share: Option<OwnedSemaphorePermit>,
+    _share: Option<Share>,
+}
+
+/// Longest body of a kind.
+fn most(kind: HookKind) -> usize {
+    match kind {
+        HookKind::GitHub => MAX_BODY,
+        HookKind::GitLab | HookKind::Gitea | HookKind::Bitbucket | HookKind::Generic => USUAL_BODY,
+    }
+}
+
+fn unavailable(error: HookError) -> Problem {
+    let text = "the call cannot be taken at the moment, send it again";
+    Problem::unavailable(text, error.to_string())
 }
 
 fn unknown() -> Problem {

@@ -49,17 +49,14 @@ impl Rate {
         }
     }
 
-    /// Counts a call, or says how long to wait. Of IPv6 a client has a whole network (RFC 4291: /64).
+    /// Counts a call, or says how long to wait.
     pub(super) fn turn(
         &self,
         client: IpAddr,
         place: &[&str; 2],
         now: SystemTime,
     ) -> Result<(), Duration> {
-        let client = match client.to_canonical() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits() >> 64 << 64,
-        };
+        let client = network(client);
         let counted = [
             (self.hasher.hash_one((client, place)), BUILD),
             (self.hasher.hash_one(client), CLIENT),
@@ -77,6 +74,14 @@ impl Rate {
             buckets.insert(key, Bucket { level, at: now });
         }
         Ok(())
+    }
+}
+
+/// Whom an address is of: of IPv6 a client has a whole network (RFC 4291: /64).
+pub(super) fn network(client: IpAddr) -> u128 {
+    match client.to_canonical() {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
     }
 }
 

@@ -71,6 +71,15 @@ impl Hooks {
         Self { builds, owners }
     }
 
+    /// Whether there is such a webhook, with a secret. No caller is to be told.
+    pub async fn has(
+        &self,
+        (namespace, build): (&str, &str),
+        kind: HookKind,
+    ) -> Result<bool, HookError> {
+        Ok(self.find(namespace, build, kind).await?.is_some())
+    }
+
     /// Takes a call to a build's webhook.
     pub async fn call(
         &self,

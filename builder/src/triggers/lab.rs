@@ -117,6 +117,9 @@ impl Lab {
             let content = Zeroizing::new(content.as_bytes().to_vec());
             ((*name).to_owned(), content)
         });
+        let servers = Zeroizing::new(b"git.example.com".to_vec());
+        let servers = (used_for == SecretUse::Git).then(|| ("hosts".to_owned(), servers));
+        let files = files.chain(servers);
         let content = SecretContent {
             used_for,
             files: SecretFiles(files.collect::<BTreeMap<_, _>>()),

@@ -231,7 +231,7 @@ mod tests {
         ] {
             assert_ne!(one, another);
         }
-        let source = serde_json::json!({"kind": "image", "image": "team/sources/app:1"});
+        let source = serde_json::json!({"kind": "image", "reference": "team/sources/app:1"});
         let sent = spec(source, "team/go:1");
         assert_ne!(other(&sent, "ann"), other(&sent, "eve"));
     }

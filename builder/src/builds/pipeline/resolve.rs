@@ -139,15 +139,14 @@ impl Builds {
         let text = match name {
             BuilderName::Image(image) => return Ok((image.clone(), image.to_string())),
             BuilderName::Entry(name) => {
-                let entry = self.find_builder_image(namespace, name).await?;
-                // Not a repository of that name, which a stranger may have made.
-                let missing = || {
+                let Some(entry) = self.find_builder_image(namespace, name).await? else {
+                    // Not a repository of that name, which a stranger may have made.
                     let message = format!(
                         "there is no catalogue entry {name:?}: write repository:tag for an image"
                     );
-                    Invalid::new("spec.builder", message)
+                    return Err(Invalid::new("spec.builder", message).into());
                 };
-                entry.ok_or_else(missing)?.value.image
+                entry.value.image
             }
         };
         let image = crate::builds::name::image(&text, hosts, "spec.builder")?;

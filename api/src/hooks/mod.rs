@@ -227,6 +227,7 @@ fn most(kind: HookKind) -> usize {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
 fn unavailable(error: HookError) -> Problem {
     let text = "the call cannot be taken at the moment, send it again";
     Problem::unavailable(text, error.to_string())

@@ -42,20 +42,22 @@ fn count(store: &Path, folder: &str) -> usize {
         .count()
 }
 
+/// Counts who reads from the beginning.
+struct Told(io::Cursor<Vec<u8>>, Arc<AtomicUsize>);
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.position() == 0 {
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+        self.0.read(buffer)
+    }
+}
+
 #[test]
 fn a_layer_is_unpacked_once_whoever_asks() {
     let Some(lab) = Lab::new() else { return };
     let bytes = numbered(1).bytes();
-    /// Counts who reads from the beginning.
-    struct Told(io::Cursor<Vec<u8>>, Arc<AtomicUsize>);
-    impl Read for Told {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            if self.0.position() == 0 {
-                self.1.fetch_add(1, Ordering::SeqCst);
-            }
-            self.0.read(buffer)
-        }
-    }
     let read = Arc::new(AtomicUsize::new(0));
     let blob = Blob {
         digest: Digest::of(Algorithm::Sha256, &bytes),

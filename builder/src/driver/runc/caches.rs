@@ -71,10 +71,6 @@ impl Caches {
     /// A namespace's cache, made if it is not there: from a copy of the cache `from`, if there is such of at most
     /// the number of bytes beside it. Who wants it alone waits
     /// for all who use it, and `waits` is called once before it does. `None`: cancelled before.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is one thing that a cache is asked for with"
-    )]
     pub(super) fn take(
         &self,
         namespace: &str,

@@ -277,7 +277,7 @@ async fn rights_over_the_registry_are_asked_about_by_resource_and_namespace() {
         ),
         (
             r#"{"resource":"audit","verbs":["list"]}"#,
-            "get audit, list tokens",
+            "there are get audit",
         ),
         (
             r#"{"resource":"images","verbs":["get"]}"#,

@@ -135,10 +135,13 @@ fn can_i_tells_rights_over_the_registry_from_repositories_of_their_names() {
             &["get", "images", "-n", "team"][..],
             "there are audit, tokens",
         ),
-        (&["get", "tokens", "-A"], "there are get audit, list tokens"),
+        (&["get", "tokens", "-A"], "there are list tokens, delete"),
         (&["list", "tokens", "-n", "team"], "of the whole registry"),
         (&["list", "team/app"], "of repositories there are pull"),
-        (&["get", "audit", "-n", "team/app"], "--namespace: "),
+        (
+            &["get", "audit", "-n", "team/app"],
+            "team/app is no namespace",
+        ),
     ] {
         let said = error_line(&scene.run(&[&["auth", "can-i"], words].concat()));
         assert!(said.contains(wrong), "{words:?}: {said}");

@@ -125,7 +125,8 @@ fn a_relative_path_to_nothing_is_told_as_a_whole() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     certificate::make(at);
-    std::fs::write(at.join("users"), "# nobody yet\n").unwrap();
+    let hash = "$2y$05$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
+    std::fs::write(at.join("users"), format!("ada:{hash}\n")).unwrap();
     for (yaml, key) in [
         ("auth: {htpasswd: {file: ./gone}}", "auth.htpasswd.file"),
         (

@@ -35,7 +35,7 @@ async fn a_commit_becomes_an_image_that_can_be_made_again() {
         &[
             ("username", USER),
             ("password", PASSWORD),
-            ("hosts", "localhost"),
+            ("hosts", &format!("localhost:{}", servers.port)),
         ],
     )
     .await;
@@ -105,8 +105,10 @@ async fn a_run_may_have_a_branch_of_its_own() {
         .value;
     let (run, lines) = lab.ended(&run).await;
     assert_eq!(run.resolved.commit, Some(commit));
-    let cache = "cache app@feature/sell:/opt/cache of app@:/opt/cache";
+    // One of its own, which begins as a copy.
+    let cache = ":/opt/cache of app@:/opt/cache";
     assert!(said(&lines).contains(cache), "{}", said(&lines));
+    assert!(!said(&lines).contains("cache app@:/opt/cache"));
 
     let found: References = lab
         .builds
@@ -125,8 +127,10 @@ async fn a_secret_is_shown_to_the_servers_that_it_names() {
     let wanted = source(&servers, "private/cart.git", Some("git"));
     let here = format!("localhost:{}", servers.port);
     for (hosts, shown) in [
-        ("git.example\nlocalhost\n", true),
+        (&*format!("git.example\n{here}\n"), true),
         (&*here, true),
+        // Without a port it is the scheme's own.
+        ("localhost", false),
         ("git.example", false),
         ("localhost:1", false),
     ] {

@@ -223,9 +223,15 @@ impl<'a> Form<'a> {
             return (*written).to_owned();
         }
         let forms = self.at(path);
-        let words: Vec<_> = forms
-            .iter()
-            .filter_map(|form| form["const"].as_str())
+        let words = forms.iter().flat_map(|form| {
+            let several = form["enum"].as_array().into_iter().flatten();
+            form.get("const").into_iter().chain(several)
+        });
+        let words: Vec<_> = words
+            .map(|word| {
+                word.as_str()
+                    .map_or_else(|| word.to_string(), str::to_owned)
+            })
             .collect();
         if !words.is_empty() {
             return words.join(" or ");

@@ -456,8 +456,8 @@ fn what_the_builder_is_told_is_checked_and_named() {
         ),
         ("userIds: {first: 0}", "builder.userIds"),
         ("retention: {succeeded: 0}", "builder.retention.succeeded"),
-        ("enabled: maybe", "none of auto, true and false"),
-        ("secretKey: x", "unknown field"),
+        ("enabled: maybe", "auto or true or false"),
+        ("secretKey: x", "there is no such key"),
     ] {
         let told = error(&format!("builder: {{{yaml}}}"), &[]);
         assert!(told.contains(named), "{yaml}: {told}");

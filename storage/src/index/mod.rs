@@ -10,6 +10,7 @@ mod records;
 pub mod sqlite;
 #[cfg(feature = "test-util")]
 pub mod suite;
+mod tokens;
 
 pub use audit::AuditTable;
 pub use facts::{
@@ -21,6 +22,7 @@ pub use records::{
     InvalidBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_RECORD_NAME_BYTES,
     Record, RecordBatch, RecordKey, RecordTable, RecordWrite, RecordsWritten,
 };
+pub use tokens::TokenTable;
 
 use std::fmt;
 use std::time::SystemTime;
@@ -34,7 +36,9 @@ use crate::audit::Cause;
 /// Facts of a registry, with the audit record among them: a change that a [`Cause`] names somebody for leaves its rows there
 /// in its own transaction. No method has a default: who implements it decides everything.
 #[async_trait]
-pub trait Index: AuditTable + RecordTable + fmt::Debug + Send + Sync + 'static {
+pub trait Index:
+    AuditTable + RecordTable + TokenTable + fmt::Debug + Send + Sync + 'static
+{
     /// One cheap question, for readiness.
     async fn ping(&self) -> Result<(), StorageError>;
 
@@ -186,47 +190,6 @@ pub trait Index: AuditTable + RecordTable + fmt::Debug + Send + Sync + 'static {
         after: Option<&Digest>,
         limit: usize,
     ) -> Result<Referrers, StorageError>;
-
-    // Tokens of users.
-
-    /// Records a token, unless its owner has `most` of its kind that have not ended and were not revoked. False: it was not recorded.
-    async fn add_token(
-        &self,
-        token: &KeptToken,
-        most: usize,
-        when_full: WhenFull,
-        now: SystemTime,
-    ) -> Result<bool, StorageError>;
-
-    /// A token.
-    async fn token(&self, id: &str) -> Result<Option<KeptToken>, StorageError>;
-
-    /// Tokens of an owner, or of all, in the order of their names after `after`, without those that were revoked.
-    async fn tokens(
-        &self,
-        owner: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<KeptToken>, StorageError>;
-
-    /// All tokens that are kept, also those that were revoked, in the order of their names after `after`.
-    async fn all_tokens(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<KeptToken>, StorageError>;
-
-    /// Notes that a token was used (soft).
-    async fn touch_token(&self, id: &str, now: SystemTime) -> Result<(), StorageError>;
-
-    /// Revokes a token, if it is this owner's where one is given. False: there was none that was not. It is still found, and
-    /// listed; of those that an owner revoked, the last hundred are.
-    async fn revoke_token(
-        &self,
-        owner: Option<&str>,
-        id: &str,
-        now: SystemTime,
-    ) -> Result<bool, StorageError>;
 
     // The journal of link objects.
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::ReindexError;
 use crate::index::Fact;
 use crate::index::sqlite::OpenIndexError;
-use crate::index::{AuditTable as _, RecordTable as _};
+use crate::index::{AuditTable as _, RecordTable as _, TokenTable as _};
 use crate::mirror::Mirror;
 use crate::{Index, ObjectStore, SqliteIndex, StorageError};
 

@@ -7,12 +7,12 @@ use oci::{Digest, RepoName, Tag, UploadId};
 
 use super::column::text;
 use super::writer::{Sync, Writer};
-use super::{SqliteIndex, audit, blobs, census, journal, lists, load, manifests, tokens, uploads};
+use super::{SqliteIndex, audit, blobs, census, journal, lists, load, manifests, uploads};
 use crate::StorageError;
 use crate::audit::{Cause, Verb};
 use crate::index::{
-    Census, Fact, Index, JournalRow, KeptToken, Link, LinkState, ManifestFacts, ManifestRecord,
-    NewManifest, PutOutcome, Referrers, Session, Unlink, WhenFull,
+    Census, Fact, Index, JournalRow, Link, LinkState, ManifestFacts, ManifestRecord, NewManifest,
+    PutOutcome, Referrers, Session, Unlink,
 };
 
 #[async_trait]
@@ -243,67 +243,6 @@ impl Index for SqliteIndex {
         let artifact_type = artifact_type.map(str::to_owned);
         self.read(move |c| {
             lists::referrers(c, &repo, &subject, artifact_type.as_deref(), &after, limit)
-        })
-        .await
-    }
-
-    async fn add_token(
-        &self,
-        token: &KeptToken,
-        most: usize,
-        when_full: WhenFull,
-        now: SystemTime,
-    ) -> Result<bool, StorageError> {
-        let token = token.clone();
-        self.write(Sync::Durable, move |c| {
-            tokens::add(c, &token, most, when_full, now)
-        })
-        .await
-    }
-
-    async fn token(&self, id: &str) -> Result<Option<KeptToken>, StorageError> {
-        let id = id.to_owned();
-        self.read(move |c| tokens::find(c, &id)).await
-    }
-
-    async fn tokens(
-        &self,
-        owner: Option<&str>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<KeptToken>, StorageError> {
-        let (owner, after) = (
-            owner.map(str::to_owned),
-            after.unwrap_or_default().to_owned(),
-        );
-        self.read(move |c| tokens::list(c, owner.as_deref(), &after, limit))
-            .await
-    }
-
-    async fn all_tokens(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<KeptToken>, StorageError> {
-        let after = after.unwrap_or_default().to_owned();
-        self.read(move |c| tokens::all(c, &after, limit)).await
-    }
-
-    async fn touch_token(&self, id: &str, now: SystemTime) -> Result<(), StorageError> {
-        let id = id.to_owned();
-        self.write(Sync::Soft, move |c| tokens::touch(c, &id, now))
-            .await
-    }
-
-    async fn revoke_token(
-        &self,
-        owner: Option<&str>,
-        id: &str,
-        now: SystemTime,
-    ) -> Result<bool, StorageError> {
-        let (owner, id) = (owner.map(str::to_owned), id.to_owned());
-        self.write(Sync::Durable, move |c| {
-            tokens::revoke(c, owner.as_deref(), &id, now)
         })
         .await
     }

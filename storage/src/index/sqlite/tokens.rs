@@ -2,10 +2,14 @@
 
 use std::time::SystemTime;
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::SqliteIndex;
 use super::column::{millis, number, time};
-use crate::index::{KeptToken, WhenFull};
+use super::writer::Sync;
+use crate::StorageError;
+use crate::index::{KeptToken, TokenTable, WhenFull};
 
 /// How long a token that has ended is still listed.
 const KEPT_ENDED: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
@@ -14,6 +18,67 @@ const KEPT_ENDED: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 
 const REVOKED: usize = 100;
 
 pub(super) const LIVE_OF_OWNER: &str = "SELECT count(*) FROM tokens WHERE owner = ?1 AND kind = ?2 AND expires > ?3 AND revoked IS NULL";
+
+#[async_trait]
+impl TokenTable for SqliteIndex {
+    async fn add_token(
+        &self,
+        token: &KeptToken,
+        most: usize,
+        when_full: WhenFull,
+        now: SystemTime,
+    ) -> Result<bool, StorageError> {
+        let token = token.clone();
+        self.write(Sync::Durable, move |c| add(c, &token, most, when_full, now))
+            .await
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<KeptToken>, StorageError> {
+        let id = id.to_owned();
+        self.read(move |c| find(c, &id)).await
+    }
+
+    async fn tokens(
+        &self,
+        owner: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptToken>, StorageError> {
+        let (owner, after) = (
+            owner.map(str::to_owned),
+            after.unwrap_or_default().to_owned(),
+        );
+        self.read(move |c| list(c, owner.as_deref(), &after, limit))
+            .await
+    }
+
+    async fn all_tokens(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<KeptToken>, StorageError> {
+        let after = after.unwrap_or_default().to_owned();
+        self.read(move |c| all(c, &after, limit)).await
+    }
+
+    async fn touch_token(&self, id: &str, now: SystemTime) -> Result<(), StorageError> {
+        let id = id.to_owned();
+        self.write(Sync::Soft, move |c| touch(c, &id, now)).await
+    }
+
+    async fn revoke_token(
+        &self,
+        owner: Option<&str>,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<bool, StorageError> {
+        let (owner, id) = (owner.map(str::to_owned), id.to_owned());
+        self.write(Sync::Durable, move |c| {
+            revoke(c, owner.as_deref(), &id, now)
+        })
+        .await
+    }
+}
 
 /// Records a token, and forgets what ended long ago.
 pub(super) fn add(

@@ -44,8 +44,10 @@ async fn what_was_recorded_is_there_after_opening_again() {
 async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
     const ROWS: [&str; 3] = [
         "INSERT INTO meta VALUES ('kept', 'yes')",
-        "INSERT INTO tokens VALUES ('a', 'api', 'ada', x'07', 1000, 9000, NULL, '{}')",
-        "INSERT INTO audit VALUES (4, 'change', 1000, 'r-1', 'ada', 'htpasswd', NULL, 'basic', NULL, NULL, NULL, 'push',
+        "INSERT INTO tokens (id, kind, owner, hash, created, expires, used, document)
+             VALUES ('a', 'api', 'ada', x'07', 1000, 9000, NULL, '{}')",
+        "INSERT INTO audit (id, class, at, request, user, provider, uid, credential, credential_id, client, agent, verb,
+             namespace, repository, reference, digest, previous, outcome, status, reason) VALUES (4, 'change', 1000, 'r-1', 'ada', 'htpasswd', NULL, 'basic', NULL, NULL, NULL, 'push',
              'team', 'team/app', 'v1', NULL, NULL, 'allowed', 201, NULL)",
     ];
     for steps in 1..schema::known() {

@@ -1,6 +1,6 @@
 //! Who runs a plan.
 //!
-//! A [`Driver`] runs a [`Plan`](crate::plan::Plan) and decides nothing. It never publishes: what it gives back is
+//! A [`Driver`] runs a [`Plan`] and decides nothing. It never publishes: what it gives back is
 //! [`Built`], layers in files and a configuration, which the run hands to the registry once every gate has passed.
 
 pub mod runc;

@@ -18,7 +18,7 @@ pub(crate) struct CreateBuilderImage {
     /// The version that this suite of Debian has.
     #[arg(long, value_name = "SUITE")]
     pub(crate) suite: Option<String>,
-    /// Where to: an image in a registry, oci:DIR[:TAG] or oci-archive:FILE[:TAG]. Default:
+    /// Where to: an image in a registry, oci:DIR:TAG or oci-archive:FILE:TAG (:TAG may be left out). Default:
     /// SERVER/slipway/LANGUAGE:VERSION at the server of the last login.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) output: Option<String>,

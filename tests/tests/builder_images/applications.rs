@@ -24,6 +24,12 @@ struct Sample {
     greeting: &'static str,
 }
 
+/// pip asks its index whatever it has, but is not asked itself where its lock file has not changed.
+const NOWHERE: &[(&str, &str)] = &[
+    ("HTTPS_PROXY", "http://127.0.0.1:9"),
+    ("HTTP_PROXY", "http://127.0.0.1:9"),
+];
+
 /// Without a cache, with one that is empty and with one that is full: the same image. Changed code is another, and every one
 /// runs.
 fn builds_and_runs(sample_of: &Sample) {
@@ -68,8 +74,7 @@ fn python_with_requirements() {
         folder: "python",
         language: "python",
         says: "Hello, Ada, from Python.",
-        // pip asks its index whatever it has.
-        offline: &[],
+        offline: NOWHERE,
         greeting: "app.py",
     });
 }
@@ -80,7 +85,7 @@ fn python_with_the_lock_of_uv() {
         folder: "python-uv",
         language: "python",
         says: "Hello, Ada, from Python by uv.",
-        offline: &[],
+        offline: NOWHERE,
         greeting: "app.py",
     });
 }
@@ -91,7 +96,7 @@ fn python_with_the_lock_of_poetry() {
         folder: "python-poetry",
         language: "python",
         says: "Hello, Ada, from Python by poetry.",
-        offline: &[],
+        offline: NOWHERE,
         greeting: "app.py",
     });
 }

@@ -203,9 +203,8 @@ fn output(namespace: &str, spec: &OutputSpec, hosts: &[String]) -> Result<Output
         let message = "the result's digest is not known beforehand: name a tag only";
         return Err(Invalid::new(field, message));
     }
-    let sources = format!("{namespace}/sources/");
-    if image.repo().as_str().starts_with(&sources) {
-        let message = format!("below {sources} are sources: choose another repository");
+    if image.repo().holds_sources() {
+        let message = "below sources/ are sources: choose another repository";
         return Err(Invalid::new(field, message));
     }
     let Some(tag) = image.reference().tag().cloned() else {

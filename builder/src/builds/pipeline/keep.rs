@@ -1,5 +1,5 @@
 //! Sources are kept in the registry, so that any run can be done again: one artifact each, by digest, in a repository of
-//! their own. Whoever may pull an image need not see its source.
+//! their own. Whoever may pull an image need not see its source: that takes a right with builds, too.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -32,9 +32,8 @@ impl Pipeline<'_> {
     /// Keeps a snapshot in `<namespace>/sources/<build or run>`.
     pub(super) async fn keep(&self, snapshot: &Snapshot) -> Result<ImageName, Failure> {
         let owner = self.run.build.as_ref().unwrap_or(&self.run.metadata.name);
-        let repo = format!("{}/sources/{owner}", self.namespace());
-        let repo = RepoName::parse(&repo)
-            .map_err(|error| failure(reason::INVALID_SPEC, format!("{repo}: {error}")))?;
+        let repo = RepoName::of_sources(self.namespace(), owner)
+            .map_err(|error| failure(reason::INVALID_SPEC, format!("{owner}: {error}")))?;
         let tar = snapshot
             .open()
             .map_err(|error| machine("the source", &error))?;

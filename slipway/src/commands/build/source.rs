@@ -9,7 +9,7 @@ use builder::records::SourceSpec;
 use builder::s2i::IgnoreMode;
 use builder::source::upload::directory;
 use builder::source::{Snapshot, SourceLimits};
-use oci::{Algorithm, Digest, Hasher};
+use oci::{Algorithm, Digest, Hasher, RepoName};
 use serde_json::json;
 
 use super::super::images::human;
@@ -50,7 +50,7 @@ pub(super) async fn upload(
         folder.display(),
         human(packed.size)
     );
-    let repository = format!("{namespace}/sources/{name}");
+    let repository = RepoName::of_sources(namespace, name).context("the build's name")?;
     let reference = format!("{repository}@{}", packed.manifest);
     let transport = client.transport();
     let plan = Plan {

@@ -208,6 +208,9 @@ async fn a_secret_goes_in_and_never_out() {
         json!({"../a": content}),
         json!({}),
         json!({"a": 5}),
+        json!(CANARY),
+        json!({"password": {"value": CANARY}}),
+        json!({"password": [CANARY]}),
     ] {
         let answer = server
             .put(&npmrc, &who, "", &json!({ "files": files }))

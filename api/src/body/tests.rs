@@ -59,9 +59,18 @@ fn an_error_names_the_place_and_what_belongs_there() {
             r#"{"files": {}, "usedfor": "git"}"#,
             "usedfor: there is no such field: expected is one of `usedFor`, `files`, `source`, `port`, `repository` at line 1 column 23",
         ),
-        (r#"{"usedFor": "git"}"#, "missing field `files` at line 1 column 18"),
-        (r#"{"files": {}"#, "EOF while parsing an object at line 1 column 12"),
-        (r#"{"files": {}} {}"#, "trailing characters at line 1 column 15"),
+        (
+            r#"{"usedFor": "git"}"#,
+            "missing field `files` at line 1 column 18",
+        ),
+        (
+            r#"{"files": {}"#,
+            "EOF while parsing an object at line 1 column 12",
+        ),
+        (
+            r#"{"files": {}} {}"#,
+            "trailing characters at line 1 column 15",
+        ),
     ] {
         assert_eq!(refused(json), said);
     }

@@ -28,6 +28,7 @@ mod references;
 mod remote;
 mod revision;
 mod session;
+mod sessions;
 mod ssh;
 mod submodules;
 mod url;

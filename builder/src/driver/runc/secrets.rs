@@ -1,6 +1,7 @@
 //! What secrets look like where they must not be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
@@ -28,7 +29,7 @@ pub(super) struct Secrets {
 struct Forms {
     automaton: NFA,
     /// Of each form, whose it is: words for people.
-    owners: Vec<String>,
+    owners: Vec<Arc<str>>,
     /// Whether blanks and ends of lines do not count: tools put them between the digits of base64 and hex.
     skips_blanks: bool,
 }
@@ -70,9 +71,11 @@ impl Secrets {
 
     fn new<'a>(files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Result<Self, String> {
         let mut unsearched = Vec::new();
-        let mut wanted = Vec::new();
+        let mut wanted: Vec<(Part, Arc<str>)> = Vec::new();
+        let mut left_out = BTreeSet::new();
+        let mut room = MOST;
         for (name, file, content) in files {
-            let owner = format!("file {file} of the secret {name}");
+            let owner: Arc<str> = format!("file {file} of the secret {name}").into();
             let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
             let content = content.trim_ascii();
             if content.len() < parts::MIN {
@@ -88,19 +91,22 @@ impl Secrets {
                     parts::MOST
                 ));
             }
-            let all = parts(content).into_iter();
-            wanted.extend(all.map(|part| (part, owner.clone())));
+            for part in parts(content) {
+                // What has no room as it is has none in all its forms.
+                if part.rank > 0 && part.bytes.len() > room {
+                    left_out.insert(Arc::clone(&owner));
+                    continue;
+                }
+                room = room.saturating_sub(part.bytes.len());
+                wanted.push((part, Arc::clone(&owner)));
+            }
         }
         wanted.sort_by_key(|(part, _)| part.rank);
         let mut words = Words::default();
         let mut wanted = wanted.into_iter();
-        let left_out = wanted.find(|(part, owner)| !words.take(part, owner));
-        let left_out: BTreeSet<String> = left_out
-            .into_iter()
-            .chain(wanted)
-            .map(|(_, owner)| owner)
-            .collect();
-        unsearched.extend(left_out.into_iter().map(|owner| {
+        let first = wanted.find(|(part, owner)| !words.take(part, owner));
+        left_out.extend(first.into_iter().chain(wanted).map(|(_, owner)| owner));
+        unsearched.extend(left_out.iter().map(|owner| {
             format!("{owner} is long, or there are many secrets: not each part of it is looked for by itself")
         }));
         words.compile(unsearched)
@@ -149,15 +155,15 @@ impl Secrets {
 /// What is put into the automata.
 #[derive(Default)]
 struct Words {
-    plain: BTreeMap<Vec<u8>, String>,
-    digits: BTreeMap<Vec<u8>, String>,
+    plain: BTreeMap<Vec<u8>, Arc<str>>,
+    digits: BTreeMap<Vec<u8>, Arc<str>>,
     masks: BTreeSet<Vec<u8>>,
     bytes: usize,
 }
 
 impl Words {
     /// Takes a part in all its forms; `false` if there is no more room.
-    fn take(&mut self, part: &Part, owner: &str) -> bool {
+    fn take(&mut self, part: &Part, owner: &Arc<str>) -> bool {
         let content = &part.bytes[..];
         let (plain, digits) = (forms::plain(content), forms::digits(content));
         let mut masks = forms::folded(content);
@@ -176,12 +182,13 @@ impl Words {
         self.bytes += more;
         self.masks.extend(masks);
         if part.refused {
-            let owned = |form| (form, owner.to_owned());
+            let with_owner = |form| (form, Arc::clone(owner));
             // A key's digits are as often broken into lines as not.
             let broken = content.iter().all(|byte| forms::is_digit(*byte));
-            self.digits.extend(broken.then(|| owned(content.to_vec())));
-            self.plain.extend(plain.into_iter().map(owned));
-            self.digits.extend(digits.into_iter().map(owned));
+            self.digits
+                .extend(broken.then(|| with_owner(content.to_vec())));
+            self.plain.extend(plain.into_iter().map(with_owner));
+            self.digits.extend(digits.into_iter().map(with_owner));
         }
         true
     }
@@ -222,7 +229,7 @@ impl<'a> Search<'a> {
 }
 
 impl Forms {
-    fn new(forms: BTreeMap<Vec<u8>, String>, skips_blanks: bool) -> Result<Self, String> {
+    fn new(forms: BTreeMap<Vec<u8>, Arc<str>>, skips_blanks: bool) -> Result<Self, String> {
         let (forms, owners): (Vec<_>, Vec<_>) = forms.into_iter().unzip();
         let automaton = NFA::new(forms).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -245,7 +252,7 @@ impl Forms {
             at = automaton.next_state(Anchored::No, at, byte);
             if automaton.is_special(at) && automaton.is_match(at) {
                 let form = automaton.match_pattern(at, 0).as_usize();
-                return self.owners.get(form).map(String::as_str);
+                return self.owners.get(form).map(AsRef::as_ref);
             }
         }
         *state = Some(at);

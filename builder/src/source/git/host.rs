@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 ///
 /// Each has one form only, so that what is judged, compared and resolved is what the text says. No name ends with a dot, which
 /// would be the same server under another name; nor with a number, which resolvers take for an address in forms of old
-/// (`127.1`, `0x7f.1`, `2130706433`; inet_aton(3), and the "ends in a number checker" of <https://url.spec.whatwg.org/>).
+/// (`127.1`, `0x7f.1`, `2130706433`; `inet_aton(3)`, and the "ends in a number checker" of <https://url.spec.whatwg.org/>).
 pub(crate) fn host(text: &str) -> Option<String> {
     if let Some(inner) = text.strip_prefix('[') {
         let _: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;

@@ -122,7 +122,10 @@ async fn what_makes_no_build_is_refused_by_its_field() {
         (with("/spec/output/image", json!("other/app:v1")), "output"),
         (with("/spec/source/url", json!("file:///etc")), "source"),
         (with("/spec/source/url", json!("--upload-pack=x")), "source"),
-        (with("/spec/source", json!({"kind": "ftp"})), "ftp"),
+        (
+            with("/spec/source", json!({"kind": "ftp"})),
+            "spec.source.kind",
+        ),
         (json!({"name": "app"}), "spec"),
         (
             json!({"name": "app", "spec": spec("team/app:v1"), "owner": "root"}),
@@ -208,6 +211,9 @@ async fn a_secret_goes_in_and_never_out() {
         json!({"../a": content}),
         json!({}),
         json!({"a": 5}),
+        json!(CANARY),
+        json!({"password": {"value": CANARY}}),
+        json!({"password": [CANARY]}),
     ] {
         let answer = server
             .put(&npmrc, &who, "", &json!({ "files": files }))

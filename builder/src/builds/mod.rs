@@ -44,7 +44,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use credential::ProbeError;
@@ -71,6 +71,8 @@ struct Inner {
     settings: Settings,
     queue: Mutex<Queue>,
     live: Live,
+    /// Of those who follow logs, so many read at the same time.
+    log_turns: Arc<Semaphore>,
     /// Something may be to do for the queue.
     wake: Notify,
     /// Threads that read or write for runs: they outlive the futures that wait for them.
@@ -99,6 +101,7 @@ impl Builds {
             settings,
             queue: Mutex::new(Queue::new(workers)),
             live: Live::default(),
+            log_turns: Arc::new(Semaphore::new(log::READERS)),
             wake: Notify::new(),
             threads: TaskTracker::new(),
         }))
@@ -127,6 +130,10 @@ impl Builds {
 
     fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    fn log_turns(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.log_turns)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -1,7 +1,8 @@
 //! Removing what is old: ended runs with their logs, logs without runs, events that nobody took.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -125,10 +126,14 @@ impl Builds {
     /// Removes the logs of runs that are gone: the server ended between the one and the other.
     async fn sweep_logs(&self) -> Result<(), BuildsError> {
         let logs = self.settings().logs.clone();
+        // Listed before the runs are: a run is in the ledger before it has a log.
         let listed = tokio::task::spawn_blocking(move || folders(&logs)).await;
-        for (namespace, name) in listed.unwrap_or_default() {
-            if self.store().find::<Run>(&namespace, &name).await?.is_none() {
-                let log = super::log::folder(&self.settings().logs, &namespace, &name);
+        for (namespace, mut logs) in listed.unwrap_or_default() {
+            let known = |run: Recorded<Run>| {
+                logs.remove(&run.value.uid);
+            };
+            self.store().walk(&namespace, "", known).await?;
+            for log in logs.into_values() {
                 if let Err(error) = tokio::fs::remove_dir_all(&log).await {
                     tracing::warn!(log = %log.display(), %error, "a log was not removed");
                 }
@@ -138,19 +143,17 @@ impl Builds {
     }
 }
 
-/// The logs' folders as namespaces and runs.
-fn folders(logs: &Path) -> Vec<(String, String)> {
-    let names = |folder: &Path| {
+/// The logs' folders by what their runs are called by, of each namespace.
+fn folders(logs: &Path) -> Vec<(String, HashMap<String, PathBuf>)> {
+    let below = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        names.collect::<Vec<_>>()
+        let named = |entry: DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
+        entries.filter_map(named).collect::<HashMap<_, _>>()
     };
-    let namespaces = names(logs).into_iter();
-    let all = namespaces.flat_map(|namespace| {
-        let runs = names(&logs.join(&namespace)).into_iter();
-        runs.map(move |run| (namespace.clone(), run))
-    });
-    all.collect()
+    let namespaces = below(logs).into_iter();
+    namespaces
+        .map(|(namespace, folder)| (namespace, below(&folder)))
+        .collect()
 }
 
 /// What a build keeps: as it says, but no more runs than [`MOST`], or than the operator lets all keep.

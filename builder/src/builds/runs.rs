@@ -95,8 +95,8 @@ impl Builds {
 
     /// The log of a run, as far as it is written. Reading it blocks.
     pub async fn log(&self, namespace: &str, name: &str) -> Result<LogReader, BuildsError> {
-        self.run(namespace, name).await?;
-        Ok(self.reader(namespace, name))
+        let run = self.run(namespace, name).await?;
+        Ok(self.reader(&run.value))
     }
 
     /// The log of a run from an offset ([`super::log::LogLine::next`]; 0 is its beginning) until the run has ended. It may
@@ -117,15 +117,16 @@ impl Builds {
             open = Some(self.live().open(&id));
         }
         // Looked at last: one that has ended by now has nobody who says so later.
-        if self.run(namespace, name).await?.value.state.has_ended() {
+        let run = self.run(namespace, name).await?.value;
+        if run.state.has_ended() {
             self.live().end(&id);
         }
         let written = open.map(|open| open.written.subscribe());
-        Ok(Follow::new(self.reader(namespace, name), from, written))
+        Ok(Follow::new(self.reader(&run), from, written))
     }
 
-    fn reader(&self, namespace: &str, name: &str) -> LogReader {
-        LogReader::new(folder(&self.settings().logs, namespace, name))
+    fn reader(&self, run: &Run) -> LogReader {
+        LogReader::new(folder(&self.settings().logs, run), self.log_turns())
     }
 
     /// All runs of a build, the newest first.
@@ -149,13 +150,13 @@ impl Builds {
 
     /// The record first: a log without one is swept.
     pub(super) async fn remove_ended(&self, run: &Recorded<Run>) -> Result<(), BuildsError> {
-        let place = &run.value.metadata;
         if !run.value.state.has_ended() {
-            let message = format!("{} has not ended: cancel it first", place.name);
+            let name = &run.value.metadata.name;
+            let message = format!("{name} has not ended: cancel it first");
             return Err(BuildsError::Busy(message));
         }
         self.store().remove(run).await?;
-        let log = folder(&self.settings().logs, &place.namespace, &place.name);
+        let log = folder(&self.settings().logs, &run.value);
         match tokio::fs::remove_dir_all(&log).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 tracing::warn!(log = %log.display(), %error, "a log was not removed");

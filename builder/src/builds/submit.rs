@@ -285,6 +285,7 @@ pub(super) fn is_check(run: &Run) -> bool {
 fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemTime) -> Run {
     Run {
         metadata: metadata(namespace, name, now),
+        uid: uuid::Uuid::new_v4().simple().to_string(),
         build: None,
         actor: asked.actor.clone(),
         cause: asked.cause.clone(),

@@ -13,6 +13,7 @@ pub(super) fn run_record(namespace: &str, name: &str) -> Run {
             name: name.to_owned(),
             created: 0,
         },
+        uid: format!("uid-of-{name}"),
         build: None,
         actor: Actor {
             name: "ann".to_owned(),

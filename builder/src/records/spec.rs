@@ -29,7 +29,7 @@ pub struct BuildSpec {
     /// Whether artifacts of the previous result are taken over by `save-artifacts`.
     #[serde(default)]
     pub incremental: bool,
-    /// Where scripts are looked for first: `image:///path` or an https URL.
+    /// Where scripts are looked for first: `image:///path` or an https URL without user, password and query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scripts_url: Option<String>,
     /// Where the source goes, instead of where the builder image says.

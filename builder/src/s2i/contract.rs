@@ -127,15 +127,20 @@ fn scripts_dir(
         )));
         return Ok(None);
     };
-    let url: ScriptsUrl = text
-        .parse()
-        .map_err(|error| refused(role, SCRIPTS_URL, text, &error))?;
+    // What it says is not told: what stands before its host or behind its path may be a secret.
+    let url: Result<ScriptsUrl, _> = text.parse();
+    let url = url.map_err(|error| {
+        Refusal::new(
+            Reason::GenericS2IBuildFailed,
+            format!("the {role}'s label {SCRIPTS_URL}: {error}"),
+        )
+    })?;
     match url {
         ScriptsUrl::Image(dir) => Ok(Some(dir)),
         ScriptsUrl::Web(_) => Err(Refusal::new(
             Reason::FetchScriptsFailed,
             format!(
-                "the {role}'s label {SCRIPTS_URL} is {text:?}: scripts that are not in the image itself are not \
+                "the {role}'s label {SCRIPTS_URL} is a URL of the web: scripts that are not in the image itself are not \
                  fetched on the image's word; name the URL in the request if you trust it"
             ),
         )),

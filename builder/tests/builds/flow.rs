@@ -11,7 +11,7 @@ use builder::records::{
 };
 
 use crate::image::{execution, push};
-use crate::lab::{Lab, actor, asked, now, push_builder, reason, said, spec};
+use crate::lab::{Lab, actor, all, asked, now, push_builder, reason, said, spec};
 
 #[tokio::test]
 async fn a_source_becomes_an_image_with_tags() {
@@ -428,6 +428,38 @@ async fn a_run_may_have_a_source_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_run_has_nothing_of_the_log_of_an_earlier_one_of_its_name() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    lab.run().await;
+    let logs = lab.folder.path().join("logs/shop");
+    let left = std::fs::read_dir(&logs).unwrap().next().unwrap().unwrap();
+    let aside = lab.folder.path().join("aside");
+    std::fs::create_dir(&aside).unwrap();
+    for file in ["log", "phases"] {
+        std::fs::copy(left.path().join(file), aside.join(file)).unwrap();
+    }
+    let mut first = lab.builds.log("shop", "app-1").await.unwrap();
+    let first = all(&mut first);
+    lab.builds.remove("shop", "app").await.unwrap();
+    // As a server leaves it that is killed between the run and its log.
+    std::fs::rename(&aside, left.path()).unwrap();
+
+    lab.build(spec(&source, "y")).await;
+    let again = lab.run().await;
+    assert_eq!(again.metadata.name, "app-1");
+    let mut log = lab.builds.log("shop", "app-1").await.unwrap();
+    let phases = log.phases().unwrap();
+    assert_eq!(phases.len(), again.phases.len());
+    assert!(!first.is_empty());
+    let lines = all(&mut log);
+    for line in &first {
+        assert!(!lines.contains(line), "{line:?}");
+    }
+}
+
+#[tokio::test]
 async fn builds_are_made_changed_listed_and_removed() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;
@@ -451,7 +483,8 @@ async fn builds_are_made_changed_listed_and_removed() {
     lab.builds.remove("shop", "app").await.unwrap();
     let gone = lab.builds.run("shop", "app-1").await;
     assert!(matches!(gone, Err(BuildsError::NotFound { .. })));
-    assert!(!lab.folder.path().join("logs/shop/app-1").exists());
+    let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
+    assert_eq!(logs.count(), 0);
     assert!(lab.tag("shop/app:v1").await.is_some());
     push_builder(&lab.images).await;
 }

@@ -240,9 +240,15 @@ async fn old_runs_go_with_their_logs() {
     let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
     assert_eq!(logs.count(), 2);
     // A log whose run is gone.
-    std::fs::create_dir_all(lab.folder.path().join("logs/shop/app-1")).unwrap();
+    let orphan = lab.folder.path().join("logs/shop/app-4");
+    std::fs::create_dir_all(&orphan).unwrap();
     lab.builds.tidy(now()).await.unwrap();
-    assert!(!lab.folder.path().join("logs/shop/app-1").exists());
+    assert!(
+        !orphan.exists(),
+        "it is no run's, though a run has the name"
+    );
+    let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
+    assert_eq!(logs.count(), 2);
 }
 
 async fn write(lab: &Lab, run: Recorded<Run>) {

@@ -64,6 +64,8 @@ fn a_run_outlives_kills_of_the_server() {
         let before = site.look(&format!("buildruns/{name}/log"));
         let sandboxes = names(&folder.join("sandbox/runs"));
         let tagged = tagged(&site, name);
+        // What git may read while it is spoken to a server: as if this kill were always just then.
+        fs::create_dir_all(folder.join("mirrors/sessions/left")).or_fail("a session's folder");
         site.server.kill();
         site.server.start_again();
 
@@ -138,6 +140,7 @@ fn nothing_is_left(folder: &Path, sandboxes: &[String]) {
         let mut left = mounts(folder);
         left.extend(names(&folder.join("sandbox/runs")));
         left.extend(names(&folder.join("runs/scratch")));
+        left.extend(names(&folder.join("mirrors/sessions")));
         for name in sandboxes {
             left.extend(groups(name));
         }

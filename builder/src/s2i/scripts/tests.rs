@@ -114,7 +114,43 @@ fn urls_that_are_none_are_refused() {
             InvalidScriptsUrl::Path(InvalidPath::Parent),
         ),
         ("https://a b", InvalidScriptsUrl::Scheme),
+        ("https://a\\@b/s", InvalidScriptsUrl::Scheme),
+        // Some readers look for a server further on.
+        (
+            "https:///ann:hunter2@example.com/s",
+            InvalidScriptsUrl::Scheme,
+        ),
+        ("https://token@example.com/s", InvalidScriptsUrl::Credential),
+        (
+            "https://ann:hunter2@example.com/s",
+            InvalidScriptsUrl::Credential,
+        ),
+        (
+            "https://example.com/s?token=hunter2",
+            InvalidScriptsUrl::Credential,
+        ),
+        (
+            "https://example.com?token=hunter2",
+            InvalidScriptsUrl::Credential,
+        ),
+        (
+            "https://example.com/s#hunter2",
+            InvalidScriptsUrl::Credential,
+        ),
     ] {
         assert_eq!(text.parse::<ScriptsUrl>(), Err(error), "{text}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_url_of_the_web_is_kept_as_it_is() {
+    for text in [
+        "https://example.com/s",
+        "https://example.com:8443/@a/s",
+        "https://[::1]/s",
+    ] {
+        let url: ScriptsUrl = text.parse().unwrap();
+        assert_eq!(url, ScriptsUrl::Web(text.to_owned()));
     }
 }

@@ -9,6 +9,7 @@ use super::process::{Allowance, Ended, run, size_of};
 use super::references::References;
 use super::revision::{ObjectId, RefName, Revision};
 use super::session::Session;
+use super::sessions::Sessions;
 use super::url::{GitUrl, Scheme};
 use crate::source::{Fault, FaultClass, SourceLimits, SourceNetwork};
 
@@ -45,6 +46,7 @@ impl<'a> Remote<'a> {
         credential: Option<&Credential>,
         network: &SourceNetwork,
         (repository, accepted_hosts): (&'a Path, &Path),
+        sessions: &Sessions,
         limits: SourceLimits,
         until: Instant,
     ) -> Result<Self, Fault> {
@@ -56,7 +58,14 @@ impl<'a> Remote<'a> {
             Scheme::Http => network.loopback(url.host(), url.port()).await?,
             Scheme::Ssh => network.reach.resolve(url.host(), url.port()).await?,
         };
-        let session = Session::remote(url, &addresses, credential, network, accepted_hosts)?;
+        let session = Session::remote(
+            url,
+            &addresses,
+            credential,
+            network,
+            accepted_hosts,
+            sessions,
+        )?;
         Ok(Self {
             url: url.clone(),
             repository,

@@ -81,7 +81,8 @@ pub(crate) struct SpecArgs {
     /// A further tag; {commit} and {run} stand for the commit and the run's name.
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<String>,
-    /// Where scripts are looked for first: a folder of the image (<image:///path>) or an https URL.
+    /// Where scripts are looked for first: a folder of the image (<image:///path>) or an https URL without a user,
+    /// password or query.
     #[arg(long, value_name = "URL")]
     pub(crate) scripts_url: Option<String>,
 }

@@ -48,6 +48,9 @@ pub(in crate::wiring) async fn service(
     std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let network = settings::source_network(config)?;
     let mirrors = Mirrors::new(dir.join("mirrors"));
+    mirrors
+        .recover()
+        .with_context(|| format!("builder.dir: {}", dir.display()))?;
     let git = GitFetcher::new(
         mirrors.clone(),
         network.clone(),

@@ -215,6 +215,21 @@ fn what_a_use_adds_is_counted_although_it_was_not_noted() {
 }
 
 #[test]
+fn a_cache_that_is_too_large_is_not_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    write(&caches, "main", 100_000);
+    let never = CancellationToken::new();
+    for (id, most, copied) in [("small", 50_000, false), ("large", 200_000, true)] {
+        let from = Some(("main", most));
+        let cache = caches.take("shop", id, from, Sharing::Locked, || (), &never);
+        let cache = cache.unwrap().unwrap();
+        let files: Vec<_> = fs::read_dir(cache.files()).unwrap().collect();
+        assert_eq!(files.len() == 1, copied, "{id}: {files:?}");
+    }
+}
+
+#[test]
 fn a_copy_keeps_holes_and_has_a_bound() {
     let folder = tempfile::tempdir().unwrap();
     let (from, never) = (folder.path().join("from"), CancellationToken::new());

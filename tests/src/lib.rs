@@ -24,6 +24,7 @@ pub mod endpoint;
 pub mod image;
 pub mod lab;
 pub mod layout;
+pub mod machine;
 pub mod node;
 pub mod or_fail;
 pub mod packages;

@@ -56,26 +56,6 @@ pub(crate) struct Asked {
     pub(crate) epoch: SystemTime,
 }
 
-/// Whether tests can run here; prints why not.
-pub(crate) fn ready() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    let has = |program: &str| {
-        let found = Command::new("sh")
-            .args(["-c", &format!("command -v {program}")])
-            .output();
-        found.is_ok_and(|output| output.status.success())
-    };
-    let missing: Vec<_> = ["runc", "nft", "busybox"]
-        .into_iter()
-        .filter(|program| !has(program))
-        .collect();
-    if root && missing.is_empty() {
-        return true;
-    }
-    println!("skipped: needs root ({root}) and the programs {missing:?}");
-    false
-}
-
 pub(crate) fn actor() -> Actor {
     Actor {
         name: "ann".to_owned(),
@@ -84,6 +64,7 @@ pub(crate) fn actor() -> Actor {
 }
 
 pub(crate) fn settings(folder: &Path, cgroup: &str) -> Settings {
+    tests::toolbox::needs_sandbox();
     let mut sandbox = sandbox::Settings::root(folder.join("sandbox")).unwrap();
     sandbox.cgroup = Path::new("/").join(cgroup);
     Settings::new(folder.join("driver"), sandbox)

@@ -10,7 +10,7 @@ use builder::sandbox::{Egress, Host, Mount, SecretFile, Settings, Source};
 
 use tokio_util::sync::CancellationToken;
 
-use super::lab::{Lab, make_root, ready, script};
+use super::lab::{Lab, make_root, script};
 
 const STATE: &str = "SANDBOX_TEST_STATE";
 
@@ -77,9 +77,6 @@ fn cgroups(parent: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn what_a_process_starts_ends_with_it() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mark = format!("{}", 100_000 + std::process::id());
@@ -99,9 +96,6 @@ async fn what_a_process_starts_ends_with_it() {
 
 #[tokio::test]
 async fn a_dropped_run_leaves_no_process() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mark = format!("{}", 200_000 + std::process::id());
@@ -125,9 +119,6 @@ async fn a_dropped_run_leaves_no_process() {
 /// A run of a server that was killed, whose processes somehow live on.
 #[tokio::test]
 async fn what_is_left_is_found_and_killed() {
-    if !ready() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let parent = format!("slipway-left-{}", std::process::id());
     let state = folder.path().join("state");
@@ -167,9 +158,6 @@ async fn what_is_left_is_found_and_killed() {
 /// Kills the programs that make a run up, one after the other: each takes the run with it.
 #[tokio::test]
 async fn a_killed_part_leaves_nothing() {
-    if !ready() {
-        return;
-    }
     let parent = format!("slipway-part-{}", std::process::id());
     let lab = Lab::with(|settings| settings.cgroup = Path::new("/").join(&parent)).await;
     let root = lab.root("root");
@@ -235,9 +223,6 @@ fn pids_of(parent: &str) -> BTreeSet<i32> {
 /// next start removes those.
 #[tokio::test]
 async fn a_killed_server_leaves_nothing() {
-    if !ready() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let parent = format!("slipway-test-{}", std::process::id());
     let state = folder.path().join("state");
@@ -302,9 +287,7 @@ async fn a_killed_server_leaves_nothing() {
 #[tokio::test]
 #[ignore = "started by a_killed_server_leaves_nothing"]
 async fn victim() {
-    let Some(folder) = std::env::var_os(STATE) else {
-        return;
-    };
+    let folder = std::env::var_os(STATE).unwrap();
     let folder = Path::new(&folder);
     let parent = std::env::var("SANDBOX_TEST_CGROUP").unwrap();
     let (host, _) = Host::open(settings(&folder.join("state"), &parent))
@@ -341,6 +324,7 @@ fn forget(parent: &str) {
 }
 
 fn settings(state: &Path, parent: &str) -> Settings {
+    tests::toolbox::needs_sandbox();
     let mut settings = Settings::root(state).unwrap();
     settings.cgroup = Path::new("/").join(parent);
     settings

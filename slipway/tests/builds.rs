@@ -173,6 +173,18 @@ fn a_folder_becomes_an_image_and_the_same_one_again() {
     ] {
         assert!(shown.contains(said), "{said}: {shown}");
     }
+    let rows = scene.done("ada", &["audit", "--repository", "team/app", "--json"]);
+    let rows: Vec<Value> = rows
+        .lines()
+        .map(|row| serde_json::from_str(row).unwrap())
+        .collect();
+    let published = rows.iter().find(|row| row["verb"] == "push").unwrap();
+    assert_eq!(published["reference"], "v1");
+    assert_eq!(published["digest"], manifest["digest"]);
+    for row in &rows {
+        assert_eq!(row["requestId"], format!("team/{name}"), "{row}");
+        assert_eq!([&row["user"], &row["credential"]], ["ada", "run"], "{row}");
+    }
     let log = scene.done("bob", &["build", "logs", &name, "-n", "team"]);
     assert!(log.contains("==> assemble\nassembling hello\n"), "{log}");
     let part = scene.done(

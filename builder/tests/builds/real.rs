@@ -12,6 +12,7 @@ use builder::images::Layouts;
 use builder::records::{SecretMount, SecretUse, State, TestSpec};
 use builder::sandbox;
 use builder::source::SourceNetwork;
+use tests::remains::{control_groups, mounts};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -136,15 +137,7 @@ async fn server() {
 
 /// What of runs is mounted, or a control group.
 fn leftovers(folder: &Path, cgroup: &str) -> Vec<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let folder = folder.to_str().unwrap();
-    let mounts = mounts.lines().filter(|line| line.contains(folder));
-    let groups = Command::new("find")
-        .args(["/sys/fs/cgroup", "-type", "d", "-path"])
-        .arg(format!("*/{cgroup}/*"))
-        .output();
-    let groups = String::from_utf8(groups.unwrap().stdout).unwrap();
-    mounts.chain(groups.lines()).map(str::to_owned).collect()
+    [mounts(folder), control_groups(cgroup)].concat()
 }
 
 #[tokio::test]

@@ -25,13 +25,7 @@ fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>), sharing: Sharing
 async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
     let lab = Lab::new().await;
     let assemble = "cat .cache/tool/log || true; echo kept-$(id -u) >> .cache/tool/log; [ -w .cache ]; echo out > out";
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", assemble), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut first = lab
         .run(asked(&lab, &image, ("main", None), Sharing::Locked))
         .await;
@@ -76,13 +70,7 @@ async fn a_shared_cache_has_several_users_at_a_time() {
     let lab = Lab::new().await;
     let assemble = "cd .cache/tool; touch here-$(cat /tmp/src/x); \
          for i in $(seq 200); do [ $(ls | wc -l) = 2 ] && exit 0; sleep 0.1; done; exit 1";
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", assemble), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(assemble).await;
     let run = |name: &'static str| {
         let source = lab.source(&[("x", name)]);
         let mut asked = asked(&lab, &image, ("main", None), Sharing::Shared);
@@ -102,13 +90,7 @@ async fn a_shared_cache_has_several_users_at_a_time() {
 async fn a_locked_cache_has_one_user_at_a_time() {
     let lab = Lab::new().await;
     let assemble = "cd .cache/tool; [ ! -e busy ]; touch busy; sleep 0.5; rm busy";
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", assemble), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(assemble).await;
     let run = || asked(&lab, &image, ("main", None), Sharing::Locked);
     let (one, two, three) = tokio::join!(
         lab.run_beside(run()),
@@ -123,13 +105,7 @@ async fn a_locked_cache_has_one_user_at_a_time() {
 #[tokio::test]
 async fn a_cache_is_not_mounted_twice() {
     let lab = Lab::new().await;
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", "true"), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling("true").await;
     let mut asked = asked(&lab, &image, ("main", None), Sharing::Locked);
     let mut second = asked.request.caches[0].clone();
     second.at = ContainerPath::parse("/opt/app/.other").unwrap();
@@ -142,13 +118,7 @@ async fn a_cache_is_not_mounted_twice() {
 #[tokio::test]
 async fn a_run_that_waits_for_a_cache_says_so_and_not_for_longer_than_it_may() {
     let lab = Lab::new().await;
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", "echo has it; sleep 1000"), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling("echo has it; sleep 1000").await;
     let holding = asked(&lab, &image, ("main", None), Sharing::Locked);
     let cancel = CancellationToken::new();
     let (job, mut said) = holding.job("holds".to_owned(), Arc::new(lab.images.clone()));

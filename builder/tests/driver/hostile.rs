@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use builder::driver::Phase;
-use builder::plan::{Limits, Request, Secret, Source};
-use builder::s2i::{ContainerPath, Scope, SourceScripts, Variable};
+use builder::plan::{Limits, Request, Source};
+use builder::s2i::{Scope, SourceScripts, Variable};
 use oci::{Algorithm, Digest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +18,7 @@ const TOKEN: &str = "tok+en/with=odd&chars 4711";
 
 /// A job whose source is this archive, whoever made it.
 async fn with_source(lab: &Lab, assemble: &str, archive: &[u8]) -> Asked {
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let source = Source {
         digest: Digest::of(Algorithm::Sha256, archive),
         scripts: SourceScripts::default(),
@@ -94,9 +92,7 @@ async fn a_set_user_id_bit_of_a_source_is_left_out() {
 async fn a_base_that_cannot_be_one_is_refused() {
     let lab = Lab::new().await;
     let source = lab.source(&[("x", "x")]);
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "true"), RUN], &[])
-        .await;
+    let image = lab.assembling("true").await;
     let mut gone = image.clone();
     gone.digest = Digest::of(Algorithm::Sha256, b"gone");
     let mut asked = Lab::asked(&gone, &source);
@@ -134,15 +130,8 @@ async fn a_base_that_cannot_be_one_is_refused() {
 }
 
 async fn with_secret(lab: &Lab, assemble: &str, change: impl FnOnce(&mut Request)) -> Asked {
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
-    asked.request.secrets = vec![Secret {
-        name: "npm".to_owned(),
-        revision: None,
-        at: ContainerPath::parse("/run/secrets/npm").unwrap(),
-    }];
     asked.secret("npm", "token", format!("{TOKEN}\n").as_bytes());
     change(&mut asked.request);
     asked
@@ -250,7 +239,7 @@ async fn a_secret_must_be_there() {
     );
 
     let mut asked = with_secret(&lab, "true", |_| ()).await;
-    asked.secret("npm", "../token", b"whatever it is");
+    asked.content("npm", "../token", b"whatever it is");
     let ran = lab.run(asked).await;
     assert!(
         ran.failure().message.contains("no file's name"),
@@ -312,9 +301,7 @@ async fn limits_end_a_build_with_their_name() {
             "the build did not end in 1 s: raise limits.seconds (--timeout), or do less",
         ),
     ] {
-        let image = lab
-            .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-            .await;
+        let image = lab.assembling(assemble).await;
         let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
         asked.request.limits = limits;
         let ran = lab.run(asked).await;
@@ -329,9 +316,7 @@ async fn limits_end_a_build_with_their_name() {
 #[tokio::test]
 async fn a_build_is_cancelled_wherever_it_is() {
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "sleep 0.3"), RUN], &[])
-        .await;
+    let image = lab.assembling("sleep 0.3").await;
     let source = lab.source(&[("x", "x")]);
     for milliseconds in (0..600).step_by(25) {
         let cancel = CancellationToken::new();
@@ -355,9 +340,7 @@ async fn a_build_is_cancelled_wherever_it_is() {
 async fn time_ends_what_is_no_program_too() {
     let lab = Lab::with(|settings| settings.unpacking.bytes = u64::MAX).await;
     let assemble = "dd if=/dev/null of=/opt/app/holes bs=1 seek=8000000000000";
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.limits.seconds = Some(3);
     let ran = lab.run(asked).await;

@@ -12,13 +12,7 @@ const ASSEMBLE: &str = "id -u; cd /tmp/src && cp -r . /opt/app/src && echo built
 #[tokio::test]
 async fn a_source_becomes_an_image() {
     let lab = Lab::new().await;
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", ASSEMBLE), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(ASSEMBLE).await;
     let source = lab.source(&[("app.txt", "hello"), ("*tool", "#!/bin/sh\n")]);
     let mut ran = lab.run(Lab::asked(&image, &source)).await;
     let built = ran.built();

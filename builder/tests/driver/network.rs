@@ -86,9 +86,7 @@ async fn roots_of_trust_are_there_while_building_and_nowhere_else() {
     let lab = Lab::with(|settings| settings.certificates = Some(b"THE ROOTS\n".to_vec())).await;
     let assemble = "cat $SSL_CERT_FILE; for name in REQUESTS_CA_BUNDLE PIP_CERT NODE_EXTRA_CA_CERTS GIT_SSL_CAINFO CURL_CA_BUNDLE; do \
          eval \"[ \\$$name = $SSL_CERT_FILE ]\"; done; echo ok > out";
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.test = Some(
         ["sh", "-c", "! env | grep CERT && [ ! -e /run/slipway ]"]

@@ -2,7 +2,7 @@
 
 use builder::driver::runc::{Runc, Settings};
 use builder::images::Layouts;
-use builder::plan::{Cache, Secret, Sharing};
+use builder::plan::{Cache, Sharing};
 use builder::s2i::ContainerPath;
 use builder::sandbox;
 
@@ -54,11 +54,6 @@ async fn inside() {
             from: None,
             at: ContainerPath::parse("/opt/app/.cache").unwrap(),
             sharing: Sharing::Locked,
-        }];
-        asked.request.secrets = vec![Secret {
-            name: "token".to_owned(),
-            revision: None,
-            at: ContainerPath::parse("/run/secrets/token").unwrap(),
         }];
         asked.secret("token", "file", b"very-secret-token");
         asked.test = Some(["cat", "/opt/app/result"].map(str::to_owned).to_vec());

@@ -18,9 +18,7 @@ fn config(built: &builder::driver::Built) -> Value {
 #[tokio::test]
 async fn scripts_come_from_the_source_and_from_the_web() {
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "exit 9"), RUN], &[])
-        .await;
+    let image = lab.assembling("exit 9").await;
     let source = lab.source(&[
         (
             ".s2i/bin/assemble",
@@ -86,9 +84,7 @@ async fn variables_hold_where_they_should() {
     let lab = Lab::new().await;
     let assemble =
         "echo $APP_ROOT $BOTH $ONLY $FILE > result; pwd >> result; echo $HOME $PATH >> result";
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let source = lab.source(&[(".s2i/environment", "FILE=from-file\n")]);
     let mut asked = Lab::asked(&image, &source);
     asked.request.env = vec![
@@ -115,23 +111,16 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
     let assemble = "cat /opt/app/conf/settings; cat /run/secrets/token/file > /dev/null; \
          ls -ln /run/secrets/token/file; \
          [ -w /opt/app/.config/tool ]; echo done > out";
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.injections = vec![Injection::parse("settings:conf", true).unwrap()];
-    asked.request.secrets = vec![builder::plan::Secret {
-        name: "token".to_owned(),
-        revision: None,
-        at: ContainerPath::parse("/run/secrets/token").unwrap(),
-    }];
     // A second one, in a folder of the home that is not there.
     asked.request.secrets.push(builder::plan::Secret {
         name: "token".to_owned(),
         revision: None,
         at: ContainerPath::parse("/opt/app/.config/tool").unwrap(),
     });
-    asked.secret("settings", "settings", b"colour=blue\n");
+    asked.content("settings", "settings", b"colour=blue\n");
     asked.secret("token", "file", b"very-secret-token");
     let mut ran = lab.run(asked).await;
     let found = listing(ran.built());
@@ -154,9 +143,7 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
 async fn labels_are_those_that_the_script_asked_for() {
     let lab = Lab::new().await;
     let assemble = r#"mkdir -p /tmp/.s2i; echo '{"labels":[{"a":"1"},{"io.k8s.description":"mine"}]}' > /tmp/.s2i/image_metadata.json"#;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut ran = lab
         .run(Lab::asked(&image, &lab.source(&[("x", "x")])))
         .await;
@@ -321,9 +308,7 @@ async fn a_runtime_image_takes_what_it_wants() {
     let lab = Lab::new().await;
     let assemble = "mkdir -p out/sub; echo jar > out/app.jar; echo sh > out/sub/start; chmod 700 out/sub/start; \
          ln -s app.jar out/link; mkfifo out/fifo; echo big > only-here";
-    let builder = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let builder = lab.assembling(assemble).await;
     let mut execution = execution();
     execution["Labels"]["io.openshift.s2i.assemble-input-files"] =
         json!("/opt/app/out;/opt/app/only-here:extra/dir");
@@ -386,9 +371,7 @@ async fn a_runtime_image_takes_what_it_wants() {
 #[tokio::test]
 async fn a_test_runs_in_the_result_and_leaves_nothing_in_it() {
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "echo ok > app"), RUN], &[])
-        .await;
+    let image = lab.assembling("echo ok > app").await;
     let words = |text: &str| Some(["sh", "-c", text].map(str::to_owned).to_vec());
     let source = lab.source(&[("x", "x")]);
     let mut asked = Lab::asked(&image, &source);
@@ -447,9 +430,7 @@ async fn an_image_may_have_many_layers() {
 #[tokio::test]
 async fn a_build_with_no_change_has_no_layer() {
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "true"), RUN], &[])
-        .await;
+    let image = lab.assembling("true").await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.clean = true;
     // No file is younger than this, so that `/tmp` is what it was.

@@ -14,7 +14,7 @@ use builder::s2i::{
 };
 use builder::source::{Snapshot, SourceLimits, upload};
 use oci::{Algorithm, Digest};
-use tests::{Lab, OrFail, fail, toolbox};
+use tests::{Lab, OrFail, fail};
 
 /// A source, what the program is told beside it, and how a request says the same.
 struct Case {
@@ -199,10 +199,6 @@ const TAG: &str = "shop/app:1";
 
 #[test]
 fn plans_say_what_the_program_does() {
-    if toolbox::installed("s2i").is_none() {
-        eprintln!("skipped: the s2i program is not installed (scripts/lab-install installs it)");
-        return;
-    }
     for case in CASES {
         let lab = Lab::new("oracle");
         let folder = made(&lab, case.files);

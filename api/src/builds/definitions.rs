@@ -14,16 +14,13 @@ use serde::Deserialize;
 
 use super::runs::made;
 use super::view::{Build, BuildRun};
-use super::{Building, if_matched, place, problem};
+use super::{Building, MAX_SPEC, if_matched, place, problem};
 use crate::guard::MadeId;
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const BUILDS: &str = "/api/v1/namespaces/{namespace}/builds";
 const BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}";
 const RUNS: &str = "/api/v1/namespaces/{namespace}/builds/{name}/runs";
-
-/// Most bytes of a spec.
-const MAX_SPEC: usize = 64 << 10;
 
 pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;

@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{Caller, Route};
 use streams::Streams;
 
+/// Most bytes of a request with a spec.
+const MAX_SPEC: usize = 64 << 10;
+
 /// What the builder's routes stand on.
 #[derive(Clone, Debug)]
 pub struct Building {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::definitions::names;
 use super::view::BuildRun;
-use super::{Building, place, problem};
+use super::{Building, MAX_SPEC, place, problem};
 use crate::guard::MadeId;
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
@@ -22,9 +22,6 @@ const RUNS: &str = "/api/v1/namespaces/{namespace}/buildruns";
 const RUN: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}";
 const CANCEL: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/cancel";
 const REBUILD: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/rebuild";
-
-/// Most bytes of a spec.
-const MAX_SPEC: usize = 64 << 10;
 
 pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;

@@ -71,6 +71,13 @@ impl<'lab> Site<'lab> {
         run
     }
 
+    /// A run, as it is now.
+    #[track_caller]
+    pub(crate) fn the_run(&self, name: &str) -> Run {
+        let text = self.look(&format!("buildruns/{name}"));
+        Run(serde_json::from_str(&text).or_fail("a run"))
+    }
+
     /// Answers of the API below the namespace.
     #[track_caller]
     pub(crate) fn look(&self, path: &str) -> String {
@@ -97,12 +104,12 @@ fn network() -> String {
 }
 
 impl Run {
-    pub(crate) fn of(text: &str) -> Self {
-        Self(serde_json::from_str(text).or_fail("a run"))
-    }
-
     pub(crate) fn state(&self) -> String {
         self.text("/state/is")
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.0["ended"].is_null()
     }
 
     /// The state, or the phase that it is at.
@@ -111,6 +118,20 @@ impl Run {
         let at = phases.last().filter(|last| last["ended"].is_null());
         let at = at.and_then(|last| last["phase"].as_str());
         at.map_or_else(|| self.state(), str::to_owned)
+    }
+
+    /// Why it failed.
+    pub(crate) fn reason(&self) -> String {
+        self.text("/state/reason")
+    }
+
+    /// How long it was at this phase.
+    pub(crate) fn lasted_at(&self, phase: &str) -> Duration {
+        let phases = self.0["phases"].as_array().or_fail("phases");
+        let found = phases.iter().find(|timing| timing["phase"] == phase);
+        let timing = found.or_fail(format!("{phase} in {}", self.0));
+        let at = |what: &str| timing[what].as_u64().or_fail(what);
+        Duration::from_millis(at("ended") - at("started"))
     }
 
     /// From its start to its end.

@@ -29,6 +29,11 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Runs a plan to its end. Cancelled, failed or done: when it returns, nothing of the run is left on the machine but
     /// what it gives back.
     async fn run(&self, job: Job, cancel: &CancellationToken) -> Result<Built, Failure>;
+
+    /// Asked before a run begins: whether there is room for one. What nobody uses may be removed for it.
+    async fn make_room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A plan and what it names.

@@ -149,7 +149,10 @@ mod tests {
         }
         let begun = Instant::now();
         while runs.path().join("run").exists() || group.exists() {
-            assert!(begun.elapsed() < Duration::from_secs(15), "it is left behind");
+            assert!(
+                begun.elapsed() < Duration::from_secs(15),
+                "it is left behind"
+            );
             // `kill` may write once more.
             let _ = fs::remove_file(group.join("cgroup.kill"));
             std::thread::sleep(Duration::from_millis(5));

@@ -34,6 +34,8 @@ pub(crate) struct Builder {
     pub(crate) namespace_workers: usize,
     /// Runs that may wait in one namespace.
     pub(crate) namespace_waiting: usize,
+    /// Bytes of the disk of `dir` that stay free: with less, no run begins.
+    pub(crate) min_free_bytes: u64,
     /// What a run gets that asks for nothing.
     pub(crate) defaults: Defaults,
     /// The most that a run may ask for.

@@ -136,8 +136,13 @@ impl Caches {
     }
 
     /// Removes caches that nobody uses, the longest unused first, until those that stay have at most as many bytes as are kept; and
-    /// what processes that were killed left.
-    pub(super) fn prune(&self) -> io::Result<()> {
+    /// what processes that were killed left. How many bytes stay.
+    pub(super) fn prune(&self) -> io::Result<u64> {
+        self.prune_to(self.keep)
+    }
+
+    /// The same, with `keep` bytes to stay.
+    pub(super) fn prune_to(&self, keep: u64) -> io::Result<u64> {
         for path in children(&self.root.join("incoming"))? {
             let lock = self.root.join("locks").join(name(&path));
             if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
@@ -170,7 +175,7 @@ impl Caches {
         all.sort_unstable();
         let mut kept: u64 = all.iter().map(|(_, bytes, ..)| bytes).sum();
         for (used, bytes, path, lock) in all {
-            if kept <= self.keep {
+            if kept <= keep {
                 break;
             }
             let Some(held) = Lock::try_take(&lock, Mode::Exclusive)? else {
@@ -184,7 +189,7 @@ impl Caches {
             fs::remove_file(&lock)?;
             kept -= bytes;
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// Copies the files of another cache of the namespace, if it is there, once nobody writes to it. False: cancelled.

@@ -156,7 +156,11 @@ impl<'m> Work<'m> {
         let settled = caches.into_iter().map(Cache::settle).collect::<Vec<_>>();
         // One that was not counted has no record, and is measured here.
         let pruned = self.machine.caches.prune();
-        for error in settled.into_iter().chain([pruned]).filter_map(Result::err) {
+        for error in settled
+            .into_iter()
+            .chain([pruned.map(drop)])
+            .filter_map(Result::err)
+        {
             tracing::warn!(%error, "caches of builds could not be counted or removed");
         }
     }

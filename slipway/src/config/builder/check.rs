@@ -104,6 +104,7 @@ impl Builder {
             &SUBMODULES,
         )?;
         within("builder.sources.timeout", sources.timeout, &TIME)?;
+        within("builder.minFreeBytes", self.min_free_bytes, &KEPT)?;
         within("builder.git.mirrorBytes", self.git.mirror_bytes, &KEPT)?;
         within("builder.cache.maxBytes", self.cache.max_bytes, &KEPT)?;
         within("builder.layers.maxBytes", self.layers.max_bytes, &KEPT)?;

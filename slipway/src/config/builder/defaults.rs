@@ -38,6 +38,7 @@ impl Default for Builder {
             workers: 2,
             namespace_workers: 2,
             namespace_waiting: 100,
+            min_free_bytes: GIB,
             defaults: Defaults::default(),
             limits: Limits::default(),
             network: Network::default(),

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use ::builder::builds::{Builds, Parts, Settings};
 use ::builder::driver::runc::{self, Runc};
+use ::builder::rootfs;
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
 use ::builder::triggers::{Moves, Triggers};
@@ -85,6 +86,10 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
             processes: most.pids,
             disk: most.disk_bytes,
             wall: most.seconds.map(Duration::from_secs),
+        },
+        unpacking: rootfs::Limits {
+            min_free: config.builder.min_free_bytes,
+            ..rootfs::Limits::default()
         },
         output: config.builder.logs.max_bytes,
         registries: settings::registries(config)?,

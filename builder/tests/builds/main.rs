@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod bounds;
+mod damage;
 mod driver;
 mod file_ledger;
 mod flow;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::builder::builds::{Builds, Parts, Settings};
+use ::builder::builds::{Builds, Parts, Quota, Settings};
 use ::builder::driver::runc::{self, Runc};
 use ::builder::rootfs;
 use ::builder::sandbox::{self, enforces_limits};
@@ -109,6 +109,12 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settin
         workers: builder.workers,
         namespace_workers: builder.namespace_workers,
         namespace_waiting: builder.namespace_waiting,
+        quota: Quota {
+            builds: builder.namespace_builds,
+            secrets: builder.namespace_secrets,
+            builder_images: builder.namespace_builder_images,
+            runs: builder.namespace_runs,
+        },
         queue_timeout: settings::queue_timeout(config),
         run_timeout: settings::run_timeout(config),
         retention: settings::retention(config),

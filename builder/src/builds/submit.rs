@@ -23,6 +23,8 @@ pub struct Asked {
     pub revision: Option<String>,
     /// Whether it runs even if the same plan has a result already.
     pub fresh: bool,
+    /// Whether its caches begin empty; then it is [fresh](Self::fresh), too. What it leaves there is for the next.
+    pub no_cache: bool,
     /// Of a schedule: when it came due, in seconds since 1970. It is noted at the build in the same step; if one no older is
     /// noted there already, no run is made ([`BuildsError::Repeated`]).
     pub scheduled: Option<u64>,
@@ -40,6 +42,7 @@ impl Asked {
             source: None,
             revision: None,
             fresh: false,
+            no_cache: false,
             scheduled: None,
             with: Vec::new(),
         }
@@ -323,7 +326,8 @@ fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemT
         cause: asked.cause.clone(),
         spec,
         asked: millis(now),
-        fresh: asked.fresh,
+        fresh: asked.fresh || asked.no_cache,
+        no_cache: asked.no_cache,
         attempts: 0,
         resolved: Resolved::default(),
         state: State::Queued,

@@ -57,6 +57,8 @@ pub struct Job {
     pub scripts: BTreeMap<Digest, Vec<u8>>,
     /// Contents of secrets and of what is injected, by name: the files of each.
     pub secrets: BTreeMap<String, SecretFiles>,
+    /// Whether caches begin empty, whatever is in them.
+    pub empty_caches: bool,
     /// Runs in the finished file tree, as the image would, before the result is given back; `None` if there is none.
     pub test: Option<Vec<String>>,
     /// How the result's layer is packed.

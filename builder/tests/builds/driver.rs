@@ -83,6 +83,9 @@ impl Driver for TarDriver {
         };
         let _ = job.events.send(Event::Phase(Phase::Assemble)).await;
         say(format!("working with {words}")).await;
+        if job.empty_caches {
+            say("caches begin empty".to_owned()).await;
+        }
         for cache in caches(&job) {
             say(cache).await;
         }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod bounds;
+mod caches;
 mod damage;
 mod driver;
 mod file_ledger;

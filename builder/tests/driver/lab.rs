@@ -52,6 +52,7 @@ pub(crate) struct Asked {
     pub(crate) bases: BTreeMap<Digest, RepoName>,
     pub(crate) secrets: BTreeMap<String, SecretFiles>,
     pub(crate) scripts: BTreeMap<Digest, Vec<u8>>,
+    pub(crate) empty_caches: bool,
     pub(crate) test: Option<Vec<String>>,
     pub(crate) epoch: SystemTime,
 }
@@ -243,6 +244,7 @@ pub(crate) fn asked_of(builder: &Image, mut source: Source, file: fs::File) -> A
         bases: BTreeMap::new(),
         secrets: BTreeMap::new(),
         scripts: BTreeMap::new(),
+        empty_caches: false,
         test: None,
         epoch: UNIX_EPOCH + Duration::from_secs(EPOCH),
     };
@@ -330,6 +332,7 @@ impl Asked {
             source: self.source,
             scripts: self.scripts,
             secrets: self.secrets,
+            empty_caches: self.empty_caches,
             test: self.test,
             compression: Compression::Gzip,
             epoch: self.epoch,

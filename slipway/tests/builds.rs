@@ -320,6 +320,7 @@ fn what_cannot_be_asked_for_is_said_on_one_line() {
         ],
         &["build", "show", "absent", "-n", "team"],
         &["build", "logs", "absent", "-n", "team"],
+        &["build", "runs", "absent", "-n", "team"],
         &["secret", "set", "x", "-n", "team", "--from-file", "absent"],
     ] {
         error_line(&scene.run("ada", args));

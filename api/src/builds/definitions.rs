@@ -99,7 +99,7 @@ struct ChangedBuild {
 
 /// The run to start: of what the build says, but for what is said here.
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct NewRun {
     /// This branch, tag or commit.
     revision: Option<String>,
@@ -107,6 +107,8 @@ struct NewRun {
     source: Option<SourceSpec>,
     /// Run, even if the same plan has a result already.
     fresh: bool,
+    /// Begin with empty caches, and run, even if the same plan has a result already.
+    no_cache: bool,
 }
 
 async fn list(
@@ -202,6 +204,7 @@ async fn start(
         source: new.source,
         revision: new.revision,
         fresh: new.fresh,
+        no_cache: new.no_cache,
         ..Asked::new(building.actor(&caller)?, cause)
     };
     let namespace = may.namespace();

@@ -85,9 +85,11 @@ fn problem(error: BuildsError) -> Problem {
         BuildsError::Exists { .. }
         | BuildsError::Changed { .. }
         | BuildsError::Repeated(_)
+        | BuildsError::TooMany { .. }
         | BuildsError::Sealed(_)
         | BuildsError::Busy(_) => Problem::conflict(message),
         BuildsError::QueueFull { .. } => Problem::too_many_of(message, 30),
+        BuildsError::Unreadable { .. } => Problem::unreadable(message),
         BuildsError::Forbidden(_) => Problem::denied(message),
         BuildsError::Unavailable(_) => Problem::unavailable(
             "builds cannot be read or changed at the moment, try again",

@@ -102,7 +102,7 @@ struct Which {
 
 /// The run to make.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Once {
     /// Absent: it gets one.
     #[serde(default)]
@@ -111,6 +111,9 @@ struct Once {
     /// Run, even if the same plan has a result already.
     #[serde(default)]
     fresh: bool,
+    /// Begin with empty caches, and run, even if the same plan has a result already.
+    #[serde(default)]
+    no_cache: bool,
 }
 
 /// How a run is done again.
@@ -187,6 +190,7 @@ async fn once(
     };
     let asked = Asked {
         fresh: new.fresh,
+        no_cache: new.no_cache,
         ..Asked::new(building.actor(&caller)?, cause)
     };
     let namespace = may.namespace();

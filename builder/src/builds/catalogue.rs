@@ -41,13 +41,14 @@ impl Builds {
         }
         let named = name::image(&image.image, &self.settings().hosts, "image")?;
         describe(&mut image, &self.labels(&named, actor).await?);
+        let quota = self.settings().quota.builder_images;
         let known = self
             .store()
             .find::<BuilderImage>(&place.namespace, &place.name);
         match known.await? {
             None => {
                 image.metadata = metadata(&place.namespace, &place.name, now);
-                self.store().make(image).await
+                self.store().make(image, quota).await
             }
             Some(known) => {
                 image.metadata = known.value.metadata;
@@ -118,8 +119,11 @@ impl Builds {
         namespace: &str,
         name: &str,
     ) -> Result<(), BuildsError> {
-        let found = self.builder_image(namespace, name).await?;
-        self.store().remove(&found).await
+        let found = self.store().get_to_remove::<BuilderImage>(namespace, name);
+        match found.await? {
+            Some(found) => self.store().remove(&found).await,
+            None => Ok(()),
+        }
     }
 }
 

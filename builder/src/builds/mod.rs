@@ -38,6 +38,7 @@ mod settings;
 mod spec;
 mod submit;
 mod triggered;
+mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,7 @@ pub use error::{BuildsError, Invalid, What};
 pub use finish::BuildSucceeded;
 pub use record::{Page, PageOf, Recorded};
 pub use secrets::SecretContent;
-pub use settings::{Parts, Settings, Timeout};
+pub use settings::{Parts, Quota, Settings, Timeout};
 pub use submit::Asked;
 pub(crate) use triggered::Standing;
 

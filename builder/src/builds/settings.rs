@@ -47,6 +47,8 @@ pub struct Settings {
     pub namespace_workers: usize,
     /// Runs that may wait in one namespace.
     pub namespace_waiting: usize,
+    /// What one namespace may have.
+    pub quota: Quota,
     /// How long a run may wait.
     pub queue_timeout: Timeout,
     /// How long a run may work, all its parts together.
@@ -71,6 +73,31 @@ pub struct Settings {
     pub ignore: IgnoreMode,
     /// How results' layers are packed.
     pub compression: Compression,
+}
+
+/// How much is kept for one namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Builds; no more are made.
+    pub builds: usize,
+    /// Secrets; no more are made.
+    pub secrets: usize,
+    /// Entries of the catalogue of builder images; no more are made.
+    pub builder_images: usize,
+    /// Runs, with their logs, whatever their builds keep: of more, those that ended first are removed.
+    pub runs: usize,
+}
+
+/// 500 builds, 500 secrets, 200 builder images, 5000 runs.
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            builds: 500,
+            secrets: 500,
+            builder_images: 200,
+            runs: 5_000,
+        }
+    }
 }
 
 /// How long something may take.
@@ -100,6 +127,7 @@ impl Settings {
             workers: 2,
             namespace_workers: 2,
             namespace_waiting: 100,
+            quota: Quota::default(),
             queue_timeout: Timeout::of(Duration::from_secs(3600)),
             run_timeout: Timeout::of(Duration::from_secs(3600)),
             retention: Retention {

@@ -23,6 +23,7 @@ pub(super) fn run_record(namespace: &str, name: &str) -> Run {
         spec: serde_json::from_value(spec).unwrap(),
         asked: 0,
         fresh: false,
+        no_cache: false,
         attempts: 0,
         resolved: Resolved::default(),
         state: State::Queued,

@@ -33,6 +33,9 @@ pub struct Run {
     /// Whether it runs even if the same plan has a result already.
     #[serde(default)]
     pub fresh: bool,
+    /// Whether its caches begin empty.
+    #[serde(default)]
+    pub no_cache: bool,
     /// How often it was begun; more than once if the server ended while it was at work.
     #[serde(default)]
     pub attempts: u32,

@@ -100,6 +100,10 @@ impl Ledger for Stepped<FileLedger> {
     ) -> Result<Vec<String>, LedgerError> {
         self.0.namespaces(kind, after, limit).await
     }
+
+    async fn count(&self, kind: Kind, namespace: &str) -> Result<usize, LedgerError> {
+        self.0.count(kind, namespace).await
+    }
 }
 
 #[async_trait]

@@ -251,6 +251,18 @@ async fn old_runs_go_with_their_logs() {
     assert_eq!(logs.count(), 2);
 }
 
+#[tokio::test]
+async fn a_run_for_which_there_is_no_room_fetches_nothing() {
+    let lab = waiting(RunPolicy::Serial).await;
+    std::fs::write(&lab.driver.full, "").unwrap();
+    let run = lab.run().await;
+    assert_eq!(reason(&run), "DiskPressure");
+    assert_eq!(run.resolved.source, None);
+    std::fs::remove_file(&lab.driver.full).unwrap();
+    lab.open_gate();
+    assert_eq!(lab.run().await.state, State::Succeeded);
+}
+
 async fn write(lab: &Lab, run: Recorded<Run>) {
     let key = builder::ledger::Key {
         kind: Kind::Run,

@@ -62,6 +62,15 @@ async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
         .run(asked(&lab, &image, ("other", None), Sharing::Locked))
         .await;
     assert!(!other.text().contains("kept"), "{}", other.text());
+
+    let mut anew = asked(&lab, &image, ("main", None), Sharing::Locked);
+    anew.empty_caches = true;
+    let anew = lab.run(anew).await;
+    assert!(!anew.text().contains("kept"), "{}", anew.text());
+    let next = lab
+        .run(asked(&lab, &image, ("main", None), Sharing::Locked))
+        .await;
+    assert_eq!(next.text().matches("kept-1001").count(), 1);
 }
 
 /// Each says that it is there and waits for the other: possible only together.

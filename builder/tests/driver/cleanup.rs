@@ -1,5 +1,6 @@
 //! What is left of a run whose server was killed, or whose future was dropped: nothing.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -128,8 +129,51 @@ async fn victim() {
 }
 
 fn uuid() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/uuid")
+    fs::read_to_string("/proc/sys/kernel/random/uuid")
         .unwrap()
         .trim()
         .to_owned()
+}
+
+#[tokio::test]
+async fn what_nobody_uses_makes_room_and_where_that_is_not_enough_nothing_begins() {
+    let mut lab = Lab::new().await;
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", "true"), ("run", "true")],
+            &[],
+        )
+        .await;
+    let source = lab.source(&[("a", "b")]);
+    lab.run(Lab::asked(&image, &source)).await.built();
+    lab.driver.make_room().await.unwrap();
+    let layers = |folder: &Path| {
+        let stores = fs::read_dir(folder.join("driver/layers")).unwrap();
+        let layers =
+            stores.map(|store| fs::read_dir(store.unwrap().path().join("layers")).unwrap());
+        layers.map(Iterator::count).sum::<usize>()
+    };
+    assert_eq!(layers(lab.folder.path()), 2);
+
+    // The folder is one driver's at a time.
+    let other = Lab::new().await;
+    lab.driver = other.driver.clone();
+    let mut settings = settings(lab.folder.path(), "slipway-driver-full");
+    settings.unpacking.min_free = u64::MAX;
+    let (driver, _) = Runc::open(settings).await.unwrap();
+    let failure = driver.make_room().await.unwrap_err();
+    assert_eq!(failure.reason.as_str(), "DiskPressure");
+    assert!(
+        failure.message.contains("builder.minFreeBytes"),
+        "{failure}"
+    );
+    assert_eq!(layers(lab.folder.path()), 0);
+    let (job, _events) =
+        Lab::asked(&image, &source).job("run".to_owned(), Arc::new(lab.images.clone()));
+    let failure = driver
+        .run(job, &CancellationToken::new())
+        .await
+        .unwrap_err();
+    assert_eq!(failure.reason.as_str(), "DiskPressure");
 }

@@ -52,6 +52,7 @@ pub(crate) struct Asked {
     pub(crate) bases: BTreeMap<Digest, RepoName>,
     pub(crate) secrets: BTreeMap<String, SecretFiles>,
     pub(crate) scripts: BTreeMap<Digest, Vec<u8>>,
+    pub(crate) empty_caches: bool,
     pub(crate) test: Option<Vec<String>>,
     pub(crate) epoch: SystemTime,
 }
@@ -230,6 +231,7 @@ pub(crate) fn asked_of(builder: &Image, mut source: Source, file: fs::File) -> A
         bases: BTreeMap::new(),
         secrets: BTreeMap::new(),
         scripts: BTreeMap::new(),
+        empty_caches: false,
         test: None,
         epoch: UNIX_EPOCH + Duration::from_secs(EPOCH),
     };
@@ -298,6 +300,7 @@ impl Asked {
             source: self.source,
             scripts: self.scripts,
             secrets: self.secrets,
+            empty_caches: self.empty_caches,
             test: self.test,
             compression: Compression::Gzip,
             epoch: self.epoch,

@@ -731,18 +731,88 @@ fn bombs_are_noticed_before_they_fill_anything() {
     };
     let told = too_large(&endless);
     assert!(told.contains("bytes"), "{told}");
-    // A window of 2 GiB that the reader should keep.
-    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
-    encoder.window_log(31).unwrap();
-    encoder.write_all(&header).unwrap();
-    let frame = encoder.finish().unwrap();
-    let blob = crate::lab::blob(&frame, Compression::Zstd, diff_id);
-    let result = watched
-        .lab
-        .store
-        .layer(&blob, &limits, std::time::UNIX_EPOCH, &never);
-    let error = watched.checked(result).unwrap_err();
-    assert!(matches!(error, UnpackError::Refused(_)), "{error}");
+    // A window of 16 MiB, and of 2 GiB, that the reader should keep.
+    for window in [24, 31] {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window).unwrap();
+        encoder.write_all(&header).unwrap();
+        let frame = encoder.finish().unwrap();
+        let blob = crate::lab::blob(&frame, Compression::Zstd, diff_id);
+        let result = watched
+            .lab
+            .store
+            .layer(&blob, &limits, std::time::UNIX_EPOCH, &never);
+        let error = watched.checked(result).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, UnpackError::Refused(_)), "{told}");
+        assert!(told.contains("decompressed"), "{told}");
+    }
+}
+
+/// Each layer would be taken by itself. Which of them are there already makes no difference.
+#[test]
+fn an_image_of_many_layers_has_no_more_room_than_one_of_one() {
+    let Some(watched) = Watched::new() else {
+        return;
+    };
+    let never = CancellationToken::new();
+    let archives: Vec<_> = (0..8)
+        .map(|n| {
+            let archive = Archive::new().file("which", n.to_string());
+            archive.file("a", vec![n; 100_000]).file("b", "").bytes()
+        })
+        .collect();
+    let blobs = archives.iter().map(|bytes| {
+        let diff_id = Digest::of(Algorithm::Sha256, bytes);
+        crate::lab::blob(bytes, Compression::Plain, diff_id)
+    });
+    let blobs: Vec<_> = blobs.collect();
+    let bytes: u64 = archives.iter().map(|bytes| bytes.len() as u64).sum();
+    let entries = 3 * archives.len() as u64;
+    let unpack = |bytes, entries| {
+        let limits = Limits {
+            bytes,
+            entries,
+            ..limits()
+        };
+        let store = &watched.lab.store;
+        store.layers(&blobs, &limits, std::time::UNIX_EPOCH, &never)
+    };
+    let too_much = |bytes, entries| match unpack(bytes, entries) {
+        Err(UnpackError::TooLarge(told)) => assert!(told.contains("limit"), "{told}"),
+        other => panic!("{other:?}"),
+    };
+    for _is_there in [false, true] {
+        too_much(bytes - 1, entries);
+        too_much(bytes, entries - 1);
+        assert_eq!(unpack(bytes, entries).unwrap().len(), archives.len());
+    }
+}
+
+#[test]
+fn nothing_is_unpacked_onto_a_disk_that_is_nearly_full() {
+    let Some(watched) = Watched::new() else {
+        return;
+    };
+    let archive = Archive::new().file("a", vec![1; 100_000]).bytes();
+    let unpack = |min_free| {
+        let limits = Limits {
+            min_free,
+            ..limits()
+        };
+        watched
+            .lab
+            .unpack_bytes(&archive, Compression::Plain, &limits)
+    };
+    match watched.checked(unpack(u64::MAX)) {
+        Err(UnpackError::NoRoom(no_room)) => {
+            assert!(no_room.free < no_room.keep, "{no_room:?}");
+            let told = no_room.to_string();
+            assert!(told.contains("builder.minFreeBytes"), "{told}");
+        }
+        other => panic!("{other:?}"),
+    }
+    unpack(1).unwrap();
 }
 
 #[test]

@@ -34,6 +34,16 @@ pub(crate) struct Builder {
     pub(crate) namespace_workers: usize,
     /// Runs that may wait in one namespace.
     pub(crate) namespace_waiting: usize,
+    /// Builds that one namespace may have.
+    pub(crate) namespace_builds: usize,
+    /// Secrets that one namespace may have.
+    pub(crate) namespace_secrets: usize,
+    /// Entries of the catalogue that one namespace may have, and that may be everybody's.
+    pub(crate) namespace_builder_images: usize,
+    /// Runs of one namespace that are kept, whatever its builds keep.
+    pub(crate) namespace_runs: usize,
+    /// Bytes of the disk of `dir` that stay free: with less, no run begins.
+    pub(crate) min_free_bytes: u64,
     /// What a run gets that asks for nothing.
     pub(crate) defaults: Defaults,
     /// The most that a run may ask for.

@@ -1,6 +1,6 @@
 //! The source comes: from git, or out of the registry.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use oci::{Descriptor, Digest, Hasher, Manifest};
 
@@ -123,7 +123,7 @@ impl Pipeline<'_> {
                     upload::archive(&mut checked, ignore, limits, &scratch)
                 }
                 Compression::Zstd => {
-                    let decoder = zstd::stream::read::Decoder::new(&mut checked);
+                    let decoder = compression.reader(BufReader::new(&mut checked));
                     let decoder = decoder.map_err(|error| machine("zstd", &error))?;
                     upload::archive(decoder, ignore, limits, &scratch)
                 }

@@ -117,27 +117,16 @@ impl Pipeline<'_> {
         Ok((mounts, contents))
     }
 
-    /// The folders that outlive this run: the build's, if its own source is built with its own builder image; else, lest what
-    /// somebody else wrote leaves something there for the build's own runs, those of that source, which begin as copies of the
-    /// build's.
+    /// The folders that outlive this run.
     async fn caches(&self, request: &Request) -> Result<Vec<Cache>, Failure> {
         let execution = request.builder.config.execution();
         let (CacheSpec::Auto, Some(label)) = (self.run.spec.caches, execution.label(CACHE_LABEL))
         else {
             return Ok(Vec::new());
         };
-        let Some(build) = &self.run.build else {
+        let Some((own, from)) = self.cache_names().await? else {
             return Ok(Vec::new());
         };
-        let store = self.builds.store();
-        let Some(found) = store.find::<Build>(self.namespace(), build).await? else {
-            return Ok(Vec::new());
-        };
-        let own = found.value.spec;
-        let default = branch_of(&own.source);
-        let spec = &self.run.spec;
-        let other = (spec.source != own.source || spec.builder != own.builder)
-            .then(|| other(spec, &self.run.actor.name));
         let mut caches = Vec::new();
         let mut folders = label.split(':');
         for folder in folders.by_ref().take(MAX_CACHES) {
@@ -151,15 +140,10 @@ impl Pipeline<'_> {
                     continue;
                 }
             };
-            let shared = format!("{build}@{default}:{}", at.as_str());
-            let (id, from) = match &other {
-                // No branch has two dots in its name (git-check-ref-format(1)).
-                Some(other) => (format!("{build}@..{other}:{}", at.as_str()), Some(shared)),
-                None => (shared, None),
-            };
+            let id = |name: &String| format!("{name}:{}", at.as_str());
             caches.push(Cache {
-                id,
-                from,
+                id: id(&own),
+                from: from.as_ref().map(id),
                 sharing: Sharing::Locked,
                 at: at.clone(),
             });
@@ -171,6 +155,35 @@ impl Pipeline<'_> {
             self.note(text).await;
         }
         Ok(caches)
+    }
+
+    /// What this run's caches are called, but for the folder, and what new ones are copies of.
+    ///
+    /// They are the build's, if its own source is built with its own builder image; else, lest what somebody else wrote
+    /// leaves something there for the build's own runs, those of that source, which begin as copies of the build's. Without a build
+    /// they are those of that source and the repository that the result goes to: who writes there may push there, as was
+    /// asked before anything else.
+    async fn cache_names(&self) -> Result<Option<(String, Option<String>)>, Failure> {
+        let spec = &self.run.spec;
+        let of_source = || other(spec, &self.run.actor.name);
+        // No branch has two dots in its name (git-check-ref-format(1)), and no build one.
+        let Some(build) = &self.run.build else {
+            let name = format!(".{}@..{}", self.wanted.output.repo, of_source());
+            return Ok(Some((name, None)));
+        };
+        let store = self.builds.store();
+        let Some(found) = store.find::<Build>(self.namespace(), build).await? else {
+            return Ok(None);
+        };
+        let own = found.value.spec;
+        let shared = format!("{build}@{}", branch_of(&own.source));
+        Ok(Some(
+            if spec.source == own.source && spec.builder == own.builder {
+                (shared, None)
+            } else {
+                (format!("{build}@..{}", of_source()), Some(shared))
+            },
+        ))
     }
 }
 

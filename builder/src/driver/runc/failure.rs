@@ -15,6 +15,7 @@
 //! | a secret is in the result | `SecretInResult` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
+//! | this machine's disk is nearly full | `DiskPressure` |
 //! | this machine's disk or a program of it failed | `FileSystemOperationFailed` |
 
 use std::io;
@@ -25,6 +26,7 @@ use crate::images::ReadError;
 use crate::layer::ExportError;
 use crate::plan::StageName;
 use crate::records::FailureReason;
+use crate::room::NoRoom;
 use crate::rootfs::{FilesError, UnpackError};
 use crate::s2i::{Reason, Refusal};
 use crate::sandbox::{self, Limits, Outcome, SandboxError};
@@ -74,6 +76,11 @@ pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
         Reason::FileSystemOperationFailed,
         format!("{what}: {error}"),
     )
+}
+
+/// This machine's disk is nearly full.
+pub(super) fn no_room(error: &NoRoom) -> Failure {
+    new(word("DiskPressure"), error.to_string())
 }
 
 /// A program that ran and did not succeed; `program` is its file name, `limits` are those of the whole run.
@@ -161,6 +168,7 @@ pub(super) fn image(stage: StageName, error: &ReadError) -> Failure {
 pub(super) fn layers(stage: StageName, error: &UnpackError) -> Failure {
     match error {
         UnpackError::Cancelled => cancelled(),
+        UnpackError::NoRoom(error) => no_room(error),
         UnpackError::Disk { .. } => new(Reason::FileSystemOperationFailed, error.to_string()),
         _ => new(pulling(stage), error.to_string()),
     }

@@ -54,9 +54,6 @@ pub(crate) struct SpecArgs {
     /// Remove the source after assemble.
     #[arg(long)]
     pub(crate) clean: bool,
-    /// Keep no dependencies from run to run.
-    #[arg(long)]
-    pub(crate) no_cache: bool,
     /// What the build may reach. Default: everything but the server's own surroundings.
     #[arg(long, value_enum, value_name = "POLICY")]
     pub(crate) network: Option<NetworkArg>,

@@ -45,11 +45,7 @@ pub(super) fn spec(
         scripts_url: args.scripts_url,
         destination: None,
         assemble_user: None,
-        caches: if args.no_cache {
-            CacheSpec::None
-        } else {
-            CacheSpec::Auto
-        },
+        caches: CacheSpec::Auto,
         clean: args.clean,
         network: args.network.map(|network| match network {
             NetworkArg::None => Network::None,

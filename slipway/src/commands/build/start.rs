@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use builder::records::SourceSpec;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answers::Run;
 use super::follow::{follow, image, summary};
@@ -42,7 +41,12 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
         }
     };
     let spec = spec::spec(source, args.builder, &args.output, args.spec)?;
-    let wanted = json!({"name": args.name, "spec": spec, "fresh": args.no_reuse});
+    let wanted = json!({
+        "name": args.name,
+        "spec": spec,
+        "fresh": args.no_reuse,
+        "noCache": args.no_cache,
+    });
     let run: Run = client
         .post(&Place(Some(&namespace)).path("buildruns"), &wanted)
         .await?;
@@ -58,21 +62,16 @@ pub(super) async fn start(args: StartBuild) -> anyhow::Result<ExitCode> {
         None => None,
         Some(dir) => Some(source::upload(&client, auth_file, &namespace, &name, dir).await?),
     };
-    let wanted = wanted(args.revision, source.as_ref(), args.no_reuse);
-    let path = Place(Some(&namespace)).path(&format!("builds/{name}/runs"));
-    let run: Run = client.post(&path, &wanted).await?;
-    wait(&client, run, &args.following).await
-}
-
-fn wanted(revision: Option<String>, source: Option<&SourceSpec>, fresh: bool) -> Value {
-    let mut wanted = json!({ "fresh": fresh });
-    if let Some(revision) = revision {
+    let mut wanted = json!({ "fresh": args.no_reuse, "noCache": args.no_cache });
+    if let Some(revision) = args.revision {
         wanted["revision"] = revision.into();
     }
     if let Some(source) = source {
         wanted["source"] = json!(source);
     }
-    wanted
+    let path = Place(Some(&namespace)).path(&format!("builds/{name}/runs"));
+    let run: Run = client.post(&path, &wanted).await?;
+    wait(&client, run, &args.following).await
 }
 
 pub(super) async fn rebuild(

@@ -13,6 +13,7 @@ use crate::config::check::within;
 /// Runs at once.
 const WORKERS: RangeInclusive<usize> = 1..=1_000;
 const WAITING: RangeInclusive<usize> = 1..=100_000;
+const RECORDS: RangeInclusive<usize> = 1..=1_000_000;
 /// Less than a runtime needs is raised by it; less than this is a mistake.
 const MEMORY: RangeInclusive<u64> = 32 << 20..=1 << 50;
 const CPU: RangeInclusive<u32> = 10..=10_000_000;
@@ -32,6 +33,14 @@ impl Builder {
         within("builder.workers", self.workers, &WORKERS)?;
         within("builder.namespaceWorkers", self.namespace_workers, &WORKERS)?;
         within("builder.namespaceWaiting", self.namespace_waiting, &WAITING)?;
+        for (key, count) in [
+            ("namespaceBuilds", self.namespace_builds),
+            ("namespaceSecrets", self.namespace_secrets),
+            ("namespaceBuilderImages", self.namespace_builder_images),
+            ("namespaceRuns", self.namespace_runs),
+        ] {
+            within(&format!("builder.{key}"), count, &RECORDS)?;
+        }
         anyhow::ensure!(
             !self.runtime.as_os_str().is_empty(),
             "builder.runtime: is empty: name runc, or leave the key out"
@@ -104,6 +113,7 @@ impl Builder {
             &SUBMODULES,
         )?;
         within("builder.sources.timeout", sources.timeout, &TIME)?;
+        within("builder.minFreeBytes", self.min_free_bytes, &KEPT)?;
         within("builder.git.mirrorBytes", self.git.mirror_bytes, &KEPT)?;
         within("builder.cache.maxBytes", self.cache.max_bytes, &KEPT)?;
         within("builder.layers.maxBytes", self.layers.max_bytes, &KEPT)?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use builder::builds::Quota;
 use builder::plan;
 
 use super::{
@@ -30,6 +31,7 @@ const GIB: u64 = 1 << 30;
 
 impl Default for Builder {
     fn default() -> Self {
+        let quota = Quota::default();
         Self {
             enabled: Enabled::default(),
             driver: Driver::default(),
@@ -38,6 +40,11 @@ impl Default for Builder {
             workers: 2,
             namespace_workers: 2,
             namespace_waiting: 100,
+            namespace_builds: quota.builds,
+            namespace_secrets: quota.secrets,
+            namespace_builder_images: quota.builder_images,
+            namespace_runs: quota.runs,
+            min_free_bytes: GIB,
             defaults: Defaults::default(),
             limits: Limits::default(),
             network: Network::default(),

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::builder::builds::{Builds, Parts, Settings};
+use ::builder::builds::{Builds, Parts, Quota, Settings};
 use ::builder::driver::runc::{self, Runc};
+use ::builder::rootfs;
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
 use ::builder::triggers::{Moves, Triggers};
@@ -89,6 +90,10 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
             disk: most.disk_bytes,
             wall: most.seconds.map(Duration::from_secs),
         },
+        unpacking: rootfs::Limits {
+            min_free: config.builder.min_free_bytes,
+            ..rootfs::Limits::default()
+        },
         output: config.builder.logs.max_bytes,
         registries: settings::registries(config)?,
         addresses: settings::addresses(config),
@@ -107,6 +112,12 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settin
         workers: builder.workers,
         namespace_workers: builder.namespace_workers,
         namespace_waiting: builder.namespace_waiting,
+        quota: Quota {
+            builds: builder.namespace_builds,
+            secrets: builder.namespace_secrets,
+            builder_images: builder.namespace_builder_images,
+            runs: builder.namespace_runs,
+        },
         queue_timeout: settings::queue_timeout(config),
         run_timeout: settings::run_timeout(config),
         retention: settings::retention(config),

@@ -39,6 +39,7 @@ mod spec;
 mod submit;
 mod triggered;
 mod turns;
+mod usage;
 
 #[cfg(test)]
 mod tests;

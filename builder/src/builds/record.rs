@@ -134,6 +134,8 @@ pub(super) struct Walk<'a> {
     namespace: &'a str,
     prefix: &'a str,
     after: Option<String>,
+    /// How many records could not be read so far.
+    pub(super) passed_over: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -142,6 +144,7 @@ impl<'a> Walk<'a> {
             namespace,
             prefix,
             after: None,
+            passed_over: 0,
         }
     }
 }
@@ -260,7 +263,9 @@ impl Store {
         };
         walk.after = Some(last.key.name.clone());
         let records = kept.iter().filter_map(|kept| self.readable(kept));
-        Ok(Some(records.collect()))
+        let records: Vec<_> = records.collect();
+        walk.passed_over += kept.len() - records.len();
+        Ok(Some(records))
     }
 
     /// Some more records of a walk; `None` after the last.

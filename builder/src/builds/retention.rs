@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use super::definitions::millis;
-use super::record::Recorded;
+use super::record::{Recorded, Walk};
 use super::runs::prefix;
 use super::{Builds, BuildsError};
 use crate::ledger::{Kept, Kind, LedgerError, Write};
@@ -218,10 +218,16 @@ impl Builds {
         // Listed before the runs are: a run is in the ledger before it has a log.
         let listed = tokio::task::spawn_blocking(move || folders(&logs)).await;
         for (namespace, mut logs) in listed.unwrap_or_default() {
-            let known = |run: Recorded<Run>| {
-                logs.remove(&run.value.uid);
-            };
-            self.store().walk(&namespace, "", known).await?;
+            let mut walk = Walk::new(&namespace, "");
+            while let Some(runs) = self.store().more::<Run>(&mut walk).await? {
+                for run in runs {
+                    logs.remove(&run.value.uid);
+                }
+            }
+            if walk.passed_over > 0 {
+                // Some may be those of runs whose records cannot be read.
+                continue;
+            }
             for log in logs.into_values() {
                 if let Err(error) = tokio::fs::remove_dir_all(&log).await {
                     tracing::warn!(log = %log.display(), %error, "a log was not removed");

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use anyhow::Context as _;
+use builder::s2i::{AllowedUids, Scope, Variable};
 use builder::sandbox::{HostRule, SandboxIds};
 use url::Url;
 
@@ -49,6 +50,14 @@ impl Builder {
         self.check_sizes()?;
         self.registries()?;
         self.user_ids()?;
+        self.allowed_uids()?;
+        for name in &self.forbidden_env {
+            let start = name.strip_suffix('*').unwrap_or(name);
+            anyhow::ensure!(
+                Variable::new(start, "", Scope::Build).is_ok() && !start.contains('*'),
+                "builder.forbiddenEnv: {name:?} is no variable's name: write one, or the beginning of names with * behind it"
+            );
+        }
         if let Some(proxy) = &self.proxy {
             proxy.check()?;
         }
@@ -65,6 +74,11 @@ impl Builder {
     /// The hosts of `registries-only`.
     pub(crate) fn registries(&self) -> anyhow::Result<Vec<HostRule>> {
         host_rules("builder.network.registries", &self.network.registries)
+    }
+
+    /// Who may run scripts.
+    pub(crate) fn allowed_uids(&self) -> anyhow::Result<AllowedUids> {
+        self.allowed_uids.parse().context("builder.allowedUids")
     }
 
     /// What users inside are outside, where the server is root.

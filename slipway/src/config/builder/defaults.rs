@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use builder::builds::Quota;
 use builder::plan;
+use builder::s2i::EnvFilter;
 
 use super::{
     Builder, Compression, Defaults, Driver, Enabled, Git, Kept, Limits, Logs, Network, Retention,
@@ -47,6 +48,8 @@ impl Default for Builder {
             min_free_bytes: GIB,
             defaults: Defaults::default(),
             limits: Limits::default(),
+            allowed_uids: String::new(),
+            forbidden_env: EnvFilter::USUAL.map(str::to_owned).to_vec(),
             network: Network::default(),
             ca_file: None,
             proxy: None,

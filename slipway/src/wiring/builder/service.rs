@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use ::builder::builds::{Builds, Parts, Quota, Settings};
 use ::builder::driver::runc::{self, Runc};
 use ::builder::rootfs;
+use ::builder::s2i::EnvFilter;
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
 use ::builder::triggers::{Moves, Triggers};
@@ -66,7 +67,7 @@ pub(in crate::wiring) async fn service(
         git,
         network,
     };
-    let builds = Builds::new(parts, of_builds(config, &dir, scratch));
+    let builds = Builds::new(parts, of_builds(config, &dir, scratch)?);
     let owners = Arc::new(GateOwners::new(Arc::clone(registry)));
     Ok(Some(Service {
         triggers: Triggers::new(builds.clone(), owners),
@@ -105,9 +106,9 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
     Ok(driver)
 }
 
-fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settings {
+fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow::Result<Settings> {
     let builder = &config.builder;
-    Settings {
+    Ok(Settings {
         hosts: hosts(config),
         workers: builder.workers,
         namespace_workers: builder.namespace_workers,
@@ -127,8 +128,10 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settin
         network: builder.network.egress,
         source: settings::source_limits(config),
         compression: settings::compression(config),
+        allowed_uids: builder.allowed_uids()?,
+        env_filter: EnvFilter::of(builder.forbidden_env.clone()),
         ..Settings::new(dir.join("logs"), scratch)
-    }
+    })
 }
 
 /// The names that clients know this registry by, as they stand before images' names.

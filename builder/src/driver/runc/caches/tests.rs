@@ -286,7 +286,7 @@ fn a_cache_that_is_too_large_is_not_copied() {
     write(&caches, "main", 100_000);
     let never = CancellationToken::new();
     for (id, most, copied) in [("small", 50_000, false), ("large", 200_000, true)] {
-        let from = Some(("main", most));
+        let from = Begin::AsCopyOf("main", most);
         let cache = caches.take("shop", id, from, Sharing::Locked, || (), &never);
         let cache = cache.unwrap().unwrap();
         let files: Vec<_> = fs::read_dir(cache.files()).unwrap().collect();

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tests::image::busybox_rootfs;
+use serde_json::Value;
 use tests::{Lab, OrFail, api, fail, until};
 
+use crate::busybox;
 use crate::git::Repository;
 use crate::site::{Run, Site};
 
@@ -44,7 +44,7 @@ fn a_run_outlives_kills_of_the_server() {
     let mut random = fastrand::Rng::with_seed(seed);
     let lab = Lab::new("build-kill");
     let mut site = Site::start(&lab);
-    push_builder(&lab, &site);
+    busybox::push_builder(&lab, &site, "builders/slow", ASSEMBLE);
     lab.write("source/round", "0");
     let repository = Repository::serve(&lab, lab.path("source"));
     let tag = ["--tag={run}", "--network=none"].map(str::to_owned);
@@ -186,69 +186,4 @@ fn names(folder: &Path) -> Vec<String> {
     entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
-}
-
-/// A builder image of busybox, with a cache.
-fn push_builder(lab: &Lab, site: &Site<'_>) {
-    let root = lab.dir("rootfs");
-    busybox_rootfs(&root);
-    for folder in ["opt/app/.cache", "tmp", "etc"] {
-        lab.dir(format!("rootfs/{folder}"));
-    }
-    lab.write(
-        "rootfs/etc/passwd",
-        "root:x:0:0::/:/bin/sh\napp:x:1001:0::/:/bin/sh\n",
-    );
-    lab.write("rootfs/s2i/assemble", ASSEMBLE);
-    lab.write("rootfs/s2i/run", "#!/bin/sh\nexec true\n");
-    let tar = lab.path("rootfs.tar");
-    lab.program("chmod")
-        .args(["-R", "a+rwX,+x"])
-        .args([root.join("s2i"), root.join("opt"), root.join("tmp")])
-        .ok();
-    lab.program("tar")
-        .args([
-            "--owner=1001",
-            "--group=0",
-            "--numeric-owner",
-            "--sort=name",
-            "-cf",
-        ])
-        .arg(&tar)
-        .arg("-C")
-        .arg(&root)
-        .arg(".")
-        .ok();
-    let layer = fs::read(tar).or_fail("the layer");
-    let config = json!({
-        "architecture": architecture(),
-        "os": "linux",
-        "config": {
-            "User": "1001",
-            "Env": ["PATH=/bin"],
-            "Labels": {
-                "io.openshift.s2i.scripts-url": "image:///s2i",
-                "dev.slipway.cache": "/opt/app/.cache",
-            },
-        },
-        "rootfs": {"type": "layers", "diff_ids": [api::digest_of(&layer)]},
-    });
-    let config = config.to_string().into_bytes();
-    let api = site.api();
-    for blob in [&config, &layer] {
-        let pushed = api.push_blob("builders/slow", blob);
-        pushed.or_fail("push a blob").expect(201);
-    }
-    let manifest = api::image_manifest(&config, &[layer]);
-    let pushed = api.push_manifest("builders/slow", "1", &manifest);
-    pushed.or_fail("push a manifest").expect(201);
-}
-
-/// As images name it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }

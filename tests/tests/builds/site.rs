@@ -27,7 +27,11 @@ impl<'lab> Site<'lab> {
             more: format!("builder: {{enabled: true{}}}\n", network()),
             ..Settings::default()
         };
-        let server = Server::start(lab, &settings);
+        Self::with(lab, &settings)
+    }
+
+    pub(crate) fn with(lab: &'lab Lab, settings: &Settings) -> Self {
+        let server = Server::start(lab, settings);
         Self { lab, server }
     }
 
@@ -117,6 +121,10 @@ impl Run {
     pub(crate) fn lasted(&self) -> Duration {
         let at = |what: &str| self.0[what].as_u64().or_fail(what);
         Duration::from_millis(at("ended") - at("started"))
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.text("/metadata/name")
     }
 
     /// `repository@digest`.

@@ -94,6 +94,36 @@ fn what_is_missing_is_said_and_is_the_exit_code() {
     assert!(left.is_empty(), "it changes nothing: {left:?}");
 }
 
+/// Without git, builds from elsewhere still run; but it is said.
+#[test]
+fn git_and_ssh_are_looked_for() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can hide programs");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = |hidden: &[&str]| {
+        let hide = "for program; do for file in /usr/local/bin/$program /usr/bin/$program; do \
+                    [ ! -e $file ] || mount --bind /dev/null $file; done; done";
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c"])
+            .arg(format!("{hide}; exec {SLIPWAY} build doctor --json"))
+            .arg("sh")
+            .args(hidden)
+            .current_dir(folder.path())
+            .output();
+        report(&output.unwrap())
+    };
+    let (whole, without) = (doctor(&[]), doctor(&["git", "ssh"]));
+    assert_eq!(whole["canRun"], without["canRun"], "{without}");
+    for (program, package) in [("git", "git"), ("ssh", "openssh-client")] {
+        assert_eq!(standing(&whole, program)["standing"], "good", "{whole}");
+        let found = standing(&without, program);
+        assert_eq!(found["standing"], "limited", "{without}");
+        assert!(found["detail"].as_str().unwrap().contains(package));
+    }
+}
+
 #[test]
 fn a_user_without_ids_is_told_how_to_get_some() {
     if !rustix::process::geteuid().is_root() {

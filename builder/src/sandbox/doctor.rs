@@ -115,7 +115,7 @@ async fn runtime(settings: &Settings) -> Check {
     check(name, Standing::Limited, detail)
 }
 
-/// Whether a runc has the mendings of all that is known: of November 2025, and of CVE-2026-41579, which 1.2 never got.
+/// Whether a runc has all mendings: those of November 2025, and that of CVE-2026-41579, which is in 1.3.6 and 1.4.3.
 fn is_mended((major, minor, patch): (u32, u32, u32)) -> bool {
     match (major, minor) {
         (0, _) | (1, 0..=2) => false,

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ::builder::sandbox::{self, Check, Standing};
+use ::builder::source::git;
 use anyhow::Context as _;
 
 use super::settings;
@@ -47,6 +48,7 @@ pub(crate) async fn examine(config: &Config) -> anyhow::Result<Vec<Check>> {
         let why = why.unwrap_or_else(|| sandbox::SandboxError::Unsupported(twice.to_owned()));
         checks.push(missing("user", &why));
     }
+    checks.extend(git::examine().await);
     Ok(checks)
 }
 

@@ -99,6 +99,32 @@ fn what_is_missing_is_said_and_is_the_exit_code() {
     assert!(left.is_empty(), "it changes nothing: {left:?}");
 }
 
+/// Without git, builds from elsewhere still run; but it is said.
+#[test]
+fn git_and_ssh_are_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = |hidden: &[&str]| {
+        let hide = "for program; do for file in /usr/local/bin/$program /usr/bin/$program; do \
+                    [ ! -e $file ] || mount --bind /dev/null $file; done; done";
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c"])
+            .arg(format!("{hide}; exec {SLIPWAY} build doctor --json"))
+            .arg("sh")
+            .args(hidden)
+            .current_dir(folder.path())
+            .output();
+        report(&output.unwrap())
+    };
+    let (whole, without) = (doctor(&[]), doctor(&["git", "ssh"]));
+    assert_eq!(whole["canRun"], without["canRun"], "{without}");
+    for (program, package) in [("git", "git"), ("ssh", "openssh-client")] {
+        assert_eq!(standing(&whole, program)["standing"], "good", "{whole}");
+        let found = standing(&without, program);
+        assert_eq!(found["standing"], "limited", "{without}");
+        assert!(found["detail"].as_str().unwrap().contains(package));
+    }
+}
+
 #[test]
 fn a_user_without_ids_is_told_how_to_get_some() {
     let (folder, program) = public();
@@ -111,13 +137,76 @@ fn a_user_without_ids_is_told_how_to_get_some() {
 }
 
 #[test]
-fn an_ordinary_user_is_told_of_the_limits_and_has_a_lender() {
+fn an_ordinary_users_server_is_root_where_it_matters() {
+    let user = given();
     let (folder, program) = public();
-    let found = report(&doctor_as(&given(), &program, folder.path()));
+    let found = report(&doctor_as(&user, &program, folder.path()));
     assert_eq!(standing(&found, "user ids")["standing"], "good", "{found}");
+    assert_eq!(standing(&found, "user namespaces")["standing"], "good");
     assert_eq!(standing(&found, "limits")["standing"], "limited");
-    let network = standing(&found, "network")["detail"].as_str().unwrap();
-    assert!(!network.contains("no program was given"), "{network}");
+    // With a capability it would lose there, or where it cannot get there, it says why.
+    for (more, why) in [
+        (
+            &[
+                "--inh-caps",
+                "+net_bind_service",
+                "--ambient-caps",
+                "+net_bind_service",
+            ][..],
+            "capabilities",
+        ),
+        (&["--no-new-privs"], "NoNewPrivileges"),
+    ] {
+        let output = Command::new("setpriv")
+            .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
+            .args(more)
+            .arg(&program)
+            .args(["build", "doctor", "--json"])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let found = report(&output);
+        let user = standing(&found, "user");
+        assert_eq!(user["standing"], "missing");
+        assert!(user["detail"].as_str().unwrap().contains(why), "{user}");
+    }
+}
+
+/// The program begins twice there, and would find nothing in a pipe the second time: all that it says would be forgotten.
+#[test]
+fn a_configuration_that_can_be_read_once_holds() {
+    let user = given();
+    let (folder, program) = public();
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo")
+        .args(["-m", "666"])
+        .arg(&pipe)
+        .status();
+    assert!(made.unwrap().success());
+    let to = pipe.clone();
+    std::thread::spawn(move || std::fs::write(to, "builder: {runtime: /nowhere/runc}\n"));
+    let output = Command::new("timeout")
+        .args([
+            "60",
+            "setpriv",
+            "--reuid",
+            &user,
+            "--regid",
+            &user,
+            "--clear-groups",
+        ])
+        .arg(&program)
+        .args(["build", "doctor", "--json", "--config"])
+        .arg(&pipe)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let found = report(&output);
+    let runtime = standing(&found, "runtime")["detail"].as_str().unwrap();
+    assert!(runtime.contains("/nowhere/runc"), "{runtime}");
+    let user = standing(&found, "user")["detail"].as_str().unwrap();
+    assert!(user.contains("must be a file"), "{user}");
 }
 
 /// As the sandbox starts it: in a network namespace of its own, with a socket as its standard input.

@@ -4,11 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use builder::AddressRules;
 use builder::plan::Network;
+use builder::s2i::User;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::image::listing;
+use super::image::{Tar, listing};
 use super::lab::Lab;
 
 const RUN: (&str, &str) = ("run", "true");
@@ -82,17 +83,44 @@ async fn programs_reach_what_the_plan_and_the_settings_allow() {
 }
 
 #[tokio::test]
-async fn roots_of_trust_are_there_while_building_and_nowhere_else() {
-    let lab = Lab::with(|settings| settings.certificates = Some(b"THE ROOTS\n".to_vec())).await;
-    let assemble = "cat $SSL_CERT_FILE; for name in REQUESTS_CA_BUNDLE PIP_CERT NODE_EXTRA_CA_CERTS GIT_SSL_CAINFO CURL_CA_BUNDLE; do \
-         eval \"[ \\$$name = $SSL_CERT_FILE ]\"; done; echo ok > out";
-    let image = lab.assembling(assemble).await;
+async fn roots_of_trust_are_there_while_building_and_in_no_image() {
+    let roots = "THE ROOTS\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let lab = Lab::with(|settings| settings.certificates = Some(roots.as_bytes().to_vec())).await;
+    let told = "head -n 1 $SSL_CERT_FILE; for name in REQUESTS_CA_BUNDLE PIP_CERT NODE_EXTRA_CA_CERTS GIT_SSL_CAINFO CURL_CA_BUNDLE; do \
+         eval \"[ \\$$name = $SSL_CERT_FILE ]\" || echo $name; done; case $JAVA_TOOL_OPTIONS in *trustStore=/run/slipway/*.jks*) ;; \
+         *) echo java: $JAVA_TOOL_OPTIONS ;; esac; head -n 1 /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt";
+    let assemble = format!("{told}; echo ok > out");
+    // As Red Hat has it; the link leads to what is in the list, too.
+    let stores = Tar::new()
+        .folder("etc/ssl", 0o755, 0)
+        .folder("etc/ssl/certs", 0o755, 0)
+        .file(
+            "etc/ssl/certs/ca-certificates.crt",
+            0o644,
+            0,
+            "of the image",
+        )
+        .folder("etc/pki", 0o755, 0)
+        .folder("etc/pki/tls", 0o755, 0)
+        .folder("etc/pki/tls/certs", 0o755, 0)
+        .link(
+            "etc/pki/tls/certs/ca-bundle.crt",
+            "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        )
+        .folder("etc/pki/ca-trust", 0o755, 0)
+        .folder("etc/pki/ca-trust/extracted", 0o755, 0)
+        .folder("etc/pki/ca-trust/extracted/pem", 0o755, 0)
+        .file(
+            "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+            0o644,
+            0,
+            "of the image",
+        )
+        .bytes();
+    let scripts = [("assemble", assemble.as_str()), RUN];
+    let image = lab.builder("shop/builder:1", &scripts, &[stores]).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
-    asked.test = Some(
-        ["sh", "-c", "! env | grep CERT && [ ! -e /run/slipway ]"]
-            .map(str::to_owned)
-            .to_vec(),
-    );
+    asked.test = Some(["sh", "-c", told].map(str::to_owned).to_vec());
     let mut ran = lab.run(asked).await;
     let built = ran.built();
     let names: Vec<_> = listing(built).into_keys().collect();
@@ -109,5 +137,35 @@ async fn roots_of_trust_are_there_while_building_and_nowhere_else() {
     );
     let config: Value = serde_json::from_slice(&built.config).unwrap();
     assert!(!config.to_string().contains("CERT"), "{config}");
-    assert_eq!(ran.text(), "THE ROOTS");
+    assert!(!config.to_string().contains("JAVA"), "{config}");
+    let once = "THE ROOTS\n==> /etc/ssl/certs/ca-certificates.crt <==\nTHE ROOTS\n\n\
+                ==> /etc/pki/tls/certs/ca-bundle.crt <==\nTHE ROOTS";
+    assert_eq!(ran.text(), format!("{once}\n{once}"));
+}
+
+/// Root inside can replace the image's store, as installing a package does.
+#[tokio::test]
+async fn root_has_the_images_store() {
+    let lab = Lab::with(|settings| settings.certificates = Some(b"THE ROOTS\n".to_vec())).await;
+    let assemble =
+        "cd /etc/ssl/certs; cat ca-certificates.crt; echo new > next; mv next ca-certificates.crt";
+    let store = Tar::new()
+        .folder("etc/ssl", 0o755, 0)
+        .folder("etc/ssl/certs", 0o755, 0)
+        .file(
+            "etc/ssl/certs/ca-certificates.crt",
+            0o644,
+            0,
+            "of the image\n",
+        )
+        .bytes();
+    let image = lab
+        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[store])
+        .await;
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+    asked.request.assemble_user = Some(User::parse("0").unwrap());
+    let mut ran = lab.run(asked).await;
+    let found = listing(ran.built());
+    assert_eq!(found["etc/ssl/certs/ca-certificates.crt"].1, "new\n");
+    assert_eq!(ran.text(), "of the image");
 }

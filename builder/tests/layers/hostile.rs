@@ -752,9 +752,7 @@ fn bombs_are_noticed_before_they_fill_anything() {
 /// Each layer would be taken by itself. Which of them are there already makes no difference.
 #[test]
 fn an_image_of_many_layers_has_no_more_room_than_one_of_one() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let never = CancellationToken::new();
     let archives: Vec<_> = (0..8)
         .map(|n| {
@@ -791,9 +789,7 @@ fn an_image_of_many_layers_has_no_more_room_than_one_of_one() {
 
 #[test]
 fn nothing_is_unpacked_onto_a_disk_that_is_nearly_full() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let archive = Archive::new().file("a", vec![1; 100_000]).bytes();
     let unpack = |min_free| {
         let limits = Limits {

@@ -1,6 +1,7 @@
 //! Where a run can connect to.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
 use builder::sandbox::{AddressRules, Egress, Stream, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -211,4 +212,71 @@ async fn connections_go_through_the_servers_proxy() {
             .unwrap()
             .starts_with("CONNECT registry.example:80 ")
     );
+}
+
+/// A proxy that says who was asked for, whatever that is.
+async fn proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let target = request.split(' ').nth(1).unwrap_or_default();
+            seen.lock().unwrap().push(target.to_owned());
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let mut inner = vec![0; 4096];
+            let _ = stream.read(&mut inner).await.unwrap();
+            let reply = b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\nproxied\n";
+            stream.write_all(reply).await.unwrap();
+        }
+    });
+    (port, asked)
+}
+
+/// Whichever the policy: names that this machine does not know reach the proxy as names, and hosts that are spared do not.
+#[tokio::test]
+async fn a_proxy_is_asked_by_name_and_spares_what_is_direct() {
+    let (port, asked) = proxy().await;
+    let direct = server("direct").await.port();
+    let own = host_name();
+    let rule = format!("{own}:{direct}");
+    let upstream = Upstream::parse(
+        &format!("http://127.0.0.1:{port}"),
+        vec![rule.parse().unwrap()],
+    );
+    let lab = Lab::with(|settings| settings.upstream = Some(upstream.unwrap())).await;
+    let root = lab.debian("root");
+    let mut process = programs(&format!(
+        "get() {{ curl -sS -m 9 http://$1/ || echo no; }}; get outside.example; get {rule}; get 169.254.169.254"
+    ));
+    let loopback = || vec!["127.0.0.0/8".parse().unwrap()];
+    let full = |addresses| Egress::Full { addresses };
+    let listed = registries(&["outside.example", &rule], &["127.0.0.0/8"]);
+    for egress in [listed, full(AddressRules::allowing(loopback()))] {
+        process.egress = egress.clone();
+        let said = lab.run(&root, &process).await.unwrap();
+        assert_eq!(
+            said.out(),
+            "proxied\ndirect\nno\n",
+            "{egress:?} {:?}",
+            said.lines
+        );
+        let asked = std::mem::take(&mut *asked.lock().unwrap());
+        assert_eq!(asked, ["outside.example:80"], "{egress:?}");
+    }
+    // What this machine knows of a name is judged all the same, through the proxy or not.
+    process = programs(&format!(
+        "curl -sS -m 9 http://{rule}/ || echo no; curl -sS -m 9 http://{own}:81/ || echo no"
+    ));
+    process.egress = full(AddressRules::default());
+    let said = lab.run(&root, &process).await.unwrap();
+    assert_eq!(said.out(), "no\nno\n", "{:?}", said.lines);
+    assert!(said.text(Stream::Sandbox).contains(&rule));
+    let asked = asked.lock().unwrap();
+    assert!(asked.is_empty(), "{asked:?}");
 }

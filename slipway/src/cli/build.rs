@@ -164,7 +164,7 @@ pub(crate) enum BuildCommand {
     },
     /// Say what this machine lacks for running builds, and how to get it.
     ///
-    /// Looks at kernel, runtime, programs, user namespaces, limits and network as a server with this
+    /// Looks at kernel, runtime, programs, user namespaces, limits, network and git as a server with this
     /// configuration would, and changes nothing; run it as the server's user, also beside a running
     /// server. Exits with 1 when no build can be run here.
     #[command(after_help = "Examples:

@@ -75,7 +75,7 @@ pub(crate) struct Builder {
     pub(crate) retention: Retention,
     /// How layers of results are packed.
     pub(crate) compression: Compression,
-    /// The numbers outside of the users inside, where the server is root.
+    /// The numbers outside of the users inside, where the server is the machine's root.
     pub(crate) user_ids: UserIds,
     /// Keys that seal secrets; the last seals. Default: made below `dataDir`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,14 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// One that builds by this script, with a cache.
+    pub(crate) fn assembling(script: &'a str) -> Self {
+        Self::new()
+            .file("s2i/assemble", script)
+            .file("s2i/run", "#!/bin/sh\nexec true\n")
+            .label("dev.slipway.cache", "/opt/app/.cache")
+    }
+
     /// Nothing.
     pub(crate) fn empty() -> Self {
         Self {
@@ -92,7 +100,7 @@ impl<'a> Image<'a> {
             format!("{name}/etc/passwd"),
             "root:x:0:0::/:/bin/sh\napp:x:1001:0::/opt/app:/bin/sh\n",
         );
-        for folder in ["opt/app", "tmp"] {
+        for folder in ["opt/app", "opt/app/.cache", "tmp"] {
             let folder = lab.dir(format!("{name}/{folder}"));
             let open = std::fs::Permissions::from_mode(0o777);
             std::fs::set_permissions(folder, open).or_fail("open a folder");

@@ -35,7 +35,11 @@ impl<'lab> Site<'lab> {
             more: format!("builder: {{enabled: true{comma}{key}{}}}\n", network()),
             ..Settings::default()
         };
-        let server = Server::start(lab, &settings);
+        Self::with(lab, &settings)
+    }
+
+    pub(crate) fn with(lab: &'lab Lab, settings: &Settings) -> Self {
+        let server = Server::start(lab, settings);
         Self { lab, server }
     }
 
@@ -74,7 +78,7 @@ impl<'lab> Site<'lab> {
     pub(crate) fn run(&self, more: &str) -> Run {
         let words = format!("build start app -n {NAMESPACE} --json{more}");
         let told = self.slipway(&words).ok();
-        let run = Run(serde_json::from_str(&told).or_fail("the run"));
+        let run = Run::of(&told);
         assert_eq!(run.0["state"]["is"], "succeeded", "{}", run.0);
         run
     }
@@ -83,7 +87,7 @@ impl<'lab> Site<'lab> {
     #[track_caller]
     pub(crate) fn the_run(&self, name: &str) -> Run {
         let text = self.look(&format!("buildruns/{name}"));
-        Run(serde_json::from_str(&text).or_fail("a run"))
+        Run::of(&text)
     }
 
     /// What the API answers to a POST.

@@ -141,9 +141,10 @@ impl Pipeline<'_> {
         let mut injections = Vec::new();
         for injection in &self.wanted.injections {
             let name = injection.source();
-            let used_for = match injection.keep() {
-                true => SecretUse::Image,
-                false => SecretUse::Build,
+            let used_for = if injection.keep() {
+                SecretUse::Image
+            } else {
+                SecretUse::Build
             };
             let opened = self.builds.open_revision(self.namespace(), name, used_for);
             let (files, revision) = opened.await.map_err(reason::secret)?;

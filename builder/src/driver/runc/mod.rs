@@ -72,8 +72,7 @@ impl Runc {
     pub async fn open(settings: Settings) -> Result<(Self, Recovered), OpenError> {
         if !rustix::process::geteuid().is_root() {
             // Files of an image belong to many users, whom an ordinary one cannot give anything.
-            let text = "builds need a server that is root, if only of a user namespace: start it under `unshare --user \
-                        --map-auto --map-root-user --mount`";
+            let text = "builds need a server that is root, if only of a user namespace of its own";
             return Err(SandboxError::Unsupported(text.to_owned()).into());
         }
         let (host, recovered) = Host::open(settings.sandbox.clone()).await?;

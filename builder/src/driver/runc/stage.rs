@@ -77,9 +77,6 @@ impl<'m> Work<'m> {
         let paths: Vec<PathBuf> = caches.iter().map(Cache::files).collect();
         let mut process = process::planned(run, &self.job.secrets, &paths)?;
         self.confine(&mut process)?;
-        process
-            .certificates
-            .clone_from(&self.machine.settings.certificates);
         let scratch = |error| failure::machine("keeping what save-artifacts gives", &error);
         let mut raw = None;
         if run.output_is_artifacts {

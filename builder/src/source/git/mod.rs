@@ -17,6 +17,7 @@ mod complaint;
 mod config;
 mod context;
 mod credential;
+mod doctor;
 mod fetcher;
 mod gather;
 mod host;
@@ -37,6 +38,7 @@ mod version;
 
 pub use context::{ContextDir, InvalidContextDir};
 pub use credential::Credential;
+pub use doctor::examine;
 pub use fetcher::{GitFetcher, GitSource};
 pub(crate) use host::host;
 pub use mirror::Mirrors;

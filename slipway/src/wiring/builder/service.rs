@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ::builder::builds::{Builds, Parts, Quota, Settings};
-use ::builder::driver::runc::{self, Runc};
+use ::builder::driver::runc::{self, OpenError, Runc};
 use ::builder::rootfs;
 use ::builder::s2i::EnvFilter;
 use ::builder::sandbox::{self, enforces_limits};
@@ -19,7 +19,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::{images, ledger, machine, settings};
-use crate::config::Config;
+use crate::config::{Config, Enabled};
 
 /// How often what nobody uses any more is looked for.
 const SWEPT_EVERY: Duration = Duration::from_secs(600);
@@ -46,6 +46,15 @@ pub(in crate::wiring) async fn service(
         return Ok(None);
     }
     let dir = settings::dir(config)?;
+    let driver = match driver(config, &dir).await? {
+        Ok(driver) => driver,
+        Err(error) if config.builder.enabled == Enabled::Auto => {
+            let error = anyhow::Error::from(error);
+            tracing::warn!("this server runs no builds (builder.enabled: auto): {error:#}");
+            return Ok(None);
+        }
+        Err(error) => return Err(error).context("builder"),
+    };
     let scratch = dir.join("scratch");
     std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let network = settings::source_network(config)?;
@@ -58,7 +67,6 @@ pub(in crate::wiring) async fn service(
         network.clone(),
         settings::source_limits(config),
     );
-    let driver = driver(config, &dir).await?;
     let parts = Parts {
         ledger: ledger(registry),
         images: images(registry),
@@ -79,7 +87,8 @@ pub(in crate::wiring) async fn service(
     }))
 }
 
-async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
+/// The inner error is the machine's, the outer the configuration's.
+async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Result<Runc, OpenError>> {
     let most = settings::limits(config);
     let settings = runc::Settings {
         keep_layers: config.builder.layers.max_bytes,
@@ -101,9 +110,11 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
         certificates: settings::certificates(config)?,
         ..runc::Settings::new(dir.join("runs"), machine::sandbox(config)?)
     };
-    let (driver, recovered) = Runc::open(settings).await.context("builder")?;
-    tracing::debug!(?recovered, "what an earlier server left of runs is gone");
-    Ok(driver)
+    let opened = Runc::open(settings).await;
+    Ok(opened.map(|(driver, recovered)| {
+        tracing::debug!(?recovered, "what an earlier server left of runs is gone");
+        driver
+    }))
 }
 
 fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow::Result<Settings> {

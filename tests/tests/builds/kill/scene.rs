@@ -1,15 +1,14 @@
 //! A server that builds slowly, and what has to be so after a kill.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-use tests::image::busybox_rootfs;
+use serde_json::Value;
 use tests::program::Ended;
 use tests::remains::{control_groups, entries, mounts, processes, until_none};
 use tests::{Lab, OrFail, api};
 
 use crate::git::Repository;
+use crate::image::Image;
 use crate::site::{Run, Site};
 
 /// A build `app` whose images each have the name of their run as their tag.
@@ -29,7 +28,9 @@ impl<'lab> Scene<'lab> {
     pub(super) fn new(lab: &'lab Lab, assemble: &str, more: &[&str]) -> Self {
         let site = Site::start(lab);
         let mark = fastrand::u32(100_000..1_000_000).to_string();
-        push_builder(lab, &site, &assemble.replace("MARK", &mark));
+        let assemble = assemble.replace("MARK", &mark);
+        let script = format!("#!/bin/busybox sh\nset -e\n{assemble}echo assembled\n");
+        Image::assembling(&script).push(lab, &site, "builders/slow");
         lab.write("source/round", "0");
         let repository = Repository::serve(lab, lab.path("source"));
         let more = more.iter().chain(&["--tag={run}"]);
@@ -117,70 +118,4 @@ impl<'lab> Scene<'lab> {
 /// The names of the runs of the sandbox that there are.
 pub(super) fn sandboxes(folder: &Path) -> Vec<String> {
     entries(&folder.join("sandbox/runs"))
-}
-
-/// A builder image of busybox, with a cache, whose script does `assemble`.
-fn push_builder(lab: &Lab, site: &Site<'_>, assemble: &str) {
-    let root = lab.dir("rootfs");
-    busybox_rootfs(&root);
-    for folder in ["opt/app/.cache", "tmp", "etc"] {
-        lab.dir(format!("rootfs/{folder}"));
-    }
-    lab.write(
-        "rootfs/etc/passwd",
-        "root:x:0:0::/:/bin/sh\napp:x:1001:0::/:/bin/sh\n",
-    );
-    let script = format!("#!/bin/busybox sh\nset -e\n{assemble}echo assembled\n");
-    lab.write("rootfs/s2i/assemble", script);
-    lab.write("rootfs/s2i/run", "#!/bin/sh\nexec true\n");
-    let tar = lab.path("rootfs.tar");
-    lab.program("chmod")
-        .args(["-R", "a+rwX,+x"])
-        .args([root.join("s2i"), root.join("opt"), root.join("tmp")])
-        .ok();
-    lab.program("tar")
-        .args([
-            "--owner=1001",
-            "--group=0",
-            "--numeric-owner",
-            "--sort=name",
-            "-cf",
-        ])
-        .arg(&tar)
-        .arg("-C")
-        .arg(&root)
-        .arg(".")
-        .ok();
-    let layer = fs::read(tar).or_fail("the layer");
-    let config = json!({
-        "architecture": architecture(),
-        "os": "linux",
-        "config": {
-            "User": "1001",
-            "Env": ["PATH=/bin"],
-            "Labels": {
-                "io.openshift.s2i.scripts-url": "image:///s2i",
-                "dev.slipway.cache": "/opt/app/.cache",
-            },
-        },
-        "rootfs": {"type": "layers", "diff_ids": [api::digest_of(&layer)]},
-    });
-    let config = config.to_string().into_bytes();
-    let api = site.api();
-    for blob in [&config, &layer] {
-        let pushed = api.push_blob("builders/slow", blob);
-        pushed.or_fail("push a blob").expect(201);
-    }
-    let manifest = api::image_manifest(&config, &[layer]);
-    let pushed = api.push_manifest("builders/slow", "1", &manifest);
-    pushed.or_fail("push a manifest").expect(201);
-}
-
-/// As images name it.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }

@@ -35,7 +35,7 @@ impl Builds {
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
         let most = limit.min(PageOf::MAX);
         let is_before = |run: &Run| before.is_none_or(|before| number(run) < before);
-        let runs = self.newest(namespace, build, most, is_before).await?;
+        let runs = self.newest(namespace, Some(build), most, is_before).await?;
         if runs.is_empty() {
             // Nothing of what is not there is not nothing of what is.
             self.build(namespace, build).await?;
@@ -43,25 +43,28 @@ impl Builds {
         Ok(runs)
     }
 
-    /// Of a build's runs that `is_wanted` takes, the newest, the newest first. No more than these are in memory.
+    /// Of a build's runs, or of those without a build, that `is_wanted` takes, the newest, the newest first. No more than these are
+    /// in memory.
     pub(super) async fn newest(
         &self,
         namespace: &str,
-        build: &str,
+        build: Option<&str>,
         most: usize,
         is_wanted: impl Fn(&Run) -> bool,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
         let mut newest = BTreeMap::new();
         let look = |run: Recorded<Run>| {
-            if is_of(&run.value, build) && is_wanted(&run.value) {
-                newest.insert(number(&run.value), run);
+            if run.value.build.as_deref() == build && is_wanted(&run.value) {
+                let name = run.value.metadata.name.clone();
+                newest.insert((run.value.asked, number(&run.value), name), run);
                 if newest.len() > most {
                     newest.pop_first();
                 }
             }
             ControlFlow::Continue(())
         };
-        self.store().look(namespace, &prefix(build), look).await?;
+        let prefix = build.map(prefix).unwrap_or_default();
+        self.store().look(namespace, &prefix, look).await?;
         Ok(newest.into_values().rev().collect())
     }
 

@@ -259,6 +259,11 @@ fn a_previous_image_that_cannot_be_used_makes_a_clean_build() {
     }
 }
 
+fn injected(revision: &str) -> Vec<Injection> {
+    let injection = Injection::parse("settings:conf", true).unwrap();
+    vec![injection.with_revision(revision.to_owned())]
+}
+
 #[test]
 fn the_digest_names_what_decides_the_result() {
     let first = plan(&request(&[])).0.digest();
@@ -268,10 +273,6 @@ fn the_digest_names_what_decides_the_result() {
     limited.limits.seconds = Some(1);
     assert_eq!(plan(&limited).0.digest(), first, "limits decide nothing");
 
-    fn injected(revision: &str) -> Vec<Injection> {
-        let injection = Injection::parse("settings:conf", true).unwrap();
-        vec![injection.with_revision(revision.to_owned())]
-    }
     let mut others = Vec::new();
     for change in [
         |r: &mut Request| r.source.digest = digest("changed"),

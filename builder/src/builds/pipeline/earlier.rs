@@ -18,12 +18,12 @@ pub(super) struct Earlier {
 }
 
 impl Pipeline<'_> {
-    /// The newest successful run of this build with the same plan, time and test, whose image is in the repository that this
-    /// one goes to.
+    /// The newest successful run of this build, or of those without one, with the same plan, time and test, whose image is in the
+    /// repository that this one goes to.
     pub(super) async fn earlier(&self, planned: &Planned) -> Result<Option<Earlier>, Failure> {
-        let (false, Some(build)) = (self.run.fresh, &self.run.build) else {
+        if self.run.fresh {
             return Ok(None);
-        };
+        }
         let now = self.progress.run().await;
         let plan = planned.digest.to_string();
         let is_same = |run: &Run| {
@@ -32,6 +32,7 @@ impl Pipeline<'_> {
                 && run.resolved.epoch == now.resolved.epoch
                 && run.spec.test == now.spec.test
         };
+        let build = self.run.build.as_deref();
         let runs = self
             .builds
             .newest(self.namespace(), build, LOOKED_AT, is_same);

@@ -71,8 +71,8 @@ fn without_value(error: &serde_json::Error) -> String {
         // Of JSON itself: about characters and not about values.
         return said;
     }
-    let place = format!(" at line {line} column {column}");
-    let why = said.strip_suffix(&place).unwrap_or(&said);
+    let suffix = format!(" at line {line} column {column}");
+    let why = said.strip_suffix(&suffix).unwrap_or(&said);
     let begins = |words: &[&str]| words.iter().any(|word| why.starts_with(word));
     let expected = why.rsplit_once(", expected ");
     let kept = match expected {
@@ -85,7 +85,7 @@ fn without_value(error: &serde_json::Error) -> String {
         }
         _ => "it does not have the form that belongs there".to_owned(),
     };
-    format!("{kept}{place}")
+    format!("{kept} (line {line}, column {column})")
 }
 
 fn is_json(request: &Request) -> bool {

@@ -45,23 +45,23 @@ fn an_error_names_the_place_and_what_belongs_there() {
     for (json, said) in [
         (
             r#"{"files": "x"}"#,
-            "files: something else stands there: expected is a map at line 1 column 13",
+            "files: something else stands there: expected is a map (line 1, column 13)",
         ),
         (
             r#"{"files": {"token": 7}}"#,
-            "files.token: something else stands there: expected is a string at line 1 column 21",
+            "files.token: something else stands there: expected is a string (line 1, column 21)",
         ),
         (
             r#"{"files": {}, "usedFor": "all"}"#,
-            "usedFor: something else stands there: expected is `build` or `git` at line 1 column 30",
+            "usedFor: something else stands there: expected is `build` or `git` (line 1, column 30)",
         ),
         (
             r#"{"files": {}, "usedfor": "git"}"#,
-            "usedfor: there is no such field: expected is one of `usedFor`, `files`, `source`, `port`, `repository` at line 1 column 23",
+            "usedfor: there is no such field: expected is one of `usedFor`, `files`, `source`, `port`, `repository` (line 1, column 23)",
         ),
         (
             r#"{"usedFor": "git"}"#,
-            "missing field `files` at line 1 column 18",
+            "missing field `files` (line 1, column 18)",
         ),
         (
             r#"{"files": {}"#,

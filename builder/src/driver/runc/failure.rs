@@ -13,6 +13,7 @@
 //! | source, script or artifacts are not taken | `FetchSourceFailed`, `InstallScriptsFailed`, … |
 //! | what the build left is no layer, or labels are wrong | `ContainerCommitFailed` |
 //! | a secret is in the result | `SecretInResult` |
+//! | there are more secrets than can be looked for | `TooManySecrets` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
 //! | this machine's disk is nearly full | `DiskPressure` |
@@ -56,6 +57,15 @@ pub(super) fn timed_out(limit: Option<Duration>) -> Failure {
 
 pub(super) fn secret(message: String) -> Failure {
     new(word("SecretInResult"), message)
+}
+
+/// More secrets than can be looked for in what a build leaves.
+pub(super) fn too_many_secrets() -> Failure {
+    new(
+        word("TooManySecrets"),
+        "the build's secrets have more files than can be looked for in its result (some 80 long ones): give it only those that \
+         it needs",
+    )
 }
 
 pub(super) fn test() -> FailureReason {

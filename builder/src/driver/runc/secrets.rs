@@ -66,10 +66,10 @@ impl Secrets {
                 .iter()
                 .map(move |(file, content)| (name.as_str(), file.as_str(), &content[..]))
         });
-        Self::new(files).map_err(|error| failure::internal(&error))
+        Self::new(files)
     }
 
-    fn new<'a>(files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Result<Self, String> {
+    fn new<'a>(files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Result<Self, Failure> {
         let mut unsearched = Vec::new();
         let mut wanted: Vec<(Part, Arc<str>)> = Vec::new();
         let mut left_out = BTreeSet::new();
@@ -105,11 +105,16 @@ impl Secrets {
         let mut words = Words::default();
         let mut wanted = wanted.into_iter();
         let first = wanted.find(|(part, owner)| !words.take(part, owner));
+        // Nothing is published of which it is not known whether a secret is in it.
+        if first.as_ref().is_some_and(|(part, _)| part.rank == 0) {
+            return Err(failure::too_many_secrets());
+        }
         left_out.extend(first.into_iter().chain(wanted).map(|(_, owner)| owner));
         unsearched.extend(left_out.iter().map(|owner| {
             format!("{owner} is long, or there are many secrets: not each part of it is looked for by itself")
         }));
-        words.compile(unsearched)
+        let compiled = words.compile(unsearched);
+        compiled.map_err(|error| failure::internal(&error))
     }
 
     /// Whether there is nothing to look for.

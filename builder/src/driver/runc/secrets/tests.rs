@@ -231,19 +231,24 @@ fn many_and_long_secrets_cost_so_much_and_no_more() {
         let rows = (0..4000_u32).map(|row| format!("{number}pAss{:x}\n", row.wrapping_mul(number)));
         rows.collect::<String>().into_bytes()
     };
-    let files: Vec<(String, Vec<u8>)> = (1..100_u32)
+    let files: Vec<(String, Vec<u8>)> = (1..300_u32)
         .map(|number| (format!("f{number}"), content(number * 104_729)))
         .collect();
-    let listed = files
-        .iter()
-        .map(|(name, file)| ("npm", name.as_str(), &file[..]));
-    let secrets = Secrets::new(listed).unwrap();
+    let of = |files: &[(String, Vec<u8>)]| {
+        let listed = files.iter();
+        Secrets::new(listed.map(|(name, file)| ("npm", name.as_str(), &file[..])))
+    };
+    // Rather than to publish what was not looked through.
+    let failure = of(&files).err().unwrap();
+    assert_eq!(failure.reason.as_str(), "TooManySecrets");
+    let files = &files[..60];
+    let secrets = of(files).unwrap();
     let forms = secrets.forms.iter().flatten();
     let bytes: usize = forms.map(|forms| forms.automaton.memory_usage()).sum();
     let masks = secrets.masks.as_ref().unwrap().memory_usage();
     assert!(bytes + masks < 80 << 20, "{bytes} and {masks}");
     // All files, before the rest of any.
-    for (name, file) in &files[..40] {
+    for (name, file) in files {
         let owner = format!("file {name} of the secret npm");
         assert_eq!(secrets.find(file), Some(&owner[..]));
     }

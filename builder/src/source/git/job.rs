@@ -173,7 +173,7 @@ impl Job<'_> {
             // It is at the repository's root whatever folder is wanted, and says where submodules are.
             missing.extend(objects.file(&commit, ".gitmodules").await.ok().flatten());
         }
-        remote.fetch_objects(&missing).await?;
+        remote.fetch_objects(&missing, &commit).await?;
         let (reader, most) = (objects.clone(), self.limits.entries);
         let listed = blocking(move || {
             let mut listed = Vec::new();

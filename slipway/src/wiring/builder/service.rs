@@ -14,10 +14,9 @@ use ::builder::triggers::{Moves, Triggers};
 use anyhow::Context as _;
 use api::hooks::GateOwners;
 use registry::Registry;
-use storage::TagMoved;
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::moves::follow;
 use super::{images, ledger, machine, settings};
 use crate::config::{Config, Enabled};
 
@@ -178,19 +177,11 @@ impl Service {
     /// Starts runs by time and by tags that move, until it is told to stop.
     async fn follow_triggers(&self, stop: CancellationToken) {
         let moves = Moves::default();
-        let mut told = self.registry.storage().catalog.moved_tags();
-        let follow = async {
-            loop {
-                match told.recv().await {
-                    Ok(TagMoved { repo, tag, .. }) => moves.note(repo, tag),
-                    Err(RecvError::Lagged(_)) => moves.note_any(),
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
+        let told = self.registry.storage().catalog.moved_tags();
+        let mut drive = std::pin::pin!(self.triggers.drive(&moves, stop));
         tokio::select! {
-            () = follow => {}
-            () = self.triggers.drive(&moves, stop) => {}
+            () = follow(told, &moves) => drive.await,
+            () = &mut drive => {}
         }
     }
 

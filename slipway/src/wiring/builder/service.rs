@@ -68,7 +68,7 @@ pub(in crate::wiring) async fn service(
     );
     let parts = Parts {
         ledger: ledger(registry),
-        images: images(registry),
+        images: images(config, registry),
         driver: Arc::new(driver.clone()),
         secret_keys: Arc::new(settings::keys(config)?),
         git,

@@ -341,10 +341,7 @@ async fn a_token_that_builds_stands_on_builder_images_that_its_owner_may_pull() 
     forbidden(lab.images.manifest(&ada, &base, &reference).await);
     let gate = lab.registry.gate();
     let by_hand = gate.permit::<Pull>(&by_token, &base).await;
-    assert!(
-        matches!(by_hand, Err(Refusal::Forbidden(_))),
-        "{by_hand:?}"
-    );
+    assert!(matches!(by_hand, Err(Refusal::Forbidden(_))), "{by_hand:?}");
     forbidden(images.put_blob(&ada, &base, &digest, file(b"base")).await);
     let (by_token, _) = lab.by_token("ada", &["pull", "push"]).await;
     let no_builder = lab.actor_of(&by_token);

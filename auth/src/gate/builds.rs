@@ -44,7 +44,7 @@ impl Gate {
         right: BuildRight,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
-        let is_scoped = who.access().is_none_or(crate::Access::account);
+        let is_scoped = who.access().is_none_or(Access::account);
         Ok(is_scoped && self.allows_build(who, right, namespace).await?)
     }
 

@@ -53,10 +53,10 @@ async fn a_namespace_has_no_more_of_anything_than_it_may() {
             })
         };
         let all: Vec<_> = (0..12).map(make).collect();
-        let mut made = 0;
+        let mut count = 0;
         for one in all {
             match one.await.unwrap() {
-                Ok(()) => made += 1,
+                Ok(()) => count += 1,
                 Err(error) => {
                     assert!(
                         matches!(&error, BuildsError::TooMany { what: of, most: 3, .. } if *of == what),
@@ -66,7 +66,7 @@ async fn a_namespace_has_no_more_of_anything_than_it_may() {
                 }
             }
         }
-        assert_eq!(made, 3, "{what}");
+        assert_eq!(count, 3, "{what}");
     }
     // What is there is changed as before, and what is removed makes room.
     let builds = lab.builds.builds("shop", &PageOf::default()).await.unwrap();

@@ -512,7 +512,7 @@ fn artifacts(plan: &Plan) -> Option<(String, String)> {
 fn injected(plan: &Plan) -> Vec<String> {
     let places = plan.recipe.stages.iter().flat_map(|stage| &stage.steps);
     let injected = places.filter_map(|step| match step {
-        Step::Place(place) if matches!(place.content, Content::Injection(_)) => {
+        Step::Place(place) if matches!(place.content, Content::Injection { .. }) => {
             Some(place.at.to_string())
         }
         _ => None,

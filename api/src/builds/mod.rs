@@ -30,6 +30,7 @@ pub struct Building {
     builds: Builds,
     streams: Arc<Streams>,
     setting: Arc<tokio::sync::Semaphore>,
+    asking: Arc<tokio::sync::Semaphore>,
     stopping: CancellationToken,
 }
 
@@ -42,6 +43,7 @@ impl Building {
             builds,
             streams: Arc::default(),
             setting: Arc::new(tokio::sync::Semaphore::new(secrets::AT_ONCE)),
+            asking: Arc::new(tokio::sync::Semaphore::new(images::AT_ONCE)),
             stopping,
         }
     }
@@ -60,6 +62,12 @@ impl Building {
         })
     }
 }
+
+/// `{}`: no site of somebody else makes a browser send that.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Nothing")]
+struct Nothing {}
 
 /// The builder's routes.
 pub fn routes(building: &Building) -> Vec<Route> {

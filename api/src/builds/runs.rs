@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::definitions::names;
 use super::view::BuildRun;
-use super::{Building, place, problem};
+use super::{Building, Nothing, place, problem};
 use crate::guard::MadeId;
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
@@ -125,12 +125,6 @@ struct Again {
     /// with what the names in its spec stand for now.
     same: bool,
 }
-
-/// `{}`: no site of somebody else makes a browser send that.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Nothing")]
-struct Nothing {}
 
 async fn list(
     State(building): State<Building>,

@@ -40,7 +40,11 @@ impl Builds {
             name::check_namespace(&place.namespace)?;
         }
         let named = name::image(&image.image, &self.settings().hosts, "image")?;
-        describe(&mut image, &self.labels(&named, actor).await?);
+        let read = self.image(&named, actor).await?;
+        describe(
+            &mut image,
+            &read.plan_image(named.to_string()).config.execution(),
+        );
         let known = self
             .store()
             .find::<BuilderImage>(&place.namespace, &place.name);
@@ -62,16 +66,16 @@ impl Builds {
         }
     }
 
-    /// What an image says of itself.
-    async fn labels(
+    /// An image, read with the actor's rights.
+    pub(super) async fn image(
         &self,
         name: &ImageName,
         actor: &Actor,
-    ) -> Result<ExecutionConfig, BuildsError> {
+    ) -> Result<BaseImage, BuildsError> {
         let platform = Platform::of_this_machine();
         let read = BaseImage::resolve(&*self.parts().images, actor, name, &platform);
         match read.await {
-            Ok(image) => Ok(image.plan_image(name.to_string()).config.execution()),
+            Ok(image) => Ok(image),
             Err(ReadError::Images(ImagesError::Forbidden(why))) => Err(BuildsError::Forbidden(why)),
             Err(error @ (ReadError::Images(_) | ReadError::Broken { .. })) => {
                 Err(BuildsError::Unavailable(error.to_string()))

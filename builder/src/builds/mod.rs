@@ -38,6 +38,7 @@ mod settings;
 mod spec;
 mod submit;
 mod triggered;
+mod usage;
 
 #[cfg(test)]
 mod tests;

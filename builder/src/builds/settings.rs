@@ -10,7 +10,7 @@ use crate::images::Images;
 use crate::ledger::Ledger;
 use crate::plan::{Limits, Network};
 use crate::records::Retention;
-use crate::s2i::{AllowedUids, EnvFilter, IgnoreMode};
+use crate::s2i::{AllowedUids, EnvFilter};
 use crate::secrets::SecretKeys;
 use crate::source::git::GitFetcher;
 use crate::source::{SourceLimits, SourceNetwork};
@@ -67,8 +67,6 @@ pub struct Settings {
     pub allowed_uids: AllowedUids,
     /// Which names variables may not have.
     pub env_filter: EnvFilter,
-    /// How `.s2iignore` is read.
-    pub ignore: IgnoreMode,
     /// How results' layers are packed.
     pub compression: Compression,
 }
@@ -114,7 +112,6 @@ impl Settings {
             source: SourceLimits::default(),
             allowed_uids: AllowedUids::default(),
             env_filter: EnvFilter::strict(),
-            ignore: IgnoreMode::default(),
             compression: Compression::Gzip,
         }
     }

@@ -6,8 +6,9 @@ use super::step::{Base, Content, IfItFails, Mount, Place, Run, Stage, StageName,
 use super::{Image, Plan, Recipe, Request};
 use crate::s2i::result::environment;
 use crate::s2i::{
-    ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated, METADATA_PATH, Origin,
-    Reason, Refusal, Script, Scripts, User, Variable, Warning, generated, result,
+    AllowedUids, ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated,
+    METADATA_PATH, Origin, Reason, Refusal, Script, Scripts, User, Variable, Warning, generated,
+    result,
 };
 
 impl Request {
@@ -167,7 +168,11 @@ impl<'a> Compilation<'a> {
         }
         for injection in self.request.injections.iter().filter(|i| i.keep()) {
             let at = injection.destination(self.contract.working_dir())?;
-            steps.push(place(Content::Injection(injection.source().to_owned()), at));
+            let content = Content::Injection {
+                name: injection.source().to_owned(),
+                revision: injection.revision().map(str::to_owned),
+            };
+            steps.push(place(content, at));
         }
         let origin = self.scripts.require(Script::Assemble)?;
         let (program, _) = placed(Script::Assemble, origin, &folder, user)?;
@@ -209,7 +214,7 @@ impl<'a> Compilation<'a> {
         for injection in request.injections.iter().filter(|i| !i.keep()) {
             mounts.push(Mount::Secret {
                 name: injection.source().to_owned(),
-                revision: None,
+                revision: injection.revision().map(str::to_owned),
                 at: injection.destination(self.contract.working_dir())?,
             });
         }
@@ -259,23 +264,28 @@ impl<'a> Compilation<'a> {
     }
 
     fn allow(&self, user: &User, image: &Image) -> Result<(), Refusal> {
-        if self.request.allowed_uids.allow(user) {
-            return Ok(());
-        }
-        let shown = if user.is_empty() {
-            "root"
-        } else {
-            user.as_str()
-        };
-        Err(Refusal::new(
-            Reason::AssembleUserForbidden,
-            format!(
-                "user {shown:?} may not run scripts in {}: only users by number within the allowed ranges may; set an \
-                 assemble user, or use an image whose USER is such a number",
-                image.reference
-            ),
-        ))
+        allow(&self.request.allowed_uids, user, image)
     }
+}
+
+/// Whether a user may run scripts in an image.
+pub(super) fn allow(allowed: &AllowedUids, user: &User, image: &Image) -> Result<(), Refusal> {
+    if allowed.allow(user) {
+        return Ok(());
+    }
+    let shown = if user.is_empty() {
+        "root"
+    } else {
+        user.as_str()
+    };
+    Err(Refusal::new(
+        Reason::AssembleUserForbidden,
+        format!(
+            "user {shown:?} may not run scripts in {}: only users by number within the allowed ranges may; set an \
+             assemble user, or use an image whose USER is such a number",
+            image.reference
+        ),
+    ))
 }
 
 /// The source's variables and the request's over them.
@@ -302,7 +312,7 @@ fn variables(request: &Request, warnings: &mut Vec<Warning>) -> Result<Vec<Varia
 }
 
 /// Where a script is when it runs, and the step that brings it there if it is not in the image.
-fn placed(
+pub(super) fn placed(
     script: Script,
     origin: &Origin,
     folder: &ContainerPath,
@@ -327,6 +337,8 @@ fn base(image: &Image) -> Base {
 }
 
 /// A path that can only be invalid by its length.
-fn path(made: Result<ContainerPath, crate::s2i::InvalidPath>) -> Result<ContainerPath, Refusal> {
+pub(super) fn path(
+    made: Result<ContainerPath, crate::s2i::InvalidPath>,
+) -> Result<ContainerPath, Refusal> {
     made.map_err(|error| Refusal::new(Reason::GenericS2IBuildFailed, error.to_string()))
 }

@@ -207,6 +207,10 @@ fn the_digest_names_what_decides_the_result() {
     limited.limits.seconds = Some(1);
     assert_eq!(plan(&limited).0.digest(), first, "limits decide nothing");
 
+    fn injected(revision: &str) -> Vec<Injection> {
+        let injection = Injection::parse("settings:conf", true).unwrap();
+        vec![injection.with_revision(revision.to_owned())]
+    }
     let mut others = Vec::new();
     for change in [
         |r: &mut Request| r.source.digest = digest("changed"),
@@ -217,6 +221,8 @@ fn the_digest_names_what_decides_the_result() {
             r.output.labels.insert("a".into(), "b".into());
         },
         |r: &mut Request| r.assemble_user = Some(User::parse("5").unwrap()),
+        |r: &mut Request| r.injections = injected("1"),
+        |r: &mut Request| r.injections = injected("2"),
     ] {
         let mut changed = request(&[]);
         change(&mut changed);
@@ -225,7 +231,7 @@ fn the_digest_names_what_decides_the_result() {
     others.push(first);
     others.sort();
     others.dedup();
-    assert_eq!(others.len(), 7, "every change has a digest of its own");
+    assert_eq!(others.len(), 9, "every change has a digest of its own");
 }
 
 #[test]
@@ -322,12 +328,19 @@ fn lines_in_names_reach_nothing_but_values() {
 
 #[test]
 fn an_image_says_how_it_is_used() {
-    let stage = image("shop/python:3.11", &python()).usage().unwrap();
-    let Step::Run(run) = &stage.steps[0] else {
+    let anybody = AllowedUids::default();
+    let usage = |image: Image, allowed| image.usage(allowed, Limits::default());
+    let plan = usage(image("shop/python:3.11", &python()), &anybody).unwrap();
+    let Step::Run(run) = &plan.recipe.stages[0].steps[0] else {
         panic!("it runs something")
     };
     assert_eq!(run.argv, ["/usr/libexec/s2i/usage"]);
     assert_eq!(run.user.as_str(), "1001");
-    let refusal = image("bare", &json!({})).usage().unwrap_err();
+    assert_eq!(plan.recipe.network, Network::None);
+    let refusal = usage(image("bare", &json!({})), &anybody).unwrap_err();
     assert_eq!(refusal.reason(), Reason::InstallScriptsFailed);
+    let mut root = python();
+    root["User"] = "0".into();
+    let refusal = usage(image("root", &root), &"1-".parse().unwrap()).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::AssembleUserForbidden);
 }

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{Doctor, Printing, Remote};
 
-pub(crate) use spec::{GitArgs, NetworkArg, SpecArgs};
+pub(crate) use spec::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BuildCommand {

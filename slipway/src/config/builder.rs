@@ -38,6 +38,9 @@ pub(crate) struct Builder {
     pub(crate) defaults: Defaults,
     /// The most that a run may ask for.
     pub(crate) limits: Limits,
+    /// Who may run scripts of images, by number: `1-`, `1-10001`, `1001`, several with commas between. Default: everybody.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) allowed_uids: String,
     /// What programs of a build, and those that fetch its source, may reach.
     pub(crate) network: Network,
     /// Certificate authorities (PEM) for the tools of a build, instead of the machine's; for sources, beside them.

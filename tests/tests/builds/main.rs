@@ -3,7 +3,9 @@
 //!
 //! They want root, and what `slipway build doctor` asks for.
 
+mod contract;
 mod git;
+mod image;
 mod kill;
 mod languages;
 mod site;

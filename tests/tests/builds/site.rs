@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use tests::api::Reply;
 use tests::{Api, Lab, OrFail, Program, Server, Settings, packages, server};
 
 /// The namespace of the build.
@@ -23,8 +25,14 @@ pub(crate) struct Run(Value);
 impl<'lab> Site<'lab> {
     /// Packages come from wherever they do on this machine.
     pub(crate) fn start(lab: &'lab Lab) -> Self {
+        Self::start_with(lab, "")
+    }
+
+    /// The same with another key of `builder`.
+    pub(crate) fn start_with(lab: &'lab Lab, key: &str) -> Self {
+        let comma = if key.is_empty() { "" } else { ", " };
         let settings = Settings {
-            more: format!("builder: {{enabled: true{}}}\n", network()),
+            more: format!("builder: {{enabled: true{comma}{key}{}}}\n", network()),
             ..Settings::default()
         };
         let server = Server::start(lab, &settings);
@@ -71,6 +79,14 @@ impl<'lab> Site<'lab> {
         run
     }
 
+    /// What the API answers to a POST.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
+        let api = self.api();
+        let request = api.request(Method::POST, path);
+        let request = request.header("content-type", "application/json");
+        api.send(request.body(body.to_string())).or_fail(path)
+    }
+
     /// Answers of the API below the namespace.
     #[track_caller]
     pub(crate) fn look(&self, path: &str) -> String {
@@ -99,6 +115,15 @@ fn network() -> String {
 impl Run {
     pub(crate) fn of(text: &str) -> Self {
         Self(serde_json::from_str(text).or_fail("a run"))
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.text("/metadata/name")
+    }
+
+    /// What it was asked to do.
+    pub(crate) fn spec(&self) -> Value {
+        self.0["spec"].clone()
     }
 
     pub(crate) fn state(&self) -> String {
@@ -138,7 +163,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn text(&self, pointer: &str) -> String {
+    pub(crate) fn text(&self, pointer: &str) -> String {
         let found = self.0.pointer(pointer).and_then(Value::as_str);
         found.or_fail(format!("{pointer} of {}", self.0)).to_owned()
     }

@@ -12,7 +12,7 @@ use crate::builds::{reason, spec};
 use crate::driver::{Failure, SecretFiles};
 use crate::plan::{Cache, Output, Plan, Request, Secret, Sharing};
 use crate::records::{Build, BuildSpec, CacheSpec, Run, SecretUse, SourceSpec};
-use crate::s2i::{ContainerPath, Script, ScriptsUrl};
+use crate::s2i::{ContainerPath, Injection, Script, ScriptsUrl};
 use crate::source::fetch_scripts;
 
 /// The label of a builder image that names folders which may outlive a run, several with `:` between.
@@ -40,13 +40,14 @@ impl Pipeline<'_> {
             display_name: spec.output.display_name.clone().unwrap_or_default(),
             description: spec.output.description.clone().unwrap_or_default(),
             labels: spec.output.labels.clone(),
-            label_namespace: None,
+            label_namespace: spec.output.label_namespace.clone(),
         };
         let mut request = Request::new(builder, source.snapshot.source(), output);
         let (scripts, fetched) = self.scripts().await?;
         request.fetched_scripts = scripts;
-        let (mounts, secrets) = self.secrets().await?;
+        let (mounts, mut secrets) = self.secrets().await?;
         request.secrets = mounts;
+        request.injections = self.injections(&mut secrets).await?;
         request.caches = self.caches(&request).await?;
         let shown = |image: &crate::images::BaseImage| image.plan_image(image.repo().as_str());
         request.previous = bases.previous.as_ref().map(shown);
@@ -57,6 +58,9 @@ impl Pipeline<'_> {
         request.scripts_url.clone_from(&wanted.scripts_url);
         request.destination.clone_from(&wanted.destination);
         request.assemble_user.clone_from(&wanted.assemble_user);
+        request
+            .assemble_runtime_user
+            .clone_from(&wanted.runtime_user);
         request.allowed_uids = self.builds.settings().allowed_uids.clone();
         request.env_filter = self.builds.settings().env_filter.clone();
         request.env.clone_from(&wanted.env);
@@ -115,6 +119,28 @@ impl Pipeline<'_> {
             contents.insert(name.clone(), files);
         }
         Ok((mounts, contents))
+    }
+
+    /// What is injected, its content among the others. What stays in the image must be meant for that: whoever may build may not
+    /// make a secret of somebody else public by saying so.
+    async fn injections(
+        &self,
+        contents: &mut BTreeMap<String, SecretFiles>,
+    ) -> Result<Vec<Injection>, Failure> {
+        let mut injections = Vec::new();
+        for injection in &self.wanted.injections {
+            let name = injection.source();
+            let used_for = if injection.keep() {
+                SecretUse::Image
+            } else {
+                SecretUse::Build
+            };
+            let opened = self.builds.open_revision(self.namespace(), name, used_for);
+            let (files, revision) = opened.await.map_err(reason::secret)?;
+            injections.push(injection.clone().with_revision(revision));
+            contents.insert(name.to_owned(), files);
+        }
+        Ok(injections)
     }
 
     /// The folders that outlive this run: the build's, if its own source is built with its own builder image; else, lest what

@@ -170,7 +170,9 @@ impl<'m> Work<'m> {
                 format!("script {}", at.name()),
             ),
             Content::Artifacts => (Reason::GenericS2IBuildFailed, "artifacts".to_owned()),
-            Content::Injection(name) => (Reason::GenericS2IBuildFailed, format!("{name} at {at}")),
+            Content::Injection { name, .. } => {
+                (Reason::GenericS2IBuildFailed, format!("{name} at {at}"))
+            }
         };
         let failed = |error: FilesError| failure::files(reason, &what, &error);
         let broken = |error| failure::machine(&what, &error);
@@ -192,7 +194,7 @@ impl<'m> Work<'m> {
                 written.map_err(failed)
             }
             Content::Artifacts => self.artifacts_at(files, at, owner),
-            Content::Injection(name) => {
+            Content::Injection { name, .. } => {
                 let secret = self.job.secrets.get(name).ok_or_else(|| {
                     failure::new(
                         reason,

@@ -32,6 +32,7 @@ pub(super) async fn upload(
     namespace: &str,
     name: &str,
     folder: &Path,
+    ignore: IgnoreMode,
 ) -> anyhow::Result<SourceSpec> {
     anyhow::ensure!(
         folder.is_dir(),
@@ -40,7 +41,7 @@ pub(super) async fn upload(
     );
     let layout = tempfile::tempdir().context("a temporary folder")?;
     let (from, to) = (folder.to_owned(), layout.path().to_owned());
-    let packed = tokio::task::spawn_blocking(move || pack(&from, &to)).await??;
+    let packed = tokio::task::spawn_blocking(move || pack(&from, ignore, &to)).await??;
     for warning in packed.snapshot.warnings() {
         eprintln!("note: {warning}");
     }
@@ -79,8 +80,8 @@ struct Packed {
 }
 
 /// Makes the folder's snapshot an image in the OCI layout, below the folder `to`.
-fn pack(from: &Path, to: &Path) -> anyhow::Result<Packed> {
-    let snapshot = directory(from, IgnoreMode::default(), SourceLimits::default(), to)?;
+fn pack(from: &Path, ignore: IgnoreMode, to: &Path) -> anyhow::Result<Packed> {
+    let snapshot = directory(from, ignore, SourceLimits::default(), to)?;
     let blobs = to.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let packed = to.join("layer");
@@ -165,6 +166,7 @@ impl Write for Hashing {
 mod tests {
     use std::fs;
 
+    use builder::s2i::IgnoreMode;
     use oci::{Expected, Manifest, MediaType};
 
     use super::{ARTIFACT_TYPE, blob, pack};
@@ -178,7 +180,7 @@ mod tests {
         let mut digests = Vec::new();
         for _ in 0..2 {
             let to = tempfile::tempdir().unwrap();
-            let packed = pack(from.path(), to.path()).unwrap();
+            let packed = pack(from.path(), IgnoreMode::default(), to.path()).unwrap();
             let blobs = to.path().join("blobs/sha256");
             let bytes = fs::read(blob(&blobs, packed.manifest)).unwrap();
             let kind: Option<&MediaType> = None;

@@ -5,11 +5,12 @@ use std::fs;
 use anyhow::Context as _;
 use builder::plan::{Limits, Network};
 use builder::records::{
-    BuildSpec, CacheSpec, EnvSpec, OutputSpec, Retention, RunPolicy, RuntimeSpec, SecretMount,
-    SourceSpec, TestSpec, Timeouts, Triggers,
+    BuildSpec, CacheSpec, EnvSpec, InjectionSpec, OutputSpec, Retention, RunPolicy, RuntimeSpec,
+    SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
 };
+use builder::s2i::IgnoreMode;
 
-use crate::cli::{GitArgs, NetworkArg, SpecArgs};
+use crate::cli::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
 
 /// What is to be built.
 pub(super) fn spec(
@@ -25,6 +26,9 @@ pub(super) fn spec(
     });
     let labels = labels.collect::<anyhow::Result<_>>()?;
     let env = env(&args)?;
+    let injected = args.inject.iter().map(|text| injection(text, false));
+    let kept = args.inject_keep.iter().map(|text| injection(text, true));
+    let injections = injected.chain(kept).collect();
     Ok(BuildSpec {
         source,
         builder,
@@ -33,14 +37,18 @@ pub(super) fn spec(
             tags: args.tag,
             display_name: None,
             description: None,
+            label_namespace: args.label_namespace,
             labels,
         },
         runtime: args.runtime_image.map(|image| RuntimeSpec {
             image,
             artifacts: args.runtime_artifact,
+            assemble_user: args.assemble_runtime_user,
         }),
         env,
         secrets: args.secret.iter().map(|secret| mount(secret)).collect(),
+        injections,
+        ignore: ignore(args.ignore),
         incremental: args.incremental,
         scripts_url: args.scripts_url,
         destination: None,
@@ -130,6 +138,22 @@ fn env(args: &SpecArgs) -> anyhow::Result<Vec<EnvSpec>> {
         }
     }
     Ok(all)
+}
+
+fn injection(text: &str, keep: bool) -> InjectionSpec {
+    let SecretMount { name, path } = mount(text);
+    InjectionSpec {
+        secret: name,
+        path,
+        keep,
+    }
+}
+
+pub(super) fn ignore(asked: Option<IgnoreArg>) -> IgnoreMode {
+    match asked {
+        None | Some(IgnoreArg::Classic) => IgnoreMode::Classic,
+        Some(IgnoreArg::Recursive) => IgnoreMode::Recursive,
+    }
 }
 
 fn mount(text: &str) -> SecretMount {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use anyhow::Context as _;
+use builder::s2i::AllowedUids;
 use builder::sandbox::{HostRule, SandboxIds};
 use url::Url;
 
@@ -40,6 +41,7 @@ impl Builder {
         self.check_sizes()?;
         self.registries()?;
         self.user_ids()?;
+        self.allowed_uids()?;
         if let Some(proxy) = &self.proxy {
             proxy.check()?;
         }
@@ -56,6 +58,11 @@ impl Builder {
     /// The hosts of `registries-only`.
     pub(crate) fn registries(&self) -> anyhow::Result<Vec<HostRule>> {
         host_rules("builder.network.registries", &self.network.registries)
+    }
+
+    /// Who may run scripts.
+    pub(crate) fn allowed_uids(&self) -> anyhow::Result<AllowedUids> {
+        self.allowed_uids.parse().context("builder.allowedUids")
     }
 
     /// What users inside are outside, where the server is root.

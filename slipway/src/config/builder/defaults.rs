@@ -40,6 +40,7 @@ impl Default for Builder {
             namespace_waiting: 100,
             defaults: Defaults::default(),
             limits: Limits::default(),
+            allowed_uids: String::new(),
             network: Network::default(),
             ca_file: None,
             proxy: None,

@@ -62,7 +62,7 @@ pub(in crate::wiring) async fn service(
         git,
         network,
     };
-    let builds = Builds::new(parts, of_builds(config, &dir, scratch));
+    let builds = Builds::new(parts, of_builds(config, &dir, scratch)?);
     let owners = Arc::new(GateOwners::new(Arc::clone(registry)));
     Ok(Some(Service {
         triggers: Triggers::new(builds.clone(), owners),
@@ -97,9 +97,9 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
     Ok(driver)
 }
 
-fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settings {
+fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow::Result<Settings> {
     let builder = &config.builder;
-    Settings {
+    Ok(Settings {
         hosts: hosts(config),
         workers: builder.workers,
         namespace_workers: builder.namespace_workers,
@@ -113,8 +113,9 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settin
         network: builder.network.egress,
         source: settings::source_limits(config),
         compression: settings::compression(config),
+        allowed_uids: builder.allowed_uids()?,
         ..Settings::new(dir.join("logs"), scratch)
-    }
+    })
 }
 
 /// The names that clients know this registry by, as they stand before images' names.

@@ -111,7 +111,7 @@ impl Settings {
             network: Network::Full,
             source: SourceLimits::default(),
             allowed_uids: AllowedUids::default(),
-            env_filter: EnvFilter::strict(),
+            env_filter: EnvFilter::usual(),
             compression: Compression::Gzip,
         }
     }

@@ -259,7 +259,7 @@ fn env(specs: &[EnvSpec], settings: &Settings) -> Result<Vec<Variable>, Invalid>
         };
         if !settings.env_filter.allows(&spec.name) {
             let message = format!(
-                "{} may not be set here: it makes programs run or load what it says",
+                "{} may not be set here (builder.forbiddenEnv in the server's configuration)",
                 spec.name
             );
             return Err(Invalid::new(format!("spec.env[{index}].name"), message));

@@ -292,23 +292,25 @@ pub(super) fn allow(allowed: &AllowedUids, user: &User, image: &Image) -> Result
 fn variables(request: &Request, warnings: &mut Vec<Warning>) -> Result<Vec<Variable>, Refusal> {
     let content = request.source.environment.as_deref().unwrap_or_default();
     let file = EnvironmentFile::parse(".s2i/environment", content, warnings);
-    let all: Vec<Variable> = file
-        .variables()
-        .iter()
-        .chain(&request.env)
-        .cloned()
-        .collect();
-    let denied = all.iter().find(|v| !request.env_filter.allows(v.name()));
-    match denied {
-        None => Ok(all),
-        Some(variable) => Err(Refusal::new(
+    let allows = |variable: &Variable| request.env_filter.allows(variable.name());
+    if let Some(variable) = request.env.iter().find(|variable| !allows(variable)) {
+        return Err(Refusal::new(
             Reason::GenericS2IBuildFailed,
             format!(
-                "the environment variable {} may not be set here: it makes programs run or load what it says",
+                "the environment variable {} may not be set here (builder.forbiddenEnv in the server's configuration)",
                 variable.name()
             ),
-        )),
+        ));
     }
+    // Who made the source did not make it for this server.
+    let (kept, denied): (Vec<_>, Vec<_>) = file.variables().iter().partition(|v| allows(v));
+    warnings.extend(denied.into_iter().map(|variable| {
+        Warning::new(format!(
+            ".s2i/environment: {} is passed over: it may not be set here (builder.forbiddenEnv in the server's configuration)",
+            variable.name()
+        ))
+    }));
+    Ok(kept.into_iter().chain(&request.env).cloned().collect())
 }
 
 /// Where a script is when it runs, and the step that brings it there if it is not in the image.

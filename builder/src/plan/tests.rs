@@ -292,12 +292,6 @@ fn requests_that_cannot_be_built_are_refused_with_a_reason() {
     bare.builder = image("bare", &json!({}));
     assert_eq!(refusal(&bare).reason(), Reason::InstallScriptsFailed);
 
-    let mut preload = request(&[]);
-    preload.source.environment = Some(b"LD_PRELOAD=/tmp/src/evil.so\n".to_vec());
-    preload.plan().unwrap();
-    preload.env_filter = EnvFilter::strict();
-    assert!(refusal(&preload).to_string().contains("LD_PRELOAD"));
-
     let mut both = request(&[]);
     both.previous = Some(image("a", &python()));
     both.runtime = Some(image("b", &python()));
@@ -313,6 +307,23 @@ fn requests_that_cannot_be_built_are_refused_with_a_reason() {
     let long = "x".repeat(11_000);
     labels.output.labels.insert("long".to_owned(), long);
     assert_eq!(refusal(&labels).reason(), Reason::ContainerCommitFailed);
+}
+
+#[test]
+fn what_may_not_be_set_is_refused_in_a_request_and_passed_over_in_a_source() {
+    let mut preload = request(&[]);
+    let file = b"LD_PRELOAD=/tmp/src/evil.so\nNODE_OPTIONS=--max-old-space-size=4096\n";
+    preload.source.environment = Some(file.to_vec());
+    assert_eq!(plan(&preload).1, [""; 0]);
+    preload.env_filter = EnvFilter::usual();
+    let (decided, warnings) = plan(&preload);
+    let env = decided.recipe.config.env();
+    assert!(env.contains(&"NODE_OPTIONS=--max-old-space-size=4096".to_owned()));
+    assert!(!env.iter().any(|entry| entry.starts_with("LD_")), "{env:?}");
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("LD_PRELOAD") && warnings[0].contains("builder.forbiddenEnv"));
+    preload.env = vec![Variable::parse("BASH_ENV=/tmp/src/evil", Scope::Both).unwrap()];
+    assert!(refusal(&preload).to_string().contains("BASH_ENV"));
 }
 
 #[test]

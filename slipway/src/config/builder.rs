@@ -41,6 +41,8 @@ pub(crate) struct Builder {
     /// Who may run scripts of images, by number: `1-`, `1-10001`, `1001`, several with commas between. Default: everybody.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) allowed_uids: String,
+    /// Names that variables of a build may not have; `*` at the end stands for anything. In `.s2i/environment` they are passed over.
+    pub(crate) forbidden_env: Vec<String>,
     /// What programs of a build, and those that fetch its source, may reach.
     pub(crate) network: Network,
     /// Certificate authorities (PEM) for the tools of a build, instead of the machine's; for sources, beside them.

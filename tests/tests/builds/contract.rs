@@ -163,6 +163,30 @@ fn users_that_may_not_run_scripts_do_not() {
 }
 
 #[test]
+fn a_source_steers_its_tools_as_far_as_the_configuration_lets_it() {
+    let lab = Lab::new("variables");
+    let assemble = format!("{ASSEMBLE}echo \"options: $NODE_OPTIONS, $LD_PRELOAD, $RUBYOPT\"");
+    let options = "NODE_OPTIONS=--max-old-space-size=4096\nLD_PRELOAD=/evil.so\nRUBYOPT=-w\n";
+    let source = source(&lab, &[(".s2i/environment", options)]);
+    for (key, says, passed_over) in [
+        ("", "options: --max-old-space-size=4096, , -w", "LD_PRELOAD"),
+        ("forbiddenEnv: [RUBY*]", ", /evil.so, \n", "RUBYOPT"),
+    ] {
+        let site = Site::start_with(&lab, key);
+        builder(&assemble).push(&lab, &site, "builders/plain");
+        let (run, log) = succeeds(built(&site, &source, &["--test=true"]));
+        assert!(log.contains(says), "{key}: {log}");
+        let note = format!("{passed_over} is passed over");
+        assert!(log.contains(&note), "{key}: {log}");
+        let mut spec = run.spec();
+        spec["env"] = json!([{"name": passed_over, "value": "x"}]);
+        let path = "/api/v1/namespaces/team/buildruns";
+        let refused = site.post(path, &json!({ "spec": spec })).expect(400).text();
+        assert!(refused.contains("builder.forbiddenEnv"), "{refused}");
+    }
+}
+
+#[test]
 fn an_image_says_how_it_is_used() {
     let lab = Lab::new("usage");
     let site = Site::start(&lab);

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use anyhow::Context as _;
-use builder::s2i::AllowedUids;
+use builder::s2i::{AllowedUids, Scope, Variable};
 use builder::sandbox::{HostRule, SandboxIds};
 use url::Url;
 
@@ -42,6 +42,13 @@ impl Builder {
         self.registries()?;
         self.user_ids()?;
         self.allowed_uids()?;
+        for name in &self.forbidden_env {
+            let start = name.strip_suffix('*').unwrap_or(name);
+            anyhow::ensure!(
+                Variable::new(start, "", Scope::Build).is_ok() && !start.contains('*'),
+                "builder.forbiddenEnv: {name:?} is no variable's name: write one, or the beginning of names with * behind it"
+            );
+        }
         if let Some(proxy) = &self.proxy {
             proxy.check()?;
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use builder::plan;
+use builder::s2i::EnvFilter;
 
 use super::{
     Builder, Compression, Defaults, Driver, Enabled, Git, Kept, Limits, Logs, Network, Retention,
@@ -41,6 +42,7 @@ impl Default for Builder {
             defaults: Defaults::default(),
             limits: Limits::default(),
             allowed_uids: String::new(),
+            forbidden_env: EnvFilter::USUAL.map(str::to_owned).to_vec(),
             network: Network::default(),
             ca_file: None,
             proxy: None,

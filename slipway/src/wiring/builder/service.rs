@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use ::builder::builds::{Builds, Parts, Settings};
 use ::builder::driver::runc::{self, Runc};
+use ::builder::s2i::EnvFilter;
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
 use ::builder::triggers::{Moves, Triggers};
@@ -114,6 +115,7 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow
         source: settings::source_limits(config),
         compression: settings::compression(config),
         allowed_uids: builder.allowed_uids()?,
+        env_filter: EnvFilter::of(builder.forbidden_env.clone()),
         ..Settings::new(dir.join("logs"), scratch)
     })
 }

@@ -69,6 +69,8 @@ impl<'a> Compilation<'a> {
             assemble_user,
             request,
         };
+        // Of the image's own user too: the result starts as that one, and so does its test.
+        compilation.allow(compilation.contract.user(), &request.builder)?;
         compilation.allow(&compilation.assemble_user, &request.builder)?;
         Ok(compilation)
     }
@@ -114,6 +116,7 @@ impl<'a> Compilation<'a> {
         let contract = Contract::of("previous image", &config, &mut Vec::new())?;
         let user = self.request.assemble_user.as_ref();
         let user = user.unwrap_or(contract.user()).clone();
+        self.allow(contract.user(), image)?;
         self.allow(&user, image)?;
         let (program, place) = placed(
             Script::SaveArtifacts,
@@ -281,8 +284,8 @@ pub(super) fn allow(allowed: &AllowedUids, user: &User, image: &Image) -> Result
     Err(Refusal::new(
         Reason::AssembleUserForbidden,
         format!(
-            "user {shown:?} may not run scripts in {}: only users by number within the allowed ranges may; set an \
-             assemble user, or use an image whose USER is such a number",
+            "user {shown:?} may run nothing in {}: only users by number within the allowed ranges may (builder.allowedUids \
+             in the server's configuration); use an image whose USER is such a number, and an assemble user that is",
             image.reference
         ),
     ))

@@ -261,14 +261,17 @@ fn nothing_of_a_secret_is_in_a_plan_but_its_name() {
 #[test]
 fn who_may_not_run_scripts_is_refused() {
     let allowed: AllowedUids = "1000-".parse().unwrap();
-    for (user, label, fits) in [
-        (None, None, true),
-        (Some("0"), None, false),
-        (None, Some("default"), false),
-        (Some("1234"), Some("default"), true),
+    for (own, user, label, fits) in [
+        ("1001", None, None, true),
+        ("1001", Some("0"), None, false),
+        ("1001", None, Some("default"), false),
+        ("1001", Some("1234"), Some("default"), true),
+        ("root", None, Some("1001"), false),
+        ("", Some("1234"), None, false),
     ] {
         let mut request = request(&[]);
         let mut config = python();
+        config["User"] = own.into();
         if let Some(label) = label {
             config["Labels"]["io.openshift.s2i.assemble-user"] = label.into();
         }
@@ -277,7 +280,31 @@ fn who_may_not_run_scripts_is_refused() {
         request.allowed_uids = allowed.clone();
         let refused = request.plan().err().map(|refusal| refusal.reason());
         let expected = (!fits).then_some(Reason::AssembleUserForbidden);
-        assert_eq!(refused, expected, "{user:?} {label:?}");
+        assert_eq!(refused, expected, "{own} {user:?} {label:?}");
+    }
+}
+
+#[test]
+fn who_may_run_nothing_starts_no_result_on_a_runtime_image() {
+    for (own, user, label, fits) in [
+        ("1001", None, None, true),
+        ("0", None, Some("1001"), false),
+        ("1001", Some("0"), None, false),
+        ("1001", None, Some("0"), false),
+    ] {
+        let mut request = request(&[]);
+        let mut config = python();
+        config["User"] = own.into();
+        if let Some(label) = label {
+            config["Labels"]["io.openshift.s2i.assemble-runtime-user"] = label.into();
+        }
+        request.runtime = Some(image("shop/runtime:1", &config));
+        request.runtime_artifacts = Artifact::parse_all("/opt/app").unwrap();
+        request.assemble_runtime_user = user.map(|user| User::parse(user).unwrap());
+        request.allowed_uids = "1000-".parse().unwrap();
+        let refused = request.plan().err().map(|refusal| refusal.reason());
+        let expected = (!fits).then_some(Reason::AssembleUserForbidden);
+        assert_eq!(refused, expected, "{own} {user:?} {label:?}");
     }
 }
 

@@ -32,6 +32,7 @@ impl Image {
         };
         let origin = scripts.get(Script::Usage).ok_or_else(missing)?;
         let user = contract.assemble_user().clone();
+        compile::allow(allowed, contract.user(), self)?;
         compile::allow(allowed, &user, self)?;
         let root = compile::path(ContainerPath::parse("/"))?;
         let (program, _) = compile::placed(Script::Usage, origin, &root, &user)?;

@@ -155,11 +155,14 @@ fn users_that_may_not_run_scripts_do_not() {
     spec["assembleUser"] = "0".into();
     assert_eq!(fails(asked(&site, &spec)), "AssembleUserForbidden");
     let label = "io.openshift.s2i.assemble-user";
-    builder(ASSEMBLE)
-        .label(label, "app")
-        .push(&lab, &site, "builders/plain");
-    let refused = built(&site, &source, &[]);
-    assert_eq!(fails(refused), "AssembleUserForbidden");
+    for (own, assembles) in [("1001", "app"), ("root", "1001")] {
+        let image = builder(ASSEMBLE).label(label, assembles);
+        let image = image.with("User", own);
+        image.push(&lab, &site, "builders/plain");
+        let refused = built(&site, &source, &["--test=busybox id"]);
+        assert!(!refused.1.contains("uid="), "{}", refused.1);
+        assert_eq!(fails(refused), "AssembleUserForbidden", "{own}");
+    }
 }
 
 #[test]

@@ -42,6 +42,12 @@ impl<'a> Image<'a> {
         self
     }
 
+    /// With something else in its configuration.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.config[name] = value.into();
+        self
+    }
+
     /// Pushes it as `repository:1`.
     pub(crate) fn push(&self, lab: &Lab, site: &Site<'_>, repository: &str) {
         let name = format!("image-{:016x}", fastrand::u64(..));

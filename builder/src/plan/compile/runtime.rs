@@ -28,6 +28,7 @@ impl Compilation<'_> {
         )?;
         let user = request.assemble_runtime_user.as_ref();
         let user = user.unwrap_or(contract.assemble_runtime_user()).clone();
+        self.allow(contract.user(), image)?;
         self.allow(&user, image)?;
 
         let working_dir = contract.working_dir();

@@ -46,8 +46,13 @@ impl<'a> Compilation<'a> {
         }
         let image = request.builder.config.execution();
         let contract = Contract::of("builder image", &image, warnings)?;
+        let own = [Script::Assemble, Script::Run, Script::SaveArtifacts];
+        let mut all = own.to_vec();
+        all.extend(request.runtime.as_ref().map(|_| Script::AssembleRuntime));
+        let url = request.scripts_url.as_ref();
+        Scripts::check_fetched(&all, url, &request.fetched_scripts)?;
         let scripts = Scripts::find(
-            &[Script::Assemble, Script::Run, Script::SaveArtifacts],
+            &own,
             request.scripts_url.as_ref(),
             &request.fetched_scripts,
             &request.source.scripts,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::s2i::{
     AllowedUids, Artifact, ContainerPath, EnvFilter, ImageConfig, Injection, Reason, Refusal,
-    Scope, SourceScripts, User, Variable, Warning,
+    Scope, Script, SourceScripts, User, Variable, Warning,
 };
 
 fn digest(of: &str) -> Digest {
@@ -174,6 +174,25 @@ fn a_runtime_image() {
 
     request.runtime_artifacts = Artifact::parse_all("/opt/app-root/src/dist;/opt/lib:lib").unwrap();
     assert_eq!(plan(&request).0, from_label);
+}
+
+/// Each image's scripts are looked up on their own; whether a URL has any is asked of all of them.
+#[test]
+fn a_web_url_need_not_have_scripts_of_both_images() {
+    for (script, fits) in [
+        (Script::Assemble, true),
+        (Script::AssembleRuntime, true),
+        (Script::Usage, false),
+    ] {
+        let mut request = request(&[]);
+        request.runtime = Some(image("shop/runtime:1", &python()));
+        request.runtime_artifacts = Artifact::parse_all("/opt/app").unwrap();
+        request.scripts_url = Some("https://scripts.example.com".parse().unwrap());
+        request.fetched_scripts = [(script, digest("script"))].into();
+        let refused = request.plan().err().map(|refusal| refusal.reason());
+        let expected = (!fits).then_some(Reason::FetchScriptsFailed);
+        assert_eq!(refused, expected, "{script}");
+    }
 }
 
 #[test]

@@ -152,8 +152,7 @@ impl Scripts {
     /// (the program's `scripts/install.go`).
     ///
     /// `requested` is the request's URL and `fetched` what was found there, if it is on the web. An `image://` URL in
-    /// the request is taken on trust for every script. A web URL that gave none of the scripts is an error; one
-    /// that lacks some is not.
+    /// the request is taken on trust for every script. See [`Self::check_fetched`].
     pub fn find(
         wanted: &[Script],
         requested: Option<&ScriptsUrl>,
@@ -162,14 +161,6 @@ impl Scripts {
         image: Option<&ContainerPath>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, Refusal> {
-        if let Some(ScriptsUrl::Web(url)) = requested
-            && !wanted.iter().any(|script| fetched.contains_key(script))
-        {
-            return Err(Refusal::new(
-                Reason::FetchScriptsFailed,
-                format!("{url} has none of the scripts assemble, run, save-artifacts"),
-            ));
-        }
         let in_image = |dir: &ContainerPath, script: Script| {
             // A name of the contract makes no path invalid but a folder of the greatest length.
             let path = dir.join(script.name());
@@ -196,6 +187,26 @@ impl Scripts {
             found.insert(script, origin);
         }
         Ok(Self(found))
+    }
+
+    /// A web URL that gave none of a whole build's scripts is an error; one that lacks some is not, even if they are all those of
+    /// one of its images.
+    pub fn check_fetched(
+        wanted: &[Script],
+        requested: Option<&ScriptsUrl>,
+        fetched: &BTreeMap<Script, Digest>,
+    ) -> Result<(), Refusal> {
+        let Some(ScriptsUrl::Web(url)) = requested else {
+            return Ok(());
+        };
+        if wanted.iter().any(|script| fetched.contains_key(script)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = wanted.iter().map(|script| script.name()).collect();
+        Err(Refusal::new(
+            Reason::FetchScriptsFailed,
+            format!("{url} has none of the scripts {}", names.join(", ")),
+        ))
     }
 
     /// Where a script comes from, if it is anywhere.

@@ -249,6 +249,11 @@ async fn what_is_not_there_is_named() {
     let run = once(wanted).await.unwrap().value;
     assert_eq!(reason(&lab.ended(&run).await.0), "PullBuilderImageFailed");
 
+    let mut wanted = spec(&source, "x");
+    wanted.scripts_url = Some("https://127.0.0.1/s2i".to_owned());
+    let run = once(wanted).await.unwrap().value;
+    assert_eq!(reason(&lab.ended(&run).await.0), "FetchScriptsFailed");
+
     let digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     let gone = spec(&format!("shop/sources/app@{digest}"), "x");
     let run = once(gone).await.unwrap().value;

@@ -12,7 +12,7 @@ use crate::builds::{reason, spec};
 use crate::driver::{Failure, SecretFiles};
 use crate::plan::{Cache, Output, Plan, Request, Secret, Sharing};
 use crate::records::{Build, BuildSpec, CacheSpec, Run, SecretUse, SourceSpec};
-use crate::s2i::{ContainerPath, Injection, Script, ScriptsUrl};
+use crate::s2i::{ContainerPath, Injection, Reason, Script, ScriptsUrl};
 use crate::source::fetch_scripts;
 
 /// The label of a builder image that names folders which may outlive a run, several with `:` between.
@@ -91,7 +91,12 @@ impl Pipeline<'_> {
         };
         let time = self.builds.settings().source.time;
         let network = &self.builds.parts().network;
-        let found = fetch_scripts(url, &Script::ALL, network, time).await?;
+        let found = fetch_scripts(url, &Script::ALL, network, time).await;
+        // Whatever it was: the contract has one reason for it.
+        let found = found.map_err(|fault| Failure {
+            reason: Reason::FetchScriptsFailed.into(),
+            message: fault.to_string(),
+        })?;
         let mut named = BTreeMap::new();
         let mut contents = BTreeMap::new();
         for (script, content) in found {

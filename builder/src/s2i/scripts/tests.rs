@@ -86,9 +86,19 @@ fn the_old_folder_counts_after_the_new_one_and_is_warned_of() {
 
 #[test]
 fn a_web_url_that_gives_nothing_is_an_error() {
-    let brought = [".s2i/bin/assemble", ".s2i/bin/run"];
-    let (found, _) = find(Some("https://example.com/s"), &[], &brought, Some("/x"));
-    assert_eq!(found, Err(Reason::FetchScriptsFailed));
+    let url: ScriptsUrl = "https://example.com/s".parse().unwrap();
+    let digest = Digest::of(oci::Algorithm::Sha256, b"script");
+    let check = |fetched: &[Script]| {
+        let fetched = fetched.iter().map(|script| (*script, digest)).collect();
+        Scripts::check_fetched(&WANTED, Some(&url), &fetched)
+    };
+    check(&[Script::Run]).unwrap();
+    for fetched in [&[][..], &[Script::AssembleRuntime]] {
+        let refusal = check(fetched).unwrap_err();
+        assert_eq!(refusal.reason(), Reason::FetchScriptsFailed);
+        let text = "https://example.com/s has none of the scripts assemble, run, save-artifacts";
+        assert_eq!(refusal.to_string(), text);
+    }
 }
 
 #[test]

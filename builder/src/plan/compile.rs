@@ -90,7 +90,7 @@ impl<'a> Compilation<'a> {
         }
         stages.push(self.assemble(&stages)?);
         let (base, run) = match &self.request.runtime {
-            None => (self.image.clone(), self.run_in_builder()?),
+            None => (self.image.clone(), Some(self.run_in_builder()?)),
             Some(image) => {
                 let (stage, run) = self.runtime(image, warnings)?;
                 stages.push(stage);
@@ -104,7 +104,7 @@ impl<'a> Compilation<'a> {
             stages,
             network: self.request.network,
             metadata: path(ContainerPath::parse(METADATA_PATH))?,
-            config: result::result(&base, &run, &self.variables, &labels, requested)?,
+            config: result::result(&base, run.as_ref(), &self.variables, &labels, requested)?,
         })
     }
 

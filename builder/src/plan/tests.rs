@@ -195,6 +195,48 @@ fn a_web_url_need_not_have_scripts_of_both_images() {
     }
 }
 
+/// An image of nothing: what it gets is what the builder image says that it needs, in its place.
+#[test]
+fn a_runtime_image_without_scripts_takes_what_the_builder_image_names() {
+    let mut request = request(&[]);
+    let mut builder = python();
+    builder["Labels"]["dev.slipway.artifacts"] = "/opt/app-root/bin;/top".into();
+    request.builder = image("shop/go:1", &builder);
+    let command = json!({"WorkingDir": "/srv", "Cmd": ["/opt/app-root/bin/app"]});
+    request.runtime = Some(image("shop/empty:1", &command));
+    let (with_command, warnings) = plan(&request);
+    let copies: Vec<_> = with_command.recipe.stages[1]
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Copy(copy) => (copy.from.to_string(), copy.into.to_string()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let pair = |from: &str, into: &str| (from.to_owned(), into.to_owned());
+    let bin = pair("/opt/app-root/bin", "/opt/app-root");
+    assert_eq!(copies, [bin, pair("/top", "/")]);
+    assert_eq!(with_command.recipe.config.cmd(), ["/opt/app-root/bin/app"]);
+    assert!(
+        !warnings.iter().any(|text| text.contains("starts it")),
+        "{warnings:?}"
+    );
+
+    request.runtime = Some(image("shop/empty:1", &json!({})));
+    let (plain, warnings) = plan(&request);
+    assert_eq!(plain.recipe.config.cmd(), ["/usr/libexec/s2i/run"]);
+    assert!(
+        warnings.iter().any(|text| text.contains("starts it")),
+        "{warnings:?}"
+    );
+    request.runtime_artifacts = Artifact::parse_all("/usr/libexec/s2i:usr/libexec").unwrap();
+    let (_, warnings) = plan(&request);
+    assert!(
+        !warnings.iter().any(|text| text.contains("starts it")),
+        "{warnings:?}"
+    );
+}
+
 #[test]
 fn without_a_save_artifacts_script_an_incremental_build_is_a_clean_one() {
     let mut without = request(&[".s2i/bin/assemble", ".s2i/bin/run"]);

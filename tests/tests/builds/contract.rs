@@ -157,7 +157,7 @@ fn users_that_may_not_run_scripts_do_not() {
     let label = "io.openshift.s2i.assemble-user";
     for (own, assembles) in [("1001", "app"), ("root", "1001")] {
         let image = builder(ASSEMBLE).label(label, assembles);
-        let image = image.with("User", own);
+        let image = image.with("User", own.into());
         image.push(&lab, &site, "builders/plain");
         let refused = built(&site, &source, &["--test=busybox id"]);
         assert!(!refused.1.contains("uid="), "{}", refused.1);

@@ -11,6 +11,7 @@ use crate::site::Site;
 /// An image whose scripts are in `/s2i`, as far as it is described.
 #[derive(Clone, Debug)]
 pub(crate) struct Image<'a> {
+    is_empty: bool,
     files: Vec<(&'a str, &'a str)>,
     config: Value,
 }
@@ -25,8 +26,18 @@ impl<'a> Image<'a> {
             "Labels": {"io.openshift.s2i.scripts-url": "image:///s2i"},
         });
         Self {
+            is_empty: false,
             files: Vec::new(),
             config,
+        }
+    }
+
+    /// Nothing.
+    pub(crate) fn empty() -> Self {
+        Self {
+            is_empty: true,
+            files: Vec::new(),
+            config: json!({}),
         }
     }
 
@@ -43,13 +54,37 @@ impl<'a> Image<'a> {
     }
 
     /// With something else in its configuration.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.config[name] = value.into();
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.config[name] = value;
         self
     }
 
     /// Pushes it as `repository:1`.
     pub(crate) fn push(&self, lab: &Lab, site: &Site<'_>, repository: &str) {
+        let layers: Vec<_> = (!self.is_empty)
+            .then(|| self.layer(lab))
+            .into_iter()
+            .collect();
+        let ids: Vec<_> = layers.iter().map(|layer| api::digest_of(layer)).collect();
+        let config = json!({
+            "architecture": architecture(),
+            "os": "linux",
+            "config": self.config,
+            "rootfs": {"type": "layers", "diff_ids": ids},
+        });
+        let config = config.to_string().into_bytes();
+        let api = site.api();
+        for blob in layers.iter().chain([&config]) {
+            let pushed = api.push_blob(repository, blob);
+            pushed.or_fail("push a blob").expect(201);
+        }
+        let manifest = api::image_manifest(&config, &layers);
+        let pushed = api.push_manifest(repository, "1", &manifest);
+        pushed.or_fail("push a manifest").expect(201);
+    }
+
+    /// Its files as a tar.
+    fn layer(&self, lab: &Lab) -> Vec<u8> {
         let name = format!("image-{:016x}", fastrand::u64(..));
         let root = lab.dir(&name);
         busybox_rootfs(&root);
@@ -75,22 +110,7 @@ impl<'a> Image<'a> {
             .arg(&root)
             .arg(".")
             .ok();
-        let layer = std::fs::read(tar).or_fail("the layer");
-        let config = json!({
-            "architecture": architecture(),
-            "os": "linux",
-            "config": self.config,
-            "rootfs": {"type": "layers", "diff_ids": [api::digest_of(&layer)]},
-        });
-        let config = config.to_string().into_bytes();
-        let api = site.api();
-        for blob in [&config, &layer] {
-            let pushed = api.push_blob(repository, blob);
-            pushed.or_fail("push a blob").expect(201);
-        }
-        let manifest = api::image_manifest(&config, &[layer]);
-        let pushed = api.push_manifest(repository, "1", &manifest);
-        pushed.or_fail("push a manifest").expect(201);
+        std::fs::read(tar).or_fail("the layer")
     }
 }
 

@@ -7,8 +7,8 @@ use super::{Image, Plan, Recipe, Request};
 use crate::s2i::result::environment;
 use crate::s2i::{
     AllowedUids, ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated,
-    METADATA_PATH, Origin, Reason, Refusal, Script, Scripts, User, Variable, Warning, generated,
-    result,
+    METADATA_PATH, Origin, Reason, Refusal, Scope, Script, Scripts, User, Variable, Warning,
+    generated, result,
 };
 
 impl Request {
@@ -67,7 +67,7 @@ impl<'a> Compilation<'a> {
                 .as_ref()
                 .unwrap_or(contract.destination())
                 .clone(),
-            variables: variables(request, warnings)?,
+            variables: dated(variables(request, warnings)?, request.epoch, &image)?,
             image,
             contract,
             scripts,
@@ -319,6 +319,26 @@ fn variables(request: &Request, warnings: &mut Vec<Warning>) -> Result<Vec<Varia
         ))
     }));
     Ok(kept.into_iter().chain(&request.env).cloned().collect())
+}
+
+/// With the variable that tools take a time from instead of the clock (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
+fn dated(
+    mut variables: Vec<Variable>,
+    epoch: Option<u64>,
+    image: &ExecutionConfig,
+) -> Result<Vec<Variable>, Refusal> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let is_set = variables.iter().any(|variable| variable.name() == NAME);
+    if let Some(epoch) = epoch
+        && !is_set
+        && image.variable(NAME).is_none()
+    {
+        let made = Variable::new(NAME, &epoch.to_string(), Scope::Build);
+        variables.push(
+            made.map_err(|error| Refusal::new(Reason::GenericS2IBuildFailed, error.to_string()))?,
+        );
+    }
+    Ok(variables)
 }
 
 /// Where a script is when it runs, and the step that brings it there if it is not in the image.

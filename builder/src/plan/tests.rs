@@ -398,6 +398,39 @@ fn requests_that_cannot_be_built_are_refused_with_a_reason() {
 }
 
 #[test]
+fn tools_are_given_the_time_of_the_source_unless_something_else_is_said() {
+    let of_program = |request: &Request| {
+        let plan = plan(request).0;
+        let steps = plan.recipe.stages[0].steps.iter();
+        let mut runs = steps.filter_map(|step| match step {
+            Step::Run(run) => Some(run.env.clone()),
+            _ => None,
+        });
+        let config = plan.recipe.config.env();
+        assert!(
+            !config.iter().any(|entry| entry.ends_with("=77")),
+            "{config:?}"
+        );
+        let env = runs.next().unwrap();
+        let times = env
+            .iter()
+            .filter(|entry| entry.starts_with("SOURCE_DATE_EPOCH="));
+        times.cloned().collect::<Vec<_>>()
+    };
+    let mut request = request(&[]);
+    assert_eq!(of_program(&request), [""; 0]);
+    request.epoch = Some(77);
+    assert_eq!(of_program(&request), ["SOURCE_DATE_EPOCH=77"]);
+    request.source.environment = Some(b"SOURCE_DATE_EPOCH=5\n".to_vec());
+    assert_eq!(of_program(&request), ["SOURCE_DATE_EPOCH=5"]);
+    request.source.environment = None;
+    let mut builder = python();
+    builder["Env"] = json!(["SOURCE_DATE_EPOCH=6"]);
+    request.builder = image("shop/python:3.11", &builder);
+    assert_eq!(of_program(&request), ["SOURCE_DATE_EPOCH=6"]);
+}
+
+#[test]
 fn what_may_not_be_set_is_refused_in_a_request_and_passed_over_in_a_source() {
     let mut preload = request(&[]);
     let file = b"LD_PRELOAD=/tmp/src/evil.so\nNODE_OPTIONS=--max-old-space-size=4096\n";

@@ -190,6 +190,28 @@ fn a_source_steers_its_tools_as_far_as_the_configuration_lets_it() {
 }
 
 #[test]
+fn builds_are_told_the_time_of_their_source() {
+    let lab = Lab::new("epoch");
+    let site = Site::start(&lab);
+    let assemble = format!("{ASSEMBLE}echo \"time: <$SOURCE_DATE_EPOCH>\"");
+    let source = source(&lab, &[("app.txt", "hello")]);
+    let test = "--test=echo later: \"<$SOURCE_DATE_EPOCH>\"";
+    builder(&assemble).push(&lab, &site, "builders/plain");
+    let (run, log) = succeeds(built(&site, &source, &[test]));
+    let epoch = run.epoch();
+    assert!(log.contains(&format!("time: <{epoch}>")), "{log}");
+    assert!(log.contains("later: <>"), "{log}");
+    let own = "--build-env=SOURCE_DATE_EPOCH=5";
+    let (_, log) = succeeds(built(&site, &source, &[own]));
+    assert!(log.contains("time: <5>"), "{log}");
+    // What is kept was made at other times.
+    let keeps = builder(&assemble).label("dev.slipway.cache", "/opt/app/cache");
+    keeps.push(&lab, &site, "builders/plain");
+    let (_, log) = succeeds(built(&site, &source, &[]));
+    assert!(log.contains("time: <>"), "{log}");
+}
+
+#[test]
 fn an_image_says_how_it_is_used() {
     let lab = Lab::new("usage");
     let site = Site::start(&lab);

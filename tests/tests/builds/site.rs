@@ -121,6 +121,12 @@ impl Run {
         self.text("/metadata/name")
     }
 
+    /// The time that nothing in its image is younger than, in seconds since 1970.
+    pub(crate) fn epoch(&self) -> u64 {
+        let epoch = &self.0["resolved"]["epoch"];
+        epoch.as_u64().or_fail("a time")
+    }
+
     /// What it was asked to do.
     pub(crate) fn spec(&self) -> Value {
         self.0["spec"].clone()

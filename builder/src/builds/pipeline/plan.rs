@@ -64,6 +64,12 @@ impl Pipeline<'_> {
         request.allowed_uids = self.builds.settings().allowed_uids.clone();
         request.env_filter = self.builds.settings().env_filter.clone();
         request.env.clone_from(&wanted.env);
+        // What a folder that outlives runs has in it was made at other commits' times.
+        let execution = request.builder.config.execution();
+        request.epoch = match execution.label(CACHE_LABEL) {
+            None => Some(source.epoch),
+            Some(_) => None,
+        };
         request.clean = spec.clean;
         request.network = wanted.network;
         request.limits = wanted.limits;

@@ -35,7 +35,8 @@ pub(crate) struct SpecArgs {
     /// A variable while building, which is not in the image.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_env: Vec<String>,
-    /// A file of variables, NAME=VALUE on each line.
+    /// A file of variables, NAME=VALUE on each line, read as .s2i/environment is: no quotes, no blanks around either. Lines of
+    /// comments begin with # or //.
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
     /// A secret of the namespace (slipway secret set), whose files the build finds in the folder /run/secrets/NAME, or in

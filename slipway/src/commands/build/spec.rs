@@ -8,7 +8,7 @@ use builder::records::{
     BuildSpec, CacheSpec, EnvSpec, InjectionSpec, OutputSpec, Retention, RunPolicy, RuntimeSpec,
     SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
 };
-use builder::s2i::IgnoreMode;
+use builder::s2i::{EnvironmentFile, IgnoreMode};
 
 use crate::cli::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
 
@@ -113,17 +113,19 @@ fn env(args: &SpecArgs) -> anyhow::Result<Vec<EnvSpec>> {
         });
     };
     for file in &args.env_file {
-        let place = || format!("--env-file {}", file.display());
-        let text = fs::read_to_string(file).with_context(place)?;
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let pair = line.split_once('=');
-            let (name, value) =
-                pair.with_context(|| format!("{}:{number}: write NAME=VALUE", place()))?;
-            set(name.trim(), value.to_owned(), false);
+        let place = format!("--env-file {}", file.display());
+        let (content, mut warnings) = (fs::read(file).context(place.clone())?, Vec::new());
+        let most = EnvironmentFile::MAX_BYTES;
+        anyhow::ensure!(
+            content.len() <= most,
+            "{place}: it has more than {most} bytes"
+        );
+        let read = EnvironmentFile::parse_request(&place, &content, &mut warnings);
+        for warning in warnings {
+            eprintln!("note: {warning}");
+        }
+        for variable in read.variables() {
+            set(variable.name(), variable.value().to_owned(), false);
         }
     }
     for (texts, build_only) in [(&args.env, false), (&args.build_env, true)] {
@@ -204,7 +206,11 @@ mod tests {
     fn variables_come_from_files_and_from_what_is_said() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("env");
-        std::fs::write(&file, "# of the team\n\nA=1\nB = two=2\n").unwrap();
+        std::fs::write(
+            &file,
+            "# of the team\n\n // not = one\nA=1\nB = two=2 \nnone\n",
+        )
+        .unwrap();
         let args = SpecArgs {
             env_file: vec![file.clone()],
             env: vec!["A=3".to_owned(), "PATH".to_owned()],
@@ -218,7 +224,7 @@ mod tests {
             .collect();
         let path = std::env::var("PATH").unwrap();
         let expected = [
-            ("B", " two=2", false),
+            ("B", "two=2", false),
             ("A", "3", false),
             ("PATH", &path, false),
             ("C", "", true),
@@ -226,9 +232,12 @@ mod tests {
         let expected =
             expected.map(|(name, value, only)| (name.to_owned(), value.to_owned(), only));
         assert_eq!(all, expected);
-        std::fs::write(&file, "A\n").unwrap();
+        std::fs::write(&file, vec![b'x'; 300 << 10]).unwrap();
         let error = env(&args).unwrap_err().to_string();
-        assert!(error.ends_with("env:1: write NAME=VALUE"), "{error}");
+        assert!(
+            error.ends_with("env: it has more than 262144 bytes"),
+            "{error}"
+        );
         let nowhere = SpecArgs {
             env: vec!["THERE_IS_NO_SUCH_VARIABLE".to_owned()],
             ..SpecArgs::default()

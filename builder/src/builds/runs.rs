@@ -147,6 +147,22 @@ impl Builds {
         Ok(runs)
     }
 
+    /// The runs of a namespace that are of no build and have ended, the newest first. They are few: none is kept for long.
+    pub(super) async fn runs_alone(
+        &self,
+        namespace: &str,
+    ) -> Result<Vec<Recorded<Run>>, BuildsError> {
+        let mut runs = Vec::new();
+        let look = |run: Recorded<Run>| {
+            if run.value.build.is_none() && run.value.state.has_ended() {
+                runs.push(run);
+            }
+        };
+        self.store().walk(namespace, "", look).await?;
+        runs.sort_by_key(|run| std::cmp::Reverse(run.value.ended));
+        Ok(runs)
+    }
+
     /// The record first: a log without one is swept.
     pub(super) async fn remove_ended(&self, run: &Recorded<Run>) -> Result<(), BuildsError> {
         let place = &run.value.metadata;

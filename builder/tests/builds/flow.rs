@@ -131,6 +131,35 @@ async fn what_has_not_changed_is_not_built_again() {
 }
 
 #[tokio::test]
+async fn what_was_run_once_is_not_run_again_for_the_same_repository() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let ran = || lab.driver.runs.load(Ordering::SeqCst);
+    let once = async |output: &str, fresh: bool| {
+        let mut wanted = spec(&source, "hello");
+        wanted.output.image = output.to_owned();
+        let asked = Asked { fresh, ..asked() };
+        let run = lab.builds.run_once("shop", None, wanted, asked, now());
+        let run = lab.ended(&run.await.unwrap().value).await.0;
+        (run.metadata.name, run.result.unwrap())
+    };
+    let (name, first) = once("shop/app:v1", false).await;
+    let (_, second) = once("shop/app:v1", false).await;
+    assert_eq!((&second.image, second.reused), (&first.image, true));
+    assert_eq!(second.same_as, Some(name));
+    assert_eq!(ran(), 1);
+    let (_, asked_to) = once("shop/app:v1", true).await;
+    assert!(!asked_to.reused);
+    // The name is in the labels of the result: it is another image.
+    assert!(!once("shop/other:v1", false).await.1.reused);
+    assert_eq!(ran(), 3);
+
+    // A build's runs are its own.
+    lab.build(spec(&source, "hello")).await;
+    assert!(!lab.run().await.result.unwrap().reused);
+}
+
+#[tokio::test]
 async fn artifacts_are_taken_over_from_the_newest_result() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;

@@ -41,7 +41,8 @@ fn built(site: &Site<'_>, source: &Path, more: &[&str]) -> (Run, String) {
 /// A run of this spec by the API, to its end.
 fn asked(site: &Site<'_>, spec: &Value) -> (Run, String) {
     let path = "/api/v1/namespaces/team/buildruns";
-    let made = site.post(path, &json!({ "spec": spec })).expect(201);
+    let wanted = json!({"spec": spec, "fresh": true});
+    let made = site.post(path, &wanted).expect(201);
     let name = Run::of(&made.text()).name();
     site.slipway(&format!("build logs {name} -n team --follow"))
         .run();

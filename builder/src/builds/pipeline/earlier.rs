@@ -16,12 +16,12 @@ pub(super) struct Earlier {
 }
 
 impl Pipeline<'_> {
-    /// The newest successful run of this build with the same plan, time and test, whose image is in the repository that this
-    /// one goes to.
+    /// The newest successful run of this build, or of those without one, with the same plan, time and test, whose image is in the
+    /// repository that this one goes to.
     pub(super) async fn earlier(&self, planned: &Planned) -> Result<Option<Earlier>, Failure> {
-        let (false, Some(build)) = (self.run.fresh, &self.run.build) else {
+        if self.run.fresh {
             return Ok(None);
-        };
+        }
         let now = self.progress.run().await;
         let plan = planned.digest.to_string();
         let is_same = |run: &Recorded<Run>| {
@@ -31,7 +31,10 @@ impl Pipeline<'_> {
                 && run.resolved.epoch == now.resolved.epoch
                 && run.spec.test == now.spec.test
         };
-        let runs = self.builds.all_runs_of(self.namespace(), build).await?;
+        let runs = match &self.run.build {
+            Some(build) => self.builds.all_runs_of(self.namespace(), build).await?,
+            None => self.builds.runs_alone(self.namespace()).await?,
+        };
         for run in runs.into_iter().filter(is_same) {
             let Some(result) = run.value.result else {
                 continue;

@@ -31,6 +31,7 @@ mod revision;
 mod session;
 mod ssh;
 mod submodules;
+mod tunnel;
 mod url;
 mod version;
 
@@ -41,4 +42,5 @@ pub use fetcher::{GitFetcher, GitSource};
 pub use mirror::Mirrors;
 pub use references::References;
 pub use revision::{InvalidRevision, ObjectId, RefName, Revision};
+pub use tunnel::tunnel;
 pub use url::{GitUrl, InvalidGitUrl, Scheme};

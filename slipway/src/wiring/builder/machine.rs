@@ -1,11 +1,9 @@
 //! What this machine offers to builds.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ::builder::sandbox::{self, Check, Standing};
 use ::builder::source::git;
-use anyhow::Context as _;
 
 use super::settings;
 use crate::config::{Config, Enabled};
@@ -64,7 +62,7 @@ fn missing(name: &'static str, why: &sandbox::SandboxError) -> Check {
 pub(in crate::wiring) fn sandbox(config: &Config) -> anyhow::Result<sandbox::Settings> {
     let state = state(config)?;
     let ids = config.builder.user_ids()?;
-    let ours = sandbox::Settings::of_this_process(state, lender()?, ids)?;
+    let ours = sandbox::Settings::of_this_process(state, settings::itself(LENDER)?, ids)?;
     configured(config, ours)
 }
 
@@ -82,11 +80,6 @@ fn configured(config: &Config, usual: sandbox::Settings) -> anyhow::Result<sandb
 
 fn state(config: &Config) -> anyhow::Result<PathBuf> {
     Ok(settings::dir(config)?.join("sandbox"))
-}
-
-fn lender() -> anyhow::Result<Vec<OsString>> {
-    let itself = std::env::current_exe().context("the path of this program")?;
-    Ok(vec![itself.into(), OsString::from(LENDER)])
 }
 
 fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {

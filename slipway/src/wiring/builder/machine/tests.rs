@@ -21,12 +21,12 @@ fn builds_are_run_where_nothing_is_missing() {
 }
 
 #[test]
-fn the_lender_is_a_command_of_this_program() {
+fn what_is_started_again_is_a_command_of_this_program() {
     use clap::Parser as _;
-    let lender = lender().unwrap();
-    let [program, command] = lender.as_slice() else {
-        panic!("{lender:?}");
-    };
-    assert!(std::path::Path::new(program).is_file());
-    crate::cli::Cli::try_parse_from(["slipway".as_ref(), command.as_os_str()]).unwrap();
+    for (command, more) in [(LENDER, None), (settings::TUNNEL, Some("/tmp/way"))] {
+        let [program, command] = settings::itself(command).unwrap().try_into().unwrap();
+        assert!(std::path::Path::new(&program).is_file());
+        let words = ["slipway".into(), command].into_iter();
+        crate::cli::Cli::try_parse_from(words.chain(more.map(Into::into))).unwrap();
+    }
 }

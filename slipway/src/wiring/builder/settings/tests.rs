@@ -93,7 +93,10 @@ fn a_proxys_password_comes_from_a_file_and_is_shown_nowhere() {
         network.proxy.as_deref(),
         Some("http://ada:p%40ss%2Fw%3Ard@proxy:3128")
     );
-    assert_eq!(network.no_proxy, ["git.example.com", ".corp.example.com"]);
+    assert_eq!(
+        network.no_proxy,
+        ["git.example.com", ".corp.example.com", "x:8443"]
+    );
     let upstream = upstream(&config).unwrap().unwrap();
     assert!(!format!("{upstream:?}").contains("ss"));
     std::fs::write(&file, "nobody\n").unwrap();

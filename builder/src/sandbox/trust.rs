@@ -29,7 +29,7 @@ const VARIABLES: &[&str] = &[
 
 const OPENSSL: &str = "SSL_CERT_FILE";
 
-/// What tools that read no variable read (GnuTLS, apt, .NET): Debian's and Alpine's bundle, Red Hat's, SUSE's. Where an image has
+/// What tools that read no variable read (`GnuTLS`, apt, .NET): Debian's and Alpine's bundle, Red Hat's, SUSE's. Where an image has
 /// them, the bundle is mounted over them, so that no layer has it.
 pub(super) const SYSTEM_STORES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
@@ -68,7 +68,7 @@ pub(super) fn tell(variables: &mut BTreeMap<String, String>, has_java_store: boo
 /// The certificates of a bundle (PEM) as a trust store of Java's, which reads no PEM; none if there are no certificates in it.
 ///
 /// The format is JKS, which every Java reads: a header, an entry for each certificate, and a hash of it all with a password that
-/// is no secret. Source: `sun.security.provider.JavaKeyStore` of OpenJDK; all numbers are big-endian.
+/// is no secret. Source: `sun.security.provider.JavaKeyStore` of `OpenJDK`; all numbers are big-endian.
 pub(super) fn java_store(bundle: &[u8]) -> Option<Vec<u8>> {
     const MAGIC: u32 = 0xFEED_FEED;
     const VERSION: u32 = 2;

@@ -49,21 +49,18 @@ pub(super) fn command(
         22 => host.to_owned(),
         port => format!("[{host}]:{port}"),
     };
-    let (address, through) = match network.proxy_for_ssh(url.host(), url.port()) {
-        Some(proxy) => {
-            let way = Way {
-                proxy,
-                host,
-                port: url.port(),
-            };
-            let file = at("way");
-            way.write(&file)?;
-            (host.to_owned(), tunnel::command(&network.tunnel, &file))
-        }
-        None => {
-            let address = addresses.first().map(IpAddr::to_string);
-            (address.unwrap_or_default(), "none".to_owned())
-        }
+    let (address, through) = if let Some(proxy) = network.proxy_for_ssh(url.host(), url.port()) {
+        let way = Way {
+            proxy,
+            host,
+            port: url.port(),
+        };
+        let file = at("way");
+        way.write(&file)?;
+        (host.to_owned(), tunnel::command(&network.tunnel, &file))
+    } else {
+        let address = addresses.first().map(IpAddr::to_string);
+        (address.unwrap_or_default(), "none".to_owned())
     };
     let config = format!(
         "Host *\nHostName {address}\nProxyCommand {through}\nHostKeyAlias {alias}\nStrictHostKeyChecking {checking}\n\

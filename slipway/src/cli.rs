@@ -206,13 +206,6 @@ and --image-credential-provider-config /etc/kubernetes/credentials.yaml.")]
   echo registry.example.com | slipway credential-helper get")]
     #[command(subcommand)]
     CredentialHelper(CredentialHelperCommand),
-    /// Open the sockets of a run's network and hand them to standard input. The server starts this inside the run.
-    #[command(hide = true)]
-    #[command(
-        after_help = "Example, as the server runs it in the namespaces of a run:
-  slipway lend-sockets"
-    )]
-    LendSockets,
     /// Carry standard input and output through a proxy. The server has ssh start this.
     #[command(hide = true)]
     #[command(after_help = "Example, as ssh runs it for a source:

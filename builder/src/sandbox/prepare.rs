@@ -59,7 +59,7 @@ impl Preparation<'_> {
             self.place(Path::new(fixed), true)?;
         }
         let mut mounts: Vec<Bound> = Vec::new();
-        let (mut wanted, trusted) = self.trusted(view).await?;
+        let (mut wanted, trusted) = self.trusted(view)?;
         let has_java_store = wanted.len() > 1;
         wanted.extend(self.mounts(view, &user).await?);
         for mount in wanted {
@@ -147,18 +147,15 @@ impl Preparation<'_> {
     }
 
     /// The files by which tools are told whom to trust, and where in the view the bundle is.
-    async fn trusted(
-        &self,
-        view: &mut View<'_>,
-    ) -> Result<(Vec<Wanted>, Option<PathBuf>), SandboxError> {
+    fn trusted(&self, view: &mut View<'_>) -> Result<(Vec<Wanted>, Option<PathBuf>), SandboxError> {
         let mut wanted = Vec::new();
         let Some(certificates) = &self.process.certificates else {
             return Ok((wanted, None));
         };
-        let bundle = view.file(certificates, 0, 0, 0o444).await?;
+        let bundle = view.file(certificates, 0, 0, 0o444)?;
         wanted.push(Wanted::file(trust::BUNDLE, bundle.clone()));
         if let Some(store) = trust::java_store(certificates) {
-            let store = view.file(&store, 0, 0, 0o444).await?;
+            let store = view.file(&store, 0, 0, 0o444)?;
             wanted.push(Wanted::file(trust::JAVA_STORE, store));
         }
         Ok((wanted, Some(bundle)))
@@ -197,11 +194,11 @@ impl Preparation<'_> {
     /// Everything that is mounted besides the kernel's file systems, reachable for the runtime.
     async fn mounts(&self, view: &mut View<'_>, user: &User) -> Result<Vec<Wanted>, SandboxError> {
         let mut wanted = Vec::new();
-        let hosts = view.file(HOSTS.as_bytes(), 0, 0, 0o444).await?;
+        let hosts = view.file(HOSTS.as_bytes(), 0, 0, 0o444)?;
         wanted.push(Wanted::file("/etc/hosts", hosts));
         if !matches!(self.process.egress, Egress::None) {
             let text = format!("nameserver {NAME_SERVER}\noptions timeout:5 attempts:2\n");
-            let resolver = view.file(text.as_bytes(), 0, 0, 0o444).await?;
+            let resolver = view.file(text.as_bytes(), 0, 0, 0o444)?;
             wanted.push(Wanted::file("/etc/resolv.conf", resolver));
         }
         for mount in &self.process.mounts {
@@ -219,7 +216,7 @@ impl Preparation<'_> {
                 }
                 Source::Cache(path) => {
                     let path = view.source(path).await?;
-                    view.give(&path, user.uid, user.gid).await?;
+                    view.give(&path, user.uid, user.gid)?;
                     (
                         From::Path {
                             path,
@@ -230,9 +227,7 @@ impl Preparation<'_> {
                 }
                 Source::Scratch { bytes } => (From::Memory { bytes: *bytes }, true),
                 Source::Secret(secret) => {
-                    let path = view
-                        .file(&secret.content, user.uid, user.gid, 0o400)
-                        .await?;
+                    let path = view.file(&secret.content, user.uid, user.gid, 0o400)?;
                     (
                         From::Path {
                             path,

@@ -1,4 +1,4 @@
-//! Runs of a server that is not root.
+//! Runs of a server that an ordinary user starts, as root of a user namespace of the user's.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use builder::sandbox::{
     AddressRules, Egress, Host, Mount, Reason, Root, SandboxError, SecretFile, Settings, Source,
-    Standing, examine, lend_sockets,
+    Standing, examine, nested,
 };
 
-use super::lab::{Lab, make_root, ready, script, script_as};
+use super::lab::{Lab, ready, script, script_as};
 use super::network::server;
 
 const INSIDE: &str = "SANDBOX_TEST_ORDINARY";
@@ -44,7 +44,7 @@ fn an_ordinary_user_can_run_builds() {
     let output = Command::new("setpriv")
         .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
         .arg(&program)
-        .args(["ordinary::inside", "--exact", "--ignored", "--nocapture"])
+        .args(["ordinary::outside", "--exact", "--ignored", "--nocapture"])
         .env(INSIDE, folder.path())
         .env("TMPDIR", folder.path())
         .current_dir(folder.path())
@@ -57,6 +57,22 @@ fn an_ordinary_user_can_run_builds() {
 }
 
 /// Not a test of its own: what the test above starts as another user.
+#[test]
+#[ignore = "started by an_ordinary_user_can_run_builds"]
+fn outside() {
+    use std::os::unix::process::CommandExt as _;
+    if std::env::var_os(INSIDE).is_some() {
+        let words = nested().unwrap();
+        let error = Command::new(&words[0])
+            .args(&words[1..])
+            .arg(std::env::current_exe().unwrap())
+            .args(["ordinary::inside", "--exact", "--ignored", "--nocapture"])
+            .exec();
+        panic!("{error}");
+    }
+}
+
+/// Nor this: what that becomes.
 #[tokio::test]
 #[ignore = "started by an_ordinary_user_can_run_builds"]
 async fn inside() {
@@ -64,21 +80,13 @@ async fn inside() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let program = std::env::current_exe().unwrap();
-    let lender = [
-        program.into(),
-        "ordinary::lender".into(),
-        "--exact".into(),
-        "--ignored".into(),
-    ];
-    let settings = Settings::ordinary(folder.path().join("state"), lender.into()).unwrap();
+    let settings = Settings::nested(folder.path().join("state")).unwrap();
     for check in examine(&settings).await {
         assert_ne!(check.standing, Standing::Missing, "{check:?}");
     }
     let (host, _) = Host::open(settings).await.unwrap();
     let lab = Lab { host, folder };
-    let root = lab.folder.path().join("root");
-    make_root(&root);
+    let root = lab.root("root");
 
     let mut process =
         script("id; echo mine > /tmp/file; cat /run/secret; grep CapEff /proc/self/status; exit 3");
@@ -148,13 +156,4 @@ async fn overlay(lab: &Lab, base: &std::path::Path) {
     assert_eq!(fs::read_to_string(at("upper/etc/new")).unwrap(), "new\n");
     assert!(base.join("etc/group").exists());
     assert!(!at("upper/proc").exists());
-}
-
-/// Not a test of its own: opens a run's sockets.
-#[test]
-#[ignore = "started by runs of an ordinary user"]
-fn lender() {
-    if std::env::var_os(INSIDE).is_some() || rustix::process::geteuid().is_root() {
-        let _ = lend_sockets();
-    }
 }

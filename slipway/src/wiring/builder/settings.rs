@@ -37,12 +37,12 @@ const BUNDLES: [&str; 4] = [
 ];
 
 /// The command by which ssh goes through a proxy (`cli.rs`).
-pub(super) const TUNNEL: &str = "tunnel";
+const TUNNEL: &str = "tunnel";
 
-/// A command of this program.
-pub(super) fn itself(command: &str) -> anyhow::Result<Vec<OsString>> {
+/// How it is started: as a command of this program.
+fn tunnel() -> anyhow::Result<Vec<OsString>> {
     let itself = std::env::current_exe().context("the path of this program")?;
-    Ok(vec![itself.into(), OsString::from(command)])
+    Ok(vec![itself.into(), OsString::from(TUNNEL)])
 }
 
 /// The builder's own folder. Absolute: mounts know no current folder.
@@ -202,7 +202,7 @@ pub(in crate::wiring) fn source_network(config: &Config) -> anyhow::Result<Sourc
         accept_new_hosts: git.accept_new_hosts,
         proxy: proxy.map(address).transpose()?,
         no_proxy: proxy.map(without_proxy).unwrap_or_default(),
-        tunnel: itself(TUNNEL)?,
+        tunnel: tunnel()?,
     })
 }
 

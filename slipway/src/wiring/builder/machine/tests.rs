@@ -19,14 +19,3 @@ fn builds_are_run_where_nothing_is_missing() {
     let error = decide(Enabled::Yes, &missing).unwrap_err().to_string();
     assert!(error.contains("runtime: install it"), "{error}");
 }
-
-#[test]
-fn what_is_started_again_is_a_command_of_this_program() {
-    use clap::Parser as _;
-    for (command, more) in [(LENDER, None), (settings::TUNNEL, Some("/tmp/way"))] {
-        let [program, command] = settings::itself(command).unwrap().try_into().unwrap();
-        assert!(std::path::Path::new(&program).is_file());
-        let words = ["slipway".into(), command].into_iter();
-        crate::cli::Cli::try_parse_from(words.chain(more.map(Into::into))).unwrap();
-    }
-}

@@ -154,3 +154,12 @@ fn sources_trust_the_authorities_of_the_builder_too() {
     assert_eq!(source_network(&own).unwrap().certificates, made.cert.pem());
     assert_eq!(source_network(&Config::default()).unwrap().certificates, "");
 }
+
+#[test]
+fn the_way_through_a_proxy_is_a_command_of_this_program() {
+    use clap::Parser as _;
+    let [program, command] = tunnel().unwrap().try_into().unwrap();
+    assert!(Path::new(&program).is_file());
+    let words: [OsString; 3] = ["slipway".into(), command, "/tmp/way".into()];
+    crate::cli::Cli::try_parse_from(words).unwrap();
+}

@@ -4,6 +4,8 @@
 
 mod support;
 
+use builder::builds::Quota;
+use builder::ledger::{Key, Kind, Ledger as _, Write};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::{Answer, PASSWORD, Server, basic, request, user};
@@ -122,7 +124,10 @@ async fn what_makes_no_build_is_refused_by_its_field() {
         (with("/spec/output/image", json!("other/app:v1")), "output"),
         (with("/spec/source/url", json!("file:///etc")), "source"),
         (with("/spec/source/url", json!("--upload-pack=x")), "source"),
-        (with("/spec/source", json!({"kind": "ftp"})), "ftp"),
+        (
+            with("/spec/source", json!({"kind": "ftp"})),
+            "spec.source.kind",
+        ),
         (json!({"name": "app"}), "spec"),
         (
             json!({"name": "app", "spec": spec("team/app:v1"), "owner": "root"}),
@@ -208,6 +213,9 @@ async fn a_secret_goes_in_and_never_out() {
         json!({"../a": content}),
         json!({}),
         json!({"a": 5}),
+        json!(CANARY),
+        json!({"password": {"value": CANARY}}),
+        json!({"password": [CANARY]}),
     ] {
         let answer = server
             .put(&npmrc, &who, "", &json!({ "files": files }))
@@ -350,4 +358,77 @@ async fn t26_a_tokens_limits_hold_for_builds() {
             assert_eq!([removed, secrets].map(may), [who == "root"; 2], "{what}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_a_fault_of_its_own() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let new = json!({"name": "app", "spec": spec("team/app:v1")});
+    let made = server.post(BUILDS, &who, &new.to_string()).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let bad = Write::Put {
+        key: Key {
+            kind: Kind::Build,
+            namespace: "team".to_owned(),
+            name: "newer".to_owned(),
+        },
+        revision: None,
+        open: true,
+        body: format!(r#"{{"metadata": {{"{CANARY}": 1}}}}"#).into_bytes(),
+    };
+    server.ledger.write(vec![bad]).await.unwrap();
+    let listed = server.get(BUILDS, &who).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    let newer = format!("{BUILDS}/newer");
+    let answer = server.get(&newer, &who).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("build newer") && detail.contains("remove it"),
+        "{detail}"
+    );
+    assert!(!detail.contains(CANARY), "{detail}");
+    assert_eq!(server.remove(&newer, &who).await, StatusCode::NO_CONTENT);
+    assert_eq!(server.get(&newer, &who).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_runs_of_no_build_are_not_found() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let runs = "/api/v1/namespaces/team/buildruns";
+    let answer = server.get(&format!("{runs}?build=app"), &who).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let new = json!({"name": "app", "spec": spec("team/app:v1")});
+    server.post(BUILDS, &who, &new.to_string()).await;
+    let answer = server.get(&format!("{runs}?build=app"), &who).await;
+    assert_eq!(answer.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn who_has_as_many_as_they_may_is_told_what_to_do() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let put = |name: usize| {
+        let (server, who) = (&server, &who);
+        async move {
+            let new = json!({"name": format!("b{name}"), "spec": spec("team/app:v1")});
+            server.post(BUILDS, who, &new.to_string()).await
+        }
+    };
+    let most = Quota::default().builds;
+    for name in 0..most {
+        assert_eq!(put(name).await.status, StatusCode::CREATED);
+    }
+    let answer = put(most).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("builder.namespaceBuilds"), "{detail}");
+    assert_eq!(
+        server.remove(&format!("{BUILDS}/b7"), &who).await,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(put(most).await.status, StatusCode::CREATED);
 }

@@ -34,6 +34,10 @@ fn public() -> (TempDir, PathBuf) {
 }
 
 fn doctor_as(user: &str, program: &Path, folder: &Path) -> Output {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "only root can become another user"
+    );
     Command::new("setpriv")
         .args(["--reuid", user, "--regid", user, "--clear-groups", "--"])
         .arg(program)
@@ -44,14 +48,15 @@ fn doctor_as(user: &str, program: &Path, folder: &Path) -> Output {
 }
 
 /// A user that `/etc/subuid` gives ids.
-fn given() -> Option<String> {
+fn given() -> String {
     let given = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
     let mut names = given.lines().filter_map(|line| line.split(':').next());
-    names.find_map(|name| {
+    let id = names.find_map(|name| {
         let output = Command::new("id").args(["-u", name]).output().ok()?;
         let id = String::from_utf8(output.stdout).ok()?.trim().to_owned();
         (!id.is_empty() && id != "0").then_some(id)
-    })
+    });
+    id.unwrap_or_else(|| panic!("no user has ids in /etc/subuid; scripts/lab-install makes one"))
 }
 
 #[test]
@@ -90,10 +95,6 @@ fn what_is_missing_is_said_and_is_the_exit_code() {
 /// Without git, builds from elsewhere still run; but it is said.
 #[test]
 fn git_and_ssh_are_looked_for() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can hide programs");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let doctor = |hidden: &[&str]| {
         let hide = "for program; do for file in /usr/local/bin/$program /usr/bin/$program; do \
@@ -119,10 +120,6 @@ fn git_and_ssh_are_looked_for() {
 
 #[test]
 fn a_user_without_ids_is_told_how_to_get_some() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can become another user");
-        return;
-    }
     let (folder, program) = public();
     let output = doctor_as(NOBODY, &program, folder.path());
     assert_eq!(output.status.code(), Some(1));
@@ -137,14 +134,7 @@ fn a_user_without_ids_is_told_how_to_get_some() {
 
 #[test]
 fn an_ordinary_users_server_is_root_where_it_matters() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can become another user");
-        return;
-    }
-    let Some(user) = given() else {
-        println!("skipped: no user has ids in /etc/subuid; scripts/lab-install makes one");
-        return;
-    };
+    let user = given();
     let (folder, program) = public();
     let found = report(&doctor_as(&user, &program, folder.path()));
     assert_eq!(standing(&found, "user ids")["standing"], "good", "{found}");
@@ -182,10 +172,7 @@ fn an_ordinary_users_server_is_root_where_it_matters() {
 /// The program begins twice there, and would find nothing in a pipe the second time: all that it says would be forgotten.
 #[test]
 fn a_configuration_that_can_be_read_once_holds() {
-    let Some(user) = given().filter(|_| rustix::process::geteuid().is_root()) else {
-        println!("skipped: needs root, and a user with ids in /etc/subuid");
-        return;
-    };
+    let user = given();
     let (folder, program) = public();
     let pipe = folder.path().join("pipe");
     let made = Command::new("mkfifo")

@@ -14,16 +14,13 @@ use serde::Deserialize;
 
 use super::runs::made;
 use super::view::{Build, BuildRun};
-use super::{Building, if_matched, place, problem};
+use super::{Building, MAX_SPEC, if_matched, place, problem};
 use crate::guard::MadeId;
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const BUILDS: &str = "/api/v1/namespaces/{namespace}/builds";
 const BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}";
 const RUNS: &str = "/api/v1/namespaces/{namespace}/builds/{name}/runs";
-
-/// Most bytes of a spec.
-const MAX_SPEC: usize = 64 << 10;
 
 pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;
@@ -102,7 +99,7 @@ struct ChangedBuild {
 
 /// The run to start: of what the build says, but for what is said here.
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct NewRun {
     /// This branch, tag or commit.
     revision: Option<String>,
@@ -110,6 +107,8 @@ struct NewRun {
     source: Option<SourceSpec>,
     /// Run, even if the same plan has a result already.
     fresh: bool,
+    /// Begin with empty caches, and run, even if the same plan has a result already.
+    no_cache: bool,
 }
 
 async fn list(
@@ -205,6 +204,7 @@ async fn start(
         source: new.source,
         revision: new.revision,
         fresh: new.fresh,
+        no_cache: new.no_cache,
         ..Asked::new(building.actor(&caller)?, cause)
     };
     let namespace = may.namespace();

@@ -7,7 +7,7 @@ use builder::sandbox::{AddressRules, Egress, Stream, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::lab::{Lab, programs, ready, script};
+use super::lab::{Lab, programs, script};
 
 /// A server on the host's loopback that answers every request with its own name.
 pub(crate) async fn server(name: &'static str) -> SocketAddr {
@@ -41,9 +41,6 @@ fn registries(hosts: &[&str], ranges: &[&str]) -> Egress {
 
 #[tokio::test]
 async fn none_is_none_but_the_loopback_works() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let host = server("host").await;
@@ -65,9 +62,6 @@ async fn none_is_none_but_the_loopback_works() {
 
 #[tokio::test]
 async fn registries_are_reached_by_name_and_nothing_else_is() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.debian("root");
     let port = server("registry").await.port();
@@ -106,9 +100,6 @@ async fn registries_are_reached_by_name_and_nothing_else_is() {
 
 #[tokio::test]
 async fn a_name_that_leads_to_a_private_address_is_refused() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.debian("root");
     let port = server("private").await.port();
@@ -128,16 +119,10 @@ async fn a_name_that_leads_to_a_private_address_is_refused() {
 
 #[tokio::test]
 async fn full_reaches_what_is_allowed_and_never_metadata() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     // An address of the host that is not the namespace's own loopback.
-    let Some(own) = own_address() else {
-        println!("skipped: this machine has no address but the loopback");
-        return;
-    };
+    let own = tests::machine::private_address();
     let listener = TcpListener::bind((own, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -180,25 +165,8 @@ fn host_name() -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A private address of this machine's, if it has one.
-fn own_address() -> Option<Ipv4Addr> {
-    let output = std::process::Command::new("ip")
-        .args(["-4", "-o", "address"])
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let addresses = text
-        .split_whitespace()
-        .filter_map(|word| word.split_once('/')?.0.parse::<Ipv4Addr>().ok());
-    let mut private = addresses.filter(Ipv4Addr::is_private);
-    private.next()
-}
-
 #[tokio::test]
 async fn runs_do_not_meet() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let roots: Vec<_> = (0..8)
         .map(|number| lab.root(&format!("root{number}")))
@@ -217,9 +185,6 @@ async fn runs_do_not_meet() {
 /// A server that needs a proxy has it used for its builds, which know nothing of it.
 #[tokio::test]
 async fn connections_go_through_the_servers_proxy() {
-    if !ready() {
-        return;
-    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let asked = tokio::spawn(async move {
@@ -276,9 +241,6 @@ async fn proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
 /// Whichever the policy: names that this machine does not know reach the proxy as names, and hosts that are spared do not.
 #[tokio::test]
 async fn a_proxy_is_asked_by_name_and_spares_what_is_direct() {
-    if !ready() {
-        return;
-    }
     let (port, asked) = proxy().await;
     let direct = server("direct").await.port();
     let own = host_name();

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{Doctor, Printing, Remote};
 
-pub(crate) use spec::{GitArgs, NetworkArg, SpecArgs};
+pub(crate) use spec::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BuildCommand {
@@ -248,6 +248,9 @@ pub(crate) struct RunBuild {
     /// Run, even if the same source, builder image and settings have made an image already.
     #[arg(long)]
     pub(crate) no_reuse: bool,
+    /// Begin with empty caches; it runs whatever has made an image already, and leaves its caches to the next run.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) namespace: OptionalNamespace,
     #[command(flatten)]
@@ -274,6 +277,9 @@ pub(crate) struct CreateBuild {
     /// The builder image: one of this registry, or an entry of the catalogue (slipway builder-image list).
     #[arg(long, value_name = "IMAGE")]
     pub(crate) builder: Option<String>,
+    /// Keep no dependencies from run to run.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) namespace: OptionalNamespace,
     #[command(flatten)]
@@ -296,6 +302,9 @@ pub(crate) struct StartBuild {
     /// Run, even if the same source, builder image and settings have made an image already.
     #[arg(long)]
     pub(crate) no_reuse: bool,
+    /// Begin with empty caches; it runs whatever has made an image already, and leaves its caches to the next run.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) following: Following,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 pub(crate) use create::CreateBuilderImage;
 
-use super::build::{OptionalNamespace, plain};
+use super::build::{Namespace, OptionalNamespace, plain};
 use super::{Printing, Remote};
 
 #[derive(Debug, Subcommand)]
@@ -43,6 +43,20 @@ pub(crate) enum BuilderImageCommand {
   slipway builder-image add python -n team --image team/python:3.13
   slipway builder-image add go --image slipway/go:1.24")]
     Add(Box<AddBuilderImage>),
+    /// Print how a builder image is used: what its script usage says.
+    ///
+    /// The server runs the script in the sandbox of builds, without a network, which takes the right to run builds.
+    #[command(after_help = "Example:
+  slipway builder-image usage python -n team")]
+    Usage {
+        /// The entry, of the namespace or everybody's.
+        #[arg(value_parser = plain)]
+        name: String,
+        #[command(flatten)]
+        of: Namespace,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Take entries out of the catalogue. The images stay.
     #[command(after_help = "Example:
   slipway builder-image remove python -n team")]

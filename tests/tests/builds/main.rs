@@ -3,8 +3,9 @@
 //!
 //! They want root (one becomes another user), and what `slipway build doctor` asks for.
 
-mod busybox;
+mod contract;
 mod git;
+mod image;
 mod kill;
 mod languages;
 mod ordinary;

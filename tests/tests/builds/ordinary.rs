@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, ToSocketAddrs as _};
 use serde_json::Value;
 use tests::{Lab, OrFail, Server, Settings};
 
-use crate::busybox;
 use crate::git::Repository;
+use crate::image::Image;
 use crate::site::{Run, Site};
 
 /// To whom `/etc/subuid` gives ids; `scripts/lab-install` makes it.
@@ -44,7 +44,7 @@ fn an_ordinary_users_server_builds() {
     let doctor: Value = serde_json::from_str(&doctor).or_fail("JSON");
     assert_eq!(doctor["canRun"], true, "{doctor}");
 
-    busybox::push_builder(&lab, &site, "builders/small", ASSEMBLE);
+    Image::assembling(ASSEMBLE).push(&lab, &site, "builders/small");
     lab.write("source/hello", "hello");
     let repository = Repository::serve(&lab, lab.path("source"));
     let told = site

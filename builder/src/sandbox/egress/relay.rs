@@ -15,6 +15,9 @@ use super::dns::{Names, is_ordinary};
 use super::{AddressRules, Egress, HostRule, NAME_SERVER, Refused, Upstream};
 use crate::addresses::is_own;
 
+#[cfg(test)]
+mod tests;
+
 /// At once; a package manager opens some tens. More wait.
 const MAX_CONNECTIONS: usize = 512;
 const MAX_QUESTIONS: usize = 64;

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use builder::records::CacheSpec;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,7 +43,10 @@ pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
         let output = args.output.context("--output is needed")?;
         let builder = args.builder.context("--builder is needed")?;
         let source = spec::git(args.git).context("--git is needed")?;
-        let spec = spec::spec(source, builder, &output, args.spec)?;
+        let mut spec = spec::spec(source, builder, &output, args.spec)?;
+        if args.no_cache {
+            spec.caches = CacheSpec::None;
+        }
         let namespace = match args.namespace.namespace {
             Some(namespace) => namespace,
             None => super::start::namespace_of(&output)?,

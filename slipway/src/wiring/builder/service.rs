@@ -4,18 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::builder::builds::{Builds, Parts, Settings};
+use ::builder::builds::{Builds, Parts, Quota, Settings};
 use ::builder::driver::runc::{self, OpenError, Runc};
+use ::builder::rootfs;
+use ::builder::s2i::EnvFilter;
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
 use ::builder::triggers::{Moves, Triggers};
 use anyhow::Context as _;
 use api::hooks::GateOwners;
 use registry::Registry;
-use storage::TagMoved;
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::moves::follow;
 use super::{images, ledger, machine, settings};
 use crate::config::{Config, Enabled};
 
@@ -57,6 +58,9 @@ pub(in crate::wiring) async fn service(
     std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let network = settings::source_network(config)?;
     let mirrors = Mirrors::new(dir.join("mirrors"));
+    mirrors
+        .recover()
+        .with_context(|| format!("builder.dir: {}", dir.display()))?;
     let git = GitFetcher::new(
         mirrors.clone(),
         network.clone(),
@@ -70,7 +74,7 @@ pub(in crate::wiring) async fn service(
         git,
         network,
     };
-    let builds = Builds::new(parts, of_builds(config, &dir, scratch));
+    let builds = Builds::new(parts, of_builds(config, &dir, scratch)?);
     let owners = Arc::new(GateOwners::new(Arc::clone(registry)));
     Ok(Some(Service {
         triggers: Triggers::new(builds.clone(), owners),
@@ -95,6 +99,10 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Result<Runc, Open
             disk: most.disk_bytes,
             wall: most.seconds.map(Duration::from_secs),
         },
+        unpacking: rootfs::Limits {
+            min_free: config.builder.min_free_bytes,
+            ..rootfs::Limits::default()
+        },
         output: config.builder.logs.max_bytes,
         registries: settings::registries(config)?,
         addresses: settings::addresses(config),
@@ -108,13 +116,19 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Result<Runc, Open
     }))
 }
 
-fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settings {
+fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow::Result<Settings> {
     let builder = &config.builder;
-    Settings {
+    Ok(Settings {
         hosts: hosts(config),
         workers: builder.workers,
         namespace_workers: builder.namespace_workers,
         namespace_waiting: builder.namespace_waiting,
+        quota: Quota {
+            builds: builder.namespace_builds,
+            secrets: builder.namespace_secrets,
+            builder_images: builder.namespace_builder_images,
+            runs: builder.namespace_runs,
+        },
         queue_timeout: settings::queue_timeout(config),
         run_timeout: settings::run_timeout(config),
         retention: settings::retention(config),
@@ -124,8 +138,10 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settin
         network: builder.network.egress,
         source: settings::source_limits(config),
         compression: settings::compression(config),
+        allowed_uids: builder.allowed_uids()?,
+        env_filter: EnvFilter::of(builder.forbidden_env.clone()),
         ..Settings::new(dir.join("logs"), scratch)
-    }
+    })
 }
 
 /// The names that clients know this registry by, as they stand before images' names.
@@ -161,19 +177,11 @@ impl Service {
     /// Starts runs by time and by tags that move, until it is told to stop.
     async fn follow_triggers(&self, stop: CancellationToken) {
         let moves = Moves::default();
-        let mut told = self.registry.storage().catalog.moved_tags();
-        let follow = async {
-            loop {
-                match told.recv().await {
-                    Ok(TagMoved { repo, tag, .. }) => moves.note(repo, tag),
-                    Err(RecvError::Lagged(_)) => moves.note_any(),
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
+        let told = self.registry.storage().catalog.moved_tags();
+        let mut drive = std::pin::pin!(self.triggers.drive(&moves, stop));
         tokio::select! {
-            () = follow => {}
-            () = self.triggers.drive(&moves, stop) => {}
+            () = follow(told, &moves) => drive.await,
+            () = &mut drive => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! Removing what is old: ended runs with their logs, logs without runs, events that nobody took.
 
+mod keep;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,16 +12,14 @@ use super::definitions::millis;
 use super::record::Recorded;
 use super::{Builds, BuildsError};
 use crate::ledger::{Kind, Write};
-use crate::records::{Build, Retention, Run, State};
+use crate::records::{Build, Run, State};
+use keep::{Group, Keep};
 
 /// How often everything is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
 
 /// How many events of a namespace are kept for whoever takes them.
 const EVENTS: usize = 1000;
-
-/// Ended runs of a kind that a build may keep, where the operator does not let all keep more.
-const MOST: u32 = 200;
 
 impl Builds {
     /// Looks everything through now and then, until `stop`.
@@ -47,12 +47,13 @@ impl Builds {
             after = Some(last.clone());
             for namespace in &namespaces {
                 let runs = self.store().all::<Run>(namespace, "").await?;
-                let mut groups: HashMap<Option<String>, Vec<Recorded<Run>>> = HashMap::new();
+                let mut groups: HashMap<Group, Vec<Recorded<Run>>> = HashMap::new();
                 for run in runs {
-                    groups.entry(run.value.build.clone()).or_default().push(run);
+                    let group = Group::of(&run.value, &self.settings().hosts);
+                    groups.entry(group).or_default().push(run);
                 }
-                for (build, runs) in groups {
-                    self.prune(namespace, build.as_deref(), runs, now).await?;
+                for (group, runs) in groups {
+                    self.prune(namespace, &group, runs, now).await?;
                 }
                 self.prune_events(namespace).await?;
             }
@@ -60,15 +61,18 @@ impl Builds {
         self.sweep_logs().await
     }
 
-    /// The same for the runs of one build, or for those without, after one of them has ended.
+    /// The same for the runs that share places with one that has ended.
     pub(super) async fn tidy_after(&self, run: &Run) {
         let namespace = &run.metadata.namespace;
-        let build = run.build.as_deref();
+        let hosts = &self.settings().hosts;
+        let group = Group::of(run, hosts);
         let done = async {
-            let prefix = build.map_or_else(String::new, |build| format!("{build}-"));
+            let prefix = group
+                .build()
+                .map_or_else(String::new, |build| format!("{build}-"));
             let mut runs = self.store().all::<Run>(namespace, &prefix).await?;
-            runs.retain(|run| run.value.build.as_deref() == build);
-            self.prune(namespace, build, runs, SystemTime::now()).await
+            runs.retain(|run| Group::of(&run.value, hosts) == group);
+            self.prune(namespace, &group, runs, SystemTime::now()).await
         };
         if let Err(error) = done.await {
             tracing::warn!(%error, "old runs are not removed now");
@@ -78,16 +82,17 @@ impl Builds {
     async fn prune(
         &self,
         namespace: &str,
-        build: Option<&str>,
+        group: &Group,
         runs: Vec<Recorded<Run>>,
         now: SystemTime,
     ) -> Result<(), BuildsError> {
-        let build = match build {
+        let build = match group.build() {
             Some(build) => self.store().find::<Build>(namespace, build).await?,
             None => None,
         };
         let asked = build.as_ref().map(|build| build.value.spec.retention);
-        let keep = with_defaults(asked.unwrap_or_default(), self.settings().retention);
+        let (defaults, at_least) = (self.settings().retention, self.settings().kept_at_least);
+        let keep = Keep::new(asked.unwrap_or_default(), defaults, at_least);
         let newest = build.and_then(|build| build.value.status.succeeded);
         for run in beyond(runs, keep, newest.as_deref(), millis(now)) {
             match self.remove_ended(&run).await {
@@ -153,45 +158,28 @@ fn folders(logs: &Path) -> Vec<(String, String)> {
     all.collect()
 }
 
-/// What a build keeps: as it says, but no more runs than [`MOST`], or than the operator lets all keep.
-fn with_defaults(asked: Retention, defaults: Retention) -> Retention {
-    let runs = |asked: Option<u32>, default: Option<u32>| {
-        let most = default.unwrap_or(MOST).max(MOST);
-        Some(asked.or(default).unwrap_or(MOST).min(most))
-    };
-    Retention {
-        succeeded: runs(asked.succeeded, defaults.succeeded),
-        failed: runs(asked.failed, defaults.failed),
-        seconds: asked.seconds.or(defaults.seconds),
-    }
-}
-
-/// Of a build's runs those that are not kept: beyond the newest so many of their kind, or too long ago. The newest one that
-/// succeeded is.
+/// Of a group's runs those that are not kept. The newest one of a build that succeeded is.
 fn beyond(
     mut runs: Vec<Recorded<Run>>,
-    keep: Retention,
+    keep: Keep,
     newest: Option<&str>,
     now: u64,
 ) -> Vec<Recorded<Run>> {
     runs.retain(|run| run.value.state.has_ended());
     runs.sort_by_key(|run| std::cmp::Reverse((run.value.asked, super::runs::number(&run.value))));
     let (mut succeeded, mut failed) = (0, 0);
-    let is_beyond = |run: &Recorded<Run>| {
+    runs.retain(|run| {
         let run = &run.value;
-        let (count, most) = match run.state {
-            State::Succeeded => (&mut succeeded, keep.succeeded),
-            _ => (&mut failed, keep.failed),
+        let has_succeeded = run.state == State::Succeeded;
+        let nth = if has_succeeded {
+            &mut succeeded
+        } else {
+            &mut failed
         };
-        *count += 1;
-        let too_many = most.is_some_and(|most| *count > most);
-        let end = run.ended.unwrap_or(now);
-        let age = now.saturating_sub(end) / 1000;
-        let too_old = keep.seconds.is_some_and(|seconds| age > seconds);
-        (too_many || too_old) && Some(run.metadata.name.as_str()) != newest
-    };
-    let mut is_beyond = is_beyond;
-    runs.retain(|run| is_beyond(run));
+        *nth += 1;
+        let age = now.saturating_sub(run.ended.unwrap_or(now)) / 1000;
+        keep.is_over(has_succeeded, *nth, age) && Some(run.metadata.name.as_str()) != newest
+    });
     runs
 }
 
@@ -199,7 +187,7 @@ fn beyond(
 mod tests {
     use super::super::tests::run_record;
     use super::*;
-    use crate::records::FailureReason;
+    use crate::records::{FailureReason, Retention};
 
     fn ended(number: u64, state: State) -> Recorded<Run> {
         let mut run = run_record("team", &format!("app-{number}"));
@@ -225,22 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn a_build_keeps_no_more_than_the_most() {
-        let kept = |asked: Option<u32>, default: Option<u32>| {
-            let of = |succeeded| Retention {
-                succeeded,
-                ..Retention::default()
-            };
-            with_defaults(of(asked), of(default)).succeeded
-        };
-        assert_eq!(kept(None, Some(20)), Some(20));
-        assert_eq!(kept(Some(50), Some(20)), Some(50));
-        assert_eq!(kept(Some(u32::MAX), Some(20)), Some(200));
-        assert_eq!(kept(Some(u32::MAX), Some(1000)), Some(1000));
-        assert_eq!(kept(None, None), Some(200));
-    }
-
-    #[test]
     fn the_newest_of_each_kind_are_kept() {
         let runs = vec![
             ended(1, State::Succeeded),
@@ -249,19 +221,20 @@ mod tests {
             ended(4, failed()),
             ended(5, State::Running),
         ];
-        let keep = Retention {
+        let keep = |asked| Keep::new(asked, Retention::default(), Duration::ZERO);
+        let few = keep(Retention {
             succeeded: Some(1),
             failed: Some(1),
             seconds: None,
-        };
-        let gone = beyond(runs.clone(), keep, Some("app-3"), 9000);
+        });
+        let gone = beyond(runs.clone(), few, Some("app-3"), 9000);
         assert_eq!(names(&gone), ["app-2", "app-1"]);
 
-        let keep = Retention {
+        let short = keep(Retention {
             seconds: Some(1),
             ..Retention::default()
-        };
-        let gone = beyond(runs, keep, Some("app-3"), 9000);
+        });
+        let gone = beyond(runs, short, Some("app-3"), 9000);
         assert_eq!(names(&gone), ["app-4", "app-2", "app-1"]);
     }
 }

@@ -175,7 +175,14 @@ async fn replace(
     let owner = building.actor(&caller)?;
     let changed = building
         .builds
-        .replace(may.namespace(), &name, changed.spec, owner, revision)
+        .replace(
+            may.namespace(),
+            &name,
+            changed.spec,
+            owner,
+            revision,
+            caller.now(),
+        )
         .await
         .map_err(if_matched)?;
     Ok(shown(StatusCode::OK, changed))

@@ -21,12 +21,16 @@ impl Builds {
     ) -> Result<Recorded<Build>, BuildsError> {
         name::check(name, MAX_NAME)?;
         self.check(namespace, &spec)?;
+        let status = Status {
+            scheduled: begun(&spec, now),
+            ..Status::default()
+        };
         self.store()
             .make(Build {
                 metadata: metadata(namespace, name, now),
                 owner,
                 spec,
-                status: Status::default(),
+                status,
             })
             .await
     }
@@ -46,14 +50,15 @@ impl Builds {
         spec: BuildSpec,
         owner: Actor,
         revision: Option<u64>,
+        now: SystemTime,
     ) -> Result<Recorded<Build>, BuildsError> {
         self.check(namespace, &spec)?;
         loop {
             let mut found = self.build(namespace, name).await?;
-            // A new schedule begins anew: what it would have been due for is not missed.
             if found.value.spec.triggers.schedule != spec.triggers.schedule {
-                found.value.status.scheduled = None;
+                found.value.status.scheduled = begun(&spec, now);
             }
+            found.value.status.missed = None;
             found.value.spec = spec.clone();
             found.value.owner = owner.clone();
             match revision {
@@ -98,6 +103,13 @@ impl Builds {
         }
         Ok(())
     }
+}
+
+/// From when on a new schedule counts: what it would have been due for before is not missed, and what is due before the first
+/// look is.
+fn begun(spec: &BuildSpec, now: SystemTime) -> Option<u64> {
+    let schedule = spec.triggers.schedule.as_ref();
+    schedule.map(|_| seconds(now))
 }
 
 pub(super) fn metadata(namespace: &str, name: &str, now: SystemTime) -> Metadata {

@@ -185,6 +185,7 @@ impl Builds {
         self.has_room(&namespace)?;
         if asked.scheduled.is_some() {
             build.status.scheduled = asked.scheduled;
+            build.status.missed = None;
         }
         loop {
             build.status.runs += 1;

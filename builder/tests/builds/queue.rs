@@ -107,14 +107,21 @@ async fn whoever_takes_or_waits_too_long_has_failed() {
     let build = lab.builds.build("shop", "app").await.unwrap().value;
     let mut wanted = build.spec;
     wanted.timeouts.run = Some(1);
-    let replaced = lab
-        .builds
-        .replace("shop", "app", wanted.clone(), actor(), None);
+    let replaced = lab.builds.replace(
+        "shop",
+        "app",
+        wanted.clone(),
+        actor(),
+        None,
+        SystemTime::now(),
+    );
     replaced.await.unwrap();
     let first = lab.start().await;
     wanted.timeouts.queue = Some(1);
     wanted.timeouts.run = None;
-    let replaced = lab.builds.replace("shop", "app", wanted, actor(), None);
+    let replaced = lab
+        .builds
+        .replace("shop", "app", wanted, actor(), None, SystemTime::now());
     replaced.await.unwrap();
     // It was asked for long ago.
     let long_ago = SystemTime::now() - Duration::from_secs(60);

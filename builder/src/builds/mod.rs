@@ -38,6 +38,7 @@ mod settings;
 mod spec;
 mod submit;
 mod triggered;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ use tokio_util::task::TaskTracker;
 pub use credential::ProbeError;
 pub use error::{BuildsError, Invalid, What};
 pub use finish::BuildSucceeded;
+pub use name::is_entry_name;
 pub use record::{Page, PageOf, Recorded};
 pub use secrets::SecretContent;
 pub use settings::{Parts, Settings, Timeout};

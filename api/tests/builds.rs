@@ -351,3 +351,47 @@ async fn t26_a_tokens_limits_hold_for_builds() {
         }
     }
 }
+
+/// What git servers answer is tested where there are some.
+#[tokio::test]
+async fn who_may_make_builds_may_ask_what_a_repository_offers() {
+    let server = Server::guarded(false).await;
+    let probe = |source: Value| json!({ "source": source }).to_string();
+    let ask = async |who: &str, source: Value| {
+        let path = "/api/v1/namespaces/team/references";
+        server.post(path, &user(who), &probe(source)).await
+    };
+    let git = |url: &str| json!({"kind": "git", "url": url});
+    let refused = ask("puller", git("https://git.example.com/a.git")).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    for (source, status, said) in [
+        (
+            git("git.example.com"),
+            StatusCode::BAD_REQUEST,
+            "source.url",
+        ),
+        (
+            json!({"kind": "image", "reference": "team/sources/a:1"}),
+            StatusCode::BAD_REQUEST,
+            "only a git repository",
+        ),
+        (
+            json!({"kind": "git", "url": "https://git.example.com/a.git", "secret": "none"}),
+            StatusCode::NOT_FOUND,
+            "none",
+        ),
+        (
+            git("https://127.0.0.1:1/a.git"),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "AddressForbidden: ",
+        ),
+    ] {
+        let answer = ask("builder", source).await;
+        assert_eq!(answer.status, status, "{:?}", answer.body);
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(said), "{detail}");
+    }
+    let of_build = "/api/v1/namespaces/team/builds/none/references";
+    let absent = server.get(of_build, &user("builder")).await;
+    assert_eq!(absent.status, StatusCode::NOT_FOUND);
+}

@@ -7,6 +7,7 @@ mod definitions;
 mod events;
 mod images;
 mod log;
+mod references;
 mod runs;
 mod secrets;
 mod streams;
@@ -30,6 +31,7 @@ pub struct Building {
     builds: Builds,
     streams: Arc<Streams>,
     setting: Arc<tokio::sync::Semaphore>,
+    probing: Arc<tokio::sync::Semaphore>,
     stopping: CancellationToken,
 }
 
@@ -42,6 +44,7 @@ impl Building {
             builds,
             streams: Arc::default(),
             setting: Arc::new(tokio::sync::Semaphore::new(secrets::AT_ONCE)),
+            probing: Arc::new(tokio::sync::Semaphore::new(references::AT_ONCE)),
             stopping,
         }
     }
@@ -64,6 +67,7 @@ impl Building {
 /// The builder's routes.
 pub fn routes(building: &Building) -> Vec<Route> {
     let mut routes = definitions::routes(building);
+    routes.extend(references::routes(building));
     routes.extend(runs::routes(building));
     routes.push(log::route(building));
     routes.extend(images::routes(building));

@@ -1,4 +1,4 @@
-//! A folder of this machine on its way to the server: an artifact in the namespace's `sources/`, by digest.
+//! A folder or an archive of this machine on its way to the server: an artifact in the namespace's `sources/`, by digest.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use builder::records::SourceSpec;
 use builder::s2i::IgnoreMode;
-use builder::source::upload::directory;
+use builder::source::upload::{archive, directory};
 use builder::source::{Snapshot, SourceLimits};
 use oci::{Algorithm, Digest, Hasher};
 use serde_json::json;
@@ -25,29 +25,31 @@ const EMPTY: &[u8] = b"{}";
 /// zstd's own choice: fast, and good enough for text.
 const LEVEL: i32 = 3;
 
-/// Sends the folder with the rights that the login has there, as `name` of the namespace, and says how a spec names it.
+/// Sends the folder, or the tar, with the rights that the login has there, as `name` of the namespace, and says how a spec
+/// names it. `-` is a tar on standard input.
 pub(super) async fn upload(
     client: &Client,
     auth_file: AuthFile,
     namespace: &str,
     name: &str,
-    folder: &Path,
+    from: &Path,
 ) -> anyhow::Result<SourceSpec> {
+    let is_there = from == Path::new("-") || from.is_dir() || from.is_file();
     anyhow::ensure!(
-        folder.is_dir(),
-        "{}: no folder: --dir names the one to build",
-        folder.display()
+        is_there,
+        "{}: neither folder nor file: --dir names the folder to build, or a tar of it",
+        from.display()
     );
     let layout = tempfile::tempdir().context("a temporary folder")?;
-    let (from, to) = (folder.to_owned(), layout.path().to_owned());
-    let packed = tokio::task::spawn_blocking(move || pack(&from, &to)).await??;
+    let (read, to) = (from.to_owned(), layout.path().to_owned());
+    let packed = tokio::task::spawn_blocking(move || pack(&read, &to)).await??;
     for warning in packed.snapshot.warnings() {
         eprintln!("note: {warning}");
     }
     eprintln!(
         "source: {} of {}, {} to send",
         human(packed.snapshot.size()),
-        folder.display(),
+        from.display(),
         human(packed.size)
     );
     let repository = format!("{namespace}/sources/{name}");
@@ -78,9 +80,23 @@ struct Packed {
     size: u64,
 }
 
-/// Makes the folder's snapshot an image in the OCI layout, below the folder `to`.
+/// The snapshot of a folder, or of a tar.
+fn snapshot(from: &Path, scratch: &Path) -> anyhow::Result<Snapshot> {
+    let (mode, limits) = (IgnoreMode::default(), SourceLimits::default());
+    if from == Path::new("-") {
+        return Ok(archive(io::stdin().lock(), mode, limits, scratch)?);
+    }
+    if from.is_dir() {
+        return Ok(directory(from, mode, limits, scratch)?);
+    }
+    let place = || from.display().to_string();
+    let file = File::open(from).with_context(place)?;
+    archive(file, mode, limits, scratch).with_context(place)
+}
+
+/// Makes the snapshot of a folder, or of a tar, an image in the OCI layout, below the folder `to`.
 fn pack(from: &Path, to: &Path) -> anyhow::Result<Packed> {
-    let snapshot = directory(from, IgnoreMode::default(), SourceLimits::default(), to)?;
+    let snapshot = snapshot(from, to)?;
     let blobs = to.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let packed = to.join("layer");
@@ -164,6 +180,7 @@ impl Write for Hashing {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use oci::{Expected, Manifest, MediaType};
 
@@ -199,5 +216,33 @@ mod tests {
             digests.push(packed.manifest);
         }
         assert_eq!(digests[0], digests[1]);
+    }
+
+    #[test]
+    fn an_archive_is_what_the_folder_is_that_it_was_made_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("app");
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("a.txt"), "a").unwrap();
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_dir_all(".", &from).unwrap();
+        let tar = tar.into_inner().unwrap();
+        let zstd = zstd::encode_all(&*tar, 1).unwrap();
+        let packed = |from: &Path| {
+            let to = tempfile::tempdir().unwrap();
+            pack(from, to.path()).map(|packed| packed.manifest)
+        };
+        let expected = packed(&from).unwrap();
+        let file = folder.path().join("app.tar");
+        for bytes in [tar, zstd] {
+            fs::write(&file, bytes).unwrap();
+            assert_eq!(packed(&file).unwrap(), expected);
+        }
+        fs::write(&file, "no tar at all").unwrap();
+        let error = format!("{:#}", packed(&file).unwrap_err());
+        assert!(
+            error.contains("app.tar: the archive cannot be read"),
+            "{error}"
+        );
     }
 }

@@ -24,14 +24,15 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
         None => namespace_of(&args.output)?,
     };
     let auth_file = copied(&args.remote);
-    let git = spec::git(args.git);
+    let named = spec::git(args.git).or_else(|| args.source.map(spec::image));
     anyhow::ensure!(
-        git.is_some() || args.dir.is_some(),
-        "what is to be built? Name a repository with --git, or a folder with --dir"
+        named.is_some() || args.dir.is_some(),
+        "what is to be built? Name a repository with --git, a folder or a tar with --dir, or a source in the registry with \
+         --source"
     );
     let client = connect(args.remote).await?;
-    let source = match (git, &args.dir) {
-        (Some(git), _) => git,
+    let source = match (named, &args.dir) {
+        (Some(named), _) => named,
         (None, dir) => {
             let name = args
                 .name
@@ -55,7 +56,7 @@ pub(super) async fn start(args: StartBuild) -> anyhow::Result<ExitCode> {
     let auth_file = copied(&args.remote);
     let client = connect(args.remote).await?;
     let source = match &args.dir {
-        None => None,
+        None => args.source.map(spec::image),
         Some(dir) => Some(source::upload(&client, auth_file, &namespace, &name, dir).await?),
     };
     let wanted = wanted(args.revision, source.as_ref(), args.no_reuse);

@@ -469,6 +469,33 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
         fs::write(config, text.replace("127.0.0.1:0", &host)).unwrap();
     });
     ticks(&scene);
+    // Whoever presses Ctrl-C twice means it.
+    let args = [&["build", "run", "r2"], &args[3..]].concat();
+    let mut command = scene.command("ada", &args);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut twice = command.spawn().unwrap();
+    let told = BufReader::new(twice.stderr.take().unwrap()).lines();
+    let interrupt = || {
+        let mut kill = Command::new("kill");
+        assert!(
+            kill.args(["-INT", &twice.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    let mut ends = "";
+    for line in told.map(Result::unwrap) {
+        if line.contains("tick 1") || line.contains("once more now ends it") {
+            interrupt();
+        }
+        ends = if line.ends_with("is being cancelled") {
+            "cancelled"
+        } else {
+            ends
+        };
+    }
+    assert_eq!((twice.wait().unwrap().code(), ends), (Some(3), "cancelled"));
     let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
     assert!(refused.contains("may not create builds"), "{refused}");
     scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
@@ -616,6 +643,9 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         listed.lines().nth(1).unwrap().starts_with("app "),
         "{listed}"
     );
+    let everywhere = scene.done("bob", &["build", "list", "--all-namespaces"]);
+    let line = everywhere.lines().nth(1).unwrap();
+    assert!(line.starts_with("team       app "), "{everywhere}");
 }
 
 /// The registry itself stands in for a mirror of the makers'.

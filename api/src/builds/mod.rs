@@ -15,8 +15,9 @@ mod view;
 
 use std::sync::Arc;
 
-use builder::builds::{Builds, BuildsError};
+use builder::builds::{Builds, BuildsError, Recorded};
 use builder::records::Actor;
+use http::StatusCode;
 use registry::Registry;
 use registry::http::Problem;
 use tokio_util::sync::CancellationToken;
@@ -102,6 +103,15 @@ fn if_matched(error: BuildsError) -> Problem {
     match error {
         BuildsError::Changed { .. } => Problem::changed(error.to_string()),
         other => problem(other),
+    }
+}
+
+/// What a PUT came to (RFC 9110 §9.3.4).
+fn made_or_changed<T>(put: &Recorded<T>) -> StatusCode {
+    if put.revision == 1 {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
     }
 }
 

@@ -20,6 +20,9 @@ use crate::{Body, Builder, Permission, Reply, Route};
 const ANY: &str = "/api/v1/namespaces/{namespace}/references";
 const OF_BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}/references";
 
+const NOT_TO_BE_HAD: &str =
+    "The repository is not to be had; the detail begins with the reason that a run would have";
+
 /// Git servers that are being asked at once, for all callers.
 pub(super) const AT_ONCE: usize = 8;
 
@@ -34,10 +37,13 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             .changes_nothing()
             .summary("What a repository offers to be built, asked of its server with a secret of the namespace")
             .body::<Probe>()
-            .reply::<References>(StatusCode::OK),
+            .reply::<References>(StatusCode::OK)
+            .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
         Route::get(OF_BUILD, "probe-build", may, of_build, building.clone())
             .summary("What a build's repository offers to be built, asked of its server with the build's secret")
-            .reply::<References>(StatusCode::OK),
+            .reply::<References>(StatusCode::OK)
+            .or(StatusCode::NOT_FOUND, "There is no such build, or no such secret")
+            .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
     ]
 }
 

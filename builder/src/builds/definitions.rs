@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::record::{Page, PageOf, Recorded};
 use super::{Builds, BuildsError, Invalid, name, spec};
+use crate::ledger::Kind;
 use crate::records::{Actor, Build, BuildSpec, Metadata, Run, Status};
 
 /// Longest name of a build: runs are named `<build>-<number>`.
@@ -82,6 +83,16 @@ impl Builds {
     /// The builds of a namespace.
     pub async fn builds(&self, namespace: &str, page: &PageOf) -> Result<Page<Build>, BuildsError> {
         self.store().page(namespace, page).await
+    }
+
+    /// Namespaces that have builds, in order, behind `after`.
+    pub async fn namespaces(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, BuildsError> {
+        let ledger = self.store().ledger();
+        Ok(ledger.namespaces(Kind::Build, after, limit).await?)
     }
 
     /// Removes a build, with its runs and their logs; images stay. [`BuildsError::Busy`] if one of its runs waits or is

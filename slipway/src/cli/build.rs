@@ -18,7 +18,7 @@ pub(crate) enum BuildCommand {
     ///
     /// The server builds, with your rights: it pulls the builder image and pushes the result as you might. What the build
     /// says goes to standard error as it is said, and the image's name by digest to standard output when it is done. Ctrl-C
-    /// lets go of it; it goes on. Of a folder is sent what .gitignore and .s2iignore do not name.
+    /// lets go of it; it goes on, unless Ctrl-C is pressed once more, which cancels it. Of a folder is sent what .gitignore and .s2iignore do not name.
     ///
     /// Exits with 0 when the image is published, 1 when the build failed, 3 when it was cancelled, 130 when you let go.
     #[command(after_help = "Examples:
@@ -61,13 +61,19 @@ pub(crate) enum BuildCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// List the builds of a namespace.
+    /// List the builds of a namespace, or of all.
     #[command(after_help = "Examples:
   slipway build list -n team
+  slipway build list --all-namespaces
   slipway build list -n team --json | jq -r '.items[].status.image'")]
     List {
-        #[command(flatten)]
-        of: Namespace,
+        /// Those of all namespaces whose builds you may list.
+        #[arg(long, short = 'A')]
+        all_namespaces: bool,
+        /// The namespace.
+        #[arg(long, short, env = "SLIPWAY_NAMESPACE", value_name = "NAMESPACE", value_parser = plain)]
+        #[arg(required_unless_present = "all_namespaces")]
+        namespace: Option<String>,
         #[command(flatten)]
         remote: Remote,
         #[command(flatten)]

@@ -20,24 +20,32 @@ use crate::commands::{print, table};
 /// More than anybody reads of a list.
 const MOST: usize = 100_000;
 
+/// The builds of a namespace, or of all.
 pub(super) async fn list(
-    of: &Namespace,
+    namespace: Option<&str>,
     remote: Remote,
     printing: &Printing,
 ) -> anyhow::Result<()> {
     let client = connect(remote).await?;
-    let place = Place(Some(&of.namespace));
+    let place = Place(namespace);
     let builds: Vec<Build> = place.list(&client, "builds", "", MOST).await?;
     if printing.form() == Output::Json {
         return print::json(&json!({ "items": builds }));
     }
     let mut rows = vec![row([
-        "NAME", "SOURCE", "BUILDER", "OUTPUT", "RUNS", "IMAGE",
+        "NAMESPACE",
+        "NAME",
+        "SOURCE",
+        "BUILDER",
+        "OUTPUT",
+        "RUNS",
+        "IMAGE",
     ])];
     for build in &builds {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let image = text(&build.status["image"]);
         rows.push(row([
+            &build.metadata.namespace,
             &build.metadata.name,
             &source(&build.spec),
             &text(&build.spec["builder"]),
@@ -45,6 +53,9 @@ pub(super) async fn list(
             &build.status["runs"].to_string(),
             short(&image),
         ]));
+    }
+    if namespace.is_some() {
+        rows.iter_mut().for_each(|row| drop(row.remove(0)));
     }
     print::whole(table::lines(&rows).as_bytes())
 }

@@ -47,10 +47,14 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             printing,
         } => definitions::apply(&file, namespace.namespace, remote, &printing).await?,
         BuildCommand::List {
-            of,
+            all_namespaces,
+            namespace,
             remote,
             printing,
-        } => look::list(&of, remote, &printing).await?,
+        } => {
+            let namespace = namespace.filter(|_| !all_namespaces);
+            look::list(namespace.as_deref(), remote, &printing).await?;
+        }
         BuildCommand::Show {
             what,
             remote,

@@ -1,6 +1,7 @@
 //! Asking for runs, and waiting for them.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use builder::records::SourceSpec;
@@ -17,6 +18,9 @@ use crate::commands::print;
 /// Exit codes besides 0 and 1, which are a published image and a failure.
 const CANCELLED: u8 = 3;
 const LET_GO: u8 = 130;
+
+/// How long a second Ctrl-C is waited for.
+const AGAIN: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
     let namespace = match &args.namespace.namespace {
@@ -104,15 +108,20 @@ pub(super) async fn rebuild(
 pub(super) async fn cancel(names: &[String], of: &Namespace, remote: Remote) -> anyhow::Result<()> {
     let client = connect(remote).await?;
     for name in names {
-        let path = Place(Some(&of.namespace)).path(&format!("buildruns/{name}/cancel"));
-        let run: Run = client.post(&path, &json!({})).await?;
-        let said = match &*run.state.is {
-            "running" => "is being cancelled".to_owned(),
-            _ => run.outcome(),
-        };
-        print::line(&format!("{name}: {said}"))?;
+        print::line(&cancel_one(&client, &of.namespace, name).await?)?;
     }
     Ok(())
+}
+
+/// Asks for a run's end, and says what came of it.
+async fn cancel_one(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
+    let path = Place(Some(namespace)).path(&format!("buildruns/{name}/cancel"));
+    let run: Run = client.post(&path, &json!({})).await?;
+    let said = match &*run.state.is {
+        "running" => "is being cancelled".to_owned(),
+        _ => run.outcome(),
+    };
+    Ok(format!("{name}: {said}"))
 }
 
 /// Waits for a run that one has asked for, unless one does not want to.
@@ -137,8 +146,14 @@ async fn wait(client: &Client, run: Run, following: &Following) -> anyhow::Resul
         interrupt = tokio::signal::ctrl_c() => {
             interrupt?;
             screen.end();
-            eprintln!("{name} goes on: {how}");
-            return Ok(ExitCode::from(LET_GO));
+            eprintln!("{name} goes on: {how}; Ctrl-C once more now ends it, too");
+            let again = tokio::time::timeout(AGAIN, tokio::signal::ctrl_c()).await;
+            let Ok(again) = again else {
+                return Ok(ExitCode::from(LET_GO));
+            };
+            again?;
+            eprintln!("{}", cancel_one(client, namespace, name).await?);
+            return Ok(ExitCode::from(CANCELLED));
         }
     };
     screen.end();

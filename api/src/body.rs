@@ -10,6 +10,9 @@ use registry::http::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(test)]
+mod tests;
+
 /// Most bytes of a request's body, where a route says nothing else.
 pub const MAX_BODY: usize = 64 << 10;
 
@@ -32,10 +35,57 @@ impl<S: Sync, T: DeserializeOwned, const MOST: usize> FromRequest<S> for Body<T,
             }
             Err(_) => return Err(Problem::invalid("the body did not arrive whole")),
         };
-        let read = serde_json::from_slice(&bytes);
-        read.map(Self)
-            .map_err(|error| Problem::invalid(format!("the body: {error}")))
+        read(&bytes)
+            .map(Self)
+            .map_err(|why| Problem::invalid(format!("the body: {why}")))
     }
+}
+
+/// Characters of a field's place that are shown: names in it are the client's.
+const SHOWN: usize = 200;
+
+/// Reads JSON, or says where it is wrong and what belongs there. What stands there is never said: it may be a secret that
+/// was sent in the wrong form, and answers are logged.
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.inner());
+        let why = without_value(error);
+        // A body that is no JSON has no places.
+        if path == "." || !error.is_data() {
+            return why;
+        }
+        let place: String = path.escape_debug().take(SHOWN).collect();
+        format!("{place}: {why}")
+    })?;
+    reader.end().map_err(|error| without_value(&error))?;
+    Ok(value)
+}
+
+/// An error in serde's words (`serde::de::Error`), of which only those are kept that the reading type chose. Of an error in
+/// words of its own nothing is.
+fn without_value(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let (line, column) = (error.line(), error.column());
+    if !error.is_data() {
+        // Of JSON itself: about characters and not about values.
+        return said;
+    }
+    let suffix = format!(" at line {line} column {column}");
+    let why = said.strip_suffix(&suffix).unwrap_or(&said);
+    let begins = |words: &[&str]| words.iter().any(|word| why.starts_with(word));
+    let expected = why.rsplit_once(", expected ");
+    let kept = match expected {
+        _ if begins(&["missing field ", "duplicate field "]) => why.to_owned(),
+        Some((_, fields)) if begins(&["unknown field "]) => {
+            format!("there is no such field: expected is {fields}")
+        }
+        Some((_, what)) if begins(&["invalid ", "unknown variant "]) => {
+            format!("something else stands there: expected is {what}")
+        }
+        _ => "it does not have the form that belongs there".to_owned(),
+    };
+    format!("{kept} (line {line}, column {column})")
 }
 
 fn is_json(request: &Request) -> bool {

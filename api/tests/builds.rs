@@ -4,6 +4,8 @@
 
 mod support;
 
+use builder::builds::Quota;
+use builder::ledger::{Key, Kind, Ledger as _, Write};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use support::{Answer, PASSWORD, Server, basic, request, user};
@@ -122,7 +124,10 @@ async fn what_makes_no_build_is_refused_by_its_field() {
         (with("/spec/output/image", json!("other/app:v1")), "output"),
         (with("/spec/source/url", json!("file:///etc")), "source"),
         (with("/spec/source/url", json!("--upload-pack=x")), "source"),
-        (with("/spec/source", json!({"kind": "ftp"})), "ftp"),
+        (
+            with("/spec/source", json!({"kind": "ftp"})),
+            "spec.source.kind",
+        ),
         (json!({"name": "app"}), "spec"),
         (
             json!({"name": "app", "spec": spec("team/app:v1"), "owner": "root"}),
@@ -182,8 +187,10 @@ async fn a_secret_goes_in_and_never_out() {
     let set =
         json!({"usedFor": "git", "files": {"password": content, "hosts": "Z2l0LmV4YW1wbGU="}});
     let first = server.put(&npmrc, &who, "", &set).await;
-    assert_eq!(first.status, StatusCode::OK, "{:?}", first.body);
+    assert_eq!(first.status, StatusCode::CREATED, "{:?}", first.body);
+    assert_eq!(first.header("location"), npmrc);
     let second = server.put(&npmrc, &who, "", &set).await;
+    assert_eq!(second.status, StatusCode::OK);
     assert_ne!(first.json()["revision"], second.json()["revision"]);
     let listed = server.get(SECRETS, &who).await;
     assert_eq!(listed.json()["items"], json!([second.json()]));
@@ -208,6 +215,9 @@ async fn a_secret_goes_in_and_never_out() {
         json!({"../a": content}),
         json!({}),
         json!({"a": 5}),
+        json!(CANARY),
+        json!({"password": {"value": CANARY}}),
+        json!({"password": [CANARY]}),
     ] {
         let answer = server
             .put(&npmrc, &who, "", &json!({ "files": files }))
@@ -245,13 +255,18 @@ async fn the_catalogue_is_the_namespaces_and_then_everybodys() {
         (format!("{all}/python"), &root, "slipway/python:3"),
     ] {
         let answer = server.put(&path, who, "", &entry(image)).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
+        assert_eq!(answer.header("location"), path);
         assert_eq!(answer.json()["image"], image);
+        let again = server.put(&path, who, "", &entry(image)).await;
+        assert_eq!(again.status, StatusCode::OK, "{path}");
     }
     let refused = server
         .put(&format!("{all}/go"), &who, "", &entry("team/go:2"))
         .await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let everybodys = server.get(&format!("{all}/python"), &who).await;
+    assert_eq!(everybodys.json()["image"], "slipway/python:3");
     for limit in 1..6 {
         let (mut images, mut from) = (Vec::new(), String::new());
         loop {
@@ -352,6 +367,42 @@ async fn t26_a_tokens_limits_hold_for_builds() {
     }
 }
 
+#[tokio::test]
+async fn builds_of_all_namespaces_are_those_that_one_may_list() {
+    let server = Server::guarded(false).await;
+    for (namespace, name) in [("more", "a"), ("other", "a"), ("team", "a"), ("team", "b")] {
+        let new = json!({"name": name, "spec": spec(&format!("{namespace}/app:v1"))});
+        let path = format!("/api/v1/namespaces/{namespace}/builds");
+        let made = server.post(&path, &user("root"), &new.to_string()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+    }
+    for (who, limit, expected) in [
+        ("root", 1, &["more/a", "other/a", "team/a", "team/b"][..]),
+        ("root", 100, &["more/a", "other/a", "team/a", "team/b"]),
+        ("builder", 1, &["team/a", "team/b"]),
+        ("puller", 100, &[]),
+    ] {
+        let (mut found, mut from) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/api/v1/builds?limit={limit}&continue={from}");
+            let page = server.get(&path, &user(who)).await.json();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit);
+            found.extend(items.iter().map(|build| {
+                let name = |field: &str| build["metadata"][field].as_str().unwrap();
+                format!("{}/{}", name("namespace"), name("name"))
+            }));
+            match page["continue"].as_str() {
+                Some(next) => next.clone_into(&mut from),
+                None => break,
+            }
+        }
+        assert_eq!(found, expected, "{who}, {limit} at a time");
+    }
+    let wrong = server.get("/api/v1/builds?continue=A/b", &user("root")).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
+
 /// What git servers answer is tested where there are some.
 #[tokio::test]
 async fn who_may_make_builds_may_ask_what_a_repository_offers() {
@@ -394,4 +445,77 @@ async fn who_may_make_builds_may_ask_what_a_repository_offers() {
     let of_build = "/api/v1/namespaces/team/builds/none/references";
     let absent = server.get(of_build, &user("builder")).await;
     assert_eq!(absent.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_a_fault_of_its_own() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let new = json!({"name": "app", "spec": spec("team/app:v1")});
+    let made = server.post(BUILDS, &who, &new.to_string()).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let bad = Write::Put {
+        key: Key {
+            kind: Kind::Build,
+            namespace: "team".to_owned(),
+            name: "newer".to_owned(),
+        },
+        revision: None,
+        open: true,
+        body: format!(r#"{{"metadata": {{"{CANARY}": 1}}}}"#).into_bytes(),
+    };
+    server.ledger.write(vec![bad]).await.unwrap();
+    let listed = server.get(BUILDS, &who).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    let newer = format!("{BUILDS}/newer");
+    let answer = server.get(&newer, &who).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("build newer") && detail.contains("remove it"),
+        "{detail}"
+    );
+    assert!(!detail.contains(CANARY), "{detail}");
+    assert_eq!(server.remove(&newer, &who).await, StatusCode::NO_CONTENT);
+    assert_eq!(server.get(&newer, &who).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_runs_of_no_build_are_not_found() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let runs = "/api/v1/namespaces/team/buildruns";
+    let answer = server.get(&format!("{runs}?build=app"), &who).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    let new = json!({"name": "app", "spec": spec("team/app:v1")});
+    server.post(BUILDS, &who, &new.to_string()).await;
+    let answer = server.get(&format!("{runs}?build=app"), &who).await;
+    assert_eq!(answer.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn who_has_as_many_as_they_may_is_told_what_to_do() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let put = |name: usize| {
+        let (server, who) = (&server, &who);
+        async move {
+            let new = json!({"name": format!("b{name}"), "spec": spec("team/app:v1")});
+            server.post(BUILDS, who, &new.to_string()).await
+        }
+    };
+    let most = Quota::default().builds;
+    for name in 0..most {
+        assert_eq!(put(name).await.status, StatusCode::CREATED);
+    }
+    let answer = put(most).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("builder.namespaceBuilds"), "{detail}");
+    assert_eq!(
+        server.remove(&format!("{BUILDS}/b7"), &who).await,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(put(most).await.status, StatusCode::CREATED);
 }

@@ -11,8 +11,8 @@ use oci::RepoName;
 use crate::refusal::Lack;
 use crate::sight::Positions;
 use crate::{
-    Action, AdminPermit, AdminRight, Credential, Deed, Denied, Identity, OpaqueTokens, Permit,
-    Policy, Refusal, Right, RulesKept, Sight, Tokens, Verb,
+    Action, AdminPermit, AdminRight, BuildRight, Credential, Deed, Denied, Identity, OpaqueTokens,
+    Permit, Policy, Refusal, Right, RulesKept, Sight, Tokens, Verb,
 };
 
 mod builds;
@@ -196,8 +196,9 @@ impl Gate {
         } else if who.is_anonymous() {
             Err(Refusal::Anonymous)
         } else {
-            let lack = if is_within { Lack::Right } else { Lack::Limits };
-            Err(Refusal::Forbidden(Denied::new(lack, who, V::ACTION, repo)))
+            Err(Refusal::Forbidden(
+                self.denied(who, V::ACTION, repo, is_within).await?,
+            ))
         }
     }
 
@@ -268,6 +269,11 @@ impl Gate {
     /// A token for the catalog lists whatever its user may pull, though it gives no right to do so: mounting must ask for
     /// the [`Permit`]. Any other token lists what it was issued for.
     pub async fn sees(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
+        Ok(self.lists(who, repo).await? && self.shows(who, repo).await?)
+    }
+
+    /// The same but for [`allows_sources`](Self::allows_sources).
+    pub(crate) async fn lists(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
         match &self.kind {
             _ if !in_scope(who, repo) => Ok(false),
             Kind::Open => Ok(true),
@@ -324,8 +330,31 @@ impl Gate {
     ) -> Result<bool, Refusal> {
         match &self.kind {
             Kind::Open => Ok(true),
-            Kind::Guarded { policy, .. } => policy.allows(who, action, repo).await,
+            Kind::Guarded { policy, .. } => {
+                Ok(policy.allows(who, action, repo).await? && self.shows(who, repo).await?)
+            }
         }
+    }
+
+    /// Whether `repo` is no place of sources, or one that `who` may touch by a right with builds.
+    async fn shows(&self, who: &Identity, repo: &RepoName) -> Result<bool, Refusal> {
+        Ok(!repo.holds_sources() || self.allows_sources(who, repo.namespace()).await?)
+    }
+
+    /// What is lacking where [`allows`](Self::allows) says no.
+    async fn denied(
+        &self,
+        who: &Identity,
+        action: Action,
+        repo: &RepoName,
+        is_within: bool,
+    ) -> Result<Denied, Refusal> {
+        let lack = if is_within { Lack::Right } else { Lack::Limits };
+        if is_within && !self.shows(who, repo).await? {
+            let (right, namespace) = (BuildRight::GetBuilds.into(), repo.namespace());
+            return Ok(Denied::right(lack, who, right, Some(namespace)));
+        }
+        Ok(Denied::new(lack, who, action, repo))
     }
 }
 

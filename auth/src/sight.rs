@@ -18,7 +18,8 @@ pub(crate) use positions::Positions;
 
 /// Most questions that one request puts to a policy that asks elsewhere.
 const BUDGET: usize = 200;
-/// Repositories that are looked at together. Each costs two questions at most: its namespace, and its name.
+/// Repositories that are looked at together. Each costs two questions at most: its namespace, and its name; and two more
+/// where it holds sources: the rights with its namespace's builds.
 const TOGETHER: usize = 16;
 /// What a sealed position begins with, and no name does.
 const SEALED: char = '~';
@@ -30,6 +31,8 @@ pub struct Sight<'a> {
     who: &'a Identity,
     /// What policy said of namespaces: all that is in them, or not all, or that it is to be asked by name.
     namespaces: HashMap<Box<str>, Option<bool>>,
+    /// In which namespaces they may touch sources.
+    sources: HashMap<Box<str>, bool>,
     left: usize,
 }
 
@@ -48,6 +51,7 @@ impl<'a> Sight<'a> {
             gate,
             who,
             namespaces: HashMap::new(),
+            sources: HashMap::new(),
             left: BUDGET,
         }
     }
@@ -66,7 +70,12 @@ impl<'a> Sight<'a> {
                 looked_at: 0,
             };
             for some in names.chunks(TOGETHER) {
-                if self.left < 2 * TOGETHER || seen.repositories.len() > enough {
+                let questions = if some.iter().any(RepoName::holds_sources) {
+                    4
+                } else {
+                    2
+                };
+                if self.left < questions * TOGETHER || seen.repositories.len() > enough {
                     break;
                 }
                 seen.repositories.extend(self.look_at(some).await?);
@@ -80,16 +89,30 @@ impl<'a> Sight<'a> {
     async fn look_at(&mut self, names: &[RepoName]) -> Result<Vec<RepoName>, Refusal> {
         let (gate, who) = (self.gate, self.who);
         let in_scope = names.iter().filter(|name| in_scope(who, name)).cloned();
-        let in_scope: Vec<RepoName> = in_scope.collect();
-        let unknown: HashSet<Box<str>> = in_scope
-            .iter()
-            .map(|name| Box::from(name.namespace()))
-            .filter(|namespace| !self.namespaces.contains_key(namespace))
-            .collect();
-        let asked = unknown.into_iter().map(|namespace| async move {
-            let answer = gate.sees_all_of(who, &namespace).await?;
-            Ok::<_, Refusal>((namespace, answer))
+        let mut in_scope: Vec<RepoName> = in_scope.collect();
+        let holding = in_scope.iter().filter(|name| name.holds_sources());
+        let asked = unknown(holding, &self.sources)
+            .into_iter()
+            .map(|namespace| async move {
+                let answer = gate.allows_sources(who, &namespace).await?;
+                Ok::<_, Refusal>((namespace, answer))
+            });
+        let answers: Vec<(Box<str>, bool)> = stream::iter(asked)
+            .buffer_unordered(TOGETHER)
+            .try_collect()
+            .await?;
+        self.left -= 2 * answers.len();
+        self.sources.extend(answers);
+        in_scope.retain(|name| {
+            !name.holds_sources() || self.sources.get(name.namespace()) == Some(&true)
         });
+        let asked =
+            unknown(in_scope.iter(), &self.namespaces)
+                .into_iter()
+                .map(|namespace| async move {
+                    let answer = gate.sees_all_of(who, &namespace).await?;
+                    Ok::<_, Refusal>((namespace, answer))
+                });
         let answers: Vec<(Box<str>, Option<bool>)> = stream::iter(asked)
             .buffer_unordered(TOGETHER)
             .try_collect()
@@ -104,7 +127,7 @@ impl<'a> Sight<'a> {
             // Rules may name repositories: a no for the namespace is none for each of them.
             self.left -= usize::from(all == Some(false));
             asked.push(async move {
-                let is_seen = all == Some(true) || gate.sees(who, &name).await?;
+                let is_seen = all == Some(true) || gate.lists(who, &name).await?;
                 Ok::<_, Refusal>(is_seen.then_some(name))
             });
         }
@@ -130,4 +153,15 @@ impl<'a> Sight<'a> {
         let positions = self.gate.positions().ok_or(BUSY)?;
         Ok(positions.open(sealed, self.who.principal()))
     }
+}
+
+/// The namespaces of `names` of which nothing is known yet.
+fn unknown<'n, T>(
+    names: impl Iterator<Item = &'n RepoName>,
+    known: &HashMap<Box<str>, T>,
+) -> HashSet<Box<str>> {
+    let namespaces = names.map(RepoName::namespace).map(Box::from);
+    namespaces
+        .filter(|name| !known.contains_key(name))
+        .collect()
 }

@@ -1,6 +1,12 @@
 //! How layers are compressed.
 
+use std::io::{self, BufRead, Read};
+
 use oci::MediaType;
+
+/// The window that a frame of zstd may ask its reader to keep: 8 MiB, which is what RFC 8878 §3.1.1.1.2 wants every reader to
+/// support, and the most of `zstd -19`. A stranger's frame may ask for 2 GiB.
+const MAX_WINDOW_LOG: u32 = 23;
 
 /// What a layer's archive is packed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,19 @@ impl Compression {
         } else {
             None
         }
+    }
+
+    /// What is packed in `packed`. Memory is bounded, however much comes out.
+    pub(crate) fn reader<'a>(self, packed: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::Plain => Box::new(packed),
+            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+            Self::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(packed)?;
+                decoder.window_log_max(MAX_WINDOW_LOG)?;
+                Box::new(decoder)
+            }
+        })
     }
 
     /// The media type of a layer that is compressed so.

@@ -145,6 +145,9 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, LedgerError>;
+
+    /// How many records of the kind a namespace has.
+    async fn count(&self, kind: Kind, namespace: &str) -> Result<usize, LedgerError>;
 }
 
 /// Why records are not to be had or not written.

@@ -5,6 +5,9 @@ use std::sync::Arc;
 #[cfg(test)]
 mod tests;
 
+/// What the places of sources begin with in their namespace.
+const SOURCES: &str = "sources/";
+
 /// A repository name (distribution-spec, "Pulling manifests"): one or more segments parted by `/`, of any depth.
 ///
 /// - a segment is runs of `[a-z0-9]` parted by `.`, `_`, `__` or any number of `-`;
@@ -36,6 +39,19 @@ impl RepoName {
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where the sources of a build, or of a run without one, are kept in `namespace`: `<namespace>/sources/<owner>`.
+    ///
+    /// The name is Slipway's own agreement: clients send sources there, builds keep them there, and reading them takes
+    /// a right with builds beside that with images.
+    pub fn of_sources(namespace: &str, owner: &str) -> Result<Self, InvalidName> {
+        Self::parse(&format!("{namespace}/{SOURCES}{owner}"))
+    }
+
+    /// Whether it is a place [of sources](Self::of_sources).
+    pub fn holds_sources(&self) -> bool {
+        self.rest().starts_with(SOURCES)
     }
 
     /// The first segment: what rights are granted on.

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod invoked;
 mod logging;
+mod nested;
 mod ownership;
 mod providers;
 mod serve;

@@ -126,12 +126,16 @@ fn last_line(output: &Output) -> String {
 /// A user who is not root, and owns nothing.
 const OTHER: u32 = 54_321;
 
+fn needs_root() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "only root can make files for others, or be somebody else"
+    );
+}
+
 #[test]
 fn what_root_makes_belongs_to_the_owner_of_the_objects() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can make files for others");
-        return;
-    }
+    needs_root();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let old = at.join("old");
@@ -159,10 +163,7 @@ fn what_root_makes_belongs_to_the_owner_of_the_objects() {
 
 #[test]
 fn root_gives_away_no_file_that_has_another_name() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can make files for others");
-        return;
-    }
+    needs_root();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let old = at.join("old");
@@ -177,10 +178,7 @@ fn root_gives_away_no_file_that_has_another_name() {
 
 #[test]
 fn an_index_of_somebody_else_is_named_with_its_owner() {
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can be somebody else");
-        return;
-    }
+    needs_root();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     content(&at.join("old"));

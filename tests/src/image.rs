@@ -170,7 +170,7 @@ pub fn busybox_rootfs(root: &Path) {
 }
 
 /// A tar of Debian's `minbase`, from the machine's own package sources, kept in the cache.
-fn minbase(lab: &Lab) -> PathBuf {
+pub fn minbase(lab: &Lab) -> PathBuf {
     let kept = toolbox::cache().join("debian-minbase.tar");
     if kept.is_file() {
         return kept;

@@ -54,7 +54,7 @@ fn range(ephemeral: &str) -> RangeInclusive<u16> {
     }
 }
 
-/// Whether a socket of this machine has the port as its own, in any state (proc_pid_net(5)).
+/// Whether a socket of this machine has the port as its own, in any state (`proc_pid_net(5)`).
 fn in_use(port: u16) -> bool {
     let own = format!(":{port:04X}");
     // The second is not there on a kernel without IPv6.

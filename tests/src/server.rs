@@ -1,5 +1,6 @@
 //! `slipway serve`, the program under test.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub memory: bool,
     /// Where data is kept; `data` in the lab when there is none.
     pub data: Option<PathBuf>,
+    /// The user that starts it, by name or number; without, it is whoever runs the tests.
+    pub user: Option<String>,
     /// More configuration, YAML at the top level.
     pub more: String,
 }
@@ -46,6 +49,8 @@ pub struct Server {
     config: PathBuf,
     data: PathBuf,
     log: PathBuf,
+    /// The program, and what is before it.
+    words: Vec<OsString>,
     daemon: Option<Daemon>,
 }
 
@@ -77,6 +82,10 @@ impl Server {
         Self {
             config: lab.write(format!("slipway-{name}.yaml"), text),
             log: lab.path(format!("slipway-{name}.log")),
+            words: match &settings.user {
+                Some(user) => as_user(lab, user, &data),
+                None => vec![binary().into()],
+            },
             daemon: None,
             endpoint,
             data,
@@ -137,7 +146,11 @@ impl Server {
 
     /// Starts it again without waiting.
     pub fn launch_again(&mut self) {
-        self.daemon = Some(Daemon::start("slipway", serve(&self.config), &self.log));
+        self.daemon = Some(Daemon::start(
+            "slipway",
+            serve(&self.words, &self.config),
+            &self.log,
+        ));
     }
 
     /// Waits for `/readyz`.
@@ -155,9 +168,10 @@ impl Server {
         });
     }
 
-    /// A `slipway` command on this server's configuration, such as `["storage", "fsck"]`.
+    /// A `slipway` command on this server's configuration, such as `["storage", "fsck"]`, by the server's user.
     pub fn command(&self, lab: &Lab, words: &[&str]) -> crate::Program {
-        lab.program(&binary().display().to_string())
+        lab.program(&self.words[0].display().to_string())
+            .args(&self.words[1..])
             .args(words)
             .arg("--config")
             .arg(&self.config)
@@ -207,8 +221,30 @@ pub fn registry_under_test(lab: &Lab, settings: &Settings) -> (Box<dyn std::any:
     (Box::new(daemon), endpoint)
 }
 
-fn serve(config: &Path) -> Command {
-    let mut command = Command::new(binary());
+/// How a user starts a copy of the program that it can get at, with a data folder of its own.
+fn as_user(lab: &Lab, user: &str, data: &Path) -> Vec<OsString> {
+    let program = lab.path(format!("slipway-of-{user}"));
+    // Not by ourselves: what another test starts meanwhile would hold the file open for writing (`ETXTBSY`).
+    lab.program("cp").arg(binary()).arg(&program).ok();
+    std::fs::create_dir_all(data).or_fail("make a data folder");
+    lab.program("chown").arg(user).arg(data).ok();
+    lab.program("chmod").arg("a+rx").arg(lab.root()).ok();
+    let words = [
+        "setpriv",
+        "--reuid",
+        user,
+        "--regid",
+        user,
+        "--clear-groups",
+        "--",
+    ];
+    let words = words.into_iter().map(OsString::from);
+    words.chain([program.into()]).collect()
+}
+
+fn serve(words: &[OsString], config: &Path) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
     command.arg("serve").arg("--config").arg(config);
     // A developer's own settings must not reach the server under test.
     for (key, _) in std::env::vars_os() {

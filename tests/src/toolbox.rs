@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{OrFail, api::digest_of, fail};
+use crate::{OrFail, api::digest_of, fail, machine};
 
 /// The checkout's root.
 pub fn checkout() -> PathBuf {
@@ -74,6 +74,27 @@ pub fn find(name: &str) -> PathBuf {
     }
     installed(name)
         .unwrap_or_else(|| fail(format!("{name} is not installed: run scripts/lab-install")))
+}
+
+/// Fails the running test unless all of these programs are installed.
+#[track_caller]
+pub fn needs(names: &[&str]) {
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| installed(name).is_none())
+        .collect();
+    if !missing.is_empty() {
+        fail(format!(
+            "{missing:?} are not installed: run scripts/lab-install"
+        ));
+    }
+}
+
+/// Fails the running test unless it is root's and what the sandbox and its roots are made of is installed.
+#[track_caller]
+pub fn needs_sandbox() {
+    machine::needs_root();
+    needs(&["runc", "nft", "busybox"]);
 }
 
 /// A program of this workspace that cargo built beside the running test.

@@ -13,7 +13,7 @@ pub struct AuditRow {
     pub id: i64,
     /// When it was asked for (RFC 3339).
     pub time: String,
-    /// The request's id, as in the log and in the reply's `x-request-id`.
+    /// The request's id, as in the log and in the reply's `x-request-id`; of what a build does, its run: `NAMESPACE/RUN`.
     pub request_id: String,
     /// The user; of a refused login the name that was claimed, if there is such a user; else empty.
     pub user: String,

@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use super::runs::made;
 use super::view::{Build, BuildRun};
-use super::{Building, if_matched, place, problem};
-use crate::guard::MadeId;
+use super::{Building, MAX_SPEC, if_matched, place, problem};
+use crate::guard::{MadeId, is_namespace};
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const ALL_BUILDS: &str = "/api/v1/builds";
@@ -27,9 +27,6 @@ const RUNS: &str = "/api/v1/namespaces/{namespace}/builds/{name}/runs";
 pub(super) const WHERE: &str = "Where it is";
 pub(super) const QUEUE_FULL: &str = "Too many runs of the namespace wait";
 const REVISION: &str = "Its revision, for If-Match";
-
-/// Most bytes of a spec.
-const MAX_SPEC: usize = 64 << 10;
 
 pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;
@@ -132,7 +129,7 @@ struct ChangedBuild {
 
 /// The run to start: of what the build says, but for what is said here.
 #[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct NewRun {
     /// This branch, tag or commit.
     revision: Option<String>,
@@ -140,6 +137,8 @@ struct NewRun {
     source: Option<SourceSpec>,
     /// Run, even if the same plan has a result already.
     fresh: bool,
+    /// Begin with empty caches, and run, even if the same plan has a result already.
+    no_cache: bool,
 }
 
 async fn list(
@@ -172,7 +171,10 @@ async fn everywhere(
     let mut asked = 0;
     let from = page.after().and_then(|after| after.split_once('/'));
     let (mut namespace, mut after) = match from {
-        Some((namespace, build)) => (Some(namespace.to_owned()), Some(build.to_owned())),
+        Some((namespace, build)) => {
+            is_namespace(namespace)?;
+            (Some(namespace.to_owned()), Some(build.to_owned()))
+        }
         None => (building.first_namespace("").await?, None),
     };
     while let Some(current) = namespace {
@@ -181,9 +183,10 @@ async fn everywhere(
             break;
         }
         asked += 1;
+        let behind = after.take();
         if building.may_list(&caller, &current).await? {
             let page = PageOf {
-                after: after.take().filter(|after| !after.is_empty()),
+                after: behind.filter(|after| !after.is_empty()),
                 limit: limit - items.len(),
             };
             let found = building.builds.builds(&current, &page).await;
@@ -307,6 +310,7 @@ async fn start(
         source: new.source,
         revision: new.revision,
         fresh: new.fresh,
+        no_cache: new.no_cache,
         ..Asked::new(building.actor(&caller)?, cause)
     };
     let namespace = may.namespace();

@@ -10,15 +10,19 @@ use http::StatusCode;
 use http::header::LOCATION;
 use registry::http::Problem;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Building, made_or_changed, place, problem};
+use super::{Building, Nothing, made_or_changed, place, problem};
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const IMAGES: &str = "/api/v1/namespaces/{namespace}/builderimages";
 const IMAGE: &str = "/api/v1/namespaces/{namespace}/builderimages/{name}";
+const USAGE: &str = "/api/v1/namespaces/{namespace}/builderimages/{name}/usage";
 const ALL_IMAGES: &str = "/api/v1/builderimages";
 const ALL_IMAGE: &str = "/api/v1/builderimages/{name}";
+
+/// Builder images that are asked how they are used at a time: each is a sandbox beside those of the runs.
+pub(super) const AT_ONCE: usize = 2;
 
 /// What the positions of everybody's entries begin with; no name does.
 const EVERYBODYS: &str = "~";
@@ -54,6 +58,16 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         )
         .summary("Take a namespace's builder image out of the catalogue; the image stays")
         .no_content(),
+        Route::post(
+            USAGE,
+            "builder-image-usage",
+            may(BuildRight::CreateBuilds),
+            usage,
+            state(),
+        )
+        .summary("Run the script usage of the builder image that a name means in a namespace")
+        .body::<Nothing>()
+        .reply::<Usage>(StatusCode::OK),
         Route::get(
             ALL_IMAGES,
             "list-all-builder-images",
@@ -200,6 +214,35 @@ async fn found(
         ))
     })?;
     Ok(Reply(StatusCode::OK, found.value))
+}
+
+/// How a builder image is used.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "BuilderImageUsage")]
+struct Usage {
+    /// What its script says.
+    usage: String,
+}
+
+/// A program of the image runs for it, so it takes the right to run builds.
+async fn usage(
+    State(building): State<Building>,
+    may: Builder,
+    caller: Caller,
+    Path((_, name)): Path<(String, String)>,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Reply<Usage>, Problem> {
+    let place = building.asking.try_acquire();
+    let _place = place.map_err(|_| {
+        Problem::too_many_of(
+            "other builder images are being asked how they are used, try again in 5 s",
+            5,
+        )
+    })?;
+    let actor = building.actor(&caller)?;
+    let said = building.builds.usage(may.namespace(), &name, &actor).await;
+    let usage = said.map_err(problem)?;
+    Ok(Reply(StatusCode::OK, Usage { usage }))
 }
 
 async fn put_own(

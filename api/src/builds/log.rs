@@ -110,7 +110,7 @@ async fn log(
         }
         (true, None) => {
             let follow = building.builds.follow(&namespace, &name, from).await;
-            Lines::Live(follow.map_err(problem)?)
+            Lines::live(follow.map_err(problem)?)
         }
         (false, phase) => {
             let reader = building.builds.log(&namespace, &name).await;
@@ -175,14 +175,23 @@ fn unreadable(error: &io::Error) -> Problem {
 }
 
 /// Where lines come from.
-enum Lines {
-    /// As they are written.
-    Live(Follow),
-    /// Those that are there, up to an offset; `None` once the reader is lost.
-    Written(Option<LogReader>, u64),
+struct Lines {
+    follow: Follow,
+    /// Whether more is waited for.
+    live: bool,
+    /// Lines that end behind this offset are another part's.
+    until: u64,
 }
 
 impl Lines {
+    fn live(follow: Follow) -> Self {
+        Self {
+            follow,
+            live: true,
+            until: u64::MAX,
+        }
+    }
+
     async fn written(
         mut reader: LogReader,
         from: u64,
@@ -201,30 +210,18 @@ impl Lines {
         let placed = placed.await.map_err(|error| Problem::internal(&error))?;
         let (reader, until) = placed.map_err(|error| unreadable(&error))?;
         let until = until.ok_or_else(|| Problem::not_found("phase: the run has had none of it"))?;
-        Ok(Self::Written(Some(reader), until))
+        Ok(Self {
+            follow: reader.written(),
+            live: false,
+            until,
+        })
     }
 
-    /// The next ones; `None` after the last. Dropping the future of a live log loses nothing.
+    /// The next ones; `None` after the last. Dropping the future loses nothing.
     async fn next(&mut self) -> io::Result<Option<Vec<LogLine>>> {
-        let (kept, until) = match self {
-            Self::Live(follow) => return follow.next().await,
-            Self::Written(kept, until) => (kept, *until),
-        };
-        let Some(mut reader) = kept.take() else {
-            return Ok(None);
-        };
-        let read = tokio::task::spawn_blocking(move || {
-            let lines = reader.read();
-            (reader, lines)
-        });
-        let (reader, lines) = read.await.map_err(io::Error::other)?;
-        let mut lines = lines?;
-        lines.retain(|line| line.next <= until);
-        if lines.is_empty() {
-            return Ok(None);
-        }
-        *kept = Some(reader);
-        Ok(Some(lines))
+        let mut lines = self.follow.next().await?.unwrap_or_default();
+        lines.retain(|line| line.next <= self.until);
+        Ok((!lines.is_empty()).then_some(lines))
     }
 }
 
@@ -282,10 +279,7 @@ impl Sent {
     /// The last of it: what became of the run.
     async fn end(&mut self) -> Option<Result<Bytes, Cut>> {
         self.has_ended = true;
-        if matches!(
-            (&self.lines, self.form),
-            (_, Form::Text { .. }) | (Lines::Written(..), _)
-        ) {
+        if !self.lines.live || matches!(self.form, Form::Text { .. }) {
             return None;
         }
         let run = self.building.builds.run(&self.namespace, &self.name).await;

@@ -25,6 +25,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{Caller, Route};
 use streams::Streams;
 
+/// Most bytes of a request with a spec.
+const MAX_SPEC: usize = 64 << 10;
+
 /// What the builder's routes stand on.
 #[derive(Clone, Debug)]
 pub struct Building {
@@ -33,6 +36,7 @@ pub struct Building {
     streams: Arc<Streams>,
     setting: Arc<tokio::sync::Semaphore>,
     probing: Arc<tokio::sync::Semaphore>,
+    asking: Arc<tokio::sync::Semaphore>,
     stopping: CancellationToken,
 }
 
@@ -46,6 +50,7 @@ impl Building {
             streams: Arc::default(),
             setting: Arc::new(tokio::sync::Semaphore::new(secrets::AT_ONCE)),
             probing: Arc::new(tokio::sync::Semaphore::new(references::AT_ONCE)),
+            asking: Arc::new(tokio::sync::Semaphore::new(images::AT_ONCE)),
             stopping,
         }
     }
@@ -64,6 +69,12 @@ impl Building {
         })
     }
 }
+
+/// `{}`: no site of somebody else makes a browser send that.
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Nothing")]
+struct Nothing {}
 
 /// The builder's routes.
 pub fn routes(building: &Building) -> Vec<Route> {
@@ -87,9 +98,11 @@ fn problem(error: BuildsError) -> Problem {
         BuildsError::Exists { .. }
         | BuildsError::Changed { .. }
         | BuildsError::Repeated(_)
+        | BuildsError::TooMany { .. }
         | BuildsError::Sealed(_)
         | BuildsError::Busy(_) => Problem::conflict(message),
         BuildsError::QueueFull { .. } => Problem::too_many_of(message, 30),
+        BuildsError::Unreadable { .. } => Problem::unreadable(message),
         BuildsError::Forbidden(_) => Problem::denied(message),
         BuildsError::Unavailable(_) => Problem::unavailable(
             "builds cannot be read or changed at the moment, try again",

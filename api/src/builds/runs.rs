@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::definitions::{QUEUE_FULL, WHERE, names};
 use super::view::BuildRun;
-use super::{Building, place, problem};
+use super::{Building, MAX_SPEC, Nothing, place, problem};
 use crate::guard::MadeId;
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
@@ -22,9 +22,6 @@ const RUNS: &str = "/api/v1/namespaces/{namespace}/buildruns";
 const RUN: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}";
 const CANCEL: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/cancel";
 const REBUILD: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/rebuild";
-
-/// Most bytes of a spec.
-const MAX_SPEC: usize = 64 << 10;
 
 pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;
@@ -115,7 +112,7 @@ struct Which {
 
 /// The run to make.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Once {
     /// Absent: it gets one.
     #[serde(default)]
@@ -124,6 +121,9 @@ struct Once {
     /// Run, even if the same plan has a result already.
     #[serde(default)]
     fresh: bool,
+    /// Begin with empty caches, and run, even if the same plan has a result already.
+    #[serde(default)]
+    no_cache: bool,
 }
 
 /// How a run is done again.
@@ -135,12 +135,6 @@ struct Again {
     /// with what the names in its spec stand for now.
     same: bool,
 }
-
-/// `{}`: no site of somebody else makes a browser send that.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Nothing")]
-struct Nothing {}
 
 async fn list(
     State(building): State<Building>,
@@ -200,6 +194,7 @@ async fn once(
     };
     let asked = Asked {
         fresh: new.fresh,
+        no_cache: new.no_cache,
         ..Asked::new(building.actor(&caller)?, cause)
     };
     let namespace = may.namespace();

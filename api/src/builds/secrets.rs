@@ -98,7 +98,8 @@ impl<'de> Deserialize<'de> for Content {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Content, E> {
                 let content = STANDARD.decode(text).map(Zeroizing::new);
                 // The error of the decoder would say what stands there.
-                let content = content.map_err(|_| E::custom("a file's content is no base64"))?;
+                let text = de::Unexpected::Other("text");
+                let content = content.map_err(|_| E::invalid_value(text, &self))?;
                 Ok(Content(content))
             }
         }

@@ -56,6 +56,8 @@ pub(super) struct BuildRun {
     asked: u64,
     /// Whether it runs even if the same plan has a result already.
     fresh: bool,
+    /// Whether it begins with empty caches.
+    no_cache: bool,
     /// How often it was begun: more than once if a server ended meanwhile.
     attempts: u32,
     /// When it began, in milliseconds since 1970.
@@ -73,18 +75,20 @@ pub(super) struct BuildRun {
 impl BuildRun {
     pub(super) fn of(recorded: Recorded<records::Run>) -> Self {
         let Recorded { value, revision } = recorded;
+        let cause = value.cause.seen_in(&value.metadata.namespace);
         Self {
             metadata: value.metadata,
             revision,
             build: value.build,
             actor: value.actor.name,
-            cause: value.cause,
+            cause,
             spec: value.spec,
             resolved: value.resolved,
             state: value.state,
             phases: value.phases,
             asked: value.asked,
             fresh: value.fresh,
+            no_cache: value.no_cache,
             attempts: value.attempts,
             started: value.started,
             ended: value.ended,
@@ -115,5 +119,39 @@ impl BuildSecret {
             files: secret.files,
             revision: secret.revision,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use builder::builds::Recorded;
+    use serde_json::json;
+
+    use super::BuildRun;
+
+    #[test]
+    fn a_run_names_no_build_of_another_namespace() {
+        let run = json!({
+            "metadata": {"namespace": "shop", "name": "app-2", "created": 0},
+            "uid": "0",
+            "actor": {"name": "ann", "proof": null},
+            "cause": {
+                "kind": "imageMoved", "image": "bases/py:1", "from": "bases/py@sha256:0", "to": "bases/py@sha256:1",
+                "chain": ["hidden/base", "shop/base", "shop-2/base", "hidden/other"],
+            },
+            "spec": {
+                "source": {"kind": "git", "url": "https://git.example.com/a.git"},
+                "builder": "bases/py:1",
+                "output": {"image": "shop/app:1"},
+            },
+            "state": {"is": "queued"},
+        });
+        let shown = BuildRun::of(Recorded {
+            value: serde_json::from_value(run).unwrap(),
+            revision: 1,
+        });
+        let shown = serde_json::to_value(shown).unwrap();
+        assert_eq!(shown["cause"]["chain"], json!(["*", "shop/base", "*", "*"]));
+        assert!(!shown.to_string().contains("hidden"), "{shown}");
     }
 }

@@ -121,13 +121,13 @@ impl Driver for NoDriver {
 }
 
 /// The service, with its files in a folder.
-pub fn builds(folder: &Path) -> Builds {
+pub fn builds(folder: &Path, ledger: &Arc<MemoryLedger>) -> Builds {
     let network = SourceNetwork::default();
     let mirrors = Mirrors::new(folder.join("mirrors"));
     let git = GitFetcher::new(mirrors, network.clone(), SourceLimits::default());
     let keys = SecretKeys::load_or_create(&folder.join("secret-keys"));
     let parts = Parts {
-        ledger: Arc::new(MemoryLedger::default()),
+        ledger: Arc::clone(ledger) as _,
         images: Arc::new(OneImage),
         driver: Arc::new(NoDriver),
         secret_keys: Arc::new(keys.unwrap()),

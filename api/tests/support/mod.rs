@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use ::builder::builds::Builds;
 use ::builder::hooks::Hooks;
+use ::builder::ledger::memory::MemoryLedger;
 use api::Route;
 use api::builds::Building;
 use api::hooks::GateOwners;
@@ -56,6 +57,7 @@ pub struct Server {
     pub registry: Arc<Registry>,
     pub front: Front,
     pub builds: Builds,
+    pub ledger: Arc<MemoryLedger>,
     pub building: Building,
     /// Ends what lasts.
     pub stopping: CancellationToken,
@@ -151,7 +153,8 @@ impl Server {
             audit: Arc::clone(&recorder),
         });
         let stopping = CancellationToken::new();
-        let builds = builder::builds(folder.path());
+        let ledger = Arc::default();
+        let builds = builder::builds(folder.path(), &ledger);
         let owners = Arc::new(GateOwners::new(Arc::clone(&registry)));
         let hooks = Hooks::new(builds.clone(), owners);
         let building = Building::new(Arc::clone(&registry), builds.clone(), stopping.clone());
@@ -163,6 +166,7 @@ impl Server {
         Self {
             front: front.unwrap(),
             builds,
+            ledger,
             building,
             stopping,
             recorder,

@@ -46,6 +46,21 @@ impl Gate {
         Ok(is_scoped && self.allows_build(who, right, namespace).await?)
     }
 
+    /// Whether `who` may touch the sources of builds in `namespace`, as far as builds are concerned: they see them, or
+    /// make them. To pull images is not enough, since a namespace often lets everybody do that.
+    pub(crate) async fn allows_sources(
+        &self,
+        who: &Identity,
+        namespace: &str,
+    ) -> Result<bool, Refusal> {
+        for right in [BuildRight::GetBuilds, BuildRight::CreateBuilds] {
+            if self.allows_build(who, right, Some(namespace)).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn allows_build(
         &self,
         who: &Identity,

@@ -84,7 +84,9 @@ impl Policy for Listed {
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
         let is_here = who.name() == "root" || (who.name() == "alice" && namespace == Some("team"));
-        Ok(is_here && right == AdminRight::ReadAudit.into())
+        let sees_builds = who.name() == "bob" && right == BuildRight::GetBuilds.into();
+        let makes_builds = who.name() == "carol" && right == BuildRight::CreateBuilds.into();
+        Ok(is_here && right == AdminRight::ReadAudit.into() || sees_builds || makes_builds)
     }
 
     fn rules_kept(&self) -> RulesKept {
@@ -607,4 +609,39 @@ async fn asking_what_one_may_do_answers_as_the_permit_would() {
     let down = Deed::Repository(Action::Get, repo("down/b"));
     let down = lab.gate.may(&password, &down).await;
     assert!(matches!(down, Err(Refusal::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn sources_take_a_right_with_builds_beside_that_with_images() {
+    let lab = lab(true);
+    let sources = RepoName::parse("team/sources/app").unwrap();
+    let image = RepoName::parse("team/app").unwrap();
+    let people = ["alice", "bob", "carol"].map(|name| Identity::authenticated("names", name, []));
+    let [alice, bob, carol] = &people;
+    let stranger = Identity::anonymous();
+    for who in people.iter().chain([&stranger]) {
+        for repo in [&sources, &image] {
+            lab.policy.allow(who.name(), Action::Get, repo.as_str());
+        }
+        assert!(lab.gate.permit::<Pull>(who, &image).await.is_ok());
+    }
+    for who in [bob, carol] {
+        assert!(lab.gate.permit::<Pull>(who, &sources).await.is_ok());
+        assert!(lab.gate.sees(who, &sources).await.unwrap());
+        let refused = lab.gate.permit::<Push>(who, &sources).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Forbidden(_)), "{refused}");
+    }
+    let refused = lab.gate.permit::<Pull>(alice, &sources).await.unwrap_err();
+    assert!(refused.to_string().contains("get builds"), "{refused}");
+    let refused = lab.gate.permit::<Pull>(&stranger, &sources).await;
+    assert_eq!(refused.unwrap_err(), Refusal::Anonymous);
+    for who in [alice, &stranger] {
+        assert!(!lab.gate.sees(who, &sources).await.unwrap());
+        let names = [image.clone(), sources.clone()];
+        let seen = lab.gate.sight(who).look(&names, 10).await.unwrap();
+        assert_eq!(seen.repositories, std::slice::from_ref(&image));
+    }
+    let deed = Deed::Repository(Action::Get, sources.clone());
+    assert!(!lab.gate.may(alice, &deed).await.unwrap());
+    assert!(lab.gate.may(bob, &deed).await.unwrap());
 }

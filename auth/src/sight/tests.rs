@@ -141,3 +141,55 @@ fn a_sealed_position_holds_wherever_tokens_do() {
     assert_eq!(position(&here, &alice, &by_new), Some("team/app".into()));
     assert_eq!(position(&here, &alice, &sealed), None);
 }
+
+/// Like [`Asked`], with the same answer to every question, which it counts.
+#[derive(Debug)]
+struct Says(bool, AtomicUsize);
+
+#[async_trait]
+impl Policy for Says {
+    async fn allows(&self, _: &Identity, _: Action, _: &RepoName) -> Result<bool, Refusal> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    async fn lists_all_of(&self, _: &Identity, _: &str) -> Result<Option<bool>, Refusal> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(true))
+    }
+
+    async fn has_right(&self, _: &Identity, _: Right, _: Option<&str>) -> Result<bool, Refusal> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(self.0)
+    }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::Nowhere
+    }
+}
+
+#[tokio::test]
+async fn sources_are_seen_by_a_right_with_builds_and_within_the_budget() {
+    let names: Vec<RepoName> = (0..150)
+        .map(|number| RepoName::of_sources(&format!("team{number:03}"), "app").unwrap())
+        .collect();
+    for answer in [true, false] {
+        let policy = Arc::new(Says(answer, AtomicUsize::new(0)));
+        let gate = Gate::new(vec![], Arc::clone(&policy) as Arc<dyn Policy>, None, true);
+        let (mut from, mut seen) = (0, 0);
+        while from < names.len() {
+            let before = policy.1.load(Ordering::Relaxed);
+            let who = Identity::anonymous();
+            let looked = gate
+                .sight(&who)
+                .look(&names[from..], usize::MAX)
+                .await
+                .unwrap();
+            assert!(looked.looked_at > 0, "no progress");
+            assert!(policy.1.load(Ordering::Relaxed) - before <= BUDGET);
+            from += looked.looked_at;
+            seen += looked.repositories.len();
+        }
+        assert_eq!(seen, if answer { names.len() } else { 0 });
+    }
+}

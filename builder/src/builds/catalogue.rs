@@ -41,14 +41,19 @@ impl Builds {
             name::check_namespace(&place.namespace)?;
         }
         let named = name::image(&image.image, &self.settings().hosts, "image")?;
-        describe(&mut image, &self.labels(&named, actor).await?);
+        let read = self.image(&named, actor).await?;
+        describe(
+            &mut image,
+            &read.plan_image(named.to_string()).config.execution(),
+        );
+        let quota = self.settings().quota.builder_images;
         let known = self
             .store()
             .find::<BuilderImage>(&place.namespace, &place.name);
         match known.await? {
             None => {
                 image.metadata = metadata(&place.namespace, &place.name, now);
-                self.store().make(image).await
+                self.store().make(image, quota).await
             }
             Some(known) => {
                 image.metadata = known.value.metadata;
@@ -63,16 +68,16 @@ impl Builds {
         }
     }
 
-    /// What an image says of itself.
-    async fn labels(
+    /// An image, read with the actor's rights.
+    pub(super) async fn image(
         &self,
         name: &ImageName,
         actor: &Actor,
-    ) -> Result<ExecutionConfig, BuildsError> {
+    ) -> Result<BaseImage, BuildsError> {
         let platform = Platform::of_this_machine();
         let read = BaseImage::resolve(&*self.parts().images, actor, name, &platform);
         match read.await {
-            Ok(image) => Ok(image.plan_image(name.to_string()).config.execution()),
+            Ok(image) => Ok(image),
             Err(ReadError::Images(ImagesError::Forbidden(why))) => Err(BuildsError::Forbidden(why)),
             Err(error @ (ReadError::Images(_) | ReadError::Broken { .. })) => {
                 Err(BuildsError::Unavailable(error.to_string()))
@@ -160,8 +165,11 @@ impl Builds {
         namespace: &str,
         name: &str,
     ) -> Result<(), BuildsError> {
-        let found = self.builder_image(namespace, name).await?;
-        self.store().remove(&found).await
+        let found = self.store().get_to_remove::<BuilderImage>(namespace, name);
+        match found.await? {
+            Some(found) => self.store().remove(&found).await,
+            None => Ok(()),
+        }
     }
 }
 

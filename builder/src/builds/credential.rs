@@ -5,6 +5,7 @@ use super::spec::Source;
 use super::{Builds, BuildsError, Invalid, name, spec};
 use crate::driver::SecretFiles;
 use crate::records::{SecretUse, SourceSpec};
+use crate::s2i::IgnoreMode;
 use crate::source::Fault;
 use crate::source::git::{Credential, GitSource, GitUrl, References};
 
@@ -29,7 +30,10 @@ impl Builds {
     ) -> Result<References, ProbeError> {
         name::check_namespace(namespace).map_err(BuildsError::from)?;
         let source = spec::source(source, &self.settings().hosts).map_err(BuildsError::from)?;
-        match self.git_source(namespace, source).await? {
+        match self
+            .git_source(namespace, source, IgnoreMode::default())
+            .await?
+        {
             Some(source) => Ok(self.parts().git.references(namespace, &source).await?),
             None => Ok(References::default()),
         }
@@ -40,6 +44,7 @@ impl Builds {
         &self,
         namespace: &str,
         source: Source,
+        ignore: IgnoreMode,
     ) -> Result<Option<GitSource>, ProbeError> {
         let Source::Git {
             url,
@@ -66,7 +71,7 @@ impl Builds {
             credential,
             submodules,
             lfs,
-            ignore: self.settings().ignore,
+            ignore,
         }))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::record::{Page, PageOf, Recorded};
+use super::record::{Page, PageOf, Recorded, Walk};
+use super::runs::{is_of, prefix};
 use super::{Builds, BuildsError, Invalid, name, spec};
 use crate::ledger::Kind;
 use crate::records::{Actor, Build, BuildSpec, Metadata, Run, Status};
@@ -26,14 +27,16 @@ impl Builds {
             scheduled: begun(&spec, now),
             ..Status::default()
         };
-        self.store()
-            .make(Build {
-                metadata: metadata(namespace, name, now),
-                owner,
-                spec,
-                status,
-            })
-            .await
+        let build = Build {
+            metadata: metadata(namespace, name, now),
+            owner,
+            spec,
+            status,
+        };
+        let made = self.store().make(build, self.settings().quota.builds);
+        let made = made.await?;
+        self.queue().know(namespace);
+        Ok(made)
     }
 
     /// Whether a spec can be a build's of the namespace; what [`Builds::create`] asks first.
@@ -98,19 +101,25 @@ impl Builds {
     /// Removes a build, with its runs and their logs; images stay. [`BuildsError::Busy`] if one of its runs waits or is
     /// at work.
     pub async fn remove(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
-        let found = self.build(namespace, name).await?;
-        let runs = self.all_runs_of(namespace, name).await?;
-        let open = |run: &&Recorded<Run>| !run.value.state.has_ended();
-        if let Some(open) = runs.iter().find(open) {
+        let found = self.store().get_to_remove::<Build>(namespace, name).await?;
+        let open = self.newest(namespace, Some(name), 1, |run| !run.state.has_ended());
+        if let Some(open) = open.await?.first() {
             return Err(BuildsError::Busy(format!(
                 "its run {} has not ended: cancel it first",
                 open.value.metadata.name
             )));
         }
         // The build first: without it no new run can come, and its runs can be removed at leisure.
-        self.store().remove(&found).await?;
-        for run in runs {
-            self.remove_ended(&run).await?;
+        if let Some(found) = found {
+            self.store().remove(&found).await?;
+        }
+        let prefix = prefix(name);
+        let mut walk = Walk::new(namespace, &prefix);
+        while let Some(runs) = self.store().more::<Run>(&mut walk).await? {
+            let own = runs.iter().filter(|run| is_of(&run.value, name));
+            for run in own {
+                self.remove_ended(run).await?;
+            }
         }
         Ok(())
     }

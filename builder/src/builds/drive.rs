@@ -173,12 +173,12 @@ impl Builds {
     }
 
     async fn carry_out(&self, id: &RunId, open: &Open, progress: Arc<Progress>) {
-        let folder = folder(&self.settings().logs, &id.namespace, &id.name);
+        let run = progress.run().await;
+        let folder = folder(&self.settings().logs, &run);
         let limit = self.settings().log_bytes;
         let writer = tokio::task::spawn_blocking(move || LogWriter::open(&folder, limit)).await;
         let writer = writer.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         let scribe = Scribe::begin(writer, Arc::clone(&progress), open.written.clone());
-        let run = progress.run().await;
         if run.attempts > 1 {
             let text = "the server ended while this run was at work: it begins anew";
             let _ = scribe.events().send(Event::Note(text.to_owned())).await;

@@ -48,6 +48,35 @@ pub enum BuildsError {
     /// Not in the state that it is in.
     #[error("{0}")]
     Busy(String),
+    /// There is one, which this program cannot read.
+    #[error(
+        "the {what} {name} in namespace {namespace:?} cannot be read ({why}): another version of this program wrote it, or it \
+         was changed by hand; remove it, or start the version that wrote it"
+    )]
+    Unreadable {
+        /// What.
+        what: What,
+        /// Where.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What is wrong, without a word of what is there.
+        why: String,
+    },
+    /// The namespace has as many as it may.
+    #[error(
+        "namespace {namespace:?} has {most} {what}s, and may not have more ({}): remove one, or ask who runs this server to \
+         allow more",
+        what.limit()
+    )]
+    TooMany {
+        /// What.
+        what: What,
+        /// Where.
+        namespace: String,
+        /// How many it may have.
+        most: usize,
+    },
     /// More runs wait in the namespace than may.
     #[error(
         "{waiting} runs wait in namespace {namespace:?} already: cancel some, or ask again later"
@@ -102,6 +131,16 @@ impl What {
             Self::BuilderImage => ": slipway builder-image list shows those that are there",
             Self::Secret => ": set it (slipway secret set), or name another (slipway secret list)",
             Self::Log => "",
+        }
+    }
+
+    /// Which key of the configuration says how many a namespace may have.
+    const fn limit(self) -> &'static str {
+        match self {
+            Self::Build => "builder.namespaceBuilds",
+            Self::Run | Self::Log => "builder.namespaceRuns",
+            Self::BuilderImage => "builder.namespaceBuilderImages",
+            Self::Secret => "builder.namespaceSecrets",
         }
     }
 

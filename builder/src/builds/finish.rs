@@ -87,8 +87,11 @@ impl Builds {
             return Ok(None);
         };
         let namespace = &run.metadata.namespace;
-        let Some(found) = self.store().find::<Build>(namespace, name).await? else {
-            return Ok(None);
+        let found = match self.store().find::<Build>(namespace, name).await {
+            // The run has its end whatever became of its build.
+            Ok(None) | Err(BuildsError::Unreadable { .. }) => return Ok(None),
+            Ok(Some(found)) => found,
+            Err(error) => return Err(error),
         };
         let mut build = found.value;
         let number = |name: &str| {

@@ -4,7 +4,7 @@
 //! Whoever may save a build chooses the URL that is fetched. A secret that any server may see would be theirs to read.
 
 use crate::driver::SecretFiles;
-use crate::source::git::GitUrl;
+use crate::source::git::{self, GitUrl};
 
 use super::Invalid;
 
@@ -21,10 +21,12 @@ impl Hosts {
         let content = files.0.get(Self::FILE).map_or(&[][..], |file| &file[..]);
         let text = std::str::from_utf8(content).map_err(|_| wrong("is no text".to_owned()))?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let hosts = lines.map(|line| {
+        // What stands there is not said: it may be another file of the secret by mistake.
+        let hosts = lines.enumerate().map(|(number, line)| {
             host(line).ok_or_else(|| {
                 wrong(format!(
-                    "{line:?} is no server: write its name, git.example.com, and :port if it is not the usual one"
+                    "server {} is none: write its name, git.example.com, and :port if it is not the usual one",
+                    number + 1
                 ))
             })
         });
@@ -50,15 +52,7 @@ fn host(line: &str) -> Option<(String, Option<u16>)> {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port.parse().ok()?)),
         _ => (line, None),
     };
-    let of_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_name = match name
-        .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'))
-    {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !name.is_empty() && name.len() <= 253 && name.chars().all(of_name),
-    };
-    is_name.then(|| (name.to_ascii_lowercase(), port))
+    Some((git::host(name)?, port))
 }
 
 #[cfg(test)]
@@ -103,9 +97,13 @@ mod tests {
             "https://a.example",
             "a b",
             "::1",
+            "git.example.com.",
+            "127.1",
+            "hunter2/hunter2",
         ] {
             let refused = hosts(text).err().unwrap_or_else(|| panic!("{text:?}"));
             assert_eq!(refused.field, "files[\"hosts\"]");
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
         }
         Hosts::of(&SecretFiles::default()).err().unwrap();
     }

@@ -38,6 +38,8 @@ mod settings;
 mod spec;
 mod submit;
 mod triggered;
+mod turns;
+mod usage;
 mod version;
 
 #[cfg(test)]
@@ -45,7 +47,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use credential::ProbeError;
@@ -54,7 +56,7 @@ pub use finish::BuildSucceeded;
 pub use name::is_entry_name;
 pub use record::{Page, PageOf, Recorded};
 pub use secrets::SecretContent;
-pub use settings::{Parts, Settings, Timeout};
+pub use settings::{Parts, Quota, Settings, Timeout};
 pub use submit::Asked;
 pub(crate) use triggered::Standing;
 
@@ -73,6 +75,8 @@ struct Inner {
     settings: Settings,
     queue: Mutex<Queue>,
     live: Live,
+    /// Of those who follow logs, so many read at the same time.
+    log_turns: Arc<Semaphore>,
     /// Something may be to do for the queue.
     wake: Notify,
     /// Threads that read or write for runs: they outlive the futures that wait for them.
@@ -101,6 +105,7 @@ impl Builds {
             settings,
             queue: Mutex::new(Queue::new(workers)),
             live: Live::default(),
+            log_turns: Arc::new(Semaphore::new(log::READERS)),
             wake: Notify::new(),
             threads: TaskTracker::new(),
         }))
@@ -129,6 +134,10 @@ impl Builds {
 
     fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    fn log_turns(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.log_turns)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

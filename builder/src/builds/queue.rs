@@ -1,7 +1,8 @@
 //! Which run is next: a pure value that is told what is asked for and what has ended.
 //!
 //! Namespaces take turns; within one the run that was asked for first is first, unless something holds it: its build's
-//! policy, or the namespace's share of the workers. Whatever is not held runs as soon as there is a worker.
+//! policy, or the namespace's share of the workers. Whatever is not held runs as soon as there is a worker. No namespace has
+//! all workers where another is known and there is more than one: nobody waits for the end of all that somebody else runs.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
@@ -46,8 +47,13 @@ pub(super) struct Queue {
     waiting: BTreeMap<String, Vec<Waiting>>,
     /// With the build whose policy holds.
     working: BTreeMap<RunId, Option<String>>,
+    /// Places that are kept for runs which are being asked for, by namespace.
+    kept: BTreeMap<String, usize>,
     /// Whose turn it was last.
     last: Option<String>,
+    /// A namespace that has runs or builds, and whether another has.
+    known: Option<String>,
+    are_several: bool,
 }
 
 impl Queue {
@@ -56,7 +62,37 @@ impl Queue {
             workers,
             waiting: BTreeMap::new(),
             working: BTreeMap::new(),
+            kept: BTreeMap::new(),
             last: None,
+            known: None,
+            are_several: false,
+        }
+    }
+
+    /// A namespace has runs, or something that starts some.
+    pub(super) fn know(&mut self, namespace: &str) {
+        let known = self.known.get_or_insert_with(|| namespace.to_owned());
+        self.are_several |= known != namespace;
+    }
+
+    /// Keeps a place for one that is to wait, if fewer than `most` do or have one; else says how many.
+    pub(super) fn keep(&mut self, namespace: &str, most: usize) -> Result<(), usize> {
+        let kept = self.kept.get(namespace).copied().unwrap_or_default();
+        let waiting = self.waiting_in(namespace) + kept;
+        if waiting >= most {
+            return Err(waiting);
+        }
+        self.kept.insert(namespace.to_owned(), kept + 1);
+        Ok(())
+    }
+
+    /// A place that was kept is taken, or not needed.
+    pub(super) fn give_back(&mut self, namespace: &str) {
+        if let Some(kept) = self.kept.get_mut(namespace) {
+            *kept -= 1;
+            if *kept == 0 {
+                self.kept.remove(namespace);
+            }
         }
     }
 
@@ -65,6 +101,7 @@ impl Queue {
         if self.working.contains_key(&run.id) || self.is_waiting(&run.id) {
             return;
         }
+        self.know(&run.id.namespace);
         let line = self.waiting.entry(run.id.namespace.clone()).or_default();
         let at = line.partition_point(|other| (other.asked, &other.id) < (run.asked, &run.id));
         line.insert(at, run);
@@ -76,7 +113,7 @@ impl Queue {
     }
 
     /// How many wait in a namespace.
-    pub(super) fn waiting_in(&self, namespace: &str) -> usize {
+    fn waiting_in(&self, namespace: &str) -> usize {
         self.waiting.get(namespace).map_or(0, Vec::len)
     }
 
@@ -116,10 +153,20 @@ impl Queue {
         Some(run.id)
     }
 
+    /// How many workers a namespace may have.
+    fn share(&self) -> usize {
+        let Workers { all, of_namespace } = self.workers;
+        if self.are_several && all > 1 {
+            of_namespace.min(all - 1)
+        } else {
+            of_namespace
+        }
+    }
+
     /// The first of a line that nothing holds.
     fn may_begin(&self, namespace: &str, line: &[Waiting]) -> Option<usize> {
         let of_namespace = self.working.keys().filter(|id| id.namespace == namespace);
-        if of_namespace.count() >= self.workers.of_namespace {
+        if of_namespace.count() >= self.share() {
             return None;
         }
         let working = self.working.iter();

@@ -28,6 +28,8 @@ pub(super) const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
 pub(super) const RECORDS_UNAVAILABLE: &str = "RecordsUnavailable";
 /// The kept source of an earlier run is not there any more.
 pub(super) const SOURCE_NOT_FOUND: &str = "SourceNotFound";
+/// What a driver fails of where the machine is at fault.
+pub(super) const MACHINE: [&str; 2] = ["SandboxUnavailable", "FileSystemOperationFailed"];
 /// Somebody wants it to end. No run has failed of it.
 pub(super) const STOPPED: &str = "Stopped";
 

@@ -1,10 +1,14 @@
 //! Records as values: JSON out of the ledger and into it, with revisions.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
+use super::turns::Turns;
 use super::{BuildsError, What};
 use crate::ledger::{Kept, Key, Ledger, LedgerError, Write};
 use crate::records::{Build, BuilderImage, Run, Secret};
@@ -42,7 +46,7 @@ impl PageOf {
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// In byte order of names.
+    /// In byte order of names; those that cannot be read are left out.
     pub items: Vec<Recorded<T>>,
     /// Whether more may come after the last: only an empty page is surely the end.
     pub more: bool,
@@ -115,16 +119,70 @@ pub(super) fn key<T: Record>(namespace: &str, name: &str) -> Key {
 }
 
 /// The ledger, in values.
-#[derive(Clone, Debug)]
-pub(super) struct Store(Arc<dyn Ledger>);
+#[derive(Debug)]
+pub(super) struct Store {
+    ledger: Arc<dyn Ledger>,
+    /// Records that cannot be read and were told of in the log: once each, while they are few.
+    told: Mutex<HashSet<Key>>,
+    /// Whoever counts a namespace's records of a kind before they make one does it alone.
+    making: Turns,
+}
+
+/// A way through records of a namespace whose names begin with a prefix, some at a time.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    namespace: &'a str,
+    prefix: &'a str,
+    after: Option<String>,
+    /// How many records could not be read so far.
+    pub(super) passed_over: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(namespace: &'a str, prefix: &'a str) -> Self {
+        Self {
+            namespace,
+            prefix,
+            after: None,
+            passed_over: 0,
+        }
+    }
+}
+
+/// Records of a [`Walk`] at a time.
+const STRIDE: usize = 100;
+
+/// Unreadable records that are remembered as told of.
+const MOST_TOLD: usize = 1_000;
 
 impl Store {
     pub(super) fn new(ledger: Arc<dyn Ledger>) -> Self {
-        Self(ledger)
+        Self {
+            ledger,
+            told: Mutex::default(),
+            making: Turns::default(),
+        }
     }
 
     pub(super) fn ledger(&self) -> &dyn Ledger {
-        &*self.0
+        &*self.ledger
+    }
+
+    /// A record of a list; `None` if it cannot be read, which keeps nobody from the others.
+    pub(super) fn readable<T: Record>(&self, kept: &Kept) -> Option<Recorded<T>> {
+        self.read(kept).ok()
+    }
+
+    fn read<T: Record>(&self, kept: &Kept) -> Result<Recorded<T>, BuildsError> {
+        let record = read(kept);
+        if let Err(error) = &record {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() < MOST_TOLD && told.insert(kept.key.clone()) {
+                let kind = kept.key.kind.as_str();
+                tracing::error!(kind, %error, "a record is passed over");
+            }
+        }
+        record
     }
 
     pub(super) async fn find<T: Record>(
@@ -132,8 +190,8 @@ impl Store {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Recorded<T>>, BuildsError> {
-        let kept = self.0.get(&key::<T>(namespace, name)).await?;
-        kept.as_ref().map(read).transpose()
+        let kept = self.ledger.get(&key::<T>(namespace, name)).await?;
+        kept.map(|kept| self.read(&kept)).transpose()
     }
 
     pub(super) async fn get<T: Record>(
@@ -149,62 +207,107 @@ impl Store {
         })
     }
 
+    /// A record that is to be removed. `None`: it could not be read, and is gone.
+    pub(super) async fn get_to_remove<T: Record>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Recorded<T>>, BuildsError> {
+        match self.get(namespace, name).await {
+            Err(BuildsError::Unreadable { .. }) => {}
+            other => return other.map(Some),
+        }
+        let key = key::<T>(namespace, name);
+        if let Some(Kept { key, revision, .. }) = self.ledger.get(&key).await? {
+            self.ledger
+                .write(vec![Write::Remove { key, revision }])
+                .await?;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.remove(&key);
+        Ok(None)
+    }
+
     pub(super) async fn page<T: Record>(
         &self,
         namespace: &str,
         page: &PageOf,
     ) -> Result<Page<T>, BuildsError> {
-        let limit = page.limit();
-        let kind = T::WHAT.kind();
-        let after = page.after.as_deref();
-        let kept = self.0.list(kind, namespace, "", after, limit).await?;
-        let items: Result<Vec<_>, _> = kept.iter().map(read).collect();
-        let items = items?;
-        let more = !items.is_empty();
-        Ok(Page { items, more })
-    }
-
-    /// All records of a namespace whose names begin so.
-    pub(super) async fn all<T: Record>(
-        &self,
-        namespace: &str,
-        prefix: &str,
-    ) -> Result<Vec<Recorded<T>>, BuildsError> {
-        let mut all = Vec::new();
-        self.walk(namespace, prefix, |record| all.push(record))
-            .await?;
-        Ok(all)
-    }
-
-    /// Looks at all records of a namespace whose names begin so, some at a time.
-    pub(super) async fn walk<T: Record>(
-        &self,
-        namespace: &str,
-        prefix: &str,
-        mut look: impl FnMut(Recorded<T>),
-    ) -> Result<(), BuildsError> {
-        const AT_A_TIME: usize = 100;
-        let kind = T::WHAT.kind();
-        let mut after: Option<String> = None;
-        loop {
-            let from = after.as_deref();
-            let kept = self
-                .0
-                .list(kind, namespace, prefix, from, AT_A_TIME)
-                .await?;
-            let Some(last) = kept.last() else {
-                return Ok(());
-            };
-            after = Some(last.key.name.clone());
-            for record in &kept {
-                look(read(record)?);
+        let mut walk = Walk::new(namespace, "");
+        walk.after.clone_from(&page.after);
+        // An empty page would be the end.
+        while let Some(items) = self.next(&mut walk, page.limit()).await? {
+            if !items.is_empty() {
+                return Ok(Page { items, more: true });
             }
         }
+        Ok(Page {
+            items: Vec::new(),
+            more: false,
+        })
     }
 
-    /// Makes a record where there must be none.
-    pub(super) async fn make<T: Record>(&self, value: T) -> Result<Recorded<T>, BuildsError> {
-        match self.0.write(vec![put(&value, None)?]).await {
+    /// The next records of a walk, at most `limit`, less those that cannot be read; `None` after the last.
+    async fn next<T: Record>(
+        &self,
+        walk: &mut Walk<'_>,
+        limit: usize,
+    ) -> Result<Option<Vec<Recorded<T>>>, BuildsError> {
+        let (kind, after) = (T::WHAT.kind(), walk.after.as_deref());
+        let kept = self
+            .ledger
+            .list(kind, walk.namespace, walk.prefix, after, limit)
+            .await?;
+        let Some(last) = kept.last() else {
+            return Ok(None);
+        };
+        walk.after = Some(last.key.name.clone());
+        let records = kept.iter().filter_map(|kept| self.readable(kept));
+        let records: Vec<_> = records.collect();
+        walk.passed_over += kept.len() - records.len();
+        Ok(Some(records))
+    }
+
+    /// Some more records of a walk; `None` after the last.
+    pub(super) async fn more<T: Record>(
+        &self,
+        walk: &mut Walk<'_>,
+    ) -> Result<Option<Vec<Recorded<T>>>, BuildsError> {
+        self.next(walk, STRIDE).await
+    }
+
+    /// Looks at records of a namespace whose names begin so, some at a time, as long as one goes on.
+    pub(super) async fn look<T: Record>(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        mut look: impl FnMut(Recorded<T>) -> ControlFlow<()>,
+    ) -> Result<(), BuildsError> {
+        let mut walk = Walk::new(namespace, prefix);
+        while let Some(records) = self.more(&mut walk).await? {
+            if records.into_iter().try_for_each(&mut look).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a record where there must be none, in a namespace that may have at most `most` of them.
+    pub(super) async fn make<T: Record>(
+        &self,
+        value: T,
+        most: usize,
+    ) -> Result<Recorded<T>, BuildsError> {
+        let (kind, namespace) = (T::WHAT.kind(), value.place().0);
+        let _alone = self.making.of((kind, namespace)).await;
+        if self.ledger.count(kind, namespace).await? >= most {
+            return Err(BuildsError::TooMany {
+                what: T::WHAT,
+                namespace: namespace.to_owned(),
+                most,
+            });
+        }
+        match self.ledger.write(vec![put(&value, None)?]).await {
             Ok(()) => Ok(Recorded { value, revision: 1 }),
             Err(LedgerError::Conflict(_)) => Err(exists(&value)),
             Err(error) => Err(error.into()),
@@ -217,7 +320,7 @@ impl Store {
         recorded: Recorded<T>,
     ) -> Result<Recorded<T>, BuildsError> {
         let Recorded { value, revision } = recorded;
-        match self.0.write(vec![put(&value, Some(revision))?]).await {
+        match self.ledger.write(vec![put(&value, Some(revision))?]).await {
             Ok(()) => Ok(Recorded {
                 value,
                 revision: revision + 1,
@@ -231,7 +334,7 @@ impl Store {
         &self,
         recorded: &Recorded<T>,
     ) -> Result<(), BuildsError> {
-        match self.0.write(vec![remove(recorded)]).await {
+        match self.ledger.write(vec![remove(recorded)]).await {
             Err(LedgerError::Conflict(_)) => Err(changed(&recorded.value)),
             other => Ok(other?),
         }
@@ -257,17 +360,16 @@ pub(super) fn remove<T: Record>(recorded: &Recorded<T>) -> Write {
     }
 }
 
-pub(super) fn read<T: Record>(kept: &Kept) -> Result<Recorded<T>, BuildsError> {
-    let value = serde_json::from_slice(&kept.body).map_err(|error| {
-        let Key {
-            kind,
-            namespace,
-            name,
-        } = &kept.key;
-        BuildsError::Unavailable(format!(
-            "the record {} {namespace}/{name} cannot be read: {error}",
-            kind.as_str()
-        ))
+fn read<T: Record>(kept: &Kept) -> Result<Recorded<T>, BuildsError> {
+    let value = serde_json::from_slice(&kept.body).map_err(|error| BuildsError::Unreadable {
+        what: T::WHAT,
+        namespace: kept.key.namespace.clone(),
+        name: kept.key.name.clone(),
+        // Not the error's own words: they quote what is there.
+        why: match error.classify() {
+            Category::Data => format!("column {} is not as it should be", error.column()),
+            Category::Syntax | Category::Eof | Category::Io => "it is no JSON".to_owned(),
+        },
     })?;
     Ok(Recorded {
         value,

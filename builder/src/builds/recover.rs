@@ -12,7 +12,7 @@ use super::definitions::millis;
 use super::finish::{cancelled, fail, requeue};
 use super::progress::Progress;
 use super::reason::{self, failure};
-use super::record::{Recorded, read};
+use super::record::Recorded;
 use super::submit::id;
 use super::{Builds, BuildsError};
 use crate::images::{ImageName, ImagesError};
@@ -35,6 +35,12 @@ impl Builds {
     }
 
     async fn recover_all(&self) -> Result<(), BuildsError> {
+        for kind in [Kind::Build, Kind::Run] {
+            // Two are as good as all: see `Queue::know`.
+            for namespace in self.store().ledger().namespaces(kind, None, 2).await? {
+                self.queue().know(&namespace);
+            }
+        }
         let mut after: Option<(String, String)> = None;
         loop {
             let place = after.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
@@ -44,10 +50,16 @@ impl Builds {
             };
             after = Some((last.key.namespace.clone(), last.key.name.clone()));
             for kept in page {
-                match read::<Run>(&kept) {
-                    Ok(run) => self.take_up(run).await?,
-                    // One that nobody can read holds nobody else.
-                    Err(error) => tracing::error!(%error, "a run cannot be taken up"),
+                // One that cannot be read, or that something is wrong with, holds nobody else.
+                let Some(run) = self.store().readable::<Run>(&kept) else {
+                    continue;
+                };
+                match self.take_up(run).await {
+                    Err(error @ BuildsError::Unavailable(_)) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(run = kept.key.name, %error, "a run cannot be taken up");
+                    }
+                    Ok(()) => {}
                 }
             }
         }

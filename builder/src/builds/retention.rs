@@ -3,15 +3,18 @@
 mod keep;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs::DirEntry;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
 use super::definitions::millis;
-use super::record::Recorded;
+use super::record::{Recorded, Walk};
+use super::runs::prefix;
 use super::{Builds, BuildsError};
-use crate::ledger::{Kind, Write};
+use crate::ledger::{Kept, Kind, LedgerError, Write};
 use crate::records::{Build, Run, State};
 use keep::{Group, Keep};
 
@@ -20,6 +23,31 @@ const EVERY: Duration = Duration::from_secs(3600);
 
 /// How many events of a namespace are kept for whoever takes them.
 const EVENTS: usize = 1000;
+
+/// What decides whether an ended run is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Old {
+    name: String,
+    group: Group,
+    /// When it was asked for, and its number among those of its build.
+    asked: (u64, u64),
+    /// In milliseconds since 1970.
+    ended: Option<u64>,
+    has_succeeded: bool,
+}
+
+impl Old {
+    /// `None` if it has not ended.
+    fn of(run: &Run, hosts: &[String]) -> Option<Self> {
+        run.state.has_ended().then(|| Self {
+            name: run.metadata.name.clone(),
+            group: Group::of(run, hosts),
+            asked: (run.asked, super::runs::number(run)),
+            ended: run.ended,
+            has_succeeded: run.state == State::Succeeded,
+        })
+    }
+}
 
 impl Builds {
     /// Looks everything through now and then, until `stop`.
@@ -46,15 +74,14 @@ impl Builds {
             };
             after = Some(last.clone());
             for namespace in &namespaces {
-                let runs = self.store().all::<Run>(namespace, "").await?;
-                let mut groups: HashMap<Group, Vec<Recorded<Run>>> = HashMap::new();
-                for run in runs {
-                    let group = Group::of(&run.value, &self.settings().hosts);
-                    groups.entry(group).or_default().push(run);
+                let mut groups: HashMap<Group, Vec<Old>> = HashMap::new();
+                for run in self.old(namespace, "", |_| true).await? {
+                    groups.entry(run.group.clone()).or_default().push(run);
                 }
                 for (group, runs) in groups {
                     self.prune(namespace, &group, runs, now).await?;
                 }
+                self.prune_namespace(namespace).await?;
                 self.prune_events(namespace).await?;
             }
         }
@@ -67,27 +94,48 @@ impl Builds {
         let hosts = &self.settings().hosts;
         let group = Group::of(run, hosts);
         let done = async {
-            let prefix = group
-                .build()
-                .map_or_else(String::new, |build| format!("{build}-"));
-            let mut runs = self.store().all::<Run>(namespace, &prefix).await?;
-            runs.retain(|run| Group::of(&run.value, hosts) == group);
-            self.prune(namespace, &group, runs, SystemTime::now()).await
+            let prefix = group.build().map_or_else(String::new, prefix);
+            let is_of = |run: &Run| Group::of(run, hosts) == group;
+            let runs = self.old(namespace, &prefix, is_of).await?;
+            self.prune(namespace, &group, runs, SystemTime::now())
+                .await?;
+            self.prune_namespace(namespace).await
         };
         if let Err(error) = done.await {
             tracing::warn!(%error, "old runs are not removed now");
         }
     }
 
+    /// What decides about the ended runs of a namespace: no more of them is in memory.
+    async fn old(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        is_wanted: impl Fn(&Run) -> bool,
+    ) -> Result<Vec<Old>, BuildsError> {
+        let hosts = &self.settings().hosts;
+        let mut all = Vec::new();
+        let look = |run: Recorded<Run>| {
+            all.extend(Old::of(&run.value, hosts).filter(|_| is_wanted(&run.value)));
+            ControlFlow::Continue(())
+        };
+        self.store().look(namespace, prefix, look).await?;
+        Ok(all)
+    }
+
     async fn prune(
         &self,
         namespace: &str,
         group: &Group,
-        runs: Vec<Recorded<Run>>,
+        runs: Vec<Old>,
         now: SystemTime,
     ) -> Result<(), BuildsError> {
         let build = match group.build() {
-            Some(build) => self.store().find::<Build>(namespace, build).await?,
+            Some(build) => match self.store().find::<Build>(namespace, build).await {
+                // What it keeps is not known.
+                Err(BuildsError::Unreadable { .. }) => return Ok(()),
+                found => found?,
+            },
             None => None,
         };
         let asked = build.as_ref().map(|build| build.value.spec.retention);
@@ -95,34 +143,74 @@ impl Builds {
         let keep = Keep::new(asked.unwrap_or_default(), defaults, at_least);
         let newest = build.and_then(|build| build.value.status.succeeded);
         for run in beyond(runs, keep, newest.as_deref(), millis(now)) {
-            match self.remove_ended(&run).await {
-                Ok(()) | Err(BuildsError::Changed { .. }) => {}
-                Err(error) => return Err(error),
+            self.remove_old(namespace, &run).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes runs beyond what a namespace may have, those that ended first, but of no build its newest success.
+    async fn prune_namespace(&self, namespace: &str) -> Result<(), BuildsError> {
+        let count = self.store().ledger().count(Kind::Run, namespace).await?;
+        let mut surplus = count.saturating_sub(self.settings().quota.runs);
+        if surplus == 0 {
+            return Ok(());
+        }
+        let mut runs = self.old(namespace, "", |_| true).await?;
+        runs.sort_unstable_by_key(|run| run.ended);
+        for run in runs {
+            if surplus == 0 {
+                break;
+            }
+            if !self.is_newest(namespace, &run).await? {
+                self.remove_old(namespace, &run).await?;
+                surplus -= 1;
             }
         }
         Ok(())
     }
 
+    /// Whether a run is its build's newest success.
+    async fn is_newest(&self, namespace: &str, run: &Old) -> Result<bool, BuildsError> {
+        let (true, Some(build)) = (run.has_succeeded, run.group.build()) else {
+            return Ok(false);
+        };
+        match self.store().find::<Build>(namespace, build).await {
+            Err(BuildsError::Unreadable { .. }) => Ok(true),
+            found => Ok(found?.is_some_and(|build| {
+                build.value.status.succeeded.as_deref() == Some(run.name.as_str())
+            })),
+        }
+    }
+
+    async fn remove_old(&self, namespace: &str, run: &Old) -> Result<(), BuildsError> {
+        let Some(run) = self.store().find::<Run>(namespace, &run.name).await? else {
+            return Ok(());
+        };
+        match self.remove_ended(&run).await {
+            Err(BuildsError::Changed { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
     async fn prune_events(&self, namespace: &str) -> Result<(), BuildsError> {
         let ledger = self.store().ledger();
-        let mut all = Vec::new();
-        loop {
-            let after: Option<&(String, u64)> = all.last();
-            let after = after.map(|(name, _)| name.as_str());
-            let page = ledger.list(Kind::Event, namespace, "", after, 500).await?;
-            if page.is_empty() {
-                break;
+        let count = ledger.count(Kind::Event, namespace).await?;
+        let mut old = count.saturating_sub(EVENTS);
+        let mut after: Option<String> = None;
+        while old > 0 {
+            let from = after.as_deref();
+            let page = ledger.list(Kind::Event, namespace, "", from, old.min(500));
+            let page = page.await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.name.clone());
+            old -= page.len();
+            for Kept { key, revision, .. } in page {
+                match ledger.write(vec![Write::Remove { key, revision }]).await {
+                    // Somebody has taken it.
+                    Ok(()) | Err(LedgerError::Conflict(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
-            all.extend(page.into_iter().map(|kept| (kept.key.name, kept.revision)));
-        }
-        let old = all.len().saturating_sub(EVENTS);
-        for (name, revision) in all.drain(..old) {
-            let key = crate::ledger::Key {
-                kind: Kind::Event,
-                namespace: namespace.to_owned(),
-                name,
-            };
-            ledger.write(vec![Write::Remove { key, revision }]).await?;
         }
         Ok(())
     }
@@ -130,10 +218,20 @@ impl Builds {
     /// Removes the logs of runs that are gone: the server ended between the one and the other.
     async fn sweep_logs(&self) -> Result<(), BuildsError> {
         let logs = self.settings().logs.clone();
+        // Listed before the runs are: a run is in the ledger before it has a log.
         let listed = tokio::task::spawn_blocking(move || folders(&logs)).await;
-        for (namespace, name) in listed.unwrap_or_default() {
-            if self.store().find::<Run>(&namespace, &name).await?.is_none() {
-                let log = super::log::folder(&self.settings().logs, &namespace, &name);
+        for (namespace, mut logs) in listed.unwrap_or_default() {
+            let mut walk = Walk::new(&namespace, "");
+            while let Some(runs) = self.store().more::<Run>(&mut walk).await? {
+                for run in runs {
+                    logs.remove(&run.value.uid);
+                }
+            }
+            if walk.passed_over > 0 {
+                // Some may be those of runs whose records cannot be read.
+                continue;
+            }
+            for log in logs.into_values() {
                 if let Err(error) = tokio::fs::remove_dir_all(&log).await {
                     tracing::warn!(log = %log.display(), %error, "a log was not removed");
                 }
@@ -143,42 +241,32 @@ impl Builds {
     }
 }
 
-/// The logs' folders as namespaces and runs.
-fn folders(logs: &Path) -> Vec<(String, String)> {
-    let names = |folder: &Path| {
+/// The logs' folders by what their runs are called by, of each namespace.
+fn folders(logs: &Path) -> Vec<(String, HashMap<String, PathBuf>)> {
+    let below = |folder: &Path| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        names.collect::<Vec<_>>()
+        let named = |entry: DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
+        entries.filter_map(named).collect::<HashMap<_, _>>()
     };
-    let namespaces = names(logs).into_iter();
-    let all = namespaces.flat_map(|namespace| {
-        let runs = names(&logs.join(&namespace)).into_iter();
-        runs.map(move |run| (namespace.clone(), run))
-    });
-    all.collect()
+    let namespaces = below(logs).into_iter();
+    namespaces
+        .map(|(namespace, folder)| (namespace, below(&folder)))
+        .collect()
 }
 
 /// Of a group's runs those that are not kept. The newest one of a build that succeeded is.
-fn beyond(
-    mut runs: Vec<Recorded<Run>>,
-    keep: Keep,
-    newest: Option<&str>,
-    now: u64,
-) -> Vec<Recorded<Run>> {
-    runs.retain(|run| run.value.state.has_ended());
-    runs.sort_by_key(|run| std::cmp::Reverse((run.value.asked, super::runs::number(&run.value))));
+fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec<Old> {
+    runs.sort_by_key(|run| std::cmp::Reverse(run.asked));
     let (mut succeeded, mut failed) = (0, 0);
     runs.retain(|run| {
-        let run = &run.value;
-        let has_succeeded = run.state == State::Succeeded;
-        let nth = if has_succeeded {
+        let nth = if run.has_succeeded {
             &mut succeeded
         } else {
             &mut failed
         };
         *nth += 1;
         let age = now.saturating_sub(run.ended.unwrap_or(now)) / 1000;
-        keep.is_over(has_succeeded, *nth, age) && Some(run.metadata.name.as_str()) != newest
+        keep.is_over(run.has_succeeded, *nth, age) && Some(run.name.as_str()) != newest
     });
     runs
 }
@@ -189,15 +277,12 @@ mod tests {
     use super::*;
     use crate::records::{FailureReason, Retention};
 
-    fn ended(number: u64, state: State) -> Recorded<Run> {
+    fn ended(number: u64, state: State) -> Option<Old> {
         let mut run = run_record("team", &format!("app-{number}"));
         run.asked = number;
         run.ended = Some(number * 1000);
         run.state = state;
-        Recorded {
-            value: run,
-            revision: 1,
-        }
+        Old::of(&run, &[])
     }
 
     fn failed() -> State {
@@ -207,20 +292,20 @@ mod tests {
         }
     }
 
-    fn names(runs: &[Recorded<Run>]) -> Vec<&str> {
-        let names = runs.iter().map(|run| run.value.metadata.name.as_str());
-        names.collect()
+    fn names(runs: &[Old]) -> Vec<&str> {
+        runs.iter().map(|run| run.name.as_str()).collect()
     }
 
     #[test]
     fn the_newest_of_each_kind_are_kept() {
-        let runs = vec![
+        let runs = [
             ended(1, State::Succeeded),
             ended(2, failed()),
             ended(3, State::Succeeded),
             ended(4, failed()),
             ended(5, State::Running),
         ];
+        let runs: Vec<_> = runs.into_iter().flatten().collect();
         let keep = |asked| Keep::new(asked, Retention::default(), Duration::ZERO);
         let few = keep(Retention {
             succeeded: Some(1),

@@ -1,6 +1,8 @@
 //! Runs: looked at, cancelled, removed.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::definitions::millis;
@@ -23,8 +25,7 @@ impl Builds {
         self.store().page(namespace, page).await
     }
 
-    /// The runs of a build, the newest first: those with a number below `before`, at most `limit`. None if there is no such
-    /// build.
+    /// The runs of a build, the newest first: those with a number below `before`, at most `limit` and [`PageOf::MAX`].
     pub async fn runs_of(
         &self,
         namespace: &str,
@@ -32,10 +33,59 @@ impl Builds {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
-        let mut runs = self.all_runs_of(namespace, build).await?;
-        runs.retain(|run| before.is_none_or(|before| number(&run.value) < before));
-        runs.truncate(limit);
+        let most = limit.min(PageOf::MAX);
+        let is_before = |run: &Run| before.is_none_or(|before| number(run) < before);
+        let runs = self.newest(namespace, Some(build), most, is_before).await?;
+        if runs.is_empty() {
+            // Nothing of what is not there is not nothing of what is.
+            self.build(namespace, build).await?;
+        }
         Ok(runs)
+    }
+
+    /// Of a build's runs, or of those without a build, that `is_wanted` takes, the newest, the newest first. No more than these are
+    /// in memory.
+    pub(super) async fn newest(
+        &self,
+        namespace: &str,
+        build: Option<&str>,
+        most: usize,
+        is_wanted: impl Fn(&Run) -> bool,
+    ) -> Result<Vec<Recorded<Run>>, BuildsError> {
+        let mut newest = BTreeMap::new();
+        let look = |run: Recorded<Run>| {
+            if run.value.build.as_deref() == build && is_wanted(&run.value) {
+                let name = run.value.metadata.name.clone();
+                newest.insert((run.value.asked, number(&run.value), name), run);
+                if newest.len() > most {
+                    newest.pop_first();
+                }
+            }
+            ControlFlow::Continue(())
+        };
+        let prefix = build.map(prefix).unwrap_or_default();
+        self.store().look(namespace, &prefix, look).await?;
+        Ok(newest.into_values().rev().collect())
+    }
+
+    /// Whether something holds for every run of a build.
+    pub(crate) async fn holds_for_all(
+        &self,
+        namespace: &str,
+        build: &str,
+        holds: impl Fn(&Run) -> bool,
+    ) -> Result<bool, BuildsError> {
+        let mut all = true;
+        let look = |run: Recorded<Run>| {
+            all = !is_of(&run.value, build) || holds(&run.value);
+            if all {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        self.store().look(namespace, &prefix(build), look).await?;
+        Ok(all)
     }
 
     /// Ends a run: one that waits at once, one at work as soon as its programs are killed, unless it is being published
@@ -89,14 +139,16 @@ impl Builds {
 
     /// Removes a run that has ended, with its log; its image stays. [`BuildsError::Busy`] if it has not ended.
     pub async fn remove_run(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
-        let run = self.run(namespace, name).await?;
-        self.remove_ended(&run).await
+        match self.store().get_to_remove(namespace, name).await? {
+            Some(run) => self.remove_ended(&run).await,
+            None => Ok(()),
+        }
     }
 
     /// The log of a run, as far as it is written. Reading it blocks.
     pub async fn log(&self, namespace: &str, name: &str) -> Result<LogReader, BuildsError> {
-        self.run(namespace, name).await?;
-        Ok(self.reader(namespace, name))
+        let run = self.run(namespace, name).await?;
+        Ok(self.reader(&run.value))
     }
 
     /// The log of a run from an offset ([`super::log::LogLine::next`]; 0 is its beginning) until the run has ended. It may
@@ -117,45 +169,27 @@ impl Builds {
             open = Some(self.live().open(&id));
         }
         // Looked at last: one that has ended by now has nobody who says so later.
-        if self.run(namespace, name).await?.value.state.has_ended() {
+        let run = self.run(namespace, name).await?.value;
+        if run.state.has_ended() {
             self.live().end(&id);
         }
         let written = open.map(|open| open.written.subscribe());
-        Ok(Follow::new(self.reader(namespace, name), from, written))
+        Ok(Follow::new(self.reader(&run), from, written))
     }
 
-    fn reader(&self, namespace: &str, name: &str) -> LogReader {
-        LogReader::new(folder(&self.settings().logs, namespace, name))
-    }
-
-    /// All runs of a build, the newest first.
-    pub(super) async fn all_runs_of(
-        &self,
-        namespace: &str,
-        build: &str,
-    ) -> Result<Vec<Recorded<Run>>, BuildsError> {
-        let prefix = format!("{build}-");
-        let mut runs = Vec::new();
-        let look = |run: Recorded<Run>| {
-            // `app-x-1` begins with `app-` too.
-            if run.value.build.as_deref() == Some(build) {
-                runs.push(run);
-            }
-        };
-        self.store().walk(namespace, &prefix, look).await?;
-        runs.sort_by_key(|run| std::cmp::Reverse(number(&run.value)));
-        Ok(runs)
+    fn reader(&self, run: &Run) -> LogReader {
+        LogReader::new(folder(&self.settings().logs, run), self.log_turns())
     }
 
     /// The record first: a log without one is swept.
     pub(super) async fn remove_ended(&self, run: &Recorded<Run>) -> Result<(), BuildsError> {
-        let place = &run.value.metadata;
         if !run.value.state.has_ended() {
-            let message = format!("{} has not ended: cancel it first", place.name);
+            let name = &run.value.metadata.name;
+            let message = format!("{name} has not ended: cancel it first");
             return Err(BuildsError::Busy(message));
         }
         self.store().remove(run).await?;
-        let log = folder(&self.settings().logs, &place.namespace, &place.name);
+        let log = folder(&self.settings().logs, &run.value);
         match tokio::fs::remove_dir_all(&log).await {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 tracing::warn!(log = %log.display(), %error, "a log was not removed");
@@ -164,6 +198,16 @@ impl Builds {
         }
         Ok(())
     }
+}
+
+/// How the names of a build's runs begin, and of others: `app-x-1` begins with `app-` too.
+pub(super) fn prefix(build: &str) -> String {
+    format!("{build}-")
+}
+
+/// Whether a run is one of a build.
+pub(super) fn is_of(run: &Run, build: &str) -> bool {
+    run.build.as_deref() == Some(build)
 }
 
 /// The number in a run's name.

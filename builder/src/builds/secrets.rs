@@ -53,7 +53,7 @@ impl Builds {
         match self.store().find::<Secret>(namespace, name).await? {
             None => {
                 let made = secret(metadata(namespace, name, now));
-                self.store().make(made).await
+                self.store().make(made, self.settings().quota.secrets).await
             }
             Some(known) => {
                 let value = secret(known.value.metadata);
@@ -83,8 +83,14 @@ impl Builds {
 
     /// Removes a secret. Runs that name it will fail.
     pub async fn remove_secret(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
-        let found = self.secret(namespace, name).await?;
-        self.store().remove(&found).await
+        match self
+            .store()
+            .get_to_remove::<Secret>(namespace, name)
+            .await?
+        {
+            Some(found) => self.store().remove(&found).await,
+            None => Ok(()),
+        }
     }
 
     /// Opens a secret for what it may be used for; [`BuildsError::Busy`] if it is for something else.

@@ -10,7 +10,7 @@ use crate::images::Images;
 use crate::ledger::Ledger;
 use crate::plan::{Limits, Network};
 use crate::records::Retention;
-use crate::s2i::{AllowedUids, EnvFilter, IgnoreMode};
+use crate::s2i::{AllowedUids, EnvFilter};
 use crate::secrets::SecretKeys;
 use crate::source::git::GitFetcher;
 use crate::source::{SourceLimits, SourceNetwork};
@@ -47,6 +47,8 @@ pub struct Settings {
     pub namespace_workers: usize,
     /// Runs that may wait in one namespace.
     pub namespace_waiting: usize,
+    /// What one namespace may have.
+    pub quota: Quota,
     /// How long a run may wait.
     pub queue_timeout: Timeout,
     /// How long a run may work, all its parts together.
@@ -69,10 +71,33 @@ pub struct Settings {
     pub allowed_uids: AllowedUids,
     /// Which names variables may not have.
     pub env_filter: EnvFilter,
-    /// How `.s2iignore` is read.
-    pub ignore: IgnoreMode,
     /// How results' layers are packed.
     pub compression: Compression,
+}
+
+/// How much is kept for one namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Builds; no more are made.
+    pub builds: usize,
+    /// Secrets; no more are made.
+    pub secrets: usize,
+    /// Entries of the catalogue of builder images; no more are made.
+    pub builder_images: usize,
+    /// Runs, with their logs, whatever their builds keep: of more, those that ended first are removed.
+    pub runs: usize,
+}
+
+/// 500 builds, 500 secrets, 200 builder images, 5000 runs.
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            builds: 500,
+            secrets: 500,
+            builder_images: 200,
+            runs: 5_000,
+        }
+    }
 }
 
 /// How long something may take.
@@ -102,6 +127,7 @@ impl Settings {
             workers: 2,
             namespace_workers: 2,
             namespace_waiting: 100,
+            quota: Quota::default(),
             queue_timeout: Timeout::of(Duration::from_secs(3600)),
             run_timeout: Timeout::of(Duration::from_secs(3600)),
             retention: Retention {
@@ -116,8 +142,7 @@ impl Settings {
             network: Network::Full,
             source: SourceLimits::default(),
             allowed_uids: AllowedUids::default(),
-            env_filter: EnvFilter::strict(),
-            ignore: IgnoreMode::default(),
+            env_filter: EnvFilter::usual(),
             compression: Compression::Gzip,
         }
     }

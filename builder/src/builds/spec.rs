@@ -9,8 +9,10 @@ use oci::{RepoName, Tag};
 use super::{Invalid, Settings, Timeout, is_entry_name, name};
 use crate::images::ImageName;
 use crate::plan::{Limits, Network};
-use crate::records::{BuildSpec, EnvSpec, OutputSpec, SecretMount, SourceSpec, Triggers};
-use crate::s2i::{Artifact, ContainerPath, Scope, ScriptsUrl, User, Variable};
+use crate::records::{
+    BuildSpec, EnvSpec, InjectionSpec, OutputSpec, SecretMount, SourceSpec, Triggers,
+};
+use crate::s2i::{Artifact, ContainerPath, Injection, Scope, ScriptsUrl, User, Variable};
 use crate::source::git::{ContextDir, GitUrl, Revision};
 use crate::triggers::Schedule;
 
@@ -27,8 +29,10 @@ pub(super) struct Wanted {
     pub(super) builder: BuilderName,
     pub(super) output: OutputName,
     pub(super) runtime: Option<(ImageName, Vec<Artifact>)>,
+    pub(super) runtime_user: Option<User>,
     pub(super) env: Vec<Variable>,
     pub(super) secrets: Vec<(String, ContainerPath)>,
+    pub(super) injections: Vec<Injection>,
     pub(super) scripts_url: Option<ScriptsUrl>,
     pub(super) destination: Option<ContainerPath>,
     pub(super) assemble_user: Option<User>,
@@ -118,6 +122,11 @@ impl Wanted {
             return Err(Invalid::new("spec.test.command", message));
         }
         bounded("spec.output.labels", spec.output.labels.len())?;
+        if let Some(namespace) = &spec.output.label_namespace {
+            label_namespace(namespace)?;
+        }
+        let runtime_user = spec.runtime.as_ref();
+        let runtime_user = runtime_user.and_then(|runtime| runtime.assemble_user.as_deref());
         triggers(&spec.triggers)?;
         let run_timeout = timeout("run", spec.timeouts.run, settings.run_timeout)?;
         // Whoever gives one of the two more time does not want the other to end it.
@@ -135,8 +144,10 @@ impl Wanted {
             builder: builder(&spec.builder, hosts)?,
             output: output(namespace, &spec.output, hosts)?,
             runtime: runtime.transpose()?,
+            runtime_user: optional("spec.runtime.assembleUser", runtime_user, User::parse)?,
             env: env(&spec.env, settings)?,
             secrets: secrets(&spec.secrets)?,
+            injections: injections(&spec.injections)?,
             scripts_url: optional("spec.scriptsUrl", spec.scripts_url.as_deref(), str::parse)?,
             destination: optional(
                 "spec.destination",
@@ -217,9 +228,8 @@ fn output(namespace: &str, spec: &OutputSpec, hosts: &[String]) -> Result<Output
         let message = "the result's digest is not known beforehand: name a tag only";
         return Err(Invalid::new(field, message));
     }
-    let sources = format!("{namespace}/sources/");
-    if image.repo().as_str().starts_with(&sources) {
-        let message = format!("below {sources} are sources: choose another repository");
+    if image.repo().holds_sources() {
+        let message = "below sources/ are sources: choose another repository";
         return Err(Invalid::new(field, message));
     }
     let Some(tag) = image.reference().tag().cloned() else {
@@ -262,7 +272,7 @@ fn env(specs: &[EnvSpec], settings: &Settings) -> Result<Vec<Variable>, Invalid>
         };
         if !settings.env_filter.allows(&spec.name) {
             let message = format!(
-                "{} may not be set here: it makes programs run or load what it says",
+                "{} may not be set here (builder.forbiddenEnv in the server's configuration)",
                 spec.name
             );
             return Err(Invalid::new(format!("spec.env[{index}].name"), message));
@@ -285,6 +295,37 @@ fn secrets(mounts: &[SecretMount]) -> Result<Vec<(String, ContainerPath)>, Inval
         Ok((name, at))
     });
     mounts.collect()
+}
+
+fn injections(specs: &[InjectionSpec]) -> Result<Vec<Injection>, Invalid> {
+    bounded("spec.injections", specs.len())?;
+    let injections = specs.iter().enumerate().map(|(index, spec)| {
+        let field = format!("spec.injections[{index}]");
+        let name = secret_name(&format!("{field}.secret"))(&spec.secret)?;
+        let path = spec.path.as_deref().unwrap_or_default();
+        let wrong = |error: &dyn Display| Invalid::new(format!("{field}.path"), error);
+        let injection = Injection::new(&name, path, spec.keep).map_err(|error| wrong(&error))?;
+        // What is wrong with a path is so in every working directory.
+        let anywhere = ContainerPath::parse("/").map_err(|error| wrong(&error))?;
+        let placed = injection.destination(&anywhere);
+        placed.map_err(|error| wrong(&error))?;
+        Ok(injection)
+    });
+    injections.collect()
+}
+
+/// A prefix of labels' names, as the program's `--label-namespace` has it.
+fn label_namespace(prefix: &str) -> Result<(), Invalid> {
+    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    let is_prefix = prefix.len() > 1 && prefix.len() <= 200 && prefix.ends_with('.');
+    if is_prefix && prefix.bytes().all(of_name) {
+        return Ok(());
+    }
+    let message = format!(
+        "{prefix:?} is no beginning of labels' names: letters, digits, '_', '-', '/' and '.', which is the last, as in \
+         \"io.openshift.\""
+    );
+    Err(Invalid::new("spec.output.labelNamespace", message))
 }
 
 fn triggers(triggers: &Triggers) -> Result<(), Invalid> {

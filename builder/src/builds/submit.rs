@@ -23,6 +23,8 @@ pub struct Asked {
     pub revision: Option<String>,
     /// Whether it runs even if the same plan has a result already.
     pub fresh: bool,
+    /// Whether its caches begin empty; then it is [fresh](Self::fresh), too. What it leaves there is for the next.
+    pub no_cache: bool,
     /// Of a schedule: when it came due, in seconds since 1970. It is noted at the build in the same step; if one no older is
     /// noted there already, no run is made ([`BuildsError::Repeated`]).
     pub scheduled: Option<u64>,
@@ -40,6 +42,7 @@ impl Asked {
             source: None,
             revision: None,
             fresh: false,
+            no_cache: false,
             scheduled: None,
             with: Vec::new(),
         }
@@ -182,7 +185,7 @@ impl Builds {
         } = build;
         let namespace = build.metadata.namespace.clone();
         let wanted = Wanted::parse(&namespace, &spec, self.settings())?;
-        self.has_room(&namespace)?;
+        let place = self.place(&namespace)?;
         if asked.scheduled.is_some() {
             build.status.scheduled = asked.scheduled;
             build.status.missed = None;
@@ -196,7 +199,7 @@ impl Builds {
             let mut writes = vec![put(&run, None)?, put(&build, Some(revision))?];
             writes.extend(asked.with.iter().cloned());
             match self.store().ledger().write(writes).await {
-                Ok(()) => return Ok(Some(self.enqueue(run, &wanted, now))),
+                Ok(()) => return Ok(Some(self.enqueue(run, place, &wanted, now))),
                 // A run without a build that was given this name.
                 Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {}
                 Err(LedgerError::Conflict(key)) if key.kind == Kind::Build => {
@@ -217,13 +220,13 @@ impl Builds {
         now: SystemTime,
     ) -> Result<Recorded<Run>, BuildsError> {
         let wanted = Wanted::parse(namespace, &spec, self.settings())?;
-        self.has_room(namespace)?;
+        let place = self.place(namespace)?;
         let mut run = run(namespace, name, spec, asked, now);
         run.resolved = resolved;
         let mut writes = vec![put(&run, None)?];
         writes.extend(asked.with.iter().cloned());
         match self.store().ledger().write(writes).await {
-            Ok(()) => Ok(self.enqueue(run, &wanted, now)),
+            Ok(()) => Ok(self.enqueue(run, place, &wanted, now)),
             Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {
                 Err(super::record::exists(&run))
             }
@@ -231,20 +234,29 @@ impl Builds {
         }
     }
 
-    fn has_room(&self, namespace: &str) -> Result<(), BuildsError> {
-        let waiting = self.queue().waiting_in(namespace);
-        if waiting < self.settings().namespace_waiting {
-            return Ok(());
-        }
-        Err(BuildsError::QueueFull {
+    /// Keeps a place in the queue for a run that is to be made.
+    fn place(&self, namespace: &str) -> Result<Place<'_>, BuildsError> {
+        let most = self.settings().namespace_waiting;
+        let kept = self.queue().keep(namespace, most);
+        kept.map_err(|waiting| BuildsError::QueueFull {
             namespace: namespace.to_owned(),
             waiting,
+        })?;
+        Ok(Place {
+            builds: self,
+            namespace: Some(namespace.to_owned()),
         })
     }
 
-    /// Lets a run wait that was just asked for.
-    fn enqueue(&self, run: Run, wanted: &Wanted, now: SystemTime) -> Recorded<Run> {
-        self.wait(&run, now + wanted.queue_timeout);
+    /// Lets a run wait that was just asked for, in its place.
+    fn enqueue(
+        &self,
+        run: Run,
+        mut place: Place<'_>,
+        wanted: &Wanted,
+        now: SystemTime,
+    ) -> Recorded<Run> {
+        self.wait_in(&run, now + wanted.queue_timeout, place.namespace.take());
         Recorded {
             value: run,
             revision: 1,
@@ -253,9 +265,13 @@ impl Builds {
 
     /// Lets a run wait that is in the ledger.
     pub(super) fn wait(&self, run: &Run, until: SystemTime) {
+        self.wait_in(run, until, None);
+    }
+
+    fn wait_in(&self, run: &Run, until: SystemTime, place: Option<String>) {
         let id = id(run);
         self.live().open(&id);
-        self.queue().push(Waiting {
+        let waiting = Waiting {
             id,
             // Whether something reproduces is nobody's turn: it moves no tag.
             build: run.build.clone().filter(|_| !is_check(run)),
@@ -265,8 +281,28 @@ impl Builds {
             },
             asked: (run.asked, super::runs::number(run)),
             until: millis(until),
-        });
+        };
+        let mut queue = self.queue();
+        queue.push(waiting);
+        if let Some(namespace) = place {
+            queue.give_back(&namespace);
+        }
+        drop(queue);
         self.wake();
+    }
+}
+
+/// A place in the queue that is kept; given back when it is dropped, unless it was taken.
+struct Place<'a> {
+    builds: &'a Builds,
+    namespace: Option<String>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(namespace) = self.namespace.take() {
+            self.builds.queue().give_back(&namespace);
+        }
     }
 }
 
@@ -286,12 +322,14 @@ pub(super) fn is_check(run: &Run) -> bool {
 fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemTime) -> Run {
     Run {
         metadata: metadata(namespace, name, now),
+        uid: uuid::Uuid::new_v4().simple().to_string(),
         build: None,
         actor: asked.actor.clone(),
         cause: asked.cause.clone(),
         spec,
         asked: millis(now),
-        fresh: asked.fresh,
+        fresh: asked.fresh || asked.no_cache,
+        no_cache: asked.no_cache,
         attempts: 0,
         resolved: Resolved::default(),
         state: State::Queued,

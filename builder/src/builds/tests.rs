@@ -13,6 +13,7 @@ pub(super) fn run_record(namespace: &str, name: &str) -> Run {
             name: name.to_owned(),
             created: 0,
         },
+        uid: format!("uid-of-{name}"),
         build: None,
         actor: Actor {
             name: "ann".to_owned(),
@@ -22,6 +23,7 @@ pub(super) fn run_record(namespace: &str, name: &str) -> Run {
         spec: serde_json::from_value(spec).unwrap(),
         asked: 0,
         fresh: false,
+        no_cache: false,
         attempts: 0,
         resolved: Resolved::default(),
         state: State::Queued,

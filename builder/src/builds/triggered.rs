@@ -1,13 +1,13 @@
 //! What whoever starts runs by itself asks of builds.
 
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::definitions::seconds;
-use super::record::read;
 use super::spec::Wanted;
 use super::{Builds, BuildsError, PageOf, Recorded};
 use crate::images::{BaseImage, ImageName, Platform, ReadError};
-use crate::ledger::{Kind, Ledger};
+use crate::ledger::{Kept, Kind, Ledger};
 use crate::records::{Actor, Build, BuildSpec, Missed, Run, State};
 
 /// An image that a build stands on.
@@ -22,15 +22,22 @@ pub(crate) struct Standing {
 }
 
 impl Builds {
-    /// Builds of all namespaces that something starts by itself, in the order of namespace and name after `after`; none after
-    /// the last.
+    /// The next builds of all namespaces that something starts by itself, in the order of namespace and name after `after`,
+    /// which goes on to the last of them; `None` after the last.
     pub(crate) async fn triggered(
         &self,
-        after: Option<(&str, &str)>,
-    ) -> Result<Vec<Recorded<Build>>, BuildsError> {
-        let ledger = self.store().ledger();
-        let kept = ledger.open(Kind::Build, after, PageOf::MAX).await?;
-        kept.iter().map(read).collect()
+        after: &mut Option<(String, String)>,
+    ) -> Result<Option<Vec<Recorded<Build>>>, BuildsError> {
+        let from = after.as_ref();
+        let from = from.map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        let kept = self.store().ledger().open(Kind::Build, from, PageOf::MAX);
+        let kept = kept.await?;
+        let Some(Kept { key, .. }) = kept.last() else {
+            return Ok(None);
+        };
+        *after = Some((key.namespace.clone(), key.name.clone()));
+        let builds = kept.iter().filter_map(|kept| self.store().readable(kept));
+        Ok(Some(builds.collect()))
     }
 
     /// Lets a build's schedule begin now, unless the build was changed since it was read: whoever changed it is asked again.
@@ -124,8 +131,9 @@ impl Builds {
             if run.state == State::Succeeded && made && newer {
                 newest = Some(run);
             }
+            ControlFlow::Continue(())
         };
-        self.store().walk(namespace, "", look).await?;
+        self.store().look(namespace, "", look).await?;
         Ok(newest)
     }
 

@@ -29,6 +29,11 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// Runs a plan to its end. Cancelled, failed or done: when it returns, nothing of the run is left on the machine but
     /// what it gives back.
     async fn run(&self, job: Job, cancel: &CancellationToken) -> Result<Built, Failure>;
+
+    /// Asked before a run begins: whether there is room for one. What nobody uses may be removed for it.
+    async fn make_room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// A plan and what it names.
@@ -52,6 +57,8 @@ pub struct Job {
     pub scripts: BTreeMap<Digest, Vec<u8>>,
     /// Contents of secrets and of what is injected, by name: the files of each.
     pub secrets: BTreeMap<String, SecretFiles>,
+    /// Whether caches begin empty, whatever is in them.
+    pub empty_caches: bool,
     /// Runs in the finished file tree, as the image would, before the result is given back; `None` if there is none.
     pub test: Option<Vec<String>>,
     /// How the result's layer is packed.

@@ -133,13 +133,16 @@ impl Hooks {
             }
             Err(
                 error @ (BuildsError::Unavailable(_)
+                | BuildsError::Unreadable { .. }
                 | BuildsError::Sealed(_)
                 | BuildsError::Changed { .. }),
             ) => Err(HookError::Unavailable(error.to_string())),
             Err(BuildsError::Forbidden(message)) => Err(HookError::Forbidden(message)),
-            Err(error @ (BuildsError::Invalid(_) | BuildsError::Exists { .. })) => {
-                Err(HookError::Invalid(error.to_string()))
-            }
+            Err(
+                error @ (BuildsError::Invalid(_)
+                | BuildsError::Exists { .. }
+                | BuildsError::TooMany { .. }),
+            ) => Err(HookError::Invalid(error.to_string())),
         }
     }
 

@@ -117,6 +117,11 @@ impl Ledger for MemoryLedger {
         found.truncate(limit);
         Ok(found)
     }
+
+    async fn count(&self, kind: Kind, namespace: &str) -> Result<usize, LedgerError> {
+        let of = |key: &&Key| key.kind == kind && key.namespace == namespace;
+        Ok(self.kept().keys().filter(of).count())
+    }
 }
 
 fn bytes(write: &Write) -> usize {

@@ -30,6 +30,7 @@ macro_rules! ledger_suite {
             lists_are_paged_by_name_and_prefix,
             what_is_open_is_found_in_all_namespaces,
             namespaces_are_paged,
+            records_of_a_namespace_are_counted,
             of_racing_writes_one_wins,
         );
     };
@@ -256,6 +257,25 @@ pub async fn namespaces_are_paged(ledger: Subject) {
     assert_eq!(list(None, 1).await, [""]);
     assert_eq!(list(Some(""), 1).await, ["a"]);
     assert_eq!(list(Some("b"), 1).await, [""; 0]);
+}
+
+pub async fn records_of_a_namespace_are_counted(ledger: Subject) {
+    for (kind, namespace, name) in [
+        (Kind::Build, "a", "1"),
+        (Kind::Build, "a", "2"),
+        (Kind::Build, "b", "1"),
+        (Kind::Secret, "a", "1"),
+    ] {
+        let one = key(kind, namespace, name);
+        ledger.write(vec![make(&one)]).await.unwrap();
+    }
+    for (kind, namespace, count) in [
+        (Kind::Build, "a", 2),
+        (Kind::Build, "", 0),
+        (Kind::Secret, "a", 1),
+    ] {
+        assert_eq!(ledger.count(kind, namespace).await.unwrap(), count);
+    }
 }
 
 pub async fn of_racing_writes_one_wins(ledger: Subject) {

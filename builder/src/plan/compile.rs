@@ -6,8 +6,9 @@ use super::step::{Base, Content, IfItFails, Mount, Place, Run, Stage, StageName,
 use super::{Image, Plan, Recipe, Request};
 use crate::s2i::result::environment;
 use crate::s2i::{
-    ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated, METADATA_PATH, Origin,
-    Reason, Refusal, Script, Scripts, User, Variable, Warning, generated, result,
+    AllowedUids, ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated,
+    METADATA_PATH, Origin, Reason, Refusal, Scope, Script, Scripts, User, Variable, Warning,
+    generated, result,
 };
 
 impl Request {
@@ -45,8 +46,13 @@ impl<'a> Compilation<'a> {
         }
         let image = request.builder.config.execution();
         let contract = Contract::of("builder image", &image, warnings)?;
+        let own = [Script::Assemble, Script::Run, Script::SaveArtifacts];
+        let mut all = own.to_vec();
+        all.extend(request.runtime.as_ref().map(|_| Script::AssembleRuntime));
+        let url = request.scripts_url.as_ref();
+        Scripts::check_fetched(&all, url, &request.fetched_scripts)?;
         let scripts = Scripts::find(
-            &[Script::Assemble, Script::Run, Script::SaveArtifacts],
+            &own,
             request.scripts_url.as_ref(),
             &request.fetched_scripts,
             &request.source.scripts,
@@ -61,13 +67,15 @@ impl<'a> Compilation<'a> {
                 .as_ref()
                 .unwrap_or(contract.destination())
                 .clone(),
-            variables: variables(request, warnings)?,
+            variables: dated(variables(request, warnings)?, request.epoch, &image)?,
             image,
             contract,
             scripts,
             assemble_user,
             request,
         };
+        // Of the image's own user too: the result starts as that one, and so does its test.
+        compilation.allow(compilation.contract.user(), &request.builder)?;
         compilation.allow(&compilation.assemble_user, &request.builder)?;
         Ok(compilation)
     }
@@ -82,7 +90,7 @@ impl<'a> Compilation<'a> {
         }
         stages.push(self.assemble(&stages)?);
         let (base, run) = match &self.request.runtime {
-            None => (self.image.clone(), self.run_in_builder()?),
+            None => (self.image.clone(), Some(self.run_in_builder()?)),
             Some(image) => {
                 let (stage, run) = self.runtime(image, warnings)?;
                 stages.push(stage);
@@ -96,7 +104,7 @@ impl<'a> Compilation<'a> {
             stages,
             network: self.request.network,
             metadata: path(ContainerPath::parse(METADATA_PATH))?,
-            config: result::result(&base, &run, &self.variables, &labels, requested)?,
+            config: result::result(&base, run.as_ref(), &self.variables, &labels, requested)?,
         })
     }
 
@@ -113,6 +121,7 @@ impl<'a> Compilation<'a> {
         let contract = Contract::of("previous image", &config, &mut Vec::new())?;
         let user = self.request.assemble_user.as_ref();
         let user = user.unwrap_or(contract.user()).clone();
+        self.allow(contract.user(), image)?;
         self.allow(&user, image)?;
         let (program, place) = placed(
             Script::SaveArtifacts,
@@ -167,7 +176,11 @@ impl<'a> Compilation<'a> {
         }
         for injection in self.request.injections.iter().filter(|i| i.keep()) {
             let at = injection.destination(self.contract.working_dir())?;
-            steps.push(place(Content::Injection(injection.source().to_owned()), at));
+            let content = Content::Injection {
+                name: injection.source().to_owned(),
+                revision: injection.revision().map(str::to_owned),
+            };
+            steps.push(place(content, at));
         }
         let origin = self.scripts.require(Script::Assemble)?;
         let (program, _) = placed(Script::Assemble, origin, &folder, user)?;
@@ -209,7 +222,7 @@ impl<'a> Compilation<'a> {
         for injection in request.injections.iter().filter(|i| !i.keep()) {
             mounts.push(Mount::Secret {
                 name: injection.source().to_owned(),
-                revision: None,
+                revision: injection.revision().map(str::to_owned),
                 at: injection.destination(self.contract.working_dir())?,
             });
         }
@@ -259,50 +272,77 @@ impl<'a> Compilation<'a> {
     }
 
     fn allow(&self, user: &User, image: &Image) -> Result<(), Refusal> {
-        if self.request.allowed_uids.allow(user) {
-            return Ok(());
-        }
-        let shown = if user.is_empty() {
-            "root"
-        } else {
-            user.as_str()
-        };
-        Err(Refusal::new(
-            Reason::AssembleUserForbidden,
-            format!(
-                "user {shown:?} may not run scripts in {}: only users by number within the allowed ranges may; set an \
-                 assemble user, or use an image whose USER is such a number",
-                image.reference
-            ),
-        ))
+        allow(&self.request.allowed_uids, user, image)
     }
+}
+
+/// Whether a user may run scripts in an image.
+pub(super) fn allow(allowed: &AllowedUids, user: &User, image: &Image) -> Result<(), Refusal> {
+    if allowed.allow(user) {
+        return Ok(());
+    }
+    let shown = if user.is_empty() {
+        "root"
+    } else {
+        user.as_str()
+    };
+    Err(Refusal::new(
+        Reason::AssembleUserForbidden,
+        format!(
+            "user {shown:?} may run nothing in {}: only users by number within the allowed ranges may (builder.allowedUids \
+             in the server's configuration); use an image whose USER is such a number, and an assemble user that is",
+            image.reference
+        ),
+    ))
 }
 
 /// The source's variables and the request's over them.
 fn variables(request: &Request, warnings: &mut Vec<Warning>) -> Result<Vec<Variable>, Refusal> {
     let content = request.source.environment.as_deref().unwrap_or_default();
     let file = EnvironmentFile::parse(".s2i/environment", content, warnings);
-    let all: Vec<Variable> = file
-        .variables()
-        .iter()
-        .chain(&request.env)
-        .cloned()
-        .collect();
-    let denied = all.iter().find(|v| !request.env_filter.allows(v.name()));
-    match denied {
-        None => Ok(all),
-        Some(variable) => Err(Refusal::new(
+    let allows = |variable: &Variable| request.env_filter.allows(variable.name());
+    if let Some(variable) = request.env.iter().find(|variable| !allows(variable)) {
+        return Err(Refusal::new(
             Reason::GenericS2IBuildFailed,
             format!(
-                "the environment variable {} may not be set here: it makes programs run or load what it says",
+                "the environment variable {} may not be set here (builder.forbiddenEnv in the server's configuration)",
                 variable.name()
             ),
-        )),
+        ));
     }
+    // Who made the source did not make it for this server.
+    let (kept, denied): (Vec<_>, Vec<_>) = file.variables().iter().partition(|v| allows(v));
+    warnings.extend(denied.into_iter().map(|variable| {
+        Warning::new(format!(
+            ".s2i/environment: {} is passed over: it may not be set here (builder.forbiddenEnv in the server's configuration)",
+            variable.name()
+        ))
+    }));
+    Ok(kept.into_iter().chain(&request.env).cloned().collect())
+}
+
+/// With the variable that tools take a time from instead of the clock (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
+fn dated(
+    mut variables: Vec<Variable>,
+    epoch: Option<u64>,
+    image: &ExecutionConfig,
+) -> Result<Vec<Variable>, Refusal> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let is_set = variables.iter().any(|variable| variable.name() == NAME);
+    if let Some(epoch) = epoch
+        && !is_set
+        && image.variable(NAME).is_none()
+    {
+        let made = Variable::new(NAME, &epoch.to_string(), Scope::Build);
+        variables.push(
+            made.map_err(|error| Refusal::new(Reason::GenericS2IBuildFailed, error.to_string()))?,
+        );
+    }
+    Ok(variables)
 }
 
 /// Where a script is when it runs, and the step that brings it there if it is not in the image.
-fn placed(
+pub(super) fn placed(
     script: Script,
     origin: &Origin,
     folder: &ContainerPath,
@@ -327,6 +367,8 @@ fn base(image: &Image) -> Base {
 }
 
 /// A path that can only be invalid by its length.
-fn path(made: Result<ContainerPath, crate::s2i::InvalidPath>) -> Result<ContainerPath, Refusal> {
+pub(super) fn path(
+    made: Result<ContainerPath, crate::s2i::InvalidPath>,
+) -> Result<ContainerPath, Refusal> {
     made.map_err(|error| Refusal::new(Reason::GenericS2IBuildFailed, error.to_string()))
 }

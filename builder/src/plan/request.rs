@@ -50,6 +50,9 @@ pub struct Request {
     pub allowed_uids: AllowedUids,
     /// Variables; they come over those of the source's `.s2i/environment`. None of them may be a secret: a plan is kept.
     pub env: Vec<Variable>,
+    /// The time that no file of the result is younger than, in seconds since 1970: `SOURCE_DATE_EPOCH` while building, unless
+    /// the image or a variable says another.
+    pub epoch: Option<u64>,
     /// Which names variables may not have.
     pub env_filter: EnvFilter,
     /// Files beside the source.
@@ -123,6 +126,7 @@ impl Request {
             assemble_runtime_user: None,
             allowed_uids: AllowedUids::default(),
             env: Vec::new(),
+            epoch: None,
             env_filter: EnvFilter::default(),
             injections: Vec::new(),
             secrets: Vec::new(),

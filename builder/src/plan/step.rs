@@ -89,8 +89,15 @@ pub enum Content {
     Script(Origin),
     /// What the stage [`StageName::Artifacts`] gave, as a folder. Nothing if it gave nothing.
     Artifacts,
-    /// A file or folder that the request names and that stays in the image.
-    Injection(String),
+    /// Files that the request names and that stay in the image.
+    #[serde(rename_all = "camelCase")]
+    Injection {
+        /// Their name.
+        name: String,
+        /// Changes whenever their content does, as far as whoever keeps them says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+    },
 }
 
 /// A file or folder of the stage [`StageName::Assemble`], with its name kept; folders become 0755, files 0644, or

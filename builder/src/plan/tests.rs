@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::s2i::{
     AllowedUids, Artifact, ContainerPath, EnvFilter, ImageConfig, Injection, Reason, Refusal,
-    Scope, SourceScripts, User, Variable, Warning,
+    Scope, Script, SourceScripts, User, Variable, Warning,
 };
 
 fn digest(of: &str) -> Digest {
@@ -176,6 +176,67 @@ fn a_runtime_image() {
     assert_eq!(plan(&request).0, from_label);
 }
 
+/// Each image's scripts are looked up on their own; whether a URL has any is asked of all of them.
+#[test]
+fn a_web_url_need_not_have_scripts_of_both_images() {
+    for (script, fits) in [
+        (Script::Assemble, true),
+        (Script::AssembleRuntime, true),
+        (Script::Usage, false),
+    ] {
+        let mut request = request(&[]);
+        request.runtime = Some(image("shop/runtime:1", &python()));
+        request.runtime_artifacts = Artifact::parse_all("/opt/app").unwrap();
+        request.scripts_url = Some("https://scripts.example.com".parse().unwrap());
+        request.fetched_scripts = [(script, digest("script"))].into();
+        let refused = request.plan().err().map(|refusal| refusal.reason());
+        let expected = (!fits).then_some(Reason::FetchScriptsFailed);
+        assert_eq!(refused, expected, "{script}");
+    }
+}
+
+/// An image of nothing: what it gets is what the builder image says that it needs, in its place.
+#[test]
+fn a_runtime_image_without_scripts_takes_what_the_builder_image_names() {
+    let mut request = request(&[]);
+    let mut builder = python();
+    builder["Labels"]["dev.slipway.artifacts"] = "/opt/app-root/bin;/top".into();
+    request.builder = image("shop/go:1", &builder);
+    let command = json!({"WorkingDir": "/srv", "Cmd": ["/opt/app-root/bin/app"]});
+    request.runtime = Some(image("shop/empty:1", &command));
+    let (with_command, warnings) = plan(&request);
+    let copies: Vec<_> = with_command.recipe.stages[1]
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Copy(copy) => (copy.from.to_string(), copy.into.to_string()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let pair = |from: &str, into: &str| (from.to_owned(), into.to_owned());
+    let bin = pair("/opt/app-root/bin", "/opt/app-root");
+    assert_eq!(copies, [bin, pair("/top", "/")]);
+    assert_eq!(with_command.recipe.config.cmd(), ["/opt/app-root/bin/app"]);
+    assert!(
+        !warnings.iter().any(|text| text.contains("starts it")),
+        "{warnings:?}"
+    );
+
+    request.runtime = Some(image("shop/empty:1", &json!({})));
+    let (plain, warnings) = plan(&request);
+    assert_eq!(plain.recipe.config.cmd(), ["/usr/libexec/s2i/run"]);
+    assert!(
+        warnings.iter().any(|text| text.contains("starts it")),
+        "{warnings:?}"
+    );
+    request.runtime_artifacts = Artifact::parse_all("/usr/libexec/s2i:usr/libexec").unwrap();
+    let (_, warnings) = plan(&request);
+    assert!(
+        !warnings.iter().any(|text| text.contains("starts it")),
+        "{warnings:?}"
+    );
+}
+
 #[test]
 fn without_a_save_artifacts_script_an_incremental_build_is_a_clean_one() {
     let mut without = request(&[".s2i/bin/assemble", ".s2i/bin/run"]);
@@ -198,6 +259,11 @@ fn a_previous_image_that_cannot_be_used_makes_a_clean_build() {
     }
 }
 
+fn injected(revision: &str) -> Vec<Injection> {
+    let injection = Injection::parse("settings:conf", true).unwrap();
+    vec![injection.with_revision(revision.to_owned())]
+}
+
 #[test]
 fn the_digest_names_what_decides_the_result() {
     let first = plan(&request(&[])).0.digest();
@@ -217,6 +283,8 @@ fn the_digest_names_what_decides_the_result() {
             r.output.labels.insert("a".into(), "b".into());
         },
         |r: &mut Request| r.assemble_user = Some(User::parse("5").unwrap()),
+        |r: &mut Request| r.injections = injected("1"),
+        |r: &mut Request| r.injections = injected("2"),
     ] {
         let mut changed = request(&[]);
         change(&mut changed);
@@ -225,7 +293,7 @@ fn the_digest_names_what_decides_the_result() {
     others.push(first);
     others.sort();
     others.dedup();
-    assert_eq!(others.len(), 7, "every change has a digest of its own");
+    assert_eq!(others.len(), 9, "every change has a digest of its own");
 }
 
 #[test]
@@ -255,14 +323,17 @@ fn nothing_of_a_secret_is_in_a_plan_but_its_name() {
 #[test]
 fn who_may_not_run_scripts_is_refused() {
     let allowed: AllowedUids = "1000-".parse().unwrap();
-    for (user, label, fits) in [
-        (None, None, true),
-        (Some("0"), None, false),
-        (None, Some("default"), false),
-        (Some("1234"), Some("default"), true),
+    for (own, user, label, fits) in [
+        ("1001", None, None, true),
+        ("1001", Some("0"), None, false),
+        ("1001", None, Some("default"), false),
+        ("1001", Some("1234"), Some("default"), true),
+        ("root", None, Some("1001"), false),
+        ("", Some("1234"), None, false),
     ] {
         let mut request = request(&[]);
         let mut config = python();
+        config["User"] = own.into();
         if let Some(label) = label {
             config["Labels"]["io.openshift.s2i.assemble-user"] = label.into();
         }
@@ -271,7 +342,31 @@ fn who_may_not_run_scripts_is_refused() {
         request.allowed_uids = allowed.clone();
         let refused = request.plan().err().map(|refusal| refusal.reason());
         let expected = (!fits).then_some(Reason::AssembleUserForbidden);
-        assert_eq!(refused, expected, "{user:?} {label:?}");
+        assert_eq!(refused, expected, "{own} {user:?} {label:?}");
+    }
+}
+
+#[test]
+fn who_may_run_nothing_starts_no_result_on_a_runtime_image() {
+    for (own, user, label, fits) in [
+        ("1001", None, None, true),
+        ("0", None, Some("1001"), false),
+        ("1001", Some("0"), None, false),
+        ("1001", None, Some("0"), false),
+    ] {
+        let mut request = request(&[]);
+        let mut config = python();
+        config["User"] = own.into();
+        if let Some(label) = label {
+            config["Labels"]["io.openshift.s2i.assemble-runtime-user"] = label.into();
+        }
+        request.runtime = Some(image("shop/runtime:1", &config));
+        request.runtime_artifacts = Artifact::parse_all("/opt/app").unwrap();
+        request.assemble_runtime_user = user.map(|user| User::parse(user).unwrap());
+        request.allowed_uids = "1000-".parse().unwrap();
+        let refused = request.plan().err().map(|refusal| refusal.reason());
+        let expected = (!fits).then_some(Reason::AssembleUserForbidden);
+        assert_eq!(refused, expected, "{own} {user:?} {label:?}");
     }
 }
 
@@ -285,12 +380,6 @@ fn requests_that_cannot_be_built_are_refused_with_a_reason() {
     let mut bare = request(&[]);
     bare.builder = image("bare", &json!({}));
     assert_eq!(refusal(&bare).reason(), Reason::InstallScriptsFailed);
-
-    let mut preload = request(&[]);
-    preload.source.environment = Some(b"LD_PRELOAD=/tmp/src/evil.so\n".to_vec());
-    preload.plan().unwrap();
-    preload.env_filter = EnvFilter::strict();
-    assert!(refusal(&preload).to_string().contains("LD_PRELOAD"));
 
     let mut both = request(&[]);
     both.previous = Some(image("a", &python()));
@@ -310,6 +399,56 @@ fn requests_that_cannot_be_built_are_refused_with_a_reason() {
 }
 
 #[test]
+fn tools_are_given_the_time_of_the_source_unless_something_else_is_said() {
+    let of_program = |request: &Request| {
+        let plan = plan(request).0;
+        let steps = plan.recipe.stages[0].steps.iter();
+        let mut runs = steps.filter_map(|step| match step {
+            Step::Run(run) => Some(run.env.clone()),
+            _ => None,
+        });
+        let config = plan.recipe.config.env();
+        assert!(
+            !config.iter().any(|entry| entry.ends_with("=77")),
+            "{config:?}"
+        );
+        let env = runs.next().unwrap();
+        let times = env
+            .iter()
+            .filter(|entry| entry.starts_with("SOURCE_DATE_EPOCH="));
+        times.cloned().collect::<Vec<_>>()
+    };
+    let mut request = request(&[]);
+    assert_eq!(of_program(&request), [""; 0]);
+    request.epoch = Some(77);
+    assert_eq!(of_program(&request), ["SOURCE_DATE_EPOCH=77"]);
+    request.source.environment = Some(b"SOURCE_DATE_EPOCH=5\n".to_vec());
+    assert_eq!(of_program(&request), ["SOURCE_DATE_EPOCH=5"]);
+    request.source.environment = None;
+    let mut builder = python();
+    builder["Env"] = json!(["SOURCE_DATE_EPOCH=6"]);
+    request.builder = image("shop/python:3.11", &builder);
+    assert_eq!(of_program(&request), ["SOURCE_DATE_EPOCH=6"]);
+}
+
+#[test]
+fn what_may_not_be_set_is_refused_in_a_request_and_passed_over_in_a_source() {
+    let mut preload = request(&[]);
+    let file = b"LD_PRELOAD=/tmp/src/evil.so\nNODE_OPTIONS=--max-old-space-size=4096\n";
+    preload.source.environment = Some(file.to_vec());
+    assert_eq!(plan(&preload).1, [""; 0]);
+    preload.env_filter = EnvFilter::usual();
+    let (decided, warnings) = plan(&preload);
+    let env = decided.recipe.config.env();
+    assert!(env.contains(&"NODE_OPTIONS=--max-old-space-size=4096".to_owned()));
+    assert!(!env.iter().any(|entry| entry.starts_with("LD_")), "{env:?}");
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("LD_PRELOAD") && warnings[0].contains("builder.forbiddenEnv"));
+    preload.env = vec![Variable::parse("BASH_ENV=/tmp/src/evil", Scope::Both).unwrap()];
+    assert!(refusal(&preload).to_string().contains("BASH_ENV"));
+}
+
+#[test]
 fn lines_in_names_reach_nothing_but_values() {
     let mut request = request(&[]);
     request.source.commit.as_mut().unwrap().message = "x\nUSER root\n".to_owned();
@@ -322,12 +461,19 @@ fn lines_in_names_reach_nothing_but_values() {
 
 #[test]
 fn an_image_says_how_it_is_used() {
-    let stage = image("shop/python:3.11", &python()).usage().unwrap();
-    let Step::Run(run) = &stage.steps[0] else {
+    let anybody = AllowedUids::default();
+    let usage = |image: Image, allowed| image.usage(allowed, Limits::default());
+    let plan = usage(image("shop/python:3.11", &python()), &anybody).unwrap();
+    let Step::Run(run) = &plan.recipe.stages[0].steps[0] else {
         panic!("it runs something")
     };
     assert_eq!(run.argv, ["/usr/libexec/s2i/usage"]);
     assert_eq!(run.user.as_str(), "1001");
-    let refusal = image("bare", &json!({})).usage().unwrap_err();
+    assert_eq!(plan.recipe.network, Network::None);
+    let refusal = usage(image("bare", &json!({})), &anybody).unwrap_err();
     assert_eq!(refusal.reason(), Reason::InstallScriptsFailed);
+    let mut root = python();
+    root["User"] = "0".into();
+    let refusal = usage(image("root", &root), &"1-".parse().unwrap()).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::AssembleUserForbidden);
 }

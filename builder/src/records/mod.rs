@@ -16,6 +16,6 @@ pub use image::BuilderImage;
 pub use run::{Cause, FailureReason, PhaseTiming, Resolved, Run, RunResult, State};
 pub use secret::{Secret, SecretUse};
 pub use spec::{
-    BuildSpec, CacheSpec, EnvSpec, HookKind, HookSpec, OutputSpec, Retention, RunPolicy,
-    RuntimeSpec, SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
+    BuildSpec, CacheSpec, EnvSpec, HookKind, HookSpec, InjectionSpec, OutputSpec, Retention,
+    RunPolicy, RuntimeSpec, SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
 };

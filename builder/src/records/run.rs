@@ -16,6 +16,8 @@ use crate::source::FaultClass;
 pub struct Run {
     /// Name and place.
     pub metadata: Metadata,
+    /// What no other run has, nor one of the same name after this is gone.
+    pub uid: String,
     /// The build that it is one of; `None` if it stands alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
@@ -31,6 +33,9 @@ pub struct Run {
     /// Whether it runs even if the same plan has a result already.
     #[serde(default)]
     pub fresh: bool,
+    /// Whether its caches begin empty.
+    #[serde(default)]
+    pub no_cache: bool,
     /// How often it was begun; more than once if the server ended while it was at work.
     #[serde(default)]
     pub attempts: u32,
@@ -87,7 +92,8 @@ pub enum Cause {
         from: String,
         /// What it is now.
         to: String,
-        /// The builds, `namespace/name`, whose runs led to this one, each by an image that it made, the first one first.
+        /// The builds, `namespace/name`, whose runs led to this one, each by an image that it made, the first one first. Who
+        /// looks sees those of the run's namespace, and of each other `*`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         chain: Vec<String>,
     },
@@ -103,6 +109,22 @@ pub enum Cause {
         /// Who asked for it.
         by: String,
     },
+}
+
+impl Cause {
+    /// What those who see the runs of a namespace are shown of it: of builds in others that there are some, `*`, and no name.
+    #[must_use]
+    pub fn seen_in(mut self, namespace: &str) -> Self {
+        if let Self::ImageMoved { chain, .. } = &mut self {
+            for build in chain {
+                let of = build.split_once('/').map(|(namespace, _)| namespace);
+                if of != Some(namespace) {
+                    "*".clone_into(build);
+                }
+            }
+        }
+        self
+    }
 }
 
 /// What the names in a spec turned out to be.

@@ -32,4 +32,6 @@ pub enum SecretUse {
     Git,
     /// Signing webhooks.
     Webhook,
+    /// Files that may stay in an image, which everyone who pulls it can read: configuration rather than a secret.
+    Image,
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Limits, Network};
+use crate::s2i::IgnoreMode;
 
 /// What is to be built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,10 +28,16 @@ pub struct BuildSpec {
     /// Secrets that `assemble` finds as files, in memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretMount>,
+    /// Files that `assemble` finds where it works, and that may stay in the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub injections: Vec<InjectionSpec>,
+    /// How the source's `.s2iignore` is read.
+    #[serde(default)]
+    pub ignore: IgnoreMode,
     /// Whether artifacts of the previous result are taken over by `save-artifacts`.
     #[serde(default)]
     pub incremental: bool,
-    /// Where scripts are looked for first: `image:///path` or an https URL.
+    /// Where scripts are looked for first: `image:///path` or an https URL without user, password and query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scripts_url: Option<String>,
     /// Where the source goes, instead of where the builder image says.
@@ -117,6 +124,10 @@ pub struct OutputSpec {
     /// `io.k8s.description`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// What the names of the labels begin with that say what was built from what, with its dot, such as `io.openshift.`;
+    /// absent: `io.openshift.s2i.`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_namespace: Option<String>,
     /// Labels of the result.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -131,6 +142,9 @@ pub struct RuntimeSpec {
     /// What it takes of the built image, each `source[:folder]`; empty: what the image's label says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<String>,
+    /// Who runs `assemble-runtime`, instead of whom the runtime image says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assemble_user: Option<String>,
 }
 
 /// A variable.
@@ -155,6 +169,20 @@ pub struct SecretMount {
     /// The folder that its files are in; absent: `/run/secrets/<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+}
+
+/// Files beside the source: a secret's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InjectionSpec {
+    /// Its name in the namespace.
+    pub secret: String,
+    /// The folder that its files go into; a relative one is below the image's working directory, which it is if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Whether they stay in the image; the secret must be one for images. If not, they are in memory and in no layer.
+    #[serde(default)]
+    pub keep: bool,
 }
 
 /// Which folders outlive a run.

@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
+use std::path::Path;
 use std::rc::Rc;
 
 use oci::{Algorithm, Digest, Hasher};
 use tokio_util::sync::CancellationToken;
 
 use super::UnpackError;
-use super::limits::{Limits, RATIO_FROM};
+use super::limits::{Budget, RATIO_FROM};
 use crate::Compression;
 
 /// An archive as it is decompressed.
@@ -17,7 +18,10 @@ pub(super) struct Archive<'a> {
     /// How many compressed bytes were taken.
     taken: Rc<Cell<u64>>,
     hasher: Hasher,
-    limits: Limits,
+    budget: &'a Budget,
+    /// A folder of the disk that the archive is unpacked to, and how much of the archive has come when it is looked at again.
+    disk: &'a Path,
+    look: u64,
     cancelled: &'a CancellationToken,
 }
 
@@ -27,7 +31,8 @@ impl<'a> Archive<'a> {
         blob: impl Read + 'a,
         compression: Compression,
         algorithm: Algorithm,
-        limits: Limits,
+        budget: &'a Budget,
+        disk: &'a Path,
         cancelled: &'a CancellationToken,
     ) -> io::Result<Self> {
         let taken = Rc::new(Cell::new(0));
@@ -36,20 +41,13 @@ impl<'a> Archive<'a> {
             taken: Rc::clone(&taken),
         };
         let blob = BufReader::with_capacity(BUFFER, counted);
-        let bytes: Box<dyn Read + 'a> = match compression {
-            Compression::Plain => Box::new(blob),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(blob)),
-            Compression::Zstd => {
-                let mut decoder = zstd::Decoder::with_buffer(blob)?;
-                decoder.window_log_max(MAX_WINDOW_LOG)?;
-                Box::new(decoder)
-            }
-        };
         Ok(Self {
-            bytes,
+            bytes: compression.reader(blob)?,
             taken,
             hasher: Hasher::new(algorithm),
-            limits,
+            budget,
+            disk,
+            look: 0,
             cancelled,
         })
     }
@@ -64,20 +62,21 @@ impl<'a> Archive<'a> {
         self.hasher.finish()
     }
 
-    fn check(&self) -> Result<(), UnpackError> {
+    /// After `read` bytes more have come.
+    fn check(&mut self, read: u64) -> Result<(), UnpackError> {
         if self.cancelled.is_cancelled() {
             return Err(UnpackError::Cancelled);
         }
+        self.budget.take_bytes(read)?;
         let (written, taken) = (self.hasher.written(), self.taken.get());
-        if written > self.limits.bytes {
-            let most = self.limits.bytes;
-            let text = format!("decompressed it is over {most} bytes, the limit");
-            return Err(UnpackError::TooLarge(text));
-        }
-        if written > RATIO_FROM && written / taken.max(1) > self.limits.ratio {
-            let most = self.limits.ratio;
+        let most = self.budget.limits.ratio;
+        if written > RATIO_FROM && written / taken.max(1) > most {
             let text = format!("decompressed it is over {most} times as large, the limit");
             return Err(UnpackError::TooLarge(text));
+        }
+        if written >= self.look {
+            self.look = written + LOOK_EVERY;
+            self.budget.look(self.disk)?;
         }
         Ok(())
     }
@@ -87,7 +86,7 @@ impl Read for Archive<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.bytes.read(buffer)?;
         self.hasher.update(&buffer[..read]);
-        self.check().map_err(io::Error::other)?;
+        self.check(read as u64).map_err(io::Error::other)?;
         Ok(read)
     }
 }
@@ -113,5 +112,5 @@ impl<R: Read> Read for Counted<R> {
 }
 
 const BUFFER: usize = 256 << 10;
-/// The window that a frame may ask a reader to keep: 128 MiB, the most that `zstd` takes without being told to.
-const MAX_WINDOW_LOG: u32 = 27;
+/// The disk is looked at whenever so many bytes have come.
+const LOOK_EVERY: u64 = 16 << 20;

@@ -5,6 +5,7 @@ use std::io;
 use oci::Digest;
 
 use crate::archive::ArchiveError;
+use crate::room::NoRoom;
 use crate::tree::TreePath;
 
 /// A layer that was not unpacked. Nothing of it is left.
@@ -29,6 +30,9 @@ pub enum UnpackError {
     /// It is larger than the limits allow: raise them, or use another base image.
     #[error("the layer is refused: {0}")]
     TooLarge(String),
+    /// The disk is nearly full: see to it.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The layer's bytes could not be read to their end: try again.
     #[error("reading the layer: {0}")]
     Source(#[source] io::Error),

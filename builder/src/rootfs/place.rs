@@ -8,6 +8,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fchown, linkat, mkdirat, openat,
@@ -16,6 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::UnpackError;
+use super::limits::Left;
 use super::metadata::{dress, set_time, times};
 use crate::IdMap;
 use crate::archive::{Device, Entry, Kind, Mtime};
@@ -34,7 +36,9 @@ pub(super) struct Places<'a> {
     /// Whose directories are that no entry names: the container's root's.
     owner: (Uid, Gid),
     /// How many files and directories may still be made.
-    left: u64,
+    left: Arc<Left>,
+    /// How many were made.
+    made: u64,
     /// How many bytes of directories' paths may still be remembered: one entry can name two thousand.
     memory: usize,
     /// The last directory that something was put into: archives are mostly sorted. Before a name in a directory is
@@ -77,11 +81,18 @@ impl<'a> Places<'a> {
             root,
             marks,
             owner,
-            left: entries,
+            left: Arc::new(Left::new(entries)),
+            made: 0,
             memory: MEMORY,
             last: None,
             implicit: BTreeMap::from([(found.inode, path)]),
         })
+    }
+
+    /// The same with what others may make, too.
+    pub(super) fn sharing(mut self, entries: Arc<Left>) -> Self {
+        self.left = entries;
+        self
     }
 
     /// Takes the metadata that the layer has for its root.
@@ -369,6 +380,11 @@ impl<'a> Places<'a> {
         Ok(())
     }
 
+    /// How many files and directories were made.
+    pub(super) fn made(&self) -> u64 {
+        self.made
+    }
+
     fn remember(&mut self, path: &TreePath) -> Result<(), UnpackError> {
         let Some(left) = self.memory.checked_sub(path.as_bytes().len()) else {
             let text = format!("{path}: the paths of its directories are over 64 MiB");
@@ -379,11 +395,11 @@ impl<'a> Places<'a> {
     }
 
     fn count(&mut self, path: &TreePath) -> Result<(), UnpackError> {
-        let Some(left) = self.left.checked_sub(1) else {
-            let text = format!("{path}: it has more entries than the limit allows");
+        if !self.left.take(1) {
+            let text = format!("{path}: there are more entries than the limit allows");
             return Err(UnpackError::TooLarge(text));
-        };
-        self.left = left;
+        }
+        self.made += 1;
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ use crate::tree::TreePath;
 pub(super) struct Record {
     /// Bytes of the archive: about what it takes on the disk.
     pub(super) bytes: u64,
+    /// Files and directories.
+    pub(super) entries: u64,
     /// Whether nothing below it is to be seen.
     pub(super) hides_all: bool,
     /// Directories that the layer has something in and says nothing of. Paths are bytes, which JSON has no text for.
@@ -25,6 +27,7 @@ impl Record {
         let implicit = unpacked.implicit.iter();
         Self {
             bytes: unpacked.bytes,
+            entries: unpacked.entries,
             hides_all: unpacked.hides_all,
             implicit: implicit.map(|path| path.as_bytes().to_vec()).collect(),
         }

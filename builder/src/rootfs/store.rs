@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::decompress::Archive;
-use super::limits::Limits;
+use super::limits::{Budget, Limits};
 use super::lock::{Lock, Mode};
 use super::record::Record;
 use super::unpack::unpack;
@@ -111,7 +111,7 @@ impl LayerStore {
     }
 
     /// The layers of an image, in the order of its configuration: the lowest first. Those that are not there are
-    /// unpacked, several at a time. One error ends the others.
+    /// unpacked, several at a time. The limits are for all of them together. One error ends the others.
     pub fn layers(
         &self,
         blobs: &[Blob<'_>],
@@ -119,6 +119,7 @@ impl LayerStore {
         now: SystemTime,
         cancelled: &CancellationToken,
     ) -> Result<Vec<StoredLayer>, UnpackError> {
+        let budget = Budget::new(limits);
         let given_up = cancelled.child_token();
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
@@ -128,7 +129,7 @@ impl LayerStore {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 blobs.get(index).map(|blob| (index, blob))
             } {
-                let layer = self.layer(blob, limits, now, &given_up);
+                let layer = self.layer_within(blob, &budget, now, &given_up);
                 if layer.is_err() {
                     given_up.cancel();
                 }
@@ -160,20 +161,35 @@ impl LayerStore {
         now: SystemTime,
         cancelled: &CancellationToken,
     ) -> Result<StoredLayer, UnpackError> {
+        self.layer_within(blob, &Budget::new(limits), now, cancelled)
+    }
+
+    fn layer_within(
+        &self,
+        blob: &Blob<'_>,
+        budget: &Budget,
+        now: SystemTime,
+        cancelled: &CancellationToken,
+    ) -> Result<StoredLayer, UnpackError> {
         // What is unpacked here is somebody's: whoever asks must be one who may read it now.
         (blob.open)().map(drop).map_err(UnpackError::Source)?;
         let name = name_of(blob);
         let lock = self.root.join("locks").join(&name);
+        let mut is_counted = false;
         loop {
             let used = take(&lock, Mode::Shared, cancelled)?;
             if let Some(layer) = self.stored(blob, used, now)? {
+                if !is_counted {
+                    budget.take_stored(layer.record.bytes, layer.record.entries)?;
+                }
                 return Ok(layer);
             }
             let alone = Lock::to_make(&lock).map_err(|error| disk(&lock, error))?;
             let Some(alone) = alone else { continue };
             let folder = self.layer_folder(&name);
             if !durable::is_whole(&folder).map_err(|error| disk(&folder, error))? {
-                self.make(blob, &name, limits, cancelled)?;
+                self.make(blob, &name, budget, cancelled)?;
+                is_counted = true;
             }
             drop(alone);
         }
@@ -250,7 +266,7 @@ impl LayerStore {
         &self,
         blob: &Blob<'_>,
         name: &str,
-        limits: &Limits,
+        budget: &Budget,
         cancelled: &CancellationToken,
     ) -> Result<(), UnpackError> {
         let incoming = self.root.join("incoming").join(name);
@@ -264,7 +280,7 @@ impl LayerStore {
         };
         let tree = begin().map_err(|error| disk(&incoming, error))?;
         let made = self
-            .unpack(blob, &tree, limits, cancelled)
+            .unpack(blob, &tree, budget, cancelled)
             .and_then(|record| {
                 let publish = || {
                     record.write(&incoming.join(RECORD))?;
@@ -284,14 +300,15 @@ impl LayerStore {
         &self,
         blob: &Blob<'_>,
         tree: &Tree,
-        limits: &Limits,
+        budget: &Budget,
         cancelled: &CancellationToken,
     ) -> Result<Record, UnpackError> {
         let bytes = (blob.open)().map_err(UnpackError::Source)?;
         let algorithm = blob.diff_id.algorithm();
-        let archive = Archive::new(bytes, blob.compression, algorithm, *limits, cancelled);
+        let packed = blob.compression;
+        let archive = Archive::new(bytes, packed, algorithm, budget, &self.root, cancelled);
         let archive = archive.map_err(UnpackError::from_reading)?;
-        let unpacked = unpack(archive, tree, self.marks, &self.ids, *limits)?;
+        let unpacked = unpack(archive, tree, self.marks, &self.ids, budget)?;
         if unpacked.diff_id != blob.diff_id {
             return Err(UnpackError::WrongContent {
                 expected: Box::new(blob.diff_id),

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use oci::Digest;
 
 use super::UnpackError;
 use super::decompress::Archive;
-use super::limits::{Devices, Limits};
+use super::limits::{Budget, Devices};
 use super::metadata::{dress_file, outside};
 use super::place::Places;
 use crate::IdMap;
@@ -20,6 +21,8 @@ pub(super) struct Unpacked {
     pub(super) diff_id: Digest,
     /// Bytes of the archive.
     pub(super) bytes: u64,
+    /// Files and directories that were made.
+    pub(super) entries: u64,
     /// Directories that the layer has something in and says nothing of.
     pub(super) implicit: Vec<TreePath>,
     /// Whether nothing below this layer is to be seen at all.
@@ -32,12 +35,12 @@ pub(super) fn unpack(
     root: &Tree,
     marks: Marks,
     ids: &IdMap,
-    limits: Limits,
+    budget: &Budget,
 ) -> Result<Unpacked, UnpackError> {
     let mut layer = Layer {
         archive: Reader::new(archive),
-        places: Places::new(root, marks, ids, limits.entries)?,
-        devices: limits.devices,
+        places: Places::new(root, marks, ids, 0)?.sharing(Arc::clone(&budget.entries)),
+        devices: budget.limits.devices,
         times: BTreeMap::new(),
         hides_all: false,
         buffer: vec![0; BUFFER],
@@ -54,6 +57,7 @@ pub(super) fn unpack(
     Ok(Unpacked {
         bytes: archive.written(),
         diff_id: archive.finish(),
+        entries: layer.places.made(),
         implicit: layer.places.into_implicit(),
         hides_all: layer.hides_all,
     })

@@ -17,6 +17,9 @@ const ASSEMBLE_RUNTIME_USER: &str = "io.openshift.s2i.assemble-runtime-user";
 /// What a runtime image wants of the built one.
 const ASSEMBLE_INPUT_FILES: &str = "io.openshift.s2i.assemble-input-files";
 
+/// What a runtime image needs of what is built upon a builder image of our own.
+const ARTIFACTS: &str = "dev.slipway.artifacts";
+
 /// The fall-backs of [`SCRIPTS_URL`]: a label and a variable that older images have.
 const OLD_SCRIPTS_URL: (&str, &str) = ("io.s2i.scripts-url", "STI_SCRIPTS_URL");
 /// The fall-backs of [`DESTINATION`].
@@ -36,6 +39,7 @@ pub struct Contract {
     assemble_user: Option<User>,
     assemble_runtime_user: Option<User>,
     input_files: Option<String>,
+    artifacts: Option<String>,
 }
 
 impl Contract {
@@ -77,6 +81,7 @@ impl Contract {
             assemble_user: user(ASSEMBLE_USER, image.label(ASSEMBLE_USER))?,
             assemble_runtime_user: user(ASSEMBLE_RUNTIME_USER, image.label(ASSEMBLE_RUNTIME_USER))?,
             input_files: image.label(ASSEMBLE_INPUT_FILES).map(str::to_owned),
+            artifacts: image.label(ARTIFACTS).map(str::to_owned),
         })
     }
 
@@ -114,6 +119,11 @@ impl Contract {
     pub fn input_files(&self) -> Option<&str> {
         self.input_files.as_deref()
     }
+
+    /// What of an image built upon this one a runtime image needs, unread; it stays where it is.
+    pub fn artifacts(&self) -> Option<&str> {
+        self.artifacts.as_deref()
+    }
 }
 
 fn scripts_dir(
@@ -127,15 +137,20 @@ fn scripts_dir(
         )));
         return Ok(None);
     };
-    let url: ScriptsUrl = text
-        .parse()
-        .map_err(|error| refused(role, SCRIPTS_URL, text, &error))?;
+    // What it says is not told: what stands before its host or behind its path may be a secret.
+    let url: Result<ScriptsUrl, _> = text.parse();
+    let url = url.map_err(|error| {
+        Refusal::new(
+            Reason::GenericS2IBuildFailed,
+            format!("the {role}'s label {SCRIPTS_URL}: {error}"),
+        )
+    })?;
     match url {
         ScriptsUrl::Image(dir) => Ok(Some(dir)),
         ScriptsUrl::Web(_) => Err(Refusal::new(
             Reason::FetchScriptsFailed,
             format!(
-                "the {role}'s label {SCRIPTS_URL} is {text:?}: scripts that are not in the image itself are not \
+                "the {role}'s label {SCRIPTS_URL} is a URL of the web: scripts that are not in the image itself are not \
                  fetched on the image's word; name the URL in the request if you trust it"
             ),
         )),

@@ -170,29 +170,20 @@ fn hint(variable: &Variable) -> Option<String> {
     None
 }
 
-/// Names that may not be set: they make programs load or run what the variable says. Off unless asked for, because
-/// builders are often steered by some of them (`NODE_OPTIONS`).
+/// Names that may not be set: they make programs load or run what the variable says. Whoever writes `assemble` can do that without;
+/// names by which builds are steered (`NODE_OPTIONS`, `RUBYOPT`) are for the configuration to deny.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvFilter {
     denied: Vec<String>,
 }
 
 impl EnvFilter {
-    /// The names that Shipwright denies (its `docs/configuration.md`, `FORBIDDEN_ENV_VAR_NAMES`). `*` at the end
-    /// stands for anything.
-    pub fn strict() -> Self {
-        let names = [
-            "LD_*",
-            "BASH_FUNC_*",
-            "BASH_ENV",
-            "ENV",
-            "CDPATH",
-            "PYTHONSTARTUP",
-            "PERL5*",
-            "RUBYOPT",
-            "NODE_OPTIONS",
-        ];
-        Self::of(names.map(str::to_owned).to_vec())
+    /// What no build is steered by: of the loader and of bash, for every program that runs.
+    pub const USUAL: [&str; 2] = ["LD_*", "BASH_*"];
+
+    /// [`Self::USUAL`].
+    pub fn usual() -> Self {
+        Self::of(Self::USUAL.map(str::to_owned).to_vec())
     }
 
     /// These names; `*` at the end stands for anything.

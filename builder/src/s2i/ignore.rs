@@ -2,13 +2,18 @@
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{Warning, glob};
 
 #[cfg(test)]
 mod tests;
 
-/// How the patterns are read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How the patterns of `.s2iignore` are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "IgnoreMode")]
 pub enum Mode {
     /// As the `s2i` program: Go's `filepath.Glob` from the source's root. `*.log` names files of the root only;
     /// `!` takes back what an earlier line matched by that very path.

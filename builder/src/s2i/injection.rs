@@ -12,6 +12,7 @@ pub struct Injection {
     source: String,
     destination: Option<String>,
     keep: bool,
+    revision: Option<String>,
 }
 
 impl Injection {
@@ -20,21 +21,33 @@ impl Injection {
     pub fn parse(text: &str, keep: bool) -> Result<Self, Refusal> {
         let (source, destination) = text.rsplit_once(':').unwrap_or((text, ""));
         let unquoted = |part: &str| part.trim_matches(['"', '\'']).to_owned();
-        let (source, destination) = (unquoted(source), unquoted(destination));
-        if source.is_empty() || has_forbidden(&source) || has_forbidden(&destination) {
+        Self::new(&unquoted(source), &unquoted(destination), keep)
+    }
+
+    /// The same of both parts; an empty destination is the working directory.
+    pub fn new(source: &str, destination: &str, keep: bool) -> Result<Self, Refusal> {
+        if source.is_empty() || has_forbidden(source) || has_forbidden(destination) {
             return Err(Refusal::new(
                 Reason::GenericS2IBuildFailed,
                 format!(
-                    "{text:?} is no injection: write source:destination, without any of {FORBIDDEN}"
+                    "{source:?} at {destination:?} is no injection: write source:destination, without any of {FORBIDDEN}"
                 ),
             ));
         }
-        let destination = Some(destination).filter(|d| !d.is_empty() && d != ".");
+        let destination = Some(destination).filter(|d| !matches!(*d, "" | "."));
         Ok(Self {
-            source,
-            destination,
+            source: source.to_owned(),
+            destination: destination.map(str::to_owned),
             keep,
+            revision: None,
         })
+    }
+
+    /// The same, of a content that this word stands for.
+    #[must_use]
+    pub fn with_revision(mut self, revision: String) -> Self {
+        self.revision = Some(revision);
+        self
     }
 
     /// What is injected, by its name.
@@ -45,6 +58,11 @@ impl Injection {
     /// Whether it stays in the image. If not, it is in no layer.
     pub fn keep(&self) -> bool {
         self.keep
+    }
+
+    /// Changes whenever the content does, as far as whoever keeps it says so.
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
     }
 
     /// Where it goes, in an image with this working directory.

@@ -14,6 +14,7 @@
 //! - scripts by a URL come over https, and only where the request names it, never an image's label;
 //! - an image with `ONBUILD` is refused ([`Reason::OnBuildForbidden`]), as platforms configure the program to do;
 //! - patterns of `.s2iignore` cannot leave the source, nor go through a link;
+//! - a runtime image needs no `assemble-runtime`, and its own command stays where there is no `run` for it;
 //! - what is injected without being kept is never in a layer, where the program leaves an empty file.
 //!
 //! Source: openshift/source-to-image, packages `api`, `build/strategies/sti`, `scripts`, `ignore`, `docker`.

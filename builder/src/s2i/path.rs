@@ -53,6 +53,19 @@ impl ContainerPath {
         &self.0
     }
 
+    /// The folder that it is in; the root's is itself.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let end = self.0.rfind('/').unwrap_or_default();
+        Self(self.0[..end.max(1)].to_owned())
+    }
+
+    /// Whether it is this one or below it.
+    pub fn is_within(&self, folder: &Self) -> bool {
+        let rest = self.0.strip_prefix(folder.0.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The last name; empty for the root.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()

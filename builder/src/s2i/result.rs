@@ -11,20 +11,22 @@ mod tests;
 
 /// The configuration of the result: that of the image it stands on, with
 ///
-/// - `Cmd` the run script alone, in exec form;
+/// - `Cmd` the run script alone, in exec form; without one, as it was;
 /// - `User`, `Entrypoint`, `WorkingDir` and all else as they were, whoever ran `assemble`;
 /// - `Env` with the variables of the build over it, less those that hold while building only;
 /// - `Labels` of the image < `generated` < `requested`. What `assemble` asks for comes over them all when it has run:
 ///   [`with_labels`].
 pub fn result(
     base: &ExecutionConfig,
-    run: &ContainerPath,
+    run: Option<&ContainerPath>,
     variables: &[Variable],
     generated: &BTreeMap<String, String>,
     requested: &BTreeMap<String, String>,
 ) -> Result<ExecutionConfig, Refusal> {
     let mut config = base.clone();
-    config.cmd = Some(vec![run.as_str().to_owned()]);
+    if let Some(run) = run {
+        config.cmd = Some(vec![run.as_str().to_owned()]);
+    }
     let stays = |variable: &&Variable| variable.scope() == Scope::Both;
     config.env = environment(&base.env, variables.iter().filter(stays));
     config.labels = merged(&[&base.labels, generated, requested])?;

@@ -61,7 +61,8 @@ impl fmt::Display for Script {
 pub enum ScriptsUrl {
     /// `image:///folder`: inside the image that runs them.
     Image(ContainerPath),
-    /// `https://…`: each script is fetched from `<url>/<script>` before planning.
+    /// `https://…`: each script is fetched from `<url>/<script>` before planning. Records, logs and errors have it as it
+    /// is, so there is no user, password or query in it.
     Web(String),
 }
 
@@ -72,8 +73,18 @@ impl FromStr for ScriptsUrl {
         if let Some(path) = text.strip_prefix("image://") {
             return Ok(Self::Image(ContainerPath::parse(path)?));
         }
-        let is_web = text.starts_with("https://");
-        if is_web && !text.chars().any(|c| c.is_control() || c == ' ') {
+        // Readers of URLs take a backslash for a slash, or not.
+        let is_odd = |c: char| c.is_control() || c == ' ' || c == '\\';
+        if let Some(rest) = text.strip_prefix("https://")
+            && !text.contains(is_odd)
+        {
+            let server = rest.split('/').next().unwrap_or_default();
+            if server.is_empty() {
+                return Err(InvalidScriptsUrl::Scheme);
+            }
+            if server.contains('@') || rest.contains(['?', '#']) {
+                return Err(InvalidScriptsUrl::Credential);
+            }
             return Ok(Self::Web(text.trim_end_matches('/').to_owned()));
         }
         if text.starts_with("file:") {
@@ -94,6 +105,12 @@ pub enum InvalidScriptsUrl {
         "scripts cannot be files of the machine that builds: put them into the source's .s2i/bin"
     )]
     File,
+    /// There is a user, a password or a query in it.
+    #[error(
+        "a scripts URL holds no user, password or query, which all who see the build would read: put such scripts into \
+         the source's .s2i/bin"
+    )]
+    Credential,
     /// Neither image nor web.
     #[error("a scripts URL is image:///folder or https://host/folder")]
     Scheme,
@@ -152,8 +169,7 @@ impl Scripts {
     /// (the program's `scripts/install.go`).
     ///
     /// `requested` is the request's URL and `fetched` what was found there, if it is on the web. An `image://` URL in
-    /// the request is taken on trust for every script. A web URL that gave none of the scripts is an error; one
-    /// that lacks some is not.
+    /// the request is taken on trust for every script. See [`Self::check_fetched`].
     pub fn find(
         wanted: &[Script],
         requested: Option<&ScriptsUrl>,
@@ -162,14 +178,6 @@ impl Scripts {
         image: Option<&ContainerPath>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, Refusal> {
-        if let Some(ScriptsUrl::Web(url)) = requested
-            && !wanted.iter().any(|script| fetched.contains_key(script))
-        {
-            return Err(Refusal::new(
-                Reason::FetchScriptsFailed,
-                format!("{url} has none of the scripts assemble, run, save-artifacts"),
-            ));
-        }
         let in_image = |dir: &ContainerPath, script: Script| {
             // A name of the contract makes no path invalid but a folder of the greatest length.
             let path = dir.join(script.name());
@@ -196,6 +204,26 @@ impl Scripts {
             found.insert(script, origin);
         }
         Ok(Self(found))
+    }
+
+    /// A web URL that gave none of a whole build's scripts is an error; one that lacks some is not, even if they are all those of
+    /// one of its images.
+    pub fn check_fetched(
+        wanted: &[Script],
+        requested: Option<&ScriptsUrl>,
+        fetched: &BTreeMap<Script, Digest>,
+    ) -> Result<(), Refusal> {
+        let Some(ScriptsUrl::Web(url)) = requested else {
+            return Ok(());
+        };
+        if wanted.iter().any(|script| fetched.contains_key(script)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = wanted.iter().map(|script| script.name()).collect();
+        Err(Refusal::new(
+            Reason::FetchScriptsFailed,
+            format!("{url} has none of the scripts {}", names.join(", ")),
+        ))
     }
 
     /// Where a script comes from, if it is anywhere.

@@ -18,6 +18,8 @@ pub(super) struct Found {
     /// Without links.
     pub(super) folder: PathBuf,
     pub(super) mounts: Vec<Bound>,
+    /// Whether there are roots of trust for Java among them.
+    pub(super) has_java_store: bool,
     /// Version 1 control groups to show, by controller; with version 2 the runtime shows the one there is.
     pub(super) cgroups: Vec<(String, PathBuf)>,
 }
@@ -32,6 +34,15 @@ pub(super) struct Bound {
 pub(super) enum From {
     Path { path: PathBuf, writable: bool },
     Memory { bytes: u64 },
+}
+
+impl From {
+    pub(super) fn read_only(path: PathBuf) -> Self {
+        Self::Path {
+            path,
+            writable: false,
+        }
+    }
 }
 
 /// For `/dev/shm`; it counts as the run's memory.
@@ -91,7 +102,7 @@ pub(super) fn configuration(process: &Process, found: &Found) -> Configuration {
                 additional_gids: found.user.groups.clone(),
             },
             args: process.arguments.clone(),
-            env: environment(process),
+            env: environment(process, found),
             cwd: found.folder.clone(),
             capabilities: OciCapabilities {
                 bounding: may.clone(),
@@ -121,14 +132,10 @@ pub(super) fn configuration(process: &Process, found: &Found) -> Configuration {
     }
 }
 
-fn environment(process: &Process) -> Vec<String> {
+fn environment(process: &Process, found: &Found) -> Vec<String> {
     let mut variables = process.environment.clone();
     if process.certificates.is_some() {
-        for name in trust::VARIABLES {
-            // What the build says itself counts.
-            let place = variables.entry((*name).to_owned());
-            place.or_insert_with(|| trust::BUNDLE.to_owned());
-        }
+        trust::tell(&mut variables, found.has_java_store);
     }
     let pair = |(name, value): (String, String)| format!("{name}={value}");
     variables.into_iter().map(pair).collect()

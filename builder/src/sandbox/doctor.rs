@@ -108,18 +108,19 @@ async fn runtime(settings: &Settings) -> Check {
         return check(name, Standing::Good, found);
     }
     let detail = format!(
-        "{found}: versions before 1.2.8, 1.3.3 and 1.4.0 have CVE-2025-31133, -52565 and -52881 unless your distribution has \
-         mended them; here the runtime has no privilege on the host, which those need, but newer is better"
+        "{found}: versions before 1.3.6 and 1.4.3 have CVE-2026-41579, and those before 1.2.8 and 1.3.3 CVE-2025-31133, -52565 and \
+         -52881, unless your distribution has mended them; here the runtime has no privilege on the host, which those need, but \
+         newer is better"
     );
     check(name, Standing::Limited, detail)
 }
 
-/// Whether a runc has the mendings of November 2025.
+/// Whether a runc has all mendings: those of November 2025, and that of CVE-2026-41579, which is in 1.3.6 and 1.4.3.
 fn is_mended((major, minor, patch): (u32, u32, u32)) -> bool {
     match (major, minor) {
-        (0, _) | (1, 0 | 1) => false,
-        (1, 2) => patch >= 8,
-        (1, 3) => patch >= 3,
+        (0, _) | (1, 0..=2) => false,
+        (1, 3) => patch >= 6,
+        (1, 4) => patch >= 3,
         _ => true,
     }
 }

@@ -34,13 +34,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What fits whom this process runs as: [`Settings::root`], [`Settings::nested`] or [`Settings::ordinary`].
+    /// What fits whom this process runs as: [`Settings::root`] with `ids`, [`Settings::nested`] or [`Settings::ordinary`], whose
+    /// ids are given.
     pub fn of_this_process(
         state: impl Into<PathBuf>,
         lender: Vec<OsString>,
+        ids: SandboxIds,
     ) -> Result<Self, SandboxError> {
         match Privilege::ours() {
-            Privilege::Root if is_initial()? => Self::root(state),
+            Privilege::Root if is_initial()? => Ok(Self {
+                ids,
+                ..Self::root(state)?
+            }),
             Privilege::Root => Self::nested(state),
             Privilege::User => Self::ordinary(state, lender),
         }
@@ -59,7 +64,7 @@ impl Settings {
         })
     }
 
-    /// What a server uses that is root of a user namespace, as under `unshare --user --map-auto --map-root-user --mount`: the
+    /// What a server uses that is root of a user namespace, as [`nested`](super::nested) makes one: the
     /// namespace's ids but its root's, which is the server itself. Control groups are root's outside, so limits of memory,
     /// processor and processes cannot be enforced.
     pub fn nested(state: impl Into<PathBuf>) -> Result<Self, SandboxError> {

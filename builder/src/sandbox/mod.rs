@@ -26,6 +26,7 @@ mod error;
 mod host;
 mod ids;
 mod namespaces;
+mod nest;
 mod oci_runtime;
 mod outcome;
 mod output;
@@ -47,6 +48,7 @@ pub use egress::{
 pub use error::SandboxError;
 pub use host::{Host, Settings};
 pub use ids::{InvalidIds, SandboxIds};
+pub use nest::nested;
 pub use outcome::{Outcome, Reason, Usage};
 pub use output::{Line, Output, Stream};
 pub use process::{Capabilities, InvalidProcess, Limits, Mount, Process, SecretFile, Source};

@@ -34,6 +34,17 @@ struct Wanted {
     from: From,
 }
 
+impl Wanted {
+    /// A file of the view's that nobody writes to.
+    fn file(target: &str, path: PathBuf) -> Self {
+        Self {
+            target: target.into(),
+            folder: false,
+            from: From::read_only(path),
+        }
+    }
+}
+
 const HOSTS: &str = "127.0.0.1 localhost build\n::1 localhost\n";
 
 impl Preparation<'_> {
@@ -48,7 +59,10 @@ impl Preparation<'_> {
             self.place(Path::new(fixed), true)?;
         }
         let mut mounts: Vec<Bound> = Vec::new();
-        for mount in self.mounts(view, &user).await? {
+        let (mut wanted, trusted) = self.trusted(view).await?;
+        let has_java_store = wanted.len() > 1;
+        wanted.extend(self.mounts(view, &user).await?);
+        for mount in wanted {
             let folder = mount.folder;
             let target = self.place(&mount.target, folder)?;
             // Links in the root may have brought two together that were apart when they were asked for.
@@ -63,11 +77,16 @@ impl Preparation<'_> {
             let from = mount.from;
             mounts.push(Bound { target, from });
         }
+        // Root may be about to install its own, which nobody can over a mount.
+        if let Some(bundle) = trusted.filter(|_| user.uid != 0) {
+            self.cover_stores(&bundle, &mut mounts);
+        }
         let folder = self.folder()?;
         Ok(Found {
             user,
             folder,
             mounts,
+            has_java_store,
             cgroups: self.cgroup.v1_folders(),
         })
     }
@@ -127,6 +146,40 @@ impl Preparation<'_> {
         Ok(resolved.path)
     }
 
+    /// The files by which tools are told whom to trust, and where in the view the bundle is.
+    async fn trusted(
+        &self,
+        view: &mut View<'_>,
+    ) -> Result<(Vec<Wanted>, Option<PathBuf>), SandboxError> {
+        let mut wanted = Vec::new();
+        let Some(certificates) = &self.process.certificates else {
+            return Ok((wanted, None));
+        };
+        let bundle = view.file(certificates, 0, 0, 0o444).await?;
+        wanted.push(Wanted::file(trust::BUNDLE, bundle.clone()));
+        if let Some(store) = trust::java_store(certificates) {
+            let store = view.file(&store, 0, 0, 0o444).await?;
+            wanted.push(Wanted::file(trust::JAVA_STORE, store));
+        }
+        Ok((wanted, Some(bundle)))
+    }
+
+    /// Mounts the bundle over the stores that the root has, but for what the process itself has mounted there.
+    fn cover_stores(&self, bundle: &Path, mounts: &mut Vec<Bound>) {
+        for store in trust::SYSTEM_STORES {
+            // One that cannot be followed is none.
+            let Ok(resolved) = self.rootfs.resolve(Path::new(store)) else {
+                continue;
+            };
+            let target = resolved.path;
+            let is_free = !mounts.iter().any(|other| overlap(&other.target, &target));
+            if resolved.kind == Some(FileType::RegularFile) && is_free && !is_kernels(&target) {
+                let from = From::read_only(bundle.to_owned());
+                mounts.push(Bound { target, from });
+            }
+        }
+    }
+
     fn check_user(&self, user: &User) -> Result<(), SandboxError> {
         let numbers = [user.uid, user.gid]
             .into_iter()
@@ -144,24 +197,12 @@ impl Preparation<'_> {
     /// Everything that is mounted besides the kernel's file systems, reachable for the runtime.
     async fn mounts(&self, view: &mut View<'_>, user: &User) -> Result<Vec<Wanted>, SandboxError> {
         let mut wanted = Vec::new();
-        let file = |target: &str, path| Wanted {
-            target: target.into(),
-            folder: false,
-            from: From::Path {
-                path,
-                writable: false,
-            },
-        };
         let hosts = view.file(HOSTS.as_bytes(), 0, 0, 0o444).await?;
-        wanted.push(file("/etc/hosts", hosts));
+        wanted.push(Wanted::file("/etc/hosts", hosts));
         if !matches!(self.process.egress, Egress::None) {
             let text = format!("nameserver {NAME_SERVER}\noptions timeout:5 attempts:2\n");
             let resolver = view.file(text.as_bytes(), 0, 0, 0o444).await?;
-            wanted.push(file("/etc/resolv.conf", resolver));
-        }
-        if let Some(certificates) = &self.process.certificates {
-            let bundle = view.file(certificates, 0, 0, 0o444).await?;
-            wanted.push(file(trust::BUNDLE, bundle));
+            wanted.push(Wanted::file("/etc/resolv.conf", resolver));
         }
         for mount in &self.process.mounts {
             let (from, folder) = match &mount.source {

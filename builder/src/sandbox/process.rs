@@ -31,7 +31,8 @@ pub struct Process {
     pub egress: Egress,
     /// What root inside may do; nothing by default.
     pub capabilities: Capabilities,
-    /// Roots of trust in PEM, for the tools of the build: all of them, as some tools then trust nothing else.
+    /// Roots of trust in PEM, for the tools of the build: all of them, as some tools then trust nothing else. They stand for the
+    /// stores of the root, too, unless the process is root inside.
     pub certificates: Option<Vec<u8>>,
 }
 
@@ -105,7 +106,8 @@ impl Process {
             _ => 0,
         };
         let secrets: usize = self.mounts.iter().map(secret).sum();
-        let certificates = self.certificates.as_ref().map_or(0, Vec::len);
+        // Java's store is no longer than the bundle.
+        let certificates = self.certificates.as_ref().map_or(0, |pem| 2 * pem.len());
         (secrets + certificates) as u64
     }
 }

@@ -54,9 +54,11 @@ impl Record {
 
     /// Ends what is left of a run and forgets it.
     pub(super) async fn remove(mut self) -> Result<(), SandboxError> {
-        self.removed = true;
         self.cgroup.remove().await?;
-        remove(&self.folder)
+        remove(&self.folder)?;
+        // Not before: whoever drops this future half-way leaves the rest to the thread.
+        self.removed = true;
+        Ok(())
     }
 }
 
@@ -110,5 +112,50 @@ fn remove(folder: &Path) -> Result<(), SandboxError> {
             folder.display()
         ))(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// The group is a plain folder, which stays as long as a file is in it: a process that does not die at once.
+    #[test]
+    fn a_removal_that_nobody_waits_for_any_more_goes_on() {
+        let runs = tempfile::tempdir().unwrap();
+        let group = runs.path().join("group");
+        fs::create_dir(&group).unwrap();
+        let process = group.join("process");
+        fs::write(&process, "").unwrap();
+        let cgroup = Cgroup::of(vec![group.clone()]);
+        let record = Record::make(runs.path(), "run", cgroup).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        {
+            let _entered = runtime.enter();
+            let mut removal = pin!(record.remove());
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(removal.as_mut().poll(&mut context).is_pending());
+        }
+        // In a real group the files that `kill` writes to are the kernel's, and do not keep it.
+        for entry in fs::read_dir(&group).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let begun = Instant::now();
+        while runs.path().join("run").exists() || group.exists() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(15),
+                "it is left behind"
+            );
+            // `kill` may write once more.
+            let _ = fs::remove_file(group.join("cgroup.kill"));
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }

@@ -64,7 +64,7 @@ pub(super) async fn run(
 }
 
 /// The end of what a program said, on one line.
-fn last_lines(said: &str, status: std::process::ExitStatus) -> String {
+pub(super) fn last_lines(said: &str, status: std::process::ExitStatus) -> String {
     let lines: Vec<_> = said
         .lines()
         .map(str::trim)

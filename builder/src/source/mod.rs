@@ -7,8 +7,10 @@
 //!
 //! Connections go where [`Reach`] allows and nowhere else.
 
+mod artifact;
 mod fault;
 pub mod git;
+mod hashing;
 mod limits;
 mod network;
 mod reach;
@@ -18,6 +20,7 @@ mod tree;
 pub mod upload;
 mod web;
 
+pub use artifact::{ARTIFACT_TYPE, pack};
 pub use fault::{Fault, FaultClass};
 pub use limits::SourceLimits;
 pub use network::SourceNetwork;

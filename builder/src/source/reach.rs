@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{Fault, FaultClass};
-use crate::AddressRules;
+use crate::addresses::{AddressRules, is_own};
 
 #[cfg(test)]
 mod tests;
@@ -28,10 +28,10 @@ impl Reach {
         }
     }
 
-    /// Whether an address may be connected to.
+    /// Whether an address may be connected to. The machine's own count as private, like those of programs: what listens there
+    /// may answer a neighbour as it answers no stranger.
     pub fn allows(&self, address: IpAddr) -> bool {
-        // Another service of this machine at its public address is reached as everyone reaches it.
-        self.rules.permit(address, false)
+        self.rules.permit(address, is_own(address))
     }
 
     /// The addresses of a host that may be connected to, at least one.
@@ -72,8 +72,8 @@ fn forbidden(host: &str) -> Fault {
     Fault::new(
         FaultClass::AddressForbidden,
         format!(
-            "{host} is no public address, and sources may only come from those: an administrator allows others \
-             in the server's configuration (builder.network.allow)"
+            "{host} is no public address, or is the server's own machine, and sources may only come from public addresses of \
+             others: an administrator allows more in the server's configuration (builder.network.allow)"
         ),
     )
 }

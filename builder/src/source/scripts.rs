@@ -53,7 +53,7 @@ async fn fetch(
         let broken = |error: reqwest::Error| {
             let error = error.without_url();
             Fault::new(
-                FaultClass::GitRemoteUnreachable,
+                FaultClass::SourceRefused,
                 format!("script {script} is not to be had: {error}"),
             )
         };

@@ -1,12 +1,13 @@
 //! A source as one deterministic archive.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek as _, Write};
+use std::io::{self, Read, Seek as _, Write};
 use std::path::Path;
 
-use oci::{Algorithm, Digest, Hasher};
+use oci::Digest;
 
 use super::Fault;
+use super::hashing::HashingFile;
 use super::tree::{Node, Tree};
 use crate::plan::{Commit, Source};
 use crate::s2i::{EnvironmentFile, Ignore, IgnoreMode, SourceScripts, Warning};
@@ -108,13 +109,13 @@ pub(crate) fn write<C>(
     )?;
     let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
-    let mut archive = tar::Builder::new(Hashing::new(file));
+    let mut archive = tar::Builder::new(HashingFile::new(file));
     for (path, node) in tree.iter() {
         append(&mut archive, contents, path, node)?;
     }
     let (file, digest, size) = archive
         .into_inner()
-        .and_then(Hashing::finish)
+        .and_then(HashingFile::finish)
         .map_err(failed)?;
     Ok(Snapshot {
         file,
@@ -151,7 +152,7 @@ fn small<C>(
 }
 
 fn append<C>(
-    archive: &mut tar::Builder<Hashing>,
+    archive: &mut tar::Builder<HashingFile>,
     contents: &mut impl Contents<C>,
     path: &[u8],
     node: &Node<C>,
@@ -190,9 +191,9 @@ fn append<C>(
             archive
                 .append_data(&mut header, name, io::empty())
                 .map_err(failed)?;
-            let before = archive.get_ref().hasher.written();
+            let before = archive.get_ref().written();
             contents.copy(content, *size, archive.get_mut())?;
-            if archive.get_ref().hasher.written() - before != *size {
+            if archive.get_ref().written() - before != *size {
                 return Err(Fault::hostile(format!(
                     "{} is not as long as it was said to be",
                     path.escape_ascii()
@@ -203,40 +204,4 @@ fn append<C>(
         }
     }
     .map_err(failed)
-}
-
-/// A file that is hashed as it is written.
-struct Hashing {
-    file: BufWriter<File>,
-    hasher: Hasher,
-}
-
-impl Hashing {
-    fn new(file: File) -> Self {
-        Self {
-            file: BufWriter::with_capacity(256 * 1024, file),
-            hasher: Hasher::new(Algorithm::Sha256),
-        }
-    }
-
-    fn finish(self) -> io::Result<(File, Digest, u64)> {
-        let file = self
-            .file
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        let size = self.hasher.written();
-        Ok((file, self.hasher.finish(), size))
-    }
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }

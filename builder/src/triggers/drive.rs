@@ -82,7 +82,7 @@ impl Triggers {
     /// Starts a run of each build whose schedule has come due since it was last noted there.
     pub(super) async fn schedules(&self, now: SystemTime) -> Result<(), BuildsError> {
         let mut after = None;
-        while let Some(builds) = self.page(&mut after).await? {
+        while let Some(builds) = self.builds.triggered(&mut after).await? {
             for build in builds {
                 if let Err(error) = self.schedule(&build, now).await {
                     self.note(&build, &error.to_string(), now).await?;
@@ -165,15 +165,24 @@ impl Triggers {
         }
         let mut waiting = BTreeSet::new();
         let mut after = None;
-        while let Some(builds) = self.page(&mut after).await? {
+        while let Some(builds) = self.builds.triggered(&mut after).await? {
             for build in builds
                 .iter()
                 .filter(|build| build.value.spec.triggers.image)
             {
                 let place = &build.value.metadata;
                 let place = (place.namespace.clone(), place.name.clone());
-                if !later.contains(&place) && !self.is_moved(build, moved).await? {
-                    continue;
+                if !later.contains(&place) {
+                    match self.is_moved(build, moved).await {
+                        Ok(true) => {}
+                        Ok(false) => continue,
+                        Err(error @ BuildsError::Unavailable(_)) => return Err(error),
+                        // Its spec or an entry of the catalogue cannot be read: that is nothing to the others.
+                        Err(error) => {
+                            tracing::warn!(namespace = place.0, build = place.1, %error, "what it stands on is not known");
+                            continue;
+                        }
+                    }
                 }
                 match self.look(build, now).await {
                     Ok(Looked::Later) => drop(waiting.insert(place)),
@@ -214,22 +223,6 @@ impl Triggers {
             let tag = name.reference().tag().cloned();
             tag.is_some_and(|tag| moved.has(name.repo(), &tag))
         }))
-    }
-
-    /// The next builds with triggers; `None` after the last.
-    async fn page(
-        &self,
-        after: &mut Option<(String, String)>,
-    ) -> Result<Option<Vec<Recorded<Build>>>, BuildsError> {
-        let from = after.as_ref();
-        let from = from.map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-        let builds = self.builds.triggered(from).await?;
-        let Some(last) = builds.last() else {
-            return Ok(None);
-        };
-        let place = &last.value.metadata;
-        *after = Some((place.namespace.clone(), place.name.clone()));
-        Ok(Some(builds))
     }
 
     pub(super) fn builds(&self) -> &Builds {

@@ -43,7 +43,9 @@ impl Triggers {
         };
         let success = match self.builds().run(namespace, success).await {
             Ok(run) => run.value,
-            Err(BuildsError::NotFound { .. }) => return Ok(Looked::Fine),
+            Err(BuildsError::NotFound { .. } | BuildsError::Unreadable { .. }) => {
+                return Ok(Looked::Fine);
+            }
             Err(error) => return Err(error),
         };
         for (standing, from) in pairs(&self.builds().stands_on(namespace, spec).await?, &success) {
@@ -107,18 +109,16 @@ impl Triggers {
         build: &str,
         now: SystemTime,
     ) -> Result<bool, BuildsError> {
-        let runs = self
-            .builds()
-            .runs_of(namespace, build, None, usize::MAX)
-            .await?;
-        Ok(runs.iter().all(|run| {
-            let run = &run.value;
+        let is_rested = |run: &Run| {
             let is_such = matches!(run.cause, Cause::ImageMoved { .. });
             let age = now
                 .duration_since(run.metadata.created())
                 .unwrap_or_default();
             run.state.has_ended() && (!is_such || age >= REST)
-        }))
+        };
+        self.builds()
+            .holds_for_all(namespace, build, is_rested)
+            .await
     }
 }
 

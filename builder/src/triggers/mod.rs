@@ -19,6 +19,6 @@ mod tests;
 
 pub use chain::next as next_in_chain;
 pub use drive::Triggers;
-pub use moves::Moves;
+pub use moves::{Moved, Moves};
 pub use owners::{OwnerRefused, Owners};
 pub use schedule::{InvalidSchedule, Schedule};

@@ -18,7 +18,7 @@ pub struct Moves {
 
 /// What was moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Moved {
+pub enum Moved {
     /// These.
     Tags(BTreeSet<(RepoName, Tag)>),
     /// It is not known which.
@@ -32,7 +32,8 @@ impl Default for Moved {
 }
 
 impl Moved {
-    pub(super) fn has(&self, repo: &RepoName, tag: &Tag) -> bool {
+    /// Whether a tag may have been.
+    pub fn has(&self, repo: &RepoName, tag: &Tag) -> bool {
         match self {
             Self::Any => true,
             Self::Tags(tags) => tags.contains(&(repo.clone(), tag.clone())),
@@ -66,7 +67,7 @@ impl Moves {
     }
 
     /// What was moved since it was last taken.
-    pub(super) fn take(&self) -> Moved {
+    pub fn take(&self) -> Moved {
         std::mem::take(&mut *self.pending())
     }
 

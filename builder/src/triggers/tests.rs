@@ -8,6 +8,7 @@ use super::lab::{Lab, NAMESPACE, at, owner};
 use super::moves::Moved;
 use super::{Moves, next_in_chain};
 use crate::builds::{Asked, BuildsError};
+use crate::ledger::{Key, Kind, Ledger as _, Write};
 use crate::records::{Cause, Run};
 
 const DAY: u64 = 86_400;
@@ -144,6 +145,38 @@ async fn built(lab: &Lab, name: &str, more: &serde_json::Value) {
     start(lab, name, BEGIN).await;
     lab.finish(at(BEGIN), |_, stands_on| stands_on.to_owned())
         .await;
+}
+
+/// A build of another version, and one whose builder image's entry is of one.
+#[tokio::test]
+async fn what_cannot_be_read_keeps_no_other_build_from_its_image_and_its_time() {
+    let lab = Lab::new();
+    let image = lab.push("team/builder:1", "1").await;
+    let triggers = json!({"triggers": {"image": true, "schedule": "30 3 * * *"}});
+    built(&lab, "app", &triggers).await;
+    let named = json!({"builder": "entry", "triggers": {"image": true}});
+    lab.build("aaa", &named, at(BEGIN)).await;
+    let bad = [(Kind::Build, "a"), (Kind::BuilderImage, "entry")].map(|(kind, name)| Write::Put {
+        key: Key {
+            kind,
+            namespace: NAMESPACE.to_owned(),
+            name: name.to_owned(),
+        },
+        revision: None,
+        open: true,
+        body: b"{}".to_vec(),
+    });
+    lab.ledger.write(bad.to_vec()).await.unwrap();
+
+    let tag = oci::Tag::parse("1").unwrap();
+    let moved = Moved::Tags(BTreeSet::from([(image.repo().clone(), tag)]));
+    lab.push("team/builder:1", "2").await;
+    let one = lab.triggers();
+    let started = one.images(&moved, &mut BTreeSet::new(), at(BEGIN)).await;
+    assert_eq!(started.unwrap(), ["app-2"]);
+    one.schedules(at(BEGIN)).await.unwrap();
+    one.schedules(at(BEGIN + 4 * 3600)).await.unwrap();
+    assert_eq!(lab.runs().await["app-3"].cause, Cause::Schedule);
 }
 
 async fn sweep(lab: &Lab, now: u64) -> Vec<String> {

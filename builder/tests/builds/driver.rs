@@ -23,6 +23,8 @@ use crate::lab::file;
 pub(crate) struct TarDriver {
     /// A run with `WORDS=wait` waits until this file is there.
     pub(crate) gate: PathBuf,
+    /// There is no room for a run while this file is there.
+    pub(crate) full: PathBuf,
     /// How many runs it was given.
     pub(crate) runs: AtomicUsize,
 }
@@ -59,6 +61,16 @@ fn caches(job: &Job) -> Vec<String> {
 
 #[async_trait]
 impl Driver for TarDriver {
+    async fn make_room(&self) -> Result<(), Failure> {
+        if !self.full.exists() {
+            return Ok(());
+        }
+        Err(Failure {
+            reason: FailureReason::from_word("DiskPressure".to_owned()),
+            message: "there is no room".to_owned(),
+        })
+    }
+
     async fn run(&self, job: Job, cancel: &CancellationToken) -> Result<Built, Failure> {
         self.runs.fetch_add(1, Ordering::SeqCst);
         let words = words(&job);
@@ -71,6 +83,9 @@ impl Driver for TarDriver {
         };
         let _ = job.events.send(Event::Phase(Phase::Assemble)).await;
         say(format!("working with {words}")).await;
+        if job.empty_caches {
+            say("caches begin empty".to_owned()).await;
+        }
         for cache in caches(&job) {
             say(cache).await;
         }

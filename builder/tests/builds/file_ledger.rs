@@ -168,6 +168,11 @@ impl Ledger for FileLedger {
         found.truncate(limit);
         Ok(found)
     }
+
+    async fn count(&self, kind: Kind, namespace: &str) -> Result<usize, LedgerError> {
+        let of = |Kept { key, .. }: &Kept| key.kind == kind && key.namespace == namespace;
+        Ok(self.all(of, usize::MAX).len())
+    }
 }
 
 mod promises {
@@ -185,6 +190,7 @@ mod promises {
         lists_are_paged_by_name_and_prefix,
         what_is_open_is_found_in_all_namespaces,
         namespaces_are_paged,
+        records_of_a_namespace_are_counted,
         of_racing_writes_one_wins,
     );
 }

@@ -11,7 +11,7 @@ use builder::records::{
 };
 
 use crate::image::{execution, push};
-use crate::lab::{Lab, actor, asked, now, push_builder, reason, said, spec};
+use crate::lab::{Lab, actor, all, asked, now, push_builder, reason, said, spec};
 
 #[tokio::test]
 async fn a_source_becomes_an_image_with_tags() {
@@ -128,6 +128,35 @@ async fn what_has_not_changed_is_not_built_again() {
     let changed = lab.run().await.result.unwrap();
     assert_ne!(changed.image, first.image);
     assert_eq!((changed.reused, changed.same_as), (false, None));
+}
+
+#[tokio::test]
+async fn what_was_run_once_is_not_run_again_for_the_same_repository() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let ran = || lab.driver.runs.load(Ordering::SeqCst);
+    let once = async |output: &str, fresh: bool| {
+        let mut wanted = spec(&source, "hello");
+        wanted.output.image = output.to_owned();
+        let asked = Asked { fresh, ..asked() };
+        let run = lab.builds.run_once("shop", None, wanted, asked, now());
+        let run = lab.ended(&run.await.unwrap().value).await.0;
+        (run.metadata.name, run.result.unwrap())
+    };
+    let (name, first) = once("shop/app:v1", false).await;
+    let (_, second) = once("shop/app:v1", false).await;
+    assert_eq!((&second.image, second.reused), (&first.image, true));
+    assert_eq!(second.same_as, Some(name));
+    assert_eq!(ran(), 1);
+    let (_, asked_to) = once("shop/app:v1", true).await;
+    assert!(!asked_to.reused);
+    // The name is in the labels of the result: it is another image.
+    assert!(!once("shop/other:v1", false).await.1.reused);
+    assert_eq!(ran(), 3);
+
+    // A build's runs are its own.
+    lab.build(spec(&source, "hello")).await;
+    assert!(!lab.run().await.result.unwrap().reused);
 }
 
 #[tokio::test]
@@ -248,6 +277,11 @@ async fn what_is_not_there_is_named() {
     let once = |wanted| lab.builds.run_once("shop", None, wanted, asked(), now());
     let run = once(wanted).await.unwrap().value;
     assert_eq!(reason(&lab.ended(&run).await.0), "PullBuilderImageFailed");
+
+    let mut wanted = spec(&source, "x");
+    wanted.scripts_url = Some("https://127.0.0.1/s2i".to_owned());
+    let run = once(wanted).await.unwrap().value;
+    assert_eq!(reason(&lab.ended(&run).await.0), "FetchScriptsFailed");
 
     let digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
     let gone = spec(&format!("shop/sources/app@{digest}"), "x");
@@ -428,6 +462,38 @@ async fn a_run_may_have_a_source_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_run_has_nothing_of_the_log_of_an_earlier_one_of_its_name() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    lab.run().await;
+    let logs = lab.folder.path().join("logs/shop");
+    let left = std::fs::read_dir(&logs).unwrap().next().unwrap().unwrap();
+    let aside = lab.folder.path().join("aside");
+    std::fs::create_dir(&aside).unwrap();
+    for file in ["log", "phases"] {
+        std::fs::copy(left.path().join(file), aside.join(file)).unwrap();
+    }
+    let mut first = lab.builds.log("shop", "app-1").await.unwrap();
+    let first = all(&mut first);
+    lab.builds.remove("shop", "app").await.unwrap();
+    // As a server leaves it that is killed between the run and its log.
+    std::fs::rename(&aside, left.path()).unwrap();
+
+    lab.build(spec(&source, "y")).await;
+    let again = lab.run().await;
+    assert_eq!(again.metadata.name, "app-1");
+    let mut log = lab.builds.log("shop", "app-1").await.unwrap();
+    let phases = log.phases().unwrap();
+    assert_eq!(phases.len(), again.phases.len());
+    assert!(!first.is_empty());
+    let lines = all(&mut log);
+    for line in &first {
+        assert!(!lines.contains(line), "{line:?}");
+    }
+}
+
+#[tokio::test]
 async fn builds_are_made_changed_listed_and_removed() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;
@@ -452,7 +518,8 @@ async fn builds_are_made_changed_listed_and_removed() {
     lab.builds.remove("shop", "app").await.unwrap();
     let gone = lab.builds.run("shop", "app-1").await;
     assert!(matches!(gone, Err(BuildsError::NotFound { .. })));
-    assert!(!lab.folder.path().join("logs/shop/app-1").exists());
+    let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
+    assert_eq!(logs.count(), 0);
     assert!(lab.tag("shop/app:v1").await.is_some());
     push_builder(&lab.images).await;
 }

@@ -1,7 +1,10 @@
 //! Runs of git repositories, from a real server.
 
+use std::collections::BTreeSet;
+
 use builder::builds::SecretContent;
-use builder::records::{SecretUse, SourceSpec, State};
+use builder::builds::log::LogLine;
+use builder::records::{Cause, HookKind, SecretUse, SourceSpec, State};
 use builder::source::git::References;
 
 use crate::image::{execution, push};
@@ -110,12 +113,95 @@ async fn a_run_may_have_a_branch_of_its_own() {
     assert!(said(&lines).contains(cache), "{}", said(&lines));
     assert!(!said(&lines).contains("cache app@:/opt/cache"));
 
+    // What somebody sends has theirs, and nobody else's.
+    let sent = lab.source(&[("app.py", "print(3)")]).await;
+    let mut caches = BTreeSet::from([used(&lines)]);
+    for name in ["ann", "bob", "ann"] {
+        let mut asked = crate::lab::asked();
+        asked.actor.name = name.to_owned();
+        asked.fresh = true;
+        asked.source = Some(SourceSpec::Image {
+            reference: sent.clone(),
+        });
+        let run = lab.builds.start("shop", "app", asked, now()).await;
+        let (_, lines) = lab.ended(&run.unwrap().value).await;
+        assert!(said(&lines).contains(cache), "{}", said(&lines));
+        caches.insert(used(&lines));
+    }
+    assert_eq!(caches.len(), 3, "{caches:?}");
+    // The build's own is what only its own source has written to.
+    let mut asked = crate::lab::asked();
+    asked.fresh = true;
+    let run = lab.builds.start("shop", "app", asked, now()).await;
+    let (_, lines) = lab.ended(&run.unwrap().value).await;
+    assert_eq!(used(&lines), "cache app@:/opt/cache of nothing");
+
     let found: References = lab
         .builds
         .references("shop", &source(&servers, "public/cart.git", None))
         .await
         .unwrap();
     assert_eq!(found.default_branch().unwrap().as_str(), "main");
+}
+
+/// The line about the cache that a run had.
+fn used(lines: &[LogLine]) -> String {
+    let said = said(lines);
+    let line = said.lines().find(|line| line.starts_with("cache "));
+    line.unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_builder_image_names_so_many_caches_and_no_more() {
+    let servers = Servers::start("builds-caches");
+    let repository = servers.repository("public/cart.git");
+    repository.files("main", &[("app.py", "print()")]);
+    let lab = lab(&servers).await;
+    let folders: Vec<String> = (0..40).map(|number| format!("/opt/c{number}")).collect();
+    let mut says = execution();
+    says["Labels"]["dev.slipway.cache"] = folders.join(":").into();
+    push(&lab.images, "shop/builder:1", &[b"b".to_vec()], says).await;
+    let mut wanted = spec("shop/x:1", "hello");
+    wanted.source = source(&servers, "public/cart.git", None);
+    lab.build(wanted).await;
+    let (run, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
+    let said = said(&lines);
+    let used = said.lines().filter(|line| line.starts_with("cache "));
+    assert_eq!(used.count(), 16);
+    assert!(said.contains("more than 16 folders"), "{said}");
+}
+
+#[tokio::test]
+async fn a_webhook_builds_what_the_branch_points_to_whatever_it_says() {
+    let servers = Servers::start("builds-pushed");
+    let repository = servers.repository("public/cart.git");
+    let main = repository.files("main", &[("app.py", "print()")]);
+    // As a request to merge somebody's fork is: the server gives it to whoever asks for it by its id.
+    let fork = repository.files("theirs", &[("app.py", "print('evil')")]);
+    let lab = lab(&servers).await;
+    let mut wanted = spec("shop/x:1", "hello");
+    wanted.source = source(&servers, "public/cart.git", None);
+    if let SourceSpec::Git { revision, .. } = &mut wanted.source {
+        *revision = Some("main".to_owned());
+    }
+    lab.build(wanted).await;
+    for (pushed, is_told) in [(&fork, true), (&main, false), (&"0".repeat(40), true)] {
+        let mut asked = asked();
+        asked.fresh = true;
+        asked.cause = Cause::Webhook {
+            from: HookKind::Generic,
+            delivery: None,
+            commit: Some(pushed.clone()),
+        };
+        let run = lab.builds.start("shop", "app", asked, now()).await;
+        let (run, lines) = lab.ended(&run.unwrap().value).await;
+        assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
+        assert_eq!(run.resolved.commit.as_ref(), Some(&main), "{pushed}");
+        let told =
+            format!("commit {pushed}, which was pushed, is not what the revision stands for");
+        assert_eq!(said(&lines).contains(&told), is_told, "{}", said(&lines));
+    }
 }
 
 #[tokio::test]
@@ -138,6 +224,23 @@ async fn a_secret_is_shown_to_the_servers_that_it_names() {
         lab.secret("git", SecretUse::Git, &files).await;
         let found = lab.builds.references("shop", &wanted).await;
         assert_eq!(found.is_ok(), shown, "{hosts}: {found:?}");
+        // Nor is a run's shown to others: the server has not heard of the user.
+        let asked = servers.requests().lines().count();
+        let mut wanted = spec("shop/x:1", "hello");
+        wanted.source = source(&servers, "private/cart.git", Some("git"));
+        let run = lab
+            .builds
+            .run_once("shop", None, wanted, self::asked(), now());
+        let (run, lines) = lab.ended(&run.await.unwrap().value).await;
+        assert_eq!(
+            run.state == State::Succeeded,
+            shown,
+            "{hosts}: {}",
+            said(&lines)
+        );
+        let requests = servers.requests();
+        let heard = requests.lines().skip(asked).any(|line| line.contains(USER));
+        assert_eq!(heard, shown, "{hosts}: {requests}");
     }
     let nobody = SecretContent {
         used_for: SecretUse::Git,

@@ -87,6 +87,7 @@ pub(crate) fn parts(
 pub(crate) fn driver(folder: &Path) -> Arc<TarDriver> {
     Arc::new(TarDriver {
         gate: folder.join("gate"),
+        full: folder.join("full"),
         runs: AtomicUsize::new(0),
     })
 }

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod bounds;
+mod caches;
+mod damage;
 mod driver;
 mod file_ledger;
 mod flow;

@@ -250,9 +250,27 @@ async fn old_runs_go_with_their_logs() {
     let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
     assert_eq!(logs.count(), 2);
     // A log whose run is gone.
-    std::fs::create_dir_all(lab.folder.path().join("logs/shop/app-1")).unwrap();
+    let orphan = lab.folder.path().join("logs/shop/app-4");
+    std::fs::create_dir_all(&orphan).unwrap();
     lab.builds.tidy(now()).await.unwrap();
-    assert!(!lab.folder.path().join("logs/shop/app-1").exists());
+    assert!(
+        !orphan.exists(),
+        "it is no run's, though a run has the name"
+    );
+    let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
+    assert_eq!(logs.count(), 2);
+}
+
+#[tokio::test]
+async fn a_run_for_which_there_is_no_room_fetches_nothing() {
+    let lab = waiting(RunPolicy::Serial).await;
+    std::fs::write(&lab.driver.full, "").unwrap();
+    let run = lab.run().await;
+    assert_eq!(reason(&run), "DiskPressure");
+    assert_eq!(run.resolved.source, None);
+    std::fs::remove_file(&lab.driver.full).unwrap();
+    lab.open_gate();
+    assert_eq!(lab.run().await.state, State::Succeeded);
 }
 
 /// Many pipelines run in one namespace: what one of them does takes nothing of another.

@@ -8,7 +8,7 @@ use builder::s2i::ContainerPath;
 use tokio_util::sync::CancellationToken;
 
 use super::image::listing;
-use super::lab::{Asked, Lab, ready};
+use super::lab::{Asked, Lab};
 
 fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>), sharing: Sharing) -> Asked {
     let mut asked = Lab::asked(image, &lab.source(&[("x", "x")]));
@@ -23,18 +23,9 @@ fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>), sharing: Sharing
 
 #[tokio::test]
 async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble = "cat .cache/tool/log || true; echo kept-$(id -u) >> .cache/tool/log; [ -w .cache ]; echo out > out";
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", assemble), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut first = lab
         .run(asked(&lab, &image, ("main", None), Sharing::Locked))
         .await;
@@ -71,24 +62,24 @@ async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
         .run(asked(&lab, &image, ("other", None), Sharing::Locked))
         .await;
     assert!(!other.text().contains("kept"), "{}", other.text());
+
+    let mut anew = asked(&lab, &image, ("main", None), Sharing::Locked);
+    anew.empty_caches = true;
+    let anew = lab.run(anew).await;
+    assert!(!anew.text().contains("kept"), "{}", anew.text());
+    let next = lab
+        .run(asked(&lab, &image, ("main", None), Sharing::Locked))
+        .await;
+    assert_eq!(next.text().matches("kept-1001").count(), 1);
 }
 
 /// Each says that it is there and waits for the other: possible only together.
 #[tokio::test]
 async fn a_shared_cache_has_several_users_at_a_time() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble = "cd .cache/tool; touch here-$(cat /tmp/src/x); \
          for i in $(seq 200); do [ $(ls | wc -l) = 2 ] && exit 0; sleep 0.1; done; exit 1";
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", assemble), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(assemble).await;
     let run = |name: &'static str| {
         let source = lab.source(&[("x", name)]);
         let mut asked = asked(&lab, &image, ("main", None), Sharing::Shared);
@@ -106,18 +97,9 @@ async fn a_shared_cache_has_several_users_at_a_time() {
 /// The second begins when the first has ended.
 #[tokio::test]
 async fn a_locked_cache_has_one_user_at_a_time() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble = "cd .cache/tool; [ ! -e busy ]; touch busy; sleep 0.5; rm busy";
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", assemble), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(assemble).await;
     let run = || asked(&lab, &image, ("main", None), Sharing::Locked);
     let (one, two, three) = tokio::join!(
         lab.run_beside(run()),
@@ -131,17 +113,8 @@ async fn a_locked_cache_has_one_user_at_a_time() {
 
 #[tokio::test]
 async fn a_cache_is_not_mounted_twice() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", "true"), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling("true").await;
     let mut asked = asked(&lab, &image, ("main", None), Sharing::Locked);
     let mut second = asked.request.caches[0].clone();
     second.at = ContainerPath::parse("/opt/app/.other").unwrap();
@@ -153,17 +126,8 @@ async fn a_cache_is_not_mounted_twice() {
 /// The time of a run is also that in which no program of it runs.
 #[tokio::test]
 async fn a_run_that_waits_for_a_cache_says_so_and_not_for_longer_than_it_may() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", "echo has it; sleep 1000"), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling("echo has it; sleep 1000").await;
     let holding = asked(&lab, &image, ("main", None), Sharing::Locked);
     let cancel = CancellationToken::new();
     let (job, mut said) = holding.job("holds".to_owned(), Arc::new(lab.images.clone()));

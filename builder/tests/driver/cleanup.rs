@@ -1,19 +1,21 @@
 //! What is left of a run whose server was killed, or whose future was dropped: nothing.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use builder::driver::Driver as _;
 use builder::driver::runc::Runc;
 use builder::images::Layouts;
-use builder::plan::{Cache, Secret, Sharing};
+use builder::plan::{Cache, Sharing};
 use builder::s2i::ContainerPath;
+use tests::remains::until_none;
 use tokio_util::sync::CancellationToken;
 
 use super::image::Tar;
-use super::lab::{Asked, Lab, leftovers, ready, settings};
+use super::lab::{Asked, Lab, leftovers, settings};
 
 const FOLDER: &str = "DRIVER_TEST_FOLDER";
 const CGROUP: &str = "DRIVER_TEST_CGROUP";
@@ -44,11 +46,6 @@ async fn asked(lab: &Lab, layers: usize) -> Asked {
         at: ContainerPath::parse("/opt/app/.cache").unwrap(),
         sharing: Sharing::Locked,
     }];
-    asked.request.secrets = vec![Secret {
-        name: "token".to_owned(),
-        revision: None,
-        at: ContainerPath::parse("/run/secrets/token").unwrap(),
-    }];
     asked.secret("token", "file", SECRET);
     asked.test = Some(["sleep", "0.1"].map(str::to_owned).to_vec());
     asked
@@ -56,23 +53,17 @@ async fn asked(lab: &Lab, layers: usize) -> Asked {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_run_cleans_up_by_itself() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     for milliseconds in [0, 20, 60, 100, 150, 200, 300, 400, 500] {
         let run = lab.run_beside(asked(&lab, 0).await);
         let _ = tokio::time::timeout(Duration::from_millis(milliseconds), run).await;
-        until(|| lab.left());
+        until_none(|| lab.left());
     }
 }
 
 /// Kills a server at some moment of its runs, starts it again, and looks.
 #[tokio::test]
 async fn a_killed_server_leaves_nothing() {
-    if !ready() {
-        return;
-    }
     let folder = tempfile::Builder::new()
         .prefix("slipway-driver-")
         .tempdir()
@@ -98,7 +89,7 @@ async fn a_killed_server_leaves_nothing() {
         victim.kill().unwrap();
         victim.wait().unwrap();
         let (driver, _) = Runc::open(settings(folder.path(), &cgroup)).await.unwrap();
-        until(|| leftovers(folder.path(), &cgroup));
+        until_none(|| leftovers(folder.path(), &cgroup));
         drop(driver);
         let secret = Command::new("grep")
             .args(["-rlaF", str::from_utf8(SECRET).unwrap()])
@@ -119,9 +110,7 @@ async fn a_killed_server_leaves_nothing() {
 #[tokio::test]
 #[ignore = "started by a_killed_server_leaves_nothing"]
 async fn victim() {
-    let Some(folder) = std::env::var_os(FOLDER) else {
-        return;
-    };
+    let folder = std::env::var_os(FOLDER).unwrap();
     let folder = Path::new(&folder);
     let cgroup = std::env::var(CGROUP).unwrap();
     let layers = std::env::var(LAYERS).unwrap().parse().unwrap();
@@ -140,21 +129,51 @@ async fn victim() {
 }
 
 fn uuid() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/uuid")
+    fs::read_to_string("/proc/sys/kernel/random/uuid")
         .unwrap()
         .trim()
         .to_owned()
 }
 
-/// Waits until nothing is left, which must come about by itself.
-fn until(left: impl Fn() -> Vec<String>) {
-    let begun = Instant::now();
-    loop {
-        let left = left();
-        if left.is_empty() {
-            return;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{left:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+#[tokio::test]
+async fn what_nobody_uses_makes_room_and_where_that_is_not_enough_nothing_begins() {
+    let mut lab = Lab::new().await;
+    let image = lab
+        .builder(
+            "shop/builder:1",
+            &[("assemble", "true"), ("run", "true")],
+            &[],
+        )
+        .await;
+    let source = lab.source(&[("a", "b")]);
+    lab.run(Lab::asked(&image, &source)).await.built();
+    lab.driver.make_room().await.unwrap();
+    let layers = |folder: &Path| {
+        let stores = fs::read_dir(folder.join("driver/layers")).unwrap();
+        let layers =
+            stores.map(|store| fs::read_dir(store.unwrap().path().join("layers")).unwrap());
+        layers.map(Iterator::count).sum::<usize>()
+    };
+    assert_eq!(layers(lab.folder.path()), 2);
+
+    // The folder is one driver's at a time.
+    let other = Lab::new().await;
+    lab.driver = other.driver.clone();
+    let mut settings = settings(lab.folder.path(), "slipway-driver-full");
+    settings.unpacking.min_free = u64::MAX;
+    let (driver, _) = Runc::open(settings).await.unwrap();
+    let failure = driver.make_room().await.unwrap_err();
+    assert_eq!(failure.reason.as_str(), "DiskPressure");
+    assert!(
+        failure.message.contains("builder.minFreeBytes"),
+        "{failure}"
+    );
+    assert_eq!(layers(lab.folder.path()), 0);
+    let (job, _events) =
+        Lab::asked(&image, &source).job("run".to_owned(), Arc::new(lab.images.clone()));
+    let failure = driver
+        .run(job, &CancellationToken::new())
+        .await
+        .unwrap_err();
+    assert_eq!(failure.reason.as_str(), "DiskPressure");
 }

@@ -4,23 +4,21 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use builder::driver::Phase;
-use builder::plan::{Limits, Request, Secret, Source};
-use builder::s2i::{ContainerPath, Scope, SourceScripts, Variable};
+use builder::plan::{Limits, Request, Source};
+use builder::s2i::{Scope, SourceScripts, Variable};
 use oci::{Algorithm, Digest};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::image::{Tar, execution, listing};
-use super::lab::{Asked, Lab, asked_of, file, ready};
+use super::lab::{Asked, Lab, asked_of, file};
 
 const RUN: (&str, &str) = ("run", "true");
 const TOKEN: &str = "tok+en/with=odd&chars 4711";
 
 /// A job whose source is this archive, whoever made it.
 async fn with_source(lab: &Lab, assemble: &str, archive: &[u8]) -> Asked {
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let source = Source {
         digest: Digest::of(Algorithm::Sha256, archive),
         scripts: SourceScripts::default(),
@@ -34,9 +32,6 @@ async fn with_source(lab: &Lab, assemble: &str, archive: &[u8]) -> Asked {
 
 #[tokio::test]
 async fn a_source_stays_in_its_folder() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let canary = lab.folder.path().join("canary");
     std::fs::create_dir(&canary).unwrap();
@@ -76,9 +71,6 @@ async fn a_source_stays_in_its_folder() {
 
 #[tokio::test]
 async fn a_source_is_the_one_that_was_planned() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let planned = Tar::new().file("a", 0o644, 0, "a").bytes();
     let mut asked = with_source(&lab, "true", &planned).await;
@@ -90,9 +82,6 @@ async fn a_source_is_the_one_that_was_planned() {
 
 #[tokio::test]
 async fn a_set_user_id_bit_of_a_source_is_left_out() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let archive = Tar::new().file("program", 0o6755, 0, "x").bytes();
     let mut ran = lab.run(with_source(&lab, "true", &archive).await).await;
@@ -101,14 +90,9 @@ async fn a_set_user_id_bit_of_a_source_is_left_out() {
 
 #[tokio::test]
 async fn a_base_that_cannot_be_one_is_refused() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let source = lab.source(&[("x", "x")]);
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "true"), RUN], &[])
-        .await;
+    let image = lab.assembling("true").await;
     let mut gone = image.clone();
     gone.digest = Digest::of(Algorithm::Sha256, b"gone");
     let mut asked = Lab::asked(&gone, &source);
@@ -146,15 +130,8 @@ async fn a_base_that_cannot_be_one_is_refused() {
 }
 
 async fn with_secret(lab: &Lab, assemble: &str, change: impl FnOnce(&mut Request)) -> Asked {
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
-    asked.request.secrets = vec![Secret {
-        name: "npm".to_owned(),
-        revision: None,
-        at: ContainerPath::parse("/run/secrets/npm").unwrap(),
-    }];
     asked.secret("npm", "token", format!("{TOKEN}\n").as_bytes());
     change(&mut asked.request);
     asked
@@ -162,9 +139,6 @@ async fn with_secret(lab: &Lab, assemble: &str, change: impl FnOnce(&mut Request
 
 #[tokio::test]
 async fn a_secret_in_the_result_fails_the_build() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let shown = base64::engine::general_purpose::STANDARD.encode(format!("user:{TOKEN}"));
     for (assemble, at) in [
@@ -228,9 +202,6 @@ async fn a_secret_in_the_result_fails_the_build() {
 /// In a file system in memory, in a log that does not say them, in folders that go: nowhere.
 #[tokio::test]
 async fn a_secret_that_is_only_used_is_nowhere() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble = "cat /run/secrets/npm/token; base64 /run/secrets/npm/token; cp /run/secrets/npm/token /dev/shm/x; \
          cp /run/secrets/npm/token /tmp/y; rm /tmp/y; echo fine > out";
@@ -257,9 +228,6 @@ async fn a_secret_that_is_only_used_is_nowhere() {
 
 #[tokio::test]
 async fn a_secret_must_be_there() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let mut asked = with_secret(&lab, "true", |_| ()).await;
     asked.secrets.clear();
@@ -271,7 +239,7 @@ async fn a_secret_must_be_there() {
     );
 
     let mut asked = with_secret(&lab, "true", |_| ()).await;
-    asked.secret("npm", "../token", b"whatever it is");
+    asked.content("npm", "../token", b"whatever it is");
     let ran = lab.run(asked).await;
     assert!(
         ran.failure().message.contains("no file's name"),
@@ -282,9 +250,6 @@ async fn a_secret_must_be_there() {
 
 #[tokio::test]
 async fn limits_end_a_build_with_their_name() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     for (assemble, limits, reason, message) in [
         (
@@ -336,9 +301,7 @@ async fn limits_end_a_build_with_their_name() {
             "the build did not end in 1 s: raise limits.seconds (--timeout), or do less",
         ),
     ] {
-        let image = lab
-            .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-            .await;
+        let image = lab.assembling(assemble).await;
         let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
         asked.request.limits = limits;
         let ran = lab.run(asked).await;
@@ -352,13 +315,8 @@ async fn limits_end_a_build_with_their_name() {
 
 #[tokio::test]
 async fn a_build_is_cancelled_wherever_it_is() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "sleep 0.3"), RUN], &[])
-        .await;
+    let image = lab.assembling("sleep 0.3").await;
     let source = lab.source(&[("x", "x")]);
     for milliseconds in (0..600).step_by(25) {
         let cancel = CancellationToken::new();
@@ -380,14 +338,9 @@ async fn a_build_is_cancelled_wherever_it_is() {
 /// A file of holes takes no room and hours to be packed.
 #[tokio::test]
 async fn time_ends_what_is_no_program_too() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::with(|settings| settings.unpacking.bytes = u64::MAX).await;
     let assemble = "dd if=/dev/null of=/opt/app/holes bs=1 seek=8000000000000";
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.limits.seconds = Some(3);
     let ran = lab.run(asked).await;

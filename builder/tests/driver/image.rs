@@ -165,6 +165,11 @@ pub(crate) async fn push(
         "config": config,
         "layers": described,
     });
+    put_image(images, &name, &body).await
+}
+
+/// An image's manifest, under its name's tag.
+async fn put_image(images: &dyn Images, name: &ImageName, body: &Value) -> Manifest {
     let manifest = Manifest::parse(
         body.to_string().into_bytes().into(),
         None,
@@ -234,18 +239,7 @@ pub(crate) async fn publish(
         "config": Descriptor::new(MediaType::OCI_CONFIG, digest, built.config.len() as u64),
         "layers": layers,
     });
-    let manifest = Manifest::parse(
-        body.to_string().into_bytes().into(),
-        None,
-        Algorithm::Sha256,
-    )
-    .unwrap();
-    let tags: Vec<Tag> = name.tag().cloned().into_iter().collect();
-    images
-        .put_manifest(&actor, name.repo(), &manifest, &tags)
-        .await
-        .unwrap();
-    manifest
+    put_image(&**images, &name, &body).await
 }
 
 /// What a layer has: by path, what kind, mode and owner (`-644 1001:0`), and content or target.

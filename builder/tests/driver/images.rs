@@ -19,13 +19,7 @@ builder::images_suite!(open());
 
 #[tokio::test]
 async fn other_tools_read_a_layout() {
-    let has = Command::new("sh")
-        .args(["-c", "command -v skopeo"])
-        .output();
-    if !has.unwrap().status.success() {
-        println!("skipped: needs skopeo");
-        return;
-    }
+    tests::toolbox::needs(&["skopeo"]);
     let folder = tempfile::tempdir().unwrap();
     let layouts = Layouts::new(folder.path());
     let layer = Tar::new().file("a", 0o644, 0, "a").bytes();

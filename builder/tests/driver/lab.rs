@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,14 +13,15 @@ use builder::Compression;
 use builder::driver::runc::{Runc, Settings};
 use builder::driver::{Built, Driver, Event, Failure, Job, Phase, SecretFiles};
 use builder::images::{BaseImage, ImageName, Images, Layouts, Platform};
-use builder::plan::{Commit, Image, Output, Request, Source};
+use builder::plan::{Commit, Image, Output, Request, Secret, Source};
 use builder::records::Actor;
-use builder::s2i::IgnoreMode;
+use builder::s2i::{ContainerPath, IgnoreMode};
 use builder::sandbox;
 use builder::source::{Snapshot, SourceLimits, upload};
 use oci::{Digest, RepoName};
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::remains::{control_groups, entries, forget_control_groups, mounts};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -52,28 +52,9 @@ pub(crate) struct Asked {
     pub(crate) bases: BTreeMap<Digest, RepoName>,
     pub(crate) secrets: BTreeMap<String, SecretFiles>,
     pub(crate) scripts: BTreeMap<Digest, Vec<u8>>,
+    pub(crate) empty_caches: bool,
     pub(crate) test: Option<Vec<String>>,
     pub(crate) epoch: SystemTime,
-}
-
-/// Whether tests can run here; prints why not.
-pub(crate) fn ready() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    let has = |program: &str| {
-        let found = Command::new("sh")
-            .args(["-c", &format!("command -v {program}")])
-            .output();
-        found.is_ok_and(|output| output.status.success())
-    };
-    let missing: Vec<_> = ["runc", "nft", "busybox"]
-        .into_iter()
-        .filter(|program| !has(program))
-        .collect();
-    if root && missing.is_empty() {
-        return true;
-    }
-    println!("skipped: needs root ({root}) and the programs {missing:?}");
-    false
 }
 
 pub(crate) fn actor() -> Actor {
@@ -84,6 +65,7 @@ pub(crate) fn actor() -> Actor {
 }
 
 pub(crate) fn settings(folder: &Path, cgroup: &str) -> Settings {
+    tests::toolbox::needs_sandbox();
     let mut sandbox = sandbox::Settings::root(folder.join("sandbox")).unwrap();
     sandbox.cgroup = Path::new("/").join(cgroup);
     Settings::new(folder.join("driver"), sandbox)
@@ -135,6 +117,12 @@ impl Lab {
     /// Pushes an image of busybox and these scripts, and layers upon it.
     pub(crate) async fn builder(&self, name: &str, of: &[(&str, &str)], more: &[Vec<u8>]) -> Image {
         self.image(name, of, more, execution()).await
+    }
+
+    /// The plainest builder image: one script.
+    pub(crate) async fn assembling(&self, assemble: &str) -> Image {
+        let scripts = [("assemble", assemble), ("run", "true")];
+        self.builder("shop/builder:1", &scripts, &[]).await
     }
 
     pub(crate) async fn image(
@@ -243,6 +231,7 @@ pub(crate) fn asked_of(builder: &Image, mut source: Source, file: fs::File) -> A
         bases: BTreeMap::new(),
         secrets: BTreeMap::new(),
         scripts: BTreeMap::new(),
+        empty_caches: false,
         test: None,
         epoch: UNIX_EPOCH + Duration::from_secs(EPOCH),
     };
@@ -254,10 +243,8 @@ pub(crate) fn asked_of(builder: &Image, mut source: Source, file: fs::File) -> A
 pub(crate) fn leftovers(folder: &Path, cgroup: &str) -> Vec<String> {
     let mut found = Vec::new();
     let list = |path: &Path| {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.path().display().to_string())
-            .collect::<Vec<_>>()
+        let named = |name: String| path.join(name).display().to_string();
+        entries(path).into_iter().map(named).collect::<Vec<_>>()
     };
     found.extend(list(&folder.join("driver/scratch")));
     found.extend(list(&folder.join("sandbox/runs")));
@@ -266,41 +253,14 @@ pub(crate) fn leftovers(folder: &Path, cgroup: &str) -> Vec<String> {
             found.extend(list(&Path::new(&store).join(part)));
         }
     }
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let folder = folder.to_str().unwrap();
-    found.extend(
-        mounts
-            .lines()
-            .filter(|line| line.contains(folder))
-            .map(str::to_owned),
-    );
-    let groups = Command::new("find")
-        .args([
-            "/sys/fs/cgroup",
-            "-path",
-            &format!("*/{cgroup}/*"),
-            "-type",
-            "d",
-        ])
-        .output();
-    let groups = String::from_utf8(groups.unwrap().stdout).unwrap();
-    found.extend(groups.lines().map(str::to_owned));
+    found.extend(mounts(folder));
+    found.extend(control_groups(cgroup));
     found
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let trees = fs::read_dir("/sys/fs/cgroup")
-            .into_iter()
-            .flatten()
-            .flatten();
-        for tree in trees
-            .map(|tree| tree.path())
-            .chain(["/sys/fs/cgroup".into()])
-        {
-            // Most are no trees.
-            let _ = fs::remove_dir(tree.join(&self.cgroup));
-        }
+        forget_control_groups(&self.cgroup);
     }
 }
 
@@ -311,8 +271,18 @@ impl Asked {
         self.bases.insert(image.digest, name.repo().clone());
     }
 
-    /// A secret of one file.
+    /// A secret of one file, at its usual place.
     pub(crate) fn secret(&mut self, name: &str, file: &str, content: &[u8]) {
+        self.request.secrets.push(Secret {
+            name: name.to_owned(),
+            revision: None,
+            at: ContainerPath::parse(&format!("/run/secrets/{name}")).unwrap(),
+        });
+        self.content(name, file, content);
+    }
+
+    /// What a secret has: one file.
+    pub(crate) fn content(&mut self, name: &str, file: &str, content: &[u8]) {
         let files = BTreeMap::from([(file.to_owned(), Zeroizing::new(content.to_vec()))]);
         self.secrets.insert(name.to_owned(), SecretFiles(files));
     }
@@ -330,6 +300,7 @@ impl Asked {
             source: self.source,
             scripts: self.scripts,
             secrets: self.secrets,
+            empty_caches: self.empty_caches,
             test: self.test,
             compression: Compression::Gzip,
             epoch: self.epoch,

@@ -1,5 +1,4 @@
-//! Plans run by the driver with a real runtime upon images made of a static busybox. Needs root, runc, nft and busybox; says so
-//! where it is skipped.
+//! Plans run by the driver with a real runtime upon images made of a static busybox. Needs root, runc, nft and busybox.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 

@@ -5,23 +5,14 @@ use oci::Digest;
 use serde_json::{Value, json};
 
 use super::image::listing;
-use super::lab::{Lab, ready};
+use super::lab::Lab;
 
 const ASSEMBLE: &str = "id -u; cd /tmp/src && cp -r . /opt/app/src && echo built > /opt/app/result && sort > /dev/null < /etc/passwd";
 
 #[tokio::test]
 async fn a_source_becomes_an_image() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
-    let image = lab
-        .builder(
-            "shop/builder:1",
-            &[("assemble", ASSEMBLE), ("run", "true")],
-            &[],
-        )
-        .await;
+    let image = lab.assembling(ASSEMBLE).await;
     let source = lab.source(&[("app.txt", "hello"), ("*tool", "#!/bin/sh\n")]);
     let mut ran = lab.run(Lab::asked(&image, &source)).await;
     let built = ran.built();

@@ -17,7 +17,7 @@ use oci::RepoName;
 use serde_json::{Value, json};
 
 use super::image::publish;
-use super::lab::{Lab, ready};
+use super::lab::Lab;
 
 const ASSEMBLE: &str = "cp -r /tmp/src/. /opt/app/ && mkdir -p build/deep && echo $MODE > build/deep/mode && chmod 750 build \
      && ln -s deep/mode build/link && rm -f etc-link && ln /opt/app/app.txt build/hard && touch /tmp/left && rm /tmp/of-image";
@@ -35,18 +35,7 @@ const LEFT_BY_BUILDAH: &[&str] = &[
 
 #[tokio::test]
 async fn the_same_comes_out_as_of_s2i_and_buildah() {
-    if !ready() {
-        return;
-    }
-    let programs = ["s2i", "buildah", "skopeo"];
-    let missing: Vec<_> = programs
-        .iter()
-        .filter(|name| tests::toolbox::installed(name).is_none())
-        .collect();
-    if !missing.is_empty() {
-        println!("skipped: needs {missing:?}; scripts/lab-install installs them");
-        return;
-    }
+    tests::toolbox::needs(&["s2i", "buildah", "skopeo"]);
     let lab = Lab::new().await;
     let layer = super::image::Tar::new()
         .file("tmp/of-image", 0o644, 1001, "goes")

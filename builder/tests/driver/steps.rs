@@ -7,7 +7,7 @@ use oci::{Algorithm, Digest, RepoName};
 use serde_json::{Value, json};
 
 use super::image::{Tar, execution, listing, publish};
-use super::lab::{Lab, ready};
+use super::lab::Lab;
 
 const RUN: (&str, &str) = ("run", "true");
 
@@ -17,13 +17,8 @@ fn config(built: &builder::driver::Built) -> Value {
 
 #[tokio::test]
 async fn scripts_come_from_the_source_and_from_the_web() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "exit 9"), RUN], &[])
-        .await;
+    let image = lab.assembling("exit 9").await;
     let source = lab.source(&[
         (
             ".s2i/bin/assemble",
@@ -57,9 +52,6 @@ async fn scripts_come_from_the_source_and_from_the_web() {
 /// Whoever made the image decides where its folders lead; a script replaces a link that has its name.
 #[tokio::test]
 async fn a_script_is_not_placed_through_a_link() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let canary = lab.folder.path().join("canary");
     std::fs::write(&canary, "untouched").unwrap();
@@ -89,15 +81,10 @@ async fn a_script_is_not_placed_through_a_link() {
 
 #[tokio::test]
 async fn variables_hold_where_they_should() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble =
         "echo $APP_ROOT $BOTH $ONLY $FILE > result; pwd >> result; echo $HOME $PATH >> result";
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let source = lab.source(&[(".s2i/environment", "FILE=from-file\n")]);
     let mut asked = Lab::asked(&image, &source);
     asked.request.env = vec![
@@ -120,30 +107,20 @@ async fn variables_hold_where_they_should() {
 
 #[tokio::test]
 async fn what_is_injected_stays_and_what_is_secret_does_not() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble = "cat /opt/app/conf/settings; cat /run/secrets/token/file > /dev/null; \
          ls -ln /run/secrets/token/file; \
          [ -w /opt/app/.config/tool ]; echo done > out";
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.injections = vec![Injection::parse("settings:conf", true).unwrap()];
-    asked.request.secrets = vec![builder::plan::Secret {
-        name: "token".to_owned(),
-        revision: None,
-        at: ContainerPath::parse("/run/secrets/token").unwrap(),
-    }];
     // A second one, in a folder of the home that is not there.
     asked.request.secrets.push(builder::plan::Secret {
         name: "token".to_owned(),
         revision: None,
         at: ContainerPath::parse("/opt/app/.config/tool").unwrap(),
     });
-    asked.secret("settings", "settings", b"colour=blue\n");
+    asked.content("settings", "settings", b"colour=blue\n");
     asked.secret("token", "file", b"very-secret-token");
     let mut ran = lab.run(asked).await;
     let found = listing(ran.built());
@@ -164,14 +141,9 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
 
 #[tokio::test]
 async fn labels_are_those_that_the_script_asked_for() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble = r#"mkdir -p /tmp/.s2i; echo '{"labels":[{"a":"1"},{"io.k8s.description":"mine"}]}' > /tmp/.s2i/image_metadata.json"#;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let image = lab.assembling(assemble).await;
     let mut ran = lab
         .run(Lab::asked(&image, &lab.source(&[("x", "x")])))
         .await;
@@ -207,9 +179,6 @@ async fn labels_are_those_that_the_script_asked_for() {
 /// What lower layers have is gone by whiteouts, what came in this build without a trace.
 #[tokio::test]
 async fn a_clean_build_leaves_no_source() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let layer = Tar::new()
         .folder("tmp/src", 0o755, 0)
@@ -254,9 +223,6 @@ async fn incremental(lab: &Lab, save: &str) -> (Image, Image) {
 
 #[tokio::test]
 async fn artifacts_of_the_previous_image_are_taken_over() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let (builder, previous) = incremental(&lab, "cd /opt/app && tar cf - deps").await;
     let mut asked = Lab::asked(&builder, &lab.source(&[("x", "2")]));
@@ -285,9 +251,6 @@ async fn artifacts_of_the_previous_image_are_taken_over() {
 /// None of it keeps the build from being made.
 #[tokio::test]
 async fn what_cannot_be_taken_over_is_left() {
-    if !ready() {
-        return;
-    }
     for save in [
         "exit 3",
         "echo this is no archive",
@@ -325,9 +288,6 @@ async fn what_cannot_be_taken_over_is_left() {
 
 #[tokio::test]
 async fn a_previous_image_that_is_gone_is_no_failure() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let (builder, mut previous) = incremental(&lab, "tar cf - /opt").await;
     previous.digest = Digest::of(Algorithm::Sha256, b"removed meanwhile");
@@ -345,15 +305,10 @@ async fn a_previous_image_that_is_gone_is_no_failure() {
 
 #[tokio::test]
 async fn a_runtime_image_takes_what_it_wants() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let assemble = "mkdir -p out/sub; echo jar > out/app.jar; echo sh > out/sub/start; chmod 700 out/sub/start; \
          ln -s app.jar out/link; mkfifo out/fifo; echo big > only-here";
-    let builder = lab
-        .builder("shop/builder:1", &[("assemble", assemble), RUN], &[])
-        .await;
+    let builder = lab.assembling(assemble).await;
     let mut execution = execution();
     execution["Labels"]["io.openshift.s2i.assemble-input-files"] =
         json!("/opt/app/out;/opt/app/only-here:extra/dir");
@@ -415,13 +370,8 @@ async fn a_runtime_image_takes_what_it_wants() {
 
 #[tokio::test]
 async fn a_test_runs_in_the_result_and_leaves_nothing_in_it() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "echo ok > app"), RUN], &[])
-        .await;
+    let image = lab.assembling("echo ok > app").await;
     let words = |text: &str| Some(["sh", "-c", text].map(str::to_owned).to_vec());
     let source = lab.source(&[("x", "x")]);
     let mut asked = Lab::asked(&image, &source);
@@ -457,9 +407,6 @@ async fn a_test_runs_in_the_result_and_leaves_nothing_in_it() {
 /// More layers than one page of mount options has room for.
 #[tokio::test]
 async fn an_image_may_have_many_layers() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let layers: Vec<_> = (0..60)
         .map(|number| {
@@ -482,13 +429,8 @@ async fn an_image_may_have_many_layers() {
 
 #[tokio::test]
 async fn a_build_with_no_change_has_no_layer() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
-    let image = lab
-        .builder("shop/builder:1", &[("assemble", "true"), RUN], &[])
-        .await;
+    let image = lab.assembling("true").await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.clean = true;
     // No file is younger than this, so that `/tmp` is what it was.

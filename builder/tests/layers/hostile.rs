@@ -24,19 +24,19 @@ struct Watched {
 }
 
 impl Watched {
-    fn new() -> Option<Self> {
-        let lab = Lab::new()?;
+    fn new() -> Self {
+        let lab = Lab::new();
         let canaries = lab.path().join("canaries");
         fs::create_dir(&canaries).unwrap();
         fs::write(canaries.join("file"), "untouched").unwrap();
         fs::create_dir(canaries.join("folder")).unwrap();
         fs::write(canaries.join("folder/file"), "untouched").unwrap();
         let before = survey(&canaries);
-        Some(Self {
+        Self {
             lab,
             canaries,
             before,
-        })
+        }
     }
 
     /// The way to the canaries as a link would name it.
@@ -93,9 +93,7 @@ fn file(content: &str) -> String {
 
 #[test]
 fn paths_that_lead_out_are_refused() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let depth = "../".repeat(40);
     for name in [
         "../x",
@@ -117,9 +115,7 @@ fn paths_that_lead_out_are_refused() {
 
 #[test]
 fn absolute_paths_are_below_the_root() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let outside = watched.outside("file");
     let seen = watched.seen(&Archive::new().file(&outside, "x").file("//a//./b", "y"));
     assert_eq!(
@@ -131,9 +127,7 @@ fn absolute_paths_are_below_the_root() {
 
 #[test]
 fn what_is_written_through_a_link_stays_inside() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let up = format!("{}{}", "../".repeat(60), &watched.outside("folder")[1..]);
     for target in [
         &watched.outside("folder"),
@@ -171,18 +165,14 @@ fn what_is_written_through_a_link_stays_inside() {
 
 #[test]
 fn links_in_circles_are_refused() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let archive = Archive::new().symlink("a", "b").symlink("b", "a");
     watched.refused(&archive.file("a/x", ""), "circle");
 }
 
 #[test]
 fn the_last_name_is_never_followed() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let outside = watched.outside("file");
     let folder = watched.outside("folder");
     let mode = |header: &mut Header| {
@@ -221,9 +211,7 @@ fn the_last_name_is_never_followed() {
 
 #[test]
 fn hard_links_lead_to_files_of_the_layer() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     for target in [
         &watched.outside("file"),
         "missing",
@@ -268,9 +256,7 @@ fn hard_links_lead_to_files_of_the_layer() {
 
 #[test]
 fn the_root_stays_a_directory() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     for name in [".", "./", "/", "./."] {
         let link = Archive::new().symlink(name, watched.outside("folder"));
         let link = link.file("file", "x");
@@ -283,9 +269,7 @@ fn the_root_stays_a_directory() {
 
 #[test]
 fn whiteouts_hide_names_of_lower_layers_and_nothing_else() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     for name in [".wh.", ".wh..", ".wh...", "a/.wh.", "a/.wh..."] {
         watched.refused(
             &Archive::new().directory("a/").file(name, ""),
@@ -357,9 +341,7 @@ fn whiteouts_hide_names_of_lower_layers_and_nothing_else() {
 
 #[test]
 fn an_opaque_mark_through_a_link_does_not_leave_the_layer() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let archive = Archive::new()
         .symlink("d", watched.outside("folder"))
         .file("d/.wh..wh..opq", "");
@@ -368,9 +350,7 @@ fn an_opaque_mark_through_a_link_does_not_leave_the_layer() {
 
 #[test]
 fn what_overlayfs_would_read_as_its_own_is_not_taken_from_archives() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let device = |kind| {
         let mut header = Header::new(kind, "f");
         header.device = (0, 0);
@@ -409,9 +389,7 @@ fn what_overlayfs_would_read_as_its_own_is_not_taken_from_archives() {
 
 #[test]
 fn devices_are_skipped_kept_or_refused() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let is_initial = Marks::of_this_process().unwrap() == Marks::Trusted;
     for (kind, what) in [(b'3', "char"), (b'4', "block")] {
         let mut header = Header::new(kind, "node");
@@ -451,9 +429,7 @@ fn devices_are_skipped_kept_or_refused() {
 
 #[test]
 fn set_user_id_and_owners_are_kept() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let seen = watched.seen(&Archive::new().file_with("su", "", |header| {
         header.mode = 0o6755;
         header.uid = 12;
@@ -465,9 +441,7 @@ fn set_user_id_and_owners_are_kept() {
 
 #[test]
 fn the_store_is_closed_to_others() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let marks = Marks::of_this_process().unwrap().as_str();
     let folder = watched.lab.path().join("store").join(marks);
     assert_eq!(fs::metadata(folder).unwrap().mode() & 0o777, 0o700);
@@ -475,9 +449,7 @@ fn the_store_is_closed_to_others() {
 
 #[test]
 fn entries_of_one_name() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let archive = Archive::new()
         .file("f", "first")
         .hard_link("other", "f")
@@ -518,9 +490,7 @@ fn entries_of_one_name() {
 
 #[test]
 fn names_of_any_bytes_and_of_any_length() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let long = |length| "n".repeat(length);
     let named = |name: &str| {
         Archive::new()
@@ -562,9 +532,7 @@ fn names_of_any_bytes_and_of_any_length() {
 
 #[test]
 fn sizes_that_lie() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let with_size = |size| {
         let mut header = Header::new(b'0', "f");
         header.size = size;
@@ -590,9 +558,7 @@ fn sizes_that_lie() {
 
 #[test]
 fn what_readers_disagree_on_is_refused() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let pax = |records: &[(&[u8], &[u8])]| Archive::new().pax(records);
     let file = |archive: Archive| archive.file("f", "x");
     watched.refused(&file(pax(&[(b"path", b"a"), (b"path", b"b")])), "twice");
@@ -660,9 +626,7 @@ fn what_readers_disagree_on_is_refused() {
 /// Whatever is in an archive, this program, GNU tar and Python see the same, or this program refuses it.
 #[test]
 fn other_readers_see_the_same_entries() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let mut random = fastrand::Rng::with_seed(33);
     let mut taken = 0;
     for _ in 0..150 {
@@ -719,9 +683,7 @@ fn other_readers_see_the_same_entries() {
 
 #[test]
 fn bombs_are_noticed_before_they_fill_anything() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let never = CancellationToken::new();
     let limits = Limits {
         bytes: 1 << 30,
@@ -769,25 +731,89 @@ fn bombs_are_noticed_before_they_fill_anything() {
     };
     let told = too_large(&endless);
     assert!(told.contains("bytes"), "{told}");
-    // A window of 2 GiB that the reader should keep.
-    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
-    encoder.window_log(31).unwrap();
-    encoder.write_all(&header).unwrap();
-    let frame = encoder.finish().unwrap();
-    let blob = crate::lab::blob(&frame, Compression::Zstd, diff_id);
-    let result = watched
-        .lab
-        .store
-        .layer(&blob, &limits, std::time::UNIX_EPOCH, &never);
-    let error = watched.checked(result).unwrap_err();
-    assert!(matches!(error, UnpackError::Refused(_)), "{error}");
+    // A window of 16 MiB, and of 2 GiB, that the reader should keep.
+    for window in [24, 31] {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.window_log(window).unwrap();
+        encoder.write_all(&header).unwrap();
+        let frame = encoder.finish().unwrap();
+        let blob = crate::lab::blob(&frame, Compression::Zstd, diff_id);
+        let result = watched
+            .lab
+            .store
+            .layer(&blob, &limits, std::time::UNIX_EPOCH, &never);
+        let error = watched.checked(result).unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, UnpackError::Refused(_)), "{told}");
+        assert!(told.contains("decompressed"), "{told}");
+    }
+}
+
+/// Each layer would be taken by itself. Which of them are there already makes no difference.
+#[test]
+fn an_image_of_many_layers_has_no_more_room_than_one_of_one() {
+    let watched = Watched::new();
+    let never = CancellationToken::new();
+    let archives: Vec<_> = (0..8)
+        .map(|n| {
+            let archive = Archive::new().file("which", n.to_string());
+            archive.file("a", vec![n; 100_000]).file("b", "").bytes()
+        })
+        .collect();
+    let blobs = archives.iter().map(|bytes| {
+        let diff_id = Digest::of(Algorithm::Sha256, bytes);
+        crate::lab::blob(bytes, Compression::Plain, diff_id)
+    });
+    let blobs: Vec<_> = blobs.collect();
+    let bytes: u64 = archives.iter().map(|bytes| bytes.len() as u64).sum();
+    let entries = 3 * archives.len() as u64;
+    let unpack = |bytes, entries| {
+        let limits = Limits {
+            bytes,
+            entries,
+            ..limits()
+        };
+        let store = &watched.lab.store;
+        store.layers(&blobs, &limits, std::time::UNIX_EPOCH, &never)
+    };
+    let too_much = |bytes, entries| match unpack(bytes, entries) {
+        Err(UnpackError::TooLarge(told)) => assert!(told.contains("limit"), "{told}"),
+        other => panic!("{other:?}"),
+    };
+    for _is_there in [false, true] {
+        too_much(bytes - 1, entries);
+        too_much(bytes, entries - 1);
+        assert_eq!(unpack(bytes, entries).unwrap().len(), archives.len());
+    }
+}
+
+#[test]
+fn nothing_is_unpacked_onto_a_disk_that_is_nearly_full() {
+    let watched = Watched::new();
+    let archive = Archive::new().file("a", vec![1; 100_000]).bytes();
+    let unpack = |min_free| {
+        let limits = Limits {
+            min_free,
+            ..limits()
+        };
+        watched
+            .lab
+            .unpack_bytes(&archive, Compression::Plain, &limits)
+    };
+    match watched.checked(unpack(u64::MAX)) {
+        Err(UnpackError::NoRoom(no_room)) => {
+            assert!(no_room.free < no_room.keep, "{no_room:?}");
+            let told = no_room.to_string();
+            assert!(told.contains("builder.minFreeBytes"), "{told}");
+        }
+        other => panic!("{other:?}"),
+    }
+    unpack(1).unwrap();
 }
 
 #[test]
 fn more_entries_than_the_limit_are_refused() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let limits = Limits {
         entries: 1000,
         ..limits()
@@ -836,9 +862,7 @@ fn more_entries_than_the_limit_are_refused() {
 
 #[test]
 fn damaged_and_cut_streams_are_refused() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let archive = Archive::new().file("f", vec![b'x'; 5000]).bytes();
     let diff_id = Digest::of(Algorithm::Sha256, &archive);
     let gzip = crate::lab::gzip(&archive);
@@ -870,9 +894,7 @@ fn damaged_and_cut_streams_are_refused() {
 /// Bytes that are no archive at all, and archives with some bytes changed: no panic, no harm.
 #[test]
 fn noise_is_refused() {
-    let Some(watched) = Watched::new() else {
-        return;
-    };
+    let watched = Watched::new();
     let mut random = fastrand::Rng::with_seed(70);
     let good = Archive::new()
         .pax(&[(b"path", b"long/name"), (b"SCHILY.xattr.user.x", b"y")])

@@ -1,7 +1,7 @@
 //! Layers on a real overlayfs: unpacked, stacked, changed, exported, applied again.
 //!
 //! Mounting needs root, or a user namespace in which the tests find themselves root; the same tests run in both
-//! (`userns.rs`). Where the machine cannot, each says so and passes.
+//! (`userns.rs` says which cannot).
 
 #![expect(
     clippy::unwrap_used,

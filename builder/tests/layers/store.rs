@@ -56,7 +56,7 @@ impl Read for Told {
 
 #[test]
 fn a_layer_is_unpacked_once_whoever_asks() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let bytes = numbered(1).bytes();
     let read = Arc::new(AtomicUsize::new(0));
     let blob = Blob {
@@ -82,7 +82,7 @@ fn a_layer_is_unpacked_once_whoever_asks() {
 
 #[test]
 fn a_layer_that_is_there_is_only_for_who_may_read_its_blob() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let secret = numbered(1).bytes();
     let diff_id = Digest::of(Algorithm::Sha256, &secret);
     let never = CancellationToken::new();
@@ -105,7 +105,7 @@ fn a_layer_that_is_there_is_only_for_who_may_read_its_blob() {
 
 #[test]
 fn layers_come_in_their_order_and_an_error_is_the_first_reason() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let archives: Vec<_> = (0..12).map(numbered).collect();
     let never = CancellationToken::new();
     let layers = lab
@@ -147,7 +147,7 @@ fn what_is_cancelled_ends_and_leaves_nothing() {
             Ok(buffer.len())
         }
     }
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let token = CancellationToken::new();
     let source = token.clone();
     let mut header = crate::archive::Header::new(b'0', "endless");
@@ -174,7 +174,7 @@ fn what_is_cancelled_ends_and_leaves_nothing() {
 
 #[test]
 fn a_full_disk_is_named_and_leaves_nothing() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let small = lab.path().join("small");
     fs::create_dir(&small).unwrap();
     let mounted = rustix::mount::mount(
@@ -207,7 +207,7 @@ fn a_full_disk_is_named_and_leaves_nothing() {
 
 #[test]
 fn the_longest_unused_layers_are_swept_and_used_ones_are_not() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let never = CancellationToken::new();
     let archives: Vec<_> = (0..5).map(numbered).collect();
     let size = archives[0].bytes().len() as u64;
@@ -242,7 +242,7 @@ fn the_longest_unused_layers_are_swept_and_used_ones_are_not() {
 
 #[test]
 fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let never = CancellationToken::new();
     let blobs = blobs(&[numbered(1)]);
     let take = || {
@@ -273,7 +273,7 @@ fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
 
 #[test]
 fn an_image_may_have_a_layer_twice() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let twice = Archive::new().file("f", "twice").file(".wh.gone", "");
     let between = Archive::new()
         .file("f", "between")
@@ -289,7 +289,7 @@ fn an_image_may_have_a_layer_twice() {
 
 #[test]
 fn a_build_has_a_name_of_its_own_and_mounts_again() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let rootfs = Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap();
     let taken = Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap_err();
     assert!(matches!(taken, UnpackError::Disk { .. }), "{taken}");
@@ -312,12 +312,11 @@ fn a_build_has_a_name_of_its_own_and_mounts_again() {
 
 const VICTIM: &str = "SLIPWAY_TEST_VICTIM";
 
-/// Not a test by itself: what the next kills.
+/// Not a test of its own: what the next kills.
 #[test]
+#[ignore = "started by a_killed_process_leaves_no_half_layer_mount_or_folder"]
 fn victim() {
-    let Some(folder) = std::env::var_os(VICTIM).map(PathBuf::from) else {
-        return;
-    };
+    let folder = PathBuf::from(std::env::var_os(VICTIM).unwrap());
     let store = LayerStore::open(&folder, IdMap::identity()).unwrap();
     let never = CancellationToken::new();
     println!("{VICTIM} works");
@@ -342,7 +341,7 @@ fn victims_layer() -> Archive {
 
 #[test]
 fn a_killed_process_leaves_no_half_layer_mount_or_folder() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     let never = CancellationToken::new();
     let mut random = fastrand::Rng::with_seed(100);
     let folder = lab.path().join("killed");
@@ -350,7 +349,7 @@ fn a_killed_process_leaves_no_half_layer_mount_or_folder() {
     let (mut halves, mut mounts, mut leftovers) = (0, 0, 0);
     for _ in 0..100 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::victim", "--nocapture"])
+            .args(["--exact", "store::victim", "--ignored", "--nocapture"])
             .env(VICTIM, &folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -395,7 +394,7 @@ fn a_killed_process_leaves_no_half_layer_mount_or_folder() {
 /// Two that need a new layer: one unpacks it, and the other has it as soon as it is there, not when the first is done with it.
 #[test]
 fn a_new_layer_is_shared_at_once() {
-    let Some(lab) = Lab::new() else { return };
+    let lab = Lab::new();
     for number in 0..20 {
         let archive = Archive::new().file(format!("file-{number}"), "x");
         let both = std::sync::Barrier::new(2);

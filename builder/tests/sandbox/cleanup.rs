@@ -4,45 +4,27 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use builder::sandbox::{Egress, Host, Mount, SecretFile, Settings, Source};
-
+use tests::remains::{
+    control_groups, entries, forget_control_groups, mounts, processes, until_none,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::lab::{Lab, make_root, ready, script};
+use super::lab::{Lab, make_root, script};
 
 const STATE: &str = "SANDBOX_TEST_STATE";
-
-/// Processes whose command has `mark` in it.
-fn processes(mark: &str) -> Vec<String> {
-    let output = Command::new("ps")
-        .args(["-eo", "pid,args"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
-        .filter(|line| line.contains(mark))
-        .map(str::to_owned)
-        .collect()
-}
 
 /// Every process of every run, mounts of theirs, and tables of rules, that can be seen from the host.
 fn leftovers(parent: &str, folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for cgroup in cgroups(parent) {
+    for cgroup in control_groups(parent) {
         let processes =
             fs::read_to_string(Path::new(&cgroup).join("cgroup.procs")).unwrap_or_default();
         found.extend(processes.lines().map(|pid| format!("{cgroup} {pid}")));
     }
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let folder = folder.to_str().unwrap();
-    found.extend(
-        mounts
-            .lines()
-            .filter(|line| line.contains(folder))
-            .map(str::to_owned),
-    );
+    found.extend(mounts(folder));
     let rules = Command::new("nft")
         .args(["list", "tables"])
         .output()
@@ -57,29 +39,8 @@ fn leftovers(parent: &str, folder: &Path) -> Vec<String> {
     found
 }
 
-fn cgroups(parent: &str) -> Vec<String> {
-    let output = Command::new("find")
-        .args([
-            "/sys/fs/cgroup",
-            "-path",
-            &format!("*/{parent}/*"),
-            "-type",
-            "d",
-        ])
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect()
-}
-
 #[tokio::test]
 async fn what_a_process_starts_ends_with_it() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mark = format!("{}", 100_000 + std::process::id());
@@ -99,9 +60,6 @@ async fn what_a_process_starts_ends_with_it() {
 
 #[tokio::test]
 async fn a_dropped_run_leaves_no_process() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mark = format!("{}", 200_000 + std::process::id());
@@ -112,22 +70,14 @@ async fn a_dropped_run_leaves_no_process() {
             .await
             .is_err()
     );
-    until(|| processes(&format!("sleep {mark}")));
+    until_none(|| processes(&format!("sleep {mark}")));
     let runs = lab.folder.path().join("state/runs");
-    until(|| {
-        fs::read_dir(&runs)
-            .unwrap()
-            .map(|run| format!("{run:?}"))
-            .collect()
-    });
+    until_none(|| entries(&runs));
 }
 
 /// A run of a server that was killed, whose processes somehow live on.
 #[tokio::test]
 async fn what_is_left_is_found_and_killed() {
-    if !ready() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let parent = format!("slipway-left-{}", std::process::id());
     let state = folder.path().join("state");
@@ -161,15 +111,12 @@ async fn what_is_left_is_found_and_killed() {
         assert!(!group.exists());
     }
     assert!(!record.exists());
-    forget(&parent);
+    forget_control_groups(&parent);
 }
 
 /// Kills the programs that make a run up, one after the other: each takes the run with it.
 #[tokio::test]
 async fn a_killed_part_leaves_nothing() {
-    if !ready() {
-        return;
-    }
     let parent = format!("slipway-part-{}", std::process::id());
     let lab = Lab::with(|settings| settings.cgroup = Path::new("/").join(&parent)).await;
     let root = lab.root("root");
@@ -206,7 +153,11 @@ async fn a_killed_part_leaves_nothing() {
                 said.outcome
             );
         }
-        assert_eq!(cgroups(&parent), Vec::<String>::new(), "kill {number}");
+        assert_eq!(
+            control_groups(&parent),
+            Vec::<String>::new(),
+            "kill {number}"
+        );
         let runs = lab.folder.path().join("state/runs");
         assert_eq!(fs::read_dir(runs).unwrap().count(), 0, "kill {number}");
         assert!(
@@ -214,12 +165,12 @@ async fn a_killed_part_leaves_nothing() {
             "kill {number}: mount points are gone"
         );
     }
-    forget(&parent);
+    forget_control_groups(&parent);
 }
 
 fn pids_of(parent: &str) -> BTreeSet<i32> {
     let read = |group: String| fs::read_to_string(Path::new(&group).join("cgroup.procs"));
-    let texts = cgroups(parent)
+    let texts = control_groups(parent)
         .into_iter()
         .filter_map(|group| read(group).ok());
     texts
@@ -235,9 +186,6 @@ fn pids_of(parent: &str) -> BTreeSet<i32> {
 /// next start removes those.
 #[tokio::test]
 async fn a_killed_server_leaves_nothing() {
-    if !ready() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let parent = format!("slipway-test-{}", std::process::id());
     let state = folder.path().join("state");
@@ -277,11 +225,15 @@ async fn a_killed_server_leaves_nothing() {
         }
         victim.kill().unwrap();
         victim.wait().unwrap();
-        until(|| leftovers(&parent, folder.path()));
+        until_none(|| leftovers(&parent, folder.path()));
         let settings = settings(&state, &parent);
         let (host, _) = Host::open(settings).await.unwrap();
         drop(host);
-        assert_eq!(cgroups(&parent), Vec::<String>::new(), "kill {number}");
+        assert_eq!(
+            control_groups(&parent),
+            Vec::<String>::new(),
+            "kill {number}"
+        );
         assert_eq!(
             fs::read_dir(state.join("runs")).map_or(0, Iterator::count),
             0,
@@ -295,16 +247,14 @@ async fn a_killed_server_leaves_nothing() {
         assert_eq!(String::from_utf8(secret.stdout).unwrap(), "");
     }
     assert_eq!(seen_running, kills / 2);
-    forget(&parent);
+    forget_control_groups(&parent);
 }
 
 /// Not a test of its own: what the test above kills.
 #[tokio::test]
 #[ignore = "started by a_killed_server_leaves_nothing"]
 async fn victim() {
-    let Some(folder) = std::env::var_os(STATE) else {
-        return;
-    };
+    let folder = std::env::var_os(STATE).unwrap();
     let folder = Path::new(&folder);
     let parent = std::env::var("SANDBOX_TEST_CGROUP").unwrap();
     let (host, _) = Host::open(settings(&folder.join("state"), &parent))
@@ -330,31 +280,9 @@ async fn victim() {
     }
 }
 
-/// Removes the empty groups that runs' groups were made in.
-fn forget(parent: &str) {
-    let trees = fs::read_dir("/sys/fs/cgroup").unwrap();
-    let trees = trees.map(|tree| tree.unwrap().path());
-    for tree in trees.chain(["/sys/fs/cgroup".into()]) {
-        // Most are no trees.
-        let _ = fs::remove_dir(tree.join(parent));
-    }
-}
-
 fn settings(state: &Path, parent: &str) -> Settings {
+    tests::toolbox::needs_sandbox();
     let mut settings = Settings::root(state).unwrap();
     settings.cgroup = Path::new("/").join(parent);
     settings
-}
-
-/// Waits until nothing is left, which must come about by itself.
-fn until(left: impl Fn() -> Vec<String>) {
-    let begun = Instant::now();
-    loop {
-        let left = left();
-        if left.is_empty() {
-            return;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{left:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

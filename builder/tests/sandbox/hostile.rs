@@ -4,7 +4,7 @@ use std::fs;
 
 use builder::sandbox::{Capabilities, Mount, Source};
 
-use super::lab::{Lab, ready, script, script_as};
+use super::lab::{Lab, script, script_as};
 
 /// Each must fail, as `app` and as root inside with all that root may ever have.
 const ESCAPES: &[(&str, &str)] = &[
@@ -75,9 +75,6 @@ const ESCAPES: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn no_known_way_leads_out() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let attempt = |(name, attempt): &(&str, &str)| {
@@ -106,9 +103,6 @@ async fn no_known_way_leads_out() {
 
 #[tokio::test]
 async fn the_hosts_files_are_out_of_reach() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let canary = lab.folder.path().join("canary");
@@ -145,9 +139,6 @@ async fn the_hosts_files_are_out_of_reach() {
 /// Device files and set-user-ID bits that came with an image mean nothing.
 #[tokio::test]
 async fn an_images_devices_are_none() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let status = std::process::Command::new("mknod")
@@ -172,9 +163,6 @@ async fn an_images_devices_are_none() {
 /// CVE-2024-23651 and its kin: what two builds do to a cache that they share at the same time moves nobody's mounts.
 #[tokio::test]
 async fn builds_that_share_a_cache_cannot_move_each_others_mounts() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let cache = lab.folder.path().join("cache");
     let canary = lab.folder.path().join("canary");
@@ -206,13 +194,7 @@ async fn builds_that_share_a_cache_cannot_move_each_others_mounts() {
 /// What busybox has no command for, as system calls of a small program.
 #[tokio::test]
 async fn refused_system_calls_are_refused() {
-    if !ready() {
-        return;
-    }
-    let Some(program) = compile() else {
-        println!("skipped: needs cc with a static C library");
-        return;
-    };
+    let program = compile();
     let lab = Lab::new().await;
     let root = lab.root("root");
     fs::copy(program.path().join("calls"), root.join("bin/calls")).unwrap();
@@ -224,14 +206,16 @@ async fn refused_system_calls_are_refused() {
     }
 }
 
-fn compile() -> Option<tempfile::TempDir> {
-    let folder = tempfile::tempdir().ok()?;
-    fs::write(folder.path().join("calls.c"), CALLS).ok()?;
+fn compile() -> tempfile::TempDir {
+    tests::toolbox::needs(&["cc"]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("calls.c"), CALLS).unwrap();
     let status = std::process::Command::new("cc")
         .args(["-static", "-o", "calls", "calls.c"])
         .current_dir(folder.path())
         .status();
-    status.ok()?.success().then_some(folder)
+    assert!(status.unwrap().success(), "cc has no static C library");
+    folder
 }
 
 const CALLS: &str = r#"

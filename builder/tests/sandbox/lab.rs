@@ -40,32 +40,13 @@ impl Said {
     }
 }
 
-/// Whether tests can run here; prints why not.
-pub(crate) fn ready() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    let has = |program: &str| {
-        let found = Command::new("sh")
-            .args(["-c", &format!("command -v {program}")])
-            .output();
-        found.is_ok_and(|output| output.status.success())
-    };
-    let missing: Vec<_> = ["runc", "nft", "busybox"]
-        .into_iter()
-        .filter(|program| !has(program))
-        .collect();
-    if root && missing.is_empty() {
-        return true;
-    }
-    println!("skipped: needs root ({root}) and the programs {missing:?}");
-    false
-}
-
 impl Lab {
     pub(crate) async fn new() -> Self {
         Self::with(|_| ()).await
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        tests::toolbox::needs_sandbox();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::root(folder.path().join("state")).unwrap();
         change(&mut settings);

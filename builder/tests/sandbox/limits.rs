@@ -6,13 +6,10 @@ use std::time::Duration;
 use builder::sandbox::{Mount, Reason, Source, Stream};
 use tokio_util::sync::CancellationToken;
 
-use super::lab::{Lab, ready, script};
+use super::lab::{Lab, script};
 
 #[tokio::test]
 async fn too_much_memory_is_named() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mut hog = script("x=0123456789abcdef; while :; do x=$x$x; done");
@@ -55,9 +52,6 @@ async fn too_much_memory_is_named() {
 
 #[tokio::test]
 async fn a_fork_bomb_stays_in_its_box() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mut bomb = script("b() { b | b & b; }; b; sleep 1; exit 1");
@@ -77,9 +71,6 @@ async fn a_fork_bomb_stays_in_its_box() {
 
 #[tokio::test]
 async fn a_full_disk_is_named() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let fillers = [
         "i=0; while :; do i=$((i+1)); dd if=/dev/zero of=/work/$i bs=1M count=4 2>/dev/null; done",
@@ -122,9 +113,6 @@ async fn a_full_disk_is_named() {
 
 #[tokio::test]
 async fn processor_time_is_shared_out_and_counted() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mut busy = script(
@@ -146,9 +134,6 @@ async fn processor_time_is_shared_out_and_counted() {
 
 #[tokio::test]
 async fn endless_output_is_cut_and_harmless() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mut process =

@@ -1,4 +1,4 @@
-//! The sandbox with a real runtime on a real root. Needs root, runc, nft and a static busybox; says so where it is skipped.
+//! The sandbox with a real runtime on a real root. Needs root, runc, nft and a static busybox.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 

@@ -1,12 +1,13 @@
 //! Where a run can connect to.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 
 use builder::sandbox::{AddressRules, Egress, Stream, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::lab::{Lab, programs, ready, script};
+use super::lab::{Lab, programs, script};
 
 /// A server on the host's loopback that answers every request with its own name.
 pub(crate) async fn server(name: &'static str) -> SocketAddr {
@@ -40,9 +41,6 @@ fn registries(hosts: &[&str], ranges: &[&str]) -> Egress {
 
 #[tokio::test]
 async fn none_is_none_but_the_loopback_works() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let host = server("host").await;
@@ -64,9 +62,6 @@ async fn none_is_none_but_the_loopback_works() {
 
 #[tokio::test]
 async fn registries_are_reached_by_name_and_nothing_else_is() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.debian("root");
     let port = server("registry").await.port();
@@ -105,9 +100,6 @@ async fn registries_are_reached_by_name_and_nothing_else_is() {
 
 #[tokio::test]
 async fn a_name_that_leads_to_a_private_address_is_refused() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.debian("root");
     let port = server("private").await.port();
@@ -127,16 +119,10 @@ async fn a_name_that_leads_to_a_private_address_is_refused() {
 
 #[tokio::test]
 async fn full_reaches_what_is_allowed_and_never_metadata() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     // An address of the host that is not the namespace's own loopback.
-    let Some(own) = own_address() else {
-        println!("skipped: this machine has no address but the loopback");
-        return;
-    };
+    let own = tests::machine::private_address();
     let listener = TcpListener::bind((own, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -179,25 +165,8 @@ fn host_name() -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A private address of this machine's, if it has one.
-fn own_address() -> Option<Ipv4Addr> {
-    let output = std::process::Command::new("ip")
-        .args(["-4", "-o", "address"])
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let addresses = text
-        .split_whitespace()
-        .filter_map(|word| word.split_once('/')?.0.parse::<Ipv4Addr>().ok());
-    let mut private = addresses.filter(Ipv4Addr::is_private);
-    private.next()
-}
-
 #[tokio::test]
 async fn runs_do_not_meet() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let roots: Vec<_> = (0..8)
         .map(|number| lab.root(&format!("root{number}")))
@@ -216,9 +185,6 @@ async fn runs_do_not_meet() {
 /// A server that needs a proxy has it used for its builds, which know nothing of it.
 #[tokio::test]
 async fn connections_go_through_the_servers_proxy() {
-    if !ready() {
-        return;
-    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let asked = tokio::spawn(async move {
@@ -246,4 +212,71 @@ async fn connections_go_through_the_servers_proxy() {
             .unwrap()
             .starts_with("CONNECT registry.example:80 ")
     );
+}
+
+/// A proxy that says who was asked for, whatever that is.
+async fn proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let target = request.split(' ').nth(1).unwrap_or_default();
+            seen.lock().unwrap().push(target.to_owned());
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let mut inner = vec![0; 4096];
+            let _ = stream.read(&mut inner).await.unwrap();
+            let reply = b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\nproxied\n";
+            stream.write_all(reply).await.unwrap();
+        }
+    });
+    (port, asked)
+}
+
+/// Whichever the policy: names that this machine does not know reach the proxy as names, and hosts that are spared do not.
+#[tokio::test]
+async fn a_proxy_is_asked_by_name_and_spares_what_is_direct() {
+    let (port, asked) = proxy().await;
+    let direct = server("direct").await.port();
+    let own = host_name();
+    let rule = format!("{own}:{direct}");
+    let upstream = Upstream::parse(
+        &format!("http://127.0.0.1:{port}"),
+        vec![rule.parse().unwrap()],
+    );
+    let lab = Lab::with(|settings| settings.upstream = Some(upstream.unwrap())).await;
+    let root = lab.debian("root");
+    let mut process = programs(&format!(
+        "get() {{ curl -sS -m 9 http://$1/ || echo no; }}; get outside.example; get {rule}; get 169.254.169.254"
+    ));
+    let loopback = || vec!["127.0.0.0/8".parse().unwrap()];
+    let full = |addresses| Egress::Full { addresses };
+    let listed = registries(&["outside.example", &rule], &["127.0.0.0/8"]);
+    for egress in [listed, full(AddressRules::allowing(loopback()))] {
+        process.egress = egress.clone();
+        let said = lab.run(&root, &process).await.unwrap();
+        assert_eq!(
+            said.out(),
+            "proxied\ndirect\nno\n",
+            "{egress:?} {:?}",
+            said.lines
+        );
+        let asked = std::mem::take(&mut *asked.lock().unwrap());
+        assert_eq!(asked, ["outside.example:80"], "{egress:?}");
+    }
+    // What this machine knows of a name is judged all the same, through the proxy or not.
+    process = programs(&format!(
+        "curl -sS -m 9 http://{rule}/ || echo no; curl -sS -m 9 http://{own}:81/ || echo no"
+    ));
+    process.egress = full(AddressRules::default());
+    let said = lab.run(&root, &process).await.unwrap();
+    assert_eq!(said.out(), "no\nno\n", "{:?}", said.lines);
+    assert!(said.text(Stream::Sandbox).contains(&rule));
+    let asked = asked.lock().unwrap();
+    assert!(asked.is_empty(), "{asked:?}");
 }

@@ -1,68 +1,26 @@
 //! Runs of a server that is not root.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use builder::sandbox::{
     AddressRules, Egress, Host, Mount, Reason, Root, SandboxError, SecretFile, Settings, Source,
     Standing, examine, lend_sockets,
 };
 
-use super::lab::{Lab, make_root, ready, script, script_as};
+use super::lab::{Lab, make_root, script, script_as};
 use super::network::server;
-
-const INSIDE: &str = "SANDBOX_TEST_ORDINARY";
 
 /// Starts the next test as a user that has been given ids.
 #[test]
 fn an_ordinary_user_can_run_builds() {
-    if !ready() {
-        return;
-    }
-    let given = fs::read_to_string("/etc/subuid").unwrap_or_default();
-    let names = given.lines().filter_map(|line| line.split(':').next());
-    let mut users = names.filter_map(|name| {
-        let output = Command::new("id").args(["-u", name]).output().ok()?;
-        let id: u32 = String::from_utf8(output.stdout).ok()?.trim().parse().ok()?;
-        (id > 0).then_some(id)
-    });
-    let Some(user) = users.next() else {
-        println!("skipped: no user has ids in /etc/subuid; scripts/lab-install makes one");
-        return;
-    };
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let program = folder.path().join("test");
-    // Not by ourselves: what another test starts meanwhile would hold the file open for writing (`ETXTBSY`).
-    let copied = Command::new("cp")
-        .arg(std::env::current_exe().unwrap())
-        .arg(&program)
-        .status();
-    assert!(copied.unwrap().success());
-    let user = user.to_string();
-    let output = Command::new("setpriv")
-        .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
-        .arg(&program)
-        .args(["ordinary::inside", "--exact", "--ignored", "--nocapture"])
-        .env(INSIDE, folder.path())
-        .env("TMPDIR", folder.path())
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{complained}");
-    assert!(said.contains("all of it"), "{said}");
+    tests::toolbox::needs_sandbox();
+    tests::machine::again_as_ordinary_user("ordinary::inside", &[]);
 }
 
 /// Not a test of its own: what the test above starts as another user.
 #[tokio::test]
 #[ignore = "started by an_ordinary_user_can_run_builds"]
 async fn inside() {
-    if std::env::var_os(INSIDE).is_none() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let program = std::env::current_exe().unwrap();
     let lender = [
@@ -124,7 +82,6 @@ async fn inside() {
     assert!(matches!(error, SandboxError::Unsupported(_)), "{error}");
 
     overlay(&lab, &root).await;
-    println!("all of it");
 }
 
 async fn overlay(lab: &Lab, base: &std::path::Path) {
@@ -154,7 +111,5 @@ async fn overlay(lab: &Lab, base: &std::path::Path) {
 #[test]
 #[ignore = "started by runs of an ordinary user"]
 fn lender() {
-    if std::env::var_os(INSIDE).is_some() || rustix::process::geteuid().is_root() {
-        let _ = lend_sockets();
-    }
+    lend_sockets().unwrap();
 }

@@ -11,13 +11,10 @@ use builder::sandbox::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::lab::{Lab, ready, script, script_as};
+use super::lab::{Lab, script, script_as};
 
 #[tokio::test]
 async fn says_hi_and_how_it_ended() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let said = lab
@@ -52,9 +49,6 @@ async fn says_hi_and_how_it_ended() {
 
 #[tokio::test]
 async fn its_environment_is_exactly_what_was_asked_for() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let pairs = [
@@ -76,9 +70,6 @@ async fn its_environment_is_exactly_what_was_asked_for() {
 
 #[tokio::test]
 async fn it_has_no_privilege_and_cannot_gain_one() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     for user in ["app", "root"] {
@@ -109,9 +100,6 @@ async fn it_has_no_privilege_and_cannot_gain_one() {
 
 #[tokio::test]
 async fn who_and_what_is_asked_for_is_in_the_root_or_it_is_said() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let refused = |error: SandboxError| match error {
@@ -160,9 +148,6 @@ async fn who_and_what_is_asked_for_is_in_the_root_or_it_is_said() {
 
 #[tokio::test]
 async fn it_ends_when_it_is_cancelled_or_late() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let root = lab.root("root");
     let mut process = script("trap '' TERM INT HUP; sleep 1000 & while :; do sleep 1; done");
@@ -185,9 +170,6 @@ async fn it_ends_when_it_is_cancelled_or_late() {
 
 #[tokio::test]
 async fn an_overlay_is_written_above() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let base = lab.root("base");
     let at = |name: &str| lab.folder.path().join(name);
@@ -241,9 +223,6 @@ async fn an_overlay_is_written_above() {
 
 #[tokio::test]
 async fn this_machine_has_what_runs_need() {
-    if !ready() {
-        return;
-    }
     let lab = Lab::new().await;
     let settings = Settings::root(lab.folder.path()).unwrap();
     for check in examine(&settings).await {

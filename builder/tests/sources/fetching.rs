@@ -16,7 +16,7 @@ use builder::source::{
 
 use tests::OrFail;
 
-use crate::servers::{PASSWORD, Servers, basic, entries, source};
+use crate::servers::{PASSWORD, Servers, Ssh, basic, entries, source};
 
 /// The content of the first file of a snapshot.
 fn only_file(snapshot: &Snapshot) -> String {
@@ -117,6 +117,72 @@ async fn servers_of_the_old_protocol_give_old_commits_too() {
         only_file(&at(&servers, &app, &first).await.unwrap()),
         "first"
     );
+}
+
+/// It gives what its references name, and nothing by its id.
+#[tokio::test]
+async fn commits_of_a_server_that_gives_none_by_its_id() {
+    let servers = Servers::start("no-ids");
+    let repository = servers.repository("public/app.git");
+    let old = repository.files("main", &[("app/file", "old"), ("other/file", "x")]);
+    let between = repository.files("main", &[("app/file", "between"), ("other/file", "x")]);
+    repository.files("main", &[("app/file", "new"), ("other/file", "x")]);
+    let aside = repository.files("aside", &[("app/file", "aside")]);
+    let lost = repository.files("lost", &[("app/file", "lost")]);
+    repository.point("refs/heads/lost", &old);
+    let ssh = servers.plain_ssh();
+    let mut app = source(ssh.url(&servers, "public/app.git"));
+    app.credential = Some(Credential::key(&ssh.key, Some(&ssh.known_hosts)).unwrap());
+    // Each of a mirror of its own, then one after the other of one.
+    for folder in ["", "app"] {
+        app.context_dir = folder.parse().unwrap();
+        for alone in [true, false] {
+            for (revision, content) in [
+                ("main", "new"),
+                (&*old, "old"),
+                (&*between, "between"),
+                (&*aside, "aside"),
+                ("main", "new"),
+            ] {
+                if alone {
+                    drop(std::fs::remove_dir_all(servers.mirrors()));
+                }
+                let found = at(&servers, &app, revision).await;
+                let found = entries(&found.unwrap());
+                let file = found.iter().find(|(path, _)| path.ends_with("file"));
+                assert_eq!(file.unwrap().1, content, "{folder} {revision} {alone}");
+            }
+            let fault = at(&servers, &app, &lost).await.unwrap_err();
+            assert_eq!(fault.class(), FaultClass::GitRevisionNotFound, "{fault}");
+            drop(std::fs::remove_dir_all(servers.mirrors()));
+        }
+    }
+}
+
+/// What the branch was when it was asked for is not to be had any more: somebody has pushed over it.
+#[tokio::test]
+async fn a_branch_that_moves_away_while_it_is_fetched_is_what_it_is_then() {
+    let servers = Servers::start("moves-away");
+    let repository = servers.repository("public/app.git");
+    repository.files("main", &[("file", "first")]);
+    let second = repository.files("aside", &[("file", "second")]);
+    let folder = servers.lab.path("repositories/public/app.git");
+    let (folder, moved) = (folder.display(), servers.lab.path("moved"));
+    let moved = moved.display();
+    let ssh = Ssh::by_script(
+        &servers,
+        &format!(
+            "unset GIT_PROTOCOL; sh -c \"$SSH_ORIGINAL_COMMAND\"; ended=$?\n\
+             test -e {moved} || git --git-dir {folder} update-ref refs/heads/main {second}; touch {moved}\n\
+             exit $ended\n"
+        ),
+    );
+    let mut app = source(ssh.url(&servers, "public/app.git"));
+    app.credential = Some(Credential::key(&ssh.key, Some(&ssh.known_hosts)).unwrap());
+    let found = at(&servers, &app, "main").await.unwrap();
+    assert_eq!(only_file(&found), "second");
+    let commit = found.source().commit.unwrap();
+    assert_eq!((commit.id, &*commit.reference), (second, "main"));
 }
 
 #[tokio::test]

@@ -218,6 +218,14 @@ impl Ssh {
         }
     }
 
+    /// The same, where each of git's commands is run by `script`, which finds it in `$SSH_ORIGINAL_COMMAND`.
+    pub(crate) fn by_script(servers: &Servers, script: &str) -> Self {
+        let lab = &servers.lab;
+        let script = lab.write("ssh.sh", script);
+        let by = format!("ForceCommand sh {}\n", script.display());
+        Self::start(lab, &by)
+    }
+
     /// The URL of a repository of the lab.
     pub(crate) fn url(&self, servers: &Servers, path: &str) -> GitUrl {
         let root = servers.lab.path("repositories");

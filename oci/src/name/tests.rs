@@ -79,6 +79,22 @@ fn the_first_segment_is_the_namespace() {
     }
 }
 
+#[test]
+fn sources_lie_below_their_namespace() {
+    let name = RepoName::of_sources("team", "app").unwrap();
+    assert_eq!(name.as_str(), "team/sources/app");
+    assert!(name.holds_sources());
+    assert!(RepoName::of_sources("team", "../app").is_err());
+    for name in [
+        "team/sources",
+        "sources/app",
+        "team/app/sources/x",
+        "team/sourcesx/y",
+    ] {
+        assert!(!RepoName::parse(name).unwrap().holds_sources(), "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn text_and_json_come_back(name in strategies::repo()) {

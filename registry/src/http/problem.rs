@@ -215,6 +215,16 @@ impl Problem {
         )
     }
 
+    /// 500: something that is kept cannot be read; the words say what, and nothing that stands in it.
+    pub fn unreadable(message: String) -> Self {
+        Self::hidden(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::Unknown,
+            &message.clone(),
+            message,
+        )
+    }
+
     pub(super) fn hidden(
         status: StatusCode,
         code: ErrorCode,

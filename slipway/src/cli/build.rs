@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::{Doctor, Printing, Remote};
 
 pub(crate) use kept::{KeptArgs, SetBuild};
-pub(crate) use spec::{GitArgs, NetworkArg, SpecArgs};
+pub(crate) use spec::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BuildCommand {
@@ -207,7 +207,7 @@ pub(crate) enum BuildCommand {
     },
     /// Say what this machine lacks for running builds, and how to get it.
     ///
-    /// Looks at kernel, runtime, programs, user namespaces, limits and network as a server with this
+    /// Looks at kernel, runtime, programs, user namespaces, limits, network and git as a server with this
     /// configuration would, and changes nothing; run it as the server's user, also beside a running
     /// server. Exits with 1 when no build can be run here.
     #[command(after_help = "Examples:
@@ -294,6 +294,9 @@ pub(crate) struct RunBuild {
     /// Run, even if the same source, builder image and settings have made an image already.
     #[arg(long)]
     pub(crate) no_reuse: bool,
+    /// Begin with empty caches; it runs whatever has made an image already, and leaves its caches to the next run.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) namespace: OptionalNamespace,
     #[command(flatten)]
@@ -351,6 +354,9 @@ pub(crate) struct StartBuild {
     /// Run, even if the same source, builder image and settings have made an image already.
     #[arg(long)]
     pub(crate) no_reuse: bool,
+    /// Begin with empty caches; it runs whatever has made an image already, and leaves its caches to the next run.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) following: Following,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 pub(crate) use create::CreateBuilderImage;
 
-use super::build::{OptionalNamespace, plain};
+use super::build::{Namespace, OptionalNamespace, plain};
 use super::{Printing, Remote};
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +53,20 @@ pub(crate) enum BuilderImageCommand {
   slipway builder-image add --public python-3.12 -n team    and a build can have --builder python:3.12
   slipway builder-image add --public nodejs-24 --mirror mirror.example.com/quay --platform linux/amd64")]
     Add(Box<AddBuilderImage>),
+    /// Print how a builder image is used: what its script usage says.
+    ///
+    /// The server runs the script in the sandbox of builds, without a network, which takes the right to run builds.
+    #[command(after_help = "Example:
+  slipway builder-image usage python -n team")]
+    Usage {
+        /// The entry, of the namespace or everybody's.
+        #[arg(value_parser = plain)]
+        name: String,
+        #[command(flatten)]
+        of: Namespace,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Take entries out of the catalogue. The images stay.
     #[command(after_help = "Example:
   slipway builder-image remove python -n team")]

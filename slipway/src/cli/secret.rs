@@ -13,7 +13,8 @@ pub(crate) enum SecretCommand {
     /// that has their content in it is not published. Of git servers (--for git): the files username and password (or a
     /// token), or ssh-privatekey and `known_hosts`; it is shown to the servers of --host only, and never comes near a program
     /// of a build. Of webhooks (--for webhook):
-    /// the file webhook-secret.
+    /// the file webhook-secret. Of images (--for image): configuration that --inject-keep puts into an image, where everyone who
+    /// pulls it can read it.
     #[command(after_help = "Examples:
   slipway secret set npmrc -n team --from-file .npmrc=$HOME/.npmrc
   slipway secret set git -n team --for git --host git.example.com --from-file ssh-privatekey=$HOME/.ssh/id_ed25519 --from-file known_hosts=known_hosts
@@ -74,4 +75,6 @@ pub(crate) enum Use {
     Git,
     /// Signing webhooks.
     Webhook,
+    /// Staying in an image, which everyone who pulls it can read.
+    Image,
 }

@@ -33,6 +33,14 @@ pub(super) async fn run(command: BuilderImageCommand) -> anyhow::Result<()> {
             }
         }
         BuilderImageCommand::Add(args) => add(*args).await,
+        BuilderImageCommand::Usage { name, of, remote } => {
+            let client = connect(remote).await?;
+            let place = Place(Some(&of.namespace));
+            let path = place.path(&format!("builderimages/{name}/usage"));
+            let said: Value = client.post(&path, &json!({})).await?;
+            let text = said["usage"].as_str().unwrap_or_default();
+            print::tame(text.as_bytes()).map(drop)
+        }
         BuilderImageCommand::Remove { names, of, remote } => {
             let client = connect(remote).await?;
             for name in names {

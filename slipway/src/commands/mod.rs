@@ -27,7 +27,8 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{BuildCommand, Cli, Command};
+use crate::config::Enabled;
 use crate::invoked::Invoked;
 
 /// Runs what was asked for. The exit code is for answers such as "not clean"; failures are errors.
@@ -36,6 +37,9 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let config = crate::config::load(args.file.config.as_deref(), args.insecure_open)?;
             crate::logging::start(&config.log)?;
+            if config.builder.enabled != Enabled::No {
+                crate::nested::enter(args.file.config.as_deref())?;
+            }
             // Outside the runtime: the exporter has a thread and a client of its own.
             let traces = crate::telemetry::start(&config.telemetry)?;
             let sink = traces.as_ref().map(crate::telemetry::Traces::sink);
@@ -55,7 +59,12 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Tag(args) => runtime()?.block_on(images::tag(args))?,
         Command::Rm(args) => runtime()?.block_on(images::rm(args))?,
         Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
-        Command::Build(command) => return runtime()?.block_on(build::run(command)),
+        Command::Build(command) => {
+            if let BuildCommand::Doctor(args) = &command {
+                crate::nested::enter(args.file.config.as_deref())?;
+            }
+            return runtime()?.block_on(build::run(command));
+        }
         Command::BuilderImage(command) => runtime()?.block_on(builder_image::run(command))?,
         Command::Secret(command) => runtime()?.block_on(secret::run(command))?,
         Command::LendSockets => builder::sandbox::lend_sockets()?,

@@ -39,6 +39,7 @@ pub(super) async fn run(command: SecretCommand) -> anyhow::Result<()> {
                 Use::Build => "build",
                 Use::Git => "git",
                 Use::Webhook => "webhook",
+                Use::Image => "image",
             };
             let client = connect(remote).await?;
             let path = Place(Some(&of.namespace)).path(&format!("secrets/{name}"));

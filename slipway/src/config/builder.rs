@@ -34,10 +34,25 @@ pub(crate) struct Builder {
     pub(crate) namespace_workers: usize,
     /// Runs that may wait in one namespace.
     pub(crate) namespace_waiting: usize,
+    /// Builds that one namespace may have.
+    pub(crate) namespace_builds: usize,
+    /// Secrets that one namespace may have.
+    pub(crate) namespace_secrets: usize,
+    /// Entries of the catalogue that one namespace may have, and that may be everybody's.
+    pub(crate) namespace_builder_images: usize,
+    /// Runs of one namespace that are kept, whatever its builds keep.
+    pub(crate) namespace_runs: usize,
+    /// Bytes of the disk of `dir` that stay free: with less, no run begins.
+    pub(crate) min_free_bytes: u64,
     /// What a run gets that asks for nothing.
     pub(crate) defaults: Defaults,
     /// The most that a run may ask for.
     pub(crate) limits: Limits,
+    /// Who may run scripts of images, by number: `1-`, `1-10001`, `1001`, several with commas between. Default: everybody.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) allowed_uids: String,
+    /// Names that variables of a build may not have; `*` at the end stands for anything. In `.s2i/environment` they are passed over.
+    pub(crate) forbidden_env: Vec<String>,
     /// What programs of a build, and those that fetch its source, may reach.
     pub(crate) network: Network,
     /// Certificate authorities (PEM) for the tools of a build, instead of the machine's; for sources, beside them.
@@ -60,7 +75,7 @@ pub(crate) struct Builder {
     pub(crate) retention: Retention,
     /// How layers of results are packed.
     pub(crate) compression: Compression,
-    /// The numbers outside of the users inside, where the server is root.
+    /// The numbers outside of the users inside, where the server is the machine's root.
     pub(crate) user_ids: UserIds,
     /// Keys that seal secrets; the last seals. Default: made below `dataDir`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,19 +22,15 @@ exec cat /opt/app/hello
 ";
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\napp:x:1001:0:app:/opt/app:/bin/sh\n";
 
-/// Whether this machine can build: says what it lacks where it cannot.
-pub fn can_build() -> bool {
+/// Fails the running test on a machine that cannot build, and says what it lacks.
+pub fn needs_builder() {
     let doctor = super::run(super::slipway().args(["build", "doctor"]), "");
-    if !doctor.status.success() {
-        eprintln!("skipped: {}", super::stdout(&doctor));
-        return false;
-    }
+    assert!(doctor.status.success(), "{}", super::stdout(&doctor));
     let ldd = Command::new("ldd").arg(BUSYBOX).output();
-    let is_static = Path::new(BUSYBOX).exists() && ldd.is_ok_and(|ldd| !ldd.status.success());
-    if !is_static {
-        eprintln!("skipped: {BUSYBOX} is not there or not static: apt-get install busybox-static");
-    }
-    is_static
+    assert!(
+        Path::new(BUSYBOX).exists() && ldd.is_ok_and(|ldd| !ldd.status.success()),
+        "{BUSYBOX} is not there or not static: scripts/lab-install installs it"
+    );
 }
 
 /// Writes the image.

@@ -503,3 +503,32 @@ async fn referrers_that_an_older_client_listed_are_folded_in() {
         .await;
     assert_eq!(twos.unwrap().entries.len(), 2);
 }
+
+#[tokio::test]
+async fn who_listens_is_told_of_tags_that_move_and_of_no_push_that_failed() {
+    let storage = storage().await;
+    hold(storage.index(), &repo("a"), &[1, 2, 3]).await;
+    let (one, other) = (image(1, &[2]), image(1, &[3]));
+    put(&storage, &one, &["v1"]).await;
+    let mut told = storage.catalog.moved_tags();
+    put(&storage, &other, &["v1", "v2"]).await;
+    push(&storage, &one, &["v1"], MoveTags::Refused)
+        .await
+        .unwrap_err();
+    let mut names = Vec::new();
+    while let Ok(moved) = told.try_recv() {
+        assert_eq!((&moved.repo, moved.digest), (&repo("a"), other.digest()));
+        names.push(moved.tag.to_string());
+    }
+    assert_eq!(names, ["v1", "v2"]);
+    // So many at once that somebody slow does not hear of all is said, too.
+    let many: Vec<String> = (0..100).map(|number| format!("v{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for _ in 0..11 {
+        put(&storage, &one, &many).await;
+    }
+    assert!(matches!(
+        told.try_recv(),
+        Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_))
+    ));
+}

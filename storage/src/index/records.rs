@@ -53,6 +53,9 @@ pub trait RecordTable {
         limit: usize,
     ) -> Result<Vec<String>, StorageError>;
 
+    /// How many records of the kind a namespace has.
+    async fn count_records(&self, kind: &str, namespace: &str) -> Result<u64, StorageError>;
+
     /// Every record, in the order of keys. Paged as [`RecordTable::records`] is.
     async fn all_records(
         &self,

@@ -1,11 +1,14 @@
 //! The four languages: the first build, the same again, other code, other dependencies.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tests::application::{Running, replace, sample};
 use tests::podman::Storage;
 use tests::{Lab, builder_image, packages};
 
 use crate::git::Repository;
+use crate::image::Image;
 use crate::site::Site;
 
 /// A language with its application of `tests/samples`.
@@ -81,6 +84,28 @@ fn builds(language: &Language) {
     assert_ne!(updated.image(), changed.image());
     answers(&lab, &site, &storage, language.says_updated);
     site.server.fsck_is_clean(&lab);
+}
+
+/// The program of Go alone, on an image that has no file at all: no scripts of the builder image, no shell.
+#[test]
+fn a_program_stands_on_an_empty_image() {
+    let lab = Lab::new("empty");
+    let site = Site::start(&lab);
+    let storage = Storage::overlay(&lab, "s");
+    push_builder(&lab, &site, "go", "builders/go:1");
+    let empty = Image::empty();
+    let empty = empty.with("User", json!("1001"));
+    let empty = empty.with("Cmd", json!(["/opt/app-root/bin/.main"]));
+    empty.push(&lab, &site, "team/empty");
+    let source = sample(&lab, "go");
+    let build =
+        "build run --builder builders/go:1 --output team/app:v1 --runtime-image team/empty:1";
+    let mirrors = packages::mirrors()
+        .into_iter()
+        .map(|(name, value)| format!("--build-env={name}={value}"));
+    let build = site.slipway(build).args(mirrors).arg("--dir");
+    build.arg(source).limit(Duration::from_secs(900)).ok();
+    answers(&lab, &site, &storage, "Hello, Ada, from Go.");
 }
 
 fn push_builder(lab: &Lab, site: &Site<'_>, language: &str, name: &str) {

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
+use tests::api::Reply;
 use tests::{Api, Lab, OrFail, Program, Server, Settings, packages, server};
 
 /// The namespace of the build.
@@ -23,11 +25,21 @@ pub(crate) struct Run(Value);
 impl<'lab> Site<'lab> {
     /// Packages come from wherever they do on this machine.
     pub(crate) fn start(lab: &'lab Lab) -> Self {
+        Self::start_with(lab, "")
+    }
+
+    /// The same with another key of `builder`.
+    pub(crate) fn start_with(lab: &'lab Lab, key: &str) -> Self {
+        let comma = if key.is_empty() { "" } else { ", " };
         let settings = Settings {
-            more: format!("builder: {{enabled: true{}}}\n", network()),
+            more: format!("builder: {{enabled: true{comma}{key}{}}}\n", network()),
             ..Settings::default()
         };
-        let server = Server::start(lab, &settings);
+        Self::with(lab, &settings)
+    }
+
+    pub(crate) fn with(lab: &'lab Lab, settings: &Settings) -> Self {
+        let server = Server::start(lab, settings);
         Self { lab, server }
     }
 
@@ -66,9 +78,24 @@ impl<'lab> Site<'lab> {
     pub(crate) fn run(&self, more: &str) -> Run {
         let words = format!("build start app -n {NAMESPACE} --json{more}");
         let told = self.slipway(&words).ok();
-        let run = Run(serde_json::from_str(&told).or_fail("the run"));
+        let run = Run::of(&told);
         assert_eq!(run.0["state"]["is"], "succeeded", "{}", run.0);
         run
+    }
+
+    /// A run, as it is now.
+    #[track_caller]
+    pub(crate) fn the_run(&self, name: &str) -> Run {
+        let text = self.look(&format!("buildruns/{name}"));
+        Run::of(&text)
+    }
+
+    /// What the API answers to a POST.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
+        let api = self.api();
+        let request = api.request(Method::POST, path);
+        let request = request.header("content-type", "application/json");
+        api.send(request.body(body.to_string())).or_fail(path)
     }
 
     /// Answers of the API below the namespace.
@@ -101,8 +128,27 @@ impl Run {
         Self(serde_json::from_str(text).or_fail("a run"))
     }
 
+    pub(crate) fn name(&self) -> String {
+        self.text("/metadata/name")
+    }
+
+    /// The time that nothing in its image is younger than, in seconds since 1970.
+    pub(crate) fn epoch(&self) -> u64 {
+        let epoch = &self.0["resolved"]["epoch"];
+        epoch.as_u64().or_fail("a time")
+    }
+
+    /// What it was asked to do.
+    pub(crate) fn spec(&self) -> Value {
+        self.0["spec"].clone()
+    }
+
     pub(crate) fn state(&self) -> String {
         self.text("/state/is")
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.0["ended"].is_null()
     }
 
     /// The state, or the phase that it is at.
@@ -111,6 +157,20 @@ impl Run {
         let at = phases.last().filter(|last| last["ended"].is_null());
         let at = at.and_then(|last| last["phase"].as_str());
         at.map_or_else(|| self.state(), str::to_owned)
+    }
+
+    /// Why it failed.
+    pub(crate) fn reason(&self) -> String {
+        self.text("/state/reason")
+    }
+
+    /// How long it was at this phase.
+    pub(crate) fn lasted_at(&self, phase: &str) -> Duration {
+        let phases = self.0["phases"].as_array().or_fail("phases");
+        let found = phases.iter().find(|timing| timing["phase"] == phase);
+        let timing = found.or_fail(format!("{phase} in {}", self.0));
+        let at = |what: &str| timing[what].as_u64().or_fail(what);
+        Duration::from_millis(at("ended") - at("started"))
     }
 
     /// From its start to its end.
@@ -138,7 +198,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn text(&self, pointer: &str) -> String {
+    pub(crate) fn text(&self, pointer: &str) -> String {
         let found = self.0.pointer(pointer).and_then(Value::as_str);
         found.or_fail(format!("{pointer} of {}", self.0)).to_owned()
     }

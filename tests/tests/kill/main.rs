@@ -12,26 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ledger::Ledger;
-use tests::{Api, Lab, OrFail, Server, Settings, fail, layout};
+use tests::{Api, Lab, OrFail, Server, Settings, fail, kills, layout};
 
 const WRITERS: u64 = 8;
 
 /// Rounds on one data folder before a fresh one, so that checking all of it stays quick.
 const ROUNDS_PER_FOLDER: u64 = 25;
 
-fn number(variable: &str, default: u64) -> u64 {
-    match std::env::var(variable) {
-        Ok(text) => text.parse().or_fail(format!("{variable} is a number")),
-        Err(_) => default,
-    }
-}
-
 #[test]
 fn no_acknowledged_write_is_lost_when_the_server_is_killed_at_random_moments() {
-    let rounds = number("SLIPWAY_KILLS", 20);
-    let seed = number("SLIPWAY_SEED", fastrand::u64(..1_000_000_000));
-    println!("{rounds} kills, SLIPWAY_SEED={seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let rounds = kills::rounds(20);
+    let mut random = kills::random(rounds);
     let mut restarts = Vec::new();
     let mut acknowledged = 0;
     let mut done = 0;
@@ -45,10 +36,7 @@ fn no_acknowledged_write_is_lost_when_the_server_is_killed_at_random_moments() {
             restarts.push(server.start_again());
             let lost = check(&server, &mut ledgers);
             if !lost.is_empty() {
-                fail(format!(
-                    "round {done}, SLIPWAY_SEED={seed}:\n{}",
-                    lost.join("\n")
-                ));
+                fail(format!("round {done}:\n{}", lost.join("\n")));
             }
             // Every byte is read by the check above, and by the deep one when the folder is done with.
             server.command(&lab, &["storage", "fsck"]).ok();

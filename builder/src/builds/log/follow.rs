@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{LogLine, LogReader};
 
@@ -18,6 +18,7 @@ pub(in crate::builds) struct Written {
 #[derive(Debug)]
 pub struct Follow {
     reader: Arc<Mutex<LogReader>>,
+    turns: Arc<Semaphore>,
     at: u64,
     /// `None` if the run has ended before.
     written: Option<watch::Receiver<Written>>,
@@ -30,6 +31,7 @@ impl Follow {
         written: Option<watch::Receiver<Written>>,
     ) -> Self {
         Self {
+            turns: reader.turns(),
             reader: Arc::new(Mutex::new(reader)),
             at: from,
             written,
@@ -66,7 +68,10 @@ impl Follow {
     async fn read(&self) -> io::Result<Vec<LogLine>> {
         let reader = Arc::clone(&self.reader);
         let at = self.at;
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(io::Error::other)?;
         let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
             reader.seek(at);
             reader.read()

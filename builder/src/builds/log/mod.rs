@@ -18,11 +18,14 @@ pub use follow::Follow;
 pub(super) use follow::Written;
 pub use line::{Entry, LogLine, PhaseAt};
 pub use read::LogReader;
+pub(super) use read::READERS;
 pub(super) use write::LogWriter;
 
 use std::path::{Path, PathBuf};
 
-/// The folder of a run's log.
-pub(super) fn folder(logs: &Path, namespace: &str, run: &str) -> PathBuf {
-    logs.join(namespace).join(run)
+use crate::records::Run;
+
+/// The folder of a run's log. It is called by what no other run has: names come again.
+pub(super) fn folder(logs: &Path, run: &Run) -> PathBuf {
+    logs.join(&run.metadata.namespace).join(&run.uid)
 }

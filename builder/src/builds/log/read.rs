@@ -1,12 +1,15 @@
 //! Reading a log, whole or in part, while it is written or after the fact.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
+use super::follow::Follow;
 use super::line::{Entry, LogLine, PhaseAt};
 use super::write::FRAME;
 use crate::driver::Phase;
@@ -14,8 +17,21 @@ use crate::driver::Phase;
 /// Longest frame in the file: its text and one line over, which does not become longer than this by being compressed.
 const MAX_FRAME: usize = 2 * FRAME;
 
+/// How much of the file is read for a frame at first: nearly all are shorter.
+const USUAL_FRAME: usize = FRAME / 4;
+
 /// Longest text of a frame.
 const MAX_TEXT: u64 = 3 * FRAME as u64;
+
+/// Text that is given out at a time, and the line that goes over: what each follower holds while it is sent.
+const PIECE: u64 = FRAME as u64 / 4;
+
+/// Bytes of the list of phases that are read: thousands.
+const MAX_PHASES: u64 = FRAME as u64;
+
+/// How many logs are read at the same time, each with a frame or two in memory. Those who follow wait for their turn; who reads by
+/// [`LogReader::read`] takes none.
+pub(in crate::builds) const READERS: usize = 16;
 
 /// Reads a log as far as it is written. Blocks: for threads that may.
 #[derive(Debug)]
@@ -25,16 +41,28 @@ pub struct LogReader {
     frames: Option<Frames>,
     /// Lines before this offset are passed over.
     from: u64,
+    turns: Arc<Semaphore>,
 }
 
 impl LogReader {
     /// The log in a folder, which need not be there yet.
-    pub(in crate::builds) fn new(folder: PathBuf) -> Self {
+    pub(in crate::builds) fn new(folder: PathBuf, turns: Arc<Semaphore>) -> Self {
         Self {
             folder,
             frames: None,
             from: 0,
+            turns,
         }
+    }
+
+    /// The lines from here on that are written by now.
+    pub fn written(self) -> Follow {
+        let from = self.from;
+        Follow::new(self, from, None)
+    }
+
+    pub(super) fn turns(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.turns)
     }
 
     /// The phases that have begun, in their order.
@@ -67,7 +95,7 @@ impl LogReader {
         ))
     }
 
-    /// The next lines; none if there are no more now.
+    /// The next lines, not too many at a time; none if there are no more now.
     pub fn read(&mut self) -> io::Result<Vec<LogLine>> {
         if self.frames.is_none() {
             match File::open(self.folder.join("log")) {
@@ -88,17 +116,22 @@ impl LogReader {
                 continue;
             }
             let mut at = frames.text();
-            let Some(text) = frames.next()? else {
+            let Some((text, bytes)) = frames.next()? else {
                 return Ok(Vec::new());
             };
             let mut lines = Vec::new();
+            let mut given = 0;
             for line in text.split_inclusive(|byte| *byte == b'\n') {
+                if given >= PIECE {
+                    break;
+                }
                 let begin = at;
                 at += line.len() as u64;
-                let line = String::from_utf8_lossy(line);
                 if begin < self.from {
                     continue;
                 }
+                given += line.len() as u64;
+                let line = String::from_utf8_lossy(line);
                 if let Some((written, entry)) = Entry::decode(line.trim_end_matches('\n')) {
                     lines.push(LogLine {
                         next: at,
@@ -106,6 +139,11 @@ impl LogReader {
                         entry,
                     });
                 }
+            }
+            self.from = at;
+            // What was not given out is read once more: keeping it would cost each follower as much as all of it.
+            if at == frames.text() + length {
+                frames.pass(bytes, length);
             }
             if !lines.is_empty() {
                 return Ok(lines);
@@ -143,17 +181,13 @@ impl Frames {
 
     /// The next frame's bytes and its text's length; `None` if there is none that is whole.
     fn peek(&self) -> io::Result<Option<(Vec<u8>, u64)>> {
-        let mut bytes = vec![0; MAX_FRAME];
-        let mut read = 0;
-        while read < bytes.len() {
-            match self.file.read_at(&mut bytes[read..], self.at + read as u64) {
-                Ok(0) => break,
-                Ok(more) => read += more,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let mut bytes = Vec::new();
+        for most in [USUAL_FRAME, MAX_FRAME] {
+            self.read_up_to(most, &mut bytes)?;
+            if find_frame_compressed_size(&bytes).is_ok() || bytes.len() < most {
+                break;
             }
         }
-        bytes.truncate(read);
         let Ok(size) = find_frame_compressed_size(&bytes) else {
             return Ok(None);
         };
@@ -164,14 +198,30 @@ impl Frames {
         }
     }
 
+    /// Reads on until there are `most` bytes of what comes next, or no more.
+    fn read_up_to(&self, most: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let mut read = bytes.len();
+        bytes.resize(most, 0);
+        while read < most {
+            match self.file.read_at(&mut bytes[read..], self.at + read as u64) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(read);
+        Ok(())
+    }
+
     /// Passes a frame over.
     pub(super) fn skip(&mut self) -> io::Result<Option<()>> {
         let found = self.peek()?;
         Ok(found.map(|(bytes, length)| self.pass(bytes.len(), length)))
     }
 
-    /// The next frame's text; `None` if there is none that is whole.
-    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    /// The next frame's text, and its length in the file; `None` if there is none that is whole.
+    fn next(&self) -> io::Result<Option<(Vec<u8>, usize)>> {
         let Some((bytes, length)) = self.peek()? else {
             return Ok(None);
         };
@@ -179,8 +229,8 @@ impl Frames {
         let Ok(text) = zstd::bulk::decompress(&bytes, capacity) else {
             return Ok(None);
         };
-        self.pass(bytes.len(), length);
-        Ok(Some(text))
+        // A frame that lies about its length would put all later offsets out.
+        Ok((text.len() as u64 == length).then_some((text, bytes.len())))
     }
 
     fn pass(&mut self, bytes: usize, text: u64) {
@@ -191,11 +241,14 @@ impl Frames {
 
 /// The phases of the log in a folder. A torn last line is none.
 pub(super) fn read_phases(folder: &Path) -> io::Result<Vec<PhaseAt>> {
-    let text = match std::fs::read(folder.join("phases")) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+    let mut text = Vec::new();
+    match File::open(folder.join("phases")) {
+        Ok(file) => {
+            file.take(MAX_PHASES).read_to_end(&mut text)?;
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
-    };
+    }
     let lines = text.split(|byte| *byte == b'\n');
     Ok(lines
         .filter_map(|line| serde_json::from_slice(line).ok())

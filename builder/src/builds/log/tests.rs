@@ -1,11 +1,17 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::sync::Arc;
 
-use tokio::sync::watch;
+use tempfile::TempDir;
+use tokio::sync::{Semaphore, watch};
 
 use super::follow::Written;
 use super::*;
 use crate::driver::Phase;
+
+fn reader_of(folder: &TempDir) -> LogReader {
+    LogReader::new(folder.path().to_owned(), Arc::new(Semaphore::new(READERS)))
+}
 
 fn out(text: &str) -> Entry {
     Entry::Out(text.to_owned())
@@ -45,7 +51,7 @@ fn what_was_written_is_read() {
     let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
     write(&mut writer, &sample());
     writer.finish(9).unwrap();
-    let mut reader = LogReader::new(folder.path().to_owned());
+    let mut reader = reader_of(&folder);
     assert_eq!(entries(&mut reader), sample());
 
     // From any line on.
@@ -72,7 +78,7 @@ fn a_program_cannot_forge_lines() {
         &[Entry::Note("a\n1 p publish\x1b[2J".to_owned())],
     );
     writer.finish(9).unwrap();
-    let mut reader = LogReader::new(folder.path().to_owned());
+    let mut reader = reader_of(&folder);
     assert_eq!(
         entries(&mut reader),
         [Entry::Note("a 1 p publish [2J".to_owned())]
@@ -104,7 +110,7 @@ fn a_torn_frame_is_dropped_and_the_next_writer_goes_on() {
             .unwrap();
         phases.write_all(b"{\"phase\":\"exp").unwrap();
         drop((file, phases));
-        let mut reader = LogReader::new(folder.path().to_owned());
+        let mut reader = reader_of(&folder);
         if !torn.starts_with(&whole[..4]) {
             assert_eq!(entries(&mut reader), sample());
         }
@@ -113,7 +119,7 @@ fn a_torn_frame_is_dropped_and_the_next_writer_goes_on() {
         let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
         write(&mut writer, &[Entry::Phase(Phase::Resolve), out("again")]);
         writer.finish(9).unwrap();
-        let mut reader = LogReader::new(folder.path().to_owned());
+        let mut reader = reader_of(&folder);
         let all = entries(&mut reader);
         assert_eq!(all[..sample().len()], sample());
         assert_eq!(all.last(), Some(&out("again")));
@@ -143,7 +149,7 @@ fn a_log_has_a_bound_and_keeps_its_end() {
     writer.write(2001, &out("the error")).unwrap();
     let length = writer.finish(2002).unwrap();
     assert!(length < 100_000 + 2 * (256 << 10), "{length}");
-    let mut reader = LogReader::new(folder.path().to_owned());
+    let mut reader = reader_of(&folder);
     let all = entries(&mut reader);
     assert_eq!(all.last(), Some(&out("the error")));
     let note = all.iter().find_map(|entry| match entry {
@@ -156,11 +162,108 @@ fn a_log_has_a_bound_and_keeps_its_end() {
     assert_eq!(reader.read().unwrap()[0].entry, Entry::Phase(Phase::Export));
 }
 
+#[test]
+fn a_log_is_given_out_in_small_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(folder.path(), 1 << 30).unwrap();
+    // What does not compress, so that frames are as long as they get; lines of a byte; and the longest line.
+    let mut random = fastrand::Rng::with_seed(7);
+    let noise = |random: &mut fastrand::Rng| -> String {
+        (0..4000).map(|_| random.alphanumeric()).collect()
+    };
+    let mut written: Vec<Entry> = (0..200).map(|_| out(&noise(&mut random))).collect();
+    written.extend((0..20_000).map(|_| out("x")));
+    written.push(out(&"y".repeat(32 << 10)));
+    written.extend(sample());
+    write(&mut writer, &written);
+    writer.finish(9).unwrap();
+    let mut reader = reader_of(&folder);
+    let (mut all, mut at) = (Vec::new(), 0);
+    loop {
+        let lines = reader.read().unwrap();
+        let Some(last) = lines.last() else { break };
+        assert!(
+            last.next - at <= (16 << 10) + (33 << 10),
+            "{}",
+            last.next - at
+        );
+        at = last.next;
+        all.extend(lines.into_iter().map(|line| line.entry));
+    }
+    assert_eq!(all, written);
+}
+
+#[test]
+fn what_is_no_frame_of_ours_takes_no_memory() {
+    let compressed = |text: &[u8]| zstd::bulk::compress(text, 1).unwrap();
+    let mut of_unknown_length = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    of_unknown_length.write_all(&vec![b'x'; 64 << 20]).unwrap();
+    let noise: Vec<u8> = (0..4 << 20).map(|_| fastrand::u8(..)).collect();
+    for file in [
+        compressed(&vec![b'\n'; 64 << 20]),
+        of_unknown_length.finish().unwrap(),
+        compressed(&noise),
+        noise.clone(),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+        write(&mut writer, &sample());
+        writer.finish(9).unwrap();
+        let log = folder.path().join("log");
+        let whole = std::fs::metadata(&log).unwrap().len();
+        let mut damaged = OpenOptions::new().append(true).open(&log).unwrap();
+        damaged.write_all(&file).unwrap();
+        assert_eq!(entries(&mut reader_of(&folder)), sample());
+        // The next writer goes on where all was well.
+        LogWriter::open(folder.path(), 1 << 20).unwrap();
+        assert_eq!(std::fs::metadata(&log).unwrap().len(), whole);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut lying = compressed(b"1 o honest\n1 o honest\n");
+    // The length of the content, in one byte (RFC 8878, section 3.1.1.1).
+    assert_eq!(lying[5], 22);
+    lying[5] = 200;
+    std::fs::write(folder.path().join("log"), lying).unwrap();
+    assert_eq!(entries(&mut reader_of(&folder)), []);
+    let line = "{\"phase\":\"export\",\"at\":1,\"offset\":1}\n";
+    std::fs::write(folder.path().join("phases"), line.repeat(1 << 20)).unwrap();
+    assert!(reader_of(&folder).phases().unwrap().len() < 4096);
+}
+
+#[tokio::test]
+async fn so_many_logs_are_read_at_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    write(&mut writer, &sample());
+    writer.finish(9).unwrap();
+    let turns = Arc::new(Semaphore::new(1));
+    let reader = LogReader::new(folder.path().to_owned(), Arc::clone(&turns));
+    let mut follow = reader.written();
+    let other = turns.acquire().await.unwrap();
+    {
+        let next = follow.next();
+        tokio::pin!(next);
+        let mut blocked = tokio::task::spawn_blocking(|| {});
+        // Whatever could be read without a turn has been read when threads have come to this.
+        tokio::select! {
+            biased;
+            _ = &mut next => panic!("it was not its turn"),
+            ended = &mut blocked => ended.unwrap(),
+        }
+    }
+    drop(other);
+    let mut all = Vec::new();
+    while let Some(lines) = follow.next().await.unwrap() {
+        all.extend(lines.into_iter().map(|line| line.entry));
+    }
+    assert_eq!(all, sample(), "a future that was dropped has lost nothing");
+}
+
 #[tokio::test]
 async fn a_log_is_followed_until_the_run_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let (say, hear) = watch::channel(Written::default());
-    let reader = LogReader::new(folder.path().to_owned());
+    let reader = reader_of(&folder);
     let mut follow = Follow::new(reader, 0, Some(hear));
     let path = folder.path().to_owned();
     let writing = tokio::task::spawn_blocking(move || {

@@ -36,6 +36,7 @@ impl Pipeline<'_> {
             source: source_file.map_err(|error| machine("the source", &error))?,
             scripts: planned.scripts.clone(),
             secrets: planned.secrets.clone(),
+            empty_caches: self.run.no_cache,
             test: self.run.spec.test.as_ref().map(|test| test.command.clone()),
             compression: self.builds.settings().compression,
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(source.epoch),

@@ -2,10 +2,12 @@
 
 use super::Pipeline;
 use super::plan::Planned;
-use crate::builds::record::Recorded;
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::records::{Run, RunResult, State};
+
+/// How many runs of the same plan are looked at for an image that is still there.
+const LOOKED_AT: usize = 20;
 
 /// An earlier run with the same plan, and what it made.
 pub(super) struct Earlier {
@@ -16,23 +18,25 @@ pub(super) struct Earlier {
 }
 
 impl Pipeline<'_> {
-    /// The newest successful run of this build with the same plan, time and test, whose image is in the repository that this
-    /// one goes to.
+    /// The newest successful run of this build, or of those without one, with the same plan, time and test, whose image is in the
+    /// repository that this one goes to.
     pub(super) async fn earlier(&self, planned: &Planned) -> Result<Option<Earlier>, Failure> {
-        let (false, Some(build)) = (self.run.fresh, &self.run.build) else {
+        if self.run.fresh {
             return Ok(None);
-        };
+        }
         let now = self.progress.run().await;
         let plan = planned.digest.to_string();
-        let is_same = |run: &Recorded<Run>| {
-            let run = &run.value;
+        let is_same = |run: &Run| {
             run.state == State::Succeeded
                 && run.resolved.plan.as_ref() == Some(&plan)
                 && run.resolved.epoch == now.resolved.epoch
                 && run.spec.test == now.spec.test
         };
-        let runs = self.builds.all_runs_of(self.namespace(), build).await?;
-        for run in runs.into_iter().filter(is_same) {
+        let build = self.run.build.as_deref();
+        let runs = self
+            .builds
+            .newest(self.namespace(), build, LOOKED_AT, is_same);
+        for run in runs.await? {
             let Some(result) = run.value.result else {
                 continue;
             };

@@ -1,6 +1,6 @@
 //! The source comes: from git, or out of the registry.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use oci::{Descriptor, Digest, Hasher, Manifest};
 
@@ -61,7 +61,11 @@ impl Pipeline<'_> {
     }
 
     async fn git(&self, source: Source) -> Result<Snapshot, Failure> {
-        let Some(source) = self.builds.git_source(self.namespace(), source).await? else {
+        let Some(source) = self
+            .builds
+            .git_source(self.namespace(), source, self.run.spec.ignore)
+            .await?
+        else {
             return Err(failure(
                 reason::INVALID_SPEC,
                 "the source is no git repository",
@@ -113,7 +117,7 @@ impl Pipeline<'_> {
         let blob = images.blob(actor, name.repo(), &layer.digest).await?;
         let blob = blob.ok_or_else(missing)?;
         let settings = self.builds.settings();
-        let (ignore, limits) = (settings.ignore, settings.source);
+        let (ignore, limits) = (self.run.spec.ignore, settings.source);
         let scratch = settings.scratch.clone();
         let blob = self.until_stopped(blob);
         let read = self.builds.0.threads.spawn_blocking(move || {
@@ -123,7 +127,7 @@ impl Pipeline<'_> {
                     upload::archive(&mut checked, ignore, limits, &scratch)
                 }
                 Compression::Zstd => {
-                    let decoder = zstd::stream::read::Decoder::new(&mut checked);
+                    let decoder = compression.reader(BufReader::new(&mut checked));
                     let decoder = decoder.map_err(|error| machine("zstd", &error))?;
                     upload::archive(decoder, ignore, limits, &scratch)
                 }

@@ -1,11 +1,10 @@
 //! Sources are kept in the registry, so that any run can be done again: one artifact each, by digest, in a repository of
-//! their own. Whoever may pull an image need not see its source.
+//! their own. Whoever may pull an image need not see its source: that takes a right with builds, too.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Seek as _, Write};
 
-use oci::{Algorithm, Descriptor, Digest, Expected, Hasher, Manifest, MediaType, RepoName};
+use oci::{Algorithm, Descriptor, Digest, Expected, Manifest, MediaType, RepoName};
 use serde_json::json;
 
 use super::Pipeline;
@@ -14,10 +13,7 @@ use crate::driver::Failure;
 use crate::images::{ImageName, Images};
 use crate::plan::Commit;
 use crate::records::Actor;
-use crate::source::Snapshot;
-
-/// What a kept source says it is.
-pub(crate) const ARTIFACT_TYPE: &str = "application/vnd.slipway.source.v1";
+use crate::source::{ARTIFACT_TYPE, Snapshot, pack};
 
 const URL: &str = "org.opencontainers.image.source";
 const COMMIT: &str = "org.opencontainers.image.revision";
@@ -32,9 +28,8 @@ impl Pipeline<'_> {
     /// Keeps a snapshot in `<namespace>/sources/<build or run>`.
     pub(super) async fn keep(&self, snapshot: &Snapshot) -> Result<ImageName, Failure> {
         let owner = self.run.build.as_ref().unwrap_or(&self.run.metadata.name);
-        let repo = format!("{}/sources/{owner}", self.namespace());
-        let repo = RepoName::parse(&repo)
-            .map_err(|error| failure(reason::INVALID_SPEC, format!("{repo}: {error}")))?;
+        let repo = RepoName::of_sources(self.namespace(), owner)
+            .map_err(|error| failure(reason::INVALID_SPEC, format!("{owner}: {error}")))?;
         let tar = snapshot
             .open()
             .map_err(|error| machine("the source", &error))?;
@@ -73,33 +68,6 @@ pub(super) async fn put_small(
     let digest = Digest::of(Algorithm::Sha256, bytes);
     images.put_blob(actor, repo, &digest, file).await?;
     Ok(digest)
-}
-
-/// Compresses a tar, hashing what comes out.
-fn pack(tar: impl io::Read, into: File) -> io::Result<(File, Descriptor)> {
-    struct Hashing(File, Hasher);
-    impl Write for Hashing {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let written = self.0.write(bytes)?;
-            self.1.update(&bytes[..written]);
-            Ok(written)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            self.0.flush()
-        }
-    }
-    let hashing = Hashing(into, Hasher::new(Algorithm::Sha256));
-    let mut encoder = zstd::stream::write::Encoder::new(hashing, 3)?;
-    io::copy(
-        &mut io::BufReader::with_capacity(256 << 10, tar),
-        &mut encoder,
-    )?;
-    let Hashing(mut file, hasher) = encoder.finish()?;
-    file.rewind()?;
-    let size = hasher.written();
-    let layer = Descriptor::new(MediaType::OCI_LAYER_ZSTD, hasher.finish(), size);
-    Ok((file, layer))
 }
 
 fn manifest(snapshot: &Snapshot, layer: &Descriptor) -> Result<Manifest, Failure> {

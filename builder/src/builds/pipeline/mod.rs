@@ -69,6 +69,8 @@ impl<'a> Pipeline<'a> {
     /// The whole way.
     pub(super) async fn run(&self) -> Result<RunResult, Failure> {
         self.phase(Phase::Resolve).await;
+        self.unless_stopped(self.builds.parts().driver.make_room())
+            .await?;
         let bases = self.unless_stopped(Box::pin(self.resolve())).await?;
         self.phase(Phase::Fetch).await;
         let source = self.unless_stopped(Box::pin(self.fetch())).await?;

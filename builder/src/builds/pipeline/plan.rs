@@ -12,7 +12,7 @@ use crate::builds::{reason, spec};
 use crate::driver::{Failure, SecretFiles};
 use crate::plan::{Cache, Output, Plan, Request, Secret, Sharing};
 use crate::records::{Build, BuildSpec, CacheSpec, Run, SecretUse, SourceSpec};
-use crate::s2i::{ContainerPath, Script, ScriptsUrl};
+use crate::s2i::{ContainerPath, Injection, Reason, Script, ScriptsUrl};
 use crate::source::fetch_scripts;
 
 /// The label of a builder image that names folders which may outlive a run, several with `:` between.
@@ -40,13 +40,14 @@ impl Pipeline<'_> {
             display_name: spec.output.display_name.clone().unwrap_or_default(),
             description: spec.output.description.clone().unwrap_or_default(),
             labels: spec.output.labels.clone(),
-            label_namespace: None,
+            label_namespace: spec.output.label_namespace.clone(),
         };
         let mut request = Request::new(builder, source.snapshot.source(), output);
         let (scripts, fetched) = self.scripts().await?;
         request.fetched_scripts = scripts;
-        let (mounts, secrets) = self.secrets().await?;
+        let (mounts, mut secrets) = self.secrets().await?;
         request.secrets = mounts;
+        request.injections = self.injections(&mut secrets).await?;
         request.caches = self.caches(&request).await?;
         let shown = |image: &crate::images::BaseImage| image.plan_image(image.repo().as_str());
         request.previous = bases.previous.as_ref().map(shown);
@@ -57,9 +58,18 @@ impl Pipeline<'_> {
         request.scripts_url.clone_from(&wanted.scripts_url);
         request.destination.clone_from(&wanted.destination);
         request.assemble_user.clone_from(&wanted.assemble_user);
+        request
+            .assemble_runtime_user
+            .clone_from(&wanted.runtime_user);
         request.allowed_uids = self.builds.settings().allowed_uids.clone();
         request.env_filter = self.builds.settings().env_filter.clone();
         request.env.clone_from(&wanted.env);
+        // What a folder that outlives runs has in it was made at other commits' times.
+        let execution = request.builder.config.execution();
+        request.epoch = match execution.label(CACHE_LABEL) {
+            None => Some(source.epoch),
+            Some(_) => None,
+        };
         request.clean = spec.clean;
         request.network = wanted.network;
         request.limits = wanted.limits;
@@ -87,7 +97,12 @@ impl Pipeline<'_> {
         };
         let time = self.builds.settings().source.time;
         let network = &self.builds.parts().network;
-        let found = fetch_scripts(url, &Script::ALL, network, time).await?;
+        let found = fetch_scripts(url, &Script::ALL, network, time).await;
+        // Whatever it was: the contract has one reason for it.
+        let found = found.map_err(|fault| Failure {
+            reason: Reason::FetchScriptsFailed.into(),
+            message: fault.to_string(),
+        })?;
         let mut named = BTreeMap::new();
         let mut contents = BTreeMap::new();
         for (script, content) in found {
@@ -117,27 +132,38 @@ impl Pipeline<'_> {
         Ok((mounts, contents))
     }
 
-    /// The folders that outlive this run: the build's, if its own source is built with its own builder image; else, lest what
-    /// somebody else wrote leaves something there for the build's own runs, those of that source, which begin as copies of the
-    /// build's.
+    /// What is injected, its content among the others. What stays in the image must be meant for that: whoever may build may not
+    /// make a secret of somebody else public by saying so.
+    async fn injections(
+        &self,
+        contents: &mut BTreeMap<String, SecretFiles>,
+    ) -> Result<Vec<Injection>, Failure> {
+        let mut injections = Vec::new();
+        for injection in &self.wanted.injections {
+            let name = injection.source();
+            let used_for = if injection.keep() {
+                SecretUse::Image
+            } else {
+                SecretUse::Build
+            };
+            let opened = self.builds.open_revision(self.namespace(), name, used_for);
+            let (files, revision) = opened.await.map_err(reason::secret)?;
+            injections.push(injection.clone().with_revision(revision));
+            contents.insert(name.to_owned(), files);
+        }
+        Ok(injections)
+    }
+
+    /// The folders that outlive this run.
     async fn caches(&self, request: &Request) -> Result<Vec<Cache>, Failure> {
         let execution = request.builder.config.execution();
         let (CacheSpec::Auto, Some(label)) = (self.run.spec.caches, execution.label(CACHE_LABEL))
         else {
             return Ok(Vec::new());
         };
-        let Some(build) = &self.run.build else {
+        let Some((own, from)) = self.cache_names().await? else {
             return Ok(Vec::new());
         };
-        let store = self.builds.store();
-        let Some(found) = store.find::<Build>(self.namespace(), build).await? else {
-            return Ok(Vec::new());
-        };
-        let own = found.value.spec;
-        let default = branch_of(&own.source);
-        let spec = &self.run.spec;
-        let other = (spec.source != own.source || spec.builder != own.builder)
-            .then(|| other(spec, &self.run.actor.name));
         let mut caches = Vec::new();
         let mut folders = label.split(':');
         for folder in folders.by_ref().take(MAX_CACHES) {
@@ -151,15 +177,10 @@ impl Pipeline<'_> {
                     continue;
                 }
             };
-            let shared = format!("{build}@{default}:{}", at.as_str());
-            let (id, from) = match &other {
-                // No branch has two dots in its name (git-check-ref-format(1)).
-                Some(other) => (format!("{build}@..{other}:{}", at.as_str()), Some(shared)),
-                None => (shared, None),
-            };
+            let id = |name: &String| format!("{name}:{}", at.as_str());
             caches.push(Cache {
-                id,
-                from,
+                id: id(&own),
+                from: from.as_ref().map(id),
                 sharing: Sharing::Locked,
                 at: at.clone(),
             });
@@ -171,6 +192,35 @@ impl Pipeline<'_> {
             self.note(text).await;
         }
         Ok(caches)
+    }
+
+    /// What this run's caches are called, but for the folder, and what new ones are copies of.
+    ///
+    /// They are the build's, if its own source is built with its own builder image; else, lest what somebody else wrote
+    /// leaves something there for the build's own runs, those of that source, which begin as copies of the build's. Without a build
+    /// they are those of that source and the repository that the result goes to: who writes there may push there, as was
+    /// asked before anything else.
+    async fn cache_names(&self) -> Result<Option<(String, Option<String>)>, Failure> {
+        let spec = &self.run.spec;
+        let of_source = || other(spec, &self.run.actor.name);
+        // No branch has two dots in its name (git-check-ref-format(1)), and no build one.
+        let Some(build) = &self.run.build else {
+            let name = format!(".{}@..{}", self.wanted.output.repo, of_source());
+            return Ok(Some((name, None)));
+        };
+        let store = self.builds.store();
+        let Some(found) = store.find::<Build>(self.namespace(), build).await? else {
+            return Ok(None);
+        };
+        let own = found.value.spec;
+        let shared = format!("{build}@{}", branch_of(&own.source));
+        Ok(Some(
+            if spec.source == own.source && spec.builder == own.builder {
+                (shared, None)
+            } else {
+                (format!("{build}@..{}", of_source()), Some(shared))
+            },
+        ))
     }
 }
 

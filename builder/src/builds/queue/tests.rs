@@ -55,6 +55,47 @@ fn a_namespace_has_its_share_only() {
 }
 
 #[test]
+fn nobody_has_all_workers_where_there_are_others() {
+    let mut queue = queue(3, 3);
+    for number in 1..=5 {
+        queue.push(run("a", "x", number, RunPolicy::Parallel));
+    }
+    assert_eq!(begin(&mut queue), ["a/x-1", "a/x-2", "a/x-3"], "alone");
+    queue.know("b");
+    queue.ended(&id("a", "x-1"));
+    assert_eq!(begin(&mut queue), [""; 0]);
+    queue.push(run("b", "y", 6, RunPolicy::Parallel));
+    assert_eq!(begin(&mut queue), ["b/y-6"]);
+    queue.ended(&id("a", "x-2"));
+    assert_eq!(begin(&mut queue), ["a/x-4"]);
+}
+
+#[test]
+fn one_worker_is_everybodys() {
+    let mut queue = queue(1, 1);
+    queue.push(run("a", "x", 1, RunPolicy::Parallel));
+    queue.push(run("b", "y", 2, RunPolicy::Parallel));
+    assert_eq!(begin(&mut queue), ["a/x-1"]);
+    queue.ended(&id("a", "x-1"));
+    assert_eq!(begin(&mut queue), ["b/y-2"]);
+}
+
+#[test]
+fn places_are_kept_for_those_that_are_being_asked_for() {
+    let mut queue = queue(0, 1);
+    assert_eq!(queue.keep("a", 2), Ok(()));
+    queue.push(run("a", "x", 1, RunPolicy::Parallel));
+    assert_eq!(queue.keep("a", 2), Err(2));
+    assert_eq!(queue.keep("b", 2), Ok(()));
+    queue.give_back("a");
+    assert_eq!(queue.keep("a", 2), Ok(()));
+    queue.give_back("a");
+    queue.ended(&id("a", "x-1"));
+    queue.give_back("b");
+    assert!(queue.kept.is_empty());
+}
+
+#[test]
 fn serial_runs_have_their_turns_and_hold_nobody_else() {
     let mut queue = queue(4, 4);
     for number in [2, 1] {
@@ -145,6 +186,7 @@ proptest! {
         of_namespace in 1..4usize,
     ) {
         let mut queue = queue(all, of_namespace);
+        let mut namespaces = BTreeSet::new();
         let mut asked: BTreeMap<RunId, Waiting> = BTreeMap::new();
         let mut working: BTreeSet<RunId> = BTreeSet::new();
         // Per namespace: how many others began while it could have.
@@ -155,6 +197,7 @@ proptest! {
                     let run = run(&format!("n{namespace}"), &format!("b{build}"), number, policy);
                     queue.push(run.clone());
                     queue.push(run.clone());
+                    namespaces.insert(namespace);
                     asked.insert(run.id.clone(), run);
                 }
                 Act::End(which) => {
@@ -176,6 +219,10 @@ proptest! {
                 prop_assert_eq!(gone.policy, RunPolicy::SerialLatestOnly);
                 prop_assert!(asked[&newer].asked > gone.asked);
             }
+            let of_namespace = match namespaces.len() {
+                0 | 1 => of_namespace,
+                _ => of_namespace.min((all - 1).max(1)),
+            };
             loop {
                 let free: BTreeSet<String> = asked
                     .values()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::records::{RuntimeSpec, TestSpec};
+use crate::records::{InjectionSpec, RuntimeSpec, TestSpec};
 
 fn settings() -> Settings {
     let mut settings = Settings::new("/nonexistent".into(), "/nonexistent".into());
@@ -114,10 +114,36 @@ fn errors_name_the_field() {
             spec.runtime = Some(RuntimeSpec {
                 image: "team/base:1".to_owned(),
                 artifacts: Vec::new(),
+                assemble_user: None,
             });
         }),
         "spec.incremental"
     );
+    assert_eq!(
+        field_of(|spec| spec.runtime = Some(RuntimeSpec {
+            image: "team/base:1".to_owned(),
+            artifacts: Vec::new(),
+            assemble_user: Some("no user!".to_owned()),
+        })),
+        "spec.runtime.assembleUser"
+    );
+    for (secret, path, field) in [
+        ("No", None, "spec.injections[0].secret"),
+        ("conf", Some("../../etc"), "spec.injections[0].path"),
+        ("conf", Some("$HOME"), "spec.injections[0].path"),
+    ] {
+        let injection = InjectionSpec {
+            secret: secret.to_owned(),
+            path: path.map(str::to_owned),
+            keep: true,
+        };
+        let named = field_of(|spec| spec.injections = vec![injection]);
+        assert_eq!(named, field, "{path:?}");
+    }
+    for prefix in ["", ".", "io.openshift", "a b."] {
+        let named = field_of(|spec| spec.output.label_namespace = Some(prefix.to_owned()));
+        assert_eq!(named, "spec.output.labelNamespace", "{prefix}");
+    }
     assert_eq!(
         field_of(|spec| spec.timeouts.run = Some(1_000_000)),
         "spec.timeouts.run"

@@ -44,6 +44,17 @@ pub(super) struct Cache {
     _lock: Lock,
 }
 
+/// What is in a cache when it is taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin<'a> {
+    /// What was left there.
+    AsLeft,
+    /// The same; in a new one a copy of the cache of this id, if that is there and has at most so many bytes.
+    AsCopyOf(&'a str, u64),
+    /// Nothing: what was left there is removed. One that is shared is nobody else's meanwhile.
+    Empty,
+}
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Record {
     namespace: String,
@@ -68,14 +79,13 @@ impl Caches {
         Ok(caches)
     }
 
-    /// A namespace's cache, made if it is not there: from a copy of the cache `from`, if there is such of at most
-    /// the number of bytes beside it. Who wants it alone waits
+    /// A namespace's cache, made if it is not there. Who wants it alone waits
     /// for all who use it, and `waits` is called once before it does. `None`: cancelled before.
     pub(super) fn take(
         &self,
         namespace: &str,
         id: &str,
-        from: Option<(&str, u64)>,
+        begin: Begin<'_>,
         sharing: Sharing,
         waits: impl FnOnce(),
         cancelled: &CancellationToken,
@@ -83,9 +93,10 @@ impl Caches {
         let name = name_of(namespace, id);
         let folder = self.root.join("entries").join(&name);
         let path = self.root.join("locks").join(&name);
+        let is_emptied = matches!(begin, Begin::Empty);
         let mode = match sharing {
-            Sharing::Locked => Mode::Exclusive,
-            Sharing::Shared => Mode::Shared,
+            Sharing::Shared if !is_emptied => Mode::Shared,
+            Sharing::Shared | Sharing::Locked => Mode::Exclusive,
         };
         let mut waits = Some(waits);
         loop {
@@ -106,6 +117,11 @@ impl Caches {
                     Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                     _ => {}
                 }
+                if is_emptied {
+                    self.discard(&folder.join(FILES))?;
+                }
+                // Whoever emptied it may have been killed in between.
+                fs::create_dir_all(folder.join(FILES))?;
                 return Ok(Some(Cache {
                     record: Record {
                         namespace: namespace.to_owned(),
@@ -124,7 +140,8 @@ impl Caches {
                 let incoming = self.root.join("incoming").join(&name);
                 self.discard(&incoming)?;
                 fs::create_dir(&incoming)?;
-                if let Some((from, most)) = from.filter(|(from, _)| *from != id)
+                if let Begin::AsCopyOf(from, most) = begin
+                    && from != id
                     && !self.copy(namespace, from, &incoming, most, cancelled)?
                 {
                     return Ok(None);
@@ -136,8 +153,13 @@ impl Caches {
     }
 
     /// Removes caches that nobody uses, the longest unused first, until those that stay have at most as many bytes as are kept; and
-    /// what processes that were killed left.
-    pub(super) fn prune(&self) -> io::Result<()> {
+    /// what processes that were killed left. How many bytes stay.
+    pub(super) fn prune(&self) -> io::Result<u64> {
+        self.prune_to(self.keep)
+    }
+
+    /// The same, with `keep` bytes to stay.
+    pub(super) fn prune_to(&self, keep: u64) -> io::Result<u64> {
         for path in children(&self.root.join("incoming"))? {
             let lock = self.root.join("locks").join(name(&path));
             if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
@@ -170,7 +192,7 @@ impl Caches {
         all.sort_unstable();
         let mut kept: u64 = all.iter().map(|(_, bytes, ..)| bytes).sum();
         for (used, bytes, path, lock) in all {
-            if kept <= self.keep {
+            if kept <= keep {
                 break;
             }
             let Some(held) = Lock::try_take(&lock, Mode::Exclusive)? else {
@@ -184,7 +206,7 @@ impl Caches {
             fs::remove_file(&lock)?;
             kept -= bytes;
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// Copies the files of another cache of the namespace, if it is there, once nobody writes to it. False: cancelled.

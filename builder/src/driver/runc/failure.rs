@@ -13,8 +13,10 @@
 //! | source, script or artifacts are not taken | `FetchSourceFailed`, `InstallScriptsFailed`, … |
 //! | what the build left is no layer, or labels are wrong | `ContainerCommitFailed` |
 //! | a secret is in the result | `SecretInResult` |
+//! | there are more secrets than can be looked for | `TooManySecrets` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
+//! | this machine's disk is nearly full | `DiskPressure` |
 //! | this machine's disk or a program of it failed | `FileSystemOperationFailed` |
 
 use std::io;
@@ -25,6 +27,7 @@ use crate::images::ReadError;
 use crate::layer::ExportError;
 use crate::plan::StageName;
 use crate::records::FailureReason;
+use crate::room::NoRoom;
 use crate::rootfs::{FilesError, UnpackError};
 use crate::s2i::{Reason, Refusal};
 use crate::sandbox::{self, Limits, Outcome, SandboxError};
@@ -56,6 +59,15 @@ pub(super) fn secret(message: String) -> Failure {
     new(word("SecretInResult"), message)
 }
 
+/// More secrets than can be looked for in what a build leaves.
+pub(super) fn too_many_secrets() -> Failure {
+    new(
+        word("TooManySecrets"),
+        "the build's secrets have more files than can be looked for in its result (some 80 long ones): give it only those that \
+         it needs",
+    )
+}
+
 pub(super) fn test() -> FailureReason {
     word("TestFailed")
 }
@@ -74,6 +86,11 @@ pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
         Reason::FileSystemOperationFailed,
         format!("{what}: {error}"),
     )
+}
+
+/// This machine's disk is nearly full.
+pub(super) fn no_room(error: &NoRoom) -> Failure {
+    new(word("DiskPressure"), error.to_string())
 }
 
 /// A program that ran and did not succeed; `program` is its file name, `limits` are those of the whole run.
@@ -161,6 +178,7 @@ pub(super) fn image(stage: StageName, error: &ReadError) -> Failure {
 pub(super) fn layers(stage: StageName, error: &UnpackError) -> Failure {
     match error {
         UnpackError::Cancelled => cancelled(),
+        UnpackError::NoRoom(error) => no_room(error),
         UnpackError::Disk { .. } => new(Reason::FileSystemOperationFailed, error.to_string()),
         _ => new(pulling(stage), error.to_string()),
     }

@@ -28,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Built, Driver, Failure, Job};
+use crate::room::NoRoom;
 use crate::rootfs::LayerStore;
 use crate::sandbox::{Host, Recovered, SandboxError};
 
@@ -71,8 +72,7 @@ impl Runc {
     pub async fn open(settings: Settings) -> Result<(Self, Recovered), OpenError> {
         if !rustix::process::geteuid().is_root() {
             // Files of an image belong to many users, whom an ordinary one cannot give anything.
-            let text = "builds need a server that is root, if only of a user namespace: start it under `unshare --user \
-                        --map-auto --map-root-user --mount`";
+            let text = "builds need a server that is root, if only of a user namespace of its own";
             return Err(SandboxError::Unsupported(text.to_owned()).into());
         }
         let (host, recovered) = Host::open(settings.sandbox.clone()).await?;
@@ -100,7 +100,7 @@ impl Runc {
         let own = Arc::clone(&self.0);
         let swept = tokio::task::spawn_blocking(move || {
             own.layers.sweep(own.settings.keep_layers)?;
-            own.caches.prune()
+            own.caches.prune().map(drop)
         });
         swept
             .await
@@ -108,8 +108,38 @@ impl Runc {
     }
 }
 
+impl Machine {
+    /// Looks whether there is room on the disk. Where there is not, what nobody uses is removed, as much as is lacking: layers
+    /// first, which can be had again from the registry. `None`: there is room now.
+    fn make_room(&self) -> io::Result<Option<NoRoom>> {
+        let look = || NoRoom::below(self.settings.unpacking.min_free, &self.settings.folder);
+        let Some(lacking) = look()? else {
+            return Ok(None);
+        };
+        let kept = self.layers.sweep(self.settings.keep_layers)?.kept;
+        self.layers.sweep(kept.saturating_sub(lacking.missing()))?;
+        let Some(lacking) = look()? else {
+            return Ok(None);
+        };
+        let kept = self.caches.prune()?;
+        self.caches
+            .prune_to(kept.saturating_sub(lacking.missing()))?;
+        look()
+    }
+}
+
 #[async_trait]
 impl Driver for Runc {
+    async fn make_room(&self) -> Result<(), Failure> {
+        let own = Arc::clone(&self.0);
+        let made = tokio::task::spawn_blocking(move || own.make_room()).await;
+        match made.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(None) => Ok(()),
+            Ok(Some(lacking)) => Err(failure::no_room(&lacking)),
+            Err(error) => Err(failure::machine("looking for room on the disk", &error)),
+        }
+    }
+
     async fn run(&self, job: Job, cancel: &CancellationToken) -> Result<Built, Failure> {
         // Whoever drops this future cancels the run, whose thread cleans up.
         let cancel = cancel.child_token();

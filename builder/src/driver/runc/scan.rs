@@ -82,11 +82,8 @@ pub(super) fn config(config: &[u8], secrets: &Secrets) -> Result<(), Failure> {
 
 fn unpacked<'a>(layer: &Layer, file: &'a File) -> io::Result<Box<dyn Read + 'a>> {
     let file = BufReader::with_capacity(BUFFER, file);
-    Ok(match Compression::of(&layer.media_type) {
-        Some(Compression::Gzip) => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Some(Compression::Zstd) => Box::new(zstd::Decoder::with_buffer(file)?),
-        Some(Compression::Plain) | None => Box::new(file),
-    })
+    let compression = Compression::of(&layer.media_type);
+    compression.unwrap_or(Compression::Plain).reader(file)
 }
 
 fn in_entry<'a>(entry: &Entry, secrets: &'a Secrets) -> Option<&'a str> {

@@ -1,19 +1,20 @@
 //! What secrets look like where they must not be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
-use aho_corasick::{AhoCorasick, Anchored, MatchKind};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored, MatchKind};
 
 use super::super::SecretFiles;
 use super::{Failure, failure};
 use crate::plan::{Mount, Plan, Step};
+use crate::sandbox;
+use parts::{Part, parts};
 
+mod forms;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +29,7 @@ pub(super) struct Secrets {
 struct Forms {
     automaton: NFA,
     /// Of each form, whose it is: words for people.
-    owners: Vec<String>,
+    owners: Vec<Arc<str>>,
     /// Whether blanks and ends of lines do not count: tools put them between the digits of base64 and hex.
     skips_blanks: bool,
 }
@@ -40,11 +41,6 @@ pub(super) struct Search<'a> {
 }
 
 impl Secrets {
-    /// What is shorter is not looked for: it would be found everywhere.
-    const MIN: usize = 8;
-    /// Of a longer secret only its beginning is looked for.
-    const MAX: usize = 4096;
-
     /// The secrets that the plan's programs see as files. What is injected to stay in the image is none.
     pub(super) fn of(
         plan: &Plan,
@@ -70,45 +66,55 @@ impl Secrets {
                 .iter()
                 .map(move |(file, content)| (name.as_str(), file.as_str(), &content[..]))
         });
-        Self::new(files).map_err(|error| failure::internal(&error))
+        Self::new(files)
     }
 
-    fn new<'a>(files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Result<Self, String> {
-        let (mut plain, mut digits) = (BTreeMap::new(), BTreeMap::new());
-        let mut masks = BTreeSet::new();
+    fn new<'a>(files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Result<Self, Failure> {
         let mut unsearched = Vec::new();
+        let mut wanted: Vec<(Part, Arc<str>)> = Vec::new();
+        let mut left_out = BTreeSet::new();
+        let mut room = MOST;
         for (name, file, content) in files {
-            let owner = format!("file {file} of the secret {name}");
+            let owner: Arc<str> = format!("file {file} of the secret {name}").into();
+            let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
             let content = content.trim_ascii();
-            if content.len() < Self::MIN {
+            if content.len() < parts::MIN {
                 unsearched.push(format!(
                     "{owner} has fewer than {} bytes: whether it is in the result is not looked for",
-                    Self::MIN
+                    parts::MIN
                 ));
                 continue;
             }
-            let content = &content[..content.len().min(Self::MAX)];
-            let forms = [plain_forms(content), digit_forms(content)];
-            masks.extend(forms.iter().flatten().cloned());
-            masks.extend(lines(content));
-            let [of_plain, of_digits] = forms;
-            plain.extend(of_plain.into_iter().map(|form| (form, owner.clone())));
-            digits.extend(of_digits.into_iter().map(|form| (form, owner.clone())));
+            if content.len() > parts::MOST {
+                unsearched.push(format!(
+                    "{owner} has more than {} bytes: only its beginning is looked for",
+                    parts::MOST
+                ));
+            }
+            for part in parts(content) {
+                // What has no room as it is has none in all its forms.
+                if part.rank > 0 && part.bytes.len() > room {
+                    left_out.insert(Arc::clone(&owner));
+                    continue;
+                }
+                room = room.saturating_sub(part.bytes.len());
+                wanted.push((part, Arc::clone(&owner)));
+            }
         }
-        if plain.is_empty() {
-            return Ok(Self {
-                forms: None,
-                masks: None,
-                unsearched,
-            });
+        wanted.sort_by_key(|(part, _)| part.rank);
+        let mut words = Words::default();
+        let mut wanted = wanted.into_iter();
+        let first = wanted.find(|(part, owner)| !words.take(part, owner));
+        // Nothing is published of which it is not known whether a secret is in it.
+        if first.as_ref().is_some_and(|(part, _)| part.rank == 0) {
+            return Err(failure::too_many_secrets());
         }
-        let mut builder = AhoCorasick::builder();
-        let masks = builder.match_kind(MatchKind::LeftmostLongest).build(masks);
-        Ok(Self {
-            forms: Some([Forms::new(plain, false)?, Forms::new(digits, true)?]),
-            masks: Some(masks.map_err(|error| error.to_string())?),
-            unsearched,
-        })
+        left_out.extend(first.into_iter().chain(wanted).map(|(_, owner)| owner));
+        unsearched.extend(left_out.iter().map(|owner| {
+            format!("{owner} is long, or there are many secrets: not each part of it is looked for by itself")
+        }));
+        let compiled = words.compile(unsearched);
+        compiled.map_err(|error| failure::internal(&error))
     }
 
     /// Whether there is nothing to look for.
@@ -151,6 +157,72 @@ impl Secrets {
     }
 }
 
+/// What is put into the automata.
+#[derive(Default)]
+struct Words {
+    plain: BTreeMap<Vec<u8>, Arc<str>>,
+    digits: BTreeMap<Vec<u8>, Arc<str>>,
+    masks: BTreeSet<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Words {
+    /// Takes a part in all its forms; `false` if there is no more room.
+    fn take(&mut self, part: &Part, owner: &Arc<str>) -> bool {
+        let content = &part.bytes[..];
+        let (plain, digits) = (forms::plain(content), forms::digits(content));
+        let mut masks = forms::folded(content);
+        // The log has it without control characters.
+        masks.insert(sandbox::plain(content).into_bytes());
+        masks.extend(plain.iter().chain(&digits).cloned());
+        masks.retain(|mask| mask.len() >= parts::MIN);
+        let bytes = |forms: &BTreeSet<Vec<u8>>| forms.iter().map(Vec::len).sum::<usize>();
+        let mut more = bytes(&masks);
+        if part.refused {
+            more += bytes(&plain) + bytes(&digits);
+        }
+        if self.bytes + more > MOST {
+            return false;
+        }
+        self.bytes += more;
+        self.masks.extend(masks);
+        if part.refused {
+            let with_owner = |form| (form, Arc::clone(owner));
+            // A key's digits are as often broken into lines as not.
+            let broken = content.iter().all(|byte| forms::is_digit(*byte));
+            self.digits
+                .extend(broken.then(|| with_owner(content.to_vec())));
+            self.plain.extend(plain.into_iter().map(with_owner));
+            self.digits.extend(digits.into_iter().map(with_owner));
+        }
+        true
+    }
+
+    fn compile(self, unsearched: Vec<String>) -> Result<Secrets, String> {
+        if self.plain.is_empty() {
+            return Ok(Secrets {
+                forms: None,
+                masks: None,
+                unsearched,
+            });
+        }
+        let mut builder = AhoCorasick::builder();
+        // A table of all transitions would be many times as large.
+        let builder = builder
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .match_kind(MatchKind::LeftmostLongest);
+        let masks = builder.build(self.masks);
+        Ok(Secrets {
+            forms: Some([
+                Forms::new(self.plain, false)?,
+                Forms::new(self.digits, true)?,
+            ]),
+            masks: Some(masks.map_err(|error| error.to_string())?),
+            unsearched,
+        })
+    }
+}
+
 impl<'a> Search<'a> {
     /// Goes on with more bytes; whose secret ended in them.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<&'a str> {
@@ -162,7 +234,7 @@ impl<'a> Search<'a> {
 }
 
 impl Forms {
-    fn new(forms: BTreeMap<Vec<u8>, String>, skips_blanks: bool) -> Result<Self, String> {
+    fn new(forms: BTreeMap<Vec<u8>, Arc<str>>, skips_blanks: bool) -> Result<Self, String> {
         let (forms, owners): (Vec<_>, Vec<_>) = forms.into_iter().unzip();
         let automaton = NFA::new(forms).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -185,7 +257,7 @@ impl Forms {
             at = automaton.next_state(Anchored::No, at, byte);
             if automaton.is_special(at) && automaton.is_match(at) {
                 let form = automaton.match_pattern(at, 0).as_usize();
-                return self.owners.get(form).map(String::as_str);
+                return self.owners.get(form).map(AsRef::as_ref);
             }
         }
         *state = Some(at);
@@ -193,78 +265,8 @@ impl Forms {
     }
 }
 
-/// As it is, in a URL, in JSON.
-fn plain_forms(content: &[u8]) -> BTreeSet<Vec<u8>> {
-    let mut forms = BTreeSet::from([content.to_vec()]);
-    for set in [NON_ALPHANUMERIC, UNRESERVED, COMPONENT] {
-        let upper = percent_encode(content, set).to_string();
-        forms.insert(lower_escapes(&upper).into_bytes());
-        forms.insert(upper.into_bytes());
-    }
-    if let Ok(text) = std::str::from_utf8(content)
-        && let Ok(json) = serde_json::to_string(text)
-    {
-        forms.insert(json.trim_matches('"').as_bytes().to_vec());
-    }
-    forms
-}
+/// Most bytes of all forms together, which an automaton needs some twelve times in memory.
+const MOST: usize = 4 << 20;
 
-/// In hex, and in base64 wherever it stands in what is encoded: its digits depend on how many bytes come before it, modulo
-/// three. Those that depend on their neighbours' content as well are left out.
-fn digit_forms(content: &[u8]) -> BTreeSet<Vec<u8>> {
-    let mut lower = String::with_capacity(2 * content.len());
-    for byte in content {
-        let _ = write!(lower, "{byte:02x}");
-    }
-    let upper = lower.to_ascii_uppercase();
-    let mut forms = BTreeSet::from([lower.into_bytes(), upper.into_bytes()]);
-    for before in 0..3 {
-        let padded = [&[0; 3][..before], content].concat();
-        let (first, end) = ((8 * before).div_ceil(6), 8 * padded.len() / 6);
-        for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            let digits = engine.encode(&padded).into_bytes();
-            forms.insert(digits[first..end].to_vec());
-        }
-    }
-    forms
-}
-
-/// The lines of a secret that has several: a log has them one by one. The frame of a PEM block is none.
-fn lines(content: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let lines = lines.filter(|line| line.len() >= Secrets::MIN && !line.starts_with(b"-----"));
-    lines.map(<[u8]>::to_vec)
-}
-
-fn lower_escapes(text: &str) -> String {
-    let mut lower = String::with_capacity(text.len());
-    let mut digits = 0;
-    for character in text.chars() {
-        let is_digit = digits > 0;
-        digits = if character == '%' {
-            2
-        } else {
-            digits.max(1) - 1
-        };
-        lower.push(if is_digit {
-            character.to_ascii_lowercase()
-        } else {
-            character
-        });
-    }
-    lower
-}
-
-/// RFC 3986 section 2.3.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
-/// What `encodeURIComponent` leaves (ECMA-262).
-const COMPONENT: &AsciiSet = &UNRESERVED
-    .remove(b'!')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
+/// What some editors begin a text with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::artifacts::Artifacts;
-use super::caches::Cache;
+use super::caches::{Begin, Cache};
 use super::settings::scratch_file;
 use super::work::Work;
 use super::{Failure, failure, process};
@@ -77,9 +77,6 @@ impl<'m> Work<'m> {
         let paths: Vec<PathBuf> = caches.iter().map(Cache::files).collect();
         let mut process = process::planned(run, &self.job.secrets, &paths)?;
         self.confine(&mut process)?;
-        process
-            .certificates
-            .clone_from(&self.machine.settings.certificates);
         let scratch = |error| failure::machine("keeping what save-artifacts gives", &error);
         let mut raw = None;
         if run.output_is_artifacts {
@@ -139,8 +136,12 @@ impl<'m> Work<'m> {
                 ));
             };
             let caches = &self.machine.caches;
-            let from = from.map(|from| (from, most));
-            let cache = caches.take(namespace, id, from, sharing, waits, &self.cancel);
+            let begin = match from {
+                _ if self.job.empty_caches => Begin::Empty,
+                Some(from) => Begin::AsCopyOf(from, most),
+                None => Begin::AsLeft,
+            };
+            let cache = caches.take(namespace, id, begin, sharing, waits, &self.cancel);
             let cache = cache.map_err(|error| failure::machine(&format!("cache {id}"), &error))?;
             taken.push((index, cache.ok_or_else(failure::cancelled)?));
         }
@@ -156,7 +157,11 @@ impl<'m> Work<'m> {
         let settled = caches.into_iter().map(Cache::settle).collect::<Vec<_>>();
         // One that was not counted has no record, and is measured here.
         let pruned = self.machine.caches.prune();
-        for error in settled.into_iter().chain([pruned]).filter_map(Result::err) {
+        for error in settled
+            .into_iter()
+            .chain([pruned.map(drop)])
+            .filter_map(Result::err)
+        {
             tracing::warn!(%error, "caches of builds could not be counted or removed");
         }
     }
@@ -170,7 +175,9 @@ impl<'m> Work<'m> {
                 format!("script {}", at.name()),
             ),
             Content::Artifacts => (Reason::GenericS2IBuildFailed, "artifacts".to_owned()),
-            Content::Injection(name) => (Reason::GenericS2IBuildFailed, format!("{name} at {at}")),
+            Content::Injection { name, .. } => {
+                (Reason::GenericS2IBuildFailed, format!("{name} at {at}"))
+            }
         };
         let failed = |error: FilesError| failure::files(reason, &what, &error);
         let broken = |error| failure::machine(&what, &error);
@@ -192,7 +199,7 @@ impl<'m> Work<'m> {
                 written.map_err(failed)
             }
             Content::Artifacts => self.artifacts_at(files, at, owner),
-            Content::Injection(name) => {
+            Content::Injection { name, .. } => {
                 let secret = self.job.secrets.get(name).ok_or_else(|| {
                     failure::new(
                         reason,

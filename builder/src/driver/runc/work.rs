@@ -211,6 +211,10 @@ impl<'m> Work<'m> {
             ..self.limits
         };
         process.egress = self.machine.settings.egress(self.job.plan.recipe.network);
+        // The test, too, reaches servers that only they vouch for.
+        process
+            .certificates
+            .clone_from(&self.machine.settings.certificates);
         Ok(())
     }
 

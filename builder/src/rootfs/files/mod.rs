@@ -200,6 +200,7 @@ impl From<UnpackError> for FilesError {
                 path: "what is brought in".to_owned(),
                 source,
             },
+            UnpackError::NoRoom(_) => Self::TooLarge(error.to_string()),
             UnpackError::WrongContent { .. } => Self::Refused(error.to_string()),
         }
     }

@@ -69,6 +69,27 @@ fn without_labels_there_are_no_scripts_and_the_destination_is_tmp() {
 }
 
 #[test]
+fn what_a_url_of_scripts_hides_is_not_told() {
+    for url in [
+        "https://example.com/hunter2",
+        "https://ann:hunter2@example.com/s",
+        "https://example.com/s?token=hunter2",
+        "http://example.com/s?token=hunter2",
+        "file:///hunter2",
+    ] {
+        for label in [SCRIPTS_URL, OLD_SCRIPTS_URL.0] {
+            let (contract, warnings) = read(&json!({"Labels": {label: url}}));
+            let refusal = contract.unwrap_err().to_string();
+            assert!(refusal.contains("scripts-url"), "{refusal}");
+            assert!(
+                !format!("{refusal}{warnings:?}").contains("hunter2"),
+                "{refusal}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_an_image_may_not_say_is_refused() {
     let label = |name: &str, value: &str| json!({"Labels": {name: value}});
     for (config, reason) in [

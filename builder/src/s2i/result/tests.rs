@@ -34,7 +34,7 @@ fn the_result_is_the_base_with_command_environment_and_labels() {
     ];
     let config = result(
         &base(),
-        &ContainerPath::parse("/usr/libexec/s2i/run").unwrap(),
+        Some(&ContainerPath::parse("/usr/libexec/s2i/run").unwrap()),
         &variables,
         &labels(&[("io.k8s.description", "generated"), ("x", "generated")]),
         &labels(&[("x", "requested")]),

@@ -86,9 +86,19 @@ fn the_old_folder_counts_after_the_new_one_and_is_warned_of() {
 
 #[test]
 fn a_web_url_that_gives_nothing_is_an_error() {
-    let brought = [".s2i/bin/assemble", ".s2i/bin/run"];
-    let (found, _) = find(Some("https://example.com/s"), &[], &brought, Some("/x"));
-    assert_eq!(found, Err(Reason::FetchScriptsFailed));
+    let url: ScriptsUrl = "https://example.com/s".parse().unwrap();
+    let digest = Digest::of(oci::Algorithm::Sha256, b"script");
+    let check = |fetched: &[Script]| {
+        let fetched = fetched.iter().map(|script| (*script, digest)).collect();
+        Scripts::check_fetched(&WANTED, Some(&url), &fetched)
+    };
+    check(&[Script::Run]).unwrap();
+    for fetched in [&[][..], &[Script::AssembleRuntime]] {
+        let refusal = check(fetched).unwrap_err();
+        assert_eq!(refusal.reason(), Reason::FetchScriptsFailed);
+        let text = "https://example.com/s has none of the scripts assemble, run, save-artifacts";
+        assert_eq!(refusal.to_string(), text);
+    }
 }
 
 #[test]
@@ -114,7 +124,43 @@ fn urls_that_are_none_are_refused() {
             InvalidScriptsUrl::Path(InvalidPath::Parent),
         ),
         ("https://a b", InvalidScriptsUrl::Scheme),
+        ("https://a\\@b/s", InvalidScriptsUrl::Scheme),
+        // Some readers look for a server further on.
+        (
+            "https:///ann:hunter2@example.com/s",
+            InvalidScriptsUrl::Scheme,
+        ),
+        ("https://token@example.com/s", InvalidScriptsUrl::Credential),
+        (
+            "https://ann:hunter2@example.com/s",
+            InvalidScriptsUrl::Credential,
+        ),
+        (
+            "https://example.com/s?token=hunter2",
+            InvalidScriptsUrl::Credential,
+        ),
+        (
+            "https://example.com?token=hunter2",
+            InvalidScriptsUrl::Credential,
+        ),
+        (
+            "https://example.com/s#hunter2",
+            InvalidScriptsUrl::Credential,
+        ),
     ] {
         assert_eq!(text.parse::<ScriptsUrl>(), Err(error), "{text}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_url_of_the_web_is_kept_as_it_is() {
+    for text in [
+        "https://example.com/s",
+        "https://example.com:8443/@a/s",
+        "https://[::1]/s",
+    ] {
+        let url: ScriptsUrl = text.parse().unwrap();
+        assert_eq!(url, ScriptsUrl::Web(text.to_owned()));
     }
 }

@@ -3,10 +3,19 @@ use super::*;
 #[test]
 fn versions_are_told_apart() {
     let mended = |text: &str| is_mended(version(text).unwrap());
-    for old in ["1.0.3", "1.1.5+ds1", "1.1.15", "1.2.7", "1.3.2"] {
+    for old in [
+        "1.0.3",
+        "1.1.5+ds1",
+        "1.1.15",
+        "1.2.8",
+        "1.3.2",
+        "1.3.5",
+        "1.4.0",
+        "1.4.2",
+    ] {
         assert!(!mended(old), "{old}");
     }
-    for new in ["1.2.8", "1.2.10-rc1", "1.3.3", "1.4.0", "2.0.0"] {
+    for new in ["1.3.6", "1.3.10+ds1", "1.4.3", "1.5.0-rc.1", "2.0.0"] {
         assert!(mended(new), "{new}");
     }
     assert_eq!(version("6.1.0-40-amd64"), Some((6, 1, 0)));

@@ -1,6 +1,6 @@
 //! As much of DNS as answering the allowed names needs.
 //!
-//! Under [`Egress::Registries`](super::Egress) a name's answer is an address that stands for the name in this run: the
+//! Under [`Egress::Registries`](super::Egress), and wherever a proxy leads out, a name's answer is an address that stands for the name in this run: the
 //! connection made to it tells which host is meant, and the real address is looked up, judged and used by us. So no tool needs
 //! to know of a proxy, and no question leaves the machine that a build could put data into.
 //!

@@ -44,7 +44,8 @@ pub enum Egress {
         /// Where the names may point to.
         addresses: AddressRules,
     },
-    /// To any TCP port of the allowed addresses; DNS questions go to the host's own servers.
+    /// To any TCP port of the allowed addresses; DNS questions go to the host's own servers, or, where a proxy
+    /// ([`Upstream`]) leads out, are answered as under `Registries`.
     Full {
         /// The allowed addresses.
         addresses: AddressRules,

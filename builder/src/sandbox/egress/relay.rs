@@ -15,11 +15,16 @@ use super::dns::{Names, is_ordinary};
 use super::{AddressRules, Egress, HostRule, NAME_SERVER, Refused, Upstream};
 use crate::addresses::is_own;
 
+#[cfg(test)]
+mod tests;
+
 /// At once; a package manager opens some tens. More wait.
 const MAX_CONNECTIONS: usize = 512;
 const MAX_QUESTIONS: usize = 64;
 const CONNECT: Duration = Duration::from_secs(30);
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long it is tried to tell where a name leads that a proxy will look up.
+const FORESEE: Duration = Duration::from_secs(2);
 /// The largest message of DNS over UDP that is in use (RFC 6891).
 const MESSAGE: usize = 4096;
 const DNS: u16 = 53;
@@ -45,11 +50,11 @@ impl Judge {
         refused: Refused,
     ) -> Result<Self, SandboxError> {
         let name_servers = match &egress {
-            Egress::Full { .. } => {
+            Egress::Full { .. } if upstream.is_none() => {
                 let file = std::fs::read_to_string("/etc/resolv.conf");
                 name_servers(&file.map_err(SandboxError::io("read /etc/resolv.conf"))?)
             }
-            Egress::None | Egress::Registries { .. } => Vec::new(),
+            Egress::None | Egress::Full { .. } | Egress::Registries { .. } => Vec::new(),
         };
         Ok(Self(Arc::new(Inner {
             egress,
@@ -62,20 +67,30 @@ impl Judge {
 
     /// Connects to what a connection was meant for; none if it may not, or cannot.
     async fn connect(&self, meant: SocketAddr) -> Option<TcpStream> {
-        match &self.0.egress {
-            Egress::None => None,
-            Egress::Full { addresses } => {
+        let name = self.name(meant.ip());
+        match (&self.0.egress, name) {
+            (Egress::None, _) => None,
+            (Egress::Full { addresses }, Some(name)) => {
+                let proxy = self.proxy(&name, meant.port());
+                let patience = if proxy.is_some() { FORESEE } else { CONNECT };
+                let found = self.look_up(&name, meant.port(), addresses, patience).await;
+                match (proxy, found) {
+                    (_, Err(Forbidden)) => None,
+                    (Some(proxy), Ok(_)) => through(proxy, &name, meant.port()).await,
+                    (None, Ok(found)) => try_all(&found).await,
+                }
+            }
+            (Egress::Full { addresses }, None) => {
                 if !reaches(addresses, meant.ip()) {
                     self.0.refused.add(meant.to_string());
                     return None;
                 }
-                match self.proxy(&meant.ip().to_string(), meant.port()) {
+                match &self.0.upstream {
                     Some(proxy) => through(proxy, &meant.ip().to_string(), meant.port()).await,
                     None => try_all(&[meant]).await,
                 }
             }
-            Egress::Registries { hosts, addresses } => {
-                let name = self.name(meant.ip());
+            (Egress::Registries { hosts, addresses }, name) => {
                 let Some(name) = name.filter(|name| may(hosts, name, meant.port())) else {
                     self.0.refused.add(self.words(meant));
                     return None;
@@ -83,29 +98,46 @@ impl Judge {
                 if let Some(proxy) = self.proxy(&name, meant.port()) {
                     return through(proxy, &name, meant.port()).await;
                 }
-                let found = timeout(CONNECT, lookup_host((name.as_str(), meant.port())));
-                let found: Vec<_> = found.await.ok()?.ok()?.collect();
-                let (good, bad): (Vec<_>, Vec<_>) = found
-                    .into_iter()
-                    .partition(|found| reaches(addresses, found.ip()));
-                if good.is_empty() {
-                    let bad = bad.iter().map(|bad| bad.ip().to_string());
-                    let bad = bad.collect::<Vec<_>>().join(", ");
-                    self.0
-                        .refused
-                        .add(format!("{name}:{} ({bad})", meant.port()));
-                }
-                try_all(&good).await
+                let found = self.look_up(&name, meant.port(), addresses, CONNECT);
+                try_all(&found.await.ok()?).await
             }
         }
+    }
+
+    /// The allowed addresses of a name, which may be none; it is forbidden if it has others only.
+    async fn look_up(
+        &self,
+        name: &str,
+        port: u16,
+        addresses: &AddressRules,
+        patience: Duration,
+    ) -> Result<Vec<SocketAddr>, Forbidden> {
+        let found = match timeout(patience, lookup_host((name, port))).await {
+            Ok(Ok(found)) => found.collect(),
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        };
+        let (good, bad): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|found| reaches(addresses, found.ip()));
+        if good.is_empty() && !bad.is_empty() {
+            let bad = bad.iter().map(|bad| bad.ip().to_string());
+            let bad = bad.collect::<Vec<_>>().join(", ");
+            self.0.refused.add(format!("{name}:{port} ({bad})"));
+            return Err(Forbidden);
+        }
+        Ok(good)
     }
 
     /// The host's name servers, if a connection is meant for them. They are the administrator's choice, not the build's, and not
     /// judged; what they are asked is.
     fn name_servers(&self, meant: SocketAddr) -> Option<&[SocketAddr]> {
-        let is_full = matches!(self.0.egress, Egress::Full { .. });
         let is_ours = meant == SocketAddr::from((NAME_SERVER, DNS));
-        (is_full && is_ours).then_some(&self.0.name_servers)
+        (is_ours && self.asks_host()).then_some(&self.0.name_servers)
+    }
+
+    /// Whether questions go to the host's name servers: where a proxy leads out, those need not know the names outside.
+    fn asks_host(&self) -> bool {
+        matches!(self.0.egress, Egress::Full { .. }) && self.0.upstream.is_none()
     }
 
     fn proxy(&self, host: &str, port: u16) -> Option<&Upstream> {
@@ -132,10 +164,13 @@ impl Judge {
     async fn answer(&self, question: &[u8]) -> Option<Vec<u8>> {
         match &self.0.egress {
             Egress::None => None,
-            Egress::Full { .. } if !is_ordinary(question) => None,
-            Egress::Full { .. } => ask(&self.0.name_servers, question).await,
-            Egress::Registries { hosts, .. } => {
-                let allowed = |name: &str| hosts.iter().any(|rule| rule.names(name));
+            Egress::Full { .. } if self.asks_host() && !is_ordinary(question) => None,
+            Egress::Full { .. } if self.asks_host() => ask(&self.0.name_servers, question).await,
+            Egress::Full { .. } | Egress::Registries { .. } => {
+                let allowed = |name: &str| match &self.0.egress {
+                    Egress::Registries { hosts, .. } => hosts.iter().any(|rule| rule.names(name)),
+                    Egress::None | Egress::Full { .. } => true,
+                };
                 let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
                 let (reply, refused) = names.reply(question, allowed)?;
                 if let Some(name) = refused {
@@ -146,6 +181,9 @@ impl Judge {
         }
     }
 }
+
+/// A name that leads to where nothing may be connected to.
+struct Forbidden;
 
 fn reaches(addresses: &AddressRules, address: IpAddr) -> bool {
     addresses.permit(address, is_own(address))

@@ -19,7 +19,8 @@ const MAX_HEAD: usize = 8192;
 
 /// An HTTP proxy that takes `CONNECT` (RFC 9110 §9.3.6), for all connections of a run but those to `direct` hosts.
 ///
-/// It resolves names, so under [`Egress::Registries`](super::Egress) only the name is judged. Many let through port 443 alone.
+/// It resolves names, so of a host that it leads to only the name is judged; under [`Egress::Full`](super::Egress), the addresses
+/// too if this machine knows any. Many let through port 443 alone.
 /// Nothing inside a run knows of it, nor its password.
 #[derive(Clone)]
 pub struct Upstream {

@@ -21,8 +21,8 @@ pub(super) fn of_namespace() -> Result<SandboxIds, SandboxError> {
     let ids = SandboxIds::range(1, count.saturating_sub(1));
     ids.ok().filter(|_| count > NEEDED).ok_or_else(|| {
         SandboxError::Unsupported(format!(
-            "the user namespace has {count} ids, and images need {NEEDED}: start the server under `unshare --user \
-             --map-auto --map-root-user --mount`"
+            "the user namespace has {count} ids, and images need {NEEDED}: give the server's user as many in /etc/subuid and \
+             /etc/subgid, and start the server outside of it, or under `unshare --user --map-auto --map-root-user --mount`"
         ))
     })
 }

@@ -79,6 +79,7 @@ impl Job<'_> {
                 self.source.credential.as_ref(),
                 self.network,
                 (Path::new("/nonexistent"), &accepted_hosts),
+                self.mirrors.sessions(),
                 self.limits,
                 self.until,
             );
@@ -129,6 +130,7 @@ impl Job<'_> {
             wanted.credential,
             self.network,
             (mirror.folder(), mirror.accepted_hosts()),
+            self.mirrors.sessions(),
             self.limits,
             self.until,
         );
@@ -163,14 +165,15 @@ impl Job<'_> {
         context_dir: &ContextDir,
     ) -> Result<(ObjectId, Option<String>, Objects, Vec<Listed>), Fault> {
         let commit = remote.fetch(&resolved, context_dir.is_root()).await?;
-        let objects = Objects::of(mirror.folder(), self.limits, self.until)?;
+        let sessions = self.mirrors.sessions();
+        let objects = Objects::of(mirror.folder(), sessions, self.limits, self.until)?;
         let tree = objects.tree(&commit, context_dir.as_str()).await?;
         let mut missing = objects.missing(&tree).await?;
         if !context_dir.is_root() {
             // It is at the repository's root whatever folder is wanted, and says where submodules are.
             missing.extend(objects.file(&commit, ".gitmodules").await.ok().flatten());
         }
-        remote.fetch_objects(&missing).await?;
+        remote.fetch_objects(&missing, &commit).await?;
         let (reader, most) = (objects.clone(), self.limits.entries);
         let listed = blocking(move || {
             let mut listed = Vec::new();

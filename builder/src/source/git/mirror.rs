@@ -8,6 +8,7 @@ use oci::{Algorithm, Digest};
 
 use super::process::{Allowance, run, size_of, timed_out};
 use super::session::Session;
+use super::sessions::Sessions;
 use super::url::GitUrl;
 use crate::source::{Fault, FaultClass};
 
@@ -24,6 +25,7 @@ mod tests;
 #[derive(Clone, Debug)]
 pub struct Mirrors {
     root: PathBuf,
+    sessions: Sessions,
 }
 
 /// A repository that stays there until this is dropped.
@@ -46,7 +48,19 @@ const MAX_BYTES: u64 = 8 << 30;
 impl Mirrors {
     /// The folder is made when it is first used.
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        // No namespace's folder: those are called by hashes.
+        let sessions = Sessions::new(root.join("sessions"));
+        Self { root, sessions }
+    }
+
+    /// Removes what a server that was killed left of its talks with others, credentials among it. To be called when a server
+    /// begins, before anything is fetched.
+    pub fn recover(&self) -> std::io::Result<()> {
+        self.sessions.clear()
+    }
+
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The cache's folder. Snapshots are written in it too: it has room for sources.
@@ -84,7 +98,7 @@ impl Mirrors {
             _used: used,
             fetching: Some(fetching),
         };
-        mirror.prepare(until).await?;
+        mirror.prepare(&self.sessions, until).await?;
         Ok(mirror)
     }
 
@@ -145,7 +159,7 @@ impl Mirror {
         self.fetching = None;
     }
 
-    async fn prepare(&self, until: Instant) -> Result<(), Fault> {
+    async fn prepare(&self, sessions: &Sessions, until: Instant) -> Result<(), Fault> {
         // What a fetch that was killed leaves. Nobody else fetches: the lock is ours.
         let files = read_dir(&self.folder.join("objects/pack")).unwrap_or_default();
         let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
@@ -170,7 +184,7 @@ impl Mirror {
             output: 4096,
             disk: None,
         };
-        let session = Session::local()?;
+        let session = Session::local(sessions)?;
         let arguments = ["init", "--quiet", "--bare", "--template=", "--", &folder];
         let ended = run(&session, &new, &arguments, b"", allowance).await?;
         if ended.success {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::process::{Allowance, Group, run, timed_out};
 use super::revision::ObjectId;
 use super::session::{Session, not_started};
+use super::sessions::Sessions;
 use crate::plan::Commit;
 use crate::source::snapshot::Contents;
 use crate::source::{Fault, FaultClass, SourceLimits};
@@ -46,11 +47,12 @@ const LINE: usize = 5000;
 impl Objects {
     pub(crate) fn of(
         repository: &Path,
+        sessions: &Sessions,
         limits: SourceLimits,
         until: Instant,
     ) -> Result<Self, Fault> {
         Ok(Self {
-            session: Arc::new(Session::local()?),
+            session: Arc::new(Session::local(sessions)?),
             repository: repository.to_path_buf(),
             until,
             limits,

@@ -9,6 +9,7 @@ use super::process::{Allowance, Ended, run, size_of};
 use super::references::References;
 use super::revision::{ObjectId, RefName, Revision};
 use super::session::Session;
+use super::sessions::Sessions;
 use super::url::{GitUrl, Scheme};
 use crate::source::{Fault, FaultClass, SourceLimits, SourceNetwork};
 
@@ -45,6 +46,7 @@ impl<'a> Remote<'a> {
         credential: Option<&Credential>,
         network: &SourceNetwork,
         (repository, accepted_hosts): (&'a Path, &Path),
+        sessions: &Sessions,
         limits: SourceLimits,
         until: Instant,
     ) -> Result<Self, Fault> {
@@ -56,7 +58,14 @@ impl<'a> Remote<'a> {
             Scheme::Http => network.loopback(url.host(), url.port()).await?,
             Scheme::Ssh => network.reach.resolve(url.host(), url.port()).await?,
         };
-        let session = Session::remote(url, &addresses, credential, network, accepted_hosts)?;
+        let session = Session::remote(
+            url,
+            &addresses,
+            credential,
+            network,
+            accepted_hosts,
+            sessions,
+        )?;
         Ok(Self {
             url: url.clone(),
             repository,
@@ -144,18 +153,7 @@ impl<'a> Remote<'a> {
             }
             return self.parse("refs/slipway/latest^{commit}").await;
         }
-        let all = "+refs/*:refs/slipway/all/*";
-        let deepen = if self.repository.join("shallow").exists() {
-            "--unshallow"
-        } else {
-            "--force"
-        };
-        let ended = self
-            .fetch_with(&[deepen, filter, "origin", all], b"")
-            .await?;
-        if !ended.success {
-            return Err(self.fault(&ended));
-        }
+        self.fetch_all(&[filter]).await?;
         let found = self.parse(&format!("{commit}^{{commit}}")).await;
         found.map_err(|_| {
             let revision = Revision::Commit(wanted.commit.clone());
@@ -164,8 +162,29 @@ impl<'a> Remote<'a> {
         })
     }
 
-    /// Brings files' content that a fetch without blobs left out.
-    pub(crate) async fn fetch_objects(&self, objects: &[ObjectId]) -> Result<(), Fault> {
+    /// Brings what all references have, with its history.
+    async fn fetch_all(&self, options: &[&str]) -> Result<(), Fault> {
+        let deepen = if self.repository.join("shallow").exists() {
+            "--unshallow"
+        } else {
+            "--force"
+        };
+        let mut arguments = vec![deepen];
+        arguments.extend(options);
+        arguments.extend(["origin", "+refs/*:refs/slipway/all/*"]);
+        let ended = self.fetch_with(&arguments, b"").await?;
+        if ended.success {
+            return Ok(());
+        }
+        Err(self.fault(&ended))
+    }
+
+    /// Brings files' content of a commit that a fetch without blobs left out: these objects.
+    pub(crate) async fn fetch_objects(
+        &self,
+        objects: &[ObjectId],
+        of: &ObjectId,
+    ) -> Result<(), Fault> {
         if objects.is_empty() {
             return Ok(());
         }
@@ -184,7 +203,26 @@ impl<'a> Remote<'a> {
         if ended.success {
             return Ok(());
         }
-        Err(self.fault(&ended))
+        let fault = self.fault(&ended);
+        if fault.class() != FaultClass::GitRevisionNotFound {
+            return Err(fault);
+        }
+        // The server gives nothing by its id that no reference names: all of the commit, or, if it is not at the tip of one either,
+        // of all of them. What is here already does not count: it lacks what is wanted.
+        let of = of.as_str();
+        let exactly = format!("+{of}:refs/slipway/{of}");
+        let whole = ["--refetch", "--no-filter"];
+        let shallow = [&whole[..], &["--depth=1", "origin", &exactly]].concat();
+        let ended = self.fetch_with(&shallow, b"").await?;
+        if ended.success {
+            return Ok(());
+        }
+        let fault = self.fault(&ended);
+        match fault.class() {
+            // Of a commit that is here and that no reference names, git 2.39 says that the protocol was broken.
+            FaultClass::GitRevisionNotFound | FaultClass::GitError => self.fetch_all(&whole).await,
+            _ => Err(fault),
+        }
     }
 
     async fn fetch_with(&self, arguments: &[&str], input: &[u8]) -> Result<Ended, Fault> {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::config::Config;
 use super::credential::Credential;
+use super::sessions::Sessions;
 use super::ssh;
 use super::url::{GitUrl, Scheme};
 use crate::source::{Fault, FaultClass, SourceNetwork};
@@ -41,8 +42,9 @@ impl Session {
         credential: Option<&Credential>,
         network: &SourceNetwork,
         accepted_hosts: &Path,
+        sessions: &Sessions,
     ) -> Result<Self, Fault> {
-        let dir = private_dir()?;
+        let dir = sessions.begin()?;
         let mut config = Config::hardened();
         let mut secrets = Vec::new();
         let mut environment = Vec::new();
@@ -71,8 +73,8 @@ impl Session {
     }
 
     /// For reading what is there already: no protocol is allowed at all.
-    pub(crate) fn local() -> Result<Self, Fault> {
-        let dir = private_dir()?;
+    pub(crate) fn local(sessions: &Sessions) -> Result<Self, Fault> {
+        let dir = sessions.begin()?;
         Self::begin(dir, &Config::hardened(), Vec::new(), "none", Vec::new())
     }
 
@@ -207,9 +209,10 @@ fn store(
     let scheme = url.scheme().as_str();
     let line = Zeroizing::new(format!("{scheme}://{}:{}@{server}\n", *user, *password));
     write_private(&file, &line)?;
-    let helper = format!("store --file='{}'", file.display());
+    // A shell runs it, whatever the folder is called: HOME is the session's.
+    let helper = "store --file=\"$HOME/credentials\"";
     let section = format!("credential \"{scheme}://{server}\"");
-    config.section(&section, &[("helper", &helper)]);
+    config.section(&section, &[("helper", helper)]);
     Ok(())
 }
 
@@ -226,14 +229,6 @@ fn password_of(url: &str) -> Option<(&str, &str)> {
     let (_, rest) = url.split_once("://")?;
     let (userinfo, _) = rest.split_once('@')?;
     userinfo.split_once(':')
-}
-
-fn private_dir() -> Result<TempDir, Fault> {
-    let dir = tempfile::Builder::new()
-        .prefix("slipway-git-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir();
-    dir.map_err(|error| Fault::machine("a temporary folder for git", &error))
 }
 
 /// Readable for this user alone, from the first byte.

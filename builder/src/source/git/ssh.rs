@@ -29,7 +29,7 @@ pub(super) fn command(
     }) = credential
     {
         write_private(&at("key"), private_key)?;
-        identity = format!("IdentityFile {}\n", at("key").display());
+        identity = format!("IdentityFile {}\n", quoted(&at("key")));
         if let Some(lines) = known_hosts {
             known.clone_from(lines);
         }
@@ -37,10 +37,10 @@ pub(super) fn command(
     write_private(&at("known_hosts"), &(known + "\n"))?;
     let (checking, files) = if network.accept_new_hosts {
         let own = at("known_hosts");
-        let files = format!("\"{}\" \"{}\"", accepted_hosts.display(), own.display());
+        let files = format!("{} {}", quoted(accepted_hosts), quoted(&own));
         ("accept-new", files)
     } else {
-        ("yes", format!("\"{}\"", at("known_hosts").display()))
+        ("yes", quoted(&at("known_hosts")))
     };
     // What known_hosts has the server under: its name, and its port where that is not 22.
     let host = url.host().trim_start_matches('[').trim_end_matches(']');
@@ -54,7 +54,13 @@ pub(super) fn command(
          UserKnownHostsFile {files}\nGlobalKnownHostsFile /dev/null\n{identity}{SSH}"
     );
     write_private(&at("ssh_config"), &config)?;
-    Ok(format!("ssh -F '{}'", at("ssh_config").display()).into())
+    // A shell runs it, whatever the folder is called: HOME is the session's.
+    Ok("ssh -F \"$HOME/ssh_config\"".into())
+}
+
+/// A path as one word in which nothing is expanded (`ssh_config(5)`, "TOKENS").
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().replace('%', "%%"))
 }
 
 /// `ssh_config(5)`: nobody is asked, nothing is forwarded, nothing of this machine is offered.

@@ -193,14 +193,7 @@ impl GitUrl {
         if scheme == Scheme::Ssh && (user.is_empty() || !is_word(user, b"_.-+")) {
             return Err(InvalidGitUrl::User);
         }
-        let host = host.to_ascii_lowercase();
-        let is_v6 = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
-        if !is_v6 && (host.is_empty() || host.len() > 253 || !is_word(&host, b".-_")) {
-            return Err(InvalidGitUrl::Host);
-        }
+        let host = super::host::host(host).ok_or(InvalidGitUrl::Host)?;
         if scheme == Scheme::Http && !is_loopback(&host) {
             return Err(InvalidGitUrl::PlainHttp);
         }
@@ -287,7 +280,10 @@ pub enum InvalidGitUrl {
     #[error("the user in a repository's URL must be letters, digits, _ . - +")]
     User,
     /// The host or port is none.
-    #[error("the host in a repository's URL must be a name or an address, with a port or not")]
+    #[error(
+        "the host in a repository's URL must be a name, without a dot at its end, or an address, such as 192.0.2.1 or \
+         [2001:db8::1], with a port or not"
+    )]
     Host,
     /// The path is none.
     #[error("the path in a repository's URL must be plain: no query, no spaces, no . or ..")]

@@ -11,8 +11,8 @@ use crate::source::{Fault, FaultClass};
 /// ask a name server itself where to connect to.
 const OLDEST: (u32, u32) = (2, 37);
 
-/// Refuses a `git` that is too old. It is asked once.
-pub(super) async fn check() -> Result<(), Fault> {
+/// Refuses a `git` that is too old; which it is. It is asked once.
+pub(super) async fn check() -> Result<(u32, u32), Fault> {
     static FOUND: OnceCell<(u32, u32)> = OnceCell::const_new();
     let (major, minor) = *FOUND.get_or_try_init(ask).await?;
     if (major, minor) < OLDEST {
@@ -24,7 +24,7 @@ pub(super) async fn check() -> Result<(), Fault> {
             ),
         ));
     }
-    Ok(())
+    Ok((major, minor))
 }
 
 async fn ask() -> Result<(u32, u32), Fault> {

@@ -1,5 +1,7 @@
 use std::process::Command;
 
+use oci::Algorithm;
+
 use super::*;
 use crate::source::SourceLimits;
 

@@ -27,6 +27,9 @@ pub(crate) struct KeptArgs {
     /// What becomes of runs that are asked for while one is at work. Default: serial.
     #[arg(long, value_enum, value_name = "POLICY")]
     pub(crate) policy: Option<PolicyArg>,
+    /// Keep no dependencies from run to run.
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     /// How many runs are kept that succeeded. Default: as the server's configuration says.
     #[arg(long, value_name = "N")]
     pub(crate) keep_succeeded: Option<u32>,

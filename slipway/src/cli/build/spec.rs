@@ -35,13 +35,23 @@ pub(crate) struct SpecArgs {
     /// A variable while building, which is not in the image.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_env: Vec<String>,
-    /// A file of variables, NAME=VALUE on each line.
+    /// A file of variables, NAME=VALUE on each line, read as .s2i/environment is: no quotes, no blanks around either. Lines of
+    /// comments begin with # or //.
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
     /// A secret of the namespace (slipway secret set), whose files the build finds in the folder /run/secrets/NAME, or in
     /// this one.
     #[arg(long, value_name = "NAME[:PATH]")]
     pub(crate) secret: Vec<String>,
+    /// The files of a secret, in the folder where assemble works or in this one, while building only.
+    #[arg(long, value_name = "NAME[:PATH]")]
+    pub(crate) inject: Vec<String>,
+    /// The same, which stay in the image: the secret must be set --for image.
+    #[arg(long, value_name = "NAME[:PATH]")]
+    pub(crate) inject_keep: Vec<String>,
+    /// How .s2iignore is read. Default: classic.
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) ignore: Option<IgnoreArg>,
     /// Take over artifacts of the image before (save-artifacts).
     #[arg(long)]
     pub(crate) incremental: bool,
@@ -51,12 +61,12 @@ pub(crate) struct SpecArgs {
     /// What the runtime image takes of the built one. Default: what its label says.
     #[arg(long, value_name = "SOURCE[:FOLDER]", requires = "runtime_image")]
     pub(crate) runtime_artifact: Vec<String>,
+    /// Who runs assemble-runtime. Default: whom the runtime image's label says, else its user.
+    #[arg(long, value_name = "USER", requires = "runtime_image")]
+    pub(crate) assemble_runtime_user: Option<String>,
     /// Remove the source after assemble.
     #[arg(long)]
     pub(crate) clean: bool,
-    /// Keep no dependencies from run to run.
-    #[arg(long)]
-    pub(crate) no_cache: bool,
     /// What the build may reach. Default: everything but the server's own surroundings.
     #[arg(long, value_enum, value_name = "POLICY")]
     pub(crate) network: Option<NetworkArg>,
@@ -90,10 +100,14 @@ pub(crate) struct SpecArgs {
     /// What the image is for (io.k8s.description).
     #[arg(long, value_name = "TEXT")]
     pub(crate) description: Option<String>,
+    /// What labels that say what was built from what begin with. Default: io.openshift.s2i.
+    #[arg(long, value_name = "PREFIX.")]
+    pub(crate) label_namespace: Option<String>,
     /// A further tag; {commit} and {run} stand for the commit and the run's name.
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<String>,
-    /// Where scripts are looked for first: a folder of the image (<image:///path>) or an https URL.
+    /// Where scripts are looked for first: a folder of the image (<image:///path>) or an https URL without a user,
+    /// password or query.
     #[arg(long, value_name = "URL")]
     pub(crate) scripts_url: Option<String>,
     /// The folder that the source goes into. Default: what the builder image says.
@@ -113,6 +127,15 @@ pub(crate) enum NetworkArg {
     RegistriesOnly,
     /// Everything but the server's own surroundings.
     Full,
+}
+
+/// How .s2iignore is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IgnoreArg {
+    /// As the s2i program reads it: *.log names files of the root only.
+    Classic,
+    /// As .dockerignore is read: ** is any number of folders.
+    Recursive,
 }
 
 /// Bytes: `512m`, `2g`, `2GiB`; powers of 1024.

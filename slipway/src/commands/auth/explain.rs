@@ -34,6 +34,15 @@ pub(super) async fn explain(args: Explain) -> anyhow::Result<ExitCode> {
         }
         Asked::Cluster(preset) => by_cluster(&preset, &args, deed).await?,
     };
+    if let Deed::Repository(_, repo) = &standing.deed
+        && repo.holds_sources()
+    {
+        let namespace = repo.namespace();
+        standing.notes.push(format!(
+            "it holds sources of builds: that takes get builds or create builds as well (slipway auth explain get builds -n \
+             {namespace})"
+        ));
+    }
     if let Some(registry) = registry {
         // Nobody can ask it for somebody else.
         let is_about_me = args.user.is_none();

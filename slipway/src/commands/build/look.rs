@@ -158,8 +158,17 @@ async fn find_or_newest(client: &Client, what: &Named) -> anyhow::Result<Run> {
     if let Some(run) = client.find(&path).await? {
         return Ok(run);
     }
-    let newest = runs_of(client, &what.of.namespace, Some(&what.name), 1).await?;
-    newest.into_iter().next().with_context(|| missing(what))
+    let namespace = &what.of.namespace;
+    let path = Place(Some(namespace)).path(&format!("builds/{}", what.name));
+    let build: Option<Build> = client.find(&path).await?;
+    build.with_context(|| missing(what))?;
+    let newest = runs_of(client, namespace, Some(&what.name), 1).await?;
+    newest.into_iter().next().with_context(|| {
+        let name = &what.name;
+        format!(
+            "the build {name} has no runs yet: slipway build start {name} -n {namespace} starts one"
+        )
+    })
 }
 
 fn missing(what: &Named) -> String {

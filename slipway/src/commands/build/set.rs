@@ -12,7 +12,7 @@ use super::{Place, connect, spec};
 use crate::cli::{GitArgs, SetBuild, SpecArgs};
 
 /// Where an option's value is in a spec.
-const FIELDS: [(&str, &str); 38] = [
+const FIELDS: [(&str, &str); 43] = [
     ("revision", "/source/revision"),
     ("context-dir", "/source/contextDir"),
     ("git-secret", "/source/secret"),
@@ -22,9 +22,13 @@ const FIELDS: [(&str, &str); 38] = [
     ("build-env", "/env"),
     ("env-file", "/env"),
     ("secret", "/secrets"),
+    ("inject", "/injections"),
+    ("inject-keep", "/injections"),
+    ("ignore", "/ignore"),
     ("incremental", "/incremental"),
     ("runtime-image", "/runtime"),
     ("runtime-artifact", "/runtime/artifacts"),
+    ("assemble-runtime-user", "/runtime/assembleUser"),
     ("clean", "/clean"),
     ("no-cache", "/caches"),
     ("network", "/network"),
@@ -37,6 +41,7 @@ const FIELDS: [(&str, &str); 38] = [
     ("test", "/test"),
     ("label", "/output/labels"),
     ("tag", "/output/tags"),
+    ("label-namespace", "/output/labelNamespace"),
     ("display-name", "/output/displayName"),
     ("description", "/output/description"),
     ("scripts-url", "/scriptsUrl"),
@@ -53,8 +58,8 @@ const FIELDS: [(&str, &str); 38] = [
     ("retention", "/retention"),
 ];
 
-/// What tells an entry of a list from others.
-const KEYS: [&str; 3] = ["name", "kind", "secret"];
+/// What tells an entry of a list from others: there is one of each.
+const KEYS: [&str; 2] = ["name", "kind"];
 
 pub(super) async fn set(args: SetBuild) -> anyhow::Result<()> {
     let (unset, json) = (args.unset.clone(), args.json);
@@ -151,7 +156,12 @@ fn given(args: SetBuild) -> anyhow::Result<(Option<Source>, Value)> {
         let nothing = spec::image(String::new());
         spec::spec(nothing, String::new(), "", args).map(|spec| json!(spec))
     };
+    let ignore = args.spec.ignore.map(|ignore| spec::ignore(Some(ignore)));
     let mut given = unlike(&of(args.spec)?, &of(SpecArgs::default())?);
+    // Also where it is what is usual: the build may have the other.
+    if let Some(ignore) = ignore {
+        given["ignore"] = json!(ignore);
+    }
     lay_over(&mut given, spec::kept(args.kept));
     if let Some(builder) = args.builder {
         given["builder"] = builder.into();
@@ -199,12 +209,14 @@ pub(super) fn lay_over(known: &mut Value, given: Value) {
 }
 
 fn is_same(one: &Value, other: &Value) -> bool {
-    one == other || (one.is_object() && key(one) == key(other))
+    let key = |entry: &Value| KEYS.iter().find_map(|name| entry.get(name).cloned());
+    one == other || (key(one).is_some() && key(one) == key(other))
 }
 
-/// What an entry is called.
-fn key(entry: &Value) -> Option<&str> {
-    let named = KEYS.iter().find_map(|name| entry.get(name));
+/// What an entry is called; of one secret there may be several injections.
+fn name(entry: &Value) -> Option<&str> {
+    let mut names = KEYS.iter().chain(&["secret"]);
+    let named = names.find_map(|name| entry.get(name));
     named.unwrap_or(entry).as_str()
 }
 
@@ -230,7 +242,7 @@ fn take_away(spec: &mut Value, text: &str) -> anyhow::Result<()> {
     };
     match parent.get_mut(name) {
         None => {}
-        Some(Value::Array(entries)) => entries.retain(|known| key(known) != Some(entry)),
+        Some(Value::Array(entries)) => entries.retain(|known| self::name(known) != Some(entry)),
         Some(Value::Object(entries)) if option == "label" => drop(entries.remove(entry)),
         Some(_) => anyhow::bail!("--unset {text}: {option} has no entries, write --unset {option}"),
     }

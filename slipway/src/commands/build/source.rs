@@ -1,15 +1,14 @@
 //! A folder or an archive of this machine on its way to the server: an artifact in the namespace's `sources/`, by digest.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use builder::records::SourceSpec;
 use builder::s2i::IgnoreMode;
 use builder::source::upload::{archive, directory};
-use builder::source::{Snapshot, SourceLimits};
-use oci::{Algorithm, Digest, Hasher};
+use builder::source::{self, ARTIFACT_TYPE, Snapshot, SourceLimits};
+use oci::{Algorithm, Digest, RepoName};
 use serde_json::json;
 
 use super::super::images::human;
@@ -17,13 +16,9 @@ use crate::cli::AuthFile;
 use crate::client::Client;
 use crate::client::images::{ImageName, Place, Plan, copy};
 
-/// What a source is among artifacts.
-const ARTIFACT_TYPE: &str = "application/vnd.slipway.source.v1";
 /// A config that says nothing (image-spec `manifest.md`, "Guidance for an empty descriptor").
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const EMPTY: &[u8] = b"{}";
-/// zstd's own choice: fast, and good enough for text.
-const LEVEL: i32 = 3;
 
 /// Sends the folder, or the tar, with the rights that the login has there, as `name` of the namespace, and says how a spec
 /// names it. `-` is a tar on standard input.
@@ -33,6 +28,7 @@ pub(super) async fn upload(
     namespace: &str,
     name: &str,
     from: &Path,
+    ignore: IgnoreMode,
 ) -> anyhow::Result<SourceSpec> {
     let is_there = from == Path::new("-") || from.is_dir() || from.is_file();
     anyhow::ensure!(
@@ -42,7 +38,7 @@ pub(super) async fn upload(
     );
     let layout = tempfile::tempdir().context("a temporary folder")?;
     let (read, to) = (from.to_owned(), layout.path().to_owned());
-    let packed = tokio::task::spawn_blocking(move || pack(&read, &to)).await??;
+    let packed = tokio::task::spawn_blocking(move || pack(&read, ignore, &to)).await??;
     for warning in packed.snapshot.warnings() {
         eprintln!("note: {warning}");
     }
@@ -52,7 +48,7 @@ pub(super) async fn upload(
         from.display(),
         human(packed.size)
     );
-    let repository = format!("{namespace}/sources/{name}");
+    let repository = RepoName::of_sources(namespace, name).context("the build's name")?;
     let reference = format!("{repository}@{}", packed.manifest);
     let transport = client.transport();
     let plan = Plan {
@@ -81,10 +77,10 @@ struct Packed {
 }
 
 /// The snapshot of a folder, or of a tar.
-fn snapshot(from: &Path, scratch: &Path) -> anyhow::Result<Snapshot> {
-    let (mode, limits) = (IgnoreMode::default(), SourceLimits::default());
+fn snapshot(from: &Path, mode: IgnoreMode, scratch: &Path) -> anyhow::Result<Snapshot> {
+    let limits = SourceLimits::default();
     if from == Path::new("-") {
-        return Ok(archive(io::stdin().lock(), mode, limits, scratch)?);
+        return Ok(archive(std::io::stdin().lock(), mode, limits, scratch)?);
     }
     if from.is_dir() {
         return Ok(directory(from, mode, limits, scratch)?);
@@ -95,15 +91,13 @@ fn snapshot(from: &Path, scratch: &Path) -> anyhow::Result<Snapshot> {
 }
 
 /// Makes the snapshot of a folder, or of a tar, an image in the OCI layout, below the folder `to`.
-fn pack(from: &Path, to: &Path) -> anyhow::Result<Packed> {
-    let snapshot = snapshot(from, to)?;
+fn pack(from: &Path, ignore: IgnoreMode, to: &Path) -> anyhow::Result<Packed> {
+    let snapshot = snapshot(from, ignore, to)?;
     let blobs = to.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let packed = to.join("layer");
-    let mut encoder = zstd::Encoder::new(Hashing::create(&packed)?, LEVEL)?;
-    io::copy(&mut snapshot.open()?, &mut encoder)?;
-    let (layer, size) = encoder.finish()?.finish()?;
-    fs::rename(&packed, blob(&blobs, layer))?;
+    let (_, layer) = source::pack(snapshot.open()?, File::create_new(&packed)?)?;
+    fs::rename(&packed, blob(&blobs, layer.digest))?;
     let put = |bytes: &[u8]| {
         let digest = Digest::of(Algorithm::Sha256, bytes);
         fs::write(blob(&blobs, digest), bytes).map(|()| digest)
@@ -114,11 +108,7 @@ fn pack(from: &Path, to: &Path) -> anyhow::Result<Packed> {
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "artifactType": ARTIFACT_TYPE,
         "config": {"mediaType": EMPTY_TYPE, "digest": config, "size": EMPTY.len()},
-        "layers": [{
-            "mediaType": format!("{}+zstd", Snapshot::MEDIA_TYPE),
-            "digest": layer,
-            "size": size,
-        }],
+        "layers": [layer],
     });
     let manifest = serde_json::to_vec(&manifest)?;
     let digest = put(&manifest)?;
@@ -135,7 +125,7 @@ fn pack(from: &Path, to: &Path) -> anyhow::Result<Packed> {
     Ok(Packed {
         snapshot,
         manifest: digest,
-        size,
+        size: layer.size,
     })
 }
 
@@ -144,44 +134,12 @@ fn blob(blobs: &Path, digest: Digest) -> PathBuf {
     blobs.join(text.trim_start_matches("sha256:"))
 }
 
-/// A file that is hashed as it is written.
-struct Hashing {
-    file: io::BufWriter<File>,
-    hasher: Hasher,
-}
-
-impl Hashing {
-    fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: io::BufWriter::with_capacity(256 << 10, File::create_new(path)?),
-            hasher: Hasher::new(Algorithm::Sha256),
-        })
-    }
-
-    fn finish(mut self) -> io::Result<(Digest, u64)> {
-        self.file.flush()?;
-        let size = self.hasher.written();
-        Ok((self.hasher.finish(), size))
-    }
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
 
+    use builder::s2i::IgnoreMode;
     use oci::{Expected, Manifest, MediaType};
 
     use super::{ARTIFACT_TYPE, blob, pack};
@@ -195,7 +153,7 @@ mod tests {
         let mut digests = Vec::new();
         for _ in 0..2 {
             let to = tempfile::tempdir().unwrap();
-            let packed = pack(from.path(), to.path()).unwrap();
+            let packed = pack(from.path(), IgnoreMode::default(), to.path()).unwrap();
             let blobs = to.path().join("blobs/sha256");
             let bytes = fs::read(blob(&blobs, packed.manifest)).unwrap();
             let kind: Option<&MediaType> = None;
@@ -230,7 +188,7 @@ mod tests {
         let zstd = zstd::encode_all(&*tar, 1).unwrap();
         let packed = |from: &Path| {
             let to = tempfile::tempdir().unwrap();
-            pack(from, to.path()).map(|packed| packed.manifest)
+            pack(from, IgnoreMode::default(), to.path()).map(|packed| packed.manifest)
         };
         let expected = packed(&from).unwrap();
         let file = folder.path().join("app.tar");

@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use builder::plan::{Limits, Network};
 use builder::records::{
-    BuildSpec, CacheSpec, EnvSpec, OutputSpec, Retention, RunPolicy, RuntimeSpec, SecretMount,
-    SourceSpec, TestSpec, Timeouts, Triggers,
+    BuildSpec, CacheSpec, EnvSpec, InjectionSpec, OutputSpec, Retention, RunPolicy, RuntimeSpec,
+    SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
 };
-
+use builder::s2i::{EnvironmentFile, IgnoreMode};
 use serde_json::{Value, json};
 
 use super::set::object;
-use crate::cli::{GitArgs, KeptArgs, NetworkArg, SpecArgs};
+use crate::cli::{GitArgs, IgnoreArg, KeptArgs, NetworkArg, SpecArgs};
 
 /// What is to be built.
 pub(super) fn spec(
@@ -29,6 +29,9 @@ pub(super) fn spec(
     });
     let labels = labels.collect::<anyhow::Result<_>>()?;
     let env = env(&args)?;
+    let injected = args.inject.iter().map(|text| injection(text, false));
+    let kept = args.inject_keep.iter().map(|text| injection(text, true));
+    let injections = injected.chain(kept).collect();
     Ok(BuildSpec {
         source,
         builder,
@@ -37,23 +40,23 @@ pub(super) fn spec(
             tags: args.tag,
             display_name: args.display_name,
             description: args.description,
+            label_namespace: args.label_namespace,
             labels,
         },
         runtime: args.runtime_image.map(|image| RuntimeSpec {
             image,
             artifacts: args.runtime_artifact,
+            assemble_user: args.assemble_runtime_user,
         }),
         env,
         secrets: args.secret.iter().map(|secret| mount(secret)).collect(),
+        injections,
+        ignore: ignore(args.ignore),
         incremental: args.incremental,
         scripts_url: args.scripts_url,
         destination: args.destination,
         assemble_user: args.assemble_user,
-        caches: if args.no_cache {
-            CacheSpec::None
-        } else {
-            CacheSpec::Auto
-        },
+        caches: CacheSpec::Auto,
         clean: args.clean,
         network: args.network.map(|network| match network {
             NetworkArg::None => Network::None,
@@ -94,6 +97,7 @@ pub(super) fn kept(args: KeptArgs) -> Value {
             ])),
         ),
         ("policy", policy),
+        ("caches", args.no_cache.then(|| json!(CacheSpec::None))),
         (
             "retention",
             Some(object([
@@ -145,17 +149,19 @@ fn env(args: &SpecArgs) -> anyhow::Result<Vec<EnvSpec>> {
         });
     };
     for file in &args.env_file {
-        let place = || format!("--env-file {}", file.display());
-        let text = fs::read_to_string(file).with_context(place)?;
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let pair = line.split_once('=');
-            let (name, value) =
-                pair.with_context(|| format!("{}:{number}: write NAME=VALUE", place()))?;
-            set(name.trim(), value.to_owned(), false);
+        let place = format!("--env-file {}", file.display());
+        let (content, mut warnings) = (fs::read(file).context(place.clone())?, Vec::new());
+        let most = EnvironmentFile::MAX_BYTES;
+        anyhow::ensure!(
+            content.len() <= most,
+            "{place}: it has more than {most} bytes"
+        );
+        let read = EnvironmentFile::parse_request(&place, &content, &mut warnings);
+        for warning in warnings {
+            eprintln!("note: {warning}");
+        }
+        for variable in read.variables() {
+            set(variable.name(), variable.value().to_owned(), false);
         }
     }
     for (texts, build_only) in [(&args.env, false), (&args.build_env, true)] {
@@ -170,6 +176,22 @@ fn env(args: &SpecArgs) -> anyhow::Result<Vec<EnvSpec>> {
         }
     }
     Ok(all)
+}
+
+fn injection(text: &str, keep: bool) -> InjectionSpec {
+    let SecretMount { name, path } = mount(text);
+    InjectionSpec {
+        secret: name,
+        path,
+        keep,
+    }
+}
+
+pub(super) fn ignore(asked: Option<IgnoreArg>) -> IgnoreMode {
+    match asked {
+        None | Some(IgnoreArg::Classic) => IgnoreMode::Classic,
+        Some(IgnoreArg::Recursive) => IgnoreMode::Recursive,
+    }
 }
 
 fn mount(text: &str) -> SecretMount {
@@ -220,7 +242,11 @@ mod tests {
     fn variables_come_from_files_and_from_what_is_said() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("env");
-        std::fs::write(&file, "# of the team\n\nA=1\nB = two=2\n").unwrap();
+        std::fs::write(
+            &file,
+            "# of the team\n\n // not = one\nA=1\nB = two=2 \nnone\n",
+        )
+        .unwrap();
         let args = SpecArgs {
             env_file: vec![file.clone()],
             env: vec!["A=3".to_owned(), "PATH".to_owned()],
@@ -234,7 +260,7 @@ mod tests {
             .collect();
         let path = std::env::var("PATH").unwrap();
         let expected = [
-            ("B", " two=2", false),
+            ("B", "two=2", false),
             ("A", "3", false),
             ("PATH", &path, false),
             ("C", "", true),
@@ -242,9 +268,12 @@ mod tests {
         let expected =
             expected.map(|(name, value, only)| (name.to_owned(), value.to_owned(), only));
         assert_eq!(all, expected);
-        std::fs::write(&file, "A\n").unwrap();
+        std::fs::write(&file, vec![b'x'; 300 << 10]).unwrap();
         let error = env(&args).unwrap_err().to_string();
-        assert!(error.ends_with("env:1: write NAME=VALUE"), "{error}");
+        assert!(
+            error.ends_with("env: it has more than 262144 bytes"),
+            "{error}"
+        );
         let nowhere = SpecArgs {
             env: vec!["THERE_IS_NO_SUCH_VARIABLE".to_owned()],
             ..SpecArgs::default()

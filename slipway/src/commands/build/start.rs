@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use builder::records::SourceSpec;
-use serde_json::{Value, json};
+use builder::s2i::IgnoreMode;
+use serde::Deserialize;
+use serde_json::json;
 
 use super::answers::Run;
 use super::follow::{follow, image, summary};
@@ -43,11 +44,17 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
                 .clone()
                 .unwrap_or_else(|| short_name(&args.output));
             let dir = dir.as_deref().context("--dir")?;
-            source::upload(&client, auth_file, &namespace, &name, dir).await?
+            let ignore = spec::ignore(args.spec.ignore);
+            source::upload(&client, auth_file, &namespace, &name, dir, ignore).await?
         }
     };
     let spec = spec::spec(source, args.builder, &args.output, args.spec)?;
-    let wanted = json!({"name": args.name, "spec": spec, "fresh": args.no_reuse});
+    let wanted = json!({
+        "name": args.name,
+        "spec": spec,
+        "fresh": args.no_reuse,
+        "noCache": args.no_cache,
+    });
     let run: Run = client
         .post(&Place(Some(&namespace)).path("buildruns"), &wanted)
         .await?;
@@ -61,23 +68,37 @@ pub(super) async fn start(args: StartBuild) -> anyhow::Result<ExitCode> {
     let client = connect(args.remote).await?;
     let source = match &args.dir {
         None => args.source.map(spec::image),
-        Some(dir) => Some(source::upload(&client, auth_file, &namespace, &name, dir).await?),
+        Some(dir) => {
+            // As the build reads it: what this leaves out nobody brings back.
+            let path = Place(Some(&namespace)).path(&format!("builds/{name}"));
+            let build: Of = client.get(&path).await?;
+            let ignore = build.spec.ignore;
+            Some(source::upload(&client, auth_file, &namespace, &name, dir, ignore).await?)
+        }
     };
-    let wanted = wanted(args.revision, source.as_ref(), args.no_reuse);
-    let path = Place(Some(&namespace)).path(&format!("builds/{name}/runs"));
-    let run: Run = client.post(&path, &wanted).await?;
-    wait(&client, run, &args.following).await
-}
-
-fn wanted(revision: Option<String>, source: Option<&SourceSpec>, fresh: bool) -> Value {
-    let mut wanted = json!({ "fresh": fresh });
-    if let Some(revision) = revision {
+    let mut wanted = json!({ "fresh": args.no_reuse, "noCache": args.no_cache });
+    if let Some(revision) = args.revision {
         wanted["revision"] = revision.into();
     }
     if let Some(source) = source {
         wanted["source"] = json!(source);
     }
-    wanted
+    let path = Place(Some(&namespace)).path(&format!("builds/{name}/runs"));
+    let run: Run = client.post(&path, &wanted).await?;
+    wait(&client, run, &args.following).await
+}
+
+/// What a client needs to know of a build before it sends a folder.
+#[derive(Deserialize)]
+struct Of {
+    spec: OfSpec,
+}
+
+/// A newer server may say more.
+#[derive(Deserialize)]
+struct OfSpec {
+    #[serde(default)]
+    ignore: IgnoreMode,
 }
 
 pub(super) async fn rebuild(

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use anyhow::Context as _;
+use builder::s2i::{AllowedUids, Scope, Variable};
 use builder::sandbox::{HostRule, SandboxIds};
 use url::Url;
 
@@ -13,6 +14,7 @@ use crate::config::check::within;
 /// Runs at once.
 const WORKERS: RangeInclusive<usize> = 1..=1_000;
 const WAITING: RangeInclusive<usize> = 1..=100_000;
+const RECORDS: RangeInclusive<usize> = 1..=1_000_000;
 /// Less than a runtime needs is raised by it; less than this is a mistake.
 const MEMORY: RangeInclusive<u64> = 32 << 20..=1 << 50;
 const CPU: RangeInclusive<u32> = 10..=10_000_000;
@@ -33,6 +35,14 @@ impl Builder {
         within("builder.workers", self.workers, &WORKERS)?;
         within("builder.namespaceWorkers", self.namespace_workers, &WORKERS)?;
         within("builder.namespaceWaiting", self.namespace_waiting, &WAITING)?;
+        for (key, count) in [
+            ("namespaceBuilds", self.namespace_builds),
+            ("namespaceSecrets", self.namespace_secrets),
+            ("namespaceBuilderImages", self.namespace_builder_images),
+            ("namespaceRuns", self.namespace_runs),
+        ] {
+            within(&format!("builder.{key}"), count, &RECORDS)?;
+        }
         anyhow::ensure!(
             !self.runtime.as_os_str().is_empty(),
             "builder.runtime: is empty: name runc, or leave the key out"
@@ -41,6 +51,14 @@ impl Builder {
         self.check_sizes()?;
         self.registries()?;
         self.user_ids()?;
+        self.allowed_uids()?;
+        for name in &self.forbidden_env {
+            let start = name.strip_suffix('*').unwrap_or(name);
+            anyhow::ensure!(
+                Variable::new(start, "", Scope::Build).is_ok() && !start.contains('*'),
+                "builder.forbiddenEnv: {name:?} is no variable's name: write one, or the beginning of names with * behind it"
+            );
+        }
         if let Some(proxy) = &self.proxy {
             proxy.check()?;
         }
@@ -57,6 +75,11 @@ impl Builder {
     /// The hosts of `registries-only`.
     pub(crate) fn registries(&self) -> anyhow::Result<Vec<HostRule>> {
         host_rules("builder.network.registries", &self.network.registries)
+    }
+
+    /// Who may run scripts.
+    pub(crate) fn allowed_uids(&self) -> anyhow::Result<AllowedUids> {
+        self.allowed_uids.parse().context("builder.allowedUids")
     }
 
     /// What users inside are outside, where the server is root.
@@ -105,6 +128,7 @@ impl Builder {
             &SUBMODULES,
         )?;
         within("builder.sources.timeout", sources.timeout, &TIME)?;
+        within("builder.minFreeBytes", self.min_free_bytes, &KEPT)?;
         within("builder.git.mirrorBytes", self.git.mirror_bytes, &KEPT)?;
         within("builder.cache.maxBytes", self.cache.max_bytes, &KEPT)?;
         within("builder.layers.maxBytes", self.layers.max_bytes, &KEPT)?;

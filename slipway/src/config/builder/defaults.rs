@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use builder::builds::Quota;
 use builder::plan;
+use builder::s2i::EnvFilter;
 
 use super::{
     Builder, Compression, Defaults, Driver, Enabled, Git, Kept, Limits, Logs, Network, Retention,
@@ -30,6 +32,7 @@ const GIB: u64 = 1 << 30;
 
 impl Default for Builder {
     fn default() -> Self {
+        let quota = Quota::default();
         Self {
             enabled: Enabled::default(),
             driver: Driver::default(),
@@ -38,8 +41,15 @@ impl Default for Builder {
             workers: 2,
             namespace_workers: 2,
             namespace_waiting: 100,
+            namespace_builds: quota.builds,
+            namespace_secrets: quota.secrets,
+            namespace_builder_images: quota.builder_images,
+            namespace_runs: quota.runs,
+            min_free_bytes: GIB,
             defaults: Defaults::default(),
             limits: Limits::default(),
+            allowed_uids: String::new(),
+            forbidden_env: EnvFilter::USUAL.map(str::to_owned).to_vec(),
             network: Network::default(),
             ca_file: None,
             proxy: None,

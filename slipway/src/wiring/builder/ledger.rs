@@ -84,6 +84,12 @@ impl Ledger for IndexedLedger {
         let found = index.record_namespaces(kind.as_str(), after, limit).await;
         found.map_err(unavailable)
     }
+
+    async fn count(&self, kind: Kind, namespace: &str) -> Result<usize, LedgerError> {
+        let counted = self.0.count_records(kind.as_str(), namespace).await;
+        let counted = counted.map_err(unavailable)?;
+        Ok(usize::try_from(counted).unwrap_or(usize::MAX))
+    }
 }
 
 fn key(write: &Write) -> &Key {

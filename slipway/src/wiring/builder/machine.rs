@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ::builder::sandbox::{self, Check, Standing};
+use ::builder::source::git;
 use anyhow::Context as _;
 
 use super::settings;
@@ -25,50 +26,67 @@ pub(in crate::wiring) async fn runs_builds(config: &Config) -> anyhow::Result<bo
 
 /// Looks at all that builds need, and changes nothing.
 pub(crate) async fn examine(config: &Config) -> anyhow::Result<Vec<Check>> {
-    match sandbox(config) {
-        Ok(settings) => Ok(sandbox::examine(&settings).await),
+    let mut checks = match sandbox(config) {
+        Ok(settings) => sandbox::examine(&settings).await,
         Err(error) => {
             let Some(lacking) = error.downcast_ref::<sandbox::SandboxError>() else {
                 return Err(error);
             };
+            let lacking = missing("user ids", lacking);
             // Without ids of its own there is no user namespace to try either.
             let others = sandbox::examine(&root(config)?).await;
             let others = others
                 .into_iter()
                 .filter(|check| !matches!(check.name, "user ids" | "user namespaces"));
-            let ids = Check {
-                name: "user ids",
-                standing: Standing::Missing,
-                detail: lacking.to_string(),
-            };
-            Ok(others.chain([ids]).collect())
+            others.chain([lacking]).collect()
         }
+    };
+    // Whoever could be has become root before (`nested.rs`); files of an image belong to many, whom nobody else can give them to.
+    if !rustix::process::geteuid().is_root() {
+        let twice = "the configuration must be a file, for it is read again in a user namespace";
+        let why = sandbox::nested().err();
+        let why = why.unwrap_or_else(|| sandbox::SandboxError::Unsupported(twice.to_owned()));
+        checks.push(missing("user", &why));
+    }
+    checks.extend(git::examine().await);
+    Ok(checks)
+}
+
+fn missing(name: &'static str, why: &sandbox::SandboxError) -> Check {
+    Check {
+        name,
+        standing: Standing::Missing,
+        detail: why.to_string(),
     }
 }
 
 /// How runs are set up on this machine.
 pub(in crate::wiring) fn sandbox(config: &Config) -> anyhow::Result<sandbox::Settings> {
-    let root = root(config)?;
-    if rustix::process::geteuid().is_root() {
-        return Ok(root);
-    }
-    let ordinary = sandbox::Settings::ordinary(root.state.clone(), root.lender.clone())?;
-    Ok(sandbox::Settings {
-        ids: ordinary.ids,
-        ..root
-    })
+    let state = state(config)?;
+    let ids = config.builder.user_ids()?;
+    let ours = sandbox::Settings::of_this_process(state, lender()?, ids)?;
+    configured(config, ours)
 }
 
 fn root(config: &Config) -> anyhow::Result<sandbox::Settings> {
-    let state = settings::dir(config)?.join("sandbox");
-    let itself = std::env::current_exe().context("the path of this program")?;
+    configured(config, sandbox::Settings::root(state(config)?)?)
+}
+
+fn configured(config: &Config, usual: sandbox::Settings) -> anyhow::Result<sandbox::Settings> {
     Ok(sandbox::Settings {
-        ids: config.builder.user_ids()?,
         runtime: PathBuf::from(&config.builder.runtime),
-        lender: vec![itself.into(), OsString::from(LENDER)],
         upstream: settings::upstream(config)?,
-        ..sandbox::Settings::root(state)?
+        ..usual
     })
+}
+
+fn state(config: &Config) -> anyhow::Result<PathBuf> {
+    Ok(settings::dir(config)?.join("sandbox"))
+}
+
+fn lender() -> anyhow::Result<Vec<OsString>> {
+    let itself = std::env::current_exe().context("the path of this program")?;
+    Ok(vec![itself.into(), OsString::from(LENDER)])
 }
 
 fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {

@@ -3,6 +3,7 @@
 mod images;
 mod ledger;
 mod machine;
+mod moves;
 mod service;
 mod settings;
 

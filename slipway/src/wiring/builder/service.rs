@@ -4,20 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ::builder::builds::{Builds, Parts, Settings};
-use ::builder::driver::runc::{self, Runc};
+use ::builder::builds::{Builds, Parts, Quota, Settings};
+use ::builder::driver::runc::{self, OpenError, Runc};
+use ::builder::rootfs;
+use ::builder::s2i::EnvFilter;
 use ::builder::sandbox::{self, enforces_limits};
 use ::builder::source::git::{GitFetcher, Mirrors};
 use ::builder::triggers::{Moves, Triggers};
 use anyhow::Context as _;
 use api::hooks::GateOwners;
 use registry::Registry;
-use storage::TagMoved;
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::moves::follow;
 use super::{images, ledger, machine, settings};
-use crate::config::Config;
+use crate::config::{Config, Enabled};
 
 /// How often what nobody uses any more is looked for.
 const SWEPT_EVERY: Duration = Duration::from_secs(600);
@@ -44,16 +45,27 @@ pub(in crate::wiring) async fn service(
         return Ok(None);
     }
     let dir = settings::dir(config)?;
+    let driver = match driver(config, &dir).await? {
+        Ok(driver) => driver,
+        Err(error) if config.builder.enabled == Enabled::Auto => {
+            let error = anyhow::Error::from(error);
+            tracing::warn!("this server runs no builds (builder.enabled: auto): {error:#}");
+            return Ok(None);
+        }
+        Err(error) => return Err(error).context("builder"),
+    };
     let scratch = dir.join("scratch");
     std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let network = settings::source_network(config)?;
     let mirrors = Mirrors::new(dir.join("mirrors"));
+    mirrors
+        .recover()
+        .with_context(|| format!("builder.dir: {}", dir.display()))?;
     let git = GitFetcher::new(
         mirrors.clone(),
         network.clone(),
         settings::source_limits(config),
     );
-    let driver = driver(config, &dir).await?;
     let parts = Parts {
         ledger: ledger(registry),
         images: images(registry),
@@ -62,7 +74,7 @@ pub(in crate::wiring) async fn service(
         git,
         network,
     };
-    let builds = Builds::new(parts, of_builds(config, &dir, scratch));
+    let builds = Builds::new(parts, of_builds(config, &dir, scratch)?);
     let owners = Arc::new(GateOwners::new(Arc::clone(registry)));
     Ok(Some(Service {
         triggers: Triggers::new(builds.clone(), owners),
@@ -74,7 +86,8 @@ pub(in crate::wiring) async fn service(
     }))
 }
 
-async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
+/// The inner error is the machine's, the outer the configuration's.
+async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Result<Runc, OpenError>> {
     let most = settings::limits(config);
     let settings = runc::Settings {
         keep_layers: config.builder.layers.max_bytes,
@@ -86,24 +99,36 @@ async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Runc> {
             disk: most.disk_bytes,
             wall: most.seconds.map(Duration::from_secs),
         },
+        unpacking: rootfs::Limits {
+            min_free: config.builder.min_free_bytes,
+            ..rootfs::Limits::default()
+        },
         output: config.builder.logs.max_bytes,
         registries: settings::registries(config)?,
         addresses: settings::addresses(config),
         certificates: settings::certificates(config)?,
         ..runc::Settings::new(dir.join("runs"), machine::sandbox(config)?)
     };
-    let (driver, recovered) = Runc::open(settings).await.context("builder")?;
-    tracing::debug!(?recovered, "what an earlier server left of runs is gone");
-    Ok(driver)
+    let opened = Runc::open(settings).await;
+    Ok(opened.map(|(driver, recovered)| {
+        tracing::debug!(?recovered, "what an earlier server left of runs is gone");
+        driver
+    }))
 }
 
-fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settings {
+fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow::Result<Settings> {
     let builder = &config.builder;
-    Settings {
+    Ok(Settings {
         hosts: hosts(config),
         workers: builder.workers,
         namespace_workers: builder.namespace_workers,
         namespace_waiting: builder.namespace_waiting,
+        quota: Quota {
+            builds: builder.namespace_builds,
+            secrets: builder.namespace_secrets,
+            builder_images: builder.namespace_builder_images,
+            runs: builder.namespace_runs,
+        },
         queue_timeout: settings::queue_timeout(config),
         run_timeout: settings::run_timeout(config),
         retention: settings::retention(config),
@@ -114,8 +139,10 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> Settin
         network: builder.network.egress,
         source: settings::source_limits(config),
         compression: settings::compression(config),
+        allowed_uids: builder.allowed_uids()?,
+        env_filter: EnvFilter::of(builder.forbidden_env.clone()),
         ..Settings::new(dir.join("logs"), scratch)
-    }
+    })
 }
 
 /// The names that clients know this registry by, as they stand before images' names.
@@ -151,19 +178,11 @@ impl Service {
     /// Starts runs by time and by tags that move, until it is told to stop.
     async fn follow_triggers(&self, stop: CancellationToken) {
         let moves = Moves::default();
-        let mut told = self.registry.storage().catalog.moved_tags();
-        let follow = async {
-            loop {
-                match told.recv().await {
-                    Ok(TagMoved { repo, tag, .. }) => moves.note(repo, tag),
-                    Err(RecvError::Lagged(_)) => moves.note_any(),
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
+        let told = self.registry.storage().catalog.moved_tags();
+        let mut drive = std::pin::pin!(self.triggers.drive(&moves, stop));
         tokio::select! {
-            () = follow => {}
-            () = self.triggers.drive(&moves, stop) => {}
+            () = follow(told, &moves) => drive.await,
+            () = &mut drive => {}
         }
     }
 

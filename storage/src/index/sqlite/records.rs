@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, params};
 
 use super::SqliteIndex;
-use super::column::{count, number};
+use super::column::{count, number, only_count};
 use super::writer::Sync;
 use crate::StorageError;
 use crate::index::records::MAX_BATCH_BYTES;
@@ -63,6 +63,15 @@ impl RecordTable for SqliteIndex {
         self.read(move |c| namespaces(c, &kind, after, limit)).await
     }
 
+    async fn count_records(&self, kind: &str, namespace: &str) -> Result<u64, StorageError> {
+        let (kind, namespace) = (kind.to_owned(), namespace.to_owned());
+        self.read(move |c| {
+            c.prepare_cached(COUNT)?
+                .query_row(params![kind, namespace], only_count)
+        })
+        .await
+    }
+
     async fn all_records(
         &self,
         after: Option<&RecordKey>,
@@ -99,6 +108,7 @@ pub(super) const EVERY: &str = "SELECT kind, namespace, name, revision, open, bo
     WHERE (kind, namespace, name) > (?1, ?2, ?3) ORDER BY kind, namespace, name LIMIT ?4";
 pub(super) const NAMESPACE: &str = "SELECT namespace FROM records
     WHERE kind = ?1 AND namespace >= ?2 ORDER BY namespace LIMIT 1";
+pub(super) const COUNT: &str = "SELECT count(*) FROM records WHERE kind = ?1 AND namespace = ?2";
 
 fn find(c: &Connection, key: &RecordKey) -> rusqlite::Result<Option<Record>> {
     c.prepare_cached(ONE)?

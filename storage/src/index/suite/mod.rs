@@ -84,6 +84,7 @@ macro_rules! index_suite {
                 a_page_of_records_has_a_weight,
                 open_records_are_found_in_all_namespaces,
                 namespaces_of_records_are_paged,
+                records_of_a_namespace_are_counted,
                 records_are_carried_as_they_were,
                 of_racing_writes_of_a_record_one_wins;
             audit:

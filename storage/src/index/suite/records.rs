@@ -223,6 +223,16 @@ pub async fn namespaces_of_records_are_paged(index: Subject) {
     assert_eq!(list(Some("c"), 2).await, [""; 0]);
 }
 
+pub async fn records_of_a_namespace_are_counted(index: Subject) {
+    let writes = [("image", "", "1"), ("image", "a", "1"), ("image", "a", "2")];
+    let writes = writes.map(|(kind, namespace, name)| make(&key(kind, namespace, name), true, b""));
+    write(&index, writes.to_vec()).await;
+    for (kind, namespace, count) in [("image", "", 1), ("image", "a", 2), ("run", "a", 0)] {
+        let counted = index.count_records(kind, namespace).await.unwrap();
+        assert_eq!(counted, count, "{kind} {namespace}");
+    }
+}
+
 pub async fn records_are_carried_as_they_were(index: Subject) {
     let was = |kind: &str, name: &str, revision, open| Record {
         key: key(kind, "team", name),

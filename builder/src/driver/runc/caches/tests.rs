@@ -3,24 +3,23 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Cache, Caches, name_of};
+use super::{Begin, Cache, Caches, name_of};
 use crate::plan::Sharing;
 
 const MOST: u64 = 1 << 30;
 
 fn take(caches: &Caches, id: &str, from: Option<&str>, sharing: Sharing) -> Cache {
+    begin(caches, id, as_copy_of(from), sharing)
+}
+
+fn begin(caches: &Caches, id: &str, begin: Begin<'_>, sharing: Sharing) -> Cache {
     let never = CancellationToken::new();
-    caches
-        .take(
-            "shop",
-            id,
-            from.map(|from| (from, MOST)),
-            sharing,
-            || (),
-            &never,
-        )
-        .unwrap()
-        .unwrap()
+    let taken = caches.take("shop", id, begin, sharing, || (), &never);
+    taken.unwrap().unwrap()
+}
+
+fn as_copy_of(from: Option<&str>) -> Begin<'_> {
+    from.map_or(Begin::AsLeft, |from| Begin::AsCopyOf(from, MOST))
 }
 
 fn write(caches: &Caches, id: &str, bytes: usize) {
@@ -46,10 +45,67 @@ fn a_cache_is_there_again_for_its_namespace_alone() {
     assert_eq!(fs::read(again.files().join("file")).unwrap(), [b'x'; 10]);
     let never = CancellationToken::new();
     let other = caches
-        .take("other", "pip", None, Sharing::Locked, || (), &never)
+        .take(
+            "other",
+            "pip",
+            Begin::AsLeft,
+            Sharing::Locked,
+            || (),
+            &never,
+        )
         .unwrap()
         .unwrap();
     assert_eq!(fs::read_dir(other.files()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_cache_begins_empty_for_who_wants_it_so_and_keeps_what_comes_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    write(&caches, "main", 10);
+    write(&caches, "pip", 10);
+    for (id, sharing) in [("pip", Sharing::Locked), ("new", Sharing::Shared)] {
+        let empty = begin(&caches, id, Begin::Empty, sharing);
+        assert_eq!(fs::read_dir(empty.files()).unwrap().count(), 0, "{id}");
+        fs::write(empty.files().join("next"), "x").unwrap();
+        empty.settle().unwrap();
+        let next = take(&caches, id, Some("main"), sharing);
+        let names = fs::read_dir(next.files())
+            .unwrap()
+            .map(|e| e.unwrap().file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["next"], "{id}");
+    }
+    assert_eq!(
+        fs::read_dir(folder.path().join("trash")).unwrap().count(),
+        0
+    );
+    // Killed while it was emptied.
+    let entry = caches.root.join("entries").join(name_of("shop", "pip"));
+    fs::remove_dir_all(entry.join("files")).unwrap();
+    let again = take(&caches, "pip", None, Sharing::Locked);
+    assert_eq!(fs::read_dir(again.files()).unwrap().count(), 0);
+}
+
+/// Shared with those who use it, it would be emptied under them.
+#[test]
+fn who_empties_a_shared_cache_waits_for_its_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    let used = take(&caches, "pip", None, Sharing::Shared);
+    let file = used.files().join("file");
+    fs::write(&file, "x").unwrap();
+    let cancel = CancellationToken::new();
+    std::thread::scope(|scope| {
+        let (says, said) = std::sync::mpsc::channel();
+        let waits = move || says.send(()).unwrap();
+        let empty = || caches.take("shop", "pip", Begin::Empty, Sharing::Shared, waits, &cancel);
+        let waiting = scope.spawn(empty);
+        said.recv().unwrap();
+        assert!(file.exists());
+        drop(used);
+        let empty = waiting.join().unwrap().unwrap().unwrap();
+        assert_eq!(fs::read_dir(empty.files()).unwrap().count(), 0);
+    });
 }
 
 #[test]
@@ -62,7 +118,16 @@ fn who_wants_it_alone_waits() {
     std::thread::scope(|scope| {
         let (says, said) = std::sync::mpsc::channel();
         let waits = move || says.send(()).unwrap();
-        let wait = || caches.take("shop", "pip", None, Sharing::Locked, waits, &cancel);
+        let wait = || {
+            caches.take(
+                "shop",
+                "pip",
+                Begin::AsLeft,
+                Sharing::Locked,
+                waits,
+                &cancel,
+            )
+        };
         let waiting = scope.spawn(wait);
         said.recv().unwrap();
         drop(one);
@@ -74,7 +139,7 @@ fn who_wants_it_alone_waits() {
     for sharing in [Sharing::Locked, Sharing::Shared] {
         assert!(
             caches
-                .take("shop", "pip", None, sharing, || (), &cancel)
+                .take("shop", "pip", Begin::AsLeft, sharing, || (), &cancel)
                 .unwrap()
                 .is_none()
         );
@@ -212,6 +277,21 @@ fn what_a_use_adds_is_counted_although_it_was_not_noted() {
     drop(cache);
     caches.prune().unwrap();
     assert!(!is_there(&caches, "pip"));
+}
+
+#[test]
+fn a_cache_that_is_too_large_is_not_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    write(&caches, "main", 100_000);
+    let never = CancellationToken::new();
+    for (id, most, copied) in [("small", 50_000, false), ("large", 200_000, true)] {
+        let from = Begin::AsCopyOf("main", most);
+        let cache = caches.take("shop", id, from, Sharing::Locked, || (), &never);
+        let cache = cache.unwrap().unwrap();
+        let files: Vec<_> = fs::read_dir(cache.files()).unwrap().collect();
+        assert_eq!(files.len() == 1, copied, "{id}: {files:?}");
+    }
 }
 
 #[test]

@@ -92,6 +92,54 @@ async fn what_a_killed_run_left_is_made_anew() {
 }
 
 #[tokio::test]
+async fn credentials_that_a_killed_server_left_are_removed() {
+    use crate::source::SourceNetwork;
+    use crate::source::git::Credential;
+
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+    let credential = Credential::basic("ann", "canary-of-a-password").unwrap();
+    let (network, at) = (SourceNetwork::default(), ["192.0.2.1".parse().unwrap()]);
+    let accepted = mirrors.accepted_hosts("a").unwrap();
+    let session = Session::remote(
+        &url("x"),
+        &at,
+        Some(&credential),
+        &network,
+        &accepted,
+        mirrors.sessions(),
+    );
+    // As a kill leaves it.
+    std::mem::forget(session.unwrap());
+    let holders = || -> usize {
+        let found = walk(root.path()).into_iter();
+        let texts = found.filter_map(|file| std::fs::read_to_string(file).ok());
+        texts.filter(|text| text.contains("canary")).count()
+    };
+    assert_eq!(holders(), 1, "below the builder's own folder");
+    mirrors.recover().unwrap();
+    assert_eq!(holders(), 0);
+    mirrors.recover().unwrap();
+    assert!(
+        mirrors.prune(u64::MAX, SystemTime::UNIX_EPOCH).unwrap() > 0,
+        "mirrors stay"
+    );
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in read_dir(folder).unwrap() {
+        if path.is_dir() {
+            files.extend(walk(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[tokio::test]
 async fn a_worn_mirror_is_made_anew_when_nobody_uses_it() {
     let root = tempfile::tempdir().unwrap();
     let mirrors = Mirrors::new(root.path().to_path_buf());

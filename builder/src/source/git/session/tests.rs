@@ -4,21 +4,33 @@ fn url() -> GitUrl {
     "https://git.example.com:8443/a/b.git".parse().unwrap()
 }
 
-fn session(password: &str) -> Session {
+/// In a folder with a name that shells and ssh would make something else of.
+fn sessions() -> (TempDir, Sessions) {
+    let root = tempfile::Builder::new()
+        .prefix("it's 100%d $HOME ")
+        .tempdir()
+        .unwrap();
+    let sessions = Sessions::new(root.path().join("sessions"));
+    (root, sessions)
+}
+
+fn session(password: &str) -> (TempDir, Session) {
+    let (root, sessions) = sessions();
     let credential = Credential::basic("ann", password).unwrap();
     let network = SourceNetwork {
         proxy: None,
         ..SourceNetwork::default()
     };
     let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
-    Session::remote(
+    let session = Session::remote(
         &url(),
         &addresses,
         Some(&credential),
         &network,
         Path::new("/x"),
-    )
-    .unwrap()
+        &sessions,
+    );
+    (root, session.unwrap())
 }
 
 fn file(session: &Session, name: &str) -> String {
@@ -29,7 +41,7 @@ fn file(session: &Session, name: &str) -> String {
 fn secrets_are_in_private_files_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let session = session("p@ss/word'");
+    let (_root, session) = session("p@ss/word'");
     assert_eq!(
         file(&session, "credentials"),
         "https://ann:p%40ss%2Fword%27@git.example.com:8443\n"
@@ -45,13 +57,18 @@ fn secrets_are_in_private_files_only() {
         assert!(!public.contains("word"), "{public}");
     }
     let dir = session.dir.path().to_path_buf();
+    for folder in [&dir, dir.parent().unwrap()] {
+        let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+    }
     drop(session);
     assert!(!dir.exists(), "they go with the session");
 }
 
 #[test]
 fn the_name_is_bound_to_what_was_checked() {
-    let config = file(&session("x"), "gitconfig");
+    let (_root, session) = session("x");
+    let config = file(&session, "gitconfig");
     assert!(
         config.contains("curloptResolve = \"git.example.com:8443:192.0.2.1,[2001:db8::1]\""),
         "{config}"
@@ -60,7 +77,7 @@ fn the_name_is_bound_to_what_was_checked() {
 
 #[test]
 fn what_is_printed_shows_no_secret() {
-    let session = session("p@ss word");
+    let (_root, session) = session("p@ss word");
     let shown = session.shown(b"bad 'p@ss word'\n\x1b[31mp%40ss%20word\n");
     assert_eq!(shown, "bad '***' [31m***");
     assert!(session.shown(&[b'x'; 5000]).len() <= 1000);
@@ -68,7 +85,7 @@ fn what_is_printed_shows_no_secret() {
 
 #[test]
 fn nothing_of_the_surroundings_is_inherited() {
-    let session = session("x");
+    let (_root, session) = session("x");
     let output = session
         .command(
             Path::new("/nowhere"),
@@ -96,6 +113,18 @@ fn nothing_of_the_surroundings_is_inherited() {
 }
 
 #[test]
+fn git_finds_the_credential_in_whatever_folder() {
+    let (_root, session) = session("p@ss/word'");
+    let mut command = session.command(Path::new("/nowhere"), &["credential", "fill"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let asked = b"protocol=https\nhost=git.example.com:8443\n\n";
+    child.stdin.take().unwrap().write_all(asked).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert!(answer.contains("password=p@ss/word'"), "{output:?}");
+}
+
+#[test]
 fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
     // Nobody can resolve these names; what is connected to is what was checked when they could be.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -108,7 +137,10 @@ fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
         let url: GitUrl = url.parse().unwrap();
         let addresses = ["127.0.0.1".parse().unwrap()];
         let network = SourceNetwork::default();
-        let session = Session::remote(&url, &addresses, None, &network, Path::new("/x")).unwrap();
+        let (_root, sessions) = sessions();
+        let accepted = Path::new("/x");
+        let session =
+            Session::remote(&url, &addresses, None, &network, accepted, &sessions).unwrap();
         let repository = tempfile::tempdir().unwrap();
         let mut command = session.command(repository.path(), &["ls-remote", &url.to_string()]);
         let mut child = command.spawn().unwrap();

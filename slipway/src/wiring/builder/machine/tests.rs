@@ -23,8 +23,7 @@ fn builds_are_run_where_nothing_is_missing() {
 #[test]
 fn the_lender_is_a_command_of_this_program() {
     use clap::Parser as _;
-    let config = Config::default();
-    let lender = root(&config).unwrap().lender;
+    let lender = lender().unwrap();
     let [program, command] = lender.as_slice() else {
         panic!("{lender:?}");
     };

@@ -55,6 +55,7 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::records::OPEN,
         crate::index::sqlite::records::EVERY,
         crate::index::sqlite::records::NAMESPACE,
+        crate::index::sqlite::records::COUNT,
         crate::index::sqlite::tokens::REVOKED_OF_OWNER,
     ] {
         assert_eq!(slow_steps(&connection, sql), [""; 0], "{sql}");

@@ -1,0 +1,38 @@
+//! Room on the builder's disk.
+
+use std::io;
+use std::path::Path;
+
+use rustix::fs::statvfs;
+
+/// Less is free on the disk than is kept free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the server's disk for builds has {} MiB left, and {} MiB of it are kept free (builder.minFreeBytes): free some of it, \
+     or let less be kept (builder.layers.maxBytes, builder.cache.maxBytes), then ask again",
+    .free >> 20,
+    .keep >> 20
+)]
+pub struct NoRoom {
+    /// Bytes that an ordinary user could still write.
+    pub free: u64,
+    /// Bytes that are kept free.
+    pub keep: u64,
+}
+
+impl NoRoom {
+    /// Looks at the disk that `folder` is on; `None` if at least `keep` bytes are free there.
+    pub(crate) fn below(keep: u64, folder: &Path) -> io::Result<Option<Self>> {
+        if keep == 0 {
+            return Ok(None);
+        }
+        let disk = statvfs(folder)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok((free < keep).then_some(Self { free, keep }))
+    }
+
+    /// How many bytes are missing.
+    pub(crate) fn missing(&self) -> u64 {
+        self.keep.saturating_sub(self.free)
+    }
+}

@@ -1,0 +1,214 @@
+//! How much a namespace may have, whoever asks at the same time.
+
+use builder::builds::{BuildsError, PageOf, SecretContent, What};
+use builder::ledger::{Key, Kind, Ledger as _, Write};
+use builder::records::{BuilderImage, RunPolicy, SecretUse, State};
+use builder::source::SourceNetwork;
+
+use crate::lab::{Lab, actor, asked, now, secret_files, spec};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_has_no_more_of_anything_than_it_may() {
+    let lab = Lab::with(
+        |settings| {
+            settings.quota.builds = 3;
+            settings.quota.secrets = 3;
+            settings.quota.builder_images = 3;
+        },
+        SourceNetwork::default(),
+    )
+    .await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    for what in [What::Build, What::Secret, What::BuilderImage] {
+        let make = |number: usize| {
+            let (builds, spec) = (lab.builds.clone(), spec(&source, "x"));
+            let name = format!("one-{number}");
+            tokio::spawn(async move {
+                match what {
+                    What::Build => {
+                        let made = builds.create("shop", &name, spec, actor(), now());
+                        made.await.map(drop)
+                    }
+                    What::Secret => {
+                        let content = SecretContent {
+                            used_for: SecretUse::Build,
+                            files: secret_files(&[("token", "abc")]),
+                        };
+                        let put = builds.put_secret("shop", &name, &content, now());
+                        put.await.map(drop)
+                    }
+                    _ => {
+                        let image: BuilderImage = serde_json::from_value(serde_json::json!({
+                            "metadata": {"namespace": "shop", "name": name, "created": 0},
+                            "image": "shop/builder:1",
+                        }))
+                        .unwrap();
+                        let actor = actor();
+                        let put = builds.put_builder_image(image, &actor, now());
+                        put.await.map(drop)
+                    }
+                }
+            })
+        };
+        let all: Vec<_> = (0..12).map(make).collect();
+        let mut count = 0;
+        for one in all {
+            match one.await.unwrap() {
+                Ok(()) => count += 1,
+                Err(error) => {
+                    assert!(
+                        matches!(&error, BuildsError::TooMany { what: of, most: 3, .. } if *of == what),
+                        "{error}"
+                    );
+                    assert!(error.to_string().contains("(builder.namespace"), "{error}");
+                }
+            }
+        }
+        assert_eq!(count, 3, "{what}");
+    }
+    // What is there is changed as before, and what is removed makes room.
+    let builds = lab.builds.builds("shop", &PageOf::default()).await.unwrap();
+    let name = builds.items[0].value.metadata.name.clone();
+    let replaced = lab
+        .builds
+        .replace("shop", &name, spec(&source, "y"), actor(), None, now());
+    replaced.await.unwrap();
+    lab.builds.remove("shop", &name).await.unwrap();
+    lab.build(spec(&source, "x")).await;
+    // Another namespace has its own.
+    let mut elsewhere = spec(&source, "x");
+    elsewhere.output.image = "other/app:v1".to_owned();
+    let made = lab.builds.create("other", "app", elsewhere, actor(), now());
+    made.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_runs_wait_than_may_whoever_asks_at_the_same_time() {
+    let mut lab = Lab::with(
+        |settings| settings.namespace_waiting = 5,
+        SourceNetwork::default(),
+    )
+    .await;
+    // Nothing begins.
+    lab.end().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let starts: Vec<_> = (0..40)
+        .map(|_| {
+            let (builds, spec) = (lab.builds.clone(), spec(&source, "x"));
+            tokio::spawn(async move { builds.run_once("shop", None, spec, asked(), now()).await })
+        })
+        .collect();
+    let mut asked_for = 0;
+    for start in starts {
+        match start.await.unwrap() {
+            Ok(_) => asked_for += 1,
+            Err(BuildsError::QueueFull { waiting, .. }) => assert!(waiting >= 5),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(asked_for, 5);
+    assert_eq!(lab.builds.load().waiting, 5);
+    // A place that nobody took is free again.
+    let first = lab.builds.runs("shop", &PageOf::default()).await.unwrap();
+    let first = first.items[0].value.metadata.name.clone();
+    lab.builds
+        .cancel("shop", &first, "ann", now())
+        .await
+        .unwrap();
+    lab.ledger
+        .is_broken
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let once = || {
+        lab.builds
+            .run_once("shop", None, spec(&source, "x"), asked(), now())
+    };
+    once().await.unwrap_err();
+    lab.ledger
+        .is_broken
+        .store(false, std::sync::atomic::Ordering::SeqCst);
+    once().await.unwrap();
+    assert!(matches!(
+        once().await,
+        Err(BuildsError::QueueFull { waiting: 5, .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_namespace_keeps_so_many_runs_and_each_build_its_newest_success() {
+    let lab = Lab::with(|settings| settings.quota.runs = 3, SourceNetwork::default()).await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    assert_eq!(lab.run().await.state, State::Succeeded);
+    for _ in 0..5 {
+        let once = lab
+            .builds
+            .run_once("shop", None, spec(&source, "x"), asked(), now());
+        let run = once.await.unwrap().value;
+        lab.ended(&run).await;
+    }
+    lab.builds.tidy(now()).await.unwrap();
+    let runs = lab.builds.runs("shop", &PageOf::default()).await.unwrap();
+    let names: Vec<_> = runs
+        .items
+        .iter()
+        .map(|run| run.value.metadata.name.as_str())
+        .collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(names.contains(&"app-1"), "{names:?}");
+    let logs = std::fs::read_dir(lab.folder.path().join("logs/shop")).unwrap();
+    assert_eq!(logs.count(), 3);
+}
+
+#[tokio::test]
+async fn old_events_go_whoever_took_some() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    lab.run().await;
+    let key = |name: String| Key {
+        kind: Kind::Event,
+        namespace: "shop".to_owned(),
+        name,
+    };
+    let writes = (0..1004).map(|number| Write::Put {
+        key: key(format!("{number:013}")),
+        revision: None,
+        open: true,
+        body: b"{}".to_vec(),
+    });
+    let mut writes: Vec<_> = writes.collect();
+    lab.ledger.write(writes.split_off(1000)).await.unwrap();
+    lab.ledger.write(writes).await.unwrap();
+    lab.builds.tidy(now()).await.unwrap();
+    let count = lab.ledger.count(Kind::Event, "shop").await.unwrap();
+    assert_eq!(count, 1000);
+    let first = lab.ledger.list(Kind::Event, "shop", "", None, 1).await;
+    // The run's own is the youngest.
+    assert_eq!(first.unwrap()[0].key.name, format!("{:013}", 5));
+}
+
+#[tokio::test]
+async fn another_namespace_gets_a_worker_while_one_has_much_to_do() {
+    let lab = Lab::with(|settings| settings.workers = 2, SourceNetwork::default()).await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "wait");
+    wanted.policy = RunPolicy::Parallel;
+    lab.build(wanted).await;
+    let mut quick = spec(&source, "quick");
+    quick.output.image = "other/app:v1".to_owned();
+    let made = lab.builds.create("other", "app", quick, actor(), now());
+    made.await.unwrap();
+    let first = lab.start().await;
+    for _ in 0..3 {
+        lab.start().await;
+    }
+    lab.says(&first, "working with wait").await;
+    let run = lab.builds.start("other", "app", asked(), now()).await;
+    let name = run.unwrap().value.metadata.name;
+    let mut follow = lab.builds.follow("other", &name, 0).await.unwrap();
+    while follow.next().await.unwrap().is_some() {}
+    let run = lab.builds.run("other", &name).await.unwrap().value;
+    assert!(run.state.has_ended(), "{run:?}");
+    assert_eq!(lab.builds.load().working, 1);
+    lab.open_gate();
+}

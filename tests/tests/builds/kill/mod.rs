@@ -1,0 +1,15 @@
+//! kill -9 at random moments of a run. Of the server: the run ends well once it is there again. Within the sandbox: the run has
+//! failed and says why. Either way the log has what it had before, the tag is there whole or not at all, and nothing is left on
+//! the machine.
+//!
+//! `SLIPWAY_KILLS` is the number of kills, an eighth of them for each of these tests, but 20 at least; `SLIPWAY_SEED` repeats the
+//! pauses.
+
+mod sandbox;
+mod scene;
+mod server;
+
+/// How often each test kills.
+fn rounds() -> u64 {
+    (tests::kills::rounds(160) / 8).max(20)
+}

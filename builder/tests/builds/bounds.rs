@@ -73,7 +73,7 @@ async fn a_namespace_has_no_more_of_anything_than_it_may() {
     let name = builds.items[0].value.metadata.name.clone();
     let replaced = lab
         .builds
-        .replace("shop", &name, spec(&source, "y"), actor(), None);
+        .replace("shop", &name, spec(&source, "y"), actor(), None, now());
     replaced.await.unwrap();
     lab.builds.remove("shop", &name).await.unwrap();
     lab.build(spec(&source, "x")).await;

@@ -163,6 +163,11 @@ impl Client {
         }
     }
 
+    /// The URL of a path at the server.
+    pub(crate) fn url(&self, path: &str) -> anyhow::Result<String> {
+        Ok(self.base.join(path)?.into())
+    }
+
     /// The server that it speaks to.
     pub(crate) fn server(&self) -> &Server {
         &self.server

@@ -41,6 +41,7 @@ mod submit;
 mod triggered;
 mod turns;
 mod usage;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ use tokio_util::task::TaskTracker;
 pub use credential::ProbeError;
 pub use error::{BuildsError, Invalid, What};
 pub use finish::BuildSucceeded;
+pub use name::is_entry_name;
 pub use record::{Page, PageOf, Recorded};
 pub use secrets::SecretContent;
 pub use settings::{Parts, Quota, Settings, Timeout};

@@ -23,6 +23,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// The user that starts it, by name or number; without, it is whoever runs the tests.
     pub user: Option<String>,
+    /// Words before the program that its own user starts, such as `setpriv` and its options.
+    pub under: Vec<String>,
     /// More configuration, YAML at the top level.
     pub more: String,
 }
@@ -84,7 +86,10 @@ impl Server {
             log: lab.path(format!("slipway-{name}.log")),
             words: match &settings.user {
                 Some(user) => as_user(lab, user, &data),
-                None => vec![binary().into()],
+                None => {
+                    let under = settings.under.iter().map(OsString::from);
+                    under.chain([binary().into()]).collect()
+                }
             },
             daemon: None,
             endpoint,

@@ -19,6 +19,24 @@ const BUCKETS: [f64; 12] = [
     0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 180.0, 600.0, 1_800.0, 3_600.0, 14_400.0,
 ];
 
+/// What a run that came for nothing has for a reason.
+const REUSED: &str = "reused";
+
+const CAUSES: [&str; 5] = ["asked", "webhook", "image", "schedule", "again"];
+
+const PHASES: [Phase; 10] = [
+    Phase::Resolve,
+    Phase::Fetch,
+    Phase::Prepare,
+    Phase::SaveArtifacts,
+    Phase::Assemble,
+    Phase::AssembleRuntime,
+    Phase::Export,
+    Phase::Scan,
+    Phase::Test,
+    Phase::Publish,
+];
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Asked {
     cause: &'static str,
@@ -48,12 +66,26 @@ pub(super) struct Figures {
 }
 
 impl Default for Figures {
+    /// All that is known beforehand is shown as 0: what appears with its first count has no rate then.
     fn default() -> Self {
+        let (asked, ended) = (Family::default(), Family::default());
+        for cause in CAUSES {
+            drop(asked.get_or_create(&Asked { cause }));
+        }
+        for (state, reason) in [("succeeded", ""), ("succeeded", REUSED), ("cancelled", "")] {
+            let reason = reason.to_owned();
+            drop(ended.get_or_create(&Ended { state, reason }));
+        }
+        let phases = Durations::new_with_constructor(|| Histogram::new(BUCKETS));
+        for phase in PHASES {
+            let phase = word(phase);
+            drop(phases.get_or_create(&In { phase }));
+        }
         Self {
-            asked: Family::default(),
-            ended: Family::default(),
+            asked,
+            ended,
             waited: Histogram::new(BUCKETS),
-            phases: Durations::new_with_constructor(|| Histogram::new(BUCKETS)),
+            phases,
         }
     }
 }
@@ -77,7 +109,7 @@ impl Figures {
             State::Queued | State::Running => return,
             State::Succeeded => {
                 let reused = run.result.as_ref().is_some_and(|result| result.reused);
-                ("succeeded", if reused { "reused" } else { "" })
+                ("succeeded", if reused { REUSED } else { "" })
             }
             State::Failed { reason, .. } => ("failed", reason.as_str()),
             State::Cancelled { .. } => ("cancelled", ""),

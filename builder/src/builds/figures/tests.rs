@@ -55,6 +55,10 @@ fn runs_are_counted_by_how_they_ended() {
         "build_queue_duration_seconds_count 5",
         r#"build_phase_duration_seconds_count{phase="fetch"} 5"#,
         r#"build_phase_duration_seconds_sum{phase="fetch"} 1.0"#,
+        // They have not ended.
+        r#"build_phase_duration_seconds_count{phase="assemble"} 0"#,
+        r#"build_runs_total{state="succeeded",reason="reused"} 0"#,
+        r#"build_runs_asked_total{cause="webhook"} 0"#,
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
@@ -62,23 +66,11 @@ fn runs_are_counted_by_how_they_ended() {
         !text.contains("somebody") && !text.contains("shop"),
         "{text}"
     );
-    assert!(!text.contains(r#"phase="assemble""#), "it has not ended");
 }
 
 #[test]
 fn phases_are_called_as_in_records() {
-    for phase in [
-        Phase::Resolve,
-        Phase::Fetch,
-        Phase::Prepare,
-        Phase::SaveArtifacts,
-        Phase::Assemble,
-        Phase::AssembleRuntime,
-        Phase::Export,
-        Phase::Scan,
-        Phase::Test,
-        Phase::Publish,
-    ] {
+    for phase in PHASES {
         assert_eq!(json!(phase), word(phase));
     }
 }

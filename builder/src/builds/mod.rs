@@ -53,6 +53,7 @@ pub use credential::ProbeError;
 pub use error::{BuildsError, Invalid, What};
 pub use finish::BuildSucceeded;
 pub use record::{Page, PageOf, Recorded};
+pub use runs::{Age, RunsOf};
 pub use secrets::SecretContent;
 pub use settings::{Parts, Quota, Settings, Timeout};
 pub use submit::Asked;

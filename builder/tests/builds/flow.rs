@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use builder::builds::{Asked, BuildSucceeded, BuildsError, PageOf};
+use builder::builds::{Age, Asked, BuildSucceeded, BuildsError, PageOf, RunsOf};
 use builder::driver::Phase;
 use builder::images::ImageName;
 use builder::images::Images as _;
@@ -390,8 +390,17 @@ async fn numbers_are_taken_once_each() {
     names.sort_by_key(|name| name.rsplit_once('-').unwrap().1.parse::<u32>().unwrap());
     let wanted = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11].map(|number| format!("app-{number}"));
     assert_eq!(names, wanted);
-    let listed = lab.builds.runs_of("shop", "app", Some(9), 3).await.unwrap();
+    let nine = lab.builds.run("shop", "app-9").await.unwrap().value;
+    let which = RunsOf {
+        build: Some("app".to_owned()),
+        state: None,
+        before: Some(Age::of(&nine).to_string().parse().unwrap()),
+        limit: 3,
+    };
+    let listed = lab.builds.runs("shop", &which).await.unwrap();
+    assert!(listed.more);
     let listed: Vec<_> = listed
+        .items
         .iter()
         .map(|run| run.value.metadata.name.as_str())
         .collect();

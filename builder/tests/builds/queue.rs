@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use builder::builds::{BuildsError, Recorded};
+use builder::builds::{BuildsError, Recorded, RunsOf};
 use builder::ledger::{Kind, Ledger as _, Write};
 use builder::records::{Run, RunPolicy, State};
 use builder::source::SourceNetwork;
@@ -231,7 +231,12 @@ async fn old_runs_go_with_their_logs() {
         lab.run().await;
     }
     lab.builds.tidy(now()).await.unwrap();
-    let kept = lab.builds.runs_of("shop", "app", None, 100).await.unwrap();
+    let kept = lab
+        .builds
+        .runs("shop", &RunsOf::default())
+        .await
+        .unwrap()
+        .items;
     let kept: Vec<_> = kept
         .iter()
         .map(|run| run.value.metadata.name.as_str())

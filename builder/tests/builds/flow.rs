@@ -180,6 +180,25 @@ async fn artifacts_are_taken_over_from_the_newest_result() {
 }
 
 #[tokio::test]
+async fn without_a_build_artifacts_are_taken_over_from_the_image_of_the_outputs_name() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "hello");
+    wanted.incremental = true;
+    let once = async || {
+        let (builds, wanted) = (&lab.builds, wanted.clone());
+        let run = builds.run_once("shop", None, wanted, asked(), now());
+        lab.ended(&run.await.unwrap().value).await
+    };
+    let (first, lines) = once().await;
+    assert_eq!(first.state, State::Succeeded);
+    assert_eq!(first.resolved.previous, None);
+    assert!(said(&lines).contains("nothing is taken over from shop/app:v1"));
+    let (second, _) = once().await;
+    assert_eq!(second.resolved.previous, Some(first.result.unwrap().image));
+}
+
+#[tokio::test]
 async fn an_image_that_is_gone_is_built_again() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;

@@ -354,6 +354,19 @@ fn what_fails_is_not_published_and_says_why() {
         assert!(last.contains(reason), "{reason}: {last}");
         assert_eq!(stdout(&failed), "", "there is no image");
     }
+    let runs = ["build", "runs", "-n", "team", "--limit", "2"];
+    let listed = scene.run("ada", &[&runs[..], &["--failed"]].concat());
+    let rows: Vec<_> = stdout(&listed).lines().map(str::to_owned).collect();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].contains(" AGE "), "{rows:?}");
+    assert!(rows[1].contains("PullBuilderImageFailed"), "{rows:?}");
+    assert!(rows[2].contains("TestFailed"), "{rows:?}");
+    assert!(stderr(&listed).contains("there are more: --limit"));
+    let name = rows[1].split(' ').next().unwrap();
+    let shown = scene.done("ada", &["build", "show", name, "-n", "team"]);
+    for time in ["asked       2", "began       2", "ended       2"] {
+        assert!(shown.contains(time), "{shown}");
+    }
     let tags = scene.run("ada", &["ls", "team/app", "--server", &scene.server.host]);
     assert!(!stdout(&tags).contains("bad"), "{tags:?}");
     let secrets = scene.json("ada", &["secret", "list", "-n", "team"]);

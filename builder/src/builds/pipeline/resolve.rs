@@ -93,10 +93,15 @@ impl Pipeline<'_> {
         read.await.map_err(|error| reason::image(reason, error))
     }
 
-    /// The newest result of the build, if artifacts are to be taken over.
+    /// What artifacts are taken over from, if they are to be: the newest result of the build; without one, the image that
+    /// the output names now.
     async fn last_result(&self) -> Result<Option<ImageName>, Failure> {
-        let (true, Some(build)) = (self.run.spec.incremental, &self.run.build) else {
+        if !self.run.spec.incremental {
             return Ok(None);
+        }
+        let Some(build) = &self.run.build else {
+            let output = &self.wanted.output;
+            return kept(&format!("{}:{}", output.repo, output.tag)).map(Some);
         };
         let store = self.builds.store();
         let found = store.find::<Build>(self.namespace(), build).await?;

@@ -69,7 +69,12 @@ fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
     for folder in [lab.root(), &home] {
         std::fs::set_permissions(folder, anyone.clone()).or_fail("open a folder");
     }
-    let (_server, at) = registry_under_test(lab, &Settings::default());
+    // The test's own server may be running in this lab.
+    let settings = Settings {
+        data: Some(home.join("data")),
+        ..Settings::default()
+    };
+    let (_server, at) = registry_under_test(lab, &settings);
     let program = home.join("slipway");
     std::fs::copy(server::binary(), &program).or_fail("copy the program");
     let made = lab

@@ -25,7 +25,7 @@ macro_rules! scripts {
 pub(super) const fn of(language: Language) -> &'static [Script] {
     match language {
         Language::Go => scripts!("go"),
-        Language::Java => scripts!("java", "TrustStore.java"),
+        Language::Java => scripts!("java", "TrustStore.java", "reproducible.gradle"),
         Language::Nodejs => scripts!("nodejs"),
         Language::Python => scripts!("python"),
     }

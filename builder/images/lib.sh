@@ -66,8 +66,21 @@ open_cache() {
 }
 
 close_cache() {
+	[ $? -eq 0 ] || say_if_git_is_missing
 	chmod -R u+w "$work"
 	rm -rf "$work"
+}
+
+# The usual reason for failures of a source whose dependencies come from git: most of the images have no git.
+say_if_git_is_missing() {
+	! command -v git >/dev/null || return 0
+	# package.json says where its own source is, too.
+	cat package.json package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml \
+		requirements.txt pyproject.toml poetry.lock uv.lock "$work/requirements.txt" >"$work/names" 2>/dev/null || true
+	grep --invert-match '"url"' "$work/names" |
+		grep -E 'git\+|git@|git://|"github:|\.git[#"@]|type: git|type = "git"|git = "' >/dev/null || return 0
+	printf 'ERROR: %s\n' "the source has dependencies from git, and this builder image has no git; one that has it:" \
+		"slipway builder-image create LANGUAGE --package git" >&2
 }
 
 is_mounted() {

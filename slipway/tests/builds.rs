@@ -29,6 +29,11 @@ struct Scene {
 impl Scene {
     /// A server that builds, with the builder image `team/box:1` and the source `src`.
     fn new() -> Self {
+        Self::with("enabled: true")
+    }
+
+    /// The same, with this configuration of the builder.
+    fn with(builder: &str) -> Self {
         builder_image::needs_builder();
         let folder = tempfile::tempdir().unwrap();
         let users = folder.path().join("users");
@@ -41,7 +46,7 @@ impl Scene {
         fs::create_dir(&rules).unwrap();
         fs::write(rules.join("rules.yaml"), RULES).unwrap();
         let server = Server::start(&format!(
-            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\nbuilder: {{enabled: true}}\n",
+            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\nbuilder: {{{builder}}}\n",
             users.display(),
             rules.display()
         ));
@@ -362,6 +367,26 @@ fn what_fails_is_not_published_and_says_why() {
 }
 
 #[test]
+fn what_is_bounded_is_said_with_its_key() {
+    let bounds = "enabled: true, namespaceBuilds: 1, minFreeBytes: 1125899906842624";
+    let scene = Scene::with(bounds);
+    let create = |name: &str| {
+        let git = ["--git", "https://git.example.com/team/app.git"];
+        let of = ["--builder", "team/box:1", "--output", "team/app:v1"];
+        scene.run("ada", &[&["build", "create", name], &git[..], &of].concat())
+    };
+    assert!(create("one").status.success());
+    let said = error_line(&create("two"));
+    assert!(said.contains("builder.namespaceBuilds"), "{said}");
+    let failed = scene.build(&scene.src(), "v1", &[]);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = stderr(&failed);
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("DiskPressure"), "{said}");
+    assert!(said.contains("builder.minFreeBytes"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_asked_for_is_said_on_one_line() {
     let scene = Scene::new();
     for args in [
@@ -396,6 +421,8 @@ fn what_cannot_be_asked_for_is_said_on_one_line() {
         &["build", "show", "absent", "-n", "team"],
         &["build", "logs", "absent", "-n", "team"],
         &["build", "runs", "absent", "-n", "team"],
+        &["build", "delete", "absent", "-n", "team"],
+        &["build", "cancel", "absent", "-n", "team"],
         &["secret", "set", "x", "-n", "team", "--from-file", "absent"],
     ] {
         error_line(&scene.run("ada", args));

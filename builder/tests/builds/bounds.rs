@@ -1,5 +1,7 @@
 //! How much a namespace may have, whoever asks at the same time.
 
+use std::time::Duration;
+
 use builder::builds::{BuildsError, PageOf, SecretContent, What};
 use builder::ledger::{Key, Kind, Ledger as _, Write};
 use builder::records::{BuilderImage, RunPolicy, SecretUse, State};
@@ -206,7 +208,10 @@ async fn another_namespace_gets_a_worker_while_one_has_much_to_do() {
     let run = lab.builds.start("other", "app", asked(), now()).await;
     let name = run.unwrap().value.metadata.name;
     let mut follow = lab.builds.follow("other", &name, 0).await.unwrap();
-    while follow.next().await.unwrap().is_some() {}
+    let end = async { while follow.next().await.unwrap().is_some() {} };
+    // It would wait for ever for the others' gate.
+    let ended = tokio::time::timeout(Duration::from_secs(60), end).await;
+    ended.expect("it gets no worker");
     let run = lab.builds.run("other", &name).await.unwrap().value;
     assert!(run.state.has_ended(), "{run:?}");
     assert_eq!(lab.builds.load().working, 1);

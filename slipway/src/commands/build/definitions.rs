@@ -111,20 +111,15 @@ pub(super) async fn delete(names: &[String], of: &Namespace, remote: Remote) -> 
     let client = connect(remote).await?;
     let place = Place(Some(&of.namespace));
     for name in names {
+        // Not looked at before: what the server cannot read can be removed all the same.
         let of_build = place.path(&format!("builds/{name}"));
-        let is_build = client.find::<Value>(&of_build).await?.is_some();
-        let path = if is_build {
-            of_build
-        } else {
-            let of_run = place.path(&format!("buildruns/{name}"));
-            anyhow::ensure!(
-                client.find::<Value>(&of_run).await?.is_some(),
-                "there is no build or run {name} in namespace {}",
-                of.namespace
-            );
-            of_run
-        };
-        client.delete(&path).await?;
+        let is_build = client.remove(&of_build).await?;
+        let of_run = place.path(&format!("buildruns/{name}"));
+        anyhow::ensure!(
+            is_build || client.remove(&of_run).await?,
+            "there is no build or run {name} in namespace {}",
+            of.namespace
+        );
         let kind = if is_build { "build" } else { "run" };
         print::line(&format!("{kind} {name} is removed"))?;
     }

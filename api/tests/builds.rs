@@ -399,7 +399,9 @@ async fn builds_of_all_namespaces_are_those_that_one_may_list() {
         }
         assert_eq!(found, expected, "{who}, {limit} at a time");
     }
-    let wrong = server.get("/api/v1/builds?continue=A/b", &user("root")).await;
+    let wrong = server
+        .get("/api/v1/builds?continue=A/b", &user("root"))
+        .await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
 }
 

@@ -537,7 +537,33 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
         fs::write(config, text.replace("127.0.0.1:0", &host)).unwrap();
     });
     ticks(&scene);
-    // Whoever presses Ctrl-C twice means it.
+    interrupted_twice(&scene, &args);
+    let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
+    assert!(refused.contains("may not create builds"), "{refused}");
+    scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
+    assert!(
+        rest.last().unwrap().contains("cancelled by ada"),
+        "{rest:#?}"
+    );
+    let again = rest
+        .iter()
+        .filter(|line| line.contains("==> assemble"))
+        .count();
+    assert_eq!(
+        again, 2,
+        "once before the restart and once after it: {rest:#?}"
+    );
+    let run = scene.json("ada", &["build", "show", "r1", "-n", "team"]);
+    assert_eq!(
+        run["state"],
+        serde_json::json!({"is": "cancelled", "by": "ada"})
+    );
+}
+
+/// Whoever presses Ctrl-C twice means it.
+fn interrupted_twice(scene: &Scene, args: &[&str]) {
     let args = [&["build", "run", "r2"], &args[3..]].concat();
     let mut command = scene.command("ada", &args);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -564,28 +590,6 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
         };
     }
     assert_eq!((twice.wait().unwrap().code(), ends), (Some(3), "cancelled"));
-    let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
-    assert!(refused.contains("may not create builds"), "{refused}");
-    scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
-    let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
-    assert!(
-        rest.last().unwrap().contains("cancelled by ada"),
-        "{rest:#?}"
-    );
-    let again = rest
-        .iter()
-        .filter(|line| line.contains("==> assemble"))
-        .count();
-    assert_eq!(
-        again, 2,
-        "once before the restart and once after it: {rest:#?}"
-    );
-    let run = scene.json("ada", &["build", "show", "r1", "-n", "team"]);
-    assert_eq!(
-        run["state"],
-        serde_json::json!({"is": "cancelled", "by": "ada"})
-    );
 }
 
 /// Waits until the run has said something.
@@ -670,6 +674,20 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         error_line(&scene.run("ada", &["build", "apply", "--file", file, "-n", "other"]));
     assert!(elsewhere.contains("-n says other"), "{elsewhere}");
 
+    set_in_place(&scene, &build);
+
+    let listed = scene.done("bob", &["build", "list", "-n", "team"]);
+    assert!(
+        listed.lines().nth(1).unwrap().starts_with("app "),
+        "{listed}"
+    );
+    let everywhere = scene.done("bob", &["build", "list", "--all-namespaces"]);
+    let line = everywhere.lines().nth(1).unwrap();
+    assert!(line.starts_with("team       app "), "{everywhere}");
+}
+
+/// Some of the build `app` is said otherwise, and the rest stays as it is `known`.
+fn set_in_place(scene: &Scene, known: &Value) {
     let set = [
         "build",
         "set",
@@ -690,7 +708,6 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     assert_eq!(said, expected);
     let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
     assert!(shown.contains(&webhook), "{shown}");
-    let known = build;
     let build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
     let mut spec = known["spec"].clone();
     spec["clean"] = false.into();
@@ -705,15 +722,6 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     assert!(scene.done("ada", &set).contains("is unchanged"));
     let nothing = error_line(&scene.run("ada", &["build", "set", "app", "-n", "team"]));
     assert!(nothing.contains("what is to be set?"), "{nothing}");
-
-    let listed = scene.done("bob", &["build", "list", "-n", "team"]);
-    assert!(
-        listed.lines().nth(1).unwrap().starts_with("app "),
-        "{listed}"
-    );
-    let everywhere = scene.done("bob", &["build", "list", "--all-namespaces"]);
-    let line = everywhere.lines().nth(1).unwrap();
-    assert!(line.starts_with("team       app "), "{everywhere}");
 }
 
 /// The registry itself stands in for a mirror of the makers'.

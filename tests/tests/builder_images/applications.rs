@@ -127,6 +127,31 @@ fn python_with_the_lock_of_poetry() {
 }
 
 #[test]
+fn python_in_a_workspace_of_uv() {
+    builds_and_runs(&Sample {
+        folder: "python-uv-workspace",
+        language: "python",
+        says: "Hello, Ada, from a workspace of uv.",
+        // A member is built each time, and what builds it is asked for.
+        offline: &[],
+        greeting: "packages/greet/src/greet/__init__.py",
+        ..PLAIN
+    });
+}
+
+#[test]
+fn python_with_a_path_in_the_lock_of_poetry() {
+    builds_and_runs(&Sample {
+        folder: "python-poetry-path",
+        language: "python",
+        says: "Hello, Ada, from Python by a path of poetry.",
+        offline: &[],
+        greeting: "greet/greet/__init__.py",
+        ..PLAIN
+    });
+}
+
+#[test]
 fn nodejs_with_npm_and_a_build() {
     builds_and_runs(&Sample {
         folder: "nodejs",

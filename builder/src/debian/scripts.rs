@@ -26,7 +26,7 @@ pub(super) const fn of(language: Language) -> &'static [Script] {
     match language {
         Language::Go => scripts!("go"),
         Language::Java => scripts!("java", "TrustStore.java", "reproducible.gradle"),
-        Language::Nodejs => scripts!("nodejs"),
+        Language::Nodejs => scripts!("nodejs", "follows-lock.js"),
         Language::Python => scripts!("python"),
     }
 }

@@ -41,7 +41,7 @@ const PLAIN: Sample = Sample {
     greeting: "",
 };
 
-/// pip asks its index whatever it has, but is not asked itself where its lock file has not changed.
+/// Whatever a tool asks the network for if it runs at all: it does not where what it installed was kept.
 const NOWHERE: &[(&str, &str)] = &[
     ("HTTPS_PROXY", "http://127.0.0.1:9"),
     ("HTTP_PROXY", "http://127.0.0.1:9"),
@@ -157,7 +157,7 @@ fn nodejs_with_npm_and_a_build() {
         folder: "nodejs",
         language: "nodejs",
         says: "Hello, Ada, from Node.js.",
-        offline: &[("npm_config_offline", "true")],
+        offline: NOWHERE,
         greeting: "src/server.js",
         ..PLAIN
     });
@@ -169,7 +169,7 @@ fn nodejs_with_yarn() {
         folder: "nodejs-yarn",
         language: "nodejs",
         says: "Hello from Node.js by yarn, an hour is 3600000 ms.",
-        offline: &[("npm_config_offline", "true")],
+        offline: NOWHERE,
         greeting: "server.js",
         ..PLAIN
     });
@@ -181,7 +181,7 @@ fn nodejs_with_pnpm() {
         folder: "nodejs-pnpm",
         language: "nodejs",
         says: "Hello from Node.js by pnpm, an hour is 3600000 ms.",
-        offline: &[("npm_config_offline", "true")],
+        offline: NOWHERE,
         greeting: "server.js",
         ..PLAIN
     });

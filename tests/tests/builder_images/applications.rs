@@ -176,6 +176,18 @@ fn nodejs_with_yarn() {
 }
 
 #[test]
+fn nodejs_with_yarn_1_and_a_build() {
+    builds_and_runs(&Sample {
+        folder: "nodejs-yarn-classic",
+        language: "nodejs",
+        says: "Hello from Node.js by Yarn 1, an hour is 3600000 ms.",
+        offline: NOWHERE,
+        greeting: "server.js",
+        ..PLAIN
+    });
+}
+
+#[test]
 fn nodejs_with_pnpm() {
     builds_and_runs(&Sample {
         folder: "nodejs-pnpm",

@@ -186,3 +186,26 @@ fn what_a_script_of_the_source_installs_is_not_that_of_the_build_before() {
     let said = storage.run("localhost/app:second").args(command).ok();
     assert_eq!(said, "secondsecond");
 }
+
+/// The hash after the version is that of corepack, which writes it.
+#[test]
+fn a_package_manager_is_held_to_its_hash() {
+    for folder in ["nodejs-pnpm", "nodejs-yarn", "nodejs-yarn-classic"] {
+        let lab = Lab::new("hash");
+        let storage = storage(&lab);
+        let source = sample(&lab, folder);
+        replace(&source.join("package.json"), "+sha512.", "+sha512.0");
+        let build = Build {
+            lab: &lab,
+            storage: &storage,
+            builder: builder_image::loaded(&lab, &storage, "nodejs"),
+            source,
+            cache: None,
+            variables: &[],
+            is_incremental: false,
+        };
+        let said = build.refused();
+        let why = "is not what packageManager in package.json names";
+        assert!(said.contains(why), "{folder}: {said}");
+    }
+}

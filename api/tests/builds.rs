@@ -497,6 +497,36 @@ async fn the_runs_of_no_build_are_not_found() {
 }
 
 #[tokio::test]
+async fn runs_are_listed_page_by_page_the_newest_first() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let runs = "/api/v1/namespaces/team/buildruns";
+    for name in ["m", "z", "a"] {
+        let new = json!({"name": name, "spec": spec("team/app:v1")});
+        let answer = server.post(runs, &who, &new.to_string()).await;
+        assert_eq!(answer.status, StatusCode::CREATED);
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let (mut names, mut from) = (String::new(), String::new());
+    loop {
+        let path = format!("{runs}?limit=1&continue={from}");
+        let page = server.get(&path, &who).await.json();
+        names += page["items"][0]["metadata"]["name"].as_str().unwrap();
+        match page["continue"].as_str() {
+            Some(next) => next.clone_into(&mut from),
+            None => break,
+        }
+    }
+    assert_eq!(names, "azm");
+    let answer = server.get(&format!("{runs}?state=failed"), &who).await;
+    assert_eq!(answer.json()["items"], json!([]));
+    for query in ["state=lost", "continue=x", "continue=1/2.a"] {
+        let answer = server.get(&format!("{runs}?{query}"), &who).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn who_has_as_many_as_they_may_is_told_what_to_do() {
     let server = Server::guarded(false).await;
     let who = user("builder");

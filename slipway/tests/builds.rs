@@ -157,7 +157,7 @@ fn a_folder_becomes_an_image_and_the_same_one_again() {
         "==> test",
         "hi there",
         "succeeded in",
-        "podman run",
+        "podman run --rm --tls-verify=false 127.0.0.1:",
     ] {
         assert!(told.contains(said), "{said}: {told}");
     }
@@ -201,6 +201,16 @@ fn a_folder_becomes_an_image_and_the_same_one_again() {
     assert!(same.status.success(), "{}", stderr(&same));
     assert_eq!(stdout(&same), image);
     assert!(stderr(&same).contains("it reproduces"), "{}", stderr(&same));
+    // Names as they are printed, and the namespace apart.
+    let box_here = format!("{host}/team/box:1");
+    let dir = scene.src().display().to_string();
+    let args = ["build", "run", "--dir", &dir, "--builder", &box_here];
+    let apart = ["--output", "app:v2", "-n", "team"];
+    let image_there = scene.done("ada", &[&args[..], &apart].concat());
+    assert!(image_there.starts_with(&format!("{host}/team/app@")));
+    // Who may not is told so before anything is made ready.
+    let refused = error_line(&scene.run("bob", &[&args[..], &apart].concat()));
+    assert!(refused.contains("user \"bob\" may not"), "{refused}");
     let again = scene.build(&scene.src(), "v1", &["--env", "GREETING=hello", "--json"]);
     let again: Value = serde_json::from_str(&stdout(&again)).unwrap();
     assert_eq!(again["state"]["is"], "succeeded");
@@ -326,6 +336,16 @@ fn what_fails_is_not_published_and_says_why() {
         (&scene.src(), &["--test", "false"], "TestFailed"),
         (
             &scene.src(),
+            &["--builder", "nosuch"],
+            "PullBuilderImageFailed",
+        ),
+        (
+            &scene.src(),
+            &["--builder", "team.io/none:1"],
+            "is a namespace of this registry here",
+        ),
+        (
+            &scene.src(),
             &["--builder", "team/none:1"],
             "PullBuilderImageFailed",
         ),
@@ -353,6 +373,18 @@ fn what_fails_is_not_published_and_says_why() {
         let last = stderr(&failed).lines().last().unwrap().to_owned();
         assert!(last.contains(reason), "{reason}: {last}");
         assert_eq!(stdout(&failed), "", "there is no image");
+    }
+    let runs = ["build", "runs", "-n", "team", "--limit", "2"];
+    let listed = scene.run("ada", &[&runs[..], &["--failed"]].concat());
+    let rows: Vec<_> = stdout(&listed).lines().map(str::to_owned).collect();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].contains(" AGE "), "{rows:?}");
+    assert!(rows[1].contains("PullBuilderImageFailed"), "{rows:?}");
+    assert!(stderr(&listed).contains("there are more: --limit"));
+    let name = rows[1].split(' ').next().unwrap();
+    let shown = scene.done("ada", &["build", "show", name, "-n", "team"]);
+    for time in ["asked       2", "began       2", "ended       2"] {
+        assert!(shown.contains(time), "{shown}");
     }
     let tags = scene.run("ada", &["ls", "team/app", "--server", &scene.server.host]);
     assert!(!stdout(&tags).contains("bad"), "{tags:?}");
@@ -505,7 +537,33 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
         fs::write(config, text.replace("127.0.0.1:0", &host)).unwrap();
     });
     ticks(&scene);
-    // Whoever presses Ctrl-C twice means it.
+    interrupted_twice(&scene, &args);
+    let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
+    assert!(refused.contains("may not create builds"), "{refused}");
+    scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
+    assert!(
+        rest.last().unwrap().contains("cancelled by ada"),
+        "{rest:#?}"
+    );
+    let again = rest
+        .iter()
+        .filter(|line| line.contains("==> assemble"))
+        .count();
+    assert_eq!(
+        again, 2,
+        "once before the restart and once after it: {rest:#?}"
+    );
+    let run = scene.json("ada", &["build", "show", "r1", "-n", "team"]);
+    assert_eq!(
+        run["state"],
+        serde_json::json!({"is": "cancelled", "by": "ada"})
+    );
+}
+
+/// Whoever presses Ctrl-C twice means it.
+fn interrupted_twice(scene: &Scene, args: &[&str]) {
     let args = [&["build", "run", "r2"], &args[3..]].concat();
     let mut command = scene.command("ada", &args);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -532,28 +590,6 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
         };
     }
     assert_eq!((twice.wait().unwrap().code(), ends), (Some(3), "cancelled"));
-    let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
-    assert!(refused.contains("may not create builds"), "{refused}");
-    scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
-    let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
-    assert!(
-        rest.last().unwrap().contains("cancelled by ada"),
-        "{rest:#?}"
-    );
-    let again = rest
-        .iter()
-        .filter(|line| line.contains("==> assemble"))
-        .count();
-    assert_eq!(
-        again, 2,
-        "once before the restart and once after it: {rest:#?}"
-    );
-    let run = scene.json("ada", &["build", "show", "r1", "-n", "team"]);
-    assert_eq!(
-        run["state"],
-        serde_json::json!({"is": "cancelled", "by": "ada"})
-    );
 }
 
 /// Waits until the run has said something.
@@ -638,6 +674,20 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         error_line(&scene.run("ada", &["build", "apply", "--file", file, "-n", "other"]));
     assert!(elsewhere.contains("-n says other"), "{elsewhere}");
 
+    set_in_place(&scene, &build);
+
+    let listed = scene.done("bob", &["build", "list", "-n", "team"]);
+    assert!(
+        listed.lines().nth(1).unwrap().starts_with("app "),
+        "{listed}"
+    );
+    let everywhere = scene.done("bob", &["build", "list", "--all-namespaces"]);
+    let line = everywhere.lines().nth(1).unwrap();
+    assert!(line.starts_with("team       app "), "{everywhere}");
+}
+
+/// Some of the build `app` is said otherwise, and the rest stays as it is `known`.
+fn set_in_place(scene: &Scene, known: &Value) {
     let set = [
         "build",
         "set",
@@ -658,7 +708,6 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     assert_eq!(said, expected);
     let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
     assert!(shown.contains(&webhook), "{shown}");
-    let known = build;
     let build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
     let mut spec = known["spec"].clone();
     spec["clean"] = false.into();
@@ -673,15 +722,6 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     assert!(scene.done("ada", &set).contains("is unchanged"));
     let nothing = error_line(&scene.run("ada", &["build", "set", "app", "-n", "team"]));
     assert!(nothing.contains("what is to be set?"), "{nothing}");
-
-    let listed = scene.done("bob", &["build", "list", "-n", "team"]);
-    assert!(
-        listed.lines().nth(1).unwrap().starts_with("app "),
-        "{listed}"
-    );
-    let everywhere = scene.done("bob", &["build", "list", "--all-namespaces"]);
-    let line = everywhere.lines().nth(1).unwrap();
-    assert!(line.starts_with("team       app "), "{everywhere}");
 }
 
 /// The registry itself stands in for a mirror of the makers'.

@@ -57,6 +57,14 @@ fn every_file_that_the_configuration_names_is_loaded() {
             "tls.clientCaFile: garbage: no certificate in it",
         ),
         (
+            "builder: {enabled: true, dir: /proc/x}",
+            "builder.dir: nothing can be made in /proc",
+        ),
+        (
+            "builder: {enabled: true, runtime: no-such-runtime}",
+            "builder.enabled: this machine cannot run builds",
+        ),
+        (
             "auth: {htpasswd: {file: /nope}}",
             "auth.htpasswd.file: /nope: No such file",
         ),

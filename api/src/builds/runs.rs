@@ -4,15 +4,15 @@ use auth::BuildRight;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use builder::builds::{Asked, PageOf, Recorded};
-use builder::records::{self, BuildSpec, Cause};
+use builder::builds::{Age, Asked, PageOf, Recorded, RunsOf};
+use builder::records::{self, BuildSpec, Cause, StateKind};
 use http::StatusCode;
 use http::header::LOCATION;
 use registry::http::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::definitions::{QUEUE_FULL, WHERE, names};
+use super::definitions::{QUEUE_FULL, WHERE};
 use super::view::BuildRun;
 use super::{Building, MAX_SPEC, Nothing, place, problem};
 use crate::guard::MadeId;
@@ -34,7 +34,7 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             list,
             state(),
         )
-        .summary("The runs of a namespace by name, or those of a build, the newest first")
+        .summary("The runs of a namespace or of a build, the newest first")
         .query::<Which>()
         .reply::<Listed<BuildRun>>(StatusCode::OK),
         Route::post(
@@ -102,8 +102,10 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Which {
-    /// Those of this build, the newest first. Without it all, by name.
+    /// Those of this build. Without it all.
     build: Option<String>,
+    /// Those that stand so.
+    state: Option<StateKind>,
     /// Entries in the answer at most: 1 to 1000, usually 100; no more than 500 come at a time.
     limit: Option<u32>,
     /// Where to go on: what the page before said under `continue`.
@@ -142,45 +144,21 @@ async fn list(
     Query(which): Query<Which>,
 ) -> Result<Reply<Listed<BuildRun>>, Problem> {
     let page = Page::new(which.limit, which.r#continue);
-    let (found, next) = match &which.build {
-        None => {
-            let page = names(&page)?;
-            let found = building.builds.runs(may.namespace(), &page).await;
-            let found = found.map_err(problem)?;
-            let last = found.items.last().filter(|_| found.more);
-            let next = last.map(|last| last.value.metadata.name.clone());
-            (found.items, next)
-        }
-        Some(build) => of_build(&building, may.namespace(), build, &page).await?,
+    let before = page.after().map(str::parse::<Age>).transpose();
+    let wanted = RunsOf {
+        build: which.build,
+        state: which.state,
+        before: before.map_err(|_| Problem::invalid("continue: not of this list"))?,
+        limit: page.limit()?.min(PageOf::MAX),
     };
+    let found = building.builds.runs(may.namespace(), &wanted).await;
+    let found = found.map_err(problem)?;
+    let last = found.items.last().filter(|_| found.more);
     let listed = Listed {
-        r#continue: next,
-        items: found.into_iter().map(BuildRun::of).collect(),
+        r#continue: last.map(|last| Age::of(&last.value).to_string()),
+        items: found.items.into_iter().map(BuildRun::of).collect(),
     };
     Ok(Reply(StatusCode::OK, listed))
-}
-
-/// Runs and where to go on.
-type Runs = (Vec<Recorded<records::Run>>, Option<String>);
-
-async fn of_build(
-    building: &Building,
-    namespace: &str,
-    build: &str,
-    page: &Page,
-) -> Result<Runs, Problem> {
-    let before = page.after().map(str::parse::<u64>).transpose();
-    let before = before.map_err(|_| Problem::invalid("continue: not of this list"))?;
-    let limit = page.limit()?.min(PageOf::MAX);
-    let found = building
-        .builds
-        .runs_of(namespace, build, before, limit)
-        .await
-        .map_err(problem)?;
-    let last = found.last().filter(|_| found.len() == limit);
-    let number = last.and_then(|last| last.value.metadata.name.rsplit_once('-'));
-    let next = number.map(|(_, number)| number.to_owned());
-    Ok((found, next))
 }
 
 async fn once(

@@ -56,6 +56,7 @@ pub use error::{BuildsError, Invalid, What};
 pub use finish::BuildSucceeded;
 pub use name::is_entry_name;
 pub use record::{Page, PageOf, Recorded};
+pub use runs::{Age, RunsOf};
 pub use secrets::SecretContent;
 pub use settings::{Parts, Quota, Settings, Timeout};
 pub use submit::Asked;

@@ -77,7 +77,10 @@ impl From<Invalid> for Failure {
 
 impl From<BuildsError> for Failure {
     fn from(error: BuildsError) -> Self {
-        failure(RECORDS_UNAVAILABLE, error.to_string())
+        match error {
+            BuildsError::Invalid(invalid) => invalid.into(),
+            error => failure(RECORDS_UNAVAILABLE, error.to_string()),
+        }
     }
 }
 

@@ -46,7 +46,7 @@ impl PageOf {
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// In byte order of names; those that cannot be read are left out.
+    /// In byte order of names, runs the newest first; those that cannot be read are left out.
     pub items: Vec<Recorded<T>>,
     /// Whether more may come after the last: only an empty page is surely the end.
     pub more: bool,

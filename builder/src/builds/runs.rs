@@ -1,8 +1,11 @@
 //! Runs: looked at, cancelled, removed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::ErrorKind;
+use std::num::ParseIntError;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use super::definitions::millis;
@@ -12,7 +15,60 @@ use super::queue::RunId;
 use super::record::{Page, PageOf, Recorded};
 use super::submit::id;
 use super::{Builds, BuildsError};
-use crate::records::{Run, State};
+use crate::records::{Run, State, StateKind};
+
+/// Which runs of a namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunsOf {
+    /// Those of this build; `None`: all, also those without one.
+    pub build: Option<String>,
+    /// Those that stand so.
+    pub state: Option<StateKind>,
+    /// Those older than this one.
+    pub before: Option<Age>,
+    /// At most so many; what is above [`PageOf::MAX`] counts as that, 0 as 100.
+    pub limit: usize,
+}
+
+/// Where a run stands among others: by when it was asked for, and among those of the same millisecond by number and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age {
+    at: u64,
+    number: u64,
+    name: String,
+}
+
+impl Age {
+    /// Of a run.
+    pub fn of(run: &Run) -> Self {
+        Self::named(run.asked, &run.metadata.name)
+    }
+
+    fn named(at: u64, name: &str) -> Self {
+        let number = name.rsplit_once('-').map(|(_, number)| number.parse());
+        Self {
+            at,
+            number: number.and_then(Result::ok).unwrap_or(0),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// As [`FromStr`] reads it.
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.at, self.name)
+    }
+}
+
+impl FromStr for Age {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (at, name) = text.split_once('.').unwrap_or((text, ""));
+        Ok(Self::named(at.parse()?, name))
+    }
+}
 
 impl Builds {
     /// A run.
@@ -20,27 +76,29 @@ impl Builds {
         self.store().get(namespace, name).await
     }
 
-    /// The runs of a namespace, in the order of their names.
-    pub async fn runs(&self, namespace: &str, page: &PageOf) -> Result<Page<Run>, BuildsError> {
-        self.store().page(namespace, page).await
-    }
-
-    /// The runs of a build, the newest first: those with a number below `before`, at most `limit` and [`PageOf::MAX`].
-    pub async fn runs_of(
-        &self,
-        namespace: &str,
-        build: &str,
-        before: Option<u64>,
-        limit: usize,
-    ) -> Result<Vec<Recorded<Run>>, BuildsError> {
-        let most = limit.min(PageOf::MAX);
-        let is_before = |run: &Run| before.is_none_or(|before| number(run) < before);
-        let runs = self.newest(namespace, Some(build), most, is_before).await?;
-        if runs.is_empty() {
+    /// Runs of a namespace, the newest first. [`BuildsError::NotFound`] if they are to be those of a build that is not there.
+    pub async fn runs(&self, namespace: &str, which: &RunsOf) -> Result<Page<Run>, BuildsError> {
+        let most = match which.limit {
+            0 => 100,
+            limit => limit.min(PageOf::MAX),
+        };
+        let build = which.build.as_deref();
+        let is_wanted = |run: &Run| {
+            (build.is_none() || run.build.as_deref() == build)
+                && which.state.is_none_or(|state| state == run.state.kind())
+                && which.before.as_ref().is_none_or(|at| Age::of(run) < *at)
+        };
+        let prefix = build.map(prefix).unwrap_or_default();
+        let mut items = self
+            .newest_named(namespace, &prefix, most + 1, is_wanted)
+            .await?;
+        let more = items.len() > most;
+        items.truncate(most);
+        if let (true, Some(build)) = (items.is_empty(), build) {
             // Nothing of what is not there is not nothing of what is.
             self.build(namespace, build).await?;
         }
-        Ok(runs)
+        Ok(Page { items, more })
     }
 
     /// Of a build's runs, or of those without a build, that `is_wanted` takes, the newest, the newest first. No more than these are
@@ -52,19 +110,30 @@ impl Builds {
         most: usize,
         is_wanted: impl Fn(&Run) -> bool,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
+        let is_wanted = |run: &Run| run.build.as_deref() == build && is_wanted(run);
+        let prefix = build.map(prefix).unwrap_or_default();
+        self.newest_named(namespace, &prefix, most, is_wanted).await
+    }
+
+    /// The same of runs whose names begin with `prefix`.
+    async fn newest_named(
+        &self,
+        namespace: &str,
+        prefix: &str,
+        most: usize,
+        is_wanted: impl Fn(&Run) -> bool,
+    ) -> Result<Vec<Recorded<Run>>, BuildsError> {
         let mut newest = BTreeMap::new();
         let look = |run: Recorded<Run>| {
-            if run.value.build.as_deref() == build && is_wanted(&run.value) {
-                let name = run.value.metadata.name.clone();
-                newest.insert((run.value.asked, number(&run.value), name), run);
+            if is_wanted(&run.value) {
+                newest.insert(Age::of(&run.value), run);
                 if newest.len() > most {
                     newest.pop_first();
                 }
             }
             ControlFlow::Continue(())
         };
-        let prefix = build.map(prefix).unwrap_or_default();
-        self.store().look(namespace, &prefix, look).await?;
+        self.store().look(namespace, prefix, look).await?;
         Ok(newest.into_values().rev().collect())
     }
 

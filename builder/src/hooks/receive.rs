@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use super::deliveries::{taken, taking};
 use super::{Event, Keys, Signed, Verdict, judge};
-use crate::builds::{Asked, Builds, BuildsError};
+use crate::builds::{Asked, Builds, BuildsError, RunsOf};
 use crate::records::{Actor, Build, Cause, HookKind, SecretUse};
 use crate::triggers::{OwnerRefused, Owners};
 
@@ -191,8 +191,13 @@ impl Hooks {
     /// The run that a call started which is repeated now.
     async fn run_of(&self, namespace: &str, build: &str, signed: &Signed) -> Option<String> {
         let wanted = signed.delivery.as_ref()?;
-        let runs = self.builds.runs_of(namespace, build, None, LOOKED_AT).await;
-        let runs = runs.ok()?.into_iter().map(|run| run.value);
+        let which = RunsOf {
+            build: Some(build.to_owned()),
+            limit: LOOKED_AT,
+            ..RunsOf::default()
+        };
+        let runs = self.builds.runs(namespace, &which).await.ok()?.items;
+        let runs = runs.into_iter().map(|run| run.value);
         let mut named = runs.filter(|run| {
             matches!(&run.cause, Cause::Webhook { delivery: Some(known), .. } if known == wanted)
         });

@@ -82,6 +82,12 @@ impl<'a> Compilation<'a> {
 
     fn recipe(&self, warnings: &mut Vec<Warning>) -> Result<Recipe, Refusal> {
         let mut stages = Vec::new();
+        let takes_over = self.scripts.get(Script::SaveArtifacts).is_some();
+        if self.request.previous.is_some() && !takes_over {
+            warnings.push(Warning::new(
+                "nothing is taken over from the previous image, this is a clean build: there is no script save-artifacts",
+            ));
+        }
         match self.artifacts() {
             Ok(stage) => stages.extend(stage),
             Err(refusal) => warnings.push(Warning::new(format!(

@@ -242,9 +242,14 @@ fn without_a_save_artifacts_script_an_incremental_build_is_a_clean_one() {
     let mut without = request(&[".s2i/bin/assemble", ".s2i/bin/run"]);
     without.builder = image("shop/bare", &json!({}));
     without.previous = Some(image("shop/cart:v0", &json!({})));
-    let stages = plan(&without).0.recipe.stages;
+    let (plan, warnings) = plan(&without);
+    let stages = plan.recipe.stages;
     assert_eq!(stages.len(), 1);
     assert_eq!(stages[0].name, StageName::Assemble);
+    let said = warnings
+        .iter()
+        .any(|said| said.contains("no script save-artifacts"));
+    assert!(said, "{warnings:?}");
 }
 
 #[test]

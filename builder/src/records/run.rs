@@ -201,7 +201,34 @@ pub enum State {
     },
 }
 
+/// How far a run is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StateKind {
+    /// It waits.
+    Queued,
+    /// It is at work.
+    Running,
+    /// It is published.
+    Succeeded,
+    /// It is not, and will not be.
+    Failed,
+    /// Nobody wanted it any more.
+    Cancelled,
+}
+
 impl State {
+    /// In one word.
+    pub fn kind(&self) -> StateKind {
+        match self {
+            Self::Queued => StateKind::Queued,
+            Self::Running => StateKind::Running,
+            Self::Succeeded => StateKind::Succeeded,
+            Self::Failed { .. } => StateKind::Failed,
+            Self::Cancelled { .. } => StateKind::Cancelled,
+        }
+    }
+
     /// Whether nothing will become of it any more.
     pub fn has_ended(&self) -> bool {
         !matches!(self, Self::Queued | Self::Running)

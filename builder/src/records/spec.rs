@@ -34,7 +34,8 @@ pub struct BuildSpec {
     /// How the source's `.s2iignore` is read.
     #[serde(default)]
     pub ignore: IgnoreMode,
-    /// Whether artifacts of the previous result are taken over by `save-artifacts`.
+    /// Whether artifacts of the previous result are taken over by `save-artifacts`: of the build's newest, or, for a run that is
+    /// of no build, of the image that the output names.
     #[serde(default)]
     pub incremental: bool,
     /// Where scripts are looked for first: `image:///path` or an https URL without user, password and query.

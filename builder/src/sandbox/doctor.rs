@@ -90,12 +90,14 @@ async fn runtime(settings: &Settings) -> Check {
     let runtime = &settings.runtime;
     let mut command = tool::command(runtime);
     command.arg("--version");
-    let text = match tool::run(command, "runc", b"").await {
+    let called = runtime.display().to_string();
+    let text = match tool::run(command, &called, b"").await {
         Ok(text) => text,
         Err(error) => {
             let detail = format!(
-                "{} cannot be run ({error}); install it: apt-get install runc",
-                runtime.display()
+                "{} cannot be run ({error}); install it (apt-get install {}), or name another in builder.runtime",
+                runtime.display(),
+                runtime.file_name().unwrap_or(runtime.as_os_str()).display()
             );
             return check(name, Standing::Missing, detail);
         }

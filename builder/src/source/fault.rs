@@ -12,6 +12,8 @@ pub enum FaultClass {
     GitAuthInvalidKey,
     /// There is no such branch, tag or commit.
     GitRevisionNotFound,
+    /// The commit has no folder of the name that is to be built.
+    SourceContextDirNotFound,
     /// There is no such repository, or it is hidden from this credential.
     GitRemoteRepositoryNotFound,
     /// The server wants a credential and none was given.
@@ -49,6 +51,7 @@ impl FaultClass {
             Self::GitAuthInvalidUserOrPass => "GitAuthInvalidUserOrPass",
             Self::GitAuthInvalidKey => "GitAuthInvalidKey",
             Self::GitRevisionNotFound => "GitRevisionNotFound",
+            Self::SourceContextDirNotFound => "SourceContextDirNotFound",
             Self::GitRemoteRepositoryNotFound => "GitRemoteRepositoryNotFound",
             Self::GitRemoteRepositoryPrivate => "GitRemoteRepositoryPrivate",
             Self::GitBasicAuthIncomplete => "GitBasicAuthIncomplete",

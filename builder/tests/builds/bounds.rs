@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use builder::builds::{BuildsError, PageOf, SecretContent, What};
+use builder::builds::{Age, BuildsError, PageOf, RunsOf, SecretContent, What};
 use builder::ledger::{Key, Kind, Ledger as _, Write};
-use builder::records::{BuilderImage, RunPolicy, SecretUse, State};
+use builder::records::{BuilderImage, RunPolicy, SecretUse, State, StateKind};
 use builder::source::SourceNetwork;
 
 use crate::lab::{Lab, actor, asked, now, secret_files, spec};
@@ -84,6 +84,48 @@ async fn a_namespace_has_no_more_of_anything_than_it_may() {
     made.await.unwrap();
 }
 
+#[tokio::test]
+async fn the_newest_runs_come_first_whatever_they_are_called() {
+    let mut lab = Lab::new().await;
+    // Nothing begins.
+    lab.end().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    for (later, name) in ["m", "z", "a", "k"].into_iter().enumerate() {
+        let at = now() + Duration::from_secs(later as u64);
+        let spec = spec(&source, "x");
+        let run = lab.builds.run_once("shop", Some(name), spec, asked(), at);
+        run.await.unwrap();
+    }
+    let cancelled = lab.builds.cancel("shop", "z", "ann", now());
+    cancelled.await.unwrap();
+    let listed = |which: RunsOf| {
+        let builds = lab.builds.clone();
+        async move {
+            let page = builds.runs("shop", &which).await.unwrap();
+            let names = page.items.iter().map(|run| run.value.metadata.name.clone());
+            let last = page.items.last().map(|run| Age::of(&run.value));
+            (names.collect::<Vec<_>>().concat(), page.more, last)
+        }
+    };
+    let mut which = RunsOf {
+        limit: 2,
+        ..RunsOf::default()
+    };
+    let (names, more, last) = listed(which.clone()).await;
+    assert_eq!((&*names, more), ("ka", true));
+    which.before = last.map(|last| last.to_string().parse().unwrap());
+    let (names, more, _) = listed(which).await;
+    assert_eq!((&*names, more), ("zm", false), "the last page says so");
+    let which = RunsOf {
+        state: Some(StateKind::Queued),
+        ..RunsOf::default()
+    };
+    assert_eq!(listed(which).await.0, "kam");
+    for text in ["", "x", "-1.a"] {
+        assert!(text.parse::<Age>().is_err(), "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_runs_wait_than_may_whoever_asks_at_the_same_time() {
     let mut lab = Lab::with(
@@ -111,7 +153,7 @@ async fn no_more_runs_wait_than_may_whoever_asks_at_the_same_time() {
     assert_eq!(asked_for, 5);
     assert_eq!(lab.builds.load().waiting, 5);
     // A place that nobody took is free again.
-    let first = lab.builds.runs("shop", &PageOf::default()).await.unwrap();
+    let first = lab.builds.runs("shop", &RunsOf::default()).await.unwrap();
     let first = first.items[0].value.metadata.name.clone();
     lab.builds
         .cancel("shop", &first, "ann", now())
@@ -149,7 +191,7 @@ async fn a_namespace_keeps_so_many_runs_and_each_build_its_newest_success() {
         lab.ended(&run).await;
     }
     lab.builds.tidy(now()).await.unwrap();
-    let runs = lab.builds.runs("shop", &PageOf::default()).await.unwrap();
+    let runs = lab.builds.runs("shop", &RunsOf::default()).await.unwrap();
     let names: Vec<_> = runs
         .items
         .iter()

@@ -1,6 +1,6 @@
 //! Records that cannot be read: of another version, or changed by hand.
 
-use builder::builds::{BuildsError, PageOf, What};
+use builder::builds::{BuildsError, PageOf, RunsOf, What};
 use builder::ledger::{Key, Kind, Ledger as _, Write};
 use builder::records::State;
 
@@ -49,10 +49,10 @@ async fn one_that_cannot_be_read_is_passed_over_named_and_removed() {
     assert!(found.more);
     let found = lab.builds.builds("shop", &page(Some("app"))).await.unwrap();
     assert!(found.items.is_empty() && !found.more);
-    let found = lab.builds.runs("shop", &page(None)).await.unwrap();
+    let found = lab.builds.runs("shop", &RunsOf::default()).await.unwrap();
     assert_eq!(found.items[0].value.metadata.name, "app-1");
-    let found = lab.builds.runs_of("shop", "app", None, 10).await.unwrap();
-    assert_eq!(found.len(), 1);
+    let found = lab.builds.runs("shop", &of("app")).await.unwrap();
+    assert_eq!(found.items.len(), 1);
     assert!(
         lab.builds
             .secrets("shop", &page(None))
@@ -135,10 +135,17 @@ async fn a_build_that_cannot_be_read_keeps_no_run_from_its_end() {
     assert_eq!(run.state, State::Succeeded);
 }
 
+fn of(build: &str) -> RunsOf {
+    RunsOf {
+        build: Some(build.to_owned()),
+        ..RunsOf::default()
+    }
+}
+
 #[tokio::test]
 async fn nothing_of_what_is_not_there_is_listed() {
     let lab = Lab::new().await;
-    let missing = lab.builds.runs_of("shop", "app", None, 10).await;
+    let missing = lab.builds.runs("shop", &of("app")).await;
     assert!(matches!(
         missing,
         Err(BuildsError::NotFound {
@@ -148,6 +155,6 @@ async fn nothing_of_what_is_not_there_is_listed() {
     ));
     let source = lab.source(&[("app.py", "print()")]).await;
     lab.build(spec(&source, "x")).await;
-    let none = lab.builds.runs_of("shop", "app", None, 10).await;
-    assert!(none.unwrap().is_empty());
+    let none = lab.builds.runs("shop", &of("app")).await;
+    assert!(none.unwrap().items.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use builder::builds::{Asked, BuildSucceeded, BuildsError, PageOf};
+use builder::builds::{Age, Asked, BuildSucceeded, BuildsError, PageOf, RunsOf};
 use builder::driver::Phase;
 use builder::images::ImageName;
 use builder::images::Images as _;
@@ -177,6 +177,25 @@ async fn artifacts_are_taken_over_from_the_newest_result() {
     assert_eq!(third.state, State::Succeeded);
     assert_eq!(third.resolved.previous, None);
     assert!(said(&lines).contains("this is a clean build"));
+}
+
+#[tokio::test]
+async fn without_a_build_artifacts_are_taken_over_from_the_image_of_the_outputs_name() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "hello");
+    wanted.incremental = true;
+    let once = async || {
+        let (builds, wanted) = (&lab.builds, wanted.clone());
+        let run = builds.run_once("shop", None, wanted, asked(), now());
+        lab.ended(&run.await.unwrap().value).await
+    };
+    let (first, lines) = once().await;
+    assert_eq!(first.state, State::Succeeded);
+    assert_eq!(first.resolved.previous, None);
+    assert!(said(&lines).contains("nothing is taken over from shop/app:v1"));
+    let (second, _) = once().await;
+    assert_eq!(second.resolved.previous, Some(first.result.unwrap().image));
 }
 
 #[tokio::test]
@@ -422,8 +441,17 @@ async fn numbers_are_taken_once_each() {
     names.sort_by_key(|name| name.rsplit_once('-').unwrap().1.parse::<u32>().unwrap());
     let wanted = [1, 2, 4, 5, 6, 7, 8, 9, 10, 11].map(|number| format!("app-{number}"));
     assert_eq!(names, wanted);
-    let listed = lab.builds.runs_of("shop", "app", Some(9), 3).await.unwrap();
+    let nine = lab.builds.run("shop", "app-9").await.unwrap().value;
+    let which = RunsOf {
+        build: Some("app".to_owned()),
+        state: None,
+        before: Some(Age::of(&nine).to_string().parse().unwrap()),
+        limit: 3,
+    };
+    let listed = lab.builds.runs("shop", &which).await.unwrap();
+    assert!(listed.more);
     let listed: Vec<_> = listed
+        .items
         .iter()
         .map(|run| run.value.metadata.name.as_str())
         .collect();

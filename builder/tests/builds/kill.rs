@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use builder::builds::{BuildSucceeded, Builds};
+use builder::builds::{BuildSucceeded, Builds, RunsOf};
 use builder::driver::{Built, Driver, Failure, Job};
 use builder::images::{ImageName, Images, ImagesError, Layouts};
 use builder::ledger::{Kept, Key, Kind, Ledger, LedgerError, Write};
@@ -255,7 +255,7 @@ fn service(folder: &Path) -> Builds {
 async fn check(folder: &Path, step: usize) -> bool {
     let tag = tag(folder, "v1").await;
     let builds = service(folder);
-    let before = builds.runs_of("shop", "app", None, 10).await.unwrap();
+    let before = builds.runs("shop", &RunsOf::default()).await.unwrap().items;
     assert!(before.len() <= 1);
     if let Some(digest) = tag {
         let run = &before[0].value;

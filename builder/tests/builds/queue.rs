@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use builder::builds::{BuildsError, PageOf, Recorded, Settings};
+use builder::builds::{BuildsError, Recorded, RunsOf, Settings};
 use builder::ledger::{Kind, Ledger as _, Write};
 use builder::records::{Run, RunPolicy, State};
 use builder::source::SourceNetwork;
@@ -241,7 +241,12 @@ async fn old_runs_go_with_their_logs() {
         lab.run().await;
     }
     lab.builds.tidy(now()).await.unwrap();
-    let kept = lab.builds.runs_of("shop", "app", None, 100).await.unwrap();
+    let kept = lab
+        .builds
+        .runs("shop", &RunsOf::default())
+        .await
+        .unwrap()
+        .items;
     let kept: Vec<_> = kept
         .iter()
         .map(|run| run.value.metadata.name.as_str())
@@ -301,15 +306,13 @@ async fn runs_of_no_build_go_for_newer_ones_of_their_repository_and_not_at_once(
             lab.ended(&made.await.unwrap().value).await;
         }
         lab.builds.tidy(now()).await.unwrap();
-        let page = PageOf {
-            after: None,
-            limit: 10,
-        };
-        let kept = lab.builds.runs("shop", &page).await.unwrap().items;
-        let kept: Vec<_> = kept
+        let all = RunsOf::default();
+        let kept = lab.builds.runs("shop", &all).await.unwrap().items;
+        let mut kept: Vec<_> = kept
             .iter()
             .map(|run| run.value.metadata.name.as_str())
             .collect();
+        kept.sort_unstable();
         assert_eq!(kept, expected);
     }
 }

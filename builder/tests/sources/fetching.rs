@@ -461,7 +461,7 @@ async fn only_what_the_context_directory_needs_is_fetched() {
     servers.fetch(&app).await.unwrap();
 
     for (context_dir, expected) in [
-        ("nowhere", FaultClass::GitRevisionNotFound),
+        ("nowhere", FaultClass::SourceContextDirNotFound),
         ("app/file", FaultClass::SourceRefused),
     ] {
         app.context_dir = context_dir.parse().unwrap();

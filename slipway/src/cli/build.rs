@@ -111,13 +111,17 @@ pub(crate) enum BuildCommand {
   slipway build start app -n team --revision v1.2 --detach
   slipway build start app -n team --dir .        of this folder instead of the repository")]
     Start(Box<StartBuild>),
-    /// List the runs of a build, the newest first, or of a namespace.
+    /// List the runs of a build or of a namespace, the newest first.
     #[command(after_help = "Examples:
   slipway build runs app -n team
-  slipway build runs -n team --json | jq -r '.items[] | select(.state.is == \"failed\") | .metadata.name'")]
+  slipway build runs -n team --failed --limit 10
+  slipway build runs -n team --failed --json | jq -r '.items[].metadata.name'")]
     Runs {
-        /// The build. Without it: all runs, by name.
+        /// The build. Without it: all runs, also those that are of none.
         build: Option<String>,
+        /// Only those that failed.
+        #[arg(long)]
+        failed: bool,
         /// How many at most.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,

@@ -1,15 +1,13 @@
 //! What is wrong with a configuration, in the words of its keys rather than of the parser.
 
-use schemars::schema_for;
 use serde_json::Value;
 
-use super::Config;
 use super::names::edits;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 60;
 /// What else than its type says how a value is written, by the beginning of its key.
-const WRITTEN: [(&str, &str); 4] = [
+const WRITTEN: [(&str, &str); 6] = [
     (
         "listen[",
         "an IP address and a port, such as 127.0.0.1:5000, or [::]:5000 for all addresses",
@@ -20,6 +18,11 @@ const WRITTEN: [(&str, &str); 4] = [
     ),
     ("trustedProxies[", "a network, such as 10.0.0.0/8"),
     ("trustedProxies", "a list of networks, such as [10.0.0.0/8]"),
+    ("builder.network.allow[", "a network, such as 10.0.0.0/8"),
+    (
+        "builder.network.allow",
+        "a list of networks, such as [10.0.0.0/8]",
+    ),
 ];
 
 /// Where in a configuration something is: keys, and numbers in lists.
@@ -77,10 +80,15 @@ impl std::fmt::Display for KeyPath {
     }
 }
 
-/// What is wrong at `path` of `document`, where the parser `said` something of it: the key, what is there, and what should be.
-pub(super) fn explain(path: &KeyPath, said: &str, document: &Value) -> String {
-    let schema = schema_for!(Config).to_value();
-    let form = Form { root: &schema };
+/// What is wrong at `path` of `document`, where the parser `said` something of it: the key, what is there, and what should be
+/// by `schema`, which is that of a `what`.
+pub(super) fn explain(
+    path: &KeyPath,
+    said: &str,
+    document: &Value,
+    (schema, what): (&Value, &str),
+) -> String {
+    let form = Form { root: schema };
     // serde's words, of which the formats make no others.
     if said.contains("unknown field `") {
         return form.unknown(path);
@@ -111,7 +119,7 @@ pub(super) fn explain(path: &KeyPath, said: &str, document: &Value) -> String {
     let found = found.map_or_else(|| "this".to_owned(), shown);
     let expected = form.expected(path);
     if path.0.is_empty() {
-        return format!("{found} is no configuration: write {expected}");
+        return format!("{found} is no {what}: write {expected}");
     }
     format!("{path}: {found} is not right: write {expected}")
 }
@@ -236,7 +244,13 @@ impl<'a> Form<'a> {
         if !words.is_empty() {
             return words.join(" or ");
         }
-        let is = |kind: &str| forms.iter().any(|form| form["type"] == *kind);
+        let is = |kind: &str| {
+            forms.iter().any(|form| match &form["type"] {
+                // With `null` where it may be left out.
+                Value::Array(kinds) => kinds.iter().any(|one| *one == *kind),
+                one => *one == *kind,
+            })
+        };
         let keys = self.keys(path);
         if !keys.is_empty() {
             let kinds = forms.iter().filter(|form| form["properties"].is_object());

@@ -4,12 +4,17 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context as _;
+use schemars::{JsonSchema, schema_for};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Config;
 use super::environment::{Variable, ours, overlay};
 use super::explain::{KeyPath, explain};
 use super::locate::locate;
+
+/// What errors call it.
+const CONFIGURATION: &str = "configuration";
 
 /// Reads the configuration: the file if one is named, then the environment over it.
 pub(crate) fn load(file: Option<&Path>, insecure_open: bool) -> anyhow::Result<Config> {
@@ -32,7 +37,7 @@ pub(super) fn parse(
 ) -> anyhow::Result<Config> {
     let from_file = match file {
         // A file of nothing but comments is the default configuration.
-        Some((path, text)) => read(text)
+        Some((path, text)) => read(text, CONFIGURATION)
             .map_err(|error| anyhow::anyhow!("{}:{error}", path.display()))?
             .unwrap_or_default(),
         None => Config::default(),
@@ -53,6 +58,7 @@ pub(super) fn parse(
 }
 
 fn overlaid(file: &Value, variables: &[Variable]) -> anyhow::Result<Config> {
+    let schema = schema_for!(Config).to_value();
     let without = |left_out: Option<&Variable>| -> anyhow::Result<Config> {
         let is_in = |one: &&Variable| left_out.is_none_or(|out| out.name != one.name);
         let mut value = file.clone();
@@ -60,7 +66,8 @@ fn overlaid(file: &Value, variables: &[Variable]) -> anyhow::Result<Config> {
         let read = serde_path_to_error::deserialize(&value);
         read.map_err(|error| {
             let path = KeyPath::of(error.path());
-            anyhow::anyhow!(explain(&path, &error.inner().to_string(), &value))
+            let said = error.inner().to_string();
+            anyhow::anyhow!(explain(&path, &said, &value, (&schema, CONFIGURATION)))
         })
     };
     without(None).map_err(|error| {
@@ -84,8 +91,14 @@ fn keys(value: &Value) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Reads a file's text. An error begins with line and column.
-fn read(text: &str) -> Result<Option<Config>, String> {
+/// Reads a text of YAML that is to be a `what`; `None` if nothing is in it. An error begins with line and column, and names the
+/// key and what it may be.
+pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
+    text: &str,
+    what: &str,
+) -> Result<Option<T>, String> {
+    let schema = schema_for!(T).to_value();
+    let form = (&schema, what);
     let mut path = KeyPath::default();
     let read = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
@@ -96,9 +109,17 @@ fn read(text: &str) -> Result<Option<Config>, String> {
     read.map_err(|error| {
         let said = one_line(&error);
         match serde_saphyr::from_str::<Value>(text) {
-            Ok(document) => format!("{}{}", place(&error), explain(&path, &said, &document)),
+            Ok(document) => format!(
+                "{}{}",
+                place(&error),
+                explain(&path, &said, &document, form)
+            ),
             Err(_) if said.contains("duplicate mapping key") => {
-                format!("{}{}", place(&error), explain(&path, &said, &Value::Null))
+                format!(
+                    "{}{}",
+                    place(&error),
+                    explain(&path, &said, &Value::Null, form)
+                )
             }
             // What it is not even as YAML comes before what it is not as a configuration.
             Err(error) => format!("{}this is no YAML: {}", place(&error), one_line(&error)),

@@ -21,7 +21,7 @@ pub(crate) use audit::Audit;
 pub(crate) use auth::{Auth, Htpasswd, Kubernetes, Oidc, Rbac};
 pub(crate) use builder::{Builder, Compression, Enabled, Proxy};
 pub(crate) use duration::Span;
-pub(crate) use load::load;
+pub(crate) use load::{load, read};
 pub(crate) use named::unusable;
 pub(crate) use storage::{Index, Storage};
 

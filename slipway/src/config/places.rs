@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use rustix::fs::Access;
 use storage::FsStore;
 
-use super::{Config, Index, Storage};
+use super::{Config, Enabled, Index, Storage};
 use crate::ownership::check_access;
 
 const FOLDER: Access = Access::READ_OK
@@ -31,6 +31,9 @@ impl Config {
             for place in above.chain(below.iter().map(PathBuf::as_path)) {
                 present("storage.fs.root", place)?;
             }
+        }
+        if self.builder.enabled != Enabled::No {
+            folder("builder.dir", &self.builder_dir())?;
         }
         let index = self.index();
         if index.is_in_memory() {

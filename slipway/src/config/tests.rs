@@ -55,6 +55,21 @@ fn what_is_wrong_is_said_in_the_words_of_the_keys() {
             "listen: \"127.0.0.1:5000\" is not right: write a list of IP addresses and ports, such as [\"127.0.0.1:5000\"]",
         ),
         (
+            "builder: {defaults: {memoryBytes: 4GiB}}",
+            "1:35",
+            "builder.defaults.memoryBytes: \"4GiB\" is not right: write a number of bytes without a unit, such as 1073741824 for 1 GiB",
+        ),
+        (
+            "builder: {network: {allow: 10.0.0.0/8}}",
+            "1:28",
+            "builder.network.allow: \"10.0.0.0/8\" is not right: write a list of networks, such as [10.0.0.0/8]",
+        ),
+        (
+            "builder: {network: {allow: [10.0.0.0]}}",
+            "1:29",
+            "builder.network.allow[0]: \"10.0.0.0\" is not right: write a network, such as 10.0.0.0/8",
+        ),
+        (
             "listen: ['localhost:5000']",
             "1:10",
             &format!("listen[0]: \"localhost:5000\" is not right: {ADDRESS}"),

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::commands::VERSION;
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, Enabled, LogFormat};
 use crate::storage::{self, Lock};
 use crate::{logging, providers, serve};
 
@@ -138,5 +138,10 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
     }
     gate::check(config).await?;
     builder::check(config)?;
-    config.check_folders()
+    config.check_folders()?;
+    // A server that must run builds does not start where it cannot.
+    if config.builder.enabled == Enabled::Yes {
+        builder::runs_builds(config).await?;
+    }
+    Ok(())
 }

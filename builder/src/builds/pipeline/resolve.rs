@@ -1,9 +1,9 @@
 //! Names of images become digests.
 
-use crate::builds::Builds;
 use crate::builds::reason;
 use crate::builds::spec::BuilderName;
 use crate::builds::submit::is_check;
+use crate::builds::{Builds, BuildsError};
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName, Platform};
 use crate::records::{Build, Run};
@@ -84,19 +84,39 @@ impl Pipeline<'_> {
         let found = self
             .builds
             .builder_name(self.namespace(), &self.wanted.builder);
-        found.await.map_err(Failure::from)
+        found.await.map_err(|error| match error {
+            // As of an image that is not there.
+            BuildsError::Invalid(error) => {
+                reason::failure(Reason::PullBuilderImageFailed.as_str(), error.to_string())
+            }
+            error => error.into(),
+        })
     }
 
     async fn read(&self, name: &ImageName, reason: Reason) -> Result<BaseImage, Failure> {
         let platform = Platform::of_this_machine();
         let read = BaseImage::resolve(&**self.images(), &self.run.actor, name, &platform);
-        read.await.map_err(|error| reason::image(reason, error))
+        read.await.map_err(|error| {
+            let mut failure = reason::image(reason, error);
+            let first = name.repo().namespace();
+            if first.contains('.') {
+                failure.message += &format!(
+                    "; {first} is a namespace of this registry here: an image of another registry is copied first (slipway copy)"
+                );
+            }
+            failure
+        })
     }
 
-    /// The newest result of the build, if artifacts are to be taken over.
+    /// What artifacts are taken over from, if they are to be: the newest result of the build; without one, the image that
+    /// the output names now.
     async fn last_result(&self) -> Result<Option<ImageName>, Failure> {
-        let (true, Some(build)) = (self.run.spec.incremental, &self.run.build) else {
+        if !self.run.spec.incremental {
             return Ok(None);
+        }
+        let Some(build) = &self.run.build else {
+            let output = &self.wanted.output;
+            return kept(&format!("{}:{}", output.repo, output.tag)).map(Some);
         };
         let store = self.builds.store();
         let found = store.find::<Build>(self.namespace(), build).await?;
@@ -134,7 +154,7 @@ impl Builds {
         &self,
         namespace: &str,
         name: &BuilderName,
-    ) -> Result<(ImageName, String), crate::builds::BuildsError> {
+    ) -> Result<(ImageName, String), BuildsError> {
         let hosts = &self.settings().hosts;
         let text = match name {
             BuilderName::Image(image) => return Ok((image.clone(), image.to_string())),

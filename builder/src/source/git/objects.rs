@@ -101,7 +101,7 @@ impl Objects {
                 "the context directory {path:?} is no folder of the repository"
             ))),
             None => Err(Fault::new(
-                FaultClass::GitRevisionNotFound,
+                FaultClass::SourceContextDirNotFound,
                 format!(
                     "the commit has no folder {path:?}: the context directory is from the repository's root"
                 ),

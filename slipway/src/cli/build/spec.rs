@@ -52,7 +52,8 @@ pub(crate) struct SpecArgs {
     /// How .s2iignore is read. Default: classic.
     #[arg(long, value_enum, value_name = "MODE")]
     pub(crate) ignore: Option<IgnoreArg>,
-    /// Take over artifacts of the image before (save-artifacts).
+    /// Take over artifacts of the image before (save-artifacts): of the build's newest result, or of what the output's
+    /// name stands for now.
     #[arg(long)]
     pub(crate) incremental: bool,
     /// The image that the result stands on instead of the builder image.

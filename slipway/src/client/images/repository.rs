@@ -223,6 +223,25 @@ impl Repository {
         self.writing.after(mounted).await
     }
 
+    /// Fails in the registry's words where one may not push: an upload is begun and ended. For whoever would make much ready first.
+    pub(crate) async fn may_push(&self) -> anyhow::Result<()> {
+        let url = self.url("blobs/uploads/")?;
+        let asked = persist(async || {
+            let answer = self
+                .session
+                .send(Method::POST, &url, &self.scopes, |request| request)
+                .await?;
+            match answer.status() {
+                StatusCode::ACCEPTED => {
+                    self.abandon(&answer, &url).await;
+                    Ok(())
+                }
+                _ => Err(self.failed(answer).await),
+            }
+        });
+        self.writing.after(asked).await
+    }
+
     pub(super) fn url(&self, path: &str) -> anyhow::Result<Url> {
         self.session.url(&format!("{}/{path}", self.name))
     }

@@ -15,6 +15,13 @@ pub(super) struct Metadata {
     rest: Map<String, Value>,
 }
 
+impl Metadata {
+    /// When it was made, in milliseconds since 1970.
+    pub(super) fn created(&self) -> Option<u64> {
+        self.rest.get("created")?.as_u64()?.checked_mul(1000)
+    }
+}
+
 /// A build.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub(super) struct Build {

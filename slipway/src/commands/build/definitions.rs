@@ -4,29 +4,32 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use builder::records::BuildSpec;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answers::Build;
 use super::set::lay_over;
-use super::{Place, connect, spec};
+use super::{Place, connect, spec, start};
 use crate::cli::{CreateBuild, Namespace, Output, Printing, Remote};
 use crate::client::Client;
 use crate::commands::print;
+use crate::config;
 
 /// More than any definition.
 const MAX_FILE: u64 = 1 << 20;
 
 /// A build in a file: what `slipway build show --json` prints, of which nothing but this counts.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Definition {
     metadata: Metadata,
     /// If it says one, the build is changed only if it is of that.
     revision: Option<u64>,
-    spec: Value,
+    spec: BuildSpec,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Metadata {
     name: String,
     namespace: Option<String>,
@@ -34,11 +37,15 @@ struct Metadata {
 
 pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
     let json = args.json;
-    let (namespace, wanted) = if let Some(file) = &args.file {
-        let definition = read(file)?;
-        let namespace = place(&definition, args.namespace.namespace.as_deref(), file)?;
-        let wanted = json!({"name": definition.metadata.name, "spec": definition.spec});
-        (namespace, wanted)
+    let client = connect(args.remote).await?;
+    let all = if let Some(file) = &args.file {
+        let named = |definition: Definition| {
+            let namespace = place(&definition, args.namespace.namespace.as_deref(), file)?;
+            let wanted = json!({"name": definition.metadata.name, "spec": definition.spec});
+            anyhow::Ok((namespace, wanted))
+        };
+        let all = read(file)?.into_iter().map(named);
+        all.collect::<anyhow::Result<Vec<_>>>()?
     } else {
         let output = args.output.context("--output is needed")?;
         let builder = args.builder.context("--builder is needed")?;
@@ -46,18 +53,22 @@ pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
         let source = source.context(
             "what is to be built? Name a repository with --git, or a source in the registry with --source",
         )?;
-        let mut spec = json!(spec::spec(source, builder, &output, args.spec)?);
-        lay_over(&mut spec, spec::kept(args.kept));
         let namespace = match args.namespace.namespace {
             Some(namespace) => namespace,
-            None => super::start::namespace_of(&output)?,
+            None => start::namespace_of(&output)?,
         };
-        (namespace, json!({"name": args.name, "spec": spec}))
+        let output = start::placed(&output, &namespace, client.server());
+        let builder = start::local(&builder, client.server()).to_owned();
+        let mut spec = json!(spec::spec(source, builder, &output, args.spec)?);
+        lay_over(&mut spec, spec::kept(args.kept));
+        vec![(namespace, json!({"name": args.name, "spec": spec}))]
     };
-    let client = connect(args.remote).await?;
-    let path = Place(Some(&namespace)).path("builds");
-    let build: Build = client.post(&path, &wanted).await?;
-    said(&client, &build, "created", json)
+    for (namespace, wanted) in all {
+        let path = Place(Some(&namespace)).path("builds");
+        let build: Build = client.post(&path, &wanted).await?;
+        said(&client, &build, "created", json)?;
+    }
+    Ok(())
 }
 
 pub(super) async fn apply(
@@ -66,13 +77,14 @@ pub(super) async fn apply(
     remote: Remote,
     printing: &Printing,
 ) -> anyhow::Result<()> {
-    let definitions = files.iter().map(|file| {
-        let definition = read(file.as_ref())?;
-        let namespace = place(&definition, namespace.as_deref(), file.as_ref())?;
-        anyhow::Ok((namespace, definition))
-    });
     // None is applied unless all can be read.
-    let definitions = definitions.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut definitions = Vec::new();
+    for file in files {
+        for definition in read(file.as_ref())? {
+            let namespace = place(&definition, namespace.as_deref(), file.as_ref())?;
+            definitions.push((namespace, definition));
+        }
+    }
     let client = connect(remote).await?;
     let json = printing.form() == Output::Json;
     for (namespace, definition) in definitions {
@@ -126,7 +138,8 @@ pub(super) async fn delete(names: &[String], of: &Namespace, remote: Remote) -> 
     Ok(())
 }
 
-fn read(file: &Path) -> anyhow::Result<Definition> {
+/// The builds of a file, which has one document for each.
+fn read(file: &Path) -> anyhow::Result<Vec<Definition>> {
     let place = || file.display().to_string();
     let mut text = String::new();
     if file == Path::new("-") {
@@ -141,16 +154,41 @@ fn read(file: &Path) -> anyhow::Result<Definition> {
             .read_to_string(&mut text)
             .with_context(place)?;
     }
-    let definition: Definition =
-        serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", place()))?;
-    let name = &definition.metadata.name;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    anyhow::ensure!(
-        !name.is_empty() && name.bytes().all(is_plain),
-        "{}: metadata.name: lower-case letters, digits and -",
-        place()
-    );
-    Ok(definition)
+    let place = place();
+    let mut found = Vec::new();
+    for document in documents(&text) {
+        let read = config::read::<Definition>(&document, "build");
+        found.extend(read.map_err(|error| anyhow::anyhow!("{place}:{error}"))?);
+    }
+    anyhow::ensure!(!found.is_empty(), "{place}: no build is in it");
+    for definition in &found {
+        let name = &definition.metadata.name;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        anyhow::ensure!(
+            !name.is_empty() && name.bytes().all(is_plain),
+            "{place}: metadata.name: lower-case letters, digits and -"
+        );
+    }
+    Ok(found)
+}
+
+/// The documents of a stream of YAML (YAML 1.2.2, 9.1.2), each on the lines where it is: those before it are empty. `---` at the
+/// beginning of a line is never anything else.
+fn documents(text: &str) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for (number, line) in text.lines().enumerate() {
+        let mut line = line.to_owned();
+        let rest = line.strip_prefix("---");
+        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t'])) {
+            line.replace_range(..3, "   ");
+            all.push("\n".repeat(number));
+        }
+        if let Some(document) = all.last_mut() {
+            document.push_str(&line);
+            document.push('\n');
+        }
+    }
+    all
 }
 
 /// The namespace of a definition: its own, which must not be another than what was asked for.
@@ -180,4 +218,70 @@ pub(super) fn said(client: &Client, build: &Build, what: &str, json: bool) -> an
         print::line(&format!("webhook {webhook}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::read;
+
+    #[test]
+    fn a_file_has_a_build_in_each_document() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        let build = |name: &str| {
+            format!(
+                "metadata: {{name: {name}}}\nspec:\n  source: {{kind: git, url: u}}\n  builder: b\n  output: {{image: t/a}}\n"
+            )
+        };
+        let text = format!("# two\n---\n{}--- # next\n{}---\n", build("a"), build("b"));
+        fs::write(&file, text).unwrap();
+        let names = read(&file).unwrap().into_iter();
+        let names: Vec<_> = names.map(|found| found.metadata.name).collect();
+        assert_eq!(names, ["a", "b"]);
+
+        let spec = |more: &str| {
+            format!(
+                "---\nmetadata: {{name: a}}\nspec:\n  builder: b\n  output: {{image: t/a}}\n{more}"
+            )
+        };
+        let source = "  source: {kind: git, url: u}\n";
+        for (more, said) in [
+            (
+                format!("{source}  limits: {{memoryBytes: 2Gi}}\n"),
+                r#":7:25: spec.limits.memoryBytes: "2Gi" is not right: write a number of bytes without a unit, such as"#,
+            ),
+            (
+                format!("{source}  test: npm test\n"),
+                r#":7:9: spec.test: "npm test" is not right: write keys below it, of command"#,
+            ),
+            (
+                format!("{source}  env: {{A: b}}\n"),
+                "spec.env: {\"A\":\"b\"} is not right: write a list",
+            ),
+            (
+                format!("{source}  env: [{{name: A, value: 1}}]\n"),
+                "spec.env[0].value: 1 is not right: write a text",
+            ),
+            (
+                format!("{source}  incrementel: true\n"),
+                "spec.incrementel: there is no such key: did you mean spec.incremental?",
+            ),
+            (
+                "  source: {url: u}\n".to_owned(),
+                "spec.source.kind: is missing: add git or image",
+            ),
+            ("  source: [\n".to_owned(), "this is no YAML"),
+        ] {
+            fs::write(&file, spec(&more)).unwrap();
+            let error = format!("{:#}", read(&file).unwrap_err());
+            let place = file.display().to_string();
+            assert!(error.starts_with(&format!("{place}:")), "{error}");
+            assert!(error.contains(said), "{error}");
+        }
+        fs::write(&file, "# nothing\n").unwrap();
+        let error = read(&file).unwrap_err().to_string();
+        assert!(error.ends_with("no build is in it"), "{error}");
+    }
 }

@@ -102,8 +102,14 @@ pub(super) fn summary(client: &Client, run: &Run) -> String {
         || image.clone(),
         |tag| format!("{}/{repository}:{tag}", client.server()),
     );
+    // Podman asks for TLS everywhere, on loopback too.
+    let insecure = if client.is_plain() {
+        "--tls-verify=false "
+    } else {
+        ""
+    };
     format!(
-        "{name} succeeded in {took}{how}\n  {image}\n  podman run --rm {}",
+        "{name} succeeded in {took}{how}\n  {image}\n  podman run --rm {insecure}{}",
         clean(&tagged)
     )
 }

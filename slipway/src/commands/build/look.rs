@@ -55,31 +55,41 @@ pub(super) async fn list(
         ]));
     }
     if namespace.is_some() {
-        rows.iter_mut().for_each(|row| drop(row.remove(0)));
+        for row in &mut rows {
+            row.remove(0);
+        }
     }
     print::whole(table::lines(&rows).as_bytes())
 }
 
 pub(super) async fn runs(
     build: Option<&str>,
+    failed: bool,
     limit: usize,
     of: &Namespace,
     remote: Remote,
     printing: &Printing,
 ) -> anyhow::Result<()> {
     let client = connect(remote).await?;
-    let runs = runs_of(&client, &of.namespace, build, limit).await?;
+    // One more, to know whether there are more.
+    let asked = limit.saturating_add(1);
+    let mut runs = runs_of(&client, &of.namespace, build, failed, asked).await?;
+    if runs.len() > limit {
+        runs.truncate(limit);
+        eprintln!("note: the newest {limit}; there are more: --limit shows them");
+    }
     if printing.form() == Output::Json {
         return print::json(&json!({ "items": runs }));
     }
     let now = now();
-    let mut rows = vec![row(["NAME", "STATE", "TOOK", "WHY", "IMAGE"])];
+    let mut rows = vec![row(["NAME", "STATE", "AGE", "TOOK", "WHY", "IMAGE"])];
     for run in &runs {
         let image = run.result.as_ref().map(|result| result.image.as_str());
         let digest = image.and_then(|image| image.split_once('@'));
         rows.push(row([
             &run.metadata.name,
             run.state.reason.as_deref().unwrap_or(&run.state.is),
+            &age(run.metadata.created(), now),
             &run.took(now).map(human).unwrap_or_default(),
             &why(&run.cause),
             digest.map_or("", |(_, digest)| short(digest)),
@@ -139,9 +149,13 @@ async fn runs_of(
     client: &Client,
     namespace: &str,
     build: Option<&str>,
+    failed: bool,
     limit: usize,
 ) -> anyhow::Result<Vec<Run>> {
-    let query = build.map_or_else(String::new, |build| format!("&build={build}"));
+    let mut query = build.map_or_else(String::new, |build| format!("&build={build}"));
+    if failed {
+        query.push_str("&state=failed");
+    }
     let place = Place(Some(namespace));
     place.list(client, "buildruns", &query, limit).await
 }
@@ -162,7 +176,7 @@ async fn find_or_newest(client: &Client, what: &Named) -> anyhow::Result<Run> {
     let path = Place(Some(namespace)).path(&format!("builds/{}", what.name));
     let build: Option<Build> = client.find(&path).await?;
     build.with_context(|| missing(what))?;
-    let newest = runs_of(client, namespace, Some(&what.name), 1).await?;
+    let newest = runs_of(client, namespace, Some(&what.name), false, 1).await?;
     newest.into_iter().next().with_context(|| {
         let name = &what.name;
         format!(
@@ -206,6 +220,7 @@ fn of_build(client: &Client, build: &Build) -> anyhow::Result<String> {
     line(&mut lines, "runs", &build.status["runs"].to_string());
     line(&mut lines, "succeeded", &text(&build.status["succeeded"]));
     line(&mut lines, "image", &text(&build.status["image"]));
+    line(&mut lines, "created", &at(build.metadata.created()));
     line(&mut lines, "revision", &build.revision.to_string());
     Ok(lines)
 }
@@ -218,6 +233,9 @@ fn of_run(client: &Client, run: &Run) -> String {
     line(&mut lines, "state", &run.outcome());
     line(&mut lines, "why", &why(&run.cause));
     line(&mut lines, "source", &source(&run.spec));
+    line(&mut lines, "asked", &at(run.metadata.created()));
+    line(&mut lines, "began", &at(run.started));
+    line(&mut lines, "ended", &at(run.ended));
     for name in ["commit", "source", "builder", "runtime", "previous"] {
         let shown = if name == "source" { "snapshot" } else { name };
         line(&mut lines, shown, &text(&run.resolved[name]));
@@ -252,6 +270,34 @@ fn of_run(client: &Client, run: &Run) -> String {
         );
     }
     lines
+}
+
+/// A time for people; nothing where there is none.
+fn at(millis: Option<u64>) -> String {
+    let since = millis.map(Duration::from_millis);
+    let at = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+    let mut text = String::new();
+    if let Some(at) = at
+        && write!(text, "{}", format_rfc3339_seconds(at)).is_err()
+    {
+        // After the year 9999.
+        text.clear();
+    }
+    text
+}
+
+/// How long ago that was, in one unit, as kubectl says it.
+fn age(millis: Option<u64>, now: u64) -> String {
+    let Some(millis) = millis else {
+        return String::new();
+    };
+    let seconds = now.saturating_sub(millis) / 1000;
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
 }
 
 /// One line a fact, those that are there.
@@ -302,4 +348,30 @@ fn now() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{age, at};
+
+    #[test]
+    fn times_are_said_in_one_unit_and_in_full() {
+        let now = 1_000_000_000_000;
+        for (seconds, text) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7199, "119m"),
+            (7200, "2h"),
+            (172_799, "47h"),
+            (172_800, "2d"),
+        ] {
+            assert_eq!(age(Some(now - seconds * 1000), now), text);
+        }
+        assert_eq!(age(Some(now + 5000), now), "0s", "clocks differ");
+        assert_eq!(age(None, now), "");
+        assert_eq!(at(Some(1_000_000_000_000)), "2001-09-09T01:46:40Z");
+        assert_eq!(at(None), "");
+        assert_eq!(at(Some(u64::MAX)), "");
+    }
 }

@@ -62,11 +62,12 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
         } => look::show(&what, remote, &printing).await?,
         BuildCommand::Runs {
             build,
+            failed,
             limit,
             of,
             remote,
             printing,
-        } => look::runs(build.as_deref(), limit, &of, remote, &printing).await?,
+        } => look::runs(build.as_deref(), failed, limit, &of, remote, &printing).await?,
         BuildCommand::References {
             build,
             git,

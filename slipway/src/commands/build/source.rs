@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use builder::records::SourceSpec;
@@ -14,7 +15,7 @@ use serde_json::json;
 use super::super::images::human;
 use crate::cli::AuthFile;
 use crate::client::Client;
-use crate::client::images::{ImageName, Place, Plan, copy};
+use crate::client::images::{ImageName, Place, Plan, Repository, Session, copy};
 
 /// A config that says nothing (image-spec `manifest.md`, "Guidance for an empty descriptor").
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
@@ -36,6 +37,12 @@ pub(super) async fn upload(
         "{}: neither folder nor file: --dir names the folder to build, or a tar of it",
         from.display()
     );
+    let repository = RepoName::of_sources(namespace, name).context("the build's name")?;
+    let transport = client.transport();
+    // Before it is packed: that takes its time.
+    let session = Session::open(client.server(), &auth_file, &transport).await?;
+    let there = Repository::new(Arc::new(session), repository.clone(), "pull,push");
+    there.may_push().await.context("sending the source")?;
     let layout = tempfile::tempdir().context("a temporary folder")?;
     let (read, to) = (from.to_owned(), layout.path().to_owned());
     let packed = tokio::task::spawn_blocking(move || pack(&read, ignore, &to)).await??;
@@ -48,9 +55,7 @@ pub(super) async fn upload(
         from.display(),
         human(packed.size)
     );
-    let repository = RepoName::of_sources(namespace, name).context("the build's name")?;
     let reference = format!("{repository}@{}", packed.manifest);
-    let transport = client.transport();
     let plan = Plan {
         from: Place::Layout {
             dir: layout.path().to_owned(),

@@ -13,7 +13,7 @@ use super::follow::{follow, image, summary};
 use super::screen::Screen;
 use super::{Place, connect, source, spec};
 use crate::cli::{AuthFile, Following, Named, Namespace, Remote, RunBuild, StartBuild};
-use crate::client::Client;
+use crate::client::{Client, Server};
 use crate::commands::print;
 
 /// Exit codes besides 0 and 1, which are a published image and a failure.
@@ -36,19 +36,18 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
          --source"
     );
     let client = connect(args.remote).await?;
+    let output = placed(&args.output, &namespace, client.server());
     let source = match (named, &args.dir) {
         (Some(named), _) => named,
         (None, dir) => {
-            let name = args
-                .name
-                .clone()
-                .unwrap_or_else(|| short_name(&args.output));
+            let name = args.name.clone().unwrap_or_else(|| short_name(&output));
             let dir = dir.as_deref().context("--dir")?;
             let ignore = spec::ignore(args.spec.ignore);
             source::upload(&client, auth_file, &namespace, &name, dir, ignore).await?
         }
     };
-    let spec = spec::spec(source, args.builder, &args.output, args.spec)?;
+    let builder = local(&args.builder, client.server()).to_owned();
+    let spec = spec::spec(source, builder, &output, args.spec)?;
     let wanted = json!({
         "name": args.name,
         "spec": spec,
@@ -215,6 +214,21 @@ pub(super) fn namespace_of(output: &str) -> anyhow::Result<String> {
     })
 }
 
+/// An image's name without the server's own, by which all output calls it.
+pub(super) fn local<'a>(image: &'a str, server: &Server) -> &'a str {
+    let rest = image.strip_prefix(server.name());
+    let rest = rest.and_then(|rest| rest.strip_prefix('/'));
+    rest.unwrap_or(image)
+}
+
+/// The result's name on this server: in the namespace that was given apart, where it says none.
+pub(super) fn placed(output: &str, namespace: &str, server: &Server) -> String {
+    match local(output, server) {
+        name if name.contains('/') => name.to_owned(),
+        name => format!("{namespace}/{name}"),
+    }
+}
+
 /// What a source is called whose run has no name: as the image, on one level.
 fn short_name(output: &str) -> String {
     let path = without_host(output);
@@ -239,7 +253,26 @@ fn copied(remote: &Remote) -> AuthFile {
 
 #[cfg(test)]
 mod tests {
-    use super::{namespace_of, short_name};
+    use super::{Server, local, namespace_of, placed, short_name};
+
+    #[test]
+    fn the_servers_own_name_and_a_namespace_given_apart_are_not_said_twice() {
+        let server = Server::parse("127.0.0.1:5000").unwrap();
+        for (output, name) in [
+            ("app:v1", "team/app:v1"),
+            ("team/app:v1", "team/app:v1"),
+            ("other/app:v1", "other/app:v1"),
+            ("127.0.0.1:5000/team/app:v1", "team/app:v1"),
+            ("127.0.0.1:50001/team/app:v1", "127.0.0.1:50001/team/app:v1"),
+        ] {
+            assert_eq!(placed(output, "team", &server), name);
+        }
+        assert_eq!(
+            local("127.0.0.1:5000/slipway/go:1.24", &server),
+            "slipway/go:1.24"
+        );
+        assert_eq!(local("site", &server), "site");
+    }
 
     #[test]
     fn an_image_says_its_namespace_and_a_name_for_its_source() {

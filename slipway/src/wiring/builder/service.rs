@@ -55,7 +55,8 @@ pub(in crate::wiring) async fn service(
         Err(error) => return Err(error).context("builder"),
     };
     let scratch = dir.join("scratch");
-    std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
+    std::fs::create_dir_all(&scratch)
+        .with_context(|| format!("builder.dir: {}", scratch.display()))?;
     let network = settings::source_network(config)?;
     let mirrors = Mirrors::new(dir.join("mirrors"));
     mirrors

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use ::builder::builds::Timeout;
@@ -45,6 +46,9 @@ fn tunnel() -> anyhow::Result<Vec<OsString>> {
     Ok(vec![itself.into(), OsString::from(TUNNEL)])
 }
 
+/// Where clouds tell machines who they are, and hand out their credentials.
+const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+
 /// The builder's own folder. Absolute: mounts know no current folder.
 pub(super) fn dir(config: &Config) -> anyhow::Result<PathBuf> {
     let dir = config.builder_dir();
@@ -70,6 +74,14 @@ pub(in crate::wiring) fn check(config: &Config) -> anyhow::Result<()> {
             "builder.secretKeyFile: {}: no such folder to make it in",
             folder.display()
         );
+    }
+    let addresses = addresses(config);
+    for network in config.builder.network.allow.iter().flatten() {
+        if network.contains(&METADATA) && !addresses.permit(METADATA, false) {
+            tracing::warn!(
+                "builder.network.allow: {network}: {METADATA}, where clouds have their metadata, is not reached all the same"
+            );
+        }
     }
     certificates(config)?;
     upstream(config)?;

@@ -84,12 +84,11 @@ impl Server {
         Self {
             config: lab.write(format!("slipway-{name}.yaml"), text),
             log: lab.path(format!("slipway-{name}.log")),
-            words: match &settings.user {
-                Some(user) => as_user(lab, user, &data),
-                None => {
-                    let under = settings.under.iter().map(OsString::from);
-                    under.chain([binary().into()]).collect()
-                }
+            words: if let Some(user) = &settings.user {
+                as_user(lab, user, &data)
+            } else {
+                let under = settings.under.iter().map(OsString::from);
+                under.chain([binary().into()]).collect()
             },
             daemon: None,
             endpoint,

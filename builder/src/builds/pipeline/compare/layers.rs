@@ -29,6 +29,7 @@ struct Entry {
 /// Reads an archive to its end.
 pub(super) fn listed(archive: impl Read) -> io::Result<Listed> {
     let mut archive = tar::Archive::new(archive);
+    let mut buffer = vec![0; 1 << 16];
     let mut all = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -37,13 +38,12 @@ pub(super) fn listed(archive: impl Read) -> io::Result<Listed> {
             return Err(io::Error::other(message));
         }
         let path = entry.path_bytes().into_owned();
-        let link = entry.link_name_bytes().map(|link| link.into());
+        let link = entry.link_name_bytes().map(Into::into);
         let attributes = attributes(&mut entry)?;
         let header = entry.header();
         let (kind, mode) = (header.entry_type().as_byte(), header.mode()?);
         let (owner, modified) = ((header.uid()?, header.gid()?), header.mtime()?);
         let mut hasher = Hasher::new(Algorithm::Sha256);
-        let mut buffer = [0; 1 << 16];
         loop {
             match entry.read(&mut buffer)? {
                 0 => break,

@@ -53,7 +53,7 @@ impl GitFetcher {
     /// Fetches a source for a namespace. Dropping the future ends what talks to a server, with all that it started; what
     /// reads the mirror ends by itself.
     pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
-        version::check().await?;
+        version::check(self.mirrors.sessions().user()).await?;
         self.job(namespace, source).run().await
     }
 
@@ -64,7 +64,7 @@ impl GitFetcher {
         namespace: &str,
         source: &GitSource,
     ) -> Result<References, Fault> {
-        version::check().await?;
+        version::check(self.mirrors.sessions().user()).await?;
         self.job(namespace, source).references().await
     }
 

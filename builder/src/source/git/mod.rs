@@ -15,6 +15,7 @@
 
 mod complaint;
 mod config;
+mod confinement;
 mod context;
 mod credential;
 mod doctor;

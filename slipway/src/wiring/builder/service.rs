@@ -57,7 +57,7 @@ pub(in crate::wiring) async fn service(
     let scratch = dir.join("scratch");
     std::fs::create_dir_all(&scratch).with_context(|| scratch.display().to_string())?;
     let network = settings::source_network(config)?;
-    let mirrors = Mirrors::new(dir.join("mirrors"));
+    let mirrors = Mirrors::new(dir.join("mirrors")).with_ids(&machine::sandbox(config)?.ids);
     mirrors
         .recover()
         .with_context(|| format!("builder.dir: {}", dir.display()))?;

@@ -118,8 +118,8 @@ async fn what_gets_into_a_mirror_is_not_run_by_root() {
     std::fs::write(&hook, script).unwrap();
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&hook, executable).unwrap();
-    let mut config = std::fs::read_to_string(mirror.join("config")).unwrap();
-    config += &format!("[core]\n\thooksPath = \"{}\"\n", mirror.display());
+    let config = std::fs::read_to_string(mirror.join("config")).unwrap();
+    let config = format!("{config}[core]\n\thooksPath = \"{}\"\n", mirror.display());
     std::fs::write(mirror.join("config"), config).unwrap();
     repository.files("main", &[("a", "2")]);
     let found = servers.fetch(&source).await;

@@ -177,9 +177,10 @@ impl Mirror {
         let parts = ["", "objects", "objects/pack"];
         let is_folder =
             |part| std::fs::symlink_metadata(self.folder.join(part)).is_ok_and(|it| it.is_dir());
-        let files = match parts.into_iter().all(is_folder) {
-            true => read_dir(&self.folder.join("objects/pack")).unwrap_or_default(),
-            false => Vec::new(),
+        let files = if parts.into_iter().all(is_folder) {
+            read_dir(&self.folder.join("objects/pack")).unwrap_or_default()
+        } else {
+            Vec::new()
         };
         let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
         let locks = locks.map(|lock| self.folder.join(lock));

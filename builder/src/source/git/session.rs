@@ -226,7 +226,7 @@ fn web(
         let bound = format!("{host}:{}:{}", url.port(), list.join(","));
         config.section("http", &[("curloptResolve", &bound), ("proxy", "")]);
     }
-    if let Some(pem) = network.trusted(url.host()) {
+    if let Some(pem) = network.trusted(url.host(), url.port()) {
         let file = home.join("ca.pem");
         let system = std::fs::read_to_string(SYSTEM_AUTHORITIES).unwrap_or_default();
         write_private(&file, &format!("{pem}\n{system}"))?;

@@ -274,7 +274,7 @@ async fn the_catalogue_is_the_namespaces_and_then_everybodys() {
         .put(&format!("{all}/go"), &who, "", &entry("team/go:2"))
         .await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    let everybodys = server.get(&format!("{all}/python"), &who).await;
+    let everybodys = server.get(&format!("{all}/python"), &root).await;
     assert_eq!(everybodys.json()["image"], "slipway/python:3");
     for limit in 1..6 {
         let (mut images, mut from) = (Vec::new(), String::new());

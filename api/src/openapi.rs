@@ -77,6 +77,9 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     let mut parameters: Vec<Value> = path_parameters(route.path)
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
+    parameters.extend(route.heeds.iter().map(|(name, what)| {
+        json!({"name": name, "in": "header", "description": what, "schema": {"type": "string"}})
+    }));
     if let Some(make) = route.query {
         parameters.extend(query_parameters(make(schemas).as_value()));
     }
@@ -87,14 +90,14 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
     for kind in route.content {
         reply["content"][kind] = json!({"schema": {"type": "string"}});
     }
+    for (name, what) in &route.gives {
+        reply["headers"][name] = header(what);
+    }
     let mut operation = json!({
         "operationId": route.operation,
         "summary": route.summary,
         "parameters": parameters,
-        "responses": {
-            route.status.as_str(): reply,
-            "default": {"$ref": "#/components/responses/Problem"},
-        },
+        "responses": responses(route, reply),
         "security": security(route.permission),
     });
     if let Some(make) = route.body {
@@ -104,6 +107,64 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         });
     }
     operation
+}
+
+fn header(what: &str) -> Value {
+    json!({"description": what, "required": true, "schema": {"type": "string"}})
+}
+
+/// Its answers: those of its own, those that every route of its kind has, and `default` for what can go wrong anywhere.
+fn responses(route: &Route, reply: Value) -> Value {
+    let mut all = Map::new();
+    if route.may_create {
+        let mut created = reply.clone();
+        created["description"] = "Made".into();
+        created["headers"]["Location"] = header("Where it is");
+        all.insert(StatusCode::CREATED.as_str().to_owned(), created);
+    }
+    all.insert(route.status.as_str().to_owned(), reply);
+    for (status, what) in &route.others {
+        let other = if status.is_success() {
+            json!({ "description": what })
+        } else {
+            problem(what)
+        };
+        all.insert(status.as_str().to_owned(), other);
+    }
+    let (has_body, has_query) = (route.body.is_some(), route.query.is_some());
+    let usual = [
+        (400, has_body || has_query, "The request makes no sense"),
+        (
+            401,
+            route.permission != Permission::Open,
+            "Who asks is not known, or must say who they are",
+        ),
+        (
+            403,
+            route.permission != Permission::Open,
+            "Who asks may not",
+        ),
+        (413, has_body, "The body is too large"),
+        (415, has_body, "The body is not JSON"),
+    ];
+    for (status, is_usual, what) in usual {
+        if is_usual {
+            all.entry(status.to_string())
+                .or_insert_with(|| problem(what));
+        }
+    }
+    all.insert(
+        "default".to_owned(),
+        json!({"$ref": "#/components/responses/Problem"}),
+    );
+    Value::Object(all)
+}
+
+fn problem(what: &str) -> Value {
+    let mut problem = json!({"description": what});
+    let schema = json!({"$ref": "#/components/schemas/Problem"});
+    problem["content"]["application/problem+json"]["schema"] = schema;
+    problem
 }
 
 /// `{}` among the choices: it may also be asked without a credential, where strangers come in.

@@ -45,6 +45,14 @@ pub struct Route {
     pub(crate) reply: Option<MakeSchema>,
     /// Media types of an answer that is no JSON.
     pub(crate) content: &'static [&'static str],
+    /// Headers that it heeds, and what they are for.
+    pub(crate) heeds: Vec<(&'static str, &'static str)>,
+    /// Headers of its answer.
+    pub(crate) gives: Vec<(&'static str, &'static str)>,
+    /// Other answers, and what they mean.
+    pub(crate) others: Vec<(StatusCode, &'static str)>,
+    /// Whether it may make what it changes: then the answer is 201 and says where that is.
+    pub(crate) may_create: bool,
     pub(crate) handler: MethodRouter,
 }
 
@@ -99,6 +107,10 @@ impl Route {
             status: StatusCode::OK,
             reply: None,
             content: &[],
+            heeds: Vec::new(),
+            gives: Vec::new(),
+            others: Vec::new(),
+            may_create: false,
             handler,
         }
     }
@@ -143,6 +155,34 @@ impl Route {
     #[must_use]
     pub fn content(mut self, types: &'static [&'static str]) -> Self {
         self.content = types;
+        self
+    }
+
+    /// It heeds a header of the request.
+    #[must_use]
+    pub fn heeds(mut self, header: &'static str, what: &'static str) -> Self {
+        self.heeds.push((header, what));
+        self
+    }
+
+    /// Its answer has a header.
+    #[must_use]
+    pub fn gives(mut self, header: &'static str, what: &'static str) -> Self {
+        self.gives.push((header, what));
+        self
+    }
+
+    /// It may answer otherwise: with a problem, or with a status of success and no body.
+    #[must_use]
+    pub fn or(mut self, status: StatusCode, what: &'static str) -> Self {
+        self.others.push((status, what));
+        self
+    }
+
+    /// It makes what is not there: its answer then is the same with 201 and `Location`.
+    #[must_use]
+    pub fn may_create(mut self) -> Self {
+        self.may_create = true;
         self
     }
 

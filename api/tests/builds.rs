@@ -187,8 +187,10 @@ async fn a_secret_goes_in_and_never_out() {
     let set =
         json!({"usedFor": "git", "files": {"password": content, "hosts": "Z2l0LmV4YW1wbGU="}});
     let first = server.put(&npmrc, &who, "", &set).await;
-    assert_eq!(first.status, StatusCode::OK, "{:?}", first.body);
+    assert_eq!(first.status, StatusCode::CREATED, "{:?}", first.body);
+    assert_eq!(first.header("location"), npmrc);
     let second = server.put(&npmrc, &who, "", &set).await;
+    assert_eq!(second.status, StatusCode::OK);
     assert_ne!(first.json()["revision"], second.json()["revision"]);
     let listed = server.get(SECRETS, &who).await;
     assert_eq!(listed.json()["items"], json!([second.json()]));
@@ -253,13 +255,18 @@ async fn the_catalogue_is_the_namespaces_and_then_everybodys() {
         (format!("{all}/python"), &root, "slipway/python:3"),
     ] {
         let answer = server.put(&path, who, "", &entry(image)).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
+        assert_eq!(answer.header("location"), path);
         assert_eq!(answer.json()["image"], image);
+        let again = server.put(&path, who, "", &entry(image)).await;
+        assert_eq!(again.status, StatusCode::OK, "{path}");
     }
     let refused = server
         .put(&format!("{all}/go"), &who, "", &entry("team/go:2"))
         .await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let everybodys = server.get(&format!("{all}/python"), &who).await;
+    assert_eq!(everybodys.json()["image"], "slipway/python:3");
     for limit in 1..6 {
         let (mut images, mut from) = (Vec::new(), String::new());
         loop {
@@ -358,6 +365,88 @@ async fn t26_a_tokens_limits_hold_for_builds() {
             assert_eq!([removed, secrets].map(may), [who == "root"; 2], "{what}");
         }
     }
+}
+
+#[tokio::test]
+async fn builds_of_all_namespaces_are_those_that_one_may_list() {
+    let server = Server::guarded(false).await;
+    for (namespace, name) in [("more", "a"), ("other", "a"), ("team", "a"), ("team", "b")] {
+        let new = json!({"name": name, "spec": spec(&format!("{namespace}/app:v1"))});
+        let path = format!("/api/v1/namespaces/{namespace}/builds");
+        let made = server.post(&path, &user("root"), &new.to_string()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+    }
+    for (who, limit, expected) in [
+        ("root", 1, &["more/a", "other/a", "team/a", "team/b"][..]),
+        ("root", 100, &["more/a", "other/a", "team/a", "team/b"]),
+        ("builder", 1, &["team/a", "team/b"]),
+        ("puller", 100, &[]),
+    ] {
+        let (mut found, mut from) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/api/v1/builds?limit={limit}&continue={from}");
+            let page = server.get(&path, &user(who)).await.json();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit);
+            found.extend(items.iter().map(|build| {
+                let name = |field: &str| build["metadata"][field].as_str().unwrap();
+                format!("{}/{}", name("namespace"), name("name"))
+            }));
+            match page["continue"].as_str() {
+                Some(next) => next.clone_into(&mut from),
+                None => break,
+            }
+        }
+        assert_eq!(found, expected, "{who}, {limit} at a time");
+    }
+    let wrong = server
+        .get("/api/v1/builds?continue=A/b", &user("root"))
+        .await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
+
+/// What git servers answer is tested where there are some.
+#[tokio::test]
+async fn who_may_make_builds_may_ask_what_a_repository_offers() {
+    let server = Server::guarded(false).await;
+    let probe = |source: Value| json!({ "source": source }).to_string();
+    let ask = async |who: &str, source: Value| {
+        let path = "/api/v1/namespaces/team/references";
+        server.post(path, &user(who), &probe(source)).await
+    };
+    let git = |url: &str| json!({"kind": "git", "url": url});
+    let refused = ask("puller", git("https://git.example.com/a.git")).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    for (source, status, said) in [
+        (
+            git("git.example.com"),
+            StatusCode::BAD_REQUEST,
+            "source.url",
+        ),
+        (
+            json!({"kind": "image", "reference": "team/sources/a:1"}),
+            StatusCode::BAD_REQUEST,
+            "only a git repository",
+        ),
+        (
+            json!({"kind": "git", "url": "https://git.example.com/a.git", "secret": "none"}),
+            StatusCode::NOT_FOUND,
+            "none",
+        ),
+        (
+            git("https://127.0.0.1:1/a.git"),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "AddressForbidden: ",
+        ),
+    ] {
+        let answer = ask("builder", source).await;
+        assert_eq!(answer.status, status, "{:?}", answer.body);
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(said), "{detail}");
+    }
+    let of_build = "/api/v1/namespaces/team/builds/none/references";
+    let absent = server.get(of_build, &user("builder")).await;
+    assert_eq!(absent.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

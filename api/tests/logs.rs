@@ -75,7 +75,10 @@ async fn a_run_is_followed_to_its_end_and_from_where_one_was() {
     let followed = tokio::time::timeout(PATIENCE, server.send(following(&log, None)));
     let all = events(&followed.await.unwrap());
     let (id, kind, end) = all.last().unwrap();
-    assert_eq!((&**kind, &**id), ("end", ""));
+    assert_eq!((&**kind, &**id), ("end", "end"));
+    // Browsers come again whenever a stream ends; with the end's id they are told to stay away.
+    let again = server.send(following(&log, Some("end"))).await;
+    assert_eq!(again.status, StatusCode::NO_CONTENT);
     assert_eq!(end["state"]["is"], "failed", "{end}");
     assert_eq!(end["state"]["reason"], "AddressForbidden");
     assert_eq!(all[0].1, "phase");

@@ -293,7 +293,7 @@ async fn rights_over_the_registry_are_asked_about_by_resource_and_namespace() {
         ),
         (
             r#"{"resource":"audit","verbs":["get"],"as":"root"}"#,
-            "`as`",
+            "as: there is no such field",
         ),
     ] {
         let answer = server.post("/api/v1/can-i", &user("root"), body).await;

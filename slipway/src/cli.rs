@@ -22,8 +22,8 @@ use clap_complete::Shell;
 pub(crate) use audit::Audit;
 pub(crate) use auth::AuthCommand;
 pub(crate) use build::{
-    BuildCommand, CreateBuild, Following, GitArgs, IgnoreArg, Named, Namespace, NetworkArg,
-    RunBuild, SpecArgs, StartBuild,
+    BuildCommand, CreateBuild, Following, GitArgs, IgnoreArg, KeptArgs, Named, Namespace,
+    NetworkArg, RunBuild, SetBuild, SpecArgs, StartBuild,
 };
 pub(crate) use builder_image::{AddBuilderImage, BuilderImageCommand, CreateBuilderImage};
 pub(crate) use doctor::Doctor;
@@ -206,13 +206,14 @@ and --image-credential-provider-config /etc/kubernetes/credentials.yaml.")]
   echo registry.example.com | slipway credential-helper get")]
     #[command(subcommand)]
     CredentialHelper(CredentialHelperCommand),
-    /// Open the sockets of a run's network and hand them to standard input. The server starts this inside the run.
+    /// Carry standard input and output through a proxy. The server has ssh start this.
     #[command(hide = true)]
-    #[command(
-        after_help = "Example, as the server runs it in the namespaces of a run:
-  slipway lend-sockets"
-    )]
-    LendSockets,
+    #[command(after_help = "Example, as ssh runs it for a source:
+  slipway tunnel /tmp/way                     a file with a proxy's URL, a host and a port, each on a line")]
+    Tunnel {
+        /// The proxy and where it is to lead.
+        way: PathBuf,
+    },
     /// Answer kubectl, which runs this as kubectl_complete-slipway, with what may follow the words so far.
     #[command(hide = true)]
     #[command(after_help = "Example, as kubectl runs it:

@@ -29,6 +29,11 @@ struct Scene {
 impl Scene {
     /// A server that builds, with the builder image `team/box:1` and the source `src`.
     fn new() -> Self {
+        Self::with("enabled: true")
+    }
+
+    /// The same, with this configuration of the builder.
+    fn with(builder: &str) -> Self {
         builder_image::needs_builder();
         let folder = tempfile::tempdir().unwrap();
         let users = folder.path().join("users");
@@ -41,7 +46,7 @@ impl Scene {
         fs::create_dir(&rules).unwrap();
         fs::write(rules.join("rules.yaml"), RULES).unwrap();
         let server = Server::start(&format!(
-            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\nbuilder: {{enabled: true}}\n",
+            "auth:\n  htpasswd: {{file: {}}}\n  rbac: {{dir: {}}}\nbuilder: {{{builder}}}\n",
             users.display(),
             rules.display()
         ));
@@ -216,6 +221,81 @@ fn a_folder_becomes_an_image_and_the_same_one_again() {
     );
 }
 
+/// A folder, a tar of it, however compressed, and what was kept of it in the registry are one source.
+#[test]
+fn an_archive_and_a_source_of_the_registry_are_built_as_the_folder_is() {
+    let scene = Scene::new();
+    let digest = |built: &Output| {
+        assert!(built.status.success(), "{}", stderr(built));
+        let image = stdout(built);
+        image.trim().rsplit_once('@').unwrap().1.to_owned()
+    };
+    let expected = digest(&scene.build(&scene.src(), "v1", &[]));
+    let kept = scene.json("ada", &["build", "runs", "-n", "team"]);
+    let kept = kept["items"][0]["resolved"]["source"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for (flag, name) in [
+        ("--gzip", "src.tar.gz"),
+        ("--zstd", "src.tar.zst"),
+        ("--sort=name", "src.tar"),
+    ] {
+        let file = scene.folder.path().join(name);
+        let mut tar = Command::new("tar");
+        let made = tar
+            .args([flag, "--create", "--file"])
+            .arg(&file)
+            .arg("--directory")
+            .arg(scene.src())
+            .arg(".");
+        assert!(made.status().unwrap().success());
+        assert_eq!(digest(&scene.build(&file, "v1", &[])), expected, "{name}");
+    }
+    let args = [
+        "build",
+        "run",
+        "--dir",
+        "-",
+        "--builder",
+        "team/box:1",
+        "--output",
+        "team/app:v1",
+    ];
+    let mut piped = scene.command("ada", &args);
+    piped.stdin(fs::File::open(scene.folder.path().join("src.tar")).unwrap());
+    assert_eq!(digest(&piped.output().unwrap()), expected);
+
+    let of = [
+        "--source",
+        &kept,
+        "--builder",
+        "team/box:1",
+        "--output",
+        "team/app:v1",
+    ];
+    let built = scene.run("ada", &[&["build", "run"], &of[..]].concat());
+    assert_eq!(digest(&built), expected);
+    scene.done("ada", &[&["build", "create", "app"], &of[..]].concat());
+    for more in [&[][..], &["--source", &kept], &["--dir", "src.tar"]] {
+        let started = scene.run(
+            "ada",
+            &[&["build", "start", "app", "-n", "team"][..], more].concat(),
+        );
+        assert_eq!(digest(&started), expected, "{more:?}");
+    }
+    let both = scene.run(
+        "ada",
+        &[&["build", "run", "--dir", "src"], &of[..]].concat(),
+    );
+    assert_eq!(both.status.code(), Some(2), "{}", stderr(&both));
+    let no_tar = error_line(&scene.build(&scene.src().join("hello"), "v5", &[]));
+    assert!(
+        no_tar.contains("hello: the archive cannot be read"),
+        "{no_tar}"
+    );
+}
+
 #[test]
 fn what_fails_is_not_published_and_says_why() {
     let scene = Scene::new();
@@ -319,6 +399,26 @@ fn what_fails_is_not_published_and_says_why() {
 }
 
 #[test]
+fn what_is_bounded_is_said_with_its_key() {
+    let bounds = "enabled: true, namespaceBuilds: 1, minFreeBytes: 1125899906842624";
+    let scene = Scene::with(bounds);
+    let create = |name: &str| {
+        let git = ["--git", "https://git.example.com/team/app.git"];
+        let of = ["--builder", "team/box:1", "--output", "team/app:v1"];
+        scene.run("ada", &[&["build", "create", name], &git[..], &of].concat())
+    };
+    assert!(create("one").status.success());
+    let said = error_line(&create("two"));
+    assert!(said.contains("builder.namespaceBuilds"), "{said}");
+    let failed = scene.build(&scene.src(), "v1", &[]);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = stderr(&failed);
+    let last = said.lines().last().unwrap();
+    assert!(last.contains("DiskPressure"), "{said}");
+    assert!(said.contains("builder.minFreeBytes"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_asked_for_is_said_on_one_line() {
     let scene = Scene::new();
     for args in [
@@ -353,6 +453,8 @@ fn what_cannot_be_asked_for_is_said_on_one_line() {
         &["build", "show", "absent", "-n", "team"],
         &["build", "logs", "absent", "-n", "team"],
         &["build", "runs", "absent", "-n", "team"],
+        &["build", "delete", "absent", "-n", "team"],
+        &["build", "cancel", "absent", "-n", "team"],
         &["secret", "set", "x", "-n", "team", "--from-file", "absent"],
     ] {
         error_line(&scene.run("ada", args));
@@ -435,11 +537,50 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
         fs::write(config, text.replace("127.0.0.1:0", &host)).unwrap();
     });
     ticks(&scene);
+    // Whoever presses Ctrl-C twice means it.
+    let args = [&["build", "run", "r2"], &args[3..]].concat();
+    let mut command = scene.command("ada", &args);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut twice = command.spawn().unwrap();
+    let told = BufReader::new(twice.stderr.take().unwrap()).lines();
+    let interrupt = || {
+        let mut kill = Command::new("kill");
+        assert!(
+            kill.args(["-INT", &twice.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    let mut ends = "";
+    for line in told.map(Result::unwrap) {
+        if line.contains("tick 1") || line.contains("once more now ends it") {
+            interrupt();
+        }
+        ends = if line.ends_with("is being cancelled") {
+            "cancelled"
+        } else {
+            ends
+        };
+    }
+    assert_eq!((twice.wait().unwrap().code(), ends), (Some(3), "cancelled"));
     let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
     assert!(refused.contains("may not create builds"), "{refused}");
     scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
+    let args = [
+        "build",
+        "logs",
+        "r1",
+        "-n",
+        "team",
+        "--follow",
+        "--timestamps",
+    ];
+    let timed = stderr(&scene.run("bob", &args));
+    let is_timed = |line: &str| line.starts_with("    20") && line.contains("Z tick 1");
+    assert!(timed.lines().any(is_timed), "{timed}");
     assert!(
         rest.last().unwrap().contains("cancelled by ada"),
         "{rest:#?}"
@@ -541,11 +682,116 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         error_line(&scene.run("ada", &["build", "apply", "--file", file, "-n", "other"]));
     assert!(elsewhere.contains("-n says other"), "{elsewhere}");
 
+    let set = [
+        "build",
+        "set",
+        "app",
+        "-n",
+        "team",
+        "--webhook=github=hook",
+        "--schedule=30 3 * * *",
+        "--policy=serial-latest-only",
+        "--description=Shows things",
+        "--unset=clean",
+    ];
+    let refused = error_line(&scene.run("bob", &set));
+    assert!(refused.contains("may not update builds"), "{refused}");
+    let webhook = format!("http://{}/hooks/team/app/github", scene.server.host);
+    let said = scene.done("ada", &set);
+    let expected = format!("build app in namespace team is changed\nwebhook {webhook}\n");
+    assert_eq!(said, expected);
+    let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
+    assert!(shown.contains(&webhook), "{shown}");
+    let known = build;
+    let build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
+    let mut spec = known["spec"].clone();
+    spec["clean"] = false.into();
+    spec["policy"] = "serial-latest-only".into();
+    spec["output"]["description"] = "Shows things".into();
+    spec["triggers"] = serde_json::json!({
+        "webhooks": [{"kind": "github", "secret": "hook"}],
+        "image": false,
+        "schedule": "30 3 * * *",
+    });
+    assert_eq!(build["spec"], spec, "the rest is as it was");
+    assert!(scene.done("ada", &set).contains("is unchanged"));
+    let nothing = error_line(&scene.run("ada", &["build", "set", "app", "-n", "team"]));
+    assert!(nothing.contains("what is to be set?"), "{nothing}");
+
     let listed = scene.done("bob", &["build", "list", "-n", "team"]);
     assert!(
         listed.lines().nth(1).unwrap().starts_with("app "),
         "{listed}"
     );
+    let everywhere = scene.done("bob", &["build", "list", "--all-namespaces"]);
+    let line = everywhere.lines().nth(1).unwrap();
+    assert!(line.starts_with("team       app "), "{everywhere}");
+}
+
+/// The registry itself stands in for a mirror of the makers'.
+#[test]
+fn a_public_builder_image_is_brought_and_found_by_language_and_version() {
+    let scene = Scene::new();
+    let host = &scene.server.host;
+    let box_image = format!("{host}/team/box:1");
+    let upstream = format!("{host}/team/mirror/sclorg/python-312-c10s:latest");
+    scene.done("ada", &["copy", &box_image, &upstream]);
+    let mirror = format!("{host}/team/mirror");
+    let add = [
+        "builder-image",
+        "add",
+        "--public",
+        "python-3.12",
+        "-n",
+        "team",
+        "--mirror",
+        &mirror,
+    ];
+    let entry = scene.json("ada", &add);
+    assert_eq!(entry["metadata"]["name"], "python-3.12");
+    assert_eq!(entry["image"], "team/python-3.12:latest");
+    assert_eq!(
+        (&entry["language"], &entry["version"]),
+        (&"python".into(), &"3.12".into())
+    );
+    let run = |builder: &str| {
+        let args = [
+            "build",
+            "run",
+            "--dir",
+            "src",
+            "--output",
+            "team/app:v1",
+            "--json",
+            "--builder",
+        ];
+        scene.run("ada", &[&args[..], &[builder]].concat())
+    };
+    for builder in ["python:3.12", "python:3", "python", "python-3.12"] {
+        let built = run(builder);
+        assert!(built.status.success(), "{builder}: {}", stderr(&built));
+        let built: Value = serde_json::from_str(&stdout(&built)).unwrap();
+        let image = built["resolved"]["builder"].as_str().unwrap();
+        assert!(image.starts_with("team/python-3.12@"), "{builder}: {image}");
+    }
+    for builder in ["python:3.13", "ruby"] {
+        let refused = run(builder);
+        assert_eq!(refused.status.code(), Some(1));
+        let told = stderr(&refused);
+        assert!(
+            told.contains("the catalogue has no entry"),
+            "{builder}: {told}"
+        );
+    }
+    let listed = scene.json("bob", &["builder-image", "list", "--public"]);
+    let listed = listed["items"].as_array().unwrap().iter();
+    let images: Vec<_> = listed.filter_map(|item| item["image"].as_str()).collect();
+    assert!(
+        images.contains(&"quay.io/sclorg/python-312-c10s:latest"),
+        "{images:?}"
+    );
+    let unknown = scene.run("ada", &["builder-image", "add", "--public", "cobol"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", stderr(&unknown));
 }
 
 /// A program builds by a token, and does no more.

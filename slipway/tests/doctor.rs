@@ -1,17 +1,10 @@
-//! Whether a machine can run builds, and the command that runs of an ordinary user need.
+//! Whether a machine can run builds.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::io::{IoSliceMut, Read as _};
-use std::mem::MaybeUninit;
-use std::net::{TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -131,9 +124,12 @@ fn a_user_without_ids_is_told_how_to_get_some() {
     let output = doctor_as(NOBODY, &program, folder.path());
     assert_eq!(output.status.code(), Some(1));
     let found = report(&output);
-    let ids = standing(&found, "user ids");
-    assert_eq!(ids["standing"], "missing");
-    assert!(ids["detail"].as_str().unwrap().contains("usermod"), "{ids}");
+    let user = standing(&found, "user");
+    assert_eq!(user["standing"], "missing");
+    assert!(
+        user["detail"].as_str().unwrap().contains("usermod"),
+        "{user}"
+    );
 }
 
 #[test]
@@ -207,68 +203,4 @@ fn a_configuration_that_can_be_read_once_holds() {
     assert!(runtime.contains("/nowhere/runc"), "{runtime}");
     let user = standing(&found, "user")["detail"].as_str().unwrap();
     assert!(user.contains("must be a file"), "{user}");
-}
-
-/// As the sandbox starts it: in a network namespace of its own, with a socket as its standard input.
-#[test]
-fn sockets_of_a_namespace_are_lent() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
-    let script = "ip link set lo up && exec \"$0\" lend-sockets";
-    let mut child = Command::new("unshare")
-        .args([
-            "--user",
-            "--map-root-user",
-            "--net",
-            "sh",
-            "-c",
-            script,
-            SLIPWAY,
-        ])
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut word = [0];
-    let mut words = [IoSliceMut::new(&mut word)];
-    let received = rustix::net::recvmsg(&ours, &mut words, &mut control, RecvFlags::CMSG_CLOEXEC);
-    let status = child.wait().unwrap();
-    let mut complained = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut complained)
-        .unwrap();
-    assert!(status.success(), "{complained}");
-    received.unwrap();
-    let handed: Vec<OwnedFd> = control
-        .drain()
-        .filter_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(handed) => Some(handed.collect::<Vec<_>>()),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    let [tcp, dns] = <[OwnedFd; 2]>::try_from(handed).unwrap();
-    let tcp = TcpListener::from(tcp).local_addr().unwrap();
-    let dns = UdpSocket::from(dns).local_addr().unwrap();
-    assert!(tcp.port() > 0 && dns.port() > 0 && tcp.port() != dns.port());
-    // They are that namespace's: here the port is free.
-    TcpListener::bind(("127.0.0.1", tcp.port())).unwrap();
-}
-
-#[test]
-fn started_by_hand_the_lender_says_that_it_hands_nothing_over() {
-    let output = Command::new(SLIPWAY)
-        .arg("lend-sockets")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    assert!(!output.stderr.is_empty());
 }

@@ -3,14 +3,16 @@
 
 use auth::BuildRight;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
 use builder::builds::{PageOf, Recorded};
 use builder::records::{BuilderImage, Metadata};
 use http::StatusCode;
+use http::header::LOCATION;
 use registry::http::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Building, Nothing, problem};
+use super::{Building, Nothing, made_or_changed, place, problem};
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const IMAGES: &str = "/api/v1/namespaces/{namespace}/builderimages";
@@ -40,11 +42,13 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             .reply::<Listed<BuilderImage>>(StatusCode::OK),
         Route::get(IMAGE, "get-builder-image", may(seen), get, state())
             .summary("What a name means in a namespace: its own builder image, else everybody's")
-            .reply::<BuilderImage>(StatusCode::OK),
+            .reply::<BuilderImage>(StatusCode::OK)
+            .or(StatusCode::NOT_FOUND, "There is no such entry"),
         Route::put(IMAGE, "put-builder-image", may(put), put_own, state())
             .summary("Enter a builder image for a namespace, or change the entry")
             .body::<Entry>()
-            .reply::<BuilderImage>(StatusCode::OK),
+            .reply::<BuilderImage>(StatusCode::OK)
+            .may_create(),
         Route::delete(
             IMAGE,
             "delete-builder-image",
@@ -83,7 +87,18 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         )
         .summary("Enter a builder image for everybody, or change the entry")
         .body::<Entry>()
-        .reply::<BuilderImage>(StatusCode::OK),
+        .reply::<BuilderImage>(StatusCode::OK)
+        .may_create(),
+        Route::get(
+            ALL_IMAGE,
+            "get-everybodys-builder-image",
+            may(seen),
+            get_everybodys,
+            state(),
+        )
+        .summary("One of everybody's builder images")
+        .reply::<BuilderImage>(StatusCode::OK)
+        .or(StatusCode::NOT_FOUND, "There is no such entry"),
         Route::delete(
             ALL_IMAGE,
             "delete-everybodys-builder-image",
@@ -171,9 +186,25 @@ async fn entries(
 }
 
 async fn get(
-    State(building): State<Building>,
+    state: State<Building>,
     may: Builder,
     Path((_, name)): Path<(String, String)>,
+) -> Result<Reply<BuilderImage>, Problem> {
+    found(state, may, name).await
+}
+
+async fn get_everybodys(
+    state: State<Building>,
+    may: Builder,
+    Path(name): Path<String>,
+) -> Result<Reply<BuilderImage>, Problem> {
+    found(state, may, name).await
+}
+
+async fn found(
+    State(building): State<Building>,
+    may: Builder,
+    name: String,
 ) -> Result<Reply<BuilderImage>, Problem> {
     let namespace = may.namespace();
     let found = building.builds.find_builder_image(namespace, &name).await;
@@ -220,7 +251,7 @@ async fn put_own(
     caller: Caller,
     Path((_, name)): Path<(String, String)>,
     body: Body<Entry>,
-) -> Result<Reply<BuilderImage>, Problem> {
+) -> Result<Response, Problem> {
     put(state, may, caller, name, body).await
 }
 
@@ -230,7 +261,7 @@ async fn put_everybodys(
     caller: Caller,
     Path(name): Path<String>,
     body: Body<Entry>,
-) -> Result<Reply<BuilderImage>, Problem> {
+) -> Result<Response, Problem> {
     put(state, may, caller, name, body).await
 }
 
@@ -240,7 +271,7 @@ async fn put(
     caller: Caller,
     name: String,
     Body(entry): Body<Entry>,
-) -> Result<Reply<BuilderImage>, Problem> {
+) -> Result<Response, Problem> {
     let image = BuilderImage {
         metadata: Metadata {
             namespace: may.namespace().to_owned(),
@@ -260,7 +291,16 @@ async fn put(
         .put_builder_image(image, &actor, caller.now())
         .await
         .map_err(problem)?;
-    Ok(Reply(StatusCode::OK, entered.value))
+    let status = made_or_changed(&entered);
+    let answer = Reply(status, entered.value);
+    if status == StatusCode::OK {
+        return Ok(answer.into_response());
+    }
+    let place = match &*answer.1.metadata.namespace {
+        "" => format!("{ALL_IMAGES}/{}", answer.1.metadata.name),
+        namespace => place(namespace, "builderimages", &answer.1.metadata.name),
+    };
+    Ok(([(LOCATION, place)], answer).into_response())
 }
 
 async fn delete_own(

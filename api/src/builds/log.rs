@@ -9,9 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 use builder::builds::log::{Follow, LogLine, LogReader};
 use builder::driver::Phase;
 use bytes::Bytes;
-use futures_util::stream;
-use http::HeaderMap;
+use futures_util::stream::{self, StreamExt as _};
 use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
 use registry::http::{Problem, credential};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,6 +31,10 @@ const SILENCE: Duration = Duration::from_secs(15);
 const ASKED_EVERY: Duration = Duration::from_secs(60);
 /// Where an `EventSource` goes on.
 const LAST_EVENT_ID: &str = "last-event-id";
+/// The id of the event behind which nothing comes.
+const END: &str = "end";
+/// What an `EventSource` is told first: after so many milliseconds it comes again if the connection breaks.
+const RETRY: &str = "retry: 2000\n\n";
 
 pub(super) fn route(building: &Building) -> Route {
     let may = Permission::Build(BuildRight::GetBuilds);
@@ -38,13 +42,26 @@ pub(super) fn route(building: &Building) -> Route {
         .summary("What a run said: text, or server-sent events to who accepts these")
         .query::<Asked>()
         .content(&["text/plain", "text/event-stream"])
+        .heeds(
+            "Last-Event-ID",
+            "The id of the last event that one had: it goes on behind it",
+        )
+        .or(
+            StatusCode::NO_CONTENT,
+            "The last event that one had was the end: there is no more to come",
+        )
+        .or(
+            StatusCode::NOT_FOUND,
+            "There is no such run, or it has had none of the phase",
+        )
 }
 
 /// Which part of the log, and how.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Asked {
-    /// Whether it goes on until the run has ended. Usually so as events, and not so as text.
+    /// Whether it goes on until the run has ended. Usually so as events, and not so as text: nothing is sent while a run
+    /// says nothing, and what lies between may take the connection for dead after a minute. Events keep it alive.
     follow: Option<bool>,
     /// Of what is written only this part of the run.
     phase: Option<Phase>,
@@ -72,6 +89,13 @@ async fn log(
         let timestamps = asked.timestamps;
         Form::Text { timestamps }
     };
+    if takes_events && last_event(&headers) == Some(END) {
+        let run = building.builds.run(may.namespace(), &name).await;
+        if run.map_err(problem)?.value.state.has_ended() {
+            // An EventSource comes back whenever an answer ends, unless it is told not to (HTML §9.2.3).
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+    }
     let from = from(&asked, &headers)?;
     let place = building.streams.admit(&caller.who)?;
     let follow = asked
@@ -111,18 +135,30 @@ async fn log(
         Form::Events => "text/event-stream",
         Form::Text { .. } => "text/plain; charset=utf-8",
     };
-    let body = stream::unfold(sent, |mut sent| async {
+    let head = match form {
+        Form::Events => RETRY,
+        Form::Text { .. } => "",
+    };
+    let head = stream::iter([Ok(Bytes::from_static(head.as_bytes()))]);
+    let rest = stream::unfold(sent, |mut sent| async {
         let chunk = sent.next().await?;
         Some((chunk, sent))
     });
+    let body = head.chain(rest);
     // Proxies of nginx's kind hold back what comes in small pieces.
     let headers = [(CONTENT_TYPE.as_str(), kind), ("x-accel-buffering", "no")];
     Ok((headers, axum::body::Body::from_stream(body)).into_response())
 }
 
+fn last_event(headers: &HeaderMap) -> Option<&str> {
+    headers.get(LAST_EVENT_ID)?.to_str().ok()
+}
+
 fn from(asked: &Asked, headers: &HeaderMap) -> Result<u64, Problem> {
     match headers.get(LAST_EVENT_ID) {
         None => Ok(asked.from.unwrap_or_default()),
+        // The end of another run of the name.
+        Some(id) if id == END => Ok(0),
         Some(id) => {
             let id = id.to_str().ok().and_then(|id| id.trim().parse().ok());
             id.ok_or_else(|| Problem::invalid("Last-Event-ID: the number that an event had"))
@@ -248,7 +284,10 @@ impl Sent {
         }
         let run = self.building.builds.run(&self.namespace, &self.name).await;
         match run {
-            Ok(run) => Some(Ok(event("end", &json!(BuildRun::of(run))).into())),
+            Ok(run) => {
+                let end = event("end", &json!(BuildRun::of(run)));
+                Some(Ok(format!("id: {END}\n{end}").into()))
+            }
             Err(_) => Some(self.cut("the run cannot be looked up at the moment")),
         }
     }

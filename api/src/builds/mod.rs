@@ -7,6 +7,7 @@ mod definitions;
 mod events;
 mod images;
 mod log;
+mod references;
 mod runs;
 mod secrets;
 mod streams;
@@ -14,8 +15,9 @@ mod view;
 
 use std::sync::Arc;
 
-use builder::builds::{Builds, BuildsError};
+use builder::builds::{Builds, BuildsError, Recorded};
 use builder::records::Actor;
+use http::StatusCode;
 use registry::Registry;
 use registry::http::Problem;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,7 @@ pub struct Building {
     builds: Builds,
     streams: Arc<Streams>,
     setting: Arc<tokio::sync::Semaphore>,
+    probing: Arc<tokio::sync::Semaphore>,
     asking: Arc<tokio::sync::Semaphore>,
     stopping: CancellationToken,
 }
@@ -46,6 +49,7 @@ impl Building {
             builds,
             streams: Arc::default(),
             setting: Arc::new(tokio::sync::Semaphore::new(secrets::AT_ONCE)),
+            probing: Arc::new(tokio::sync::Semaphore::new(references::AT_ONCE)),
             asking: Arc::new(tokio::sync::Semaphore::new(images::AT_ONCE)),
             stopping,
         }
@@ -75,6 +79,7 @@ struct Nothing {}
 /// The builder's routes.
 pub fn routes(building: &Building) -> Vec<Route> {
     let mut routes = definitions::routes(building);
+    routes.extend(references::routes(building));
     routes.extend(runs::routes(building));
     routes.push(log::route(building));
     routes.extend(images::routes(building));
@@ -111,6 +116,15 @@ fn if_matched(error: BuildsError) -> Problem {
     match error {
         BuildsError::Changed { .. } => Problem::changed(error.to_string()),
         other => problem(other),
+    }
+}
+
+/// What a PUT came to (RFC 9110 §9.3.4).
+fn made_or_changed<T>(put: &Recorded<T>) -> StatusCode {
+    if put.revision == 1 {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
     }
 }
 

@@ -12,6 +12,7 @@ use registry::http::Problem;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::definitions::{QUEUE_FULL, WHERE};
 use super::view::BuildRun;
 use super::{Building, MAX_SPEC, Nothing, place, problem};
 use crate::guard::MadeId;
@@ -45,7 +46,10 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         )
         .summary("Run something once that is no build")
         .body::<Once>()
-        .reply::<BuildRun>(StatusCode::CREATED),
+        .reply::<BuildRun>(StatusCode::CREATED)
+        .gives("Location", WHERE)
+        .or(StatusCode::CONFLICT, "There is a run of this name")
+        .or(StatusCode::TOO_MANY_REQUESTS, QUEUE_FULL),
         Route::get(
             RUN,
             "get-build-run",
@@ -54,7 +58,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             state(),
         )
         .summary("A run")
-        .reply::<BuildRun>(StatusCode::OK),
+        .reply::<BuildRun>(StatusCode::OK)
+        .or(StatusCode::NOT_FOUND, "There is no such run"),
         Route::delete(
             RUN,
             "delete-build-run",
@@ -63,7 +68,9 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             state(),
         )
         .summary("Remove a run that has ended, with its log; its image stays")
-        .no_content(),
+        .no_content()
+        .or(StatusCode::NOT_FOUND, "There is no such run")
+        .or(StatusCode::CONFLICT, "It has not ended"),
         Route::post(
             CANCEL,
             "cancel-build-run",
@@ -73,7 +80,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         )
         .summary("End a run that waits or is at work")
         .body::<Nothing>()
-        .reply::<BuildRun>(StatusCode::OK),
+        .reply::<BuildRun>(StatusCode::OK)
+        .or(StatusCode::NOT_FOUND, "There is no such run"),
         Route::post(
             REBUILD,
             "rebuild",
@@ -83,7 +91,10 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         )
         .summary("Do a run again")
         .body::<Again>()
-        .reply::<BuildRun>(StatusCode::CREATED),
+        .reply::<BuildRun>(StatusCode::CREATED)
+        .gives("Location", WHERE)
+        .or(StatusCode::NOT_FOUND, "There is no such run")
+        .or(StatusCode::TOO_MANY_REQUESTS, QUEUE_FULL),
     ]
 }
 

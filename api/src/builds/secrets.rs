@@ -5,12 +5,14 @@ use std::fmt;
 
 use auth::BuildRight;
 use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use builder::builds::SecretContent;
 use builder::driver::SecretFiles;
 use builder::records::SecretUse;
 use http::StatusCode;
+use http::header::LOCATION;
 use registry::http::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
@@ -18,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::definitions::names;
 use super::view::BuildSecret;
-use super::{Building, problem};
+use super::{Building, made_or_changed, problem};
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const SECRETS: &str = "/api/v1/namespaces/{namespace}/secrets";
@@ -52,7 +54,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         )
         .summary("Set a secret, also one that is there. Nobody is ever shown it again")
         .body::<NewSecret>()
-        .reply::<BuildSecret>(StatusCode::OK),
+        .reply::<BuildSecret>(StatusCode::OK)
+        .may_create(),
         Route::delete(
             SECRET,
             "delete-build-secret",
@@ -79,7 +82,7 @@ struct NewSecret {
 
 /// The content of a file.
 #[derive(JsonSchema)]
-#[schemars(with = "String", inline)]
+#[schemars(with = "String", inline, extend("contentEncoding" = "base64"))]
 struct Content(Zeroizing<Vec<u8>>);
 
 impl<'de> Deserialize<'de> for Content {
@@ -126,7 +129,7 @@ async fn set(
     caller: Caller,
     Path((_, name)): Path<(String, String)>,
     request: Request,
-) -> Result<Reply<BuildSecret>, Problem> {
+) -> Result<Response, Problem> {
     let place = building.setting.try_acquire();
     let _place = place
         .map_err(|_| Problem::too_many_of("other secrets are being set, try again in 1 s", 1))?;
@@ -141,7 +144,13 @@ async fn set(
         .put_secret(may.namespace(), &name, &content, caller.now())
         .await
         .map_err(problem)?;
-    Ok(Reply(StatusCode::OK, BuildSecret::of(set)))
+    let status = made_or_changed(&set);
+    let answer = Reply(status, BuildSecret::of(set));
+    if status == StatusCode::OK {
+        return Ok(answer.into_response());
+    }
+    let place = [(LOCATION, super::place(may.namespace(), "secrets", &name))];
+    Ok((place, answer).into_response())
 }
 
 async fn delete(

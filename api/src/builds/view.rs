@@ -52,6 +52,14 @@ pub(super) struct BuildRun {
     resolved: Resolved,
     state: State,
     phases: Vec<PhaseTiming>,
+    /// When it was asked for, in milliseconds since 1970.
+    asked: u64,
+    /// Whether it runs even if the same plan has a result already.
+    fresh: bool,
+    /// Whether it begins with empty caches.
+    no_cache: bool,
+    /// How often it was begun: more than once if a server ended meanwhile.
+    attempts: u32,
     /// When it began, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<u64>,
@@ -78,6 +86,10 @@ impl BuildRun {
             resolved: value.resolved,
             state: value.state,
             phases: value.phases,
+            asked: value.asked,
+            fresh: value.fresh,
+            no_cache: value.no_cache,
+            attempts: value.attempts,
             started: value.started,
             ended: value.ended,
             cancel: value.cancel.is_some(),

@@ -11,6 +11,7 @@
 )]
 
 pub mod builder;
+mod document;
 
 use std::sync::Arc;
 
@@ -63,6 +64,7 @@ pub struct Server {
     pub recorder: Arc<Recorder>,
     pub users: Arc<Htpasswd>,
     pub folder: TempDir,
+    document: tokio::sync::OnceCell<document::Document>,
 }
 
 /// What came back.
@@ -171,6 +173,7 @@ impl Server {
             registry,
             users,
             folder,
+            document: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -179,7 +182,24 @@ impl Server {
         all_routes(&self.registry, &self.building)
     }
 
+    /// The answer, which must be one that the document of the API allows.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
+        let answer = self.answer(request).await;
+        let document = self.document.get_or_init(|| async {
+            let ask = self.answer(self::request(Method::GET, "/api/openapi.json", "", ""));
+            document::Document::new(ask.await.json())
+        });
+        let Answer {
+            status,
+            headers,
+            body,
+        } = &answer;
+        document.await.hold(&method, &path, *status, headers, body);
+        answer
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Answer {
         let connection = Connection {
             peer: "192.0.2.7:1234".parse().unwrap(),
             secure: false,

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::definitions::metadata;
 use super::record::{Page, PageOf, Recorded};
+use super::version::Version;
 use super::{Builds, BuildsError, Invalid, name};
 use crate::images::{BaseImage, ImageName, ImagesError, Platform, ReadError};
 use crate::records::{Actor, BuilderImage};
@@ -35,7 +36,7 @@ impl Builds {
         now: SystemTime,
     ) -> Result<Recorded<BuilderImage>, BuildsError> {
         let place = image.metadata.clone();
-        name::check(&place.name, 63)?;
+        name::check_entry(&place.name)?;
         if !place.namespace.is_empty() {
             name::check_namespace(&place.namespace)?;
         }
@@ -117,6 +118,47 @@ impl Builds {
         }
     }
 
+    /// The newest entry of a language, of those whose version begins with what is asked for: the namespace's own if it has
+    /// one, else everybody's. An error where there is none.
+    pub(super) async fn of_language(
+        &self,
+        namespace: &str,
+        language: &str,
+        version: Option<&str>,
+    ) -> Result<BuilderImage, BuildsError> {
+        for namespace in [namespace, ""] {
+            let mut page = PageOf {
+                after: None,
+                limit: PageOf::MAX,
+            };
+            let mut newest = None;
+            loop {
+                let found = self.builder_images(namespace, &page).await?;
+                let last = found.items.last();
+                page.after = last.map(|last| last.value.metadata.name.clone());
+                let entries = found.items.into_iter().map(|entry| entry.value);
+                newest = newer(newest.into_iter().chain(entries), language, version);
+                if !found.more {
+                    break;
+                }
+            }
+            if let Some(newest) = newest {
+                return Ok(newest);
+            }
+        }
+        // Not a repository of that name, which a stranger may have made.
+        let message = match version {
+            None => format!(
+                "the catalogue has no entry {language:?}, nor one of that language: write repository:tag for an image"
+            ),
+            Some(version) => format!(
+                "the catalogue has no entry of language {language:?} and version {version:?}: an image is written with its \
+                 namespace"
+            ),
+        };
+        Err(Invalid::new("spec.builder", message).into())
+    }
+
     /// Removes an entry; the image stays.
     pub async fn remove_builder_image(
         &self,
@@ -129,6 +171,28 @@ impl Builds {
             None => Ok(()),
         }
     }
+}
+
+/// The newest entry of a language; of two that are alike, the one that comes first.
+fn newer(
+    entries: impl Iterator<Item = BuilderImage>,
+    language: &str,
+    asked: Option<&str>,
+) -> Option<BuilderImage> {
+    let asked = asked.map(Version::of);
+    let version = |entry: &BuilderImage| Version::of(entry.version.as_deref().unwrap_or_default());
+    let fitting = entries.filter(|entry| {
+        let is_of = |own: &String| own.eq_ignore_ascii_case(language);
+        let is_met = |asked: &Version| version(entry).meets(asked);
+        entry.language.as_ref().is_some_and(is_of) && asked.as_ref().is_none_or(is_met)
+    });
+    fitting.reduce(|newest, entry| {
+        if version(&entry) > version(&newest) {
+            entry
+        } else {
+            newest
+        }
+    })
 }
 
 /// Fills in what an entry does not say: from our own labels, else from those that images of S2I have.
@@ -203,5 +267,72 @@ mod tests {
         assert_eq!(image.language.as_deref(), Some("go"));
         assert_eq!(image.version.as_deref(), Some("1.24"));
         assert_eq!(described(&serde_json::json!({})).language, None);
+    }
+
+    /// Labels as the Dockerfiles of sclorg's images set them.
+    #[test]
+    fn what_images_of_sclorg_are_is_known_by_their_labels() {
+        for (tags, display_name, language, version) in [
+            (
+                "builder,python,python312,python-312,rh-python312",
+                "Python 3.12",
+                "python",
+                "3.12",
+            ),
+            ("builder,nodejs,nodejs24", "Node.js 24", "nodejs", "24"),
+            ("builder,ruby,ruby33,ruby-33", "Ruby 3.3", "ruby", "3.3"),
+            (
+                "builder,php,php83,php-83",
+                "Apache 2.4 with PHP 8.3",
+                "php",
+                "8.3",
+            ),
+            (
+                "builder,perl,perl540,perl-540",
+                "Apache 2.4 with mod_fcgid and Perl 5.40",
+                "perl",
+                "5.40",
+            ),
+        ] {
+            let image = described(&serde_json::json!({
+                "io.openshift.tags": tags,
+                "io.k8s.display-name": display_name,
+            }));
+            assert_eq!(image.language.as_deref(), Some(language));
+            assert_eq!(image.version.as_deref(), Some(version));
+            assert_eq!(image.display_name.as_deref(), Some(display_name));
+        }
+    }
+
+    #[test]
+    fn the_newest_of_a_language_is_meant_by_it() {
+        let entry = |name: &str, language: &str, version: &str| {
+            let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            let mut image = described(&serde_json::json!({}));
+            image.metadata.name = name.to_owned();
+            image.language = text(language);
+            image.version = text(version);
+            image
+        };
+        let all = [
+            entry("a", "python", "3.9"),
+            entry("b", "python", ""),
+            entry("c", "Python", "3.13.5"),
+            entry("d", "python", "3.13.5"),
+            entry("e", "nodejs", "24"),
+            entry("f", "", "9"),
+        ];
+        for (language, version, name) in [
+            ("python", None, Some("c")),
+            ("python", Some("3"), Some("c")),
+            ("python", Some("3.9"), Some("a")),
+            ("python", Some("3.1"), None),
+            ("nodejs", Some("24"), Some("e")),
+            ("ruby", None, None),
+        ] {
+            let found = newer(all.clone().into_iter(), language, version);
+            let found = found.map(|entry| entry.metadata.name);
+            assert_eq!(found.as_deref(), name, "{language} {version:?}");
+        }
     }
 }

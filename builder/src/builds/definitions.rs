@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use super::record::{Page, PageOf, Recorded, Walk};
 use super::runs::{is_of, prefix};
 use super::{Builds, BuildsError, Invalid, name, spec};
+use crate::ledger::Kind;
 use crate::records::{Actor, Build, BuildSpec, Metadata, Run, Status};
 
 /// Longest name of a build: runs are named `<build>-<number>`.
@@ -22,11 +23,15 @@ impl Builds {
     ) -> Result<Recorded<Build>, BuildsError> {
         name::check(name, MAX_NAME)?;
         self.check(namespace, &spec)?;
+        let status = Status {
+            scheduled: begun(&spec, now),
+            ..Status::default()
+        };
         let build = Build {
             metadata: metadata(namespace, name, now),
             owner,
             spec,
-            status: Status::default(),
+            status,
         };
         let made = self.store().make(build, self.settings().quota.builds);
         let made = made.await?;
@@ -49,14 +54,15 @@ impl Builds {
         spec: BuildSpec,
         owner: Actor,
         revision: Option<u64>,
+        now: SystemTime,
     ) -> Result<Recorded<Build>, BuildsError> {
         self.check(namespace, &spec)?;
         loop {
             let mut found = self.build(namespace, name).await?;
-            // A new schedule begins anew: what it would have been due for is not missed.
             if found.value.spec.triggers.schedule != spec.triggers.schedule {
-                found.value.status.scheduled = None;
+                found.value.status.scheduled = begun(&spec, now);
             }
+            found.value.status.missed = None;
             found.value.spec = spec.clone();
             found.value.owner = owner.clone();
             match revision {
@@ -80,6 +86,16 @@ impl Builds {
     /// The builds of a namespace.
     pub async fn builds(&self, namespace: &str, page: &PageOf) -> Result<Page<Build>, BuildsError> {
         self.store().page(namespace, page).await
+    }
+
+    /// Namespaces that have builds, in order, behind `after`.
+    pub async fn namespaces(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, BuildsError> {
+        let ledger = self.store().ledger();
+        Ok(ledger.namespaces(Kind::Build, after, limit).await?)
     }
 
     /// Removes a build, with its runs and their logs; images stay. [`BuildsError::Busy`] if one of its runs waits or is
@@ -107,6 +123,13 @@ impl Builds {
         }
         Ok(())
     }
+}
+
+/// From when on a new schedule counts: what it would have been due for before is not missed, and what is due before the first
+/// look is.
+fn begun(spec: &BuildSpec, now: SystemTime) -> Option<u64> {
+    let schedule = spec.triggers.schedule.as_ref();
+    schedule.map(|_| seconds(now))
 }
 
 pub(super) fn metadata(namespace: &str, name: &str, now: SystemTime) -> Metadata {

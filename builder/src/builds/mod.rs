@@ -40,6 +40,7 @@ mod submit;
 mod triggered;
 mod turns;
 mod usage;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ use tokio_util::task::TaskTracker;
 pub use credential::ProbeError;
 pub use error::{BuildsError, Invalid, What};
 pub use finish::BuildSucceeded;
+pub use name::is_entry_name;
 pub use record::{Page, PageOf, Recorded};
 pub use runs::{Age, RunsOf};
 pub use secrets::SecretContent;

@@ -30,6 +30,22 @@ pub(super) fn check(text: &str, max: usize) -> Result<(), Invalid> {
     Err(Invalid::new("metadata.name", message))
 }
 
+/// Checks the name of a catalogue's entry: as a record's, but with dots within, for versions.
+pub(super) fn check_entry(text: &str) -> Result<(), Invalid> {
+    if is_entry_name(text) {
+        return Ok(());
+    }
+    let message = format!(
+        "{text:?} is no name: lower-case letters, digits, '-' and '.', a letter or digit at either end, at most {MAX_NAME}"
+    );
+    Err(Invalid::new("metadata.name", message))
+}
+
+/// Whether a catalogue's entry can be called so.
+pub fn is_entry_name(text: &str) -> bool {
+    text.split('.').all(|part| check(part, MAX_NAME).is_ok()) && text.len() <= MAX_NAME
+}
+
 /// Checks a namespace: one part of a repository's name.
 pub(super) fn check_namespace(text: &str) -> Result<(), Invalid> {
     let fits = !text.contains('/') && RepoName::parse(text).is_ok();

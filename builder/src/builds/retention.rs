@@ -1,5 +1,7 @@
 //! Removing what is old: ended runs with their logs, logs without runs, events that nobody took.
 
+mod keep;
+
 use std::collections::HashMap;
 use std::fs::DirEntry;
 use std::ops::ControlFlow;
@@ -13,7 +15,8 @@ use super::record::{Recorded, Walk};
 use super::runs::prefix;
 use super::{Builds, BuildsError};
 use crate::ledger::{Kept, Kind, LedgerError, Write};
-use crate::records::{Build, Retention, Run, State};
+use crate::records::{Build, Run, State};
+use keep::{Group, Keep};
 
 /// How often everything is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -21,14 +24,11 @@ const EVERY: Duration = Duration::from_secs(3600);
 /// How many events of a namespace are kept for whoever takes them.
 const EVENTS: usize = 1000;
 
-/// Ended runs of a kind that a build may keep, where the operator does not let all keep more.
-const MOST: u32 = 200;
-
 /// What decides whether an ended run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Old {
     name: String,
-    build: Option<String>,
+    group: Group,
     /// When it was asked for, and its number among those of its build.
     asked: (u64, u64),
     /// In milliseconds since 1970.
@@ -38,10 +38,10 @@ struct Old {
 
 impl Old {
     /// `None` if it has not ended.
-    fn of(run: &Run) -> Option<Self> {
+    fn of(run: &Run, hosts: &[String]) -> Option<Self> {
         run.state.has_ended().then(|| Self {
             name: run.metadata.name.clone(),
-            build: run.build.clone(),
+            group: Group::of(run, hosts),
             asked: (run.asked, super::runs::number(run)),
             ended: run.ended,
             has_succeeded: run.state == State::Succeeded,
@@ -74,12 +74,12 @@ impl Builds {
             };
             after = Some(last.clone());
             for namespace in &namespaces {
-                let mut builds: HashMap<Option<String>, Vec<Old>> = HashMap::new();
+                let mut groups: HashMap<Group, Vec<Old>> = HashMap::new();
                 for run in self.old(namespace, "", |_| true).await? {
-                    builds.entry(run.build.clone()).or_default().push(run);
+                    groups.entry(run.group.clone()).or_default().push(run);
                 }
-                for (build, runs) in builds {
-                    self.prune(namespace, build.as_deref(), runs, now).await?;
+                for (group, runs) in groups {
+                    self.prune(namespace, &group, runs, now).await?;
                 }
                 self.prune_namespace(namespace).await?;
                 self.prune_events(namespace).await?;
@@ -88,15 +88,16 @@ impl Builds {
         self.sweep_logs().await
     }
 
-    /// The same for the runs of one build, or for those without, after one of them has ended.
+    /// The same for the runs that share places with one that has ended.
     pub(super) async fn tidy_after(&self, run: &Run) {
         let namespace = &run.metadata.namespace;
-        let build = run.build.as_deref();
+        let hosts = &self.settings().hosts;
+        let group = Group::of(run, hosts);
         let done = async {
-            let prefix = build.map_or_else(String::new, prefix);
-            let is_of = |run: &Run| run.build.as_deref() == build;
+            let prefix = group.build().map_or_else(String::new, prefix);
+            let is_of = |run: &Run| Group::of(run, hosts) == group;
             let runs = self.old(namespace, &prefix, is_of).await?;
-            self.prune(namespace, build, runs, SystemTime::now())
+            self.prune(namespace, &group, runs, SystemTime::now())
                 .await?;
             self.prune_namespace(namespace).await
         };
@@ -112,9 +113,10 @@ impl Builds {
         prefix: &str,
         is_wanted: impl Fn(&Run) -> bool,
     ) -> Result<Vec<Old>, BuildsError> {
+        let hosts = &self.settings().hosts;
         let mut all = Vec::new();
         let look = |run: Recorded<Run>| {
-            all.extend(Old::of(&run.value).filter(|_| is_wanted(&run.value)));
+            all.extend(Old::of(&run.value, hosts).filter(|_| is_wanted(&run.value)));
             ControlFlow::Continue(())
         };
         self.store().look(namespace, prefix, look).await?;
@@ -124,11 +126,11 @@ impl Builds {
     async fn prune(
         &self,
         namespace: &str,
-        build: Option<&str>,
+        group: &Group,
         runs: Vec<Old>,
         now: SystemTime,
     ) -> Result<(), BuildsError> {
-        let build = match build {
+        let build = match group.build() {
             Some(build) => match self.store().find::<Build>(namespace, build).await {
                 // What it keeps is not known.
                 Err(BuildsError::Unreadable { .. }) => return Ok(()),
@@ -137,7 +139,8 @@ impl Builds {
             None => None,
         };
         let asked = build.as_ref().map(|build| build.value.spec.retention);
-        let keep = with_defaults(asked.unwrap_or_default(), self.settings().retention);
+        let (defaults, at_least) = (self.settings().retention, self.settings().kept_at_least);
+        let keep = Keep::new(asked.unwrap_or_default(), defaults, at_least);
         let newest = build.and_then(|build| build.value.status.succeeded);
         for run in beyond(runs, keep, newest.as_deref(), millis(now)) {
             self.remove_old(namespace, &run).await?;
@@ -168,7 +171,7 @@ impl Builds {
 
     /// Whether a run is its build's newest success.
     async fn is_newest(&self, namespace: &str, run: &Old) -> Result<bool, BuildsError> {
-        let (true, Some(build)) = (run.has_succeeded, &run.build) else {
+        let (true, Some(build)) = (run.has_succeeded, run.group.build()) else {
             return Ok(false);
         };
         match self.store().find::<Build>(namespace, build).await {
@@ -251,35 +254,19 @@ fn folders(logs: &Path) -> Vec<(String, HashMap<String, PathBuf>)> {
         .collect()
 }
 
-/// What a build keeps: as it says, but no more runs than [`MOST`], or than the operator lets all keep.
-fn with_defaults(asked: Retention, defaults: Retention) -> Retention {
-    let runs = |asked: Option<u32>, default: Option<u32>| {
-        let most = default.unwrap_or(MOST).max(MOST);
-        Some(asked.or(default).unwrap_or(MOST).min(most))
-    };
-    Retention {
-        succeeded: runs(asked.succeeded, defaults.succeeded),
-        failed: runs(asked.failed, defaults.failed),
-        seconds: asked.seconds.or(defaults.seconds),
-    }
-}
-
-/// Of a build's runs those that are not kept: beyond the newest so many of their kind, or too long ago. The newest one that
-/// succeeded is.
-fn beyond(mut runs: Vec<Old>, keep: Retention, newest: Option<&str>, now: u64) -> Vec<Old> {
+/// Of a group's runs those that are not kept. The newest one of a build that succeeded is.
+fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec<Old> {
     runs.sort_by_key(|run| std::cmp::Reverse(run.asked));
     let (mut succeeded, mut failed) = (0, 0);
     runs.retain(|run| {
-        let (count, most) = if run.has_succeeded {
-            (&mut succeeded, keep.succeeded)
+        let nth = if run.has_succeeded {
+            &mut succeeded
         } else {
-            (&mut failed, keep.failed)
+            &mut failed
         };
-        *count += 1;
-        let too_many = most.is_some_and(|most| *count > most);
+        *nth += 1;
         let age = now.saturating_sub(run.ended.unwrap_or(now)) / 1000;
-        let too_old = keep.seconds.is_some_and(|seconds| age > seconds);
-        (too_many || too_old) && Some(run.name.as_str()) != newest
+        keep.is_over(run.has_succeeded, *nth, age) && Some(run.name.as_str()) != newest
     });
     runs
 }
@@ -288,14 +275,14 @@ fn beyond(mut runs: Vec<Old>, keep: Retention, newest: Option<&str>, now: u64) -
 mod tests {
     use super::super::tests::run_record;
     use super::*;
-    use crate::records::FailureReason;
+    use crate::records::{FailureReason, Retention};
 
     fn ended(number: u64, state: State) -> Option<Old> {
         let mut run = run_record("team", &format!("app-{number}"));
         run.asked = number;
         run.ended = Some(number * 1000);
         run.state = state;
-        Old::of(&run)
+        Old::of(&run, &[])
     }
 
     fn failed() -> State {
@@ -310,22 +297,6 @@ mod tests {
     }
 
     #[test]
-    fn a_build_keeps_no_more_than_the_most() {
-        let kept = |asked: Option<u32>, default: Option<u32>| {
-            let of = |succeeded| Retention {
-                succeeded,
-                ..Retention::default()
-            };
-            with_defaults(of(asked), of(default)).succeeded
-        };
-        assert_eq!(kept(None, Some(20)), Some(20));
-        assert_eq!(kept(Some(50), Some(20)), Some(50));
-        assert_eq!(kept(Some(u32::MAX), Some(20)), Some(200));
-        assert_eq!(kept(Some(u32::MAX), Some(1000)), Some(1000));
-        assert_eq!(kept(None, None), Some(200));
-    }
-
-    #[test]
     fn the_newest_of_each_kind_are_kept() {
         let runs = [
             ended(1, State::Succeeded),
@@ -335,19 +306,20 @@ mod tests {
             ended(5, State::Running),
         ];
         let runs: Vec<_> = runs.into_iter().flatten().collect();
-        let keep = Retention {
+        let keep = |asked| Keep::new(asked, Retention::default(), Duration::ZERO);
+        let few = keep(Retention {
             succeeded: Some(1),
             failed: Some(1),
             seconds: None,
-        };
-        let gone = beyond(runs.clone(), keep, Some("app-3"), 9000);
+        });
+        let gone = beyond(runs.clone(), few, Some("app-3"), 9000);
         assert_eq!(names(&gone), ["app-2", "app-1"]);
 
-        let keep = Retention {
+        let short = keep(Retention {
             seconds: Some(1),
             ..Retention::default()
-        };
-        let gone = beyond(runs, keep, Some("app-3"), 9000);
+        });
+        let gone = beyond(runs, short, Some("app-3"), 9000);
         assert_eq!(names(&gone), ["app-4", "app-2", "app-1"]);
     }
 }

@@ -55,6 +55,8 @@ pub struct Settings {
     pub run_timeout: Timeout,
     /// How long ended runs are kept, where a spec does not say it.
     pub retention: Retention,
+    /// How long an ended run stays, however many there are, where its spec does not say how many.
+    pub kept_at_least: Duration,
     /// Longest log of a run, in bytes of text.
     pub log_bytes: u64,
     /// The most that a run may use up.
@@ -133,6 +135,7 @@ impl Settings {
                 failed: Some(20),
                 seconds: None,
             },
+            kept_at_least: Duration::from_secs(24 * 3600),
             log_bytes: 64 << 20,
             limits: Limits::default(),
             usual: Limits::default(),

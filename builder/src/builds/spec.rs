@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oci::{RepoName, Tag};
 
-use super::{Invalid, Settings, Timeout, name};
+use super::{Invalid, Settings, Timeout, is_entry_name, name};
 use crate::images::ImageName;
 use crate::plan::{Limits, Network};
 use crate::records::{
@@ -58,8 +58,13 @@ pub(super) enum Source {
 /// What `builder` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BuilderName {
-    /// A plain word: an entry of the catalogue, never a repository.
+    /// A plain word: an entry of the catalogue, else the newest of a language; never a repository.
     Entry(String),
+    /// `python:3.13`: an entry of the catalogue of this language and version; never a repository.
+    Version {
+        language: String,
+        version: String,
+    },
     Image(ImageName),
 }
 
@@ -195,8 +200,17 @@ pub(super) fn source(spec: &SourceSpec, hosts: &[String]) -> Result<Source, Inva
 }
 
 fn builder(text: &str, hosts: &[String]) -> Result<BuilderName, Invalid> {
-    if name::check(text, usize::MAX).is_ok() {
+    if is_entry_name(text) {
         return Ok(BuilderName::Entry(text.to_owned()));
+    }
+    if let Some((language, version)) = text.split_once(':')
+        && is_entry_name(language)
+        && Tag::parse(version).is_ok()
+    {
+        return Ok(BuilderName::Version {
+            language: language.to_owned(),
+            version: version.to_owned(),
+        });
     }
     name::image(text, hosts, "spec.builder").map(BuilderName::Image)
 }

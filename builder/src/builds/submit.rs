@@ -188,6 +188,7 @@ impl Builds {
         let place = self.place(&namespace)?;
         if asked.scheduled.is_some() {
             build.status.scheduled = asked.scheduled;
+            build.status.missed = None;
         }
         loop {
             build.status.runs += 1;

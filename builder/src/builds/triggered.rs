@@ -8,7 +8,7 @@ use super::spec::Wanted;
 use super::{Builds, BuildsError, PageOf, Recorded};
 use crate::images::{BaseImage, ImageName, Platform, ReadError};
 use crate::ledger::{Kept, Kind, Ledger};
-use crate::records::{Actor, Build, BuildSpec, Run, State};
+use crate::records::{Actor, Build, BuildSpec, Missed, Run, State};
 
 /// An image that a build stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,28 @@ impl Builds {
         begun.value.status.scheduled = Some(seconds(now));
         match self.store().replace(begun).await {
             Ok(_) | Err(BuildsError::Changed { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes at a build why its schedule starts nothing, unless it says so already or was changed since it was read.
+    pub(crate) async fn note_missed(
+        &self,
+        build: &Recorded<Build>,
+        why: &str,
+        now: SystemTime,
+    ) -> Result<(), BuildsError> {
+        let known = build.value.status.missed.as_ref();
+        if known.is_some_and(|known| known.why == why) {
+            return Ok(());
+        }
+        let mut noted = build.clone();
+        noted.value.status.missed = Some(Missed {
+            since: known.map_or_else(|| seconds(now), |known| known.since),
+            why: why.to_owned(),
+        });
+        match self.store().replace(noted).await {
+            Ok(_) | Err(BuildsError::Changed { .. } | BuildsError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

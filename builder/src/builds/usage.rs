@@ -84,8 +84,9 @@ impl Builds {
                 Err(BuildsError::Unavailable(failure.to_string()))
             }
             Err(failure) => {
-                let message = format!("the image's script usage: {failure}\n{text}");
-                Err(Invalid::new("image", message.trim_end()).into())
+                let message = format!("the image's script usage: {failure}:\n{text}");
+                let message = message.trim_end().trim_end_matches(':');
+                Err(Invalid::new("image", message).into())
             }
         }
     }

@@ -11,7 +11,7 @@ mod secret;
 mod spec;
 
 pub use actor::Actor;
-pub use build::{Build, Metadata, Status};
+pub use build::{Build, Metadata, Missed, Status};
 pub use image::BuilderImage;
 pub use run::{Cause, FailureReason, PhaseTiming, Resolved, Run, RunResult, State, StateKind};
 pub use secret::{Secret, SecretUse};

@@ -14,7 +14,8 @@ use crate::s2i::IgnoreMode;
 pub struct BuildSpec {
     /// What is built.
     pub source: SourceSpec,
-    /// The builder image, `repository[:tag][@digest]` in this registry, or the name of a catalogue entry.
+    /// The builder image: `repository[:tag][@digest]` in this registry, the name of a catalogue entry, or a language
+    /// (`python`: the newest version that the catalogue has) with its version (`python:3.13`, `python:3`).
     pub builder: String,
     /// What the result is called.
     pub output: OutputSpec,

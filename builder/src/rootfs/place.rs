@@ -1,5 +1,6 @@
 //! Making files below one directory, and nowhere else.
 
+mod bounds;
 mod names;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::IdMap;
 use crate::archive::{Device, Entry, Kind, Mtime};
 use crate::overlay::{Marks, is_whiteout_device};
 use crate::tree::{DIRECTORY, FileKind, Tree, TreePath, stat, through_proc};
+use bounds::Bounds;
 use names::{clear, found, make_node};
 
 /// The tree that a layer is unpacked into.
@@ -35,12 +37,7 @@ pub(super) struct Places<'a> {
     marks: Marks,
     /// Whose directories are that no entry names: the container's root's.
     owner: (Uid, Gid),
-    /// How many files and directories may still be made.
-    left: Arc<Left>,
-    /// How many were made.
-    made: u64,
-    /// How many bytes of directories' paths may still be remembered: one entry can name two thousand.
-    memory: usize,
+    bounds: Bounds,
     /// The last directory that something was put into: archives are mostly sorted. Before a name in a directory is
     /// removed, the directory is this one, so it is never itself what was removed.
     last: Option<(TreePath, Rc<OwnedFd>)>,
@@ -81,9 +78,7 @@ impl<'a> Places<'a> {
             root,
             marks,
             owner,
-            left: Arc::new(Left::new(entries)),
-            made: 0,
-            memory: MEMORY,
+            bounds: Bounds::new(Arc::new(Left::new(entries))),
             last: None,
             implicit: BTreeMap::from([(found.inode, path)]),
         })
@@ -91,7 +86,7 @@ impl<'a> Places<'a> {
 
     /// The same with what others may make, too.
     pub(super) fn sharing(mut self, entries: Arc<Left>) -> Self {
-        self.left = entries;
+        self.bounds = Bounds::new(entries);
         self
     }
 
@@ -109,7 +104,7 @@ impl<'a> Places<'a> {
 
     /// Makes a directory, or takes the metadata for one that is there.
     pub(super) fn directory(&mut self, entry: &Entry) -> Result<(), UnpackError> {
-        self.remember(&entry.path)?;
+        self.bounds.remember(&entry.path)?;
         let (parent, name) = self.parent(&entry.path)?;
         let disk = |error| UnpackError::disk(&entry.path, error);
         match found(parent.as_fd(), &name).map_err(disk)? {
@@ -175,7 +170,7 @@ impl<'a> Places<'a> {
             None => make_node(parent.as_fd(), &name, FileType::CharacterDevice, NO_DEVICE),
         };
         act().map_err(|error| UnpackError::disk(path, error))?;
-        self.count(path)
+        self.bounds.count(path)
     }
 
     /// Hides what lower layers have in the directory `path`.
@@ -228,7 +223,7 @@ impl<'a> Places<'a> {
         }
         // Under a passing name first: the link may be to what has this name now.
         let (parent, name) = self.parent(path)?;
-        self.count(path)?;
+        self.bounds.count(path)?;
         let disk = |error| UnpackError::disk(path, error);
         let root = self.root.fd();
         linkat(&from, target_name, root, PASSING, AtFlags::empty()).map_err(disk)?;
@@ -246,7 +241,7 @@ impl<'a> Places<'a> {
 
     /// The same, with nothing of that name left in it.
     fn free(&mut self, path: &TreePath) -> Result<(Rc<OwnedFd>, Vec<u8>), UnpackError> {
-        self.count(path)?;
+        self.bounds.count(path)?;
         let (parent, name) = self.parent(path)?;
         clear(parent.as_fd(), &name, path)?;
         Ok((parent, name))
@@ -289,7 +284,7 @@ impl<'a> Places<'a> {
         }
         .map_err(|error| UnpackError::disk(path, error))?;
         for name in missing.iter().rev() {
-            self.count(path)?;
+            self.bounds.count(path)?;
             let joined = at.join(name);
             at = joined.map_err(|error| UnpackError::refused(path, error))?;
             directory = self.make_implicit(directory.as_fd(), name, &at)?;
@@ -331,7 +326,7 @@ impl<'a> Places<'a> {
             // There is a symbolic link on the way.
             Err(_) => self.real_path(&made, path)?,
         };
-        self.remember(&real)?;
+        self.bounds.remember(&real)?;
         self.implicit.insert(inode, real);
         Ok(made)
     }
@@ -359,7 +354,7 @@ impl<'a> Places<'a> {
         name: &[u8],
         path: &TreePath,
     ) -> Result<(), UnpackError> {
-        self.count(path)?;
+        self.bounds.count(path)?;
         let made = mkdirat(parent, name, Mode::RWXU);
         made.map_err(|error| UnpackError::disk(path, error))
     }
@@ -382,29 +377,10 @@ impl<'a> Places<'a> {
 
     /// How many files and directories were made.
     pub(super) fn made(&self) -> u64 {
-        self.made
-    }
-
-    fn remember(&mut self, path: &TreePath) -> Result<(), UnpackError> {
-        let Some(left) = self.memory.checked_sub(path.as_bytes().len()) else {
-            let text = format!("{path}: the paths of its directories are over 64 MiB");
-            return Err(UnpackError::TooLarge(text));
-        };
-        self.memory = left;
-        Ok(())
-    }
-
-    fn count(&mut self, path: &TreePath) -> Result<(), UnpackError> {
-        if !self.left.take(1) {
-            let text = format!("{path}: there are more entries than the limit allows");
-            return Err(UnpackError::TooLarge(text));
-        }
-        self.made += 1;
-        Ok(())
+        self.bounds.made
     }
 }
 
-const MEMORY: usize = 64 << 20;
 const NO_DEVICE: Device = Device { major: 0, minor: 0 };
 const NO_TARGET: &str = "it is a hard link to what this layer does not have";
 /// No layer has this name: it is a whiteout's that hides nothing.

@@ -1,11 +1,11 @@
 //! What this machine lacks for running builds, and how to get it.
 
-use std::ffi::OsString;
 use std::path::Path;
 
 use super::cgroup::Hierarchies;
-use super::host::{Privilege, Settings, is_initial};
+use super::host::{Settings, is_initial};
 use super::ids::SandboxIds;
+use super::nest::nested;
 use super::{egress, namespaces, tool, view};
 
 #[cfg(test)]
@@ -44,20 +44,22 @@ const PROGRAMS: &[(&str, &str)] = &[
 
 /// Looks at everything that runs need. Nothing is changed, and no server need be stopped.
 pub async fn examine(settings: &Settings) -> Vec<Check> {
-    let privilege = Privilege::ours();
-    let mut checks = vec![kernel(), runtime(settings).await, programs(privilege)];
-    checks.push(folder());
-    checks.push(user_namespaces(privilege, &settings.ids).await);
+    let mut checks = vec![kernel(), runtime(settings).await, programs(), folder()];
     checks.push(overlay());
-    checks.push(ids(privilege, &settings.ids));
-    checks.push(limits(privilege));
-    checks.push(network(privilege, &settings.lender).await);
+    if rustix::process::geteuid().is_root() {
+        checks.push(user_namespaces(&settings.ids).await);
+        checks.push(ids(&settings.ids));
+    } else {
+        checks.push(user());
+    }
+    checks.push(limits());
+    checks.push(network().await);
     checks
 }
 
 /// Whether limits of memory, processors and processes can be enforced here; a run that asks for them is refused otherwise.
 pub fn enforces_limits() -> bool {
-    limits(Privilege::ours()).standing == Standing::Good
+    limits().standing == Standing::Good
 }
 
 fn check(name: &'static str, standing: Standing, detail: impl Into<String>) -> Check {
@@ -136,11 +138,7 @@ fn version(text: &str) -> Option<(u32, u32, u32)> {
     Some((major, minor, patch))
 }
 
-fn programs(privilege: Privilege) -> Check {
-    let user: &[_] = match privilege {
-        Privilege::Root => &[],
-        Privilege::User => &[("newuidmap", "uidmap"), ("newgidmap", "uidmap")],
-    };
+fn programs() -> Check {
     let exists = |program: &str| {
         tool::PATH
             .split(':')
@@ -148,7 +146,6 @@ fn programs(privilege: Privilege) -> Check {
     };
     let missing: Vec<_> = PROGRAMS
         .iter()
-        .chain(user)
         .filter(|(program, _)| !exists(program))
         .collect();
     if missing.is_empty() {
@@ -177,9 +174,21 @@ fn folder() -> Check {
     check("folder", Standing::Missing, detail)
 }
 
-async fn user_namespaces(privilege: Privilege, ids: &SandboxIds) -> Check {
+/// Files of an image belong to many users, whom only root can give them to: root of a user namespace is enough, which an ordinary
+/// user's server becomes by [`nested`] before it looks.
+fn user() -> Check {
+    let detail = match nested() {
+        Ok(_) => "the server did not become root of a user namespace of its own: its configuration must be a file, for it \
+                  is read again there"
+            .to_owned(),
+        Err(error) => error.to_string(),
+    };
+    check("user", Standing::Missing, detail)
+}
+
+async fn user_namespaces(ids: &SandboxIds) -> Check {
     let name = "user namespaces";
-    match namespaces::user_namespace(privilege, ids).await {
+    match namespaces::user_namespace(ids).await {
         Ok(_) => check(name, Standing::Good, "can be made"),
         Err(error) => check(name, Standing::Missing, error.to_string()),
     }
@@ -196,13 +205,13 @@ fn overlay() -> Check {
 }
 
 /// Root's ids are its own choice: nobody else should have been given them.
-fn ids(privilege: Privilege, ids: &SandboxIds) -> Check {
+fn ids(ids: &SandboxIds) -> Check {
     let name = "user ids";
     let range = ids.lines().trim().replace('\n', ", ");
     let given = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
-    let shared = given
-        .lines()
-        .find(|line| privilege == Privilege::Root && is_shared(line, ids));
+    // Those of a user namespace are other numbers than the file's.
+    let is_ours = is_initial().unwrap_or(false);
+    let shared = given.lines().find(|line| is_ours && is_shared(line, ids));
     match shared {
         Some(line) => {
             let detail = format!(
@@ -227,9 +236,9 @@ fn is_shared(line: &str, ids: &SandboxIds) -> bool {
         .any(|ours| first <= ours.outside + (ours.length - 1) && ours.outside <= last)
 }
 
-fn limits(privilege: Privilege) -> Check {
+fn limits() -> Check {
     let name = "limits";
-    if privilege == Privilege::User || !is_initial().unwrap_or(false) {
+    if !is_initial().unwrap_or(false) {
         let detail = "memory, processor and process limits need root: runs that ask for them are refused; of files that only \
                       users inside may read, the disk limit sees nothing";
         return check(name, Standing::Limited, detail);
@@ -259,14 +268,10 @@ fn limits(privilege: Privilege) -> Check {
 }
 
 /// The rules of a run, in a network namespace that is gone at once.
-async fn network(privilege: Privilege, lender: &[OsString]) -> Check {
+async fn network() -> Check {
     let name = "network";
-    if privilege == Privilege::User && lender.is_empty() {
-        let detail = "runs of an ordinary user connect to nothing: no program was given that opens their sockets";
-        return check(name, Standing::Limited, detail);
-    }
     let mut command = tool::command("unshare");
-    if privilege == Privilege::User {
+    if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
     command.args(["--net", "--", "nft", "-f", "-"]);

@@ -1,6 +1,5 @@
 //! What this machine offers to runs.
 
-use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +13,8 @@ use crate::Marks;
 
 mod subids;
 
+pub(super) use subids::check_granted;
+
 /// How runs are set up on this machine.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -26,29 +27,23 @@ pub struct Settings {
     pub cgroup: PathBuf,
     /// The runtime: a path, or a name that is looked for in the usual folders.
     pub runtime: PathBuf,
-    /// A command that calls [`lend_sockets`](super::lend_sockets): how an ordinary user opens sockets in a run's network. Without
-    /// it, an ordinary user's runs connect to nothing; root needs none.
-    pub lender: Vec<OsString>,
     /// The proxy that connections of runs go through, if the server needs one.
     pub upstream: Option<Upstream>,
 }
 
 impl Settings {
-    /// What fits whom this process runs as: [`Settings::root`] with `ids`, [`Settings::nested`] or [`Settings::ordinary`], whose
-    /// ids are given.
+    /// What fits whom this process runs as: [`Settings::root`] with `ids`, or [`Settings::nested`], whose ids are given.
     pub fn of_this_process(
         state: impl Into<PathBuf>,
-        lender: Vec<OsString>,
         ids: SandboxIds,
     ) -> Result<Self, SandboxError> {
-        match Privilege::ours() {
-            Privilege::Root if is_initial()? => Ok(Self {
-                ids,
-                ..Self::root(state)?
-            }),
-            Privilege::Root => Self::nested(state),
-            Privilege::User => Self::ordinary(state, lender),
+        if !is_initial()? {
+            return Self::nested(state);
         }
+        Ok(Self {
+            ids,
+            ..Self::root(state)?
+        })
     }
 
     /// What a server that runs as root uses: ids from 2³⁰ up, where neither users nor other engines' ranges are.
@@ -59,7 +54,6 @@ impl Settings {
             ids: ids.map_err(|error| SandboxError::Unsupported(error.to_string()))?,
             cgroup: "/slipway".into(),
             runtime: "runc".into(),
-            lender: Vec::new(),
             upstream: None,
         })
     }
@@ -72,36 +66,6 @@ impl Settings {
             ids: subids::of_namespace()?,
             ..Self::root(state)?
         })
-    }
-
-    /// What a server that runs as an ordinary user uses: the ids that `/etc/subuid` and `/etc/subgid` give to the user.
-    pub fn ordinary(
-        state: impl Into<PathBuf>,
-        lender: Vec<OsString>,
-    ) -> Result<Self, SandboxError> {
-        let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
-        Ok(Self {
-            ids: subids::granted(user.as_raw(), group.as_raw())?,
-            lender,
-            ..Self::root(state)?
-        })
-    }
-}
-
-/// Whether we are root, or what root is inside is us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Privilege {
-    Root,
-    User,
-}
-
-impl Privilege {
-    pub(super) fn ours() -> Self {
-        if rustix::process::geteuid().is_root() {
-            Self::Root
-        } else {
-            Self::User
-        }
     }
 }
 
@@ -116,31 +80,32 @@ pub(super) fn is_initial() -> Result<bool, SandboxError> {
 #[derive(Debug)]
 pub struct Host {
     pub(super) settings: Settings,
-    pub(super) privilege: Privilege,
     pub(super) hierarchies: Hierarchies,
     /// Held, never read.
     _lock: File,
 }
 
 impl Host {
-    /// Takes the state's folder and removes what is left of runs whose server was killed.
+    /// For root, if only of a user namespace ([`nested`](super::nested)). Takes the state's folder and removes what is left of runs whose server was killed.
     pub async fn open(settings: Settings) -> Result<(Self, Recovered), SandboxError> {
+        if !rustix::process::geteuid().is_root() {
+            // Files of an image belong to many users, whom an ordinary one cannot give anything.
+            let text = "builds need a server that is root, if only of a user namespace of its own";
+            return Err(SandboxError::Unsupported(text.to_owned()));
+        }
         let what = || SandboxError::io(format!("open {}", settings.state.display()));
         std::fs::create_dir_all(&settings.state).map_err(what())?;
         let lock = File::create(settings.state.join("lock")).map_err(what())?;
         hold(&lock, &settings.state).await?;
         let recovered = record::recover(&runs(&settings.state)).await?;
-        let privilege = Privilege::ours();
-        let hierarchies = match privilege {
-            Privilege::Root if is_initial()? => {
-                Hierarchies::find().map_err(SandboxError::io("find the cgroups"))?
-            }
-            Privilege::Root | Privilege::User => Hierarchies::default(),
+        let hierarchies = if is_initial()? {
+            Hierarchies::find().map_err(SandboxError::io("find the cgroups"))?
+        } else {
+            Hierarchies::default()
         };
         cgroup::delegate(&hierarchies, &settings.cgroup)?;
         let host = Self {
             settings,
-            privilege,
             hierarchies,
             _lock: lock,
         };

@@ -25,28 +25,13 @@ pub enum InvalidIds {
 }
 
 impl SandboxIds {
-    /// Inside 0..count is outside first..first+count: what a server that runs as root uses.
+    /// Inside 0..count is outside first..first+count.
     pub fn range(first: u32, count: u32) -> Result<Self, InvalidIds> {
         Self::new(vec![Range {
             inside: 0,
             outside: first,
             length: count,
         }])
-    }
-
-    /// Root inside is `own` outside, the rest inside is a range that `/etc/subuid` grants: what an ordinary user has.
-    pub fn ordinary(own: u32, first: u32, count: u32) -> Result<Self, InvalidIds> {
-        let root = Range {
-            inside: 0,
-            outside: own,
-            length: 1,
-        };
-        let others = Range {
-            inside: 1,
-            outside: first,
-            length: count,
-        };
-        Self::new(vec![root, others])
     }
 
     fn new(ranges: Vec<Range>) -> Result<Self, InvalidIds> {
@@ -78,12 +63,5 @@ impl SandboxIds {
             let _ = writeln!(text, "{} {} {}", range.inside, range.outside, range.length);
         }
         text
-    }
-
-    /// As `newuidmap PID …` takes it.
-    pub(super) fn arguments(&self) -> Vec<String> {
-        let numbers = |range: &Range| [range.inside, range.outside, range.length];
-        let numbers = self.0.ranges().iter().flat_map(numbers);
-        numbers.map(|number| number.to_string()).collect()
     }
 }

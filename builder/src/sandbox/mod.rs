@@ -42,9 +42,7 @@ mod user;
 mod view;
 
 pub use doctor::{Check, Standing, enforces_limits, examine};
-pub use egress::{
-    AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream, lend_sockets,
-};
+pub use egress::{AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream};
 pub use error::SandboxError;
 pub use host::{Host, Settings};
 pub use ids::{InvalidIds, SandboxIds};

@@ -22,7 +22,6 @@ use tokio::time::{sleep, timeout};
 
 use super::cgroup::Cgroup;
 use super::error::SandboxError;
-use super::host::Privilege;
 use super::ids::SandboxIds;
 use super::tool;
 
@@ -38,7 +37,6 @@ pub(super) struct Namespaces {
     pid: u32,
     /// PID 1's lifeline.
     pipe: Option<ChildStdin>,
-    privilege: Privilege,
 }
 
 /// What the waiting command will write to.
@@ -50,12 +48,11 @@ pub(super) struct Outputs {
 impl Namespaces {
     /// Makes them, inside `cgroup`, with `command` waiting in them for [`Namespaces::start`].
     pub(super) async fn make(
-        privilege: Privilege,
         ids: &SandboxIds,
         cgroup: &Cgroup,
         command: &[OsString],
     ) -> Result<(Self, Outputs), SandboxError> {
-        let holder = user_namespace(privilege, ids).await?;
+        let holder = user_namespace(ids).await?;
         let holder_pid = pid_of(&holder)?;
         cgroup.admit(holder_pid)?;
         let mut gate = tool::command("sh");
@@ -89,12 +86,7 @@ impl Namespaces {
         let pipe = child.stdin.take();
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = BufReader::new(child.stderr.take().ok_or_else(missing)?);
-        let mut namespaces = Self {
-            child,
-            pid,
-            pipe,
-            privilege,
-        };
+        let mut namespaces = Self { child, pid, pipe };
         let mut outputs = Outputs { stdout, stderr };
         namespaces.word().await?;
         ready(&mut outputs.stderr).await?;
@@ -141,9 +133,6 @@ impl Namespaces {
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = tool::command("nsenter");
         command.args(["--target", &self.pid.to_string(), "--mount", "--net"]);
-        if self.privilege == Privilege::User {
-            command.args(["--user", "--preserve-credentials"]);
-        }
         command.arg("--").arg(program);
         command
     }
@@ -157,10 +146,7 @@ impl Namespaces {
 }
 
 /// A process that holds a user namespace with its ids in place; it ends when it is dropped.
-pub(super) async fn user_namespace(
-    privilege: Privilege,
-    ids: &SandboxIds,
-) -> Result<Child, SandboxError> {
+pub(super) async fn user_namespace(ids: &SandboxIds) -> Result<Child, SandboxError> {
     let mut command = tool::command("unshare");
     command.args(["--user", "--", "cat"]);
     command
@@ -192,19 +178,10 @@ pub(super) async fn user_namespace(
             said.trim()
         )));
     }
-    for (file, program) in [("uid_map", "newuidmap"), ("gid_map", "newgidmap")] {
-        match privilege {
-            Privilege::Root => {
-                let file = format!("/proc/{pid}/{file}");
-                let written = std::fs::write(&file, ids.lines());
-                written.map_err(SandboxError::io(format!("write {file}")))?;
-            }
-            Privilege::User => {
-                let mut command = tool::command(program);
-                command.arg(pid.to_string()).args(ids.arguments());
-                tool::run(command, program, b"").await?;
-            }
-        }
+    for file in ["uid_map", "gid_map"] {
+        let file = format!("/proc/{pid}/{file}");
+        let written = std::fs::write(&file, ids.lines());
+        written.map_err(SandboxError::io(format!("write {file}")))?;
     }
     Ok(child)
 }

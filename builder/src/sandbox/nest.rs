@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::error::SandboxError;
+use super::host::check_granted;
 use super::tool;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub fn nested() -> Result<Vec<OsString>, SandboxError> {
                     namespace of its own: give it none (sysctl net.ipv4.ip_unprivileged_port_start lets users listen)";
         return Err(SandboxError::Unsupported(text.to_owned()));
     }
+    check_granted(rustix::process::geteuid().as_raw())?;
     let mut words = vec![find("unshare")?.into_os_string()];
     words.extend(ENTER.map(OsString::from));
     words.push("--".into());
@@ -48,8 +50,9 @@ pub fn nested() -> Result<Vec<OsString>, SandboxError> {
     }
     let said = tool::last_lines(&String::from_utf8_lossy(&tried.stderr), tried.status);
     Err(SandboxError::Unsupported(format!(
-        "the user can have no user namespace with ids of its own ({said}): it takes uidmap, util-linux 2.38, lines of the user \
-         in /etc/subuid and /etc/subgid, and no NoNewPrivileges where systemd starts the server"
+        "the user can have no user namespace with ids of its own ({said}): it takes uidmap, util-linux 2.38, the \
+         kernel's leave (user.max_user_namespaces, kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0), and no \
+         NoNewPrivileges where systemd starts the server"
     )))
 }
 

@@ -34,6 +34,12 @@ struct Wanted {
     from: From,
 }
 
+/// Where in the view is whom tools are to trust.
+struct Trusted {
+    bundle: Option<PathBuf>,
+    java_store: Option<PathBuf>,
+}
+
 impl Wanted {
     /// A file of the view's that nobody writes to.
     fn file(target: &str, path: PathBuf) -> Self {
@@ -59,10 +65,15 @@ impl Preparation<'_> {
             self.place(Path::new(fixed), true)?;
         }
         let mut mounts: Vec<Bound> = Vec::new();
-        let (mut wanted, trusted) = self.trusted(view).await?;
-        let has_java_store = wanted.len() > 1;
-        wanted.extend(self.mounts(view, &user).await?);
-        for mount in wanted {
+        let Trusted { bundle, java_store } = self.trusted(view)?;
+        let has_java_store = java_store.is_some();
+        let files = [
+            (trust::BUNDLE, bundle.clone()),
+            (trust::JAVA_STORE, java_store),
+        ];
+        let files = files.map(|(target, path)| path.map(|path| Wanted::file(target, path)));
+        let others = self.mounts(view, &user).await?;
+        for mount in files.into_iter().flatten().chain(others) {
             let folder = mount.folder;
             let target = self.place(&mount.target, folder)?;
             // Links in the root may have brought two together that were apart when they were asked for.
@@ -78,7 +89,7 @@ impl Preparation<'_> {
             mounts.push(Bound { target, from });
         }
         // Root may be about to install its own, which nobody can over a mount.
-        if let Some(bundle) = trusted.filter(|_| user.uid != 0) {
+        if let Some(bundle) = bundle.filter(|_| user.uid != 0) {
             self.cover_stores(&bundle, &mut mounts);
         }
         let folder = self.folder()?;
@@ -146,22 +157,14 @@ impl Preparation<'_> {
         Ok(resolved.path)
     }
 
-    /// The files by which tools are told whom to trust, and where in the view the bundle is.
-    async fn trusted(
-        &self,
-        view: &mut View<'_>,
-    ) -> Result<(Vec<Wanted>, Option<PathBuf>), SandboxError> {
-        let mut wanted = Vec::new();
-        let Some(certificates) = &self.process.certificates else {
-            return Ok((wanted, None));
-        };
-        let bundle = view.file(certificates, 0, 0, 0o444).await?;
-        wanted.push(Wanted::file(trust::BUNDLE, bundle.clone()));
-        if let Some(store) = trust::java_store(certificates) {
-            let store = view.file(&store, 0, 0, 0o444).await?;
-            wanted.push(Wanted::file(trust::JAVA_STORE, store));
-        }
-        Ok((wanted, Some(bundle)))
+    fn trusted(&self, view: &mut View<'_>) -> Result<Trusted, SandboxError> {
+        let bundle = self.process.certificates.as_deref();
+        let java_store = bundle.and_then(trust::java_store);
+        let mut file = |content: &[u8]| view.file(content, 0, 0, 0o444);
+        Ok(Trusted {
+            bundle: bundle.map(&mut file).transpose()?,
+            java_store: java_store.as_deref().map(&mut file).transpose()?,
+        })
     }
 
     /// Mounts the bundle over the stores that the root has, but for what the process itself has mounted there.
@@ -197,11 +200,11 @@ impl Preparation<'_> {
     /// Everything that is mounted besides the kernel's file systems, reachable for the runtime.
     async fn mounts(&self, view: &mut View<'_>, user: &User) -> Result<Vec<Wanted>, SandboxError> {
         let mut wanted = Vec::new();
-        let hosts = view.file(HOSTS.as_bytes(), 0, 0, 0o444).await?;
+        let hosts = view.file(HOSTS.as_bytes(), 0, 0, 0o444)?;
         wanted.push(Wanted::file("/etc/hosts", hosts));
         if !matches!(self.process.egress, Egress::None) {
             let text = format!("nameserver {NAME_SERVER}\noptions timeout:5 attempts:2\n");
-            let resolver = view.file(text.as_bytes(), 0, 0, 0o444).await?;
+            let resolver = view.file(text.as_bytes(), 0, 0, 0o444)?;
             wanted.push(Wanted::file("/etc/resolv.conf", resolver));
         }
         for mount in &self.process.mounts {
@@ -219,7 +222,7 @@ impl Preparation<'_> {
                 }
                 Source::Cache(path) => {
                     let path = view.source(path).await?;
-                    view.give(&path, user.uid, user.gid).await?;
+                    view.give(&path, user.uid, user.gid)?;
                     (
                         From::Path {
                             path,
@@ -230,9 +233,7 @@ impl Preparation<'_> {
                 }
                 Source::Scratch { bytes } => (From::Memory { bytes: *bytes }, true),
                 Source::Secret(secret) => {
-                    let path = view
-                        .file(&secret.content, user.uid, user.gid, 0o400)
-                        .await?;
+                    let path = view.file(&secret.content, user.uid, user.gid, 0o400)?;
                     (
                         From::Path {
                             path,

@@ -75,11 +75,10 @@ impl Run<'_> {
     ) -> Result<Outcome, SandboxError> {
         let disk = Disk::start(self.written()).await?;
         self.cgroup.make(&self.process.limits)?;
-        let (privilege, ids) = (self.host.privilege, &self.host.settings.ids);
+        let ids = &self.host.settings.ids;
         let command = self.command();
-        let (mut namespaces, outputs) =
-            Namespaces::make(privilege, ids, self.cgroup, &command).await?;
-        let view = View::make(&namespaces, privilege, ids, self.process.in_memory()).await?;
+        let (mut namespaces, outputs) = Namespaces::make(ids, self.cgroup, &command).await?;
+        let view = View::make(&namespaces, ids, self.process.in_memory()).await?;
         view.root(self.root).await?;
         let rootfs = Rootfs::open(&namespaces.path(view::ROOT))?;
         let mut made = Made::default();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use super::error::SandboxError;
-use super::host::{Privilege, is_initial};
+use super::host::is_initial;
 use super::ids::SandboxIds;
 use super::namespaces::Namespaces;
 use super::output;
@@ -34,7 +34,6 @@ pub(super) const LOG: &str = "/dev/shm/runc.log";
 
 pub(super) struct View<'a> {
     namespaces: &'a Namespaces,
-    privilege: Privilege,
     ids: &'a SandboxIds,
     /// How many mount sources there are.
     sources: usize,
@@ -44,7 +43,6 @@ impl<'a> View<'a> {
     /// Mounts it, with room for so many bytes of files.
     pub(super) async fn make(
         namespaces: &'a Namespaces,
-        privilege: Privilege,
         ids: &'a SandboxIds,
         files: u64,
     ) -> Result<Self, SandboxError> {
@@ -55,16 +53,15 @@ impl<'a> View<'a> {
         tool::run(mount, "mount", b"").await?;
         let view = Self {
             namespaces,
-            privilege,
             ids,
             sources: 0,
         };
         // The runtime, root inside, makes its log and state here.
-        view.give(Path::new(VIEW), 0, 0).await?;
+        view.give(Path::new(VIEW), 0, 0)?;
         for folder in [ROOT, BUNDLE, STATE] {
-            view.folder(Path::new(folder)).await?;
+            view.folder(Path::new(folder))?;
         }
-        view.folder(&Path::new(VIEW).join("m")).await?;
+        view.folder(&Path::new(VIEW).join("m"))?;
         Ok(view)
     }
 
@@ -82,8 +79,7 @@ impl<'a> View<'a> {
                 for path in lower.iter().chain([upper, work]) {
                     check_visible(path)?;
                 }
-                let by_user = self.privilege == Privilege::User || !is_initial()?;
-                let options = overlay_options(lower, upper, work, by_user)?;
+                let options = overlay_options(lower, upper, work, !is_initial()?)?;
                 let options = format!("{HARMLESS},{options}");
                 mount.args(["-t", "overlay", "-o", &options, "overlay", ROOT]);
             }
@@ -106,7 +102,7 @@ impl<'a> View<'a> {
         let metadata = metadata.map_err(SandboxError::io(format!("mount {}", path.display())))?;
         let place = self.next();
         if metadata.is_dir() {
-            self.folder(&place).await?;
+            self.folder(&place)?;
         } else {
             self.write(&place, b"", 0o444)?;
         }
@@ -117,7 +113,7 @@ impl<'a> View<'a> {
     }
 
     /// A file in memory with this content, which only `uid` (inside) may read; where it is.
-    pub(super) async fn file(
+    pub(super) fn file(
         &mut self,
         content: &[u8],
         uid: u32,
@@ -126,7 +122,7 @@ impl<'a> View<'a> {
     ) -> Result<PathBuf, SandboxError> {
         let place = self.next();
         self.write(&place, content, mode)?;
-        self.give(&place, uid, gid).await?;
+        self.give(&place, uid, gid)?;
         Ok(place)
     }
 
@@ -140,12 +136,12 @@ impl<'a> View<'a> {
         Path::new(VIEW).join("m").join(self.sources.to_string())
     }
 
-    async fn folder(&self, path: &Path) -> Result<(), SandboxError> {
+    fn folder(&self, path: &Path) -> Result<(), SandboxError> {
         let outside = self.namespaces.path(path);
         let made = fs::create_dir(&outside)
             .and_then(|()| fs::set_permissions(&outside, fs::Permissions::from_mode(0o755)));
         made.map_err(SandboxError::io(format!("make {}", path.display())))?;
-        self.give(path, 0, 0).await
+        self.give(path, 0, 0)
     }
 
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), SandboxError> {
@@ -160,39 +156,22 @@ impl<'a> View<'a> {
     }
 
     /// Gives a file to numbers inside.
-    pub(super) async fn give(&self, path: &Path, uid: u32, gid: u32) -> Result<(), SandboxError> {
-        give(self.namespaces, self.privilege, self.ids, path, (uid, gid)).await
+    pub(super) fn give(&self, path: &Path, uid: u32, gid: u32) -> Result<(), SandboxError> {
+        let (Some(uid), Some(gid)) = (self.ids.outside(uid), self.ids.outside(gid)) else {
+            return Err(SandboxError::refused(format!(
+                "user {uid}:{gid} is beyond the range of user ids that the sandbox has"
+            )));
+        };
+        let (uid, gid) = (
+            rustix::fs::Uid::from_raw(uid),
+            rustix::fs::Gid::from_raw(gid),
+        );
+        let given = rustix::fs::chown(self.namespaces.path(path), Some(uid), Some(gid));
+        given.map_err(SandboxError::io(format!(
+            "give {} to the run",
+            path.display()
+        )))
     }
-}
-
-/// Gives a path in the run's mount namespace to numbers inside.
-async fn give(
-    namespaces: &Namespaces,
-    privilege: Privilege,
-    ids: &SandboxIds,
-    path: &Path,
-    (uid, gid): (u32, u32),
-) -> Result<(), SandboxError> {
-    if privilege == Privilege::User {
-        let mut chown = namespaces.command("chown");
-        chown
-            .arg("--no-dereference")
-            .arg(format!("{uid}:{gid}"))
-            .arg(path);
-        return tool::run(chown, "chown", b"").await.map(drop);
-    }
-    let (Some(uid), Some(gid)) = (ids.outside(uid), ids.outside(gid)) else {
-        return Err(SandboxError::refused(format!(
-            "user {uid}:{gid} is beyond the range of user ids that the sandbox has"
-        )));
-    };
-    let (uid, gid) = (
-        rustix::fs::Uid::from_raw(uid),
-        rustix::fs::Gid::from_raw(gid),
-    );
-    rustix::fs::chown(namespaces.path(path), Some(uid), Some(gid)).map_err(SandboxError::io(
-        format!("give {} to the run", path.display()),
-    ))
 }
 
 /// The runtime's log, readable when the namespaces are gone.
@@ -247,15 +226,15 @@ fn overlay_options(
     lower: &[PathBuf],
     upper: &Path,
     work: &Path,
-    by_user: bool,
+    nested: bool,
 ) -> Result<String, SandboxError> {
     let mut lowers = Vec::new();
     for path in lower {
         lowers.push(plain(path)?);
     }
     let (lower, upper, work) = (lowers.join(":"), plain(upper)?, plain(work)?);
-    // An ordinary user's overlay, and that of root of a user namespace, never redirects, and refuses to be told not to.
-    let features = if by_user {
+    // The overlay of root of a user namespace never redirects, and refuses to be told not to.
+    let features = if nested {
         "userxattr,index=off"
     } else {
         "redirect_dir=off,metacopy=off,index=off"
@@ -271,7 +250,7 @@ fn overlay_options(
 
 /// See [`Root::fits`].
 pub(super) fn fits(lower: &[PathBuf], upper: &Path, work: &Path) -> bool {
-    let overlay = |by_user| overlay_options(lower, upper, work, by_user).is_ok();
+    let overlay = |nested| overlay_options(lower, upper, work, nested).is_ok();
     overlay(false) && overlay(true)
 }
 

@@ -1,6 +1,7 @@
 //! How this machine reaches servers of sources.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::IpAddr;
 
 use super::{Fault, FaultClass, Reach};
@@ -19,10 +20,13 @@ pub struct SourceNetwork {
     /// Whether an ssh server that is in no `known_hosts` is taken at its word the first time, and held to it after that
     /// within the namespace.
     pub accept_new_hosts: bool,
-    /// The proxy for https, `http://[user:password@]host:port`. Who runs it decides where it connects to.
+    /// The proxy for https and ssh, `http://[user:password@]host:port`. Who runs it decides where it connects to.
     pub proxy: Option<String>,
-    /// Hosts that are reached without it; one that begins with `.` stands for all names that end so.
+    /// Hosts that are reached without it, `name` or `name:port`; one that begins with `.` stands for all names that end so.
     pub no_proxy: Vec<String>,
+    /// A command that calls [`tunnel`](super::git::tunnel) with its last argument: how ssh goes through the proxy. Without it, ssh goes past
+    /// the proxy.
+    pub tunnel: Vec<OsString>,
 }
 
 impl SourceNetwork {
@@ -33,13 +37,24 @@ impl SourceNetwork {
         (!all.trim().is_empty()).then_some(all)
     }
 
-    /// The proxy on the way to a host over https.
-    pub(crate) fn proxy_for(&self, host: &str) -> Option<&str> {
-        let excepted = self.no_proxy.iter().any(|name| {
+    /// The proxy on the way to a port of a host.
+    pub(crate) fn proxy_for(&self, host: &str, port: u16) -> Option<&str> {
+        let excepted = self.no_proxy.iter().any(|rule| {
+            let (name, opens) = match rule.rsplit_once(':') {
+                Some((name, own)) => (name, own == port.to_string()),
+                None => (rule.as_str(), true),
+            };
             let domain = name.strip_prefix('.');
-            name == host || domain.is_some_and(|domain| host == domain || host.ends_with(name))
+            let within = |domain: &str| host == domain || host.ends_with(name);
+            opens && (name == host || domain.is_some_and(within))
         });
         self.proxy.as_deref().filter(|_| !excepted)
+    }
+
+    /// The proxy on the way to a port of a host over ssh.
+    pub(crate) fn proxy_for_ssh(&self, host: &str, port: u16) -> Option<&str> {
+        let proxy = self.proxy_for(host, port);
+        proxy.filter(|_| !self.tunnel.is_empty())
     }
 
     /// Where connections to this machine's own servers may go, past any proxy.
@@ -57,7 +72,21 @@ impl SourceNetwork {
 
     /// Where connections over https to a host may go; empty if a proxy decides it.
     pub(crate) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Fault> {
-        if self.proxy_for(host).is_some() {
+        self.found(host, port, self.proxy_for(host, port)).await
+    }
+
+    /// The same over ssh.
+    pub(crate) async fn ssh_addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Fault> {
+        self.found(host, port, self.proxy_for_ssh(host, port)).await
+    }
+
+    async fn found(
+        &self,
+        host: &str,
+        port: u16,
+        proxy: Option<&str>,
+    ) -> Result<Vec<IpAddr>, Fault> {
+        if proxy.is_some() {
             self.reach.check_literal(host)?;
             return Ok(Vec::new());
         }

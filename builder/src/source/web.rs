@@ -24,7 +24,7 @@ pub(crate) async fn client(
         .https_only(true)
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60));
-    builder = match network.proxy_for(host) {
+    builder = match network.proxy_for(host, port) {
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?),
         None => builder.no_proxy().resolve_to_addrs(host, &sockets),
     };

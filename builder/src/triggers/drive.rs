@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::image::Looked;
 use super::moves::{Moved, Moves};
+use super::warned::Warned;
 use super::{Owners, Schedule};
 use crate::builds::{Asked, Builds, BuildsError, Recorded};
 use crate::hooks::{MOST_KEPT, prune};
@@ -30,12 +31,18 @@ const PRUNE: Duration = Duration::from_secs(3600);
 pub struct Triggers {
     builds: Builds,
     owners: Arc<dyn Owners>,
+    warned: Arc<Warned>,
 }
 
 impl Triggers {
     /// For these builds, whose owners are asked for.
     pub fn new(builds: Builds, owners: Arc<dyn Owners>) -> Self {
-        Self { builds, owners }
+        let warned = Arc::default();
+        Self {
+            builds,
+            owners,
+            warned,
+        }
     }
 
     /// Looks until `stop`: at once, at moved tags when they are told, at everything now and then. One server's may run beside
@@ -78,8 +85,7 @@ impl Triggers {
         while let Some(builds) = self.builds.triggered(&mut after).await? {
             for build in builds {
                 if let Err(error) = self.schedule(&build, now).await {
-                    let place = &build.value.metadata;
-                    tracing::warn!(namespace = place.namespace, build = place.name, %error, "it is due and was not started");
+                    self.note(&build, &error.to_string(), now).await?;
                 }
             }
         }
@@ -103,7 +109,7 @@ impl Triggers {
             return Ok(());
         };
         let Some(noted) = status.scheduled else {
-            // From now on: what would have been due before it was a schedule is not missed.
+            // Saved by a server that did not note it.
             return self.builds.begin_schedule(build, now).await;
         };
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(noted);
@@ -111,8 +117,8 @@ impl Triggers {
             return Ok(());
         };
         if let Err(error) = self.owners.may_build(owner, namespace, now).await {
-            tracing::warn!(namespace, build = name, %error, "it is due, and the build's owner cannot build");
-            return Ok(());
+            let why = format!("the build's owner cannot build: {error}");
+            return self.note(build, &why, now).await;
         }
         let mut asked = Asked::new(owner.clone(), Cause::Schedule);
         let due = due
@@ -124,6 +130,25 @@ impl Triggers {
             Ok(_) | Err(BuildsError::Repeated(_) | BuildsError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Says why a build that is due was not started: in the log, and where people look at the build.
+    async fn note(
+        &self,
+        build: &Recorded<Build>,
+        why: &str,
+        now: SystemTime,
+    ) -> Result<(), BuildsError> {
+        let place = &build.value.metadata;
+        if self.warned.is_due(&place.namespace, &place.name, why, now) {
+            tracing::warn!(
+                namespace = place.namespace,
+                build = place.name,
+                error = why,
+                "it is due and was not started"
+            );
+        }
+        self.builds.note_missed(build, why, now).await
     }
 
     /// Looks at the builds that stand on what has moved, and again at those that could not be started when they were last
@@ -138,6 +163,7 @@ impl Triggers {
         if later.is_empty() && *moved == Moved::default() {
             return Ok(started);
         }
+        let mut waiting = BTreeSet::new();
         let mut after = None;
         while let Some(builds) = self.builds.triggered(&mut after).await? {
             for build in builds
@@ -159,10 +185,7 @@ impl Triggers {
                     }
                 }
                 match self.look(build, now).await {
-                    Ok(Looked::Later) => {
-                        later.insert(place);
-                        continue;
-                    }
+                    Ok(Looked::Later) => drop(waiting.insert(place)),
                     Ok(Looked::Fine) => {}
                     Ok(Looked::Started(run)) => {
                         tracing::info!(
@@ -173,14 +196,19 @@ impl Triggers {
                         started.push(run);
                     }
                     Err(error) => {
-                        tracing::warn!(namespace = place.0, build = place.1, %error, "it was not looked whether an image has moved");
-                        later.insert(place);
-                        continue;
+                        if self
+                            .warned
+                            .is_due(&place.0, &place.1, &error.to_string(), now)
+                        {
+                            tracing::warn!(namespace = place.0, build = place.1, %error, "it was not looked whether an image has moved");
+                        }
+                        waiting.insert(place);
                     }
                 }
-                later.remove(&place);
             }
         }
+        // Those that are gone, or that nothing starts any more, wait for nothing.
+        *later = waiting;
         Ok(started)
     }
 

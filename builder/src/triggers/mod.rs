@@ -12,6 +12,7 @@ pub(crate) mod lab;
 mod moves;
 mod owners;
 mod schedule;
+mod warned;
 
 #[cfg(test)]
 mod tests;

@@ -31,8 +31,6 @@ async fn a_schedule_starts_one_run_for_each_time_that_it_is_due() {
     let more = json!({"triggers": {"schedule": "30 3 * * *"}});
     lab.build("app", &more, at(BEGIN)).await;
     let (one, other) = (lab.triggers(), lab.triggers());
-    // The first look notes from when on.
-    one.schedules(at(BEGIN)).await.unwrap();
     one.schedules(at(BEGIN + 3 * 3600)).await.unwrap();
     assert!(lab.runs().await.is_empty());
     let due = at(BEGIN + 3 * 3600 + 1800);
@@ -52,6 +50,32 @@ async fn a_schedule_starts_one_run_for_each_time_that_it_is_due() {
 }
 
 #[tokio::test]
+async fn a_schedule_counts_from_when_it_is_saved_not_from_the_first_look() {
+    let lab = Lab::new();
+    let hourly = json!({"triggers": {"schedule": "0 * * * *"}});
+    lab.build("app", &hourly, at(BEGIN + 3599)).await;
+    lab.triggers().schedules(at(BEGIN + 3611)).await.unwrap();
+    assert_eq!(lab.runs().await.len(), 1, "due a second after it was made");
+    let spec = super::lab::spec("app", &json!({"triggers": {"schedule": "30 * * * *"}}));
+    let saved = at(BEGIN + 3600 + 1799);
+    let changed = lab
+        .builds
+        .replace(NAMESPACE, "app", spec, owner(), None, saved);
+    changed.await.unwrap();
+    let look = at(BEGIN + 3600 + 1811);
+    lab.triggers().schedules(look).await.unwrap();
+    assert_eq!(lab.runs().await.len(), 2, "due a second after it changed");
+    // What was due before it was saved is not.
+    let spec = super::lab::spec("app", &json!({"triggers": {"schedule": "29 * * * *"}}));
+    let changed = lab
+        .builds
+        .replace(NAMESPACE, "app", spec, owner(), None, saved);
+    changed.await.unwrap();
+    lab.triggers().schedules(look).await.unwrap();
+    assert_eq!(lab.runs().await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_changed_schedule_begins_anew_and_an_owner_without_rights_starts_nothing() {
     let lab = Lab::new();
     let more = json!({"triggers": {"schedule": "0 0 1 1 *"}});
@@ -59,7 +83,9 @@ async fn a_changed_schedule_begins_anew_and_an_owner_without_rights_starts_nothi
     let triggers = lab.triggers();
     triggers.schedules(at(BEGIN)).await.unwrap();
     let spec = super::lab::spec("app", &json!({"triggers": {"schedule": "0 3 * * *"}}));
-    let changed = lab.builds.replace(NAMESPACE, "app", spec, owner(), None);
+    let changed = lab
+        .builds
+        .replace(NAMESPACE, "app", spec, owner(), None, at(BEGIN + 4 * 3600));
     changed.await.unwrap();
     triggers.schedules(at(BEGIN + 5 * 3600)).await.unwrap();
     assert!(lab.runs().await.is_empty(), "it was no schedule at three");
@@ -69,12 +95,19 @@ async fn a_changed_schedule_begins_anew_and_an_owner_without_rights_starts_nothi
         .await
         .unwrap();
     assert!(lab.runs().await.is_empty());
+    // It is seen at the build, and written once.
+    let build = async || lab.builds.build(NAMESPACE, "app").await.unwrap();
+    let noted = build().await;
+    let missed = noted.value.status.missed.unwrap();
+    assert_eq!(missed.since, BEGIN + DAY + 5 * 3600);
+    assert_eq!(missed.why, "the build's owner cannot build: ann is gone");
+    let later = at(BEGIN + DAY + 6 * 3600);
+    triggers.schedules(later).await.unwrap();
+    assert_eq!(build().await.revision, noted.revision);
     lab.owners.gone.store(false, Ordering::SeqCst);
-    triggers
-        .schedules(at(BEGIN + DAY + 5 * 3600))
-        .await
-        .unwrap();
+    triggers.schedules(later).await.unwrap();
     assert_eq!(lab.runs().await.len(), 1);
+    assert_eq!(build().await.value.status.missed, None);
 }
 
 #[tokio::test]
@@ -90,7 +123,7 @@ async fn who_changes_a_build_is_whose_rights_its_runs_have() {
     let spec = super::lab::spec("app", &json!({"network": "full"}));
     let changed = lab
         .builds
-        .replace(NAMESPACE, "app", spec, eve.clone(), None);
+        .replace(NAMESPACE, "app", spec, eve.clone(), None, at(BEGIN));
     assert_eq!(changed.await.unwrap().value.owner, eve);
     let started = lab.builds.start(NAMESPACE, "app", earlier, at(BEGIN)).await;
     assert!(
@@ -244,12 +277,35 @@ async fn nothing_is_started_by_what_has_not_moved() {
     );
     let changed = lab
         .builds
-        .replace(NAMESPACE, "respecified", spec, owner(), None);
+        .replace(NAMESPACE, "respecified", spec, owner(), None, at(BEGIN));
     changed.await.unwrap();
     lab.push("team/builder:1", "2").await;
     assert!(sweep(&lab, BEGIN + 1000).await.is_empty());
     lab.push("team/runtime:1", "2").await;
     assert_eq!(sweep(&lab, BEGIN + 1000).await, ["runtime-2"]);
+}
+
+/// What waits is looked for among all builds at each look: what is gone would make that last for ever.
+#[tokio::test]
+async fn a_build_that_is_gone_waits_no_more() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "1").await;
+    built(&lab, "app", &json!({"triggers": {"image": true}})).await;
+    lab.push("team/builder:1", "2").await;
+    start(&lab, "app", BEGIN).await;
+    let (triggers, mut later) = (lab.triggers(), BTreeSet::new());
+    let look = at(BEGIN + 1000);
+    triggers
+        .images(&Moved::Any, &mut later, look)
+        .await
+        .unwrap();
+    assert_eq!(later.len(), 1, "a run of it has not ended");
+    let cancelled = lab.builds.cancel(NAMESPACE, "app-2", "ann", look);
+    cancelled.await.unwrap();
+    lab.builds.remove(NAMESPACE, "app").await.unwrap();
+    let nothing = Moved::default();
+    triggers.images(&nothing, &mut later, look).await.unwrap();
+    assert!(later.is_empty(), "{later:?}");
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn a_namespace_has_no_more_of_anything_than_it_may() {
     let name = builds.items[0].value.metadata.name.clone();
     let replaced = lab
         .builds
-        .replace("shop", &name, spec(&source, "y"), actor(), None);
+        .replace("shop", &name, spec(&source, "y"), actor(), None, now());
     replaced.await.unwrap();
     lab.builds.remove("shop", &name).await.unwrap();
     lab.build(spec(&source, "x")).await;
@@ -250,7 +250,10 @@ async fn another_namespace_gets_a_worker_while_one_has_much_to_do() {
     let run = lab.builds.start("other", "app", asked(), now()).await;
     let name = run.unwrap().value.metadata.name;
     let mut follow = lab.builds.follow("other", &name, 0).await.unwrap();
-    while follow.next().await.unwrap().is_some() {}
+    let end = async { while follow.next().await.unwrap().is_some() {} };
+    // It would wait for ever for the others' gate.
+    let ended = tokio::time::timeout(Duration::from_secs(60), end).await;
+    ended.expect("it gets no worker");
     let run = lab.builds.run("other", &name).await.unwrap().value;
     assert!(run.state.has_ended(), "{run:?}");
     assert_eq!(lab.builds.load().working, 1);

@@ -120,7 +120,7 @@ async fn what_has_not_changed_is_not_built_again() {
     });
     let replaced = lab
         .builds
-        .replace("shop", "app", build.value.spec, actor(), None);
+        .replace("shop", "app", build.value.spec, actor(), None, now());
     replaced.await.unwrap();
     assert!(!lab.run().await.result.unwrap().reused);
 
@@ -537,6 +537,7 @@ async fn builds_are_made_changed_listed_and_removed() {
         spec(&source, "y"),
         actor(),
         Some(made.revision),
+        now(),
     );
     assert!(matches!(stale.await, Err(BuildsError::Changed { .. })));
     let page = lab.builds.builds("shop", &PageOf::default()).await.unwrap();

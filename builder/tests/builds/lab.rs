@@ -306,7 +306,7 @@ impl Lab {
         build.spec.source = SourceSpec::Image { reference };
         let replaced = self
             .builds
-            .replace("shop", "app", build.spec, actor(), None);
+            .replace("shop", "app", build.spec, actor(), None, now());
         replaced.await.unwrap();
     }
 }

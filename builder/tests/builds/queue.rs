@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use builder::builds::{BuildsError, Recorded, RunsOf};
+use builder::builds::{BuildsError, Recorded, RunsOf, Settings};
 use builder::ledger::{Kind, Ledger as _, Write};
 use builder::records::{Run, RunPolicy, State};
 use builder::source::SourceNetwork;
@@ -107,14 +107,21 @@ async fn whoever_takes_or_waits_too_long_has_failed() {
     let build = lab.builds.build("shop", "app").await.unwrap().value;
     let mut wanted = build.spec;
     wanted.timeouts.run = Some(1);
-    let replaced = lab
-        .builds
-        .replace("shop", "app", wanted.clone(), actor(), None);
+    let replaced = lab.builds.replace(
+        "shop",
+        "app",
+        wanted.clone(),
+        actor(),
+        None,
+        SystemTime::now(),
+    );
     replaced.await.unwrap();
     let first = lab.start().await;
     wanted.timeouts.queue = Some(1);
     wanted.timeouts.run = None;
-    let replaced = lab.builds.replace("shop", "app", wanted, actor(), None);
+    let replaced = lab
+        .builds
+        .replace("shop", "app", wanted, actor(), None, SystemTime::now());
     replaced.await.unwrap();
     // It was asked for long ago.
     let long_ago = SystemTime::now() - Duration::from_secs(60);
@@ -221,7 +228,10 @@ async fn a_run_that_was_cancelled_when_the_server_was_killed_says_by_whom() {
 #[tokio::test]
 async fn old_runs_go_with_their_logs() {
     let lab = Lab::with(
-        |settings| settings.retention.succeeded = Some(2),
+        |settings| {
+            settings.retention.succeeded = Some(2);
+            settings.kept_at_least = Duration::ZERO;
+        },
         SourceNetwork::default(),
     )
     .await;
@@ -266,6 +276,45 @@ async fn a_run_for_which_there_is_no_room_fetches_nothing() {
     std::fs::remove_file(&lab.driver.full).unwrap();
     lab.open_gate();
     assert_eq!(lab.run().await.state, State::Succeeded);
+}
+
+/// Many pipelines run in one namespace: what one of them does takes nothing of another.
+#[tokio::test]
+async fn runs_of_no_build_go_for_newer_ones_of_their_repository_and_not_at_once() {
+    let few = |at_least: Duration| {
+        move |settings: &mut Settings| {
+            settings.retention.succeeded = Some(1);
+            settings.kept_at_least = at_least;
+        }
+    };
+    for (at_least, expected) in [
+        (Duration::ZERO, &["a-2", "b-1"][..]),
+        (Duration::from_secs(3600), &["a-1", "a-2", "b-1"]),
+    ] {
+        let lab = Lab::with(few(at_least), SourceNetwork::default()).await;
+        let source = lab.source(&[("app.py", "print()")]).await;
+        for (name, image) in [
+            ("b-1", "shop/b:v1"),
+            ("a-1", "shop/a:v1"),
+            ("a-2", "shop/a:v2"),
+        ] {
+            let mut wanted = spec(&source, "x");
+            wanted.output.image = image.to_owned();
+            let made = lab
+                .builds
+                .run_once("shop", Some(name), wanted, asked(), now());
+            lab.ended(&made.await.unwrap().value).await;
+        }
+        lab.builds.tidy(now()).await.unwrap();
+        let kept = lab.builds.runs("shop", &RunsOf::default()).await;
+        let kept = kept.unwrap().items;
+        let mut kept: Vec<_> = kept
+            .iter()
+            .map(|run| run.value.metadata.name.as_str())
+            .collect();
+        kept.sort_unstable();
+        assert_eq!(kept, expected);
+    }
 }
 
 async fn write(lab: &Lab, run: Recorded<Run>) {

@@ -77,7 +77,7 @@ async fn a_program_makes_an_image_that_is_made_again() {
     });
     let replaced = lab
         .builds
-        .replace("shop", "app", wanted.clone(), actor(), None);
+        .replace("shop", "app", wanted.clone(), actor(), None, now());
     replaced.await.unwrap();
     let failed = lab.run().await;
     assert!(
@@ -96,7 +96,9 @@ async fn a_program_makes_an_image_that_is_made_again() {
         name: "npm".to_owned(),
         path: None,
     }];
-    let replaced = lab.builds.replace("shop", "app", wanted, actor(), None);
+    let replaced = lab
+        .builds
+        .replace("shop", "app", wanted, actor(), None, now());
     replaced.await.unwrap();
     let leaked = lab.run().await;
     assert_ne!(reason(&leaked), "Succeeded");

@@ -1,42 +1,48 @@
-//! Runs of a server that is not root.
+//! Runs of a server that an ordinary user starts, as root of a user namespace of the user's.
 
 use std::fs;
 
 use builder::sandbox::{
     AddressRules, Egress, Host, Mount, Reason, Root, SandboxError, SecretFile, Settings, Source,
-    Standing, examine, lend_sockets,
+    Standing, examine, nested,
 };
 
-use super::lab::{Lab, make_root, script, script_as};
+use super::lab::{Lab, script, script_as};
 use super::network::server;
 
 /// Starts the next test as a user that has been given ids.
 #[test]
 fn an_ordinary_user_can_run_builds() {
     tests::toolbox::needs_sandbox();
-    tests::machine::again_as_ordinary_user("ordinary::inside", &[]);
+    tests::machine::again_as_ordinary_user("ordinary::outside", &[]);
 }
 
 /// Not a test of its own: what the test above starts as another user.
+#[test]
+#[ignore = "started by an_ordinary_user_can_run_builds"]
+fn outside() {
+    use std::os::unix::process::CommandExt as _;
+    let words = nested().unwrap();
+    let error = std::process::Command::new(&words[0])
+        .args(&words[1..])
+        .arg(std::env::current_exe().unwrap())
+        .args(["ordinary::inside", "--exact", "--ignored", "--nocapture"])
+        .exec();
+    panic!("{error}");
+}
+
+/// Nor this: what that becomes.
 #[tokio::test]
 #[ignore = "started by an_ordinary_user_can_run_builds"]
 async fn inside() {
     let folder = tempfile::tempdir().unwrap();
-    let program = std::env::current_exe().unwrap();
-    let lender = [
-        program.into(),
-        "ordinary::lender".into(),
-        "--exact".into(),
-        "--ignored".into(),
-    ];
-    let settings = Settings::ordinary(folder.path().join("state"), lender.into()).unwrap();
+    let settings = Settings::nested(folder.path().join("state")).unwrap();
     for check in examine(&settings).await {
         assert_ne!(check.standing, Standing::Missing, "{check:?}");
     }
     let (host, _) = Host::open(settings).await.unwrap();
     let lab = Lab { host, folder };
-    let root = lab.folder.path().join("root");
-    make_root(&root);
+    let root = lab.root("root");
 
     let mut process =
         script("id; echo mine > /tmp/file; cat /run/secret; grep CapEff /proc/self/status; exit 3");
@@ -105,11 +111,4 @@ async fn overlay(lab: &Lab, base: &std::path::Path) {
     assert_eq!(fs::read_to_string(at("upper/etc/new")).unwrap(), "new\n");
     assert!(base.join("etc/group").exists());
     assert!(!at("upper/proc").exists());
-}
-
-/// Not a test of its own: opens a run's sockets.
-#[test]
-#[ignore = "started by runs of an ordinary user"]
-fn lender() {
-    lend_sockets().unwrap();
 }

@@ -113,6 +113,15 @@ impl Problem {
         )
     }
 
+    /// 422: it makes sense, and what it names elsewhere is not to be had (RFC 9110 §15.5.21).
+    pub fn unprocessable(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorCode::Unsupported,
+            message,
+        )
+    }
+
     /// 429: there is too much of what the message names, for these seconds at least.
     pub fn too_many_of(message: impl Into<String>, seconds: u64) -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! Arguments of `slipway build`.
 
+mod kept;
 mod spec;
 
 use std::path::PathBuf;
@@ -8,20 +9,22 @@ use clap::{Args, Subcommand};
 
 use super::{Doctor, Printing, Remote};
 
+pub(crate) use kept::{KeptArgs, SetBuild};
 pub(crate) use spec::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BuildCommand {
-    /// Build once, from a git repository or from a folder of this machine.
+    /// Build once: a git repository, a folder or an archive of this machine, or a source in the registry.
     ///
     /// The server builds, with your rights: it pulls the builder image and pushes the result as you might. What the build
     /// says goes to standard error as it is said, and the image's name by digest to standard output when it is done. Ctrl-C
-    /// lets go of it; it goes on. Of a folder is sent what .gitignore and .s2iignore do not name.
+    /// lets go of it; it goes on, unless Ctrl-C is pressed once more, which cancels it. Of a folder is sent what .gitignore and .s2iignore do not name.
     ///
     /// Exits with 0 when the image is published, 1 when the build failed, 3 when it was cancelled, 130 when you let go.
     #[command(after_help = "Examples:
   slipway build run --git https://git.example.com/team/app.git#main --builder slipway/python:3.13 --output team/app:v1
   slipway build run --dir . --builder slipway/go:1.24 --output team/app:dev
+  git archive v1 | slipway build run --dir - --builder slipway/go:1.24 --output team/app:v1
   slipway build run --dir . --builder slipway/nodejs:20 --output team/app:dev --env NODE_ENV=production \\
       --secret npmrc --test './node_modules/.bin/mocha'
   image=$(slipway build run --dir . --builder slipway/go:1.24 --output team/app:dev) && podman run --rm \"$image\"")]
@@ -29,14 +32,24 @@ pub(crate) enum BuildCommand {
     /// Make a build, which can be started again and again.
     #[command(after_help = "Examples:
   slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.24 --output team/app:latest
+  slipway build create app --git https://git.example.com/team/app.git --builder slipway/go:1.24 --output team/app:latest \\
+      --webhook github=hook --schedule '30 3 * * *' --on-image-move --policy serial-latest-only
   slipway build create --file app.yaml")]
     Create(Box<CreateBuild>),
+    /// Change some of a build, and leave the rest as it is.
+    ///
+    /// Of what may be given more than once (variables, secrets, labels, tags, webhooks) entries are added, or replaced where
+    /// there is one of the name; --unset takes away.
+    #[command(after_help = "Examples:
+  slipway build set app -n team --schedule '30 3 * * *' --env LOG_LEVEL=info --memory 2g
+  slipway build set app -n team --revision v2 --unset schedule --unset env=DEBUG")]
+    Set(Box<SetBuild>),
     /// Make builds as files say, and change those that are there.
     ///
     /// A file says metadata.name, metadata.namespace and spec, as `slipway build show --json` does.
     #[command(after_help = "Examples:
   slipway build apply --file app.yaml
-  slipway build show app -n team --json | jq '.spec.incremental = true' | slipway build apply --file -")]
+  slipway build show app -n team --json > app.json && slipway build apply --file app.json")]
     Apply {
         /// The file (YAML or JSON); - is standard input. May be given more than once.
         #[arg(long, short, value_name = "FILE", required = true)]
@@ -48,13 +61,19 @@ pub(crate) enum BuildCommand {
         #[command(flatten)]
         printing: Printing,
     },
-    /// List the builds of a namespace.
+    /// List the builds of a namespace, or of all.
     #[command(after_help = "Examples:
   slipway build list -n team
+  slipway build list --all-namespaces
   slipway build list -n team --json | jq -r '.items[].status.image'")]
     List {
-        #[command(flatten)]
-        of: Namespace,
+        /// Those of all namespaces whose builds you may list.
+        #[arg(long, short = 'A')]
+        all_namespaces: bool,
+        /// The namespace.
+        #[arg(long, short, env = "SLIPWAY_NAMESPACE", value_name = "NAMESPACE", value_parser = plain)]
+        #[arg(required_unless_present = "all_namespaces")]
+        namespace: Option<String>,
         #[command(flatten)]
         remote: Remote,
         #[command(flatten)]
@@ -113,6 +132,30 @@ pub(crate) enum BuildCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// List the branches and tags that a repository offers, which shows whether URL and secret are right.
+    ///
+    /// The server asks, as it does for a run. Exits with 1, and says why, when the repository is not to be had.
+    #[command(after_help = "Examples:
+  slipway build references app -n team
+  slipway build references -n team --git git@git.example.com:team/app.git --git-secret deploy-key
+  slipway build references app -n team --json | jq -r '.tags[].name'")]
+    References {
+        /// The build whose repository it is.
+        #[arg(value_parser = plain, required_unless_present = "git", conflicts_with = "git")]
+        build: Option<String>,
+        /// The repository.
+        #[arg(long, value_name = "URL")]
+        git: Option<String>,
+        /// The secret for the repository's server (slipway secret set --for git).
+        #[arg(long, value_name = "NAME", requires = "git")]
+        git_secret: Option<String>,
+        #[command(flatten)]
+        of: Namespace,
+        #[command(flatten)]
+        remote: Remote,
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Print what a run said.
     ///
     /// With --follow it goes on until the run has ended, and exits as `slipway build run` does.
@@ -126,12 +169,12 @@ pub(crate) enum BuildCommand {
         /// Go on until the run has ended.
         #[arg(long, short)]
         follow: bool,
-        /// Only this part of the run: resolve, fetch, prepare, save-artifacts, assemble, assemble-runtime, test, export,
-        /// scan, publish.
+        /// Only this part of the run: resolve, fetch, prepare, save-artifacts, assemble, assemble-runtime, export, scan,
+        /// test, publish.
         #[arg(long, conflicts_with = "follow", value_parser = PHASES)]
         phase: Option<String>,
         /// The time before each line.
-        #[arg(long, conflicts_with = "follow")]
+        #[arg(long)]
         timestamps: bool,
         #[command(flatten)]
         remote: Remote,
@@ -185,9 +228,9 @@ const PHASES: [&str; 10] = [
     "save-artifacts",
     "assemble",
     "assemble-runtime",
-    "test",
     "export",
     "scan",
+    "test",
     "publish",
 ];
 
@@ -236,9 +279,12 @@ pub(crate) struct RunBuild {
     /// The run's name. Default: one that is free.
     #[arg(value_parser = plain)]
     pub(crate) name: Option<String>,
-    /// The folder to build.
-    #[arg(long, value_name = "PATH", conflicts_with = "git")]
+    /// The folder to build, or a tar of one (also compressed with gzip or zstd); - is a tar on standard input.
+    #[arg(long, value_name = "PATH", conflicts_with = "GitArgs")]
     pub(crate) dir: Option<PathBuf>,
+    /// The source to build that is in this registry: what a run kept, or an artifact with one layer, a tar.
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["GitArgs", "dir"])]
+    pub(crate) source: Option<String>,
     #[command(flatten)]
     pub(crate) git: GitArgs,
     #[command(flatten)]
@@ -266,24 +312,27 @@ pub(crate) struct RunBuild {
 #[derive(Debug, Args)]
 pub(crate) struct CreateBuild {
     /// Its name: lower-case letters, digits and -.
-    #[arg(value_parser = plain, required_unless_present = "file", requires_all = ["git", "builder", "output"])]
+    #[arg(value_parser = plain, required_unless_present = "file", requires_all = ["builder", "output"])]
     pub(crate) name: Option<String>,
     /// A file that says it (YAML or JSON) as for apply; - is standard input.
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["name", "git", "builder", "output"])]
+    #[arg(long, short, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["name", "GitArgs", "source", "SpecArgs", "KeptArgs", "builder", "output"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) git: GitArgs,
+    /// A source in this registry instead of a repository: an artifact with one layer, a tar.
+    #[arg(long, value_name = "IMAGE", conflicts_with = "GitArgs")]
+    pub(crate) source: Option<String>,
     #[command(flatten)]
     pub(crate) spec: SpecArgs,
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
     /// The image to make, in this registry; its first part is the namespace.
     #[arg(long, value_name = "NAMESPACE/NAME:TAG")]
     pub(crate) output: Option<String>,
     /// The builder image: one of this registry, or an entry of the catalogue (slipway builder-image list).
     #[arg(long, value_name = "IMAGE")]
     pub(crate) builder: Option<String>,
-    /// Keep no dependencies from run to run.
-    #[arg(long)]
-    pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) namespace: OptionalNamespace,
     #[command(flatten)]
@@ -300,9 +349,12 @@ pub(crate) struct StartBuild {
     /// This branch, tag or commit.
     #[arg(long, value_name = "REVISION", conflicts_with = "dir")]
     pub(crate) revision: Option<String>,
-    /// This folder instead of the build's source.
+    /// This folder, or this tar (- is standard input), instead of the build's source.
     #[arg(long, value_name = "PATH")]
     pub(crate) dir: Option<PathBuf>,
+    /// This source in the registry instead of the build's.
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["revision", "dir"])]
+    pub(crate) source: Option<String>,
     /// Run, even if the same source, builder image and settings have made an image already.
     #[arg(long)]
     pub(crate) no_reuse: bool,

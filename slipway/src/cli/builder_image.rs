@@ -2,6 +2,8 @@
 
 mod create;
 
+use builder::PUBLIC_IMAGES;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 pub(crate) use create::CreateBuilderImage;
@@ -21,13 +23,18 @@ pub(crate) enum BuilderImageCommand {
   slipway builder-image create python                  to SERVER/slipway/python:3.13, the server of the last login
   slipway builder-image create nodejs --version 18 --output registry.example.com/builders/node:18
   slipway builder-image create go --output oci-archive:go.tar
+  slipway builder-image create go --add                and everybody can build with go, or go:1.24
   slipway builder-image create python --package gcc --package python3-dev --package libpq-dev")]
     Create(Box<CreateBuilderImage>),
     /// List the builder images that a namespace can build with, or everybody's.
     #[command(after_help = "Examples:
   slipway builder-image list -n team
+  slipway builder-image list --public                  what add --public can bring
   slipway builder-image list -n team --json | jq -r '.items[] | select(.language == \"go\") | .image'")]
     List {
+        /// List the public images of others that `slipway builder-image add --public` can bring, instead.
+        #[arg(long)]
+        public: bool,
         #[command(flatten)]
         of: OptionalNamespace,
         #[command(flatten)]
@@ -37,11 +44,14 @@ pub(crate) enum BuilderImageCommand {
     },
     /// Enter an image into the catalogue, or change the entry.
     ///
-    /// What you do not say is read from the image's labels. Without a namespace the entry is everybody's, which takes the
-    /// right to create builderimages.registry.alauda.io everywhere.
+    /// Builds name the entry, or its language with the version. What you do not say is read from the image's labels. Without
+    /// a namespace the entry is everybody's, which takes the right to create builderimages.registry.alauda.io everywhere.
+    /// With --public an image of sclorg or Red Hat is copied into the registry first; done again, it brings what is new.
     #[command(after_help = "Examples:
   slipway builder-image add python -n team --image team/python:3.13
-  slipway builder-image add go --image slipway/go:1.24")]
+  slipway builder-image add go --image slipway/go:1.24
+  slipway builder-image add --public python-3.12 -n team    and a build can have --builder python:3.12
+  slipway builder-image add --public nodejs-24 --mirror mirror.example.com/quay --platform linux/amd64")]
     Add(Box<AddBuilderImage>),
     /// Print how a builder image is used: what its script usage says.
     ///
@@ -74,12 +84,27 @@ pub(crate) enum BuilderImageCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddBuilderImage {
-    /// The entry's name: what builds name.
-    #[arg(value_parser = plain)]
-    pub(crate) name: String,
-    /// The image, in this registry.
-    #[arg(long, value_name = "REPOSITORY[:TAG][@DIGEST]")]
-    pub(crate) image: String,
+    /// The entry's name: what builds name. Default with --public: as it is called there.
+    #[arg(value_parser = plain, required_unless_present = "public")]
+    pub(crate) name: Option<String>,
+    /// The image, in this registry. With --public: where the copy goes; default NAMESPACE/NAME, or slipway/NAME for
+    /// everybody's.
+    #[arg(
+        long,
+        value_name = "REPOSITORY[:TAG][@DIGEST]",
+        required_unless_present = "public"
+    )]
+    pub(crate) image: Option<String>,
+    /// Copy this public builder image first (slipway builder-image list --public).
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(PUBLIC_IMAGES.map(|image| image.name)))]
+    #[arg(hide_possible_values = true)]
+    pub(crate) public: Option<String>,
+    /// Have it from this registry, which holds it under the path that it has at its makers', instead of from theirs.
+    #[arg(long, value_name = "REGISTRY[/PATH]", requires = "public")]
+    pub(crate) mirror: Option<String>,
+    /// Copy this platform alone: linux/amd64. Default: all of them.
+    #[arg(long, value_name = "OS/ARCH", requires = "public")]
+    pub(crate) platform: Option<String>,
     /// The language: java, go, python, nodejs.
     #[arg(long)]
     pub(crate) language: Option<String>,

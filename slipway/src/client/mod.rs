@@ -141,6 +141,15 @@ impl Client {
         self.send(request).await.map(drop)
     }
 
+    /// The same; false where there is no such thing.
+    pub(crate) async fn remove(&self, path: &str) -> anyhow::Result<bool> {
+        let answer = self.reply_to(self.request(Method::DELETE, path)?).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        self.checked(answer).await.map(|_| true)
+    }
+
     /// Whether it is plain HTTP.
     pub(crate) fn is_plain(&self) -> bool {
         self.base.scheme() == "http"
@@ -152,6 +161,11 @@ impl Client {
             plain_http: self.is_plain(),
             ca_file: self.transport.ca_file.clone(),
         }
+    }
+
+    /// The URL of a path at the server.
+    pub(crate) fn url(&self, path: &str) -> anyhow::Result<String> {
+        Ok(self.base.join(path)?.into())
     }
 
     /// The server that it speaks to.

@@ -1,7 +1,9 @@
 //! `slipway builder-image`: the catalogue of what images are built with, and builder images of our own.
 
 mod create;
+mod public;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::build::{Place, connect};
@@ -12,6 +14,12 @@ pub(super) async fn run(command: BuilderImageCommand) -> anyhow::Result<()> {
     match command {
         BuilderImageCommand::Create(args) => create::run(*args).await,
         BuilderImageCommand::List {
+            public: true,
+            printing,
+            ..
+        } => public::list(&printing),
+        BuilderImageCommand::List {
+            public: false,
             of,
             remote,
             printing,
@@ -48,12 +56,21 @@ pub(super) async fn run(command: BuilderImageCommand) -> anyhow::Result<()> {
 }
 
 async fn add(args: AddBuilderImage) -> anyhow::Result<()> {
-    let client = connect(args.remote).await?;
-    let path = Place(args.of.namespace.as_deref()).path(&format!("builderimages/{}", args.name));
+    let client = connect(args.remote.clone()).await?;
+    let public = public::named(args.public.as_deref())?;
+    let name = args.name.as_deref().or(public.map(|public| public.name));
+    let name = name.context("which entry?")?;
+    let image = match public {
+        Some(public) => public::bring(&client, public, &args, name).await?,
+        None => args.image.clone().context("--image is needed")?,
+    };
+    let path = Place(args.of.namespace.as_deref()).path(&format!("builderimages/{name}"));
+    let language = public.map(|public| public.language.to_owned());
+    let version = public.and_then(|public| public.version.map(str::to_owned));
     let wanted = json!({
-        "image": args.image,
-        "language": args.language,
-        "version": args.version,
+        "image": image,
+        "language": args.language.or(language),
+        "version": args.version.or(version),
         "displayName": args.display_name,
         "description": args.description,
     });

@@ -67,7 +67,7 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         }
         Command::BuilderImage(command) => runtime()?.block_on(builder_image::run(command))?,
         Command::Secret(command) => runtime()?.block_on(secret::run(command))?,
-        Command::LendSockets => builder::sandbox::lend_sockets()?,
+        Command::Tunnel { way } => builder::source::git::tunnel(&way)?,
         Command::Config(command) => runtime()?.block_on(config::run(command))?,
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::Token(command) => runtime()?.block_on(token::run(command))?,
@@ -128,7 +128,7 @@ mod tests {
         for word in ["whoami", "completions", "--password-stdin", "--version"] {
             assert!(script.contains(word), "{word}");
         }
-        for word in ["complete-kubectl", "lend-sockets"] {
+        for word in ["complete-kubectl", "tunnel"] {
             assert!(!script.contains(word), "{word}");
         }
     }

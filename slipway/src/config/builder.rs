@@ -230,7 +230,9 @@ pub(crate) struct Retention {
     pub(crate) succeeded: u32,
     /// How many that did not.
     pub(crate) failed: u32,
-    /// For how long after their end. Default: as long as they are few enough.
+    /// For how long after their end at least, however many there are.
+    pub(crate) at_least: Span,
+    /// For how long after their end at most. Default: as long as they are few enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) age: Option<Span>,
 }

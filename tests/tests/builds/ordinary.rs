@@ -66,7 +66,7 @@ fn an_ordinary_users_server_builds() {
     let files = lab
         .program("tar")
         .args(["--list", "--verbose", "--gzip", "--numeric-owner"]);
-    let files = files.stdin(layer.body.clone()).ok();
+    let files = files.stdin(layer.body).ok();
     for file in ["opt/app/hello", "opt/app/fetched"] {
         let line = files.lines().find(|line| line.ends_with(file));
         assert!(line.or_fail(&files).contains(" 1001/0 "), "{files}");

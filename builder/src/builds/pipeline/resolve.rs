@@ -3,7 +3,7 @@
 use crate::builds::reason;
 use crate::builds::spec::BuilderName;
 use crate::builds::submit::is_check;
-use crate::builds::{Builds, BuildsError, Invalid};
+use crate::builds::{Builds, BuildsError};
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName, Platform};
 use crate::records::{Build, Run};
@@ -148,8 +148,8 @@ impl Pipeline<'_> {
 }
 
 impl Builds {
-    /// The image that a builder's name means, and that image's name as it is written: a catalogue entry of the namespace, or one that is everybody's,
-    /// or an image with its tag or digest.
+    /// The image that a builder's name means, and that image's name as it is written: a catalogue entry of the namespace, or
+    /// one that is everybody's, by its name or by language and version, or an image with its tag or digest.
     pub(in crate::builds) async fn builder_name(
         &self,
         namespace: &str,
@@ -158,15 +158,13 @@ impl Builds {
         let hosts = &self.settings().hosts;
         let text = match name {
             BuilderName::Image(image) => return Ok((image.clone(), image.to_string())),
-            BuilderName::Entry(name) => {
-                let Some(entry) = self.find_builder_image(namespace, name).await? else {
-                    // Not a repository of that name, which a stranger may have made.
-                    let message = format!(
-                        "there is no catalogue entry {name:?}: write repository:tag for an image"
-                    );
-                    return Err(Invalid::new("spec.builder", message).into());
-                };
-                entry.value.image
+            BuilderName::Entry(name) => match self.find_builder_image(namespace, name).await? {
+                Some(entry) => entry.value.image,
+                None => self.of_language(namespace, name, None).await?.image,
+            },
+            BuilderName::Version { language, version } => {
+                let entry = self.of_language(namespace, language, Some(version));
+                entry.await?.image
             }
         };
         let image = crate::builds::name::image(&text, hosts, "spec.builder")?;

@@ -32,6 +32,26 @@ fn the_plainest_spec_is_one() {
 }
 
 #[test]
+fn a_builder_is_an_entry_a_version_of_a_language_or_an_image() {
+    let of = |text: &str| {
+        let mut spec = spec();
+        text.clone_into(&mut spec.builder);
+        Wanted::parse("team", &spec, &settings()).unwrap().builder
+    };
+    for name in ["python", "python-3.13", "python-3.12-ubi9"] {
+        assert_eq!(of(name), BuilderName::Entry(name.to_owned()));
+    }
+    let expected = BuilderName::Version {
+        language: "python".to_owned(),
+        version: "3.13".to_owned(),
+    };
+    assert_eq!(of("python:3.13"), expected);
+    for image in ["team/python", "team/python:3.13", "team/a/b:1"] {
+        assert!(matches!(of(image), BuilderName::Image(_)), "{image}");
+    }
+}
+
+#[test]
 fn errors_name_the_field() {
     assert_eq!(
         field_of(|spec| spec.source = SourceSpec::Git {

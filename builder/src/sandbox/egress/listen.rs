@@ -7,9 +7,8 @@ use std::os::fd::AsFd as _;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::super::error::SandboxError;
-use super::super::host::{Host, Privilege};
 use super::super::namespaces::Namespaces;
-use super::{DNS_PORT, TCP_PORT, lend};
+use super::{DNS_PORT, TCP_PORT};
 
 const WHAT: &str = "listen in the sandbox's network";
 
@@ -19,11 +18,8 @@ pub(super) struct Sockets {
 }
 
 /// Opens them.
-pub(super) async fn inside(namespaces: &Namespaces, host: &Host) -> Result<Sockets, SandboxError> {
-    let (tcp, dns) = match host.privilege {
-        Privilege::Root => enter(namespaces).await?,
-        Privilege::User => lend::borrow(namespaces, &host.settings).await?,
-    };
+pub(super) async fn inside(namespaces: &Namespaces) -> Result<Sockets, SandboxError> {
+    let (tcp, dns) = enter(namespaces).await?;
     let tcp = tokio::net::TcpListener::from_std(tcp).map_err(SandboxError::io(WHAT))?;
     let dns = tokio::net::UdpSocket::from_std(dns).map_err(SandboxError::io(WHAT))?;
     Ok(Sockets { tcp, dns })
@@ -48,7 +44,7 @@ async fn enter(namespaces: &Namespaces) -> Result<(TcpListener, UdpSocket), Sand
 }
 
 /// Binds where the rules turn to; an answer from any other address would not be taken for one.
-pub(super) fn bind() -> std::io::Result<(TcpListener, UdpSocket)> {
+fn bind() -> std::io::Result<(TcpListener, UdpSocket)> {
     let on = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     let tcp = TcpListener::bind(on(TCP_PORT))?;
     let dns = UdpSocket::bind(on(DNS_PORT))?;

@@ -19,14 +19,12 @@ use super::tool;
 
 mod dns;
 mod hosts;
-mod lend;
 mod listen;
 mod relay;
 mod upstream;
 
 pub use crate::addresses::AddressRules;
 pub use hosts::{HostRule, InvalidHostRule};
-pub use lend::lend_sockets;
 pub use upstream::{InvalidUpstream, Upstream};
 
 use dns::Names;
@@ -107,7 +105,7 @@ impl Gateway {
         let mut nft = namespaces.command("nft");
         nft.args(["-f", "-"]);
         tool::run(nft, "nft", rules().as_bytes()).await?;
-        let sockets = listen::inside(namespaces, host).await?;
+        let sockets = listen::inside(namespaces).await?;
         let names = Arc::new(Mutex::new(Names::default()));
         let judge = relay::Judge::new(
             egress.clone(),

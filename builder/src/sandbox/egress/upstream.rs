@@ -69,7 +69,7 @@ impl Upstream {
     }
 
     /// A connection to `host`, a name or an address, through the proxy.
-    pub(super) async fn connect(&self, host: &str, port: u16) -> std::io::Result<TcpStream> {
+    pub(crate) async fn connect(&self, host: &str, port: u16) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
         let mut request = Zeroizing::new(format!(
             "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"

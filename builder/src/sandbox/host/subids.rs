@@ -21,8 +21,8 @@ pub(super) fn of_namespace() -> Result<SandboxIds, SandboxError> {
     let ids = SandboxIds::range(1, count.saturating_sub(1));
     ids.ok().filter(|_| count > NEEDED).ok_or_else(|| {
         SandboxError::Unsupported(format!(
-            "the user namespace has {count} ids, and images need {NEEDED}: give the server's user as many in /etc/subuid and \
-             /etc/subgid, and start the server outside of it, or under `unshare --user --map-auto --map-root-user --mount`"
+            "the user namespace has {count} ids, and images need more than {NEEDED}: give the server's user as many in /etc/subuid \
+             and /etc/subgid, and start the server outside of it"
         ))
     })
 }
@@ -48,53 +48,34 @@ fn mapped(map: &str) -> u32 {
     ranges.into_iter().fold(0, next)
 }
 
-/// Reads `/etc/passwd`, `/etc/subuid` and `/etc/subgid` (`subuid(5)`).
-pub(super) fn granted(user: u32, group: u32) -> Result<SandboxIds, SandboxError> {
+/// Whether `/etc/subuid` and `/etc/subgid` give a user enough (`subuid(5)`). If not, how it gets them.
+pub(crate) fn check_granted(user: u32) -> Result<(), SandboxError> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let number = user.to_string();
     let passwd = read("/etc/passwd");
     let name = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)? == user.to_string()).then_some(name)
+        (fields.nth(1)? == number).then_some(name)
     });
-    let number = user.to_string();
     let name = name.unwrap_or(&number);
-    let refuse = |why: String| {
-        Err(SandboxError::Unsupported(format!(
-            "{why}: as root, run `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}` with a range that \
-             nobody has"
-        )))
-    };
-    // One map serves users and groups.
-    if user != group {
-        return refuse(format!(
-            "the group of user {name} must have the number {user}, as the user has"
-        ));
+    let is_given = |path: &str| is_enough(&read(path), name, &number);
+    if is_given("/etc/subuid") && is_given("/etc/subgid") {
+        return Ok(());
     }
-    let uids = range(&read("/etc/subuid"), name, &number);
-    let gids = range(&read("/etc/subgid"), name, &number);
-    match (uids, gids) {
-        (Some(uids), Some(gids)) if uids == gids => {
-            let map = SandboxIds::ordinary(user, uids.0, uids.1);
-            map.or_else(|error| refuse(error.to_string()))
-        }
-        (Some(_), Some(_)) => refuse(format!(
-            "/etc/subuid and /etc/subgid give {name} different ranges"
-        )),
-        _ => refuse(format!(
-            "/etc/subuid and /etc/subgid give {name} no range of {NEEDED} ids"
-        )),
-    }
+    Err(SandboxError::Unsupported(format!(
+        "/etc/subuid and /etc/subgid give {name} no range of more than {NEEDED} ids: as root, run `usermod --add-subuids 100000-165535 \
+         --add-subgids 100000-165535 {name}` with a range that nobody has"
+    )))
 }
 
-/// The first range that is large enough.
-fn range(text: &str, name: &str, number: &str) -> Option<(u32, u32)> {
-    let parse = |line: &str| {
+/// Whether a user's range is large enough: the first, which `unshare --map-auto` takes.
+fn is_enough(text: &str, name: &str, number: &str) -> bool {
+    let count = text.lines().find_map(|line| {
         let mut fields = line.split(':');
         let owner = fields.next()?;
-        let first = fields.next()?.parse().ok()?;
-        let count = fields.next()?.trim().parse().ok()?;
-        ((owner == name || owner == number) && count >= NEEDED).then_some((first, count))
-    };
-    text.lines().find_map(parse)
+        let count = fields.nth(1)?.trim().parse::<u32>().ok()?;
+        (owner == name || owner == number).then_some(count)
+    });
+    count.is_some_and(|count| count > NEEDED)
 }

@@ -12,18 +12,8 @@ fn a_range_maps_both_ways_and_nothing_beyond() {
 }
 
 #[test]
-fn an_ordinary_user_is_root_inside() {
-    let map = SandboxIds::ordinary(1000, 100_000, 65_536).unwrap();
-    assert_eq!(map.outside(0), Some(1000));
-    assert_eq!(map.outside(1), Some(100_000));
-    assert_eq!(map.map().inside(1000), Some(0));
-    assert_eq!(map.arguments(), ["0", "1000", "1", "1", "100000", "65536"]);
-}
-
-#[test]
 fn the_hosts_root_is_never_mapped() {
     assert_eq!(SandboxIds::range(0, 65_536), Err(InvalidIds::OutOfRange));
-    assert_eq!(SandboxIds::ordinary(0, 1, 9), Err(InvalidIds::OutOfRange));
     assert_eq!(
         SandboxIds::range(u32::MAX - 2, 9),
         Err(InvalidIds::OutOfRange)

@@ -62,6 +62,7 @@ const WORDS: &[(&str, FaultClass)] = &[
     ("certificate", FaultClass::GitCertificateUntrusted),
     ("ssl", FaultClass::GitCertificateUntrusted),
     ("could not resolve", FaultClass::GitRemoteUnreachable),
+    ("no way through the proxy", FaultClass::GitRemoteUnreachable),
     ("failed to connect", FaultClass::GitRemoteUnreachable),
     ("couldn't connect", FaultClass::GitRemoteUnreachable),
     ("connection refused", FaultClass::GitRemoteUnreachable),

@@ -33,6 +33,7 @@ mod session;
 mod sessions;
 mod ssh;
 mod submodules;
+mod tunnel;
 mod url;
 mod version;
 
@@ -44,4 +45,5 @@ pub(crate) use host::host;
 pub use mirror::Mirrors;
 pub use references::References;
 pub use revision::{InvalidRevision, ObjectId, RefName, Revision};
+pub use tunnel::tunnel;
 pub use url::{GitUrl, InvalidGitUrl, Scheme};

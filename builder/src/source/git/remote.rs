@@ -56,7 +56,7 @@ impl<'a> Remote<'a> {
         let addresses = match url.scheme() {
             Scheme::Https => network.addresses(url.host(), url.port()).await?,
             Scheme::Http => network.loopback(url.host(), url.port()).await?,
-            Scheme::Ssh => network.reach.resolve(url.host(), url.port()).await?,
+            Scheme::Ssh => network.ssh_addresses(url.host(), url.port()).await?,
         };
         let session = Session::remote(
             url,

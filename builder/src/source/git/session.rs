@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -55,17 +55,17 @@ impl Session {
                     store(&mut config, &dir, url, user, password)?;
                     secrets.push(password.clone());
                 }
-                if let Some(proxy) = proxy_for(url, network)
-                    && let Some((_, secret)) = password_of(proxy)
-                {
-                    secrets.push(Zeroizing::new(secret.to_owned()));
-                }
             }
             Scheme::Ssh => {
                 let ssh = ssh::command(&dir, url, addresses, credential, network, accepted_hosts)?;
                 environment.push(("GIT_SSH_COMMAND", ssh));
                 environment.push(("GIT_SSH_VARIANT", "ssh".into()));
             }
+        }
+        if let Some(proxy) = proxy_for(url, network)
+            && let Some((_, secret)) = password_of(proxy)
+        {
+            secrets.push(Zeroizing::new(secret.to_owned()));
         }
         config.section("remote \"origin\"", &[("url", &url.to_string())]);
         let protocol = url.scheme().as_str();
@@ -160,8 +160,11 @@ impl Session {
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 fn proxy_for<'a>(url: &GitUrl, network: &'a SourceNetwork) -> Option<&'a str> {
-    let proxy = network.proxy_for(url.host());
-    proxy.filter(|_| url.scheme() == Scheme::Https)
+    match url.scheme() {
+        Scheme::Https => network.proxy_for(url.host(), url.port()),
+        Scheme::Ssh => network.proxy_for_ssh(url.host(), url.port()),
+        Scheme::Http => None,
+    }
 }
 
 fn web(
@@ -232,7 +235,7 @@ fn password_of(url: &str) -> Option<(&str, &str)> {
 }
 
 /// Readable for this user alone, from the first byte.
-pub(super) fn write_private(file: &PathBuf, content: &str) -> Result<(), Fault> {
+pub(super) fn write_private(file: &Path, content: &str) -> Result<(), Fault> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     options

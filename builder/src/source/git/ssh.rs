@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::credential::Credential;
 use super::session::write_private;
+use super::tunnel::{self, Way};
 use super::url::GitUrl;
 use crate::source::{Fault, SourceNetwork};
 
@@ -48,9 +49,21 @@ pub(super) fn command(
         22 => host.to_owned(),
         port => format!("[{host}]:{port}"),
     };
-    let address = addresses.first().map(IpAddr::to_string).unwrap_or_default();
+    let (address, through) = if let Some(proxy) = network.proxy_for_ssh(url.host(), url.port()) {
+        let way = Way {
+            proxy,
+            host,
+            port: url.port(),
+        };
+        let file = at("way");
+        way.write(&file)?;
+        (host.to_owned(), tunnel::command(&network.tunnel, &file))
+    } else {
+        let address = addresses.first().map(IpAddr::to_string);
+        (address.unwrap_or_default(), "none".to_owned())
+    };
     let config = format!(
-        "Host *\nHostName {address}\nHostKeyAlias {alias}\nStrictHostKeyChecking {checking}\n\
+        "Host *\nHostName {address}\nProxyCommand {through}\nHostKeyAlias {alias}\nStrictHostKeyChecking {checking}\n\
          UserKnownHostsFile {files}\nGlobalKnownHostsFile /dev/null\n{identity}{SSH}"
     );
     write_private(&at("ssh_config"), &config)?;
@@ -78,7 +91,6 @@ HashKnownHosts no
 UpdateHostKeys no
 VerifyHostKeyDNS no
 PermitLocalCommand no
-ProxyCommand none
 ProxyJump none
 ControlMaster no
 ControlPath none

@@ -16,7 +16,11 @@ use crate::source::{Fault, Snapshot, SourceLimits};
 #[cfg(test)]
 mod tests;
 
-/// Makes a snapshot of a tar, compressed with gzip or not, less what its `.s2iignore` names and anything named `.git`.
+/// How gzip (RFC 1952 §2.3.1) and zstd (RFC 8878 §3.1.1) begin.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Makes a snapshot of a tar, compressed with gzip, zstd or not at all, less what its `.s2iignore` names and anything named `.git`.
 ///
 /// Nothing is unpacked: files' content goes into one unnamed file, names into a tree that refuses what leads elsewhere. An
 /// archive that names a device, a link's inside or a path above itself is refused whole. Both are in the folder `scratch`.
@@ -30,13 +34,16 @@ pub fn archive(
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut magic = Vec::new();
     (&mut input)
-        .take(2)
+        .take(ZSTD.len() as u64)
         .read_to_end(&mut magic)
         .map_err(|e| unreadable(&e))?;
-    let is_gzip = magic == [0x1f, 0x8b];
+    let (is_gzip, is_zstd) = (magic.starts_with(&GZIP), magic == ZSTD);
     let input = std::io::Cursor::new(magic).chain(input);
     let input: Box<dyn Read + '_> = if is_gzip {
         Box::new(MultiGzDecoder::new(input))
+    } else if is_zstd {
+        let decoder = zstd::stream::read::Decoder::new(input);
+        Box::new(decoder.map_err(|e| unreadable(&e))?)
     } else {
         Box::new(input)
     };
@@ -163,7 +170,7 @@ impl Contents<At> for Spool {
 
 fn unreadable(error: &std::io::Error) -> Fault {
     Fault::hostile(format!(
-        "the archive cannot be read, it must be a tar, compressed with gzip or not: {error}"
+        "the archive cannot be read, it must be a tar, compressed with gzip, zstd or not at all: {error}"
     ))
 }
 

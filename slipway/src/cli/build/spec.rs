@@ -13,16 +13,16 @@ pub(crate) struct GitArgs {
     #[arg(long, value_name = "URL[#REVISION]")]
     pub(crate) git: Option<String>,
     /// The folder of the repository to build.
-    #[arg(long, value_name = "DIR", requires = "git")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) context_dir: Option<String>,
     /// The secret for the repository's server (slipway secret set --for git).
-    #[arg(long, value_name = "NAME", requires = "git")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) git_secret: Option<String>,
     /// Fetch submodules too.
-    #[arg(long, requires = "git")]
+    #[arg(long)]
     pub(crate) submodules: bool,
     /// Fetch files of Git LFS too.
-    #[arg(long, requires = "git")]
+    #[arg(long)]
     pub(crate) lfs: bool,
 }
 
@@ -80,6 +80,12 @@ pub(crate) struct SpecArgs {
     /// Written to disk at most: 10g.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) disk: Option<u64>,
+    /// Processes and threads at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pids: Option<u32>,
+    /// How long a run may wait for its turn: 30m.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) queue_timeout: Option<Duration>,
     /// How long a run may work: 30m.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
@@ -89,6 +95,12 @@ pub(crate) struct SpecArgs {
     /// A label of the image.
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) label: Vec<String>,
+    /// What the image is called for people (io.k8s.display-name).
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) display_name: Option<String>,
+    /// What the image is for (io.k8s.description).
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
     /// What labels that say what was built from what begin with. Default: io.openshift.s2i.
     #[arg(long, value_name = "PREFIX.")]
     pub(crate) label_namespace: Option<String>,
@@ -99,6 +111,12 @@ pub(crate) struct SpecArgs {
     /// password or query.
     #[arg(long, value_name = "URL")]
     pub(crate) scripts_url: Option<String>,
+    /// The folder that the source goes into. Default: what the builder image says.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) destination: Option<String>,
+    /// Who runs assemble. Default: whom the builder image says.
+    #[arg(long, value_name = "USER")]
+    pub(crate) assemble_user: Option<String>,
 }
 
 /// What a build may reach.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::cli::build::plain;
 use crate::cli::{AuthFile, Transport};
 
 #[derive(Debug, Args)]
@@ -34,6 +35,12 @@ pub(crate) struct CreateBuilderImage {
     /// The image's time, and the latest that its files have, in seconds since 1970.
     #[arg(long, env = "SOURCE_DATE_EPOCH", value_name = "SECONDS", default_value_t = EPOCH)]
     pub(crate) source_date_epoch: u64,
+    /// Enter it into the catalogue too, as LANGUAGE-VERSION; with -n the namespace's, else everybody's.
+    #[arg(long)]
+    pub(crate) add: bool,
+    /// Whose entry it is.
+    #[arg(long, short, value_name = "NAMESPACE", value_parser = plain, requires = "add")]
+    pub(crate) namespace: Option<String>,
     #[command(flatten)]
     pub(crate) auth_file: AuthFile,
     #[command(flatten)]

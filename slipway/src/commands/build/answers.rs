@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::client::Client;
+
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub(super) struct Metadata {
     pub(super) namespace: String,
@@ -90,6 +92,20 @@ pub(super) struct RunResult {
     pub(super) same_as: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+impl Build {
+    /// The URLs that forges are given, at the server as one speaks to it.
+    pub(super) fn webhooks(&self, client: &Client) -> anyhow::Result<Vec<String>> {
+        let Metadata {
+            namespace, name, ..
+        } = &self.metadata;
+        let hooks = self.spec["triggers"]["webhooks"].as_array();
+        let kinds = hooks.into_iter().flatten();
+        let kinds = kinds.filter_map(|hook| hook["kind"].as_str());
+        let urls = kinds.map(|kind| client.url(&format!("/hooks/{namespace}/{name}/{kind}")));
+        urls.collect()
+    }
 }
 
 impl Run {

@@ -4,12 +4,13 @@ use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use builder::records::{BuildSpec, CacheSpec};
+use builder::records::BuildSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::answers::Build;
+use super::set::lay_over;
 use super::{Place, connect, spec, start};
 use crate::cli::{CreateBuild, Namespace, Output, Printing, Remote};
 use crate::client::Client;
@@ -48,23 +49,24 @@ pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
     } else {
         let output = args.output.context("--output is needed")?;
         let builder = args.builder.context("--builder is needed")?;
-        let source = spec::git(args.git).context("--git is needed")?;
+        let source = spec::git(args.git).or_else(|| args.source.map(spec::image));
+        let source = source.context(
+            "what is to be built? Name a repository with --git, or a source in the registry with --source",
+        )?;
         let namespace = match args.namespace.namespace {
             Some(namespace) => namespace,
             None => start::namespace_of(&output)?,
         };
         let output = start::placed(&output, &namespace, client.server());
         let builder = start::local(&builder, client.server()).to_owned();
-        let mut spec = spec::spec(source, builder, &output, args.spec)?;
-        if args.no_cache {
-            spec.caches = CacheSpec::None;
-        }
+        let mut spec = json!(spec::spec(source, builder, &output, args.spec)?);
+        lay_over(&mut spec, spec::kept(args.kept));
         vec![(namespace, json!({"name": args.name, "spec": spec}))]
     };
     for (namespace, wanted) in all {
         let path = Place(Some(&namespace)).path("builds");
         let build: Build = client.post(&path, &wanted).await?;
-        said(&build, "created", json)?;
+        said(&client, &build, "created", json)?;
     }
     Ok(())
 }
@@ -87,7 +89,7 @@ pub(super) async fn apply(
     let json = printing.form() == Output::Json;
     for (namespace, definition) in definitions {
         let (build, what) = applied(&client, &namespace, definition).await?;
-        said(&build, what, json)?;
+        said(&client, &build, what, json)?;
     }
     Ok(())
 }
@@ -121,20 +123,15 @@ pub(super) async fn delete(names: &[String], of: &Namespace, remote: Remote) -> 
     let client = connect(remote).await?;
     let place = Place(Some(&of.namespace));
     for name in names {
+        // Not looked at before: what the server cannot read can be removed all the same.
         let of_build = place.path(&format!("builds/{name}"));
-        let is_build = client.find::<Value>(&of_build).await?.is_some();
-        let path = if is_build {
-            of_build
-        } else {
-            let of_run = place.path(&format!("buildruns/{name}"));
-            anyhow::ensure!(
-                client.find::<Value>(&of_run).await?.is_some(),
-                "there is no build or run {name} in namespace {}",
-                of.namespace
-            );
-            of_run
-        };
-        client.delete(&path).await?;
+        let is_build = client.remove(&of_build).await?;
+        let of_run = place.path(&format!("buildruns/{name}"));
+        anyhow::ensure!(
+            is_build || client.remove(&of_run).await?,
+            "there is no build or run {name} in namespace {}",
+            of.namespace
+        );
         let kind = if is_build { "build" } else { "run" };
         print::line(&format!("{kind} {name} is removed"))?;
     }
@@ -210,12 +207,17 @@ fn place(definition: &Definition, asked: Option<&str>, file: &Path) -> anyhow::R
     }
 }
 
-fn said(build: &Build, what: &str, json: bool) -> anyhow::Result<()> {
+/// Says what became of a build, and where its webhooks are.
+pub(super) fn said(client: &Client, build: &Build, what: &str, json: bool) -> anyhow::Result<()> {
     if json {
         return print::json(build);
     }
     let (namespace, name) = (&build.metadata.namespace, &build.metadata.name);
-    print::line(&format!("build {name} in namespace {namespace} is {what}"))
+    print::line(&format!("build {name} in namespace {namespace} is {what}"))?;
+    for webhook in build.webhooks(client)? {
+        print::line(&format!("webhook {webhook}"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -257,10 +259,6 @@ mod tests {
             (
                 format!("{source}  env: {{A: b}}\n"),
                 "spec.env: {\"A\":\"b\"} is not right: write a list",
-            ),
-            (
-                format!("{source}  env: [{{name: A, value: 1}}]\n"),
-                "spec.env[0].value: 1 is not right: write a text",
             ),
             (
                 format!("{source}  incrementel: true\n"),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use humantime::format_rfc3339_seconds;
 use serde_json::{Value, json};
 
 use super::answers::{Build, Run, clean, human};
@@ -19,24 +20,32 @@ use crate::commands::{print, table};
 /// More than anybody reads of a list.
 const MOST: usize = 100_000;
 
+/// The builds of a namespace, or of all.
 pub(super) async fn list(
-    of: &Namespace,
+    namespace: Option<&str>,
     remote: Remote,
     printing: &Printing,
 ) -> anyhow::Result<()> {
     let client = connect(remote).await?;
-    let place = Place(Some(&of.namespace));
+    let place = Place(namespace);
     let builds: Vec<Build> = place.list(&client, "builds", "", MOST).await?;
     if printing.form() == Output::Json {
         return print::json(&json!({ "items": builds }));
     }
     let mut rows = vec![row([
-        "NAME", "SOURCE", "BUILDER", "OUTPUT", "RUNS", "IMAGE",
+        "NAMESPACE",
+        "NAME",
+        "SOURCE",
+        "BUILDER",
+        "OUTPUT",
+        "RUNS",
+        "IMAGE",
     ])];
     for build in &builds {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let image = text(&build.status["image"]);
         rows.push(row([
+            &build.metadata.namespace,
             &build.metadata.name,
             &source(&build.spec),
             &text(&build.spec["builder"]),
@@ -44,6 +53,9 @@ pub(super) async fn list(
             &build.status["runs"].to_string(),
             short(&image),
         ]));
+    }
+    if namespace.is_some() {
+        rows.iter_mut().for_each(|row| drop(row.remove(0)));
     }
     print::whole(table::lines(&rows).as_bytes())
 }
@@ -94,7 +106,7 @@ pub(super) async fn show(what: &Named, remote: Remote, printing: &Printing) -> a
     if let Some(build) = build {
         return match printing.form() {
             Output::Json => print::json(&build),
-            Output::Text => print::whole(of_build(&build).as_bytes()),
+            Output::Text => print::whole(of_build(&client, &build)?.as_bytes()),
         };
     }
     let run = find_run(&client, what).await?;
@@ -117,6 +129,7 @@ pub(super) async fn logs(
     let name = &run.metadata.name;
     if is_followed {
         let mut screen = Screen::new();
+        screen.has_times = timestamps;
         let run = follow(&client, namespace, name, &mut screen).await;
         screen.end();
         return ended(&client, &run?, false);
@@ -179,7 +192,7 @@ fn missing(what: &Named) -> String {
     )
 }
 
-fn of_build(build: &Build) -> String {
+fn of_build(client: &Client, build: &Build) -> anyhow::Result<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let spec = &build.spec;
     let mut lines = String::new();
@@ -190,21 +203,25 @@ fn of_build(build: &Build) -> String {
     line(&mut lines, "builder", &text(&spec["builder"]));
     line(&mut lines, "output", &text(&spec["output"]["image"]));
     line(&mut lines, "policy", &text(&spec["policy"]));
-    for hook in spec["triggers"]["webhooks"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let path = format!("/hooks/{place}/{}", text(&hook["kind"]));
-        line(&mut lines, "webhook", &path);
+    for webhook in build.webhooks(client)? {
+        line(&mut lines, "webhook", &webhook);
     }
     line(&mut lines, "schedule", &text(&spec["triggers"]["schedule"]));
+    if let Some(since) = build.status["missed"]["since"].as_u64() {
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(since);
+        let why = text(&build.status["missed"]["why"]);
+        let said = format!(
+            "starts nothing since {}: {why}",
+            format_rfc3339_seconds(since)
+        );
+        line(&mut lines, "schedule", &said);
+    }
     line(&mut lines, "runs", &build.status["runs"].to_string());
     line(&mut lines, "succeeded", &text(&build.status["succeeded"]));
     line(&mut lines, "image", &text(&build.status["image"]));
     line(&mut lines, "created", &at(build.metadata.created()));
     line(&mut lines, "revision", &build.revision.to_string());
-    lines
+    Ok(lines)
 }
 
 fn of_run(client: &Client, run: &Run) -> String {
@@ -260,7 +277,7 @@ fn at(millis: Option<u64>) -> String {
     let at = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
     let mut text = String::new();
     if let Some(at) = at
-        && write!(text, "{}", humantime::format_rfc3339_seconds(at)).is_err()
+        && write!(text, "{}", format_rfc3339_seconds(at)).is_err()
     {
         // After the year 9999.
         text.clear();

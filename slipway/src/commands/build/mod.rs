@@ -6,7 +6,9 @@ mod doctor;
 mod follow;
 mod look;
 mod path;
+mod references;
 mod screen;
+mod set;
 mod source;
 mod spec;
 mod start;
@@ -37,6 +39,7 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             remote,
         } => return look::logs(&what, follow, phase.as_deref(), timestamps, remote).await,
         BuildCommand::Create(args) => definitions::create(*args).await?,
+        BuildCommand::Set(args) => set::set(*args).await?,
         BuildCommand::Apply {
             file,
             namespace,
@@ -44,10 +47,14 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             printing,
         } => definitions::apply(&file, namespace.namespace, remote, &printing).await?,
         BuildCommand::List {
-            of,
+            all_namespaces,
+            namespace,
             remote,
             printing,
-        } => look::list(&of, remote, &printing).await?,
+        } => {
+            let namespace = namespace.filter(|_| !all_namespaces);
+            look::list(namespace.as_deref(), remote, &printing).await?;
+        }
         BuildCommand::Show {
             what,
             remote,
@@ -61,6 +68,17 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             remote,
             printing,
         } => look::runs(build.as_deref(), failed, limit, &of, remote, &printing).await?,
+        BuildCommand::References {
+            build,
+            git,
+            git_secret,
+            of,
+            remote,
+            printing,
+        } => {
+            let repository = git.map(|url| (url, git_secret));
+            references::list(build.as_deref(), repository, &of, remote, &printing).await?;
+        }
         BuildCommand::Delete { names, of, remote } => {
             definitions::delete(&names, &of, remote).await?;
         }

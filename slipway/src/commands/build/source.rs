@@ -1,4 +1,4 @@
-//! A folder of this machine on its way to the server: an artifact in the namespace's `sources/`, by digest.
+//! A folder or an archive of this machine on its way to the server: an artifact in the namespace's `sources/`, by digest.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use builder::records::SourceSpec;
 use builder::s2i::IgnoreMode;
-use builder::source::upload::directory;
+use builder::source::upload::{archive, directory};
 use builder::source::{self, ARTIFACT_TYPE, Snapshot, SourceLimits};
 use oci::{Algorithm, Digest, RepoName};
 use serde_json::json;
@@ -21,19 +21,21 @@ use crate::client::images::{ImageName, Place, Plan, Repository, Session, copy};
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 const EMPTY: &[u8] = b"{}";
 
-/// Sends the folder with the rights that the login has there, as `name` of the namespace, and says how a spec names it.
+/// Sends the folder, or the tar, with the rights that the login has there, as `name` of the namespace, and says how a spec
+/// names it. `-` is a tar on standard input.
 pub(super) async fn upload(
     client: &Client,
     auth_file: AuthFile,
     namespace: &str,
     name: &str,
-    folder: &Path,
+    from: &Path,
     ignore: IgnoreMode,
 ) -> anyhow::Result<SourceSpec> {
+    let is_there = from == Path::new("-") || from.is_dir() || from.is_file();
     anyhow::ensure!(
-        folder.is_dir(),
-        "{}: no folder: --dir names the one to build",
-        folder.display()
+        is_there,
+        "{}: neither folder nor file: --dir names the folder to build, or a tar of it",
+        from.display()
     );
     let repository = RepoName::of_sources(namespace, name).context("the build's name")?;
     let transport = client.transport();
@@ -42,15 +44,15 @@ pub(super) async fn upload(
     let there = Repository::new(Arc::new(session), repository.clone(), "pull,push");
     there.may_push().await.context("sending the source")?;
     let layout = tempfile::tempdir().context("a temporary folder")?;
-    let (from, to) = (folder.to_owned(), layout.path().to_owned());
-    let packed = tokio::task::spawn_blocking(move || pack(&from, ignore, &to)).await??;
+    let (read, to) = (from.to_owned(), layout.path().to_owned());
+    let packed = tokio::task::spawn_blocking(move || pack(&read, ignore, &to)).await??;
     for warning in packed.snapshot.warnings() {
         eprintln!("note: {warning}");
     }
     eprintln!(
         "source: {} of {}, {} to send",
         human(packed.snapshot.size()),
-        folder.display(),
+        from.display(),
         human(packed.size)
     );
     let reference = format!("{repository}@{}", packed.manifest);
@@ -79,9 +81,23 @@ struct Packed {
     size: u64,
 }
 
-/// Makes the folder's snapshot an image in the OCI layout, below the folder `to`.
+/// The snapshot of a folder, or of a tar.
+fn snapshot(from: &Path, mode: IgnoreMode, scratch: &Path) -> anyhow::Result<Snapshot> {
+    let limits = SourceLimits::default();
+    if from == Path::new("-") {
+        return Ok(archive(std::io::stdin().lock(), mode, limits, scratch)?);
+    }
+    if from.is_dir() {
+        return Ok(directory(from, mode, limits, scratch)?);
+    }
+    let place = || from.display().to_string();
+    let file = File::open(from).with_context(place)?;
+    archive(file, mode, limits, scratch).with_context(place)
+}
+
+/// Makes the snapshot of a folder, or of a tar, an image in the OCI layout, below the folder `to`.
 fn pack(from: &Path, ignore: IgnoreMode, to: &Path) -> anyhow::Result<Packed> {
-    let snapshot = directory(from, ignore, SourceLimits::default(), to)?;
+    let snapshot = snapshot(from, ignore, to)?;
     let blobs = to.join("blobs/sha256");
     fs::create_dir_all(&blobs)?;
     let packed = to.join("layer");
@@ -126,6 +142,7 @@ fn blob(blobs: &Path, digest: Digest) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use builder::s2i::IgnoreMode;
     use oci::{Expected, Manifest, MediaType};
@@ -162,5 +179,33 @@ mod tests {
             digests.push(packed.manifest);
         }
         assert_eq!(digests[0], digests[1]);
+    }
+
+    #[test]
+    fn an_archive_is_what_the_folder_is_that_it_was_made_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("app");
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("a.txt"), "a").unwrap();
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.append_dir_all(".", &from).unwrap();
+        let tar = tar.into_inner().unwrap();
+        let zstd = zstd::encode_all(&*tar, 1).unwrap();
+        let packed = |from: &Path| {
+            let to = tempfile::tempdir().unwrap();
+            pack(from, IgnoreMode::default(), to.path()).map(|packed| packed.manifest)
+        };
+        let expected = packed(&from).unwrap();
+        let file = folder.path().join("app.tar");
+        for bytes in [tar, zstd] {
+            fs::write(&file, bytes).unwrap();
+            assert_eq!(packed(&file).unwrap(), expected);
+        }
+        fs::write(&file, "no tar at all").unwrap();
+        let error = format!("{:#}", packed(&file).unwrap_err());
+        assert!(
+            error.contains("app.tar: the archive cannot be read"),
+            "{error}"
+        );
     }
 }

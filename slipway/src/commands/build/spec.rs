@@ -1,6 +1,7 @@
 //! From options to a spec.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use builder::plan::{Limits, Network};
@@ -9,8 +10,10 @@ use builder::records::{
     SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
 };
 use builder::s2i::{EnvironmentFile, IgnoreMode};
+use serde_json::{Value, json};
 
-use crate::cli::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
+use super::set::object;
+use crate::cli::{GitArgs, IgnoreArg, KeptArgs, NetworkArg, SpecArgs};
 
 /// What is to be built.
 pub(super) fn spec(
@@ -35,8 +38,8 @@ pub(super) fn spec(
         output: OutputSpec {
             image: output.to_owned(),
             tags: args.tag,
-            display_name: None,
-            description: None,
+            display_name: args.display_name,
+            description: args.description,
             label_namespace: args.label_namespace,
             labels,
         },
@@ -51,8 +54,8 @@ pub(super) fn spec(
         ignore: ignore(args.ignore),
         incremental: args.incremental,
         scripts_url: args.scripts_url,
-        destination: None,
-        assemble_user: None,
+        destination: args.destination,
+        assemble_user: args.assemble_user,
         caches: CacheSpec::Auto,
         clean: args.clean,
         network: args.network.map(|network| match network {
@@ -64,11 +67,12 @@ pub(super) fn spec(
             memory_bytes: args.memory,
             cpu_millis: args.cpus,
             disk_bytes: args.disk,
+            pids: args.pids,
             ..Limits::default()
         },
         timeouts: Timeouts {
-            queue: None,
-            run: args.timeout.map(|timeout| timeout.as_secs().max(1)),
+            queue: args.queue_timeout.map(seconds),
+            run: args.timeout.map(seconds),
         },
         policy: RunPolicy::default(),
         test: args.test.map(|command| TestSpec {
@@ -77,6 +81,37 @@ pub(super) fn spec(
         triggers: Triggers::default(),
         retention: Retention::default(),
     })
+}
+
+/// What options of kept builds say, as it stands in a spec; nothing of what they do not say.
+pub(super) fn kept(args: KeptArgs) -> Value {
+    let webhooks = (!args.webhook.is_empty()).then(|| json!(args.webhook));
+    let policy = args.policy.map(|policy| json!(RunPolicy::from(policy)));
+    object([
+        (
+            "triggers",
+            Some(object([
+                ("webhooks", webhooks),
+                ("schedule", args.schedule.map(Value::from)),
+                ("image", args.on_image_move.then(|| true.into())),
+            ])),
+        ),
+        ("policy", policy),
+        ("caches", args.no_cache.then(|| json!(CacheSpec::None))),
+        (
+            "retention",
+            Some(object([
+                ("succeeded", args.keep_succeeded.map(Value::from)),
+                ("failed", args.keep_failed.map(Value::from)),
+                ("seconds", args.keep_for.map(seconds).map(Value::from)),
+            ])),
+        ),
+    ])
+}
+
+/// What is less than a second is one.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs().max(1)
 }
 
 /// The repository as a source; `None` where none is named.
@@ -95,6 +130,11 @@ pub(super) fn git(args: GitArgs) -> Option<SourceSpec> {
         submodules: args.submodules,
         lfs: args.lfs,
     })
+}
+
+/// What is in the registry as a source.
+pub(super) fn image(reference: String) -> SourceSpec {
+    SourceSpec::Image { reference }
 }
 
 /// Files first: what is said beside them goes over them.

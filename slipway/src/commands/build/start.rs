@@ -1,6 +1,7 @@
 //! Asking for runs, and waiting for them.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use builder::s2i::IgnoreMode;
@@ -19,21 +20,25 @@ use crate::commands::print;
 const CANCELLED: u8 = 3;
 const LET_GO: u8 = 130;
 
+/// How long a second Ctrl-C is waited for.
+const AGAIN: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
     let namespace = match &args.namespace.namespace {
         Some(namespace) => namespace.clone(),
         None => namespace_of(&args.output)?,
     };
     let auth_file = copied(&args.remote);
-    let git = spec::git(args.git);
+    let named = spec::git(args.git).or_else(|| args.source.map(spec::image));
     anyhow::ensure!(
-        git.is_some() || args.dir.is_some(),
-        "what is to be built? Name a repository with --git, or a folder with --dir"
+        named.is_some() || args.dir.is_some(),
+        "what is to be built? Name a repository with --git, a folder or a tar with --dir, or a source in the registry with \
+         --source"
     );
     let client = connect(args.remote).await?;
     let output = placed(&args.output, &namespace, client.server());
-    let source = match (git, &args.dir) {
-        (Some(git), _) => git,
+    let source = match (named, &args.dir) {
+        (Some(named), _) => named,
         (None, dir) => {
             let name = args.name.clone().unwrap_or_else(|| short_name(&output));
             let dir = dir.as_deref().context("--dir")?;
@@ -61,7 +66,7 @@ pub(super) async fn start(args: StartBuild) -> anyhow::Result<ExitCode> {
     let auth_file = copied(&args.remote);
     let client = connect(args.remote).await?;
     let source = match &args.dir {
-        None => None,
+        None => args.source.map(spec::image),
         Some(dir) => {
             // As the build reads it: what this leaves out nobody brings back.
             let path = Place(Some(&namespace)).path(&format!("builds/{name}"));
@@ -123,15 +128,20 @@ pub(super) async fn rebuild(
 pub(super) async fn cancel(names: &[String], of: &Namespace, remote: Remote) -> anyhow::Result<()> {
     let client = connect(remote).await?;
     for name in names {
-        let path = Place(Some(&of.namespace)).path(&format!("buildruns/{name}/cancel"));
-        let run: Run = client.post(&path, &json!({})).await?;
-        let said = match &*run.state.is {
-            "running" => "is being cancelled".to_owned(),
-            _ => run.outcome(),
-        };
-        print::line(&format!("{name}: {said}"))?;
+        print::line(&cancel_one(&client, &of.namespace, name).await?)?;
     }
     Ok(())
+}
+
+/// Asks for a run's end, and says what came of it.
+async fn cancel_one(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
+    let path = Place(Some(namespace)).path(&format!("buildruns/{name}/cancel"));
+    let run: Run = client.post(&path, &json!({})).await?;
+    let said = match &*run.state.is {
+        "running" => "is being cancelled".to_owned(),
+        _ => run.outcome(),
+    };
+    Ok(format!("{name}: {said}"))
 }
 
 /// Waits for a run that one has asked for, unless one does not want to.
@@ -156,8 +166,14 @@ async fn wait(client: &Client, run: Run, following: &Following) -> anyhow::Resul
         interrupt = tokio::signal::ctrl_c() => {
             interrupt?;
             screen.end();
-            eprintln!("{name} goes on: {how}");
-            return Ok(ExitCode::from(LET_GO));
+            eprintln!("{name} goes on: {how}; Ctrl-C once more now ends it, too");
+            let again = tokio::time::timeout(AGAIN, tokio::signal::ctrl_c()).await;
+            let Ok(again) = again else {
+                return Ok(ExitCode::from(LET_GO));
+            };
+            again?;
+            eprintln!("{}", cancel_one(client, namespace, name).await?);
+            return Ok(ExitCode::from(CANCELLED));
         }
     };
     screen.end();

@@ -4,11 +4,12 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 use builder::debian::{Created, Language, Mirrors, Recipe, create};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::cli::{CreateBuilderImage, Transport};
+use crate::cli::{CreateBuilderImage, Remote, Transport};
 use crate::client::images::{self, Place, Plan};
 use crate::client::last_server;
+use crate::commands::build::{Place as Catalogue, connect};
 use crate::commands::images::{human, interruptible};
 use crate::commands::print;
 
@@ -56,10 +57,10 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
         language,
         release: release.clone(),
         mirrors: Mirrors {
-            archive: args.mirror.unwrap_or(default.archive),
-            security: args.security_mirror.unwrap_or(default.security),
+            archive: args.mirror.clone().unwrap_or(default.archive),
+            security: args.security_mirror.clone().unwrap_or(default.security),
         },
-        packages: args.package,
+        packages: args.package.clone(),
         epoch: args.source_date_epoch,
         threads: std::thread::available_parallelism().map_or(1, Into::into),
     };
@@ -67,6 +68,11 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
     let to = match &args.output {
         Some(text) => Place::parse(text)?,
         None => Place::parse(&default_output(name, &release.version)?)?,
+    };
+    let entry = args.add.then(|| catalogue(&args, &to)).transpose()?;
+    let client = match &entry {
+        Some((remote, _)) => Some(connect(remote.clone()).await?),
+        None => None,
     };
     let layout = tempfile::tempdir().context("a folder for the image")?;
     let dir = layout.path().to_owned();
@@ -96,7 +102,34 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
     };
     let to = plan.to.to_string();
     interruptible(images::copy(plan)).await?;
-    tell(&to, name, &created, args.json)
+    tell(&to, name, &created, args.json)?;
+    if let (Some(client), Some((_, image))) = (client, entry) {
+        let entry = format!("{name}-{}", release.version);
+        let path = Catalogue(args.namespace.as_deref()).path(&format!("builderimages/{entry}"));
+        let _: Value = client.put(&path, &json!({ "image": image }), None).await?;
+        eprintln!("in the catalogue as {entry}");
+    }
+    Ok(())
+}
+
+/// The server whose catalogue the image is entered into, and how that names it.
+fn catalogue(args: &CreateBuilderImage, to: &Place) -> anyhow::Result<(Remote, String)> {
+    let Place::Registry(name) = to else {
+        anyhow::bail!(
+            "--add: {to} is in no registry, and the catalogue has images of its own alone"
+        );
+    };
+    let remote = Remote {
+        server: Some(name.server().name().to_owned()),
+        auth_file: args.auth_file.clone(),
+        transport: args.transport.clone(),
+    };
+    let reference = name.reference()?;
+    let separator = if name.digest().is_some() { '@' } else { ':' };
+    Ok((
+        remote,
+        format!("{}{separator}{reference}", name.repository()),
+    ))
 }
 
 fn tell(to: &str, language: &str, created: &Created, as_json: bool) -> anyhow::Result<()> {

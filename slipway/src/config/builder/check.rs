@@ -26,6 +26,7 @@ const ENTRIES: RangeInclusive<usize> = 1..=10_000_000;
 const SUBMODULES: RangeInclusive<usize> = 0..=10_000;
 const LOG: RangeInclusive<u64> = 1 << 10..=1 << 36;
 const RUNS: RangeInclusive<u32> = 1..=1_000_000;
+const AT_LEAST: RangeInclusive<Span> = Span::seconds(0)..=Span::hours(24 * 36_500);
 const AGE: RangeInclusive<Span> = Span::seconds(1)..=Span::hours(24 * 36_500);
 
 impl Builder {
@@ -138,6 +139,8 @@ impl Builder {
             &RUNS,
         )?;
         within("builder.retention.failed", self.retention.failed, &RUNS)?;
+        let at_least = self.retention.at_least;
+        within("builder.retention.atLeast", at_least, &AT_LEAST)?;
         let age = self.retention.age;
         age.map_or(Ok(()), |age| within("builder.retention.age", age, &AGE))
     }

@@ -134,6 +134,7 @@ impl Default for Retention {
         Self {
             succeeded: 20,
             failed: 20,
+            at_least: Span::hours(24),
             age: None,
         }
     }

@@ -1,20 +1,15 @@
 //! What this machine offers to builds.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ::builder::sandbox::{self, Check, Standing};
 use ::builder::source::git;
-use anyhow::Context as _;
 
 use super::settings;
 use crate::config::{Config, Enabled};
 
 #[cfg(test)]
 mod tests;
-
-/// The command by which an ordinary user's runs get their sockets (`cli.rs`).
-const LENDER: &str = "lend-sockets";
 
 /// Whether builds are run here. Says in the log what lacks; fails where they are to be run and cannot.
 pub(in crate::wiring) async fn runs_builds(config: &Config) -> anyhow::Result<bool> {
@@ -32,39 +27,27 @@ pub(crate) async fn examine(config: &Config) -> anyhow::Result<Vec<Check>> {
             let Some(lacking) = error.downcast_ref::<sandbox::SandboxError>() else {
                 return Err(error);
             };
-            let lacking = missing("user ids", lacking);
+            let ids = Check {
+                name: "user ids",
+                standing: Standing::Missing,
+                detail: lacking.to_string(),
+            };
             // Without ids of its own there is no user namespace to try either.
             let others = sandbox::examine(&root(config)?).await;
             let others = others
                 .into_iter()
                 .filter(|check| !matches!(check.name, "user ids" | "user namespaces"));
-            others.chain([lacking]).collect()
+            others.chain([ids]).collect()
         }
     };
-    // Whoever could be has become root before (`nested.rs`); files of an image belong to many, whom nobody else can give them to.
-    if !rustix::process::geteuid().is_root() {
-        let twice = "the configuration must be a file, for it is read again in a user namespace";
-        let why = sandbox::nested().err();
-        let why = why.unwrap_or_else(|| sandbox::SandboxError::Unsupported(twice.to_owned()));
-        checks.push(missing("user", &why));
-    }
     checks.extend(git::examine().await);
     Ok(checks)
-}
-
-fn missing(name: &'static str, why: &sandbox::SandboxError) -> Check {
-    Check {
-        name,
-        standing: Standing::Missing,
-        detail: why.to_string(),
-    }
 }
 
 /// How runs are set up on this machine.
 pub(in crate::wiring) fn sandbox(config: &Config) -> anyhow::Result<sandbox::Settings> {
     let state = state(config)?;
-    let ids = config.builder.user_ids()?;
-    let ours = sandbox::Settings::of_this_process(state, lender()?, ids)?;
+    let ours = sandbox::Settings::of_this_process(state, config.builder.user_ids()?)?;
     configured(config, ours)
 }
 
@@ -82,11 +65,6 @@ fn configured(config: &Config, usual: sandbox::Settings) -> anyhow::Result<sandb
 
 fn state(config: &Config) -> anyhow::Result<PathBuf> {
     Ok(settings::dir(config)?.join("sandbox"))
-}
-
-fn lender() -> anyhow::Result<Vec<OsString>> {
-    let itself = std::env::current_exe().context("the path of this program")?;
-    Ok(vec![itself.into(), OsString::from(LENDER)])
 }
 
 fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {

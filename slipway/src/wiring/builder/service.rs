@@ -133,6 +133,7 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow
         queue_timeout: settings::queue_timeout(config),
         run_timeout: settings::run_timeout(config),
         retention: settings::retention(config),
+        kept_at_least: builder.retention.at_least.get(),
         log_bytes: builder.logs.max_bytes,
         limits: settings::limits(config),
         usual: settings::defaults(config, enforces_limits()),

@@ -1,6 +1,7 @@
 //! The configuration in the builder's words.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,15 @@ const BUNDLES: [&str; 4] = [
 
 /// Where clouds tell machines who they are, and hand out their credentials.
 const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+
+/// The command by which ssh goes through a proxy (`cli.rs`).
+const TUNNEL: &str = "tunnel";
+
+/// How it is started: as a command of this program.
+fn tunnel() -> anyhow::Result<Vec<OsString>> {
+    let itself = std::env::current_exe().context("the path of this program")?;
+    Ok(vec![itself.into(), OsString::from(TUNNEL)])
+}
 
 /// The builder's own folder. Absolute: mounts know no current folder.
 pub(super) fn dir(config: &Config) -> anyhow::Result<PathBuf> {
@@ -204,6 +214,7 @@ pub(in crate::wiring) fn source_network(config: &Config) -> anyhow::Result<Sourc
         accept_new_hosts: git.accept_new_hosts,
         proxy: proxy.map(address).transpose()?,
         no_proxy: proxy.map(without_proxy).unwrap_or_default(),
+        tunnel: tunnel()?,
     })
 }
 
@@ -262,15 +273,8 @@ fn address(proxy: &Proxy) -> anyhow::Result<String> {
 
 /// As git's rules name hosts: `.domain` for all below it. It speaks https, so that other ports mean nothing to it.
 fn without_proxy(proxy: &Proxy) -> Vec<String> {
-    let names = proxy.direct.iter().filter_map(|rule| {
-        let name = match rule.split_once(':') {
-            None => rule.as_str(),
-            Some((name, "443")) => name,
-            Some(_) => return None,
-        };
-        Some(name.strip_prefix('*').unwrap_or(name).to_ascii_lowercase())
-    });
-    names.collect()
+    let rule = |rule: &String| rule.strip_prefix('*').unwrap_or(rule).to_ascii_lowercase();
+    proxy.direct.iter().map(rule).collect()
 }
 
 /// A file of certificates.

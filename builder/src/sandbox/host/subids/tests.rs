@@ -1,11 +1,12 @@
 use super::*;
 
 #[test]
-fn the_first_range_that_is_enough() {
-    let text = "other:1:99999\nme:100000:1000\nbroken\nme:200000:65536\n1000:300000:65536\n";
-    assert_eq!(range(text, "me", "1000"), Some((200_000, 65_536)));
-    assert_eq!(range(text, "you", "1000"), Some((300_000, 65_536)));
-    assert_eq!(range(text, "you", "1001"), None);
+fn a_range_is_enough_or_is_not() {
+    let text = "other:1:99999\nbroken\nme:200000:65536\n1000:300000:65535\nfew:1:65534\nfew:400000:65536\n";
+    assert!(is_enough(text, "me", "999"));
+    assert!(is_enough(text, "you", "1000"));
+    assert!(!is_enough(text, "you", "1001"));
+    assert!(!is_enough(text, "few", "1001"), "the first is taken");
 }
 
 #[test]

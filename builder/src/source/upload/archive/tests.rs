@@ -75,6 +75,9 @@ fn an_archive_is_brought_to_its_plain_form() {
     gzip.write_all(&made().end()).unwrap();
     let again = read_with(&gzip.finish().unwrap(), SourceLimits::default()).unwrap();
     assert_eq!(again.digest(), snapshot.digest());
+    let zstd = zstd::encode_all(&*made().end(), 1).unwrap();
+    let again = read_with(&zstd, SourceLimits::default()).unwrap();
+    assert_eq!(again.digest(), snapshot.digest());
 
     let mut bytes = Vec::new();
     snapshot.open().unwrap().read_to_end(&mut bytes).unwrap();

@@ -93,7 +93,10 @@ fn a_proxys_password_comes_from_a_file_and_is_shown_nowhere() {
         network.proxy.as_deref(),
         Some("http://ada:p%40ss%2Fw%3Ard@proxy:3128")
     );
-    assert_eq!(network.no_proxy, ["git.example.com", ".corp.example.com"]);
+    assert_eq!(
+        network.no_proxy,
+        ["git.example.com", ".corp.example.com", "x:8443"]
+    );
     let upstream = upstream(&config).unwrap().unwrap();
     assert!(!format!("{upstream:?}").contains("ss"));
     std::fs::write(&file, "nobody\n").unwrap();
@@ -150,4 +153,13 @@ fn sources_trust_the_authorities_of_the_builder_too() {
     let own = config(&format!("builder: {{caFile: {}}}", file.display()));
     assert_eq!(source_network(&own).unwrap().certificates, made.cert.pem());
     assert_eq!(source_network(&Config::default()).unwrap().certificates, "");
+}
+
+#[test]
+fn the_way_through_a_proxy_is_a_command_of_this_program() {
+    use clap::Parser as _;
+    let [program, command] = tunnel().unwrap().try_into().unwrap();
+    assert!(Path::new(&program).is_file());
+    let words: [OsString; 3] = ["slipway".into(), command, "/tmp/way".into()];
+    crate::cli::Cli::try_parse_from(words).unwrap();
 }

@@ -1,0 +1,150 @@
+//! What a repository offers to be built: for choosing a branch or a tag, and for seeing whether URL and secret are right.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use auth::BuildRight;
+use axum::extract::{Path, State};
+use builder::builds::ProbeError;
+use builder::records::SourceSpec;
+use builder::source::FaultClass;
+use builder::source::git::{ObjectId, RefName, References as Offered};
+use http::StatusCode;
+use registry::http::Problem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Building, problem};
+use crate::{Body, Builder, Permission, Reply, Route};
+
+const ANY: &str = "/api/v1/namespaces/{namespace}/references";
+const OF_BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}/references";
+
+const NOT_TO_BE_HAD: &str =
+    "The repository is not to be had; the detail begins with the reason that a run would have";
+
+/// Git servers that are being asked at once, for all callers.
+pub(super) const AT_ONCE: usize = 8;
+
+/// How long a git server is asked: somebody waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who may make a build may have it ask, with the same secrets.
+pub(super) fn routes(building: &Building) -> Vec<Route> {
+    let may = Permission::Build(BuildRight::CreateBuilds);
+    vec![
+        Route::post(ANY, "probe-source", may, any, building.clone())
+            .changes_nothing()
+            .summary("What a repository offers to be built, asked of its server with a secret of the namespace")
+            .body::<Probe>()
+            .reply::<References>(StatusCode::OK)
+            .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
+        Route::get(OF_BUILD, "probe-build", may, of_build, building.clone())
+            .summary("What a build's repository offers to be built, asked of its server with the build's secret")
+            .reply::<References>(StatusCode::OK)
+            .or(StatusCode::NOT_FOUND, "There is no such build, or no such secret")
+            .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
+    ]
+}
+
+/// The repository to ask for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Probe {
+    source: SourceSpec,
+}
+
+/// What there is to be built.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct References {
+    /// The branch that is built if none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_branch: Option<String>,
+    branches: Vec<Named>,
+    tags: Vec<Named>,
+}
+
+/// A branch or a tag.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "GitReference")]
+struct Named {
+    name: String,
+    /// The commit that it leads to.
+    commit: String,
+}
+
+impl References {
+    fn of(offered: &Offered) -> Self {
+        let named = |all: &BTreeMap<RefName, ObjectId>| {
+            let all = all.iter().map(|(name, commit)| Named {
+                name: name.as_str().to_owned(),
+                commit: commit.as_str().to_owned(),
+            });
+            all.collect()
+        };
+        Self {
+            default_branch: offered
+                .default_branch()
+                .map(|name| name.as_str().to_owned()),
+            branches: named(offered.branches()),
+            tags: named(offered.tags()),
+        }
+    }
+}
+
+async fn any(
+    State(building): State<Building>,
+    may: Builder,
+    Body(probe): Body<Probe>,
+) -> Result<Reply<References>, Problem> {
+    ask(&building, may.namespace(), &probe.source).await
+}
+
+async fn of_build(
+    State(building): State<Building>,
+    may: Builder,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Reply<References>, Problem> {
+    let found = building.builds.build(may.namespace(), &name).await;
+    let source = found.map_err(problem)?.value.spec.source;
+    ask(&building, may.namespace(), &source).await
+}
+
+async fn ask(
+    building: &Building,
+    namespace: &str,
+    source: &SourceSpec,
+) -> Result<Reply<References>, Problem> {
+    if !matches!(source, SourceSpec::Git { .. }) {
+        return Err(Problem::invalid(
+            "source: only a git repository has branches and tags",
+        ));
+    }
+    let place = building.probing.try_acquire();
+    let _place = place.map_err(|_| {
+        Problem::too_many_of("other git servers are being asked, try again in 5 s", 5)
+    })?;
+    let asked = building.builds.references(namespace, source);
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(offered)) => Ok(Reply(StatusCode::OK, References::of(&offered))),
+        Ok(Err(error)) => Err(fault(error)),
+        Err(_) => Err(Problem::unprocessable(format!(
+            "{}: the git server did not answer within {} s",
+            FaultClass::SourceTimedOut,
+            PATIENCE.as_secs()
+        ))),
+    }
+}
+
+/// Reasons are those of runs, in front of their words.
+fn fault(error: ProbeError) -> Problem {
+    match error {
+        ProbeError::Builds(error) => problem(error),
+        ProbeError::Fault(fault) if fault.class() == FaultClass::Machine => Problem::unavailable(
+            "this server cannot ask git servers at the moment",
+            fault.to_string(),
+        ),
+        ProbeError::Fault(fault) => Problem::unprocessable(format!("{}: {fault}", fault.class())),
+    }
+}

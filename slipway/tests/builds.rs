@@ -543,6 +543,18 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
     scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
+    let args = [
+        "build",
+        "logs",
+        "r1",
+        "-n",
+        "team",
+        "--follow",
+        "--timestamps",
+    ];
+    let timed = stderr(&scene.run("bob", &args));
+    let is_timed = |line: &str| line.starts_with("    20") && line.contains("Z tick 1");
+    assert!(timed.lines().any(is_timed), "{timed}");
     assert!(
         rest.last().unwrap().contains("cancelled by ada"),
         "{rest:#?}"

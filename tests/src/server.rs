@@ -23,6 +23,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// The user that starts it, by name or number; without, it is whoever runs the tests.
     pub user: Option<String>,
+    /// Words before the program that its own user starts, such as `setpriv` and its options.
+    pub under: Vec<String>,
     /// More configuration, YAML at the top level.
     pub more: String,
 }
@@ -82,9 +84,11 @@ impl Server {
         Self {
             config: lab.write(format!("slipway-{name}.yaml"), text),
             log: lab.path(format!("slipway-{name}.log")),
-            words: match &settings.user {
-                Some(user) => as_user(lab, user, &data),
-                None => vec![binary().into()],
+            words: if let Some(user) = &settings.user {
+                as_user(lab, user, &data)
+            } else {
+                let under = settings.under.iter().map(OsString::from);
+                under.chain([binary().into()]).collect()
             },
             daemon: None,
             endpoint,

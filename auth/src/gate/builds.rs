@@ -1,9 +1,11 @@
 //! Rights with builds.
 
+use oci::RepoName;
+
 use super::{Gate, Kind};
 use crate::opaque::Limits;
 use crate::refusal::Lack;
-use crate::{BuildPermit, BuildRight, Denied, Identity, Refusal};
+use crate::{Access, Action, BuildPermit, BuildRight, Denied, Identity, Permit, Pull, Refusal};
 
 impl Gate {
     /// The permit for what is done with the builds of a namespace; `None` is what is everybody's. Policy must allow it now.
@@ -42,8 +44,30 @@ impl Gate {
         right: BuildRight,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
-        let is_scoped = who.access().is_none_or(crate::Access::account);
+        let is_scoped = who.access().is_none_or(Access::account);
         Ok(is_scoped && self.allows_build(who, right, namespace).await?)
+    }
+
+    /// The permit to read `repo` as a namespace of builder images: what runs of others may stand on, if they may pull it.
+    ///
+    /// An API token needs the verb `build` for that, and its owner the right; the token's own namespaces are where it
+    /// builds. Only runs ask by this: the same token pulls nothing there.
+    pub async fn permit_base(
+        &self,
+        who: &Identity,
+        repo: &RepoName,
+    ) -> Result<Permit<Pull>, Refusal> {
+        let may_build = who.access().is_none_or(Access::account)
+            && !who.is_person()
+            && who.limits().is_some_and(Limits::build);
+        if !may_build {
+            self.permit(who, repo).await
+        } else if self.allows(who, Action::Get, repo).await? {
+            Ok(Permit::new(repo.clone(), who.clone()))
+        } else {
+            let denied = self.denied(who, Action::Get, repo, true).await?;
+            Err(Refusal::Forbidden(denied))
+        }
     }
 
     /// Whether `who` may touch the sources of builds in `namespace`, as far as builds are concerned: they see them, or

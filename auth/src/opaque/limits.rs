@@ -117,6 +117,11 @@ impl Limits {
         self.verbs.build && right.is_building() && namespace.is_some_and(is_within)
     }
 
+    /// Whether anything with builds is within them.
+    pub(crate) fn build(&self) -> bool {
+        self.verbs.build
+    }
+
     /// Where; empty: everywhere.
     pub fn namespaces(&self) -> &[RepoName] {
         &self.namespaces

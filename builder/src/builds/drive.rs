@@ -93,7 +93,11 @@ impl Builds {
                 end(&mut run.value);
                 match self.store().replace(run).await {
                     Err(BuildsError::Changed { .. }) => {}
-                    other => return other.map(drop),
+                    Err(error) => return Err(error),
+                    Ok(run) => {
+                        self.figures().ended(&run.value);
+                        return Ok(());
+                    }
                 }
             }
         };
@@ -193,7 +197,9 @@ impl Builds {
         if let Err(error) = recorded {
             tracing::error!(run = id.name, %error, "the end of a run is not recorded");
         }
-        if progress.run().await.state.has_ended() {
+        let ended = progress.run().await;
+        if ended.state.has_ended() {
+            self.figures().ended(&ended);
             self.live().end(id);
             self.tidy_after(&run).await;
         }

@@ -19,6 +19,7 @@ mod credential;
 mod definitions;
 mod drive;
 mod error;
+mod figures;
 mod finish;
 mod git_files;
 mod hosts;
@@ -62,6 +63,7 @@ pub use settings::{Parts, Quota, Settings, Timeout};
 pub use submit::Asked;
 pub(crate) use triggered::Standing;
 
+use figures::Figures;
 use live::Live;
 use queue::{Queue, Workers};
 use record::Store;
@@ -77,6 +79,7 @@ struct Inner {
     settings: Settings,
     queue: Mutex<Queue>,
     live: Live,
+    figures: Figures,
     /// Of those who follow logs, so many read at the same time.
     log_turns: Arc<Semaphore>,
     /// Something may be to do for the queue.
@@ -92,6 +95,8 @@ pub struct Load {
     pub waiting: usize,
     /// Runs that are at work.
     pub working: usize,
+    /// Runs that may be at work at once.
+    pub workers: usize,
 }
 
 impl Builds {
@@ -107,6 +112,7 @@ impl Builds {
             settings,
             queue: Mutex::new(Queue::new(workers)),
             live: Live::default(),
+            figures: Figures::default(),
             log_turns: Arc::new(Semaphore::new(log::READERS)),
             wake: Notify::new(),
             threads: TaskTracker::new(),
@@ -119,6 +125,7 @@ impl Builds {
         Load {
             waiting: queue.waiting(),
             working: queue.working(),
+            workers: self.settings().workers,
         }
     }
 
@@ -136,6 +143,10 @@ impl Builds {
 
     fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    fn figures(&self) -> &Figures {
+        &self.0.figures
     }
 
     fn log_turns(&self) -> Arc<Semaphore> {

@@ -91,10 +91,12 @@ impl Builds {
             && self.is_published(&was, result).await?
         {
             self.succeed(&progress, result, now).await?;
+            self.figures().ended(&progress.run().await);
             return Ok(true);
         }
         if let Some(by) = &was.cancel {
             progress.change(|run| cancelled(run, by, now)).await?;
+            self.figures().ended(&progress.run().await);
             return Ok(true);
         }
         if was.attempts >= ATTEMPTS {
@@ -102,6 +104,7 @@ impl Builds {
                            memory than the machine has, give it a limit in spec.limits.memoryBytes";
             let failure = failure(reason::INTERRUPTED, message);
             progress.change(|run| fail(run, &failure, now)).await?;
+            self.figures().ended(&progress.run().await);
             return Ok(true);
         }
         progress.change(requeue).await?;

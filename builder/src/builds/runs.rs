@@ -188,6 +188,7 @@ impl Builds {
                 Ok(run) => {
                     let id = id(&run.value);
                     if run.value.state.has_ended() {
+                        self.figures().ended(&run.value);
                         self.queue().ended(&id);
                         self.live().end(&id);
                         self.wake();

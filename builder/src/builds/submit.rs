@@ -256,6 +256,7 @@ impl Builds {
         wanted: &Wanted,
         now: SystemTime,
     ) -> Recorded<Run> {
+        self.figures().asked(&run);
         self.wait_in(&run, now + wanted.queue_timeout, place.namespace.take());
         Recorded {
             value: run,

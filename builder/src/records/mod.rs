@@ -13,7 +13,9 @@ mod spec;
 pub use actor::Actor;
 pub use build::{Build, Metadata, Missed, Status};
 pub use image::BuilderImage;
-pub use run::{Cause, FailureReason, PhaseTiming, Resolved, Run, RunResult, State, StateKind};
+pub use run::{
+    Cause, FailureReason, Ingredients, PhaseTiming, Resolved, Run, RunResult, State, StateKind,
+};
 pub use secret::{Secret, SecretUse};
 pub use spec::{
     BuildSpec, CacheSpec, EnvSpec, HookKind, HookSpec, InjectionSpec, OutputSpec, Retention,

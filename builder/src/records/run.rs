@@ -1,5 +1,6 @@
 //! A run: one try to build something.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -152,9 +153,26 @@ pub struct Resolved {
     /// [`Plan::digest`](crate::plan::Plan::digest).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// What else the plan is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingredients: Option<Ingredients>,
     /// The time that no file of the result is younger than, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
+}
+
+/// What a plan is made of beside source and images, so that two runs can be told apart by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ingredients {
+    /// The scripts that came from a URL, by name: their digests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scripts: BTreeMap<String, String>,
+    /// The secrets, by name: what changes whenever one is set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+    /// The digest of all else.
+    pub settings: String,
 }
 
 /// How far a run is.
@@ -283,6 +301,10 @@ pub struct RunResult {
     /// Whether it is the same image that the run before it made, or that the run which it does again made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_as: Option<String>,
+    /// Of a run that was to reproduce another and did not: what differs, a sentence each, first of what went in and then of what
+    /// came out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// Whether nothing was run because the same plan had a result already.
     #[serde(default)]
     pub reused: bool,

@@ -208,6 +208,7 @@ impl Lab {
                 tags: vec!["latest".to_owned()],
                 layer_bytes: 0,
                 same_as: None,
+                differs: Vec::new(),
                 reused: false,
                 used: crate::driver::Used::default(),
             });

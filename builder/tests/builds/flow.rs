@@ -258,10 +258,13 @@ async fn what_does_not_reproduce_is_kept_without_a_tag() {
     lab.build(spec(&source, "random")).await;
     let first = lab.run().await.result.unwrap();
     let again = lab.builds.again("shop", "app-1", true, actor(), now());
-    let check = lab.ended(&again.await.unwrap().value).await.0;
+    let (check, lines) = lab.ended(&again.await.unwrap().value).await;
     assert_eq!(check.state, State::Succeeded);
     let other = check.result.unwrap();
     assert_ne!(other.image, first.image);
+    // Nothing went in that was another.
+    assert_eq!(other.differs, ["/opt/result: content"]);
+    assert!(said(&lines).contains(&format!("differs: {}", other.differs[0])));
     assert_eq!((other.same_as, other.tags.len()), (None, 0));
     let tag = lab.tag("shop/app:v1").await.unwrap();
     assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
@@ -342,6 +345,35 @@ async fn secrets_are_opened_for_runs_and_are_in_no_record_and_no_log() {
         .await;
     assert!(!lab.run().await.result.unwrap().reused);
     assert!(lab.run().await.result.unwrap().reused);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_set_anew_is_named_by_whoever_asks_for_the_same() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.secret("npm", SecretUse::Build, &[("token", "canary-1")])
+        .await;
+    let mut wanted = spec(&source, "x");
+    wanted.secrets = vec![SecretMount {
+        name: "npm".to_owned(),
+        path: None,
+    }];
+    lab.build(wanted).await;
+    let first = lab.run().await;
+    let check = async || {
+        let again = lab.builds.again("shop", "app-1", true, actor(), now());
+        lab.ended(&again.await.unwrap().value).await
+    };
+    let (same, lines) = check().await;
+    assert_eq!(same.resolved, first.resolved);
+    assert!(!said(&lines).contains("differs"), "{}", said(&lines));
+    lab.secret("npm", SecretUse::Build, &[("token", "canary-2")])
+        .await;
+    let (other, lines) = check().await;
+    assert!(said(&lines).contains("differs: secrets: npm was set anew since"));
+    assert_eq!(said(&lines).matches("differs").count(), 1);
+    // The same came out all the same.
+    assert!(other.result.unwrap().same_as.is_some());
 }
 
 #[tokio::test]

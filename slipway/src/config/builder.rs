@@ -40,6 +40,9 @@ pub(crate) struct Builder {
     pub(crate) namespace_secrets: usize,
     /// Entries of the catalogue that one namespace may have, and that may be everybody's.
     pub(crate) namespace_builder_images: usize,
+    /// Namespaces of builder images: what runs by an API token with the verb `build` may stand on beside the images of the
+    /// token's own namespaces, if its owner may pull it.
+    pub(crate) image_namespaces: Vec<String>,
     /// Runs of one namespace that are kept, whatever its builds keep.
     pub(crate) namespace_runs: usize,
     /// Bytes of the disk of `dir` that stay free: with less, no run begins.

@@ -444,6 +444,7 @@ fn what_the_builder_is_told_is_checked_and_named() {
     for (yaml, named) in [
         ("workers: 0", "builder.workers"),
         ("runtime: ''", "builder.runtime"),
+        ("imageNamespaces: [a/b]", "builder.imageNamespaces"),
         ("limits: {memoryBytes: 1}", "builder.limits.memoryBytes"),
         (
             "defaults: {runTime: 5h}",

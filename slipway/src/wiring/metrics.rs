@@ -8,6 +8,7 @@ use registry::Registry;
 use registry::http::{Metrics, Recorder};
 use tokio_util::task::TaskTracker;
 
+use super::builder::Service;
 use super::gate::Stale;
 use crate::commands::VERSION;
 
@@ -55,6 +56,38 @@ pub(super) fn reviews(metrics: &mut Metrics, cluster: &Arc<Cluster>) {
         "kubernetes_reviews_unanswered",
         "Those that got no answer, so that the request was refused with 503",
         move || unanswered.unanswered(),
+    );
+}
+
+/// Of builds, where they are run.
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
+pub(super) fn builds(metrics: &mut Metrics, service: &Service) {
+    service.builds.register_metrics(metrics.names());
+    let builds = service.builds.clone();
+    metrics.watch("build_runs_waiting", "Runs that wait", move || {
+        builds.load().waiting as f64
+    });
+    let builds = service.builds.clone();
+    metrics.watch("build_runs_working", "Runs at work", move || {
+        builds.load().working as f64
+    });
+    let builds = service.builds.clone();
+    metrics.watch(
+        "build_workers",
+        "Runs that may be at work at once",
+        move || builds.load().workers as f64,
+    );
+    let driver = service.driver().clone();
+    metrics.watch(
+        "build_cache_bytes",
+        "Caches of builds on this server's disk, as of the last run's end",
+        move || driver.cache_bytes() as f64,
+    );
+    let driver = service.driver().clone();
+    metrics.watch(
+        "build_layer_bytes",
+        "Unpacked base layers on this server's disk, counted every ten minutes",
+        move || driver.layer_bytes() as f64,
     );
 }
 

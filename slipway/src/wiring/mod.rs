@@ -69,13 +69,16 @@ pub(crate) async fn wire(
     if let Some(pull_secrets) = &pull_secrets {
         metrics::pull_secrets(&mut metrics, &pull_secrets.status());
     }
+    let builder = builder::service(config, &registry).await?;
+    if let Some(service) = &builder {
+        metrics::builds(&mut metrics, service);
+    }
     let observer = Arc::new(Observer {
         metrics,
         log: AccessLog::start(format(config))?,
         sink,
         audit: Arc::clone(&recorder),
     });
-    let builder = builder::service(config, &registry).await?;
     let mut routes = api::routes(&registry);
     if let Some(service) = &builder {
         let (registry, builds) = (Arc::clone(&registry), service.builds.clone());

@@ -114,6 +114,30 @@ fn a_program_stands_on_an_empty_image() {
     answers(&lab, &site, &storage, "Hello, Ada, from Go.");
 }
 
+/// Rather than an image that cannot start.
+#[test]
+fn python_with_nothing_to_start_is_refused() {
+    let lab = Lab::new("builds");
+    let site = Site::start(&lab);
+    push_builder(&lab, &site, "python", "builders/python:1");
+    lab.write("source/README", "nothing");
+    let repository = Repository::serve(&lab, lab.path("source"));
+    let said = site
+        .slipway("build run --builder builders/python:1 --output team/app:v1")
+        .args(["--git", &repository.url])
+        .fails();
+    assert!(said.contains("there is nothing to start"), "{said}");
+    // Where it is known only when the image runs.
+    site.slipway("build run --builder builders/python:1 --output team/app:v1")
+        .args([
+            "--git",
+            &repository.url,
+            "--env",
+            "APP_MODULE=wsgi:application",
+        ])
+        .ok();
+}
+
 fn push_builder(lab: &Lab, site: &Site<'_>, language: &str, name: &str) {
     let archive = builder_image::archive(lab, language);
     lab.program("skopeo")

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, ToSocketAddrs as _};
 
 use serde_json::Value;
-use tests::{Lab, OrFail, Server, Settings};
+use tests::{Lab, OrFail, Server, Settings, toolbox};
 
 use crate::git::Repository;
 use crate::image::Image;
@@ -73,6 +73,51 @@ fn an_ordinary_users_server_builds() {
     }
     // The process that was started is the server still: it is who ends, and well.
     site.server.stop();
+}
+
+/// What `docs/build-machine.md` leaves to a service of root's is enough, and less than root has.
+#[test]
+fn a_server_with_the_capabilities_of_its_unit_builds() {
+    let lab = Lab::new("build-unit");
+    let guide = std::fs::read_to_string(toolbox::checkout().join("docs/build-machine.md"));
+    let guide = guide.or_fail("the guide");
+    let mut lines = guide.lines();
+    let set = lines.find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let set = set.or_fail("the unit's capabilities").split(' ');
+    let set = set.map(|name| name.trim_start_matches("CAP_").to_lowercase());
+    let set: Vec<_> = set.map(|name| format!(",+{name}")).collect();
+    let settings = Settings {
+        under: vec![
+            "setpriv".to_owned(),
+            format!("--bounding-set=-all{}", set.concat()),
+            "--".to_owned(),
+        ],
+        more: "builder: {enabled: true, defaults: {memoryBytes: 268435456}}\n".to_owned(),
+        ..Settings::default()
+    };
+    let mut site = Site::with(&lab, &settings);
+    let status = format!("/proc/{}/status", site.server.daemon().id());
+    let status = std::fs::read_to_string(status).or_fail("the server's status");
+    let effective = status.lines().find(|line| line.starts_with("CapEff:"));
+    // Neither the kernel's modules nor its clock, say.
+    let effective = effective.or_fail(&status).split_whitespace().nth(1);
+    let effective = u64::from_str_radix(effective.or_fail(&status), 16).or_fail(&status);
+    assert_eq!(effective & (1 << 16 | 1 << 25), 0, "{effective:x}");
+
+    Image::assembling("#!/bin/busybox sh\nexec busybox cp -r /tmp/src/. /opt/app/\n").push(
+        &lab,
+        &site,
+        "builders/small",
+    );
+    lab.write("source/hello", "hello");
+    let repository = Repository::serve(&lab, lab.path("source"));
+    let told = site
+        .slipway("build run --builder builders/small:1 --output team/app:v1 --json")
+        .args(["--git", &repository.url, "--test", "test -s /opt/app/hello"])
+        .ok();
+    let run = Run::of(&told);
+    let log = site.look(&format!("buildruns/{}/log", run.name()));
+    assert_eq!(run.state(), "succeeded", "{log}");
 }
 
 /// Where the user has no ids: a registry, or no server, as the configuration says.

@@ -5,11 +5,12 @@
 //! 3. `plan`: all that was found becomes a plan.
 //! 4. `earlier`: if the same plan has a result that is still there, that is the result.
 //! 5. `build`: the driver runs it.
-//! 6. `publish`: blobs, then one manifest with its tags.
+//! 6. `publish`: blobs, then one manifest with its tags. Whether a run reproduces, and why not, says `compare`.
 //!
 //! Until the last step of `publish` a run may be stopped anywhere, and nothing has a tag.
 
 mod build;
+mod compare;
 mod earlier;
 mod fetch;
 mod keep;

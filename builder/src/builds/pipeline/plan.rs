@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use oci::{Algorithm, Digest};
 
-use super::Pipeline;
 use super::fetch::Fetched;
 use super::resolve::Bases;
+use super::{Pipeline, compare};
 use crate::builds::spec::Source;
 use crate::builds::{reason, spec};
 use crate::driver::{Failure, SecretFiles};
@@ -78,8 +78,15 @@ impl Pipeline<'_> {
             self.note(warning.to_string()).await;
         }
         let digest = plan.digest();
-        let noted = |run: &mut Run| run.resolved.plan = Some(digest.to_string());
+        let ingredients = compare::ingredients(&request, &plan);
+        let noted = |run: &mut Run| {
+            run.resolved.plan = Some(digest.to_string());
+            run.resolved.ingredients = Some(ingredients.clone());
+        };
         self.progress.change(noted).await?;
+        for text in self.changed_inputs().await? {
+            self.note(format!("differs: {text}")).await;
+        }
         Ok(Planned {
             plan,
             digest,

@@ -37,11 +37,12 @@ impl Pipeline<'_> {
         let digest = manifest.digest();
         let image = ImageName::pinned(repo.clone(), digest);
         let same_as = self.same_as(&image).await?;
-        let result = RunResult {
+        let mut result = RunResult {
             image: image.to_string(),
             tags: self.tags().await.iter().map(ToString::to_string).collect(),
             layer_bytes: layer.as_ref().map_or(0, |layer| layer.size),
             same_as,
+            differs: Vec::new(),
             reused: false,
             used: built.usage,
         };
@@ -72,6 +73,14 @@ impl Pipeline<'_> {
                 .map(drop)
         })
         .await?;
+        if is_check(self.run) {
+            let compared = self.unless_stopped(self.changed_files(&manifest)).await?;
+            for text in &compared {
+                self.note(format!("differs: {text}")).await;
+            }
+            result.differs = self.changed_inputs().await?;
+            result.differs.extend(compared);
+        }
         self.put(&manifest, &result).await?;
         Ok(result)
     }
@@ -88,6 +97,7 @@ impl Pipeline<'_> {
             tags: self.tags().await.iter().map(ToString::to_string).collect(),
             layer_bytes: earlier.result.layer_bytes,
             same_as: Some(earlier.run.clone()),
+            differs: Vec::new(),
             reused: true,
             used: Used::default(),
         };

@@ -34,6 +34,8 @@ mod tests;
 pub(super) struct Caches {
     root: PathBuf,
     keep: u64,
+    /// How many there were when they were last counted.
+    bytes: AtomicU64,
 }
 
 /// A cache in use: it stays while this lives.
@@ -74,6 +76,7 @@ impl Caches {
         let caches = Self {
             root: root.canonicalize()?,
             keep,
+            bytes: AtomicU64::new(0),
         };
         caches.prune()?;
         Ok(caches)
@@ -206,7 +209,13 @@ impl Caches {
             fs::remove_file(&lock)?;
             kept -= bytes;
         }
+        self.bytes.store(kept, Ordering::Relaxed);
         Ok(kept)
+    }
+
+    /// How many bytes they had when they were last [pruned](Self::prune).
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Copies the files of another cache of the namespace, if it is there, once nobody writes to it. False: cancelled.

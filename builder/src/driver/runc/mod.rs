@@ -22,6 +22,7 @@ mod work;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -46,6 +47,8 @@ pub struct Runc(Arc<Machine>);
 struct Machine {
     host: Host,
     layers: LayerStore,
+    /// How many bytes they had when they were last counted.
+    layer_bytes: AtomicU64,
     caches: Caches,
     settings: Settings,
 }
@@ -74,12 +77,13 @@ impl Runc {
         let folder = settings.folder.display().to_string();
         let open = move || -> io::Result<Machine> {
             let layers = LayerStore::open(&settings.layers(), host.ids().map().clone())?;
-            layers.sweep(settings.keep_layers)?;
+            let kept = layers.sweep(settings.keep_layers)?.kept;
             let caches = Caches::open(&settings.caches(), settings.keep_caches)?;
             std::fs::create_dir_all(settings.scratch())?;
             Ok(Machine {
                 host,
                 layers,
+                layer_bytes: AtomicU64::new(kept),
                 caches,
                 settings,
             })
@@ -94,16 +98,33 @@ impl Runc {
     pub async fn sweep(&self) -> io::Result<()> {
         let own = Arc::clone(&self.0);
         let swept = tokio::task::spawn_blocking(move || {
-            own.layers.sweep(own.settings.keep_layers)?;
+            own.sweep_layers(own.settings.keep_layers)?;
             own.caches.prune().map(drop)
         });
         swept
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
+
+    /// How many bytes unpacked layers have, as of the last sweep.
+    pub fn layer_bytes(&self) -> u64 {
+        self.0.layer_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes caches have, as of the last sweep or the end of the last run.
+    pub fn cache_bytes(&self) -> u64 {
+        self.0.caches.bytes()
+    }
 }
 
 impl Machine {
+    /// Removes layers beyond `keep` bytes; how many stay.
+    fn sweep_layers(&self, keep: u64) -> io::Result<u64> {
+        let kept = self.layers.sweep(keep)?.kept;
+        self.layer_bytes.store(kept, Ordering::Relaxed);
+        Ok(kept)
+    }
+
     /// Looks whether there is room on the disk. Where there is not, what nobody uses is removed, as much as is lacking: layers
     /// first, which can be had again from the registry. `None`: there is room now.
     fn make_room(&self) -> io::Result<Option<NoRoom>> {
@@ -111,8 +132,8 @@ impl Machine {
         let Some(lacking) = look()? else {
             return Ok(None);
         };
-        let kept = self.layers.sweep(self.settings.keep_layers)?.kept;
-        self.layers.sweep(kept.saturating_sub(lacking.missing()))?;
+        let kept = self.sweep_layers(self.settings.keep_layers)?;
+        self.sweep_layers(kept.saturating_sub(lacking.missing()))?;
         let Some(lacking) = look()? else {
             return Ok(None);
         };

@@ -101,6 +101,11 @@ impl Metrics {
         self.register(Kind::Counter, name, help, Box::new(read));
     }
 
+    /// Where what others count is entered; its name gets `slipway_` before it.
+    pub fn names(&mut self) -> &mut Names {
+        self.all.sub_registry_with_prefix("slipway")
+    }
+
     fn register(
         &mut self,
         kind: Kind,
@@ -108,8 +113,7 @@ impl Metrics {
         help: &'static str,
         read: Box<dyn Fn() -> f64 + Send + Sync>,
     ) {
-        let names = self.all.sub_registry_with_prefix("slipway");
-        names.register_collector(Box::new(Watched {
+        self.names().register_collector(Box::new(Watched {
             kind,
             name,
             help,

@@ -90,6 +90,8 @@ pub(super) struct RunResult {
     pub(super) reused: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) same_as: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) differs: Vec<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }

@@ -8,7 +8,7 @@ use builder::s2i::IgnoreMode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answers::Run;
+use super::answers::{Run, clean};
 use super::follow::{follow, image, summary};
 use super::screen::Screen;
 use super::{Place, connect, source, spec};
@@ -116,12 +116,15 @@ pub(super) async fn rebuild(
     }
     let path = place.path(&format!("buildruns/{}", run.metadata.name));
     let run: Run = client.get(&path).await?;
-    let is_same = run.result.is_some_and(|result| result.same_as.is_some());
-    if is_same {
+    let result = run.result.context("the run has no result any more")?;
+    if result.same_as.is_some() {
         eprintln!("it reproduces: the same image came out");
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("it does not reproduce: another image came out");
+    for what in &result.differs {
+        eprintln!("  {}", clean(what));
+    }
     Ok(ExitCode::FAILURE)
 }
 

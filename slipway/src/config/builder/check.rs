@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use builder::s2i::{AllowedUids, Scope, Variable};
 use builder::sandbox::{HostRule, SandboxIds};
 use builder::source::git;
+use oci::RepoName;
 use url::Url;
 
 use super::{Builder, Proxy};
@@ -48,6 +49,12 @@ impl Builder {
             !self.runtime.as_os_str().is_empty(),
             "builder.runtime: is empty: name runc, or leave the key out"
         );
+        for name in &self.image_namespaces {
+            anyhow::ensure!(
+                RepoName::parse(name).is_ok_and(|name| name.rest().is_empty()),
+                "builder.imageNamespaces: {name:?} is no namespace: write the first part of repositories' names"
+            );
+        }
         self.check_limits()?;
         self.check_sizes()?;
         self.registries()?;

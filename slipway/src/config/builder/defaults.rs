@@ -44,6 +44,7 @@ impl Default for Builder {
             namespace_builds: quota.builds,
             namespace_secrets: quota.secrets,
             namespace_builder_images: quota.builder_images,
+            image_namespaces: vec!["slipway".to_owned()],
             namespace_runs: quota.runs,
             min_free_bytes: GIB,
             defaults: Defaults::default(),

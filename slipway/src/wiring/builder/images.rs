@@ -28,14 +28,20 @@ const STEP: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct RegistryImages {
     registry: Arc<Registry>,
+    /// Namespaces of builder images.
+    bases: Arc<[String]>,
     run: Arc<str>,
 }
 
 impl RegistryImages {
-    /// This registry, for no run in particular.
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
-        let run = Arc::from("");
-        Self { registry, run }
+    /// This registry, for no run in particular. `bases`: the namespaces whose images runs stand on by a token that is for
+    /// building elsewhere.
+    pub(crate) fn new(registry: Arc<Registry>, bases: &[String]) -> Self {
+        Self {
+            registry,
+            bases: bases.into(),
+            run: Arc::from(""),
+        }
     }
 
     fn gate(&self) -> &Gate {
@@ -63,7 +69,34 @@ impl RegistryImages {
         verb: Verb,
         at: SystemTime,
     ) -> Result<Permit<V>, ImagesError> {
-        match self.gate().permit(who, repo).await {
+        let asked = self.gate().permit(who, repo).await;
+        self.told(asked, who, repo, verb, at).await
+    }
+
+    /// The actor's permit to read `repo`.
+    async fn permit_pull(
+        &self,
+        who: &Identity,
+        repo: &RepoName,
+        at: SystemTime,
+    ) -> Result<Permit<Pull>, ImagesError> {
+        let asked = if self.bases.iter().any(|name| name == repo.namespace()) {
+            self.gate().permit_base(who, repo).await
+        } else {
+            self.gate().permit(who, repo).await
+        };
+        self.told(asked, who, repo, Verb::Pull, at).await
+    }
+
+    async fn told<V: auth::Verb>(
+        &self,
+        asked: Result<Permit<V>, Refusal>,
+        who: &Identity,
+        repo: &RepoName,
+        verb: Verb,
+        at: SystemTime,
+    ) -> Result<Permit<V>, ImagesError> {
+        match asked {
             Ok(permit) => Ok(permit),
             Err(refusal) => {
                 let told = refused(refusal);
@@ -115,6 +148,7 @@ impl Images for RegistryImages {
     fn for_run(&self, run: &str) -> Arc<dyn Images> {
         Arc::new(Self {
             registry: Arc::clone(&self.registry),
+            bases: Arc::clone(&self.bases),
             run: Arc::from(run),
         })
     }
@@ -134,7 +168,7 @@ impl Images for RegistryImages {
     ) -> Result<Option<Manifest>, ImagesError> {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
-        let permit = self.permit::<Pull>(&who, repo, Verb::Pull, now).await?;
+        let permit = self.permit_pull(&who, repo, now).await?;
         let stored = match self.registry.manifest(&permit, reference).await {
             Ok(stored) => stored,
             Err(error) => return absent(error),
@@ -154,7 +188,7 @@ impl Images for RegistryImages {
     ) -> Result<Option<Box<dyn Read + Send>>, ImagesError> {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
-        let permit = self.permit::<Pull>(&who, repo, Verb::Pull, now).await?;
+        let permit = self.permit_pull(&who, repo, now).await?;
         match self.registry.blob(&permit, digest).await {
             Ok(object) => Ok(Some(reader(object))),
             Err(error) => absent(error),
@@ -171,7 +205,7 @@ impl Images for RegistryImages {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
         let to = self.permit(&who, into, Verb::Mount, now).await?;
-        let of = self.permit(&who, from, Verb::Pull, now).await?;
+        let of = self.permit_pull(&who, from, now).await?;
         let cause = self.cause(&who, now);
         let mounted = self.registry.mount(&to, &of, digest, &cause).await;
         Ok(mounted.map_err(failed)? == Mounted::Done)

@@ -79,7 +79,9 @@ fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {
             enabled != Enabled::Yes,
             "builder.enabled: this machine cannot run builds: {missing}"
         );
-        tracing::info!("this machine runs no builds (see slipway build doctor): {missing}");
+        tracing::warn!(
+            "this machine runs no builds (see slipway build doctor; if it is to run none, set builder.enabled: false): {missing}"
+        );
         return Ok(false);
     }
     if !limited.is_empty() {

@@ -16,6 +16,7 @@ use axum::routing::any;
 use registry::Registry;
 use registry::http::Problem;
 
+use crate::config::Config;
 use images::RegistryImages;
 use ledger::IndexedLedger;
 
@@ -45,6 +46,7 @@ pub(super) fn ledger(registry: &Registry) -> Arc<dyn Ledger> {
 }
 
 /// Where images come from and go to: the registry itself.
-pub(super) fn images(registry: &Arc<Registry>) -> Arc<dyn Images> {
-    Arc::new(RegistryImages::new(Arc::clone(registry)))
+pub(super) fn images(config: &Config, registry: &Arc<Registry>) -> Arc<dyn Images> {
+    let bases = &config.builder.image_namespaces;
+    Arc::new(RegistryImages::new(Arc::clone(registry), bases))
 }

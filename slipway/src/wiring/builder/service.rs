@@ -69,7 +69,7 @@ pub(in crate::wiring) async fn service(
     );
     let parts = Parts {
         ledger: ledger(registry),
-        images: images(registry),
+        images: images(config, registry),
         driver: Arc::new(driver.clone()),
         secret_keys: Arc::new(settings::keys(config)?),
         git,
@@ -153,6 +153,11 @@ fn hosts(config: &Config) -> Vec<String> {
 }
 
 impl Service {
+    /// What runs plans.
+    pub(in crate::wiring) fn driver(&self) -> &Runc {
+        &self.driver
+    }
+
     /// Runs builds and clears up after them, until `stop`; returns when all that was at work has come to rest.
     pub(crate) async fn run(self, stop: CancellationToken) {
         // What is being swept is swept first: its thread would hold the process after the server has stopped.

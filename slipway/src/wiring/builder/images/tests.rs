@@ -1,7 +1,7 @@
 use std::io::Write as _;
 
 use auth::opaque::{Limits, NewToken, Settings};
-use auth::{Credential, Htpasswd, OpaqueTokens, Rbac, Secret};
+use auth::{Credential, Htpasswd, OpaqueTokens, Rbac, Secret, TokenId};
 use oci::Algorithm;
 use registry::IndexedTokens;
 use storage::{MemoryStore, SqliteIndex, Storage};
@@ -66,7 +66,7 @@ async fn lab() -> Lab {
         folder,
         htpasswd,
         opaque,
-        images: RegistryImages::new(Arc::clone(&registry)).for_run("app-7"),
+        images: RegistryImages::new(Arc::clone(&registry), &[]).for_run("app-7"),
         registry,
     }
 }
@@ -86,6 +86,21 @@ impl Lab {
             name: who.name().to_owned(),
             proof: proof.unwrap(),
         }
+    }
+
+    /// By a new API token of `user` for `verbs` in `team`.
+    async fn by_token(&self, user: &str, verbs: &[&str]) -> (Identity, TokenId) {
+        let who = self.identify(user, PASSWORD).await;
+        let verbs: Vec<_> = verbs.iter().map(ToString::to_string).collect();
+        let new = NewToken {
+            description: String::new(),
+            limits: Limits::new(&["team".to_owned()], &verbs).unwrap(),
+            lifetime: None,
+        };
+        let made = self.opaque.create(&who, new, SystemTime::now()).await;
+        let (secret, token) = made.unwrap();
+        let found = self.identify(user, secret.expose()).await;
+        (found, token.id().clone())
     }
 
     async fn actor(&self, user: &str) -> Actor {
@@ -293,16 +308,7 @@ async fn whoever_was_removed_has_no_rights_any_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_an_api_token_asked_for_is_within_it() {
     let lab = lab().await;
-    let who = lab.identify("ada", PASSWORD).await;
-    let limits = Limits::new(&["team".to_owned()], &["pull".to_owned()]);
-    let new = NewToken {
-        description: String::new(),
-        limits: limits.unwrap(),
-        lifetime: None,
-    };
-    let made = lab.opaque.create(&who, new, SystemTime::now()).await;
-    let (secret, token) = made.unwrap();
-    let by_token = lab.identify("ada", secret.expose()).await;
+    let (by_token, id) = lab.by_token("ada", &["pull"]).await;
     let actor = lab.actor_of(&by_token);
     let repo = repo_of("team/app");
     let look = async || lab.blob(&actor, &repo, b"x").await;
@@ -310,8 +316,44 @@ async fn a_run_that_an_api_token_asked_for_is_within_it() {
     let put = lab.put(&actor, &repo, b"x", b"x");
     forbidden(put.await);
     let now = SystemTime::now();
-    lab.opaque.revoke(None, token.id(), now).await.unwrap();
+    lab.opaque.revoke(None, &id, now).await.unwrap();
     assert!(matches!(look().await, Err(ImagesError::Forbidden(_))));
+}
+
+/// What a pipeline's token needs of the namespaces of builder images, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_builds_stands_on_builder_images_that_its_owner_may_pull() {
+    let lab = lab().await;
+    lab.push("root", "base/image", b"base", &[tag("v1")]).await;
+    let (team, base) = (repo_of("team/app"), repo_of("base/image"));
+    let (reference, digest) = (Reference::Tag(tag("v1")), sha256(b"base"));
+    let bases = ["base".to_owned()];
+    let images = RegistryImages::new(Arc::clone(&lab.registry), &bases).for_run("app-7");
+    let verbs = ["build", "pull", "push"];
+    let (by_token, _) = lab.by_token("ada", &verbs).await;
+    let ada = lab.actor_of(&by_token);
+    let found = images.manifest(&ada, &base, &reference).await;
+    assert!(found.unwrap().is_some());
+    let found = images.blob(&ada, &base, &digest).await;
+    assert!(found.unwrap().is_some());
+    assert!(images.mount(&ada, &team, &base, &digest).await.unwrap());
+    // Neither what is named nowhere, nor anything that is not a run's reading.
+    forbidden(lab.images.manifest(&ada, &base, &reference).await);
+    let gate = lab.registry.gate();
+    let by_hand = gate.permit::<Pull>(&by_token, &base).await;
+    assert!(matches!(by_hand, Err(Refusal::Forbidden(_))), "{by_hand:?}");
+    forbidden(images.put_blob(&ada, &base, &digest, file(b"base")).await);
+    let (by_token, _) = lab.by_token("ada", &["pull", "push"]).await;
+    let no_builder = lab.actor_of(&by_token);
+    forbidden(images.manifest(&no_builder, &base, &reference).await);
+    let (by_token, _) = lab.by_token("bob", &verbs).await;
+    let bob = lab.actor_of(&by_token);
+    let sentence = forbidden(images.manifest(&bob, &base, &reference).await);
+    assert!(
+        sentence.contains(r#"user "bob" may not get images in namespace "base""#)
+            && !sentence.contains("token"),
+        "{sentence}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

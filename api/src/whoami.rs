@@ -35,7 +35,7 @@ struct Whoami {
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<String>,
     /// What else the cluster knows.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     extra: BTreeMap<String, Vec<String>>,
     /// Who vouched for it, such as `htpasswd` or `kubernetes`; absent for a stranger.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -229,7 +229,8 @@ async fn what_is_done_by_the_api_is_recorded() {
     };
     let path = "/api/v1/namespaces/{namespace}/things";
     let route = Route::post(path, "make-thing", Permission::Named, handler, ());
-    let server = Server::with(true, vec![route.summary("A probe")]).await;
+    let route = route.summary("A probe").reply::<()>(StatusCode::CREATED);
+    let server = Server::with(true, vec![route]).await;
     let things = "/api/v1/namespaces/team/things";
     for who in [
         user("root"),

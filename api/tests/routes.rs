@@ -419,7 +419,8 @@ async fn a_right_over_the_registry_is_asked_of_policy() {
     };
     let permission = Permission::Admin(AdminRight::ReadAudit);
     let route = Route::get("/api/v1/probe", "probe", permission, handler, ());
-    let server = Server::with(true, vec![route.summary("A probe")]).await;
+    let route = route.summary("A probe").reply::<String>(StatusCode::OK);
+    let server = Server::with(true, vec![route]).await;
     let root = server.get("/api/v1/probe", &user("root")).await;
     assert_eq!(root.json(), "get audit");
     let other = server.get("/api/v1/probe", &user("pusher")).await;
@@ -444,9 +445,13 @@ async fn a_right_with_builds_is_asked_for_the_namespace_of_the_path() {
     let right = Permission::Build(BuildRight::CreateBuilds);
     let here = "/api/v1/namespaces/{namespace}/probe";
     let routes = vec![
-        Route::post(here, "probe", right, handler, ()).summary("A probe"),
-        Route::post("/api/v1/probe", "probe-all", right, handler, ()).summary("A probe"),
+        Route::post(here, "probe", right, handler, ()),
+        Route::post("/api/v1/probe", "probe-all", right, handler, ()),
     ];
+    let routes = routes
+        .into_iter()
+        .map(|route| route.summary("A probe").reply::<String>(StatusCode::OK))
+        .collect();
     let server = Server::with(false, routes).await;
     let ask = async |who: &str, path: &str| server.post(path, &user(who), "").await;
     let team = "/api/v1/namespaces/team/probe";

@@ -17,6 +17,9 @@ ARTIFACTS=/tmp/artifacts
 CACHE="$HOME/.cache"
 PORT="${PORT:-8080}"
 export PORT
+# The time that dependencies are built with: it does not follow the source's, so that they stay the same and can be kept.
+# shellcheck disable=SC2034 # the scripts that source this use it
+DEPENDENCIES_EPOCH=315532800
 
 say() { printf -- '---> %s\n' "$*"; }
 die() {
@@ -39,6 +42,8 @@ open_cache() {
 	work=/tmp/s2i-build
 	rm -rf "$work"
 	mkdir "$work"
+	# What is younger was made by this build.
+	touch --date='1 second ago' "$work/begun"
 	trap close_cache EXIT
 	# Build tools leave their sockets, logs and half downloads where they are told.
 	mkdir "$work/tmp"
@@ -66,8 +71,56 @@ open_cache() {
 }
 
 close_cache() {
+	[ $? -eq 0 ] || say_if_git_is_missing
 	chmod -R u+w "$work"
 	rm -rf "$work"
+}
+
+# The usual reason for failures of a source whose dependencies come from git: most of the images have no git.
+say_if_git_is_missing() {
+	! command -v git >/dev/null || return 0
+	# package.json says where its own source is, too.
+	cat package.json package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml \
+		requirements.txt pyproject.toml poetry.lock uv.lock "$work/requirements.txt" >"$work/names" 2>/dev/null || true
+	grep --invert-match '"url"' "$work/names" |
+		grep -E 'git\+|git@|git://|"github:|\.git[#"@]|type: git|type = "git"|git = "' >/dev/null || return 0
+	printf 'ERROR: %s\n' "the source has dependencies from git, and this builder image has no git; one that has it:" \
+		"slipway builder-image create LANGUAGE --package git" >&2
+}
+
+# fingerprint: differs where what installed dependencies depend on differs: standard input, the image's packages and scripts,
+# the environment.
+fingerprint() {
+	{
+		cat - "${BASH_SOURCE[@]}" /var/lib/dpkg/status
+		# By which way packages come is none of it.
+		env --null | grep --null-data --invert-match --ignore-case --extended-regexp \
+			'^([a-z]+_proxy|PWD|OLDPWD|SHLVL|_|HOSTNAME|SOURCE_DATE_EPOCH)=' | sort --zero-terminated
+	} | sha256sum | cut --delimiter=' ' --fields=1
+}
+
+# keep FINGERPRINT PATH...: keeps what was installed, for builds to come. Where the cache is no mount, nothing lasts, or it
+# would be a second copy in the image.
+keep() {
+	is_mounted "$CACHE" || return 0
+	rm -rf "$CACHE/kept" "$CACHE/kept.new"
+	mkdir "$CACHE/kept.new"
+	cp -R --preserve=mode,links,timestamps "${@:2}" "$work/begun" "$CACHE/kept.new/"
+	printf '%s\n' "$1" >"$CACHE/kept.new/fingerprint"
+	mv "$CACHE/kept.new" "$CACHE/kept"
+}
+
+# restore_kept FINGERPRINT PATH...: puts back what a build before kept: installing the same again takes most of a build.
+restore_kept() {
+	local kept="$CACHE/kept" path
+	[ "$(cat "$kept/fingerprint" 2>/dev/null)" = "$1" ] || return 1
+	say "They are those of the build before"
+	for path in "${@:2}"; do
+		rm -rf "$path"
+		cp -R --preserve=mode,links,timestamps "$kept/$(basename "$path")" "$path" || die "the cache $CACHE is damaged"
+		# As if this build had made them: layers have no times after the source's, but times before it stay.
+		find "$path" -newer "$kept/begun" -exec touch --no-dereference {} + || die "the times of $path cannot be set"
+	done
 }
 
 is_mounted() {

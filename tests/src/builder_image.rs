@@ -17,8 +17,14 @@ const LIMIT: Duration = Duration::from_secs(1200);
 
 /// An archive of the language's default image, from the cache or made now.
 pub fn archive(lab: &Lab, language: &str) -> PathBuf {
+    archive_with(lab, language, &[])
+}
+
+/// The same, of an image with more Debian packages.
+fn archive_with(lab: &Lab, language: &str, packages: &[&str]) -> PathBuf {
+    let name = [&[language], packages].concat().join("-");
     let kept = toolbox::cache().join(format!(
-        "builder-image-{language}-{}.tar",
+        "builder-image-{name}-{}.tar",
         &hash(language)[..16]
     ));
     std::fs::create_dir_all(toolbox::cache()).or_fail("make the cache");
@@ -31,8 +37,8 @@ pub fn archive(lab: &Lab, language: &str) -> PathBuf {
     // Under its name when it is whole.
     let fresh = kept.with_extension("part");
     drop(std::fs::remove_file(&fresh));
-    let made = create(lab, language, &fresh);
-    if language == "python" {
+    let made = create(lab, language, packages, &fresh);
+    if language == "python" && packages.is_empty() {
         as_ordinary_user(lab, language, &made);
     }
     std::fs::rename(&fresh, &kept).or_fail("keep the image");
@@ -41,7 +47,17 @@ pub fn archive(lab: &Lab, language: &str) -> PathBuf {
 
 /// The image in storage, as `localhost/builder`.
 pub fn loaded(lab: &Lab, storage: &Storage<'_>, language: &str) -> &'static str {
-    let archive = archive(lab, language);
+    loaded_with(lab, storage, language, &[])
+}
+
+/// The same, of an image with more Debian packages.
+pub fn loaded_with(
+    lab: &Lab,
+    storage: &Storage<'_>,
+    language: &str,
+    packages: &[&str],
+) -> &'static str {
+    let archive = archive_with(lab, language, packages);
     storage
         .config(lab.program("skopeo"))
         .args(["copy", "--quiet"])
@@ -51,10 +67,12 @@ pub fn loaded(lab: &Lab, storage: &Storage<'_>, language: &str) -> &'static str 
     "localhost/builder"
 }
 
-fn create(lab: &Lab, language: &str, file: &Path) -> Value {
+fn create(lab: &Lab, language: &str, packages: &[&str], file: &Path) -> Value {
     let made = lab
         .program(&server::binary().display().to_string())
-        .args(["builder-image", "create", language, "--json", "--output"])
+        .args(["builder-image", "create", language])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(["--json", "--output"])
         .arg(format!("oci-archive:{}", file.display()))
         .limit(LIMIT)
         .ok();
@@ -69,7 +87,12 @@ fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
     for folder in [lab.root(), &home] {
         std::fs::set_permissions(folder, anyone.clone()).or_fail("open a folder");
     }
-    let (_server, at) = registry_under_test(lab, &Settings::default());
+    // The test's own server may be running in this lab.
+    let settings = Settings {
+        data: Some(home.join("data")),
+        ..Settings::default()
+    };
+    let (_server, at) = registry_under_test(lab, &settings);
     let program = home.join("slipway");
     std::fs::copy(server::binary(), &program).or_fail("copy the program");
     let made = lab

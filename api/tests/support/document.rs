@@ -49,8 +49,8 @@ impl Document {
 
     fn valid(&self, schema: &Value, body: &[u8], place: &str) {
         let body: Value = serde_json::from_slice(body).unwrap();
-        let mut whole = self.strict(schema);
-        whole["components"] = self.strict(&self.0["components"]);
+        let mut whole = Self::strict(schema);
+        whole["components"] = Self::strict(&self.0["components"]);
         let validator = jsonschema::validator_for(&whole).unwrap();
         let wrong: Vec<_> = validator
             .iter_errors(&body)
@@ -60,12 +60,12 @@ impl Document {
     }
 
     /// The schema, by which an object has no fields but those that are said: answers have none that programs could not know.
-    fn strict(&self, schema: &Value) -> Value {
+    fn strict(schema: &Value) -> Value {
         match schema {
             Value::Object(fields) => {
                 let all = fields
                     .iter()
-                    .map(|(name, value)| (name.clone(), self.strict(value)));
+                    .map(|(name, value)| (name.clone(), Self::strict(value)));
                 let mut all: serde_json::Map<String, Value> = all.collect();
                 let is_object = all.get("type") == Some(&json!("object"));
                 let is_whole = !["allOf", "anyOf", "oneOf", "$ref", "additionalProperties"]
@@ -76,7 +76,7 @@ impl Document {
                 }
                 Value::Object(all)
             }
-            Value::Array(all) => all.iter().map(|value| self.strict(value)).collect(),
+            Value::Array(all) => all.iter().map(Self::strict).collect(),
             other => other.clone(),
         }
     }

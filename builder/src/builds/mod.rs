@@ -20,6 +20,7 @@ mod definitions;
 mod drive;
 mod error;
 mod finish;
+mod git_files;
 mod hosts;
 mod live;
 pub mod log;

@@ -9,12 +9,14 @@ use oci::{RepoName, Tag};
 use super::{Invalid, Settings, Timeout, is_entry_name, name};
 use crate::images::ImageName;
 use crate::plan::{Limits, Network};
-use crate::records::{
-    BuildSpec, EnvSpec, InjectionSpec, OutputSpec, SecretMount, SourceSpec, Triggers,
+use crate::records::{BuildSpec, EnvSpec, OutputSpec, SourceSpec, Triggers};
+use crate::s2i::{
+    Artifact, ContainerPath, Injection, Scope, ScriptsUrl, User, Variable, check_label_namespace,
 };
-use crate::s2i::{Artifact, ContainerPath, Injection, Scope, ScriptsUrl, User, Variable};
 use crate::source::git::{ContextDir, GitUrl, Revision};
 use crate::triggers::Schedule;
+
+mod files;
 
 #[cfg(test)]
 mod tests;
@@ -122,9 +124,8 @@ impl Wanted {
             return Err(Invalid::new("spec.test.command", message));
         }
         bounded("spec.output.labels", spec.output.labels.len())?;
-        if let Some(namespace) = &spec.output.label_namespace {
-            label_namespace(namespace)?;
-        }
+        let prefix = spec.output.label_namespace.as_deref();
+        optional("spec.output.labelNamespace", prefix, check_label_namespace)?;
         let runtime_user = spec.runtime.as_ref();
         let runtime_user = runtime_user.and_then(|runtime| runtime.assemble_user.as_deref());
         triggers(&spec.triggers)?;
@@ -146,8 +147,8 @@ impl Wanted {
             runtime: runtime.transpose()?,
             runtime_user: optional("spec.runtime.assembleUser", runtime_user, User::parse)?,
             env: env(&spec.env, settings)?,
-            secrets: secrets(&spec.secrets)?,
-            injections: injections(&spec.injections)?,
+            secrets: files::secrets(&spec.secrets)?,
+            injections: files::injections(&spec.injections)?,
             scripts_url: optional("spec.scriptsUrl", spec.scripts_url.as_deref(), str::parse)?,
             destination: optional(
                 "spec.destination",
@@ -281,51 +282,6 @@ fn env(specs: &[EnvSpec], settings: &Settings) -> Result<Vec<Variable>, Invalid>
         variable.map_err(|error| Invalid::new(format!("spec.env[{index}]"), error))
     });
     variables.collect()
-}
-
-fn secrets(mounts: &[SecretMount]) -> Result<Vec<(String, ContainerPath)>, Invalid> {
-    bounded("spec.secrets", mounts.len())?;
-    let mounts = mounts.iter().enumerate().map(|(index, mount)| {
-        let field = format!("spec.secrets[{index}]");
-        let name = secret_name(&format!("{field}.name"))(&mount.name)?;
-        let custom = format!("/run/secrets/{name}");
-        let path = mount.path.as_deref().unwrap_or(&custom);
-        let at = ContainerPath::parse(path);
-        let at = at.map_err(|error| Invalid::new(format!("{field}.path"), error))?;
-        Ok((name, at))
-    });
-    mounts.collect()
-}
-
-fn injections(specs: &[InjectionSpec]) -> Result<Vec<Injection>, Invalid> {
-    bounded("spec.injections", specs.len())?;
-    let injections = specs.iter().enumerate().map(|(index, spec)| {
-        let field = format!("spec.injections[{index}]");
-        let name = secret_name(&format!("{field}.secret"))(&spec.secret)?;
-        let path = spec.path.as_deref().unwrap_or_default();
-        let wrong = |error: &dyn Display| Invalid::new(format!("{field}.path"), error);
-        let injection = Injection::new(&name, path, spec.keep).map_err(|error| wrong(&error))?;
-        // What is wrong with a path is so in every working directory.
-        let anywhere = ContainerPath::parse("/").map_err(|error| wrong(&error))?;
-        let placed = injection.destination(&anywhere);
-        placed.map_err(|error| wrong(&error))?;
-        Ok(injection)
-    });
-    injections.collect()
-}
-
-/// A prefix of labels' names, as the program's `--label-namespace` has it.
-fn label_namespace(prefix: &str) -> Result<(), Invalid> {
-    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
-    let is_prefix = prefix.len() > 1 && prefix.len() <= 200 && prefix.ends_with('.');
-    if is_prefix && prefix.bytes().all(of_name) {
-        return Ok(());
-    }
-    let message = format!(
-        "{prefix:?} is no beginning of labels' names: letters, digits, '_', '-', '/' and '.', which is the last, as in \
-         \"io.openshift.\""
-    );
-    Err(Invalid::new("spec.output.labelNamespace", message))
 }
 
 fn triggers(triggers: &Triggers) -> Result<(), Invalid> {

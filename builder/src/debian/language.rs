@@ -1,6 +1,7 @@
 //! Languages and their versions.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 
@@ -53,6 +54,23 @@ pub struct Release {
     pub backports: bool,
     /// The Debian package whose version this is.
     pub package: String,
+    /// The last month in which the language's makers maintain it, such as `2026-04`, where they have named it. Debian's own
+    /// security updates go on with the suite's.
+    #[serde(default)]
+    pub maintained_until: Option<String>,
+}
+
+impl Release {
+    /// The month that the makers' maintenance ended with, if it had `now`.
+    pub fn ended(&self, now: SystemTime) -> Option<&str> {
+        // Years and months, as text, come in the order of time.
+        let today = humantime::format_rfc3339_seconds(now).to_string();
+        let until = self.maintained_until.as_deref()?;
+        today
+            .get(..until.len())
+            .filter(|month| *month > until)
+            .map(|_| until)
+    }
 }
 
 /// No release is what was asked for; which there are.

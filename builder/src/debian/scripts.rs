@@ -25,8 +25,8 @@ macro_rules! scripts {
 pub(super) const fn of(language: Language) -> &'static [Script] {
     match language {
         Language::Go => scripts!("go"),
-        Language::Java => scripts!("java", "TrustStore.java"),
-        Language::Nodejs => scripts!("nodejs"),
+        Language::Java => scripts!("java", "TrustStore.java", "reproducible.gradle"),
+        Language::Nodejs => scripts!("nodejs", "follows-lock.js"),
         Language::Python => scripts!("python"),
     }
 }

@@ -74,6 +74,23 @@ pub fn generated(of: &Generated<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Whether a text may stand for `io.openshift.s2i.` in front of the names of [`generated`] (the program's `--label-namespace`).
+pub fn check_label_namespace(text: &str) -> Result<(), InvalidLabelNamespace> {
+    let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    let is_prefix = text.len() > 1 && text.len() <= 200 && text.ends_with('.');
+    if is_prefix && text.bytes().all(of_name) {
+        return Ok(());
+    }
+    Err(InvalidLabelNamespace(text.to_owned()))
+}
+
+/// A text that is no beginning of labels' names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no beginning of labels' names: letters, digits, '_', '-', '/' and '.', which is the last, as in \"io.openshift.\""
+)]
+pub struct InvalidLabelNamespace(String);
+
 /// At most 80 characters, the last two `..` if it was longer, as git's `%<(80,trunc)%s` has it.
 fn cut(message: &str) -> String {
     let message = message.trim();

@@ -41,7 +41,7 @@ pub use environment::{EnvFilter, EnvironmentFile, Scope, Variable};
 pub use ignore::{Ignore, Mode as IgnoreMode};
 pub use image::{ExecutionConfig, ImageConfig, InvalidImage};
 pub use injection::Injection;
-pub use labels::{Generated, MAX_LABEL_BYTES, generated};
+pub use labels::{Generated, MAX_LABEL_BYTES, check_label_namespace, generated};
 pub(crate) use metadata::METADATA_PATH;
 pub use metadata::metadata_labels;
 pub use path::{ContainerPath, InvalidPath};

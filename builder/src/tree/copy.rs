@@ -6,16 +6,16 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, SeekFrom, Uid, chownat, fchmod, fchown, mkdirat, openat,
-    readlinkat, seek, symlinkat,
+    AtFlags, Gid, Mode, OFlags, SeekFrom, Timespec, Timestamps, UTIME_OMIT, Uid, chownat, fchmod,
+    fchown, futimens, mkdirat, openat, readlinkat, seek, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::{FileKind, Stat, Tree, TreePath, names, stat};
 
-/// Copies folders, files and links of `from` to the folder `to`, which is made, with their owners and modes; holes stay
-/// holes. False: cancelled in the middle. More than `most` bytes, as [`tree_bytes`] counts them with each name's own, and names
+/// Copies folders, files and links of `from` to the folder `to`, which is made, with their owners, modes and times of
+/// change; holes stay holes. False: cancelled in the middle. More than `most` bytes, as [`tree_bytes`] counts them with each name's own, and names
 /// that lead deeper than a path can be long are an error.
 pub(crate) fn copy_tree(
     from: &Path,
@@ -53,6 +53,8 @@ pub(crate) fn copy_tree(
             Some(Gid::from_raw(found.gid)),
         )?;
         fchmod(&target, Mode::from_raw_mode(found.mode & 0o777))?;
+        // Nothing more comes into it.
+        futimens(&target, &times(&found))?;
     }
     Ok(true)
 }
@@ -101,7 +103,21 @@ fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &[u8], found: &Stat) -> 
     }
     let (user, group) = (Uid::from_raw(found.uid), Gid::from_raw(found.gid));
     chownat(to, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
+    utimensat(to, name, &times(found), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(false)
+}
+
+fn times(found: &Stat) -> Timestamps {
+    Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: found.mtime.seconds,
+            tv_nsec: found.mtime.nanoseconds.into(),
+        },
+    }
 }
 
 /// Copies a file's first `size` bytes without its holes.

@@ -32,7 +32,7 @@ pub(super) async fn run(command: BuilderImageCommand) -> anyhow::Result<()> {
                 Output::Text => print::whole(table::lines(&rows(&images)).as_bytes()),
             }
         }
-        BuilderImageCommand::Add(args) => add(*args).await,
+        BuilderImageCommand::Add(args) => Box::pin(add(*args)).await,
         BuilderImageCommand::Usage { name, of, remote } => {
             let client = connect(remote).await?;
             let place = Place(Some(&of.namespace));

@@ -1,8 +1,10 @@
 //! Each kind of application that the images build.
 
+use std::path::Path;
+
 use tests::application::{Running, replace, sample};
 use tests::podman::Storage;
-use tests::{Lab, builder_image};
+use tests::{Lab, OrFail, api::digest_of, builder_image, packages};
 
 use crate::built::{Build, cache};
 use crate::storage;
@@ -16,6 +18,10 @@ fn started<'lab>(lab: &Lab, storage: &'lab Storage<'lab>, image: &str) -> Runnin
 struct Sample {
     folder: &'static str,
     language: &'static str,
+    /// Debian packages that its builder image needs beside the language's own.
+    packages: &'static [&'static str],
+    /// What the source needs that is not in the folder.
+    prepare: fn(&Lab, &Path),
     /// What it answers to `GET /?name=Ada`.
     says: &'static str,
     /// How its tool is kept from the network, where it can be: what it then builds comes from the cache.
@@ -24,7 +30,18 @@ struct Sample {
     greeting: &'static str,
 }
 
-/// pip asks its index whatever it has, but is not asked itself where its lock file has not changed.
+/// What most samples need: nothing.
+const PLAIN: Sample = Sample {
+    folder: "",
+    language: "",
+    packages: &[],
+    prepare: |_, _| {},
+    says: "",
+    offline: &[],
+    greeting: "",
+};
+
+/// Whatever a tool asks the network for if it runs at all: it does not where what it installed was kept.
 const NOWHERE: &[(&str, &str)] = &[
     ("HTTPS_PROXY", "http://127.0.0.1:9"),
     ("HTTP_PROXY", "http://127.0.0.1:9"),
@@ -35,12 +52,17 @@ const NOWHERE: &[(&str, &str)] = &[
 fn builds_and_runs(sample_of: &Sample) {
     let lab = Lab::new("app");
     let storage = storage(&lab);
-    let builder = builder_image::loaded(&lab, &storage, sample_of.language);
+    let Sample {
+        language, packages, ..
+    } = sample_of;
+    let builder = builder_image::loaded_with(&lab, &storage, language, packages);
+    let source = sample(&lab, sample_of.folder);
+    (sample_of.prepare)(&lab, &source);
     let mut build = Build {
         lab: &lab,
         storage: &storage,
         builder,
-        source: sample(&lab, sample_of.folder),
+        source,
         cache: None,
         variables: &[],
         is_incremental: false,
@@ -76,6 +98,7 @@ fn python_with_requirements() {
         says: "Hello, Ada, from Python.",
         offline: NOWHERE,
         greeting: "app.py",
+        ..PLAIN
     });
 }
 
@@ -87,6 +110,7 @@ fn python_with_the_lock_of_uv() {
         says: "Hello, Ada, from Python by uv.",
         offline: NOWHERE,
         greeting: "app.py",
+        ..PLAIN
     });
 }
 
@@ -98,6 +122,32 @@ fn python_with_the_lock_of_poetry() {
         says: "Hello, Ada, from Python by poetry.",
         offline: NOWHERE,
         greeting: "app.py",
+        ..PLAIN
+    });
+}
+
+#[test]
+fn python_in_a_workspace_of_uv() {
+    builds_and_runs(&Sample {
+        folder: "python-uv-workspace",
+        language: "python",
+        says: "Hello, Ada, from a workspace of uv.",
+        // A member is built each time, and what builds it is asked for.
+        offline: &[],
+        greeting: "packages/greet/src/greet/__init__.py",
+        ..PLAIN
+    });
+}
+
+#[test]
+fn python_with_a_path_in_the_lock_of_poetry() {
+    builds_and_runs(&Sample {
+        folder: "python-poetry-path",
+        language: "python",
+        says: "Hello, Ada, from Python by a path of poetry.",
+        offline: &[],
+        greeting: "greet/greet/__init__.py",
+        ..PLAIN
     });
 }
 
@@ -107,8 +157,9 @@ fn nodejs_with_npm_and_a_build() {
         folder: "nodejs",
         language: "nodejs",
         says: "Hello, Ada, from Node.js.",
-        offline: &[("npm_config_offline", "true")],
+        offline: NOWHERE,
         greeting: "src/server.js",
+        ..PLAIN
     });
 }
 
@@ -118,8 +169,21 @@ fn nodejs_with_yarn() {
         folder: "nodejs-yarn",
         language: "nodejs",
         says: "Hello from Node.js by yarn, an hour is 3600000 ms.",
-        offline: &[("npm_config_offline", "true")],
+        offline: NOWHERE,
         greeting: "server.js",
+        ..PLAIN
+    });
+}
+
+#[test]
+fn nodejs_with_yarn_1_and_a_build() {
+    builds_and_runs(&Sample {
+        folder: "nodejs-yarn-classic",
+        language: "nodejs",
+        says: "Hello from Node.js by Yarn 1, an hour is 3600000 ms.",
+        offline: NOWHERE,
+        greeting: "server.js",
+        ..PLAIN
     });
 }
 
@@ -129,8 +193,9 @@ fn nodejs_with_pnpm() {
         folder: "nodejs-pnpm",
         language: "nodejs",
         says: "Hello from Node.js by pnpm, an hour is 3600000 ms.",
-        offline: &[("npm_config_offline", "true")],
+        offline: NOWHERE,
         greeting: "server.js",
+        ..PLAIN
     });
 }
 
@@ -142,6 +207,7 @@ fn go_with_a_module() {
         says: "Hello, Ada, from Go.",
         offline: &[("GOPROXY", "off")],
         greeting: "main.go",
+        ..PLAIN
     });
 }
 
@@ -153,5 +219,64 @@ fn java_with_maven() {
         says: "{\"says\":\"Hello, Ada, from Java.\"}",
         offline: &[("MAVEN_ARGS", "--offline")],
         greeting: "src/main/java/sample/App.java",
+        ..PLAIN
+    });
+}
+
+#[test]
+fn java_with_mavens_wrapper_and_spring_boot() {
+    builds_and_runs(&Sample {
+        folder: "java-mvnw",
+        language: "java",
+        prepare: mavens_wrapper,
+        says: "Hello, Ada, from Spring Boot by Maven 3.9.16.",
+        offline: &[("MAVEN_ARGS", "--offline")],
+        greeting: "src/main/java/sample/App.java",
+        ..PLAIN
+    });
+}
+
+/// `mvnw`, as its makers publish it. It fetches the Maven that the source names, and holds it to its hash.
+fn mavens_wrapper(lab: &Lab, source: &Path) {
+    let mirror = packages::mirrors()
+        .into_iter()
+        .find(|(name, _)| name == "MAVEN_MIRROR_URL");
+    let mirror = mirror.map_or_else(
+        || "https://repo.maven.apache.org/maven2".to_owned(),
+        |(_, url)| url.trim_end_matches('/').to_owned(),
+    );
+    let file = "maven-wrapper-distribution-3.3.2-only-script.zip";
+    let url = format!("{mirror}/org/apache/maven/wrapper/maven-wrapper-distribution/3.3.2/{file}");
+    let archive = lab.path(file);
+    lab.program("curl")
+        .args(["--silent", "--show-error", "--fail", "--location"])
+        .args(["--retry", "3", "--output"])
+        .arg(&archive)
+        .arg(url)
+        .ok();
+    let content = std::fs::read(&archive).or_fail("the wrapper");
+    assert_eq!(
+        digest_of(&content),
+        "sha256:81f6e5505d44263ef4ebf47935dd552c88de7466a6443d8738406fa8f88e0a03"
+    );
+    lab.program("busybox")
+        .args(["unzip", "-q"])
+        .arg(&archive)
+        .args(["mvnw", "-d"])
+        .arg(source)
+        .ok();
+}
+
+/// Debian's Gradle is of 2017, and writes the files' times into archives unless it is told.
+#[test]
+fn java_with_gradle() {
+    builds_and_runs(&Sample {
+        folder: "java-gradle",
+        language: "java",
+        packages: &["gradle"],
+        says: "{\"says\":\"Hello, Ada, from Java by Gradle 4.4.1.\"}",
+        offline: &[("GRADLE_ARGS", "--offline")],
+        greeting: "src/main/java/sample/App.java",
+        ..PLAIN
     });
 }

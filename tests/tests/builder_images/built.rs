@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests::podman::Storage;
-use tests::{Lab, OrFail, packages};
+use tests::{Lab, OrFail, Program, packages};
 
 /// Where builds find this machine's certificate authorities.
 const AUTHORITIES: &str = "/run/authorities.pem";
@@ -30,6 +30,16 @@ pub(crate) struct Build<'lab> {
 impl Build<'_> {
     /// Builds `image` and gives the digests of its layers: the same files are the same digests.
     pub(crate) fn run(&self, image: &str) -> Vec<String> {
+        self.buildah(image).ok();
+        layers(self.storage, image)
+    }
+
+    /// Builds what cannot be built, and gives what was said.
+    pub(crate) fn refused(&self) -> String {
+        self.buildah("localhost/refused").fails()
+    }
+
+    fn buildah(&self, image: &str) -> Program {
         let out = self.lab.dir(format!("out-{:016x}", fastrand::u64(..)));
         let dockerfile = out.join("Dockerfile");
         let mut s2i = self.lab.program("s2i").arg("build").arg(&self.source);
@@ -85,8 +95,7 @@ impl Build<'_> {
             buildah = buildah.arg(format!("--build-arg={name}={value}"));
         }
         buildah = buildah.args(["--tag", image]).arg(out.clone());
-        buildah.limit(Duration::from_secs(900)).ok();
-        layers(self.storage, image)
+        buildah.limit(Duration::from_secs(900))
     }
 }
 

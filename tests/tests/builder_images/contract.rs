@@ -1,10 +1,10 @@
 //! What the images promise beside building.
 
 use serde_json::Value;
-use tests::application::sample;
+use tests::application::{replace, sample};
 use tests::{Lab, OrFail, builder_image, server, toolbox};
 
-use crate::built::Build;
+use crate::built::{Build, cache};
 use crate::storage;
 
 /// The languages that `--list` names.
@@ -153,4 +153,59 @@ fn an_incremental_build_begins_with_the_downloads_that_were_kept() {
     // Nothing can be downloaded any more.
     build.variables = &[("GOPROXY", "off")];
     build.run("localhost/app");
+}
+
+/// What package managers run of the source when they install, they run each time.
+#[test]
+fn what_a_script_of_the_source_installs_is_not_that_of_the_build_before() {
+    let lab = Lab::new("hooks");
+    let storage = storage(&lab);
+    let builder = builder_image::loaded(&lab, &storage, "nodejs");
+    let source = sample(&lab, "nodejs");
+    replace(
+        &source.join("package.json"),
+        "\"start\":",
+        "\"postinstall\": \"cp says.txt node_modules/express/\", \"start\":",
+    );
+    lab.write("source/says.txt", "first");
+    let build = Build {
+        lab: &lab,
+        storage: &storage,
+        builder,
+        source,
+        cache: Some(cache(&lab)),
+        variables: &[],
+        is_incremental: false,
+    };
+    let first = build.run("localhost/app:first");
+    assert_eq!(first, build.run("localhost/app:again"));
+    lab.write("source/says.txt", "second");
+    build.run("localhost/app:second");
+    let program = "cat src/says.txt src/node_modules/express/says.txt";
+    let command = ["sh", "-c", &format!("cd /opt/app-root && {program}")];
+    let said = storage.run("localhost/app:second").args(command).ok();
+    assert_eq!(said, "secondsecond");
+}
+
+/// The hash after the version is that of corepack, which writes it.
+#[test]
+fn a_package_manager_is_held_to_its_hash() {
+    for folder in ["nodejs-pnpm", "nodejs-yarn", "nodejs-yarn-classic"] {
+        let lab = Lab::new("hash");
+        let storage = storage(&lab);
+        let source = sample(&lab, folder);
+        replace(&source.join("package.json"), "+sha512.", "+sha512.0");
+        let build = Build {
+            lab: &lab,
+            storage: &storage,
+            builder: builder_image::loaded(&lab, &storage, "nodejs"),
+            source,
+            cache: None,
+            variables: &[],
+            is_incremental: false,
+        };
+        let said = build.refused();
+        let why = "is not what packageManager in package.json names";
+        assert!(said.contains(why), "{folder}: {said}");
+    }
 }

@@ -7,6 +7,7 @@
 mod applications;
 mod built;
 mod contract;
+mod git;
 
 use tests::{Lab, podman::Storage};
 

@@ -74,6 +74,12 @@ fn builds(language: &Language) {
     change(language.code);
     let changed = site.run("");
     assert!(changed.has_assembled());
+    // What a cache has is older than the commit; without it all is younger.
+    let build = site.kept();
+    site.apply(&without_caches(build.clone()));
+    let bare = site.run(" --no-reuse");
+    assert_eq!(bare.image(), changed.image(), "a cache changes the result");
+    site.apply(&build);
     assert_ne!(changed.commit(), first.commit());
     assert_ne!(changed.image(), first.image());
     answers(&lab, &site, &storage, language.says_changed);
@@ -134,6 +140,12 @@ fn with_variable(mut build: Value, name: &str, value: &str) -> Value {
     all.retain(|variable| variable["name"] != name);
     all.push(json!({"name": name, "value": value, "buildOnly": true}));
     *variables = all.into();
+    build
+}
+
+/// The build without anything that lasts.
+fn without_caches(mut build: Value) -> Value {
+    build["spec"]["caches"] = "none".into();
     build
 }
 

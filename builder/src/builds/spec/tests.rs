@@ -1,5 +1,5 @@
 use super::*;
-use crate::records::{InjectionSpec, RuntimeSpec, TestSpec};
+use crate::records::{InjectionSpec, RuntimeSpec, SecretMount, TestSpec};
 
 fn settings() -> Settings {
     let mut settings = Settings::new("/nonexistent".into(), "/nonexistent".into());

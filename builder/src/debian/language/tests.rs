@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use super::Language;
 
 #[test]
@@ -35,4 +37,23 @@ fn a_version_or_a_suite_names_a_release() {
             .to_string()
             .contains("python 3.11 in trixie")
     );
+}
+
+#[test]
+fn a_release_ends_after_the_last_month_of_its_maintenance() {
+    let node = Language::Nodejs.release(Some("20"), None).unwrap();
+    let at = |text: &str| humantime::parse_rfc3339(text).unwrap();
+    assert_eq!(node.ended(at("2026-04-30T23:59:59Z")), None);
+    assert_eq!(node.ended(at("2026-05-01T00:00:00Z")), Some("2026-04"));
+    let far = SystemTime::UNIX_EPOCH + Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    let unknown = Language::Java.release(None, None).unwrap();
+    assert_eq!(unknown.ended(far), None);
+    let months = Language::ALL
+        .into_iter()
+        .flat_map(Language::releases)
+        .filter_map(|release| release.maintained_until);
+    for month in months {
+        let day = format!("{month}-01T00:00:00Z");
+        assert!(humantime::parse_rfc3339(&day).is_ok(), "{month}");
+    }
 }

@@ -55,7 +55,9 @@ pub(super) async fn list(
         ]));
     }
     if namespace.is_some() {
-        rows.iter_mut().for_each(|row| drop(row.remove(0)));
+        for row in &mut rows {
+            row.remove(0);
+        }
     }
     print::whole(table::lines(&rows).as_bytes())
 }

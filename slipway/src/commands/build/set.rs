@@ -215,8 +215,8 @@ fn is_same(one: &Value, other: &Value) -> bool {
 
 /// What an entry is called; of one secret there may be several injections.
 fn name(entry: &Value) -> Option<&str> {
-    let mut names = KEYS.iter().chain(&["secret"]);
-    let named = names.find_map(|name| entry.get(name));
+    let mut fields = KEYS.iter().chain(&["secret"]);
+    let named = fields.find_map(|field| entry.get(field));
     named.unwrap_or(entry).as_str()
 }
 

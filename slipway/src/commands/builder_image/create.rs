@@ -1,6 +1,7 @@
 //! `slipway builder-image create`.
 
 use std::io::Write as _;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use builder::debian::{Created, Language, Mirrors, Recipe, create};
@@ -33,17 +34,30 @@ fn list(args: &CreateBuilderImage) -> anyhow::Result<()> {
     if args.json {
         let all: Vec<_> = releases
             .map(|(language, release)| {
-                json!({"language": language, "version": release.version, "suite": release.suite})
+                json!({
+                    "language": language,
+                    "version": release.version,
+                    "suite": release.suite,
+                    "maintainedUntil": release.maintained_until,
+                })
             })
             .collect();
         return print::json(&all);
     }
-    print::line(&format!("{:<10}{:<10}SUITE", "LANGUAGE", "VERSION"))?;
+    let now = SystemTime::now();
+    let row = |language: &str, version: &str, suite: &str, upstream: &str| {
+        let row = format!("{language:<10}{version:<10}{suite:<10}{upstream}");
+        print::line(row.trim_end())
+    };
+    row("LANGUAGE", "VERSION", "SUITE", "UPSTREAM")?;
     for (language, release) in releases {
-        print::line(&format!(
-            "{language:<10}{:<10}{}",
-            release.version, release.suite
-        ))?;
+        let until = release.maintained_until.as_deref();
+        let upstream = match (release.ended(now), until) {
+            (Some(month), _) => format!("ended {month}"),
+            (None, Some(month)) => format!("until {month}"),
+            (None, None) => String::new(),
+        };
+        row(language, &release.version, &release.suite, &upstream)?;
     }
     Ok(())
 }
@@ -81,6 +95,12 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
         // Where standard error is closed there is nobody to tell.
         let _ = writeln!(std::io::stderr(), "{shown}: {line}");
     };
+    if let Some(month) = release.ended(SystemTime::now()) {
+        say(&format!(
+            "upstream's maintenance ended {month}; what is mended is what Debian mends in {}",
+            release.suite
+        ));
+    }
     let making = tokio::task::spawn_blocking(move || create(&recipe, &dir, say));
     let created = interruptible(async { Ok(making.await??) }).await?;
     let plan = Plan {

@@ -200,7 +200,7 @@ pub(in crate::wiring) fn source_network(config: &Config) -> anyhow::Result<Sourc
     let mut authorities = BTreeMap::new();
     for authority in &git.authorities {
         let pem = pem(&authority.ca_file).context("builder.git.authorities")?;
-        authorities.insert(authority.host.clone(), pem);
+        authorities.insert(authority.host.to_ascii_lowercase(), pem);
     }
     let certificates = config.builder.ca_file.as_deref().map(pem).transpose();
     let proxy = config.builder.proxy.as_ref();

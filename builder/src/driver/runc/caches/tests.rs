@@ -295,7 +295,7 @@ fn a_cache_that_is_too_large_is_not_copied() {
 }
 
 #[test]
-fn a_copy_keeps_holes_and_has_a_bound() {
+fn a_copy_keeps_holes_and_times_and_has_a_bound() {
     let folder = tempfile::tempdir().unwrap();
     let (from, never) = (folder.path().join("from"), CancellationToken::new());
     fs::create_dir(&from).unwrap();
@@ -303,10 +303,16 @@ fn a_copy_keeps_holes_and_has_a_bound() {
     std::os::unix::fs::FileExt::write_all_at(&file, b"begin", 0).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"end", 64 << 20).unwrap();
     file.set_len(100 << 20).unwrap();
+    let then = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_234_567_890_123_456_789);
+    file.set_modified(then).unwrap();
+    fs::File::open(&from).unwrap().set_modified(then).unwrap();
     let to = folder.path().join("to");
     assert!(crate::tree::copy_tree(&from, &to, MOST, &never).unwrap());
     let content = fs::read(to.join("file")).unwrap();
     assert!(content == fs::read(from.join("file")).unwrap());
+    for copied in [to.join("file"), to.clone()] {
+        assert_eq!(fs::metadata(copied).unwrap().modified().unwrap(), then);
+    }
     let blocks = std::os::unix::fs::MetadataExt::blocks(&fs::metadata(to.join("file")).unwrap());
     assert!(blocks * 512 < 10 << 20, "{blocks}");
     let small = folder.path().join("small");

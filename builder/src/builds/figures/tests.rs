@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-fn run(state: serde_json::Value) -> Run {
+fn run(state: &serde_json::Value) -> Run {
     serde_json::from_value(json!({
         "metadata": {"name": "app-1", "namespace": "shop", "created": 1},
         "uid": "1",
@@ -37,7 +37,7 @@ fn runs_are_counted_by_how_they_ended() {
         json!({"is": "cancelled", "by": "somebody whom no label may name"}),
         json!({"is": "running"}),
     ] {
-        let run = run(state);
+        let run = run(&state);
         figures.asked(&run);
         figures.ended(&run);
     }

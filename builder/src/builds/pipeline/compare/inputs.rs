@@ -141,25 +141,25 @@ mod tests {
         };
         let parts = |now: &mut Resolved| now.ingredients.take().unwrap();
         change("source: a/sources/x@sha256:1 then, none now", |now| {
-            now.source = None
+            now.source = None;
         });
         change("builder image: ", |now| now.builder = None);
         change("runtime image: none then, x now", |now| {
-            now.runtime = Some("x".to_owned())
+            now.runtime = Some("x".to_owned());
         });
         change("previous image: ", |now| {
-            now.previous = Some("x".to_owned())
+            now.previous = Some("x".to_owned());
         });
         change("epoch: 1 then, 2 now", |now| now.epoch = Some(2));
         change("scripts: assemble ", |now| {
-            now.ingredients.as_mut().unwrap().scripts.clear()
+            now.ingredients.as_mut().unwrap().scripts.clear();
         });
         change("secrets: npm ", |now| {
             let secrets = &mut now.ingredients.as_mut().unwrap().secrets;
             secrets.insert("npm".to_owned(), "7".to_owned());
         });
         change("settings: ", |now| {
-            now.ingredients.as_mut().unwrap().settings.clear()
+            now.ingredients.as_mut().unwrap().settings.clear();
         });
         // A record of a server that did not keep the parts.
         let (mut then, mut now) = (resolved(), resolved());

@@ -184,8 +184,7 @@ async fn a_secret_goes_in_and_never_out() {
     let who = user("builder");
     let npmrc = format!("{SECRETS}/npmrc");
     let content = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, CANARY);
-    let set =
-        json!({"usedFor": "git", "files": {"password": content, "hosts": "Z2l0LmV4YW1wbGU="}});
+    let set = json!({"usedFor": "git", "files": {"username": "YW5u", "password": content, "hosts": "Z2l0LmV4YW1wbGU="}});
     let first = server.put(&npmrc, &who, "", &set).await;
     assert_eq!(first.status, StatusCode::CREATED, "{:?}", first.body);
     assert_eq!(first.header("location"), npmrc);
@@ -199,7 +198,7 @@ async fn a_secret_goes_in_and_never_out() {
             &listed.json()["items"][0]["files"],
             &listed.json()["items"][0]["usedFor"]
         ),
-        (&json!(["hosts", "password"]), &json!("git"))
+        (&json!(["hosts", "password", "username"]), &json!("git"))
     );
     for answer in [&first, &second, &listed] {
         let body = String::from_utf8_lossy(&answer.body);
@@ -232,6 +231,16 @@ async fn a_secret_goes_in_and_never_out() {
     assert_eq!(anywhere.status, StatusCode::BAD_REQUEST);
     let body = String::from_utf8_lossy(&anywhere.body);
     assert!(body.contains("hosts"), "{body}");
+    // What no server would take is refused when it is set.
+    let alone =
+        json!({"usedFor": "git", "files": {"password": content, "hosts": "Z2l0LmV4YW1wbGU="}});
+    let short = json!({"usedFor": "webhook", "files": {"webhook-secret": "c2hvcnQ="}});
+    for (wanted, named) in [(alone, "user"), (short, "16 bytes")] {
+        let refused = server.put(&npmrc, &who, "", &wanted).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        let body = String::from_utf8_lossy(&refused.body);
+        assert!(body.contains(named) && !body.contains(CANARY), "{body}");
+    }
     let large = "A".repeat(1_600 << 10);
     let large = server
         .put(&npmrc, &who, "", &json!({"files": {"a": large}}))
@@ -265,7 +274,7 @@ async fn the_catalogue_is_the_namespaces_and_then_everybodys() {
         .put(&format!("{all}/go"), &who, "", &entry("team/go:2"))
         .await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    let everybodys = server.get(&format!("{all}/python"), &who).await;
+    let everybodys = server.get(&format!("{all}/python"), &root).await;
     assert_eq!(everybodys.json()["image"], "slipway/python:3");
     for limit in 1..6 {
         let (mut images, mut from) = (Vec::new(), String::new());

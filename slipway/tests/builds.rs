@@ -543,6 +543,18 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
     scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(following.wait().unwrap().code(), Some(3), "{rest:#?}");
+    let args = [
+        "build",
+        "logs",
+        "r1",
+        "-n",
+        "team",
+        "--follow",
+        "--timestamps",
+    ];
+    let timed = stderr(&scene.run("bob", &args));
+    let is_timed = |line: &str| line.starts_with("    20") && line.contains("Z tick 1");
+    assert!(timed.lines().any(is_timed), "{timed}");
     assert!(
         rest.last().unwrap().contains("cancelled by ada"),
         "{rest:#?}"
@@ -569,19 +581,20 @@ fn interrupted_twice(scene: &Scene, args: &[&str]) {
     command.stdout(Stdio::null()).stderr(Stdio::piped());
     let mut twice = command.spawn().unwrap();
     let told = BufReader::new(twice.stderr.take().unwrap()).lines();
-    let interrupt = || {
+    let pid = twice.id().to_string();
+    // Again and again: no machine is so slow that two of them are far apart.
+    let interrupt = move || {
         let mut kill = Command::new("kill");
-        assert!(
-            kill.args(["-INT", &twice.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
+        kill.args(["-INT", &pid]).stderr(Stdio::null());
+        while kill.status().unwrap().success() {
+            std::thread::sleep(Duration::from_millis(200));
+        }
     };
+    let mut interrupt = Some(interrupt);
     let mut ends = "";
     for line in told.map(Result::unwrap) {
-        if line.contains("tick 1") || line.contains("once more now ends it") {
-            interrupt();
+        if let Some(interrupt) = interrupt.take_if(|_| line.contains("tick 1")) {
+            std::thread::spawn(interrupt);
         }
         ends = if line.ends_with("is being cancelled") {
             "cancelled"

@@ -1,8 +1,9 @@
 //! What identifies a run to a git server, and whether it does.
 
+use super::git_files::GitFiles;
 use super::hosts::Hosts;
 use super::spec::Source;
-use super::{Builds, BuildsError, Invalid, name, spec};
+use super::{Builds, BuildsError, name, spec};
 use crate::driver::SecretFiles;
 use crate::records::{SecretUse, SourceSpec};
 use crate::s2i::IgnoreMode;
@@ -57,11 +58,11 @@ impl Builds {
         else {
             return Ok(None);
         };
-        let credential = match secret {
-            None => None,
+        let (credential, authorities) = match secret {
+            None => (None, String::new()),
             Some(name) => {
                 let files = self.open_secret(namespace, &name, SecretUse::Git).await?;
-                Some(credential(&name, &files, &url)?)
+                for_server(&name, &files, &url)?
             }
         };
         Ok(Some(GitSource {
@@ -69,6 +70,7 @@ impl Builds {
             revision,
             context_dir,
             credential,
+            authorities,
             submodules,
             lfs,
             ignore,
@@ -76,33 +78,26 @@ impl Builds {
     }
 }
 
-/// The files are named as those of Kubernetes' secrets of the types `basic-auth` and `ssh-auth`. One more, `hosts`, names the
-/// servers that the secret may be shown to.
-fn credential(name: &str, files: &SecretFiles, url: &GitUrl) -> Result<Credential, ProbeError> {
-    let text = |file: &str| -> Result<Option<&str>, BuildsError> {
-        let Some(content) = files.0.get(file) else {
-            return Ok(None);
+/// What of a secret is for the server of a URL, if it may be shown to that.
+fn for_server(
+    name: &str,
+    files: &SecretFiles,
+    url: &GitUrl,
+) -> Result<(Option<Credential>, String), ProbeError> {
+    let hosts = Hosts::of(files).map_err(BuildsError::from)?;
+    if !hosts.hold(url) {
+        let (host, port) = (url.host(), url.port());
+        let wanted = if port == url.usual_port() {
+            host.to_owned()
+        } else {
+            format!("{host}:{port}")
         };
-        let text = std::str::from_utf8(content);
-        let text = text.map_err(|_| {
-            let field = format!("secret {name}: {file}");
-            BuildsError::from(Invalid::new(field, "the file is no text"))
-        })?;
-        Ok(Some(text))
-    };
-    if !Hosts::of(files).map_err(BuildsError::from)?.hold(url) {
+        let named = hosts.names().join(", ");
         let message = format!(
-            "the secret {name} is not for {}: its file hosts names the servers that it may be shown to",
-            url.host()
+            "the secret {name} is for {named}, not for {wanted}: set it again with --host {wanted} (slipway secret set {name} --for git)"
         );
         return Err(BuildsError::Busy(message).into());
     }
-    if let Some(key) = text("ssh-privatekey")? {
-        return Ok(Credential::key(key, text("known_hosts")?)?);
-    }
-    let user = text("username")?.unwrap_or_default();
-    let password = text("password")?.unwrap_or_default();
-    // Written by `echo`, most of them: a line's end is in no user's name and no token.
-    let (user, password) = (user.trim_end(), password.trim_end());
-    Ok(Credential::basic(user, password)?)
+    let content = GitFiles::of(files)?;
+    Ok((content.credential, content.authorities))
 }

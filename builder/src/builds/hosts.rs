@@ -23,7 +23,7 @@ impl Hosts {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         // What stands there is not said: it may be another file of the secret by mistake.
         let hosts = lines.enumerate().map(|(number, line)| {
-            host(line).ok_or_else(|| {
+            git::server(line).ok_or_else(|| {
                 wrong(format!(
                     "server {} is none: write its name, git.example.com, and :port if it is not the usual one",
                     number + 1
@@ -38,21 +38,21 @@ impl Hosts {
         Ok(Self(hosts))
     }
 
+    /// The servers, as `--host` takes them.
+    pub(super) fn names(&self) -> Vec<String> {
+        let name = |(host, port): &(String, Option<u16>)| match port {
+            None => host.clone(),
+            Some(port) => format!("{host}:{port}"),
+        };
+        self.0.iter().map(name).collect()
+    }
+
     /// Whether the server of a URL is one of them.
     pub(super) fn hold(&self, url: &GitUrl) -> bool {
         self.0.iter().any(|(host, port)| {
             host == url.host() && port.unwrap_or(url.usual_port()) == url.port()
         })
     }
-}
-
-/// In lower case, as hosts of URLs are. An IPv6 address is in brackets.
-fn host(line: &str) -> Option<(String, Option<u16>)> {
-    let (name, port) = match line.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, Some(port.parse().ok()?)),
-        _ => (line, None),
-    };
-    Some((git::host(name)?, port))
 }
 
 #[cfg(test)]

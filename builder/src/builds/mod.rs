@@ -21,6 +21,7 @@ mod drive;
 mod error;
 mod figures;
 mod finish;
+mod git_files;
 mod hosts;
 mod live;
 pub mod log;

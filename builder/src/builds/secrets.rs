@@ -6,10 +6,12 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use super::definitions::metadata;
+use super::git_files::GitFiles;
 use super::hosts::Hosts;
 use super::record::{Page, PageOf, Record as _, Recorded, key};
 use super::{Builds, BuildsError, Invalid, name};
 use crate::driver::SecretFiles;
+use crate::hooks::Keys;
 use crate::records::{Metadata, Secret, SecretUse};
 
 /// Most bytes of a secret's files together: what Kubernetes takes.
@@ -142,8 +144,25 @@ fn check(content: &SecretContent) -> Result<(), Invalid> {
             return Err(Invalid::new(format!("files[{name:?}]"), message));
         }
     }
-    if content.used_for == SecretUse::Git {
-        Hosts::of(&content.files)?;
+    match content.used_for {
+        SecretUse::Git => {
+            Hosts::of(&content.files)?;
+            GitFiles::check(&content.files)?;
+        }
+        SecretUse::Webhook => {
+            let other = files
+                .keys()
+                .any(|name| !Keys::FILES.contains(&name.as_str()));
+            if other || Keys::of(&content.files).is_none() {
+                let [file, next] = Keys::FILES;
+                let least = Keys::MIN_BYTES;
+                let message = format!(
+                    "a secret of webhooks is the file {file}, and {next} while it is being changed, of at least {least} bytes each"
+                );
+                return Err(Invalid::new("files", message));
+            }
+        }
+        SecretUse::Build | SecretUse::Image => {}
     }
     let bytes: usize = files.values().map(|content| content.len()).sum();
     if bytes > MAX_BYTES {

@@ -15,12 +15,6 @@ use crate::records::HookKind;
 /// How far a signed time may lie from this machine's, before or after.
 pub const WINDOW: Duration = Duration::from_secs(300);
 
-/// The files of a secret that sign: the one in use, and the one that follows it while it is being changed.
-const FILES: [&str; 2] = ["webhook-secret", "webhook-secret-next"];
-
-/// Shortest secret, in bytes: what is shorter can be guessed from one call.
-const MIN_SECRET: usize = 16;
-
 /// Longest id of a delivery that is noted.
 const MAX_ID: usize = 128;
 
@@ -28,16 +22,22 @@ const MAX_ID: usize = 128;
 pub struct Keys(Vec<Zeroizing<Vec<u8>>>);
 
 impl Keys {
+    /// The files of a secret that sign: the one in use, and the one that follows it while it is being changed.
+    pub const FILES: [&str; 2] = ["webhook-secret", "webhook-secret-next"];
+
+    /// Shortest secret, in bytes: what is shorter can be guessed from one call.
+    pub const MIN_BYTES: usize = 16;
+
     /// Those of a secret: its files `webhook-secret` and `webhook-secret-next`, without the line's end that editors leave. `None`
     /// if it has neither, or one that is shorter than 16 bytes.
     pub fn of(files: &SecretFiles) -> Option<Self> {
         let mut keys = Vec::new();
-        for file in FILES {
+        for file in Self::FILES {
             let Some(content) = files.0.get(file) else {
                 continue;
             };
             let key = content.trim_ascii_end();
-            if key.len() < MIN_SECRET {
+            if key.len() < Self::MIN_BYTES {
                 return None;
             }
             keys.push(Zeroizing::new(key.to_vec()));
@@ -93,7 +93,7 @@ impl Keys {
         for key in &self.0 {
             if let Some(text) = key.strip_prefix(b"whsec_")
                 && let Ok(key) = STANDARD.decode(text)
-                && key.len() >= MIN_SECRET
+                && key.len() >= Self::MIN_BYTES
             {
                 keys.push(Zeroizing::new(key));
             }

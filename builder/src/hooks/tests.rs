@@ -568,7 +568,11 @@ async fn lab() -> (Lab, Hooks) {
     lab.secret(
         "git",
         SecretUse::Git,
-        &[("webhook-secret", SECRET), ("hosts", "git.example")],
+        &[
+            ("username", "ann"),
+            ("password", SECRET),
+            ("hosts", "git.example"),
+        ],
     )
     .await;
     lab.build("app", &json!({"triggers": {"webhooks": webhooks}}), at(NOW))

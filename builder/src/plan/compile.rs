@@ -3,7 +3,7 @@
 mod runtime;
 
 use super::step::{Base, Content, IfItFails, Mount, Place, Run, Stage, StageName, Step};
-use super::{Image, Plan, Recipe, Request};
+use super::{Image, Plan, Recipe, Request, Secret};
 use crate::s2i::result::environment;
 use crate::s2i::{
     AllowedUids, ContainerPath, Contract, EnvironmentFile, ExecutionConfig, Generated,
@@ -232,6 +232,9 @@ impl<'a> Compilation<'a> {
                 at: injection.destination(self.contract.working_dir())?,
             });
         }
+        for secret in &request.secrets {
+            self.check_free(secret)?;
+        }
         mounts.extend(request.secrets.iter().map(|secret| Mount::Secret {
             name: secret.name.clone(),
             revision: secret.revision.clone(),
@@ -244,6 +247,30 @@ impl<'a> Compilation<'a> {
             sharing: cache.sharing,
         }));
         Ok(mounts)
+    }
+
+    /// Refuses a secret whose folder would hide what `assemble` works upon or what it makes.
+    fn check_free(&self, secret: &Secret) -> Result<(), Refusal> {
+        let folder = |name| path(self.destination.join(name));
+        let (source, scripts) = (folder("src")?, folder("scripts")?);
+        let taken = [
+            (&source, "the source"),
+            (&scripts, "the scripts"),
+            (self.contract.working_dir(), "the application"),
+        ];
+        let hidden = taken
+            .into_iter()
+            .find(|(taken, _)| taken.is_within(&secret.at));
+        let Some((taken, what)) = hidden else {
+            return Ok(());
+        };
+        let (name, at) = (&secret.name, &secret.at);
+        Err(Refusal::new(
+            Reason::FileSystemOperationFailed,
+            format!(
+                "the secret {name} at {at} would hide {what} in {taken}: give it a folder of its own, or none, for /run/secrets/{name}"
+            ),
+        ))
     }
 
     fn labels(&self) -> Generated<'a> {

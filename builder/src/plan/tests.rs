@@ -482,3 +482,33 @@ fn an_image_says_how_it_is_used() {
     let refusal = usage(image("root", &root), &"1-".parse().unwrap()).unwrap_err();
     assert_eq!(refusal.reason(), Reason::AssembleUserForbidden);
 }
+
+#[test]
+fn a_secret_hides_neither_source_nor_application() {
+    for (at, free) in [
+        ("/run/secrets/npmrc", true),
+        ("/opt/app-root/src/.npm", true),
+        ("/opt/app-root/src", false),
+        ("/opt/app-root", false),
+        ("/tmp/src", false),
+        ("/tmp/scripts", false),
+        ("/tmp", false),
+    ] {
+        let mut request = request(&[]);
+        request.secrets = vec![Secret {
+            name: "npmrc".to_owned(),
+            revision: None,
+            at: path(at),
+        }];
+        match request.plan() {
+            Ok(_) => assert!(free, "{at}"),
+            Err(refusal) => {
+                assert!(!free, "{at}: {refusal}");
+                assert!(
+                    refusal.to_string().contains("/run/secrets/npmrc"),
+                    "{refusal}"
+                );
+            }
+        }
+    }
+}

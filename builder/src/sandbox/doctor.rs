@@ -37,6 +37,7 @@ pub enum Standing {
 const PROGRAMS: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
+    ("setpriv", "util-linux"),
     ("mount", "util-linux"),
     ("ip", "iproute2"),
     ("nft", "nftables"),

@@ -56,6 +56,13 @@ impl SandboxIds {
         self.0.outside(inside)
     }
 
+    /// The number on the host of the last one inside, whom images have no use for.
+    pub(crate) fn last(&self) -> u32 {
+        // There are at least two: `new`.
+        let last = self.0.ranges().last();
+        last.map_or(0, |range| range.outside + (range.length - 1))
+    }
+
     /// As `/proc/PID/uid_map` takes it.
     pub(super) fn lines(&self) -> String {
         let mut text = String::new();

@@ -13,7 +13,7 @@ pub struct SourceNetwork {
     pub reach: Reach,
     /// PEM certificates of authorities that are trusted for all hosts, beside the system's; empty if there are none.
     pub certificates: String,
-    /// Those that are trusted for one host more.
+    /// Those that are trusted for one server more, by its host as URLs have it, or `host:port` for that port alone.
     pub authorities: BTreeMap<String, String>,
     /// Lines of `known_hosts` for ssh servers.
     pub known_hosts: String,
@@ -30,9 +30,20 @@ pub struct SourceNetwork {
 }
 
 impl SourceNetwork {
-    /// PEM certificates that are trusted for a host beside the system's; `None` if there are none.
-    pub(crate) fn trusted(&self, host: &str) -> Option<String> {
-        let own = self.authorities.get(host).map_or("", String::as_str);
+    /// The same, with PEM certificates that are trusted for one server more.
+    pub(crate) fn trusting(&self, host: &str, port: u16, pem: &str) -> Self {
+        let mut network = self.clone();
+        let known = network.authorities.entry(format!("{host}:{port}"));
+        let known = known.or_default();
+        known.push('\n');
+        known.push_str(pem);
+        network
+    }
+
+    /// PEM certificates that are trusted for a server beside the system's; `None` if there are none.
+    pub(crate) fn trusted(&self, host: &str, port: u16) -> Option<String> {
+        let of = |server: &str| self.authorities.get(server).map_or("", String::as_str);
+        let own = format!("{}\n{}", of(host), of(&format!("{host}:{port}")));
         let all = format!("{}\n{own}", self.certificates);
         (!all.trim().is_empty()).then_some(all)
     }

@@ -28,7 +28,7 @@ pub(crate) async fn client(
         Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?),
         None => builder.no_proxy().resolve_to_addrs(host, &sockets),
     };
-    if let Some(pem) = network.trusted(host) {
+    if let Some(pem) = network.trusted(host, port) {
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(failed)?;
         builder = builder.tls_certs_merge(certificates);
     }

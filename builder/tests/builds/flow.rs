@@ -318,8 +318,8 @@ async fn what_is_not_there_is_named() {
     let run = once(wanted.clone()).await.unwrap().value;
     assert_eq!(reason(&lab.ended(&run).await.0), "SecretUnavailable");
     // One that signs webhooks is not for programs.
-    lab.secret("npm", SecretUse::Webhook, &[("token", "canary")])
-        .await;
+    let signing = [("webhook-secret", "a canary of 16 bytes")];
+    lab.secret("npm", SecretUse::Webhook, &signing).await;
     let run = once(wanted).await.unwrap().value;
     assert_eq!(reason(&lab.ended(&run).await.0), "SecretUnavailable");
 }

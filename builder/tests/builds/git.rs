@@ -1,10 +1,11 @@
 //! Runs of git repositories, from a real server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use builder::builds::SecretContent;
 use builder::builds::log::LogLine;
 use builder::records::{Cause, HookKind, SecretUse, SourceSpec, State};
+use builder::source::SourceNetwork;
 use builder::source::git::References;
 
 use crate::image::{execution, push};
@@ -241,7 +242,29 @@ async fn a_secret_is_shown_to_the_servers_that_it_names() {
         let requests = servers.requests();
         let heard = requests.lines().skip(asked).any(|line| line.contains(USER));
         assert_eq!(heard, shown, "{hosts}: {requests}");
+        if let Err(refused) = found {
+            let refused = refused.to_string();
+            let mend = format!("is for {hosts}, not for {here}: set it again with --host {here} ");
+            assert!(refused.contains(&mend), "{refused}");
+        }
     }
+    // A server with a certificate of the team's own authority, which no configuration names.
+    let files = [
+        ("username", USER),
+        ("password", PASSWORD),
+        ("hosts", &here),
+        ("ca.crt", &servers.ca),
+    ];
+    let unknown = SourceNetwork {
+        authorities: BTreeMap::new(),
+        ..servers.network()
+    };
+    let other = Lab::with(|_| (), unknown).await;
+    other.secret("git", SecretUse::Git, &files[..3]).await;
+    let refused = other.builds.references("shop", &wanted).await.unwrap_err();
+    assert!(refused.to_string().contains("ca.crt"), "{refused}");
+    other.secret("git", SecretUse::Git, &files).await;
+    other.builds.references("shop", &wanted).await.unwrap();
     let nobody = SecretContent {
         used_for: SecretUse::Git,
         files: secret_files(&[("username", USER), ("password", PASSWORD)]),

@@ -306,8 +306,8 @@ async fn runs_of_no_build_go_for_newer_ones_of_their_repository_and_not_at_once(
             lab.ended(&made.await.unwrap().value).await;
         }
         lab.builds.tidy(now()).await.unwrap();
-        let all = RunsOf::default();
-        let kept = lab.builds.runs("shop", &all).await.unwrap().items;
+        let kept = lab.builds.runs("shop", &RunsOf::default()).await;
+        let kept = kept.unwrap().items;
         let mut kept: Vec<_> = kept
             .iter()
             .map(|run| run.value.metadata.name.as_str())

@@ -425,6 +425,28 @@ async fn an_authority_that_is_not_ours_is_not_trusted() {
     };
     let fetched = servers.fetcher(everywhere).fetch("shop", &app).await;
     assert!(fetched.is_ok(), "{fetched:?}");
+    // A team's own, of its secret; for one port of an address alone, of the configuration.
+    let nothing = SourceNetwork {
+        authorities: BTreeMap::new(),
+        ..servers.network()
+    };
+    let mut own = app.clone();
+    own.authorities.clone_from(&servers.ca);
+    let fetched = servers.fetcher(nothing.clone()).fetch("shop", &own).await;
+    assert!(fetched.is_ok(), "{fetched:?}");
+    let mut by_number = app.clone();
+    by_number.url = format!("https://127.0.0.1:{}/public/app.git", servers.port)
+        .parse()
+        .unwrap();
+    for (port, trusted) in [(servers.port, true), (servers.port - 1, false)] {
+        let name = format!("127.0.0.1:{port}");
+        let network = SourceNetwork {
+            authorities: BTreeMap::from([(name, servers.ca.clone())]),
+            ..nothing.clone()
+        };
+        let fetched = servers.fetcher(network).fetch("shop", &by_number).await;
+        assert_eq!(fetched.is_ok(), trusted, "{port}: {fetched:?}");
+    }
     let mut nobody = app.clone();
     nobody.url = format!("https://localhost:{}/a", servers.lab.port())
         .parse()

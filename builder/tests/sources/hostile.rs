@@ -95,6 +95,48 @@ async fn content_is_what_was_committed() {
     assert!(found);
 }
 
+/// What no repository could do so far: leave a hook in the mirror, and settings that let git run it.
+#[tokio::test]
+async fn what_gets_into_a_mirror_is_not_run_by_root() {
+    let servers = Servers::start("mirror-hook");
+    let canaries = Canaries::set(&servers);
+    let repository = servers.repository("public/app.git");
+    repository.files("main", &[("a", "1")]);
+    let source = whole(&servers, "public/app.git");
+    servers.fetch(&source).await.unwrap();
+    let output = std::process::Command::new("find")
+        .arg(servers.mirrors())
+        .args(["-name", "*.git"])
+        .output()
+        .unwrap();
+    let mirror = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+    let hook = mirror.join("reference-transaction");
+    let script = format!(
+        "#!/bin/sh\n{}; id -u > \"$GIT_DIR/hook-ran\"\n",
+        canaries.command()
+    );
+    std::fs::write(&hook, script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&hook, executable).unwrap();
+    let config = std::fs::read_to_string(mirror.join("config")).unwrap();
+    let config = format!("{config}[core]\n\thooksPath = \"{}\"\n", mirror.display());
+    std::fs::write(mirror.join("config"), config).unwrap();
+    repository.files("main", &[("a", "2")]);
+    let found = servers.fetch(&source).await;
+    check("hook", found, &Expected::Paths(&["a"]));
+    canaries.check("hook");
+    if rustix::process::geteuid().is_root() {
+        assert!(
+            !mirror.join("hook-ran").exists(),
+            "nothing in a mirror is executed"
+        );
+        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&mirror).unwrap());
+        assert_ne!(owner, 0);
+    } else {
+        eprintln!("skipped: not root, git is the same user as this test");
+    }
+}
+
 #[tokio::test]
 async fn bombs_are_cut_short() {
     let servers = Servers::start("bombs");

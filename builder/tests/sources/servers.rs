@@ -139,6 +139,7 @@ pub(crate) fn source(url: GitUrl) -> GitSource {
         revision: "".parse().or_fail("the default"),
         context_dir: "".parse().or_fail("the root"),
         credential: None,
+        authorities: String::new(),
         submodules: false,
         lfs: false,
         ignore: builder::s2i::IgnoreMode::Classic,

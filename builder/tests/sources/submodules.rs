@@ -7,7 +7,7 @@ use builder::source::{FaultClass, Snapshot};
 use oci::{Algorithm, Digest};
 
 use crate::repository::Repository;
-use crate::servers::{PASSWORD, Servers, basic, entries, paths};
+use crate::servers::{PASSWORD, Servers, USER, basic, entries, paths};
 
 /// All but what is git's own.
 fn files(snapshot: &Snapshot) -> Vec<(String, String)> {
@@ -220,5 +220,54 @@ async fn files_of_lfs_are_fetched_when_asked_for() {
         let fault = servers.fetch(&app).await.unwrap_err();
         assert!(!fault.to_string().contains(PASSWORD));
         assert_eq!(fault.class(), class, "{href}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn files_of_lfs_of_a_submodule_are_asked_of_its_own_server() {
+    let servers = Servers::start("sub-lfs");
+    let content = "large content ".repeat(1000);
+    let id = Digest::of(Algorithm::Sha256, content.as_bytes()).hex();
+    let size = content.len();
+    let pointer =
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{id}\nsize {size}\n");
+    let lib = servers.repository("public/lib.git");
+    let attributes = (".gitattributes", "*.bin filter=lfs\n");
+    let commit = lib.files("main", &[attributes, ("large.bin", &pointer)]);
+    // The same nginx, but by its name another server, to which the secret must not go.
+    let modules = format!(
+        "[submodule \"lib\"]\n\tpath = lib\n\turl = https://127.0.0.1:{}/public/lib.git\n",
+        servers.port
+    );
+    let app = servers.repository("private/app.git");
+    let modules = app.blob(modules.as_bytes());
+    let tree = app.tree(&[
+        ("100644", b".gitmodules", modules),
+        ("160000", b"lib", commit),
+    ]);
+    app.commit("main", &tree, "x");
+    let href = format!("https://127.0.0.1:{}/lfs/object", servers.port);
+    let object =
+        serde_json::json!({"oid": id, "size": size, "actions": {"download": {"href": href}}});
+    let answer = serde_json::json!({"transfer": "basic", "objects": [object]});
+    let at = "batch/public/lib.git/info/lfs/objects/batch";
+    servers.lab.write(at, answer.to_string());
+    servers.lab.write("lfs/object", &content);
+    let mut source = servers.source("private/app.git");
+    source.credential = Some(basic(PASSWORD));
+    source.submodules = true;
+    source.lfs = true;
+    let mut network = servers.network();
+    let ca = servers.ca.clone();
+    network.authorities.insert("127.0.0.1".to_owned(), ca);
+    let fetched = servers.fetcher(network).fetch("shop", &source).await;
+    let expected = [("lib/", ""), ("lib/large.bin", &content)];
+    assert_eq!(files(&fetched.unwrap()), owned(&expected));
+    let requests = servers.requests();
+    let of_lfs = requests.lines().filter(|line| line.contains("/lfs/"));
+    let of_lfs: Vec<_> = of_lfs.collect();
+    assert_eq!(of_lfs.len(), 2, "{requests}");
+    for line in of_lfs {
+        assert!(!line.contains("private") && !line.contains(USER), "{line}");
     }
 }

@@ -174,7 +174,7 @@ pub(crate) enum BuildCommand {
         #[arg(long, conflicts_with = "follow", value_parser = PHASES)]
         phase: Option<String>,
         /// The time before each line.
-        #[arg(long, conflicts_with = "follow")]
+        #[arg(long)]
         timestamps: bool,
         #[command(flatten)]
         remote: Remote,

@@ -11,7 +11,7 @@ pub(crate) enum SecretCommand {
     ///
     /// A secret is some files, and is for one thing. Of builds (--for build): assemble finds the files in memory, and a layer
     /// that has their content in it is not published. Of git servers (--for git): the files username and password (or a
-    /// token), or ssh-privatekey and `known_hosts`; it is shown to the servers of --host only, and never comes near a program
+    /// token), or ssh-privatekey and `known_hosts`, and ca.crt for a certificate of an authority of one's own; it is shown to the servers of --host only, and never comes near a program
     /// of a build. Of webhooks (--for webhook):
     /// the file webhook-secret. Of images (--for image): configuration that --inject-keep puts into an image, where everyone who
     /// pulls it can read it.
@@ -33,7 +33,7 @@ pub(crate) enum SecretCommand {
         /// What it may be used for.
         #[arg(long = "for", value_enum, default_value_t = Use::Build)]
         used_for: Use,
-        /// A git server that it may be shown to, NAME or NAME:PORT. May be given more than once.
+        /// A git server that it may be shown to: NAME, or NAME:PORT if it is not the usual one of https or ssh. May be given more than once.
         #[arg(long, value_name = "HOST", required_if_eq("used_for", "git"))]
         host: Vec<String>,
         #[command(flatten)]

@@ -187,7 +187,7 @@ pub(crate) struct Git {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Authority {
-    /// The server's name.
+    /// The server's name or address, and `:port` if only that is meant.
     pub(crate) host: String,
     /// Its authorities (PEM), beside the machine's.
     pub(crate) ca_file: PathBuf,

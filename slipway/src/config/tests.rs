@@ -467,7 +467,7 @@ fn what_the_builder_is_told_is_checked_and_named() {
             "builder.proxy.direct",
         ),
         (
-            "git: {authorities: [{host: 'x:443', caFile: /x}]}",
+            "git: {authorities: [{host: 'https://x', caFile: /x}]}",
             "builder.git.authorities",
         ),
         ("userIds: {first: 0}", "builder.userIds"),

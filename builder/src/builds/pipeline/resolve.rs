@@ -100,9 +100,8 @@ impl Pipeline<'_> {
             let mut failure = reason::image(reason, error);
             let first = name.repo().namespace();
             if first.contains('.') {
-                failure.message += &format!(
-                    "; {first} is a namespace of this registry here: an image of another registry is copied first (slipway copy)"
-                );
+                let hint = "is a namespace of this registry here: an image of another registry is copied first (slipway copy)";
+                failure.message = format!("{}; {first} {hint}", failure.message);
             }
             failure
         })

@@ -119,7 +119,7 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
             "the server's ssh key is not among the known ones: put its line of known_hosts, which ssh-keyscan prints, into the secret (file known_hosts) or the server's configuration (builder.git.knownHostsFile)"
         }
         FaultClass::GitCertificateUntrusted if https => {
-            "the server's certificate is not trusted: an administrator adds its authority to the server's configuration (builder.git.authorities)"
+            "the server's certificate is not trusted: put its authority into the secret (file ca.crt), or an administrator adds it to the server's configuration (builder.git.authorities)"
         }
         FaultClass::GitRemoteUnreachable => "the server cannot be reached",
         FaultClass::SourceRefused => "the repository holds what git calls malformed or malicious",

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use zeroize::Zeroizing;
 
 use super::url::{GitUrl, Scheme};
@@ -53,10 +55,23 @@ impl Credential {
     /// A private key, and the server's keys if they are known.
     pub fn key(private_key: &str, known_hosts: Option<&str>) -> Result<Self, Fault> {
         let key = private_key.replace("\r\n", "\n");
+        let invalid = |why: &str| Fault::new(FaultClass::GitAuthInvalidKey, why);
+        if ["ssh-", "ecdsa-", "sk-"]
+            .iter()
+            .any(|kind| key.starts_with(kind))
+        {
+            return Err(invalid(
+                "the secret's ssh key is the public one: what is wanted is the file beside it, without .pub",
+            ));
+        }
         if !key.trim_start().starts_with("-----BEGIN ") {
-            return Err(Fault::new(
-                FaultClass::GitAuthInvalidKey,
+            return Err(invalid(
                 "the secret's ssh key is no private key: it begins with -----BEGIN",
+            ));
+        }
+        if is_locked(&key) {
+            return Err(invalid(
+                "the secret's ssh key has a passphrase, which nobody is there to type: set a key without, such as a deploy key of its own",
             ));
         }
         // Without a last line's end ssh calls the key invalid.
@@ -83,6 +98,23 @@ impl Credential {
             )),
         }
     }
+}
+
+/// Whether a private key is encrypted: by the headers of PEM (RFC 1421, RFC 5958) or in OpenSSH's own form (`PROTOCOL.key`), where the
+/// name of the cipher comes first.
+fn is_locked(key: &str) -> bool {
+    let mut lines = key.trim_start().lines();
+    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
+    if first.contains("ENCRYPTED") || second.is_some_and(|line| line.contains("ENCRYPTED")) {
+        return true;
+    }
+    // 27 bytes of it.
+    let start = second.and_then(|line| line.get(..36));
+    let start = start.and_then(|start| BASE64.decode(start).ok());
+    let cipher = start
+        .as_deref()
+        .and_then(|start| start.strip_prefix(b"openssh-key-v1\0"));
+    cipher.is_some_and(|cipher| !cipher.starts_with(b"\0\0\0\x04none"))
 }
 
 impl fmt::Debug for Credential {

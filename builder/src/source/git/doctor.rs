@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use super::confinement::User;
 use super::session::PATH;
 use super::version;
 use crate::sandbox::{Check, Standing};
 
 /// Looks for `git`, in a version that can be used, and for `ssh`. Builds of other sources need neither.
 pub async fn examine() -> [Check; 2] {
-    let git = match version::check().await {
-        Ok((major, minor)) => (Standing::Good, format!("git {major}.{minor}")),
+    let git = match version::check(User::usual()).await {
+        Ok(found) => standing(found),
         Err(fault) => (Standing::Limited, format!("no builds from git: {fault}")),
     };
     let ssh = |folder: &str| Path::new(folder).join("ssh").is_file();
@@ -25,4 +26,18 @@ pub async fn examine() -> [Check; 2] {
         detail,
     };
     [check("git", git), check("ssh", ssh)]
+}
+
+/// Distributions mend what they have: the number alone condemns nothing.
+fn standing(found: version::Version) -> (Standing, String) {
+    let (major, minor, patch) = found;
+    let number = format!("git {major}.{minor}.{patch}");
+    if version::is_mended(found) {
+        return (Standing::Good, number);
+    }
+    let detail = format!(
+        "{number}: versions before 2.43.7 and 2.50.1 have CVE-2025-48384 and others, unless your distribution has mended them; here git \
+         makes no working copy and has no rights, which those need, but newer is better"
+    );
+    (Standing::Limited, detail)
 }

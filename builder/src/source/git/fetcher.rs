@@ -1,5 +1,6 @@
 //! Fetching repositories.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::context::ContextDir;
@@ -24,6 +25,8 @@ pub struct GitSource {
     pub context_dir: ContextDir,
     /// What identifies us to its server, and to no other.
     pub credential: Option<Credential>,
+    /// PEM certificates of authorities that are trusted for its server beside the configuration's; empty if there are none.
+    pub authorities: String,
     /// Whether submodules are fetched too, those within submodules included. If not, their folders are empty.
     pub submodules: bool,
     /// Whether Git LFS's files are fetched too. If not, their pointers are what the source holds.
@@ -53,7 +56,7 @@ impl GitFetcher {
     /// Fetches a source for a namespace. Dropping the future ends what talks to a server, with all that it started; what
     /// reads the mirror ends by itself.
     pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
-        version::check().await?;
+        version::check(self.mirrors.sessions().user()).await?;
         self.job(namespace, source).run().await
     }
 
@@ -64,14 +67,20 @@ impl GitFetcher {
         namespace: &str,
         source: &GitSource,
     ) -> Result<References, Fault> {
-        version::check().await?;
+        version::check(self.mirrors.sessions().user()).await?;
         self.job(namespace, source).references().await
     }
 
     fn job<'a>(&'a self, namespace: &'a str, source: &'a GitSource) -> Job<'a> {
+        let (host, port) = (source.url.host(), source.url.port());
+        let network = if source.authorities.is_empty() {
+            Cow::Borrowed(&self.network)
+        } else {
+            Cow::Owned(self.network.trusting(host, port, &source.authorities))
+        };
         Job {
             mirrors: &self.mirrors,
-            network: &self.network,
+            network,
             limits: self.limits,
             namespace,
             source,

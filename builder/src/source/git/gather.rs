@@ -35,7 +35,7 @@ impl Contents<Content> for Stored {
     }
 }
 
-pub(super) type Gathered = (Tree<Content>, Vec<(Vec<u8>, lfs::Pointer)>, Vec<Fetched>);
+pub(super) type Gathered = (Tree<Content>, Vec<lfs::Large>, Vec<Fetched>);
 
 /// Puts all repositories' entries into one tree. Blocks.
 pub(super) fn gather(all: Vec<Fetched>, limits: SourceLimits) -> Result<Gathered, Fault> {
@@ -59,7 +59,11 @@ pub(super) fn gather(all: Vec<Fetched>, limits: SourceLimits) -> Result<Gathered
                     if has_pointers && size <= lfs::MAX_POINTER {
                         let text = read(&mut reader, &entry.id, size)?;
                         let pointer = lfs::Pointer::parse(&text, executable);
-                        pointers.extend(pointer.map(|pointer| (path.clone(), pointer)));
+                        pointers.extend(pointer.map(|pointer| lfs::Large {
+                            repository,
+                            path: path.clone(),
+                            pointer,
+                        }));
                     }
                     let id = entry.id.clone();
                     Node::File {

@@ -26,6 +26,18 @@ pub(crate) fn host(text: &str) -> Option<String> {
     Some(text)
 }
 
+/// A server as configuration and secrets name it, `host` or `host:port`; `None` if it is none.
+pub fn server(text: &str) -> Option<(String, Option<u16>)> {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => {
+            let port: u16 = port.parse().ok()?;
+            (name, Some(port).filter(|port| *port != 0))
+        }
+        _ => (text, None),
+    };
+    Some((host(name)?, port))
+}
+
 /// In lower case: decimal, octal or hexadecimal.
 fn is_number(label: &str) -> bool {
     match label.strip_prefix("0x") {

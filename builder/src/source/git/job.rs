@@ -1,5 +1,6 @@
 //! One fetch, from the first question to the snapshot.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -24,7 +25,7 @@ use crate::source::{Fault, Snapshot, SourceLimits, SourceNetwork};
 /// What one fetch is asked for, and by when.
 pub(super) struct Job<'a> {
     pub(super) mirrors: &'a Mirrors,
-    pub(super) network: &'a SourceNetwork,
+    pub(super) network: Cow<'a, SourceNetwork>,
     pub(super) limits: SourceLimits,
     pub(super) namespace: &'a str,
     pub(super) source: &'a GitSource,
@@ -77,7 +78,7 @@ impl Job<'_> {
             let remote = Remote::open(
                 &url,
                 self.source.credential.as_ref(),
-                self.network,
+                &self.network,
                 (Path::new("/nonexistent"), &accepted_hosts),
                 self.mirrors.sessions(),
                 self.limits,
@@ -128,7 +129,7 @@ impl Job<'_> {
         let remote = Remote::open(
             url,
             wanted.credential,
-            self.network,
+            &self.network,
             (mirror.folder(), mirror.accepted_hosts()),
             self.mirrors.sessions(),
             self.limits,
@@ -264,17 +265,19 @@ impl Job<'_> {
         let (mut tree, pointers, all) = blocking(move || gather(all, limits)).await?;
         let mut brought = None;
         if self.source.lfs {
+            let urls: Vec<GitUrl> = all.iter().map(|fetched| fetched.url.clone()).collect();
             let files = lfs::Files::bring(
                 &pointers,
+                &urls,
                 self.source,
-                self.network,
+                &self.network,
                 limits,
                 self.until,
                 self.mirrors.root(),
             )
             .await?;
-            for (path, pointer) in pointers {
-                tree.insert(&path, pointer.node())?;
+            for large in pointers {
+                tree.insert(&large.path, large.pointer.node())?;
             }
             brought = Some(files);
         } else if !pointers.is_empty() {

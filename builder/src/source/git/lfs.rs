@@ -1,6 +1,6 @@
 //! Files of Git LFS: pointers in the repository, content on a server (git-lfs `docs/spec.md`, `docs/api/batch.md`).
 //!
-//! The server is the repository's own, at the place that its URL says. What a repository would like otherwise
+//! The server is the repository's own, at the place that its URL says; a submodule's files are its own server's. What a repository would like otherwise
 //! (`.lfsconfig`) is not read: it would send us, and our credential, anywhere. Where the server says content is,
 //! the same rules hold as for any connection, and the credential goes there only if it is the same server.
 
@@ -18,6 +18,7 @@ use self::server::{Action, Server};
 use super::fetcher::GitSource;
 use super::gather::Content;
 use super::process::timed_out;
+use super::url::GitUrl;
 use crate::source::tree::Node;
 use crate::source::{Fault, SourceLimits, SourceNetwork};
 
@@ -71,6 +72,15 @@ impl Pointer {
     }
 }
 
+/// A pointer in a source.
+#[derive(Debug)]
+pub(super) struct Large {
+    /// Which of the source's repositories has it: that one's server has the content, and is the only one asked.
+    pub(super) repository: usize,
+    pub(super) path: Vec<u8>,
+    pub(super) pointer: Pointer,
+}
+
 /// Content that was brought, one after the other in an unnamed temporary file.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -79,9 +89,10 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Brings what the pointers stand for.
+    /// Brings what the pointers stand for, out of repositories at `urls`.
     pub(super) async fn bring(
-        pointers: &[(Vec<u8>, Pointer)],
+        pointers: &[Large],
+        urls: &[GitUrl],
         source: &GitSource,
         network: &SourceNetwork,
         limits: SourceLimits,
@@ -96,7 +107,7 @@ impl Files {
         };
         let wanted: BTreeSet<(&str, u64)> = pointers
             .iter()
-            .map(|(_, pointer)| (pointer.id.as_str(), pointer.size))
+            .map(|large| (large.pointer.id.as_str(), large.pointer.size))
             .collect();
         let sum = wanted
             .iter()
@@ -106,15 +117,27 @@ impl Files {
                 "the files of Git LFS are larger than builds may fetch",
             ));
         }
-        if wanted.is_empty() {
-            return Ok(files);
-        }
-        let server = Server::of(source, network)?;
-        let all: Vec<(&str, u64)> = wanted.into_iter().collect();
         let bring = async {
-            for batch in all.chunks(BATCH) {
-                for (id, size, action) in server.batch(batch).await? {
-                    files.download(&server, &id, size, action).await?;
+            for (repository, url) in urls.iter().enumerate() {
+                let of_it = pointers
+                    .iter()
+                    .filter(|large| large.repository == repository);
+                let of_it = of_it.map(|large| (large.pointer.id.as_str(), large.pointer.size));
+                let wanted: BTreeSet<(&str, u64)> = of_it.collect();
+                if wanted.is_empty() {
+                    continue;
+                }
+                let credential = source.credential.as_ref();
+                let credential = credential.filter(|_| url.same_server(&source.url));
+                let server = Server::of(url, credential, network)?;
+                let all: Vec<(&str, u64)> = wanted.into_iter().collect();
+                for batch in all.chunks(BATCH) {
+                    // Asked even for what another repository has brought: whether it may be had is this server's to say.
+                    for (id, size, action) in server.batch(batch).await? {
+                        if !files.at.contains_key(&id) {
+                            files.download(&server, &id, size, action).await?;
+                        }
+                    }
                 }
             }
             Ok(())

@@ -1,15 +1,18 @@
 //! Repositories that were fetched before, so that the next fetch brings only what is new.
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use oci::{Algorithm, Digest};
 
+use super::confinement::User;
 use super::process::{Allowance, run, size_of, timed_out};
 use super::session::Session;
 use super::sessions::Sessions;
 use super::url::GitUrl;
+use crate::sandbox::SandboxIds;
 use crate::source::{Fault, FaultClass};
 
 #[cfg(test)]
@@ -46,11 +49,18 @@ const MAX_PACKS: usize = 40;
 const MAX_BYTES: u64 = 8 << 30;
 
 impl Mirrors {
-    /// The folder is made when it is first used.
+    /// The folder is made when it is first used. Where this process is root, git runs as a user of the usual range of ids.
     pub fn new(root: PathBuf) -> Self {
         // No namespace's folder: those are called by hashes.
-        let sessions = Sessions::new(root.join("sessions"));
+        let sessions = Sessions::new(root.join("sessions"), User::usual());
         Self { root, sessions }
+    }
+
+    /// Where users inside a build are these outside: git runs as one of them.
+    #[must_use]
+    pub fn with_ids(self, ids: &SandboxIds) -> Self {
+        let sessions = Sessions::new(self.root.join("sessions"), User::of(ids));
+        Self { sessions, ..self }
     }
 
     /// Removes what a server that was killed left of its talks with others, credentials among it. To be called when a server
@@ -83,7 +93,9 @@ impl Mirrors {
             File::create(file).map_err(|error| broken(&error))
         };
         let used = open("lock")?;
-        if is_worn(&folder) && wait(|| used.try_lock(), soon()).await.is_ok() {
+        if (is_worn(&folder) || is_foreign(&folder, self.sessions.user()))
+            && wait(|| used.try_lock(), soon()).await.is_ok()
+        {
             std::fs::remove_dir_all(&folder).map_err(|error| broken(&error))?;
             used.unlock().map_err(|error| broken(&error))?;
         }
@@ -160,8 +172,16 @@ impl Mirror {
     }
 
     async fn prepare(&self, sessions: &Sessions, until: Instant) -> Result<(), Fault> {
-        // What a fetch that was killed leaves. Nobody else fetches: the lock is ours.
-        let files = read_dir(&self.folder.join("objects/pack")).unwrap_or_default();
+        // What a fetch that was killed leaves. Nobody else fetches: the lock is ours. Where git was made to put a link in the place of
+        // a folder, nothing is looked at behind it.
+        let parts = ["", "objects", "objects/pack"];
+        let is_folder =
+            |part| std::fs::symlink_metadata(self.folder.join(part)).is_ok_and(|it| it.is_dir());
+        let files = if parts.into_iter().all(is_folder) {
+            read_dir(&self.folder.join("objects/pack")).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
         let locks = locks.map(|lock| self.folder.join(lock));
         let unfinished = files.into_iter().filter(|file| {
@@ -184,9 +204,11 @@ impl Mirror {
             output: 4096,
             disk: None,
         };
-        let session = Session::local(sessions)?;
+        let made = std::fs::create_dir(&new).and_then(|()| sessions.user().give(&new));
+        made.map_err(|error| broken(&error))?;
+        let session = Session::local(&new, sessions)?;
         let arguments = ["init", "--quiet", "--bare", "--template=", "--", &folder];
-        let ended = run(&session, &new, &arguments, b"", allowance).await?;
+        let ended = run(&session, &arguments, b"", allowance).await?;
         if ended.success {
             return std::fs::rename(&new, &self.folder).map_err(|error| broken(&error));
         }
@@ -207,6 +229,12 @@ fn is_worn(folder: &Path) -> bool {
     let files = read_dir(&folder.join("objects/pack")).unwrap_or_default();
     let is_pack = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "pack");
     files.iter().filter(is_pack).count() > MAX_PACKS || size_of(folder) > MAX_BYTES
+}
+
+/// Whether a repository belongs to another user than git is now: of an earlier configuration, or from before git had one.
+fn is_foreign(folder: &Path, user: User) -> bool {
+    let owner = std::fs::symlink_metadata(folder).map(|found| found.uid());
+    matches!((owner, user), (Ok(owner), User::Own(id)) if owner != id)
 }
 
 /// Waits for a lock without keeping a thread.

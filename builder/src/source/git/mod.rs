@@ -15,6 +15,7 @@
 
 mod complaint;
 mod config;
+mod confinement;
 mod context;
 mod credential;
 mod doctor;
@@ -41,7 +42,7 @@ pub use context::{ContextDir, InvalidContextDir};
 pub use credential::Credential;
 pub use doctor::examine;
 pub use fetcher::{GitFetcher, GitSource};
-pub(crate) use host::host;
+pub use host::server;
 pub use mirror::Mirrors;
 pub use references::References;
 pub use revision::{InvalidRevision, ObjectId, RefName, Revision};

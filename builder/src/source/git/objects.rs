@@ -1,7 +1,7 @@
 //! Reading a fetched repository: a commit, its trees, its files. No network, no working copy.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +18,6 @@ use crate::source::{Fault, FaultClass, SourceLimits};
 #[derive(Clone, Debug)]
 pub(crate) struct Objects {
     session: Arc<Session>,
-    repository: PathBuf,
     until: Instant,
     limits: SourceLimits,
 }
@@ -52,8 +51,7 @@ impl Objects {
         until: Instant,
     ) -> Result<Self, Fault> {
         Ok(Self {
-            session: Arc::new(Session::local(sessions)?),
-            repository: repository.to_path_buf(),
+            session: Arc::new(Session::local(repository, sessions)?),
             until,
             limits,
         })
@@ -178,7 +176,7 @@ impl Objects {
         mut each: impl FnMut(Listed) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let arguments = ["ls-tree", "-r", "-t", "-z", "--full-tree", tree.as_str()];
-        let mut process = Local::start(&self.session, &self.repository, &arguments)?;
+        let mut process = Local::start(&self.session, &arguments)?;
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -201,7 +199,7 @@ impl Objects {
     pub(crate) fn blobs(&self) -> Result<Blobs, Fault> {
         let arguments = ["cat-file", "--batch"];
         Ok(Blobs {
-            process: Local::start(&self.session, &self.repository, &arguments)?,
+            process: Local::start(&self.session, &arguments)?,
             until: self.until,
         })
     }
@@ -213,7 +211,7 @@ impl Objects {
         mut each: impl FnMut(u64) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let arguments = ["cat-file", "--batch-check"];
-        let mut process = Local::start(&self.session, &self.repository, &arguments)?;
+        let mut process = Local::start(&self.session, &arguments)?;
         for blob in blobs {
             each(process.ask(blob)?)?;
         }
@@ -248,7 +246,7 @@ impl Objects {
             output,
             disk: None,
         };
-        let ended = run(&self.session, &self.repository, arguments, input, allowance).await?;
+        let ended = run(&self.session, arguments, input, allowance).await?;
         if ended.success {
             return Ok(ended.stdout);
         }
@@ -320,14 +318,13 @@ struct Local {
 }
 
 impl Local {
-    fn start(session: &Session, repository: &Path, arguments: &[&str]) -> Result<Self, Fault> {
-        let mut command = session.command(repository, arguments);
+    fn start(session: &Session, arguments: &[&str]) -> Result<Self, Fault> {
+        let mut command = session.command(arguments, u64::MAX);
         command
             .stdin(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null());
         let mut child = command.spawn().map_err(|error| not_started(&error))?;
         let group = Group::of(Some(child.id()));
-        group.limit(u64::MAX);
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (stdin, stdout) =
             pipes.ok_or_else(|| Fault::new(FaultClass::Machine, "git has no pipes"))?;

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::confinement::UNCONFINED;
 use super::session::{Session, not_started};
 use crate::source::{Fault, FaultClass};
 
@@ -32,24 +33,23 @@ pub(crate) struct Allowance<'a> {
 const PRINTED: usize = 64 * 1024;
 
 /// Private memory of each process. `index-pack` takes the most, for objects below `core.bigFileThreshold`.
-const MEMORY: u64 = 2 << 30;
+pub(super) const MEMORY: u64 = 2 << 30;
 
 /// How often the folder's size is looked at.
 const WATCH: Duration = Duration::from_millis(200);
 
-/// Runs `git` with `arguments` in a repository and waits for its end.
+/// Runs `git` with `arguments` in the session's repository and waits for its end.
 pub(crate) async fn run(
     session: &Session,
-    repository: &Path,
     arguments: &[&str],
     input: &[u8],
     allowance: Allowance<'_>,
 ) -> Result<Ended, Fault> {
-    let mut command: tokio::process::Command = session.command(repository, arguments).into();
+    let file_bytes = allowance.disk.map_or(u64::MAX, |(_, most)| most);
+    let mut command: tokio::process::Command = session.command(arguments, file_bytes).into();
     command.stdin(std::process::Stdio::piped());
     let mut child = command.spawn().map_err(|error| not_started(&error))?;
     let group = Group::of(child.id());
-    group.limit(allowance.disk.map_or(u64::MAX, |(_, most)| most));
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -87,13 +87,18 @@ pub(crate) async fn run(
         // Stopped by the bound on its files before the folder was looked at.
         return Err(outsized());
     }
+    let printed = session.shown(&printed.0);
+    if status.code() == Some(UNCONFINED) {
+        let message = format!("git cannot be run as a user without rights: {printed}");
+        return Err(Fault::new(FaultClass::Machine, message));
+    }
     if !whole {
         return Err(Fault::too_large("git says more than is read of it"));
     }
     Ok(Ended {
         success: status.success(),
         stdout,
-        printed: session.shown(&printed.0),
+        printed,
     })
 }
 
@@ -157,23 +162,6 @@ pub(crate) struct Group(Option<Pid>);
 impl Group {
     pub(crate) fn of(id: Option<u32>) -> Self {
         Self(id.and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
-    }
-
-    /// Bounds its memory and the files that it writes. Set from outside, right after its start: it has not read a byte
-    /// from anyone by then, and what it starts inherits them.
-    pub(crate) fn limit(&self, file_bytes: u64) {
-        let at_most = |most: u64| Rlimit {
-            current: Some(most),
-            maximum: Some(most),
-        };
-        for (resource, most) in [
-            (Resource::Data, MEMORY),
-            (Resource::Fsize, file_bytes),
-            (Resource::Core, 0),
-        ] {
-            // It may have ended already; then there is nothing to bound.
-            let _ = rustix::process::prlimit(self.0, resource, at_most(most));
-        }
     }
 
     /// Its leader was waited for: its number is no longer its own.

@@ -60,6 +60,7 @@ impl<'a> Remote<'a> {
         };
         let session = Session::remote(
             url,
+            repository,
             &addresses,
             credential,
             network,
@@ -262,7 +263,7 @@ impl<'a> Remote<'a> {
                 size_of(folder).saturating_add(self.limits.fetched_bytes),
             )),
         };
-        run(&self.session, folder, arguments, input, allowance).await
+        run(&self.session, arguments, input, allowance).await
     }
 
     fn fault(&self, ended: &Ended) -> Fault {

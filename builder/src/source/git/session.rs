@@ -1,11 +1,11 @@
 //! Running `git`, and nothing but what it was asked to do.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use super::config::Config;
+use super::confinement::Confinement;
 use super::credential::Credential;
 use super::sessions::Sessions;
 use super::ssh;
@@ -29,35 +30,49 @@ mod tests;
 /// and the server's name bound to addresses that were checked (`http.curloptResolve`, ssh's `HostName`).
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Of the server alone.
     dir: TempDir,
+    /// Within it, git's own.
+    home: PathBuf,
+    repository: PathBuf,
+    confinement: Confinement,
     environment: Vec<(&'static str, OsString)>,
     secrets: Vec<Zeroizing<String>>,
 }
 
 impl Session {
-    /// For talking to the server of `url` at `addresses` (empty if a proxy resolves it).
+    /// For talking to the server of `url` at `addresses` (empty if a proxy resolves it), and for fetching into `repository`; where
+    /// nothing is, nothing can be fetched.
     pub(crate) fn remote(
         url: &GitUrl,
+        repository: &Path,
         addresses: &[IpAddr],
         credential: Option<&Credential>,
         network: &SourceNetwork,
         accepted_hosts: &Path,
         sessions: &Sessions,
     ) -> Result<Self, Fault> {
-        let dir = sessions.begin()?;
+        let (dir, home) = begin(sessions)?;
+        let mut own = vec![repository];
+        let mut programs = Vec::new();
         let mut config = Config::hardened();
         let mut secrets = Vec::new();
         let mut environment = Vec::new();
         match url.scheme() {
             Scheme::Https | Scheme::Http => {
-                web(&mut config, &dir, url, addresses, network)?;
+                web(&mut config, &home, url, addresses, network)?;
                 if let Some(Credential::Basic { user, password }) = credential {
-                    store(&mut config, &dir, url, user, password)?;
+                    store(&mut config, &home, url, user, password)?;
                     secrets.push(password.clone());
                 }
             }
             Scheme::Ssh => {
-                let ssh = ssh::command(&dir, url, addresses, credential, network, accepted_hosts)?;
+                let ssh = ssh::command(&home, url, addresses, credential, network, accepted_hosts)?;
+                if network.accept_new_hosts {
+                    ssh::prepare_accepted(accepted_hosts, sessions.user())?;
+                    own.push(accepted_hosts);
+                }
+                programs.extend(network.tunnel.first().map(Path::new));
                 environment.push(("GIT_SSH_COMMAND", ssh));
                 environment.push(("GIT_SSH_VARIANT", "ssh".into()));
             }
@@ -69,72 +84,58 @@ impl Session {
         }
         config.section("remote \"origin\"", &[("url", &url.to_string())]);
         let protocol = url.scheme().as_str();
-        Self::begin(dir, &config, environment, protocol, secrets)
-    }
-
-    /// For reading what is there already: no protocol is allowed at all.
-    pub(crate) fn local(sessions: &Sessions) -> Result<Self, Fault> {
-        let dir = sessions.begin()?;
-        Self::begin(dir, &Config::hardened(), Vec::new(), "none", Vec::new())
-    }
-
-    fn begin(
-        dir: TempDir,
-        config: &Config,
-        mut environment: Vec<(&'static str, OsString)>,
-        protocol: &'static str,
-        secrets: Vec<Zeroizing<String>>,
-    ) -> Result<Self, Fault> {
-        let file = dir.path().join("gitconfig");
-        write_private(&file, config.text())?;
-        let home = dir.path().as_os_str();
-        let fixed: [(&str, &OsStr); 20] = [
-            ("PATH", OsStr::new(PATH)),
-            ("HOME", home),
-            ("XDG_CONFIG_HOME", home),
-            ("TMPDIR", home),
-            ("GIT_CONFIG_GLOBAL", file.as_os_str()),
-            ("GIT_CONFIG_SYSTEM", OsStr::new("/dev/null")),
-            ("GIT_CONFIG_NOSYSTEM", OsStr::new("1")),
-            ("GIT_ATTR_NOSYSTEM", OsStr::new("1")),
-            ("GIT_ALLOW_PROTOCOL", OsStr::new(protocol)),
-            ("GIT_TERMINAL_PROMPT", OsStr::new("0")),
-            // An askpass that is named in no configuration is asked for in the environment; both are empty.
-            ("GIT_ASKPASS", OsStr::new("")),
-            ("SSH_ASKPASS", OsStr::new("")),
-            ("SSH_ASKPASS_REQUIRE", OsStr::new("never")),
-            ("GIT_PAGER", OsStr::new("cat")),
-            ("GIT_NO_LAZY_FETCH", OsStr::new("1")),
-            ("GIT_NO_REPLACE_OBJECTS", OsStr::new("1")),
-            ("GIT_OPTIONAL_LOCKS", OsStr::new("0")),
-            ("GIT_LFS_SKIP_SMUDGE", OsStr::new("1")),
-            ("LC_ALL", OsStr::new("C")),
-            ("TZ", OsStr::new("UTC")),
-        ];
-        environment.extend(fixed.map(|(name, value)| (name, value.to_owned())));
+        environment.extend(environment_of(&home, &config, protocol)?);
+        let confinement = Confinement::prepare(sessions.user(), dir.path(), &home, &own, &programs);
         Ok(Self {
             dir,
+            home,
+            repository: repository.to_path_buf(),
+            confinement: confinement.map_err(|error| unprepared(&error))?,
             environment,
             secrets,
         })
     }
 
-    /// `git` in a repository, with nothing else about it. Its process leads a group of its own.
-    pub(crate) fn command(&self, repository: &Path, arguments: &[&str]) -> std::process::Command {
+    /// For reading what is there already in a repository: no protocol is allowed at all.
+    pub(crate) fn local(repository: &Path, sessions: &Sessions) -> Result<Self, Fault> {
+        let (dir, home) = begin(sessions)?;
+        let environment = environment_of(&home, &Config::hardened(), "none")?;
+        let confinement =
+            Confinement::prepare(sessions.user(), dir.path(), &home, &[repository], &[]);
+        Ok(Self {
+            dir,
+            home,
+            repository: repository.to_path_buf(),
+            confinement: confinement.map_err(|error| unprepared(&error))?,
+            environment,
+            secrets: Vec::new(),
+        })
+    }
+    /// `git` in the session's repository, with nothing else about it, writing no file of more bytes than these. Its process leads a
+    /// group of its own.
+    pub(crate) fn command(&self, arguments: &[&str], file_bytes: u64) -> std::process::Command {
         use std::os::unix::process::CommandExt as _;
 
-        let mut command = std::process::Command::new("git");
+        let mut command = self.confinement.command(file_bytes);
         command
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("GIT_DIR", repository)
-            .current_dir(self.dir.path())
+            .env("GIT_DIR", &self.repository)
+            .current_dir("/")
+            .arg("git")
+            .arg("-C")
+            .arg(&self.home)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
         command
+    }
+
+    #[cfg(test)]
+    pub(super) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Text that a program printed, for a message: without secrets, control characters and what is too much.
@@ -156,6 +157,54 @@ impl Session {
     }
 }
 
+/// A folder of the server's, and in it one for git.
+fn begin(sessions: &Sessions) -> Result<(TempDir, PathBuf), Fault> {
+    let dir = sessions.begin()?;
+    let home = dir.path().join("home");
+    let made = DirBuilder::new().mode(0o700).create(&home);
+    made.map_err(|error| unprepared(&error))?;
+    Ok((dir, home))
+}
+
+/// What git finds in its environment, with its configuration written to a file.
+fn environment_of(
+    home: &Path,
+    config: &Config,
+    protocol: &'static str,
+) -> Result<Vec<(&'static str, OsString)>, Fault> {
+    let file = home.join("gitconfig");
+    write_private(&file, config.text())?;
+    let home = home.as_os_str();
+    let fixed: [(&str, &OsStr); 20] = [
+        ("PATH", OsStr::new(PATH)),
+        ("HOME", home),
+        ("XDG_CONFIG_HOME", home),
+        ("TMPDIR", home),
+        ("GIT_CONFIG_GLOBAL", file.as_os_str()),
+        ("GIT_CONFIG_SYSTEM", OsStr::new("/dev/null")),
+        ("GIT_CONFIG_NOSYSTEM", OsStr::new("1")),
+        ("GIT_ATTR_NOSYSTEM", OsStr::new("1")),
+        ("GIT_ALLOW_PROTOCOL", OsStr::new(protocol)),
+        ("GIT_TERMINAL_PROMPT", OsStr::new("0")),
+        // An askpass that is named in no configuration is asked for in the environment; both are empty.
+        ("GIT_ASKPASS", OsStr::new("")),
+        ("SSH_ASKPASS", OsStr::new("")),
+        ("SSH_ASKPASS_REQUIRE", OsStr::new("never")),
+        ("GIT_PAGER", OsStr::new("cat")),
+        ("GIT_NO_LAZY_FETCH", OsStr::new("1")),
+        ("GIT_NO_REPLACE_OBJECTS", OsStr::new("1")),
+        ("GIT_OPTIONAL_LOCKS", OsStr::new("0")),
+        ("GIT_LFS_SKIP_SMUDGE", OsStr::new("1")),
+        ("LC_ALL", OsStr::new("C")),
+        ("TZ", OsStr::new("UTC")),
+    ];
+    Ok(fixed.map(|(name, value)| (name, value.to_owned())).into())
+}
+
+fn unprepared(error: &std::io::Error) -> Fault {
+    Fault::machine("a temporary folder for git", error)
+}
+
 /// Where `git` and `ssh` are looked for, whatever this process's own path is.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -169,7 +218,7 @@ fn proxy_for<'a>(url: &GitUrl, network: &'a SourceNetwork) -> Option<&'a str> {
 
 fn web(
     config: &mut Config,
-    dir: &TempDir,
+    home: &Path,
     url: &GitUrl,
     addresses: &[IpAddr],
     network: &SourceNetwork,
@@ -183,8 +232,8 @@ fn web(
         let bound = format!("{host}:{}:{}", url.port(), list.join(","));
         config.section("http", &[("curloptResolve", &bound), ("proxy", "")]);
     }
-    if let Some(pem) = network.trusted(url.host()) {
-        let file = dir.path().join("ca.pem");
+    if let Some(pem) = network.trusted(url.host(), url.port()) {
+        let file = home.join("ca.pem");
         let system = std::fs::read_to_string(SYSTEM_AUTHORITIES).unwrap_or_default();
         write_private(&file, &format!("{pem}\n{system}"))?;
         config.section("http", &[("sslCAInfo", &file.display().to_string())]);
@@ -198,12 +247,12 @@ const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// `git credential-store` with one line, asked for this server only.
 fn store(
     config: &mut Config,
-    dir: &TempDir,
+    home: &Path,
     url: &GitUrl,
     user: &str,
     password: &str,
 ) -> Result<(), Fault> {
-    let file = dir.path().join("credentials");
+    let file = home.join("credentials");
     let encoded =
         |text: &str| Zeroizing::new(utf8_percent_encode(text, NON_ALPHANUMERIC).to_string());
     let (user, password) = (encoded(user), encoded(password));
@@ -249,7 +298,7 @@ pub(crate) fn not_started(error: &std::io::Error) -> Fault {
     if error.kind() == std::io::ErrorKind::NotFound {
         return Fault::new(
             FaultClass::Machine,
-            "git is not installed on the builder's machine: install it (apt-get install git)",
+            "unshare or setpriv is not there: install them (apt-get install util-linux)",
         );
     }
     Fault::machine("git could not be started", error)

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use super::confinement::User;
 use crate::source::Fault;
 
 /// A folder that nobody else can look into, for the folders of sessions: credentials are in them as long as a server is spoken
@@ -14,12 +15,18 @@ use crate::source::Fault;
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     folder: PathBuf,
+    user: User,
 }
 
 impl Sessions {
     /// The folder is made when it is first used.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub(super) fn new(folder: PathBuf, user: User) -> Self {
+        Self { folder, user }
+    }
+
+    /// Whom git runs as in them.
+    pub(super) fn user(&self) -> User {
+        self.user
     }
 
     /// Removes all of it. Nobody may be in a session.

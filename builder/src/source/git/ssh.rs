@@ -1,11 +1,12 @@
 //! The configuration that ssh is run with.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use tempfile::TempDir;
-
+use super::confinement::User;
 use super::credential::Credential;
 use super::session::write_private;
 use super::tunnel::{self, Way};
@@ -14,14 +15,14 @@ use crate::source::{Fault, SourceNetwork};
 
 /// The command of ssh: everything is in a file, so that nothing of the user's is read.
 pub(super) fn command(
-    dir: &TempDir,
+    home: &Path,
     url: &GitUrl,
     addresses: &[IpAddr],
     credential: Option<&Credential>,
     network: &SourceNetwork,
     accepted_hosts: &Path,
 ) -> Result<OsString, Fault> {
-    let at = |name: &str| dir.path().join(name);
+    let at = |name: &str| home.join(name);
     let mut known = network.known_hosts.clone();
     let mut identity = String::from("IdentityFile none\nPubkeyAuthentication no\n");
     if let Some(Credential::Key {
@@ -69,6 +70,14 @@ pub(super) fn command(
     write_private(&at("ssh_config"), &config)?;
     // A shell runs it, whatever the folder is called: HOME is the session's.
     Ok("ssh -F \"$HOME/ssh_config\"".into())
+}
+
+/// Makes the file of the keys that are taken at their word, for ssh to add to.
+pub(super) fn prepare_accepted(file: &Path, user: User) -> Result<(), Fault> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    let made = options.open(file).and_then(|_| user.give(file));
+    made.map_err(|error| Fault::machine("the keys of ssh servers", &error))
 }
 
 /// A path as one word in which nothing is expanded (`ssh_config(5)`, "TOKENS").

@@ -261,10 +261,6 @@ mod tests {
                 "spec.env: {\"A\":\"b\"} is not right: write a list",
             ),
             (
-                format!("{source}  env: [{{name: A, value: 1}}]\n"),
-                "spec.env[0].value: 1 is not right: write a text",
-            ),
-            (
                 format!("{source}  incrementel: true\n"),
                 "spec.incrementel: there is no such key: did you mean spec.incremental?",
             ),

@@ -16,6 +16,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Attempts in a row without any answer before it is given up.
 const ATTEMPTS: u32 = 12;
 
+/// So long a run that waits is not spoken of.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// What is told of a line.
 #[derive(Debug, Deserialize)]
 struct Told {
@@ -38,10 +41,19 @@ pub(super) async fn follow(
 ) -> anyhow::Result<Run> {
     let path = Place(Some(namespace)).path(&format!("buildruns/{name}/log"));
     screen.wait(format!("{name} waits for its turn"));
-    let (mut after, mut attempts): (Option<String>, u32) = (None, 0);
+    let (mut after, mut attempts, mut is_told): (Option<String>, u32, bool) = (None, 0, false);
     loop {
         if let Some(mut events) = client.events(&path, after.as_deref()).await? {
-            while let Some(event) = events.next().await? {
+            loop {
+                let event = tokio::select! {
+                    event = events.next() => event?,
+                    () = tokio::time::sleep(SILENCE), if !is_told && after.is_none() => {
+                        is_told = true;
+                        screen.waiting(&format!("{name} waits for its turn: others are at work"));
+                        continue;
+                    }
+                };
+                let Some(event) = event else { break };
                 attempts = 0;
                 if event.id.is_some() {
                     after.clone_from(&event.id);
@@ -71,8 +83,8 @@ fn shown(event: &Event, screen: &mut Screen) -> anyhow::Result<Option<Run>> {
     let told: Told = serde_json::from_str(&event.data).context("an event of the run")?;
     match &*event.kind {
         "phase" => screen.phase(&told.phase, told.at),
-        "out" | "err" => screen.output(&told.text),
-        "note" => screen.note(&told.text),
+        "out" | "err" => screen.output(&told.text, told.at),
+        "note" => screen.note(&told.text, told.at),
         "cut" => screen.wait(format!("{}; going on", clean(&told.detail))),
         // Of a newer server.
         _ => {}

@@ -131,6 +131,7 @@ pub(super) async fn logs(
     let name = &run.metadata.name;
     if is_followed {
         let mut screen = Screen::new();
+        screen.has_times = timestamps;
         let run = follow(&client, namespace, name, &mut screen).await;
         screen.end();
         return ended(&client, &run?, false);

@@ -1,9 +1,11 @@
 //! What a person sees of a run while it goes on: its parts with how long they took, and the lines below them. On standard
 //! error, since standard output is the result's.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use humantime::format_rfc3339_millis;
 use indicatif::ProgressBar;
 
 use super::answers::{clean, human};
@@ -17,6 +19,8 @@ pub(super) struct Screen {
     is_terminal: bool,
     /// The part at work, and when it began (milliseconds since 1970).
     phase: Option<(String, u64)>,
+    /// Whether the time is before each line.
+    pub(super) has_times: bool,
 }
 
 impl Screen {
@@ -32,12 +36,20 @@ impl Screen {
             bar,
             is_terminal,
             phase: None,
+            has_times: false,
         }
     }
 
     /// What is waited for before anything is at work.
     pub(super) fn wait(&self, text: String) {
         self.bar.set_message(text);
+    }
+
+    /// The same for who has no terminal, where nothing moves.
+    pub(super) fn waiting(&self, text: &str) {
+        if !self.is_terminal {
+            self.line(&clean(text));
+        }
     }
 
     /// A part begins, and so the one before it has ended.
@@ -58,13 +70,26 @@ impl Screen {
     }
 
     /// A line of a program.
-    pub(super) fn output(&self, text: &str) {
-        self.line(&format!("    {}", clean_line(text)));
+    pub(super) fn output(&self, text: &str, said: u64) {
+        self.line(&format!("    {}{}", self.time(said), clean_line(text)));
     }
 
     /// What the builder says.
-    pub(super) fn note(&self, text: &str) {
-        self.line(&format!("  * {}", clean_line(text)));
+    pub(super) fn note(&self, text: &str, said: u64) {
+        self.line(&format!("  * {}{}", self.time(said), clean_line(text)));
+    }
+
+    /// When a line was said, as the log has it, if that is wanted.
+    fn time(&self, said: u64) -> String {
+        let mut text = String::new();
+        let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(said));
+        if let (true, Some(at)) = (self.has_times, at)
+            && write!(text, "{} ", format_rfc3339_millis(at)).is_err()
+        {
+            // After the year 9999.
+            text.clear();
+        }
+        text
     }
 
     /// A line as it is.

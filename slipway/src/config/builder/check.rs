@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use anyhow::Context as _;
 use builder::s2i::{AllowedUids, Scope, Variable};
 use builder::sandbox::{HostRule, SandboxIds};
+use builder::source::git;
 use oci::RepoName;
 use url::Url;
 
@@ -72,8 +73,8 @@ impl Builder {
         for authority in &self.git.authorities {
             let host = &authority.host;
             anyhow::ensure!(
-                host.parse::<HostRule>().is_ok() && !host.contains([':', '*']),
-                "builder.git.authorities: {host:?} is no host's name"
+                git::server(host).is_some(),
+                "builder.git.authorities: {host:?} is no server: write its name or address, and :port if only that is meant"
             );
         }
         Ok(())

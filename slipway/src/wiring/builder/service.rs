@@ -58,7 +58,7 @@ pub(in crate::wiring) async fn service(
     std::fs::create_dir_all(&scratch)
         .with_context(|| format!("builder.dir: {}", scratch.display()))?;
     let network = settings::source_network(config)?;
-    let mirrors = Mirrors::new(dir.join("mirrors"));
+    let mirrors = Mirrors::new(dir.join("mirrors")).with_ids(&machine::sandbox(config)?.ids);
     mirrors
         .recover()
         .with_context(|| format!("builder.dir: {}", dir.display()))?;

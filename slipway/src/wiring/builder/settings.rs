@@ -37,6 +37,9 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// Where clouds tell machines who they are, and hand out their credentials.
+const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+
 /// The command by which ssh goes through a proxy (`cli.rs`).
 const TUNNEL: &str = "tunnel";
 
@@ -45,9 +48,6 @@ fn tunnel() -> anyhow::Result<Vec<OsString>> {
     let itself = std::env::current_exe().context("the path of this program")?;
     Ok(vec![itself.into(), OsString::from(TUNNEL)])
 }
-
-/// Where clouds tell machines who they are, and hand out their credentials.
-const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 
 /// The builder's own folder. Absolute: mounts know no current folder.
 pub(super) fn dir(config: &Config) -> anyhow::Result<PathBuf> {
@@ -200,7 +200,7 @@ pub(in crate::wiring) fn source_network(config: &Config) -> anyhow::Result<Sourc
     let mut authorities = BTreeMap::new();
     for authority in &git.authorities {
         let pem = pem(&authority.ca_file).context("builder.git.authorities")?;
-        authorities.insert(authority.host.clone(), pem);
+        authorities.insert(authority.host.to_ascii_lowercase(), pem);
     }
     let certificates = config.builder.ca_file.as_deref().map(pem).transpose();
     let proxy = config.builder.proxy.as_ref();

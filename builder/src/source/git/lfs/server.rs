@@ -10,7 +10,6 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::source::git::credential::Credential;
-use crate::source::git::fetcher::GitSource;
 use crate::source::git::url::{GitUrl, Scheme};
 use crate::source::web::client;
 use crate::source::{Fault, FaultClass, SourceNetwork};
@@ -56,19 +55,26 @@ struct ObjectError {
 }
 
 impl<'a> Server<'a> {
-    pub(super) fn of(source: &'a GitSource, network: &'a SourceNetwork) -> Result<Self, Fault> {
-        if source.url.scheme() != Scheme::Https {
+    /// The server of the repository at `url`, shown `credential`.
+    pub(super) fn of(
+        url: &'a GitUrl,
+        credential: Option<&Credential>,
+        network: &'a SourceNetwork,
+    ) -> Result<Self, Fault> {
+        if url.scheme() != Scheme::Https {
             return Err(Fault::new(
                 FaultClass::GitError,
-                "files of Git LFS are fetched over https only: name the repository by its https URL",
+                format!(
+                    "{url}: files of Git LFS are fetched over https only: name the repository by its https URL"
+                ),
             ));
         }
-        let authorization = match &source.credential {
+        let authorization = match credential {
             Some(Credential::Basic { user, password }) => Some(basic(user, password)?),
             _ => None,
         };
         Ok(Self {
-            url: &source.url,
+            url,
             network,
             authorization,
         })

@@ -104,6 +104,7 @@ async fn credentials_that_a_killed_server_left_are_removed() {
     let accepted = mirrors.accepted_hosts("a").unwrap();
     let session = Session::remote(
         &url("x"),
+        Path::new("/nowhere"),
         &at,
         Some(&credential),
         &network,

@@ -1,3 +1,5 @@
+use super::super::confinement::User;
+use super::super::process::Group;
 use super::*;
 
 fn url() -> GitUrl {
@@ -10,7 +12,7 @@ fn sessions() -> (TempDir, Sessions) {
         .prefix("it's 100%d $HOME ")
         .tempdir()
         .unwrap();
-    let sessions = Sessions::new(root.path().join("sessions"));
+    let sessions = Sessions::new(root.path().join("sessions"), User::usual());
     (root, sessions)
 }
 
@@ -24,6 +26,7 @@ fn session(password: &str) -> (TempDir, Session) {
     let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
     let session = Session::remote(
         &url(),
+        Path::new("/nowhere"),
         &addresses,
         Some(&credential),
         &network,
@@ -34,7 +37,7 @@ fn session(password: &str) -> (TempDir, Session) {
 }
 
 fn file(session: &Session, name: &str) -> String {
-    std::fs::read_to_string(session.dir.path().join(name)).unwrap()
+    std::fs::read_to_string(session.home.join(name)).unwrap()
 }
 
 #[test]
@@ -48,10 +51,10 @@ fn secrets_are_in_private_files_only() {
     );
     let config = file(&session, "gitconfig");
     assert!(config.contains("[credential \"https://git.example.com:8443\"]"));
-    let file = session.dir.path().join("credentials");
+    let file = session.home.join("credentials");
     let mode = std::fs::metadata(file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let command = format!("{:?}", session.command(Path::new("/r"), &["version"]));
+    let command = format!("{:?}", session.command(&["version"], u64::MAX));
     let config = self::file(&session, "gitconfig");
     for public in [&command, &config] {
         assert!(!public.contains("word"), "{public}");
@@ -87,20 +90,17 @@ fn what_is_printed_shows_no_secret() {
 fn nothing_of_the_surroundings_is_inherited() {
     let (_root, session) = session("x");
     let output = session
-        .command(
-            Path::new("/nowhere"),
-            &["config", "--list", "--show-origin"],
-        )
+        .command(&["config", "--list", "--show-origin"], u64::MAX)
         .output()
         .unwrap();
     let listed = String::from_utf8_lossy(&output.stdout);
-    let own = session.dir.path().join("gitconfig").display().to_string();
+    let own = session.home.join("gitconfig").display().to_string();
     assert!(listed.lines().count() > 20, "{listed}");
     for line in listed.lines() {
         assert!(line.starts_with(&format!("file:{own}")), "{line}");
     }
     let names: Vec<_> = session
-        .command(Path::new("/r"), &[])
+        .command(&[], u64::MAX)
         .get_envs()
         .map(|(name, _)| name.to_owned())
         .collect();
@@ -115,7 +115,7 @@ fn nothing_of_the_surroundings_is_inherited() {
 #[test]
 fn git_finds_the_credential_in_whatever_folder() {
     let (_root, session) = session("p@ss/word'");
-    let mut command = session.command(Path::new("/nowhere"), &["credential", "fill"]);
+    let mut command = session.command(&["credential", "fill"], u64::MAX);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let asked = b"protocol=https\nhost=git.example.com:8443\n\n";
     child.stdin.take().unwrap().write_all(asked).unwrap();
@@ -139,10 +139,11 @@ fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
         let network = SourceNetwork::default();
         let (_root, sessions) = sessions();
         let accepted = Path::new("/x");
-        let session =
-            Session::remote(&url, &addresses, None, &network, accepted, &sessions).unwrap();
         let repository = tempfile::tempdir().unwrap();
-        let mut command = session.command(repository.path(), &["ls-remote", &url.to_string()]);
+        let at = repository.path();
+        let session = Session::remote(&url, at, &addresses, None, &network, accepted, &sessions);
+        let session = session.unwrap();
+        let mut command = session.command(&["ls-remote", &url.to_string()], u64::MAX);
         let mut child = command.spawn().unwrap();
         let connected = loop {
             if listener.accept().is_ok() {
@@ -153,7 +154,7 @@ fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         };
-        drop(child.kill());
+        drop(Group::of(Some(child.id())));
         child.wait().unwrap();
         assert!(connected, "{url}");
     }

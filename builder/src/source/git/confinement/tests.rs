@@ -1,0 +1,190 @@
+//! What a program that a stranger got to run finds: not the server's user, and nothing to write to but its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::source::git::session::Session;
+use crate::source::git::sessions::Sessions;
+
+struct Site {
+    root: TempDir,
+    repository: PathBuf,
+    session: Session,
+}
+
+/// A session with a repository, in a folder that only the server may look into.
+fn site() -> Site {
+    let root = tempfile::Builder::new()
+        .prefix("it's # ")
+        .tempdir()
+        .unwrap();
+    let user = User::usual();
+    let sessions = Sessions::new(root.path().join("sessions"), user);
+    let repository = root.path().join("repository.git");
+    std::fs::create_dir(&repository).unwrap();
+    user.give(&repository).unwrap();
+    let session = Session::local(&repository, &sessions).unwrap();
+    let site = Site {
+        root,
+        repository,
+        session,
+    };
+    let made = site.git(&["init", "--quiet", "--bare"]);
+    assert!(made.status.success(), "{made:?}");
+    site
+}
+
+impl Site {
+    fn git(&self, arguments: &[&str]) -> Output {
+        self.session.command(arguments, 1 << 30).output().unwrap()
+    }
+
+    /// Lets git run a shell, as a stranger would who found a way to.
+    fn shell(&self, script: &str) -> String {
+        let alias = format!("alias.x=!{script}");
+        let output = self.git(&["-c", &alias, "x"]);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+}
+
+fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("skipped: not root, git is the same user as this test");
+    }
+    is_root
+}
+
+#[test]
+fn git_is_nobody_and_can_become_no_more() {
+    let site = site();
+    let said = site.shell("id -u; id -G; setpriv --dump");
+    assert!(said.contains("no_new_privs: 1"), "{said}");
+    if !is_root() {
+        return;
+    }
+    let User::Own(id) = User::usual() else {
+        panic!("root has a user for git");
+    };
+    assert_ne!(id, 0);
+    assert!(said.starts_with(&format!("{id}\n{id}\n")), "{said}");
+    for set in [
+        "Inheritable capabilities: [none]",
+        "Capability bounding set: [none]",
+    ] {
+        assert!(said.contains(set), "{said}");
+    }
+    let setuid = site.shell("unshare --mount true; mount -t tmpfs none /; su -c id");
+    assert!(!setuid.contains("uid=0"), "{setuid}");
+}
+
+#[test]
+fn git_writes_to_its_session_and_its_repository_alone() {
+    let site = site();
+    let own = site.shell("touch \"$HOME/made\" \"$GIT_DIR/made\" && echo both");
+    assert!(own.contains("both"), "{own}");
+    assert!(site.repository.join("made").exists());
+    if !is_root() {
+        return;
+    }
+    // Open to everybody, so that only what is mounted keeps git away.
+    let canary = site.root.path().join("canary");
+    std::fs::write(&canary, "untouched").unwrap();
+    for open in [site.root.path(), &canary] {
+        std::fs::set_permissions(open, Permissions::from_mode(0o777)).unwrap();
+    }
+    let shared = PathBuf::from(format!("/tmp/slipway-canary-{}", std::process::id()));
+    for place in [
+        &canary,
+        &shared,
+        Path::new("/usr/slipway-canary"),
+        Path::new("/etc/passwd"),
+        Path::new("/canary"),
+    ] {
+        let said = site.shell(&format!(
+            "echo harm >> '{}' || echo kept",
+            place.display().to_string().replace('\'', "'\\''")
+        ));
+        assert!(said.contains("kept"), "{}: {said}", place.display());
+    }
+    assert_eq!(std::fs::read_to_string(&canary).unwrap(), "untouched");
+    assert!(!shared.exists());
+    let seen = site.shell("ls / /etc /tmp; ls \"$HOME/..\"; cat /etc/shadow || echo none");
+    for hidden in ["proc", "root", "var", "shadow", "mounts", "slipway"] {
+        assert!(!seen.lines().any(|line| line == hidden), "{hidden}: {seen}");
+    }
+    assert!(seen.contains("\nnone\n"), "{seen}");
+}
+
+#[test]
+fn git_sees_no_process_of_others_and_leaves_none() {
+    if !is_root() {
+        return;
+    }
+    let site = site();
+    // As the same user, but elsewhere.
+    let other = site
+        .session
+        .command(&["-c", "alias.x=!sleep 600", "x"], 1 << 30)
+        .spawn()
+        .unwrap();
+    let said = site.shell("kill -9 -1; setsid sleep 600 > /dev/null 2>&1 & echo started");
+    drop(said);
+    let alive = rustix::process::Pid::from_raw(other.id().cast_signed()).unwrap();
+    assert!(rustix::process::test_kill_process(alive).is_ok());
+    drop(crate::source::git::process::Group::of(Some(other.id())));
+    let ended = { other }.wait().unwrap();
+    assert!(!ended.success());
+    let sleeping = std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let of_git = entry.metadata().is_ok_and(|found| {
+            use std::os::unix::fs::MetadataExt as _;
+            User::Own(found.uid()) == User::usual()
+        });
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        let here = site.repository.as_os_str().as_bytes();
+        of_git
+            && line.starts_with(b"sleep")
+            && environment.windows(here.len()).any(|part| part == here)
+    });
+    assert!(!sleeping, "what git left running ended with it");
+}
+
+#[test]
+fn what_a_repository_brings_is_not_executed() {
+    if !is_root() {
+        return;
+    }
+    let site = site();
+    let hook = site.repository.join("hook");
+    std::fs::write(&hook, "#!/bin/sh\necho harm\n").unwrap();
+    std::fs::set_permissions(&hook, Permissions::from_mode(0o755)).unwrap();
+    let said = site.shell("\"$GIT_DIR/hook\"");
+    assert!(
+        !said.contains("harm") && said.contains("ermission denied"),
+        "{said}"
+    );
+}
+
+#[test]
+fn bounds_hold_from_the_first_moment() {
+    let site = site();
+    let said = site.shell("ulimit -c; ulimit -d; ulimit -f");
+    assert_eq!(said, format!("0\n{}\n{}\n", MEMORY / 1024, (1 << 30) / 512));
+}
+
+#[test]
+fn a_machine_that_cannot_confine_runs_no_git() {
+    if !is_root() {
+        return;
+    }
+    let site = site();
+    let mounts = site.session.folder().join("mounts");
+    std::fs::write(mounts, "/nowhere /nowhere none rbind 0 0\n").unwrap();
+    let output = site.git(&["-c", "alias.x=!echo ran", "x"]);
+    assert_eq!(output.status.code(), Some(UNCONFINED), "{output:?}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("ran"));
+}

@@ -100,8 +100,11 @@ impl Pipeline<'_> {
             let mut failure = reason::image(reason, error);
             let first = name.repo().namespace();
             if first.contains('.') {
-                let hint = "is a namespace of this registry here: an image of another registry is copied first (slipway copy)";
-                failure.message = format!("{}; {first} {hint}", failure.message);
+                let message = &failure.message;
+                failure.message = format!(
+                    "{message}; {first} is a namespace of this registry here: an image of another registry is copied first \
+                     (slipway copy)"
+                );
             }
             failure
         })

@@ -47,7 +47,7 @@ impl KeyPath {
         Self(path.iter().filter_map(step).collect())
     }
 
-    /// `auth.htpasswd.file`, as errors of [`Config::check`] begin.
+    /// `auth.htpasswd.file`, as errors of [`Config::check`](super::Config::check) begin.
     pub(super) fn parse(text: &str) -> Self {
         Self(
             text.split('.')

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use oci::{RepoName, Tag};
 
-use super::{Invalid, Settings, Timeout, is_entry_name, name};
+use self::limits::{limits, timeout};
+use super::{Invalid, Settings, is_entry_name, name};
 use crate::images::ImageName;
 use crate::plan::{Limits, Network};
 use crate::records::{BuildSpec, EnvSpec, OutputSpec, SourceSpec, Triggers};
@@ -17,6 +18,7 @@ use crate::source::git::{ContextDir, GitUrl, Revision};
 use crate::triggers::Schedule;
 
 mod files;
+mod limits;
 
 #[cfg(test)]
 mod tests;
@@ -320,58 +322,6 @@ fn network(asked: Option<Network>, most: Network) -> Result<Network, Invalid> {
         }
         asked => Ok(asked.unwrap_or(most)),
     }
-}
-
-/// What a run may use up: what the spec says, else what is usual, else the most.
-fn limits(asked: Limits, usual: Limits, most: Limits) -> Result<Limits, Invalid> {
-    fn one<T: Copy + Ord + Display>(
-        field: &str,
-        asked: Option<T>,
-        usual: Option<T>,
-        most: Option<T>,
-    ) -> Result<Option<T>, Invalid> {
-        match (asked, most) {
-            (Some(asked), Some(most)) if asked > most => Err(Invalid::new(
-                format!("spec.limits.{field}"),
-                format!("{asked} is more than this server gives, which is {most}"),
-            )),
-            (asked, most) => Ok(asked.or(usual).or(most)),
-        }
-    }
-    Ok(Limits {
-        memory_bytes: one(
-            "memoryBytes",
-            asked.memory_bytes,
-            usual.memory_bytes,
-            most.memory_bytes,
-        )?,
-        cpu_millis: one(
-            "cpuMillis",
-            asked.cpu_millis,
-            usual.cpu_millis,
-            most.cpu_millis,
-        )?,
-        pids: one("pids", asked.pids, usual.pids, most.pids)?,
-        disk_bytes: one(
-            "diskBytes",
-            asked.disk_bytes,
-            usual.disk_bytes,
-            most.disk_bytes,
-        )?,
-        seconds: one("seconds", asked.seconds, usual.seconds, most.seconds)?,
-    })
-}
-
-fn timeout(which: &str, asked: Option<u64>, may: Timeout) -> Result<Duration, Invalid> {
-    let Some(asked) = asked else {
-        return Ok(may.usual);
-    };
-    let asked = Duration::from_secs(asked);
-    if asked.is_zero() || asked > may.most {
-        let message = format!("at least 1 second and at most {}", may.most.as_secs());
-        return Err(Invalid::new(format!("spec.timeouts.{which}"), message));
-    }
-    Ok(asked)
 }
 
 fn bounded(field: &str, count: usize) -> Result<(), Invalid> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::builds::Timeout;
 use crate::records::{InjectionSpec, RuntimeSpec, SecretMount, TestSpec};
 
 fn settings() -> Settings {
@@ -180,25 +181,24 @@ fn tags_stand_for_commit_and_run() {
 }
 
 #[test]
-fn limits_are_the_servers_at_most() {
-    let most = Limits {
-        memory_bytes: Some(100),
+fn limits_are_the_servers_at_most_and_enough_for_something() {
+    let memory = |bytes| Limits {
+        memory_bytes: Some(bytes),
         ..Limits::default()
     };
-    assert_eq!(
-        limits(Limits::default(), Limits::default(), most)
-            .unwrap()
-            .memory_bytes,
-        Some(100)
-    );
-    let asked = Limits {
-        memory_bytes: Some(101),
-        ..Limits::default()
-    };
-    assert_eq!(
-        limits(asked, Limits::default(), most).unwrap_err().field,
-        "spec.limits.memoryBytes"
-    );
+    let (usual, most) = (Limits::default(), memory(100 << 20));
+    let given = limits(Limits::default(), usual, most).unwrap();
+    assert_eq!(given.memory_bytes, Some(100 << 20));
+    let given = limits(memory(16 << 20), usual, most).unwrap();
+    assert_eq!(given.memory_bytes, Some(16 << 20));
+    for (asked, said) in [
+        ((100 << 20) + 1, "more than"),
+        (4 << 10, "at least 16777216"),
+    ] {
+        let refused = limits(memory(asked), usual, most).unwrap_err();
+        assert_eq!(refused.field, "spec.limits.memoryBytes");
+        assert!(refused.message.contains(said), "{}", refused.message);
+    }
 }
 
 #[test]

@@ -180,15 +180,20 @@ impl Caches {
                 Ok(lock) => lock.modified()?,
                 Err(_) => SystemTime::UNIX_EPOCH,
             };
-            // Without a record, its program or the server was killed, or it is in its first use.
-            let noted = Record::read(&path).map(|record| record.bytes);
-            let bytes = noted.map_or_else(|| tree_bytes(&path.join(FILES)), Ok);
-            let Ok(bytes) = bytes else {
-                // Too deep to be measured: it would never be too large.
-                if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
+            let bytes = if let Some(record) = Record::read(&path) {
+                record.bytes
+            } else {
+                // In use: it cannot go, and who uses it notes what it has then, which would be long to count again and again.
+                let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? else {
+                    continue;
+                };
+                // Its program or the server was killed.
+                let Ok(bytes) = tree_bytes(&path.join(FILES)) else {
+                    // Too deep to be measured: it would never be too large.
                     self.discard(&path)?;
-                }
-                continue;
+                    continue;
+                };
+                bytes
             };
             all.push((used, bytes, path, lock));
         }

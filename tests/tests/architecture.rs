@@ -228,8 +228,25 @@ fn too_long(sources: &[Source]) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn crates_depend_downwards_only() {
+/// Files of end-to-end tests that are called as a test file of another crate. `cargo test --workspace --test NAME` runs both, so
+/// that the step of scripts/test for the other crates would run them as well.
+fn twice_named(metadata: &Value) -> Vec<String> {
+    let packages = metadata["packages"].as_array().or_fail("packages").iter();
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in packages {
+        let targets = package["targets"].as_array().or_fail("targets").iter();
+        for target in targets.filter(|target| target["kind"][0] == "test") {
+            let name = |value: &Value| value["name"].as_str().or_fail("a name").to_owned();
+            named.entry(name(target)).or_default().push(name(package));
+        }
+    }
+    let twice = named
+        .into_iter()
+        .filter(|(_, crates)| crates.len() > 1 && crates.iter().any(|name| name == "tests"));
+    twice.map(|(name, _)| name).collect()
+}
+
+fn metadata() -> Value {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let told = Command::new(cargo)
         .args(["metadata", "--format-version=1", "--no-deps"])
@@ -241,8 +258,24 @@ fn crates_depend_downwards_only() {
         "cargo metadata: {}",
         String::from_utf8_lossy(&told.stderr)
     );
-    let metadata: Value = serde_json::from_slice(&told.stdout).or_fail("parse cargo metadata");
-    let edges = edges(&metadata);
+    serde_json::from_slice(&told.stdout).or_fail("parse cargo metadata")
+}
+
+#[test]
+fn end_to_end_tests_have_names_of_their_own() {
+    assert_eq!(twice_named(&metadata()), [""; 0]);
+    let test = |name: &str| serde_json::json!({"name": name, "kind": ["test"]});
+    let metadata = serde_json::json!({"packages": [
+        {"name": "api", "targets": [test("builds"), test("routes")]},
+        {"name": "slipway", "targets": [test("routes")]},
+        {"name": "tests", "targets": [test("builds"), test("kill")]},
+    ]});
+    assert_eq!(twice_named(&metadata), ["builds"], "it would be noticed");
+}
+
+#[test]
+fn crates_depend_downwards_only() {
+    let edges = edges(&metadata());
     assert!(edges.contains_key("slipway"), "{edges:?}");
     assert_eq!(forbidden_edges(&edges), [""; 0]);
 }

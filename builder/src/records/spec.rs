@@ -110,6 +110,23 @@ pub enum SourceSpec {
     },
 }
 
+impl SourceSpec {
+    /// Whether the same commit of both is the same source: they differ in nothing but which commit is meant, and by which secret.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let alike = |source: &Self| {
+            let mut source = source.clone();
+            if let Self::Git {
+                revision, secret, ..
+            } = &mut source
+            {
+                (*revision, *secret) = (None, None);
+            }
+            source
+        };
+        alike(self) == alike(other)
+    }
+}
+
 /// What the result is called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

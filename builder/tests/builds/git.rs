@@ -1,6 +1,7 @@
 //! Runs of git repositories, from a real server.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use builder::builds::SecretContent;
 use builder::builds::log::LogLine;
@@ -25,6 +26,20 @@ fn source(servers: &Servers, path: &str, secret: Option<&str>) -> SourceSpec {
         submodules: false,
         lfs: false,
     }
+}
+
+/// How many files of objects are in a folder of mirrors.
+fn objects(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let count = |entry: std::fs::DirEntry| {
+        let path = entry.path();
+        if path.is_dir() {
+            objects(&path)
+        } else {
+            usize::from(path.components().any(|part| part.as_os_str() == "objects"))
+        }
+    };
+    entries.map(count).sum()
 }
 
 #[tokio::test]
@@ -58,8 +73,22 @@ async fn a_commit_becomes_an_image_that_can_be_made_again() {
     assert!(!lab.ledger.text().contains(PASSWORD));
     assert!(!said(&lines).contains(PASSWORD));
 
-    // Nothing has changed.
-    assert!(lab.run().await.result.unwrap().reused);
+    // Nothing has changed, and nothing is fetched: where it was fetched to is gone, and stays so.
+    let mirrors = lab.folder.path().join("mirrors");
+    std::fs::remove_dir_all(&mirrors).unwrap();
+    let same = lab.run().await;
+    assert!(same.result.unwrap().reused);
+    assert_eq!(same.resolved.source.as_ref(), Some(&kept));
+    assert_eq!(objects(&mirrors), 0);
+    // By another name it is labelled otherwise.
+    repository.tag("v1", &commit);
+    let mut asked = asked();
+    asked.revision = Some("v1".to_owned());
+    let tagged = lab.builds.start("shop", "app", asked, now()).await;
+    let (tagged, _) = lab.ended(&tagged.unwrap().value).await;
+    assert_eq!(tagged.resolved.commit.as_ref(), Some(&commit));
+    assert_ne!(tagged.resolved.plan, run.resolved.plan);
+    assert!(objects(&mirrors) > 0);
 
     // The repository has moved on, and is gone after that.
     repository.files("main", &[("app.py", "print(2)")]);

@@ -1,5 +1,6 @@
 //! The source comes: from git, or out of the registry.
 
+use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 
 use oci::{Descriptor, Digest, Hasher, Manifest};
@@ -11,8 +12,13 @@ use crate::builds::spec::Source;
 use crate::builds::submit::is_check;
 use crate::driver::Failure;
 use crate::images::ImageName;
-use crate::records::{Cause, Run};
+use crate::plan::Commit;
+use crate::records::{Cause, Run, State};
+use crate::source::git::Found;
 use crate::source::{Snapshot, SourceLimits, upload};
+
+/// How many of the build's runs are looked at for the commit.
+const LOOKED_AT: usize = 20;
 
 /// A source that is here.
 pub(super) struct Fetched {
@@ -35,12 +41,7 @@ impl Pipeline<'_> {
                 self.kept(&name).await?
             }
             (None, Source::Image(name)) => self.kept(name).await?,
-            (None, git @ Source::Git { .. }) => {
-                let snapshot = self.git(git.clone()).await?;
-                let kept = self.keep(&snapshot).await?;
-                self.note(format!("kept as {kept}")).await;
-                (snapshot, kept)
-            }
+            (None, git @ Source::Git { .. }) => self.git(git.clone()).await?,
         };
         for warning in snapshot.warnings() {
             self.note(warning.to_string()).await;
@@ -60,7 +61,8 @@ impl Pipeline<'_> {
         Ok(Fetched { snapshot, epoch })
     }
 
-    async fn git(&self, source: Source) -> Result<Snapshot, Failure> {
+    /// What the repository has, kept: by this run, or by an earlier one of the same commit.
+    async fn git(&self, source: Source) -> Result<(Snapshot, ImageName), Failure> {
         let Some(source) = self
             .builds
             .git_source(self.namespace(), source, self.run.spec.ignore)
@@ -73,7 +75,33 @@ impl Pipeline<'_> {
         };
         self.note(format!("fetching {}", source.url)).await;
         let git = &self.builds.parts().git;
-        let snapshot = git.fetch(self.namespace(), &source).await?;
+        let known = self.known().await?;
+        let is_known = |commit: &str| known.contains_key(commit);
+        let found = git.fetch_unless(self.namespace(), &source, &is_known);
+        let (mut new, mut earlier) = (None, None);
+        match found.await? {
+            Found::New(snapshot) => new = Some(snapshot),
+            Found::Known { commit, reference } => {
+                if let Some(name) = known.get(&commit) {
+                    // Somebody may have removed it, or this run may not see it. The branch or tag is a label of the result.
+                    let kept = self.kept(name).await.ok();
+                    let is_same = |commit: &Commit| commit.reference == reference;
+                    earlier = kept.filter(|(snapshot, _)| {
+                        snapshot.source().commit.as_ref().is_some_and(is_same)
+                    });
+                }
+            }
+        }
+        let (snapshot, kept) = if let Some(earlier) = earlier {
+            earlier
+        } else {
+            let snapshot = match new {
+                Some(snapshot) => snapshot,
+                None => git.fetch(self.namespace(), &source).await?,
+            };
+            let kept = self.keep(&snapshot).await?;
+            (snapshot, kept)
+        };
         if let Some(commit) = &snapshot.source().commit {
             let text = format!("commit {} {}", commit.id, commit.message);
             self.note(text).await;
@@ -92,7 +120,29 @@ impl Pipeline<'_> {
                 self.note(text).await;
             }
         }
-        Ok(snapshot)
+        self.note(format!("kept as {kept}")).await;
+        Ok((snapshot, kept))
+    }
+
+    /// Where earlier runs of the build kept which commits of the same repository, taken from it in the same way.
+    async fn known(&self) -> Result<BTreeMap<String, ImageName>, Failure> {
+        let (Some(build), now) = (&self.run.build, &self.run.spec) else {
+            return Ok(BTreeMap::new());
+        };
+        let is_alike = |run: &Run| {
+            run.state == State::Succeeded
+                && run.spec.ignore == now.ignore
+                && run.spec.source.is_alike(&now.source)
+        };
+        let runs = self
+            .builds
+            .newest(self.namespace(), Some(build), LOOKED_AT, is_alike)
+            .await?;
+        let kept = runs.into_iter().filter_map(|run| {
+            let (commit, source) = (run.value.resolved.commit?, run.value.resolved.source?);
+            Some((commit, ImageName::parse(&source, &[]).ok()?))
+        });
+        Ok(kept.collect())
     }
 
     /// A snapshot that was kept or sent.

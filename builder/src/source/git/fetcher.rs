@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use super::context::ContextDir;
 use super::credential::Credential;
-use super::job::Job;
+use super::job::{Found, Job};
 use super::mirror::Mirrors;
 use super::references::References;
 use super::revision::Revision;
 use super::url::GitUrl;
 use super::version;
 use crate::s2i::IgnoreMode;
-use crate::source::{Fault, Snapshot, SourceLimits, SourceNetwork};
+use crate::source::{Fault, FaultClass, Snapshot, SourceLimits, SourceNetwork};
 
 /// A repository and what of it is wanted.
 #[derive(Clone, Debug)]
@@ -56,8 +56,24 @@ impl GitFetcher {
     /// Fetches a source for a namespace. Dropping the future ends what talks to a server, with all that it started; what
     /// reads the mirror ends by itself.
     pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
+        match self.fetch_unless(namespace, source, &|_| false).await? {
+            Found::New(snapshot) => Ok(snapshot),
+            Found::Known { commit, .. } => {
+                let message = format!("commit {commit} was taken for a known one");
+                Err(Fault::new(FaultClass::Machine, message))
+            }
+        }
+    }
+
+    /// The same, but that nothing is fetched where the server says that the branch or the tag stands for a commit that is known.
+    pub async fn fetch_unless(
+        &self,
+        namespace: &str,
+        source: &GitSource,
+        known: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Found, Fault> {
         version::check(self.mirrors.sessions().user()).await?;
-        self.job(namespace, source).run().await
+        self.job(namespace, source, known).run().await
     }
 
     /// What a repository offers to be built: for choosing, for seeing whether a URL and its secret are right, and
@@ -68,10 +84,15 @@ impl GitFetcher {
         source: &GitSource,
     ) -> Result<References, Fault> {
         version::check(self.mirrors.sessions().user()).await?;
-        self.job(namespace, source).references().await
+        self.job(namespace, source, &|_| false).references().await
     }
 
-    fn job<'a>(&'a self, namespace: &'a str, source: &'a GitSource) -> Job<'a> {
+    fn job<'a>(
+        &'a self,
+        namespace: &'a str,
+        source: &'a GitSource,
+        known: &'a (dyn Fn(&str) -> bool + Sync),
+    ) -> Job<'a> {
         let (host, port) = (source.url.host(), source.url.port());
         let network = if source.authorities.is_empty() {
             Cow::Borrowed(&self.network)
@@ -85,6 +106,7 @@ impl GitFetcher {
             namespace,
             source,
             until: Instant::now() + self.limits.time,
+            known,
         }
     }
 }

@@ -30,6 +30,28 @@ pub(super) struct Job<'a> {
     pub(super) namespace: &'a str,
     pub(super) source: &'a GitSource,
     pub(super) until: Instant,
+    /// Commits that need not come.
+    pub(super) known: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+/// What became of a fetch.
+#[derive(Debug)]
+pub enum Found {
+    /// The source.
+    New(Snapshot),
+    /// The server says that it is a commit that is known.
+    Known {
+        /// Its id.
+        commit: String,
+        /// The branch or tag that stands for it, as [`Commit::reference`] has it.
+        reference: String,
+    },
+}
+
+/// A commit, and where it is.
+enum Brought {
+    Here(Fetched),
+    Known(Resolved),
 }
 
 /// A commit that is in a mirror, with the folder of it that is wanted.
@@ -48,8 +70,16 @@ pub(super) struct Fetched {
 }
 
 impl Job<'_> {
-    pub(super) async fn run(&self) -> Result<Snapshot, Fault> {
-        let root = self.root().await?;
+    pub(super) async fn run(&self) -> Result<Found, Fault> {
+        let root = match self.root().await? {
+            Brought::Here(root) => root,
+            Brought::Known(resolved) => {
+                return Ok(Found::Known {
+                    commit: resolved.commit.as_str().to_owned(),
+                    reference: short(resolved.reference.as_deref()),
+                });
+            }
+        };
         let mut commit = root.objects.commit(&root.commit).await?;
         commit.reference = short(root.reference.as_deref());
         let location = root.url.to_string();
@@ -67,7 +97,8 @@ impl Job<'_> {
             }
             next += 1;
         }
-        self.snapshot(all, commit, location, warnings).await
+        let snapshot = self.snapshot(all, commit, location, warnings).await?;
+        Ok(Found::New(snapshot))
     }
 
     /// What the repository offers. Nothing is fetched, and nobody's fetch is waited for.
@@ -94,20 +125,21 @@ impl Job<'_> {
     }
 
     /// The source itself.
-    async fn root(&self) -> Result<Fetched, Fault> {
+    async fn root(&self) -> Result<Brought, Fault> {
         let source = self.source;
         let credential = source.credential.as_ref();
         let wanted = Wanted {
             revision: &source.revision,
             context_dir: &source.context_dir,
             credential,
+            known: self.known,
         };
         let mirror = self
             .mirrors
             .take(self.namespace, &source.url, self.until)
             .await?;
         match self.bring(mirror, &source.url, wanted).await {
-            Ok(fetched) => Ok(fetched),
+            Ok(brought) => Ok(brought),
             Err((fault, None)) => Err(fault),
             // The server sends us to where it has the repository: not followed, but this one name is tried.
             Err((_, Some(url))) => {
@@ -118,13 +150,13 @@ impl Job<'_> {
         }
     }
 
-    /// Brings a commit into a mirror, and says with a fault where else the repository may be.
+    /// Brings a commit into a mirror, unless it is known, and says with a fault where else the repository may be.
     async fn bring(
         &self,
         mut mirror: Mirror,
         url: &GitUrl,
         wanted: Wanted<'_>,
-    ) -> Result<Fetched, (Fault, Option<GitUrl>)> {
+    ) -> Result<Brought, (Fault, Option<GitUrl>)> {
         let alone = |fault| (fault, None);
         let remote = Remote::open(
             url,
@@ -141,11 +173,15 @@ impl Job<'_> {
             let elsewhere = remote.elsewhere(&fault);
             (fault, elsewhere)
         })?;
+        // Only what the server has just said of a branch or a tag: of a commit that was named it has not been asked.
+        if resolved.reference.is_some() && (wanted.known)(resolved.commit.as_str()) {
+            return Ok(Brought::Known(resolved));
+        }
         let fetched = self.objects(&remote, &mirror, resolved, wanted.context_dir);
         let (commit, reference, objects, listed) = fetched.await.map_err(alone)?;
         drop(remote);
         mirror.fetched();
-        Ok(Fetched {
+        Ok(Brought::Here(Fetched {
             at: Vec::new(),
             depth: 0,
             url: url.clone(),
@@ -155,7 +191,7 @@ impl Job<'_> {
             listed,
             context_dir: wanted.context_dir.clone(),
             _mirror: mirror,
-        })
+        }))
     }
 
     async fn objects(
@@ -242,10 +278,13 @@ impl Job<'_> {
                 revision: &Revision::Commit(entry.id.clone()),
                 context_dir: &ContextDir::default(),
                 credential: credential.filter(|_| url.same_server(&self.source.url)),
+                known: &|_| false,
             };
             let mirror = self.mirrors.take(self.namespace, url, self.until).await?;
-            let fetched = self.bring(mirror, url, wanted).await;
-            let mut fetched = fetched.map_err(|(fault, _)| fault)?;
+            let brought = self.bring(mirror, url, wanted).await;
+            let Brought::Here(mut fetched) = brought.map_err(|(fault, _)| fault)? else {
+                continue;
+            };
             fetched.at = below(&of.at, &entry.path);
             fetched.depth = of.depth + 1;
             found.push(fetched);
@@ -315,6 +354,7 @@ struct Wanted<'a> {
     revision: &'a Revision,
     context_dir: &'a ContextDir,
     credential: Option<&'a Credential>,
+    known: &'a (dyn Fn(&str) -> bool + Sync),
 }
 
 /// A branch's or tag's name without what git has in front of it.

@@ -43,6 +43,7 @@ pub use credential::Credential;
 pub use doctor::examine;
 pub use fetcher::{GitFetcher, GitSource};
 pub use host::server;
+pub use job::Found;
 pub use mirror::Mirrors;
 pub use references::References;
 pub use revision::{InvalidRevision, ObjectId, RefName, Revision};

@@ -80,7 +80,7 @@ impl Pipeline<'_> {
         let found = git.fetch_unless(self.namespace(), &source, &is_known);
         let (mut new, mut earlier) = (None, None);
         match found.await? {
-            Found::New(snapshot) => new = Some(snapshot),
+            Found::New(snapshot) => new = Some(*snapshot),
             Found::Known { commit, reference } => {
                 if let Some(name) = known.get(&commit) {
                     // Somebody may have removed it, or this run may not see it. The branch or tag is a label of the result.

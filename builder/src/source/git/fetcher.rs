@@ -57,7 +57,7 @@ impl GitFetcher {
     /// reads the mirror ends by itself.
     pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
         match self.fetch_unless(namespace, source, &|_| false).await? {
-            Found::New(snapshot) => Ok(snapshot),
+            Found::New(snapshot) => Ok(*snapshot),
             Found::Known { commit, .. } => {
                 let message = format!("commit {commit} was taken for a known one");
                 Err(Fault::new(FaultClass::Machine, message))

@@ -38,7 +38,7 @@ pub(super) struct Job<'a> {
 #[derive(Debug)]
 pub enum Found {
     /// The source.
-    New(Snapshot),
+    New(Box<Snapshot>),
     /// The server says that it is a commit that is known.
     Known {
         /// Its id.
@@ -50,7 +50,7 @@ pub enum Found {
 
 /// A commit, and where it is.
 enum Brought {
-    Here(Fetched),
+    Here(Box<Fetched>),
     Known(Resolved),
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Fetched {
 impl Job<'_> {
     pub(super) async fn run(&self) -> Result<Found, Fault> {
         let root = match self.root().await? {
-            Brought::Here(root) => root,
+            Brought::Here(root) => *root,
             Brought::Known(resolved) => {
                 return Ok(Found::Known {
                     commit: resolved.commit.as_str().to_owned(),
@@ -98,7 +98,7 @@ impl Job<'_> {
             next += 1;
         }
         let snapshot = self.snapshot(all, commit, location, warnings).await?;
-        Ok(Found::New(snapshot))
+        Ok(Found::New(Box::new(snapshot)))
     }
 
     /// What the repository offers. Nothing is fetched, and nobody's fetch is waited for.
@@ -181,7 +181,7 @@ impl Job<'_> {
         let (commit, reference, objects, listed) = fetched.await.map_err(alone)?;
         drop(remote);
         mirror.fetched();
-        Ok(Brought::Here(Fetched {
+        Ok(Brought::Here(Box::new(Fetched {
             at: Vec::new(),
             depth: 0,
             url: url.clone(),
@@ -191,7 +191,7 @@ impl Job<'_> {
             listed,
             context_dir: wanted.context_dir.clone(),
             _mirror: mirror,
-        }))
+        })))
     }
 
     async fn objects(
@@ -287,7 +287,7 @@ impl Job<'_> {
             };
             fetched.at = below(&of.at, &entry.path);
             fetched.depth = of.depth + 1;
-            found.push(fetched);
+            found.push(*fetched);
         }
         Ok(found)
     }

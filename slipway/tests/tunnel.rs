@@ -1,26 +1,35 @@
 //! The command by which ssh goes through a proxy.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the scene's set-up; a test that cannot be set up fails"
+)]
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use tempfile::TempDir;
+
 const SLIPWAY: &str = env!("CARGO_BIN_EXE_slipway");
+
+/// A proxy, and a folder with the file `way`, which says that git.example is behind it.
+fn proxy() -> (TcpListener, TempDir) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let folder = tempfile::tempdir().unwrap();
+    let way = format!("http://ann:pass@127.0.0.1:{port}\ngit.example\n22\n");
+    std::fs::write(folder.path().join("way"), way).unwrap();
+    (listener, folder)
+}
 
 /// Both ways, and each word when it comes: neither side of ssh ends its line before the other answers.
 #[test]
 fn a_proxy_carries_what_is_said() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let folder = tempfile::tempdir().unwrap();
-    let way = folder.path().join("way");
-    std::fs::write(
-        &way,
-        format!("http://ann:pass@127.0.0.1:{port}\ngit.example\n22\n"),
-    )
-    .unwrap();
+    let (listener, folder) = proxy();
     let mut child = Command::new(SLIPWAY)
         .arg("tunnel")
-        .arg(&way)
+        .arg(folder.path().join("way"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -47,18 +56,10 @@ fn a_proxy_carries_what_is_said() {
 
 #[test]
 fn who_is_not_led_through_is_told_why() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let folder = tempfile::tempdir().unwrap();
-    let way = folder.path().join("way");
-    std::fs::write(
-        &way,
-        format!("http://ann:pass@127.0.0.1:{port}\ngit.example\n22\n"),
-    )
-    .unwrap();
+    let (listener, folder) = proxy();
     let child = Command::new(SLIPWAY)
         .arg("tunnel")
-        .arg(&way)
+        .arg(folder.path().join("way"))
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -324,8 +324,8 @@ async fn what_is_not_there_is_named() {
     assert_eq!(reason(&lab.ended(&run).await.0), "SecretUnavailable");
 }
 
-#[tokio::test]
-async fn secrets_are_opened_for_runs_and_are_in_no_record_and_no_log() {
+/// A build that uses a secret.
+async fn with_a_secret() -> Lab {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;
     lab.secret("npm", SecretUse::Build, &[("token", "canary-1")])
@@ -336,6 +336,12 @@ async fn secrets_are_opened_for_runs_and_are_in_no_record_and_no_log() {
         path: None,
     }];
     lab.build(wanted).await;
+    lab
+}
+
+#[tokio::test]
+async fn secrets_are_opened_for_runs_and_are_in_no_record_and_no_log() {
+    let lab = with_a_secret().await;
     let (run, lines) = lab.ended(&lab.start().await).await;
     assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
     assert!(!lab.ledger.text().contains("canary-1"));
@@ -349,16 +355,7 @@ async fn secrets_are_opened_for_runs_and_are_in_no_record_and_no_log() {
 
 #[tokio::test]
 async fn a_secret_that_was_set_anew_is_named_by_whoever_asks_for_the_same() {
-    let lab = Lab::new().await;
-    let source = lab.source(&[("app.py", "print()")]).await;
-    lab.secret("npm", SecretUse::Build, &[("token", "canary-1")])
-        .await;
-    let mut wanted = spec(&source, "x");
-    wanted.secrets = vec![SecretMount {
-        name: "npm".to_owned(),
-        path: None,
-    }];
-    lab.build(wanted).await;
+    let lab = with_a_secret().await;
     let first = lab.run().await;
     let check = async || {
         let again = lab.builds.again("shop", "app-1", true, actor(), now());

@@ -21,6 +21,7 @@ use super::events::{Form, event};
 use super::streams::Place;
 use super::view::BuildRun;
 use super::{Building, problem};
+use crate::body::flag;
 use crate::{Builder, Caller, Permission, Query, Route};
 
 const LOG: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/log";
@@ -62,13 +63,15 @@ pub(super) fn route(building: &Building) -> Route {
 struct Asked {
     /// Whether it goes on until the run has ended. Usually so as events, and not so as text: nothing is sent while a run
     /// says nothing, and what lies between may take the connection for dead after a minute. Events keep it alive.
+    #[serde(deserialize_with = "flag")]
     follow: Option<bool>,
     /// Of what is written only this part of the run.
     phase: Option<Phase>,
     /// Where to begin: the id of the last event that one had, which the header `Last-Event-ID` may say too.
     from: Option<u64>,
     /// As text: each line with its time before it.
-    timestamps: bool,
+    #[serde(deserialize_with = "flag")]
+    timestamps: Option<bool>,
 }
 
 async fn log(
@@ -86,7 +89,7 @@ async fn log(
     let form = if takes_events {
         Form::Events
     } else {
-        let timestamps = asked.timestamps;
+        let timestamps = asked.timestamps.unwrap_or_default();
         Form::Text { timestamps }
     };
     if takes_events && last_event(&headers) == Some(END) {

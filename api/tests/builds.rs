@@ -506,6 +506,33 @@ async fn the_runs_of_no_build_are_not_found() {
 }
 
 #[tokio::test]
+async fn a_run_that_waits_says_for_what() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let mut serial = spec("team/app:v1");
+    serial["policy"] = json!("serial");
+    let new = json!({"name": "app", "spec": serial});
+    server.post(BUILDS, &who, &new.to_string()).await;
+    let runs = "/api/v1/namespaces/team/buildruns";
+    let start = format!("{BUILDS}/app/runs");
+    let first = server.post(&start, &who, "{}").await.json();
+    assert_eq!(first["waits"], json!(null), "it is next: {first}");
+    let second = server.post(&start, &who, "{}").await.json();
+    let waits =
+        json!({"reason": "EarlierRun", "message": "for app-1, an earlier run of this build"});
+    assert_eq!(second["waits"], waits);
+    let shown = server.get(&format!("{runs}/app-2"), &who).await.json();
+    assert_eq!(shown["waits"], waits);
+    let listed = server.get(runs, &who).await.json();
+    assert_eq!(listed["items"][0]["waits"], waits, "{listed}");
+    server
+        .post(&format!("{runs}/app-1/cancel"), &who, "{}")
+        .await;
+    let shown = server.get(&format!("{runs}/app-2"), &who).await.json();
+    assert_eq!(shown["waits"], json!(null), "{shown}");
+}
+
+#[tokio::test]
 async fn runs_are_listed_page_by_page_the_newest_first() {
     let server = Server::guarded(false).await;
     let who = user("builder");

@@ -605,6 +605,37 @@ fn interrupted_twice(scene: &Scene, args: &[&str]) {
     assert_eq!((twice.wait().unwrap().code(), ends), (Some(3), "cancelled"));
 }
 
+#[test]
+fn a_run_that_waits_says_why_to_who_looks_and_who_follows() {
+    let scene = Scene::with("enabled: true, workers: 1, namespaceWorkers: 1");
+    let before = "for i in $(seq 1000); do echo tick $i; sleep 1; done\n";
+    let slow = scene.source("slow", &[("hello", ""), ("before", before)]);
+    let slow = slow.to_str().unwrap();
+    let of = ["--builder", "team/box:1", "--output", "team/app:v1"];
+    let args = |name| [&["build", "run", name, "--dir", slow], &of[..]].concat();
+    scene.done("ada", &[&args("r1")[..], &["--detach"]].concat());
+    ticks(&scene);
+    let mut command = scene.command("ada", &args("r2"));
+    let mut following = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stderr.take().unwrap()).lines();
+    let why = "for a worker: the server has one, and it is busy";
+    let told = lines.by_ref().map(Result::unwrap);
+    let told = told.take_while(|line| *line != format!("r2 waits {why}"));
+    let before: Vec<String> = told.collect();
+    assert!(
+        !before.iter().any(|line| line.starts_with("==>")),
+        "{before:#?}"
+    );
+    let shown = scene.done("bob", &["build", "show", "r2", "-n", "team"]);
+    assert!(shown.contains(&format!("queued, waits {why}\n")), "{shown}");
+    let listed = scene.done("bob", &["build", "runs", "-n", "team"]);
+    assert!(listed.contains("queued: WorkersBusy"), "{listed}");
+    for run in ["r2", "r1"] {
+        scene.done("ada", &["build", "cancel", run, "-n", "team"]);
+    }
+    assert_eq!(following.wait().unwrap().code(), Some(3));
+}
+
 /// Waits until the run has said something.
 fn ticks(scene: &Scene) {
     let is_at_work = || {

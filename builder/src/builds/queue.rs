@@ -26,6 +26,17 @@ pub(super) struct Workers {
     pub(super) of_namespace: usize,
 }
 
+/// Why a run waits, by what has to end before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// An earlier run of its build, of this name.
+    EarlierRun(String),
+    /// One of its namespace, which has no more workers than these.
+    NamespaceLimit(usize),
+    /// Any: all workers, so many, are busy.
+    WorkersBusy(usize),
+}
+
 /// A run that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
@@ -161,6 +172,33 @@ impl Queue {
         } else {
             of_namespace
         }
+    }
+
+    /// Why a run waits; `None` if it does not, or is about to begin. What would still hold it were there a worker comes first.
+    pub(super) fn wait(&self, id: &RunId) -> Option<Wait> {
+        let line = self.waiting.get(&id.namespace)?;
+        let index = line.iter().position(|run| run.id == *id)?;
+        let run = &line[index];
+        let working = || {
+            let all = self.working.iter();
+            all.filter(|(other, _)| other.namespace == id.namespace)
+        };
+        if run.policy != RunPolicy::Parallel && run.build.is_some() {
+            let at_work = working().find(|(_, build)| **build == run.build);
+            let before = || {
+                let mut before = line[..index].iter();
+                before.find(|other| other.build == run.build && other.policy != RunPolicy::Parallel)
+            };
+            let earlier = at_work.map(|(id, _)| id);
+            if let Some(earlier) = earlier.or_else(|| before().map(|run| &run.id)) {
+                return Some(Wait::EarlierRun(earlier.name.clone()));
+            }
+        }
+        let (share, all) = (self.share(), self.workers.all);
+        if share < all && working().count() >= share {
+            return Some(Wait::NamespaceLimit(share));
+        }
+        (self.working.len() >= all).then_some(Wait::WorkersBusy(all))
     }
 
     /// The first of a line that nothing holds.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use builder::builds::{BuildsError, Recorded, RunsOf, Settings};
+use builder::builds::{BuildsError, Recorded, RunsOf, Settings, Wait};
 use builder::ledger::{Kind, Ledger as _, Write};
 use builder::records::{Run, RunPolicy, State};
 use builder::source::SourceNetwork;
@@ -37,6 +37,9 @@ async fn runs_of_a_build_have_their_turns_and_can_be_cancelled_in_any_state() {
     let third = lab.start().await;
     lab.says(&first, "working with wait").await;
     assert_eq!(state(&lab, &second).await, State::Queued);
+    let earlier = Wait::EarlierRun(first.metadata.name.clone());
+    assert_eq!(lab.builds.wait_of(&second), Some(earlier));
+    assert_eq!(lab.builds.wait_of(&first), None);
 
     let cancel = |run: &Run| {
         let (builds, name) = (lab.builds.clone(), run.metadata.name.clone());
@@ -133,6 +136,26 @@ async fn whoever_takes_or_waits_too_long_has_failed() {
         .value;
     assert_eq!(reason(&lab.ended(&second).await.0), "QueueTimeout");
     assert_eq!(reason(&lab.ended(&first).await.0), "RunTimeout");
+}
+
+#[tokio::test]
+async fn why_a_run_did_not_end_in_time_is_said() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "fork");
+    wanted.timeouts.run = Some(1);
+    lab.build(wanted).await;
+    let ended = lab.ended(&lab.start().await).await.0;
+    assert_eq!(reason(&ended), "TooManyProcesses");
+    let State::Failed { message, .. } = &ended.state else {
+        panic!("{ended:?}");
+    };
+    for word in [
+        "it was refused processes",
+        "the 1 seconds of spec.timeouts.run",
+    ] {
+        assert!(message.contains(word), "{message}");
+    }
 }
 
 #[tokio::test]

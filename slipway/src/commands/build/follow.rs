@@ -16,7 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Attempts in a row without any answer before it is given up.
 const ATTEMPTS: u32 = 12;
 
-/// So long a run that waits is not spoken of.
+/// So long a run that waits is not spoken of; then why it does, as often as that changes.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// What is told of a line.
@@ -41,15 +41,19 @@ pub(super) async fn follow(
 ) -> anyhow::Result<Run> {
     let path = Place(Some(namespace)).path(&format!("buildruns/{name}/log"));
     screen.wait(format!("{name} waits for its turn"));
-    let (mut after, mut attempts, mut is_told): (Option<String>, u32, bool) = (None, 0, false);
+    let (mut after, mut attempts, mut told): (Option<String>, u32, String) =
+        (None, 0, String::new());
     loop {
         if let Some(mut events) = client.events(&path, after.as_deref()).await? {
             loop {
                 let event = tokio::select! {
                     event = events.next() => event?,
-                    () = tokio::time::sleep(SILENCE), if !is_told && after.is_none() => {
-                        is_told = true;
-                        screen.waiting(&format!("{name} waits for its turn: others are at work"));
+                    () = tokio::time::sleep(SILENCE), if after.is_none() => {
+                        let why = why_it_waits(client, namespace, name).await;
+                        if let Some(why) = why.filter(|why| *why != told) {
+                            screen.waiting(&why);
+                            told = why;
+                        }
                         continue;
                     }
                 };
@@ -71,6 +75,14 @@ pub(super) async fn follow(
         );
         tokio::time::sleep((PAUSE * attempts).min(LONGEST_PAUSE)).await;
     }
+}
+
+/// In words; `None` if it does not wait, or cannot be looked up at the moment.
+async fn why_it_waits(client: &Client, namespace: &str, name: &str) -> Option<String> {
+    let path = Place(Some(namespace)).path(&format!("buildruns/{name}"));
+    let run: Option<Run> = client.find(&path).await.ok()?;
+    let waits = run?.waits?;
+    Some(clean(&format!("{name} waits {}", waits.message)))
 }
 
 /// Prints an event; the run, if it was its end.

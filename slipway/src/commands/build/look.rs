@@ -88,7 +88,7 @@ pub(super) async fn runs(
         let digest = image.and_then(|image| image.split_once('@'));
         rows.push(row([
             &run.metadata.name,
-            run.state.reason.as_deref().unwrap_or(&run.state.is),
+            &run.standing(),
             &age(run.metadata.created(), now),
             &run.took(now).map(human).unwrap_or_default(),
             &why(&run.cause),

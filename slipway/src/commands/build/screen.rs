@@ -45,9 +45,11 @@ impl Screen {
         self.bar.set_message(text);
     }
 
-    /// The same for who has no terminal, where nothing moves.
+    /// The same, a line of its own where nothing moves.
     pub(super) fn waiting(&self, text: &str) {
-        if !self.is_terminal {
+        if self.is_terminal {
+            self.wait(clean(text));
+        } else {
             self.line(&clean(text));
         }
     }

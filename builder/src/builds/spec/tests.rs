@@ -96,6 +96,17 @@ fn errors_name_the_field() {
         }]),
         "spec.env[0].name"
     );
+    for name in ["1A", "A-B", "a.b", "Ä", "A B", ""] {
+        assert_eq!(
+            field_of(|spec| spec.env = vec![EnvSpec {
+                name: name.to_owned(),
+                value: String::new(),
+                build_only: false,
+            }]),
+            "spec.env[0].name",
+            "{name}"
+        );
+    }
     assert_eq!(
         field_of(|spec| spec.secrets = vec![SecretMount {
             name: "npm".to_owned(),

@@ -200,6 +200,8 @@ async fn a_secret_goes_in_and_never_out() {
         ),
         (&json!(["hosts", "password", "username"]), &json!("git"))
     );
+    let hosts = &listed.json()["items"][0]["hosts"];
+    assert_eq!(hosts, &json!(["git.example"]), "they are no secret");
     for answer in [&first, &second, &listed] {
         let body = String::from_utf8_lossy(&answer.body);
         assert!(!body.contains(&content) && !body.contains(CANARY), "{body}");

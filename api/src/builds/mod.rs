@@ -59,7 +59,7 @@ impl Building {
     /// A run as it is shown, with why it waits now.
     fn shown(&self, run: Recorded<records::Run>) -> BuildRun {
         let wait = self.builds.wait_of(&run.value);
-        BuildRun::of(run, wait)
+        BuildRun::of(run, wait.as_ref())
     }
 
     /// For whom a caller's runs act: they themselves, within what they came by.

@@ -76,7 +76,7 @@ pub(super) struct BuildRun {
 }
 
 impl BuildRun {
-    pub(super) fn of(recorded: Recorded<records::Run>, wait: Option<Wait>) -> Self {
+    pub(super) fn of(recorded: Recorded<records::Run>, wait: Option<&Wait>) -> Self {
         let Recorded { value, revision } = recorded;
         let cause = value.cause.seen_in(&value.metadata.namespace);
         Self {
@@ -88,7 +88,7 @@ impl BuildRun {
             spec: value.spec,
             resolved: value.resolved,
             state: value.state,
-            waits: wait.as_ref().map(Waits::of),
+            waits: wait.map(Waits::of),
             phases: value.phases,
             asked: value.asked,
             fresh: value.fresh,
@@ -157,17 +157,21 @@ pub(super) struct BuildSecret {
     used_for: SecretUse,
     /// The files' names.
     files: Vec<String>,
+    /// Of a secret for git: the servers that it may be shown to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<Vec<String>>,
     /// Changes with the content.
     revision: String,
 }
 
 impl BuildSecret {
-    pub(super) fn of(recorded: Recorded<records::Secret>) -> Self {
+    pub(super) fn of(recorded: Recorded<records::Secret>, hosts: Option<Vec<String>>) -> Self {
         let secret = recorded.value;
         Self {
             metadata: secret.metadata,
             used_for: secret.used_for,
             files: secret.files,
+            hosts,
             revision: secret.revision,
         }
     }

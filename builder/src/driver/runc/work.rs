@@ -252,6 +252,9 @@ impl<'m> Work<'m> {
         let (events, secrets, unwanted) = (&self.job.events, &self.secrets, &self.unwanted);
         let forward = async {
             while let Some(mut line) = said.recv().await {
+                if sandbox::is_javas_note(&line.text) {
+                    continue;
+                }
                 line.text = secrets.mask(line.text);
                 tokio::select! {
                     // Nobody listens any more: the run goes on without.
@@ -279,9 +282,10 @@ impl<'m> Work<'m> {
         });
         self.least_free = free.min(now_free());
         let outcome = outcome?;
-        self.refusals = match outcome.succeeded() {
-            true => 0,
-            false => outcome.usage.process_refusals,
+        self.refusals = if outcome.succeeded() {
+            0
+        } else {
+            outcome.usage.process_refusals
         };
         self.used.cpu += outcome.usage.cpu;
         self.used.memory = self.used.memory.max(outcome.usage.memory);

@@ -40,6 +40,13 @@ pub(crate) async fn examine(config: &Config) -> anyhow::Result<Vec<Check>> {
             others.chain([ids]).collect()
         }
     };
+    // Who is no root mounts nothing; that is said already.
+    if rustix::process::geteuid().is_root() {
+        checks.push(sandbox::examine_folder(
+            "builder.dir",
+            &settings::dir(config)?,
+        ));
+    }
     checks.extend(git::examine().await);
     Ok(checks)
 }

@@ -104,12 +104,18 @@ fn shown(event: &Event, screen: &mut Screen) -> anyhow::Result<Option<Run>> {
     Ok(None)
 }
 
-/// What became of a run, and what one does with it.
-pub(super) fn summary(client: &Client, run: &Run) -> String {
+/// What became of a run, and what one does with it. Why it failed is not said again where the screen has it just above.
+pub(super) fn summary(client: &Client, run: &Run, screen: &Screen) -> String {
     let name = clean(&run.metadata.name);
     let took = run.took(0).map_or_else(|| "0ms".to_owned(), human);
     let Some(result) = run.result.as_ref().filter(|_| run.state.is == "succeeded") else {
-        return format!("{name} after {took}: {}", run.outcome());
+        let outcome = match (&run.state.reason, &run.state.message) {
+            (Some(reason), Some(message)) if screen.has_noted(&format!("{reason}: {message}")) => {
+                clean(&format!("{}: {reason}", run.state.is))
+            }
+            _ => run.outcome(),
+        };
+        return format!("{name} after {took}: {outcome}");
     };
     let image = image(client, run).unwrap_or_default();
     let how = match (&result.same_as, result.reused) {

@@ -134,7 +134,7 @@ pub(super) async fn logs(
         screen.has_times = timestamps;
         let run = follow(&client, namespace, name, &mut screen).await;
         screen.end();
-        return ended(&client, &run?, false);
+        return ended(&client, &run?, &screen, false);
     }
     let path = Place(Some(namespace)).path(&format!("buildruns/{name}/log"));
     let mut path = format!("{path}?timestamps={timestamps}");

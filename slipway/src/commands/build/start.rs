@@ -188,12 +188,17 @@ async fn wait(client: &Client, run: Run, following: &Following) -> anyhow::Resul
         }
     };
     screen.end();
-    ended(client, &followed?, following.json)
+    ended(client, &followed?, &screen, following.json)
 }
 
 /// Says what became of a run: for people on standard error, for programs on standard output.
-pub(super) fn ended(client: &Client, run: &Run, json: bool) -> anyhow::Result<ExitCode> {
-    eprintln!("{}", summary(client, run));
+pub(super) fn ended(
+    client: &Client,
+    run: &Run,
+    screen: &Screen,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    eprintln!("{}", summary(client, run, screen));
     if json {
         print::json(run)?;
     } else if run.state.is == "succeeded"

@@ -44,6 +44,8 @@ pub(super) struct Waiting {
     /// The build whose policy holds for it; `None` if none does.
     pub(super) build: Option<String>,
     pub(super) policy: RunPolicy,
+    /// The branch or tag that it is of, if it is of one: what is newer of another makes it no more needless than it is.
+    pub(super) branch: Option<String>,
     /// When it was asked for, and its number among those of its build.
     pub(super) asked: (u64, u64),
     /// When it has waited too long, in milliseconds since 1970.
@@ -234,8 +236,12 @@ impl Queue {
             if run.policy != RunPolicy::SerialLatestOnly || run.build.is_none() {
                 return None;
             }
-            let newer = line[index + 1..].iter().rev();
-            let mut newer = newer.filter(|other| other.build == run.build);
+            let is_newer = |other: &&Waiting| {
+                let is_another =
+                    run.branch.is_some() && other.branch.is_some() && run.branch != other.branch;
+                other.build == run.build && !is_another
+            };
+            let mut newer = line[index + 1..].iter().rev().filter(is_newer);
             newer.next().map(|newer| newer.id.clone())
         })
     }

@@ -16,6 +16,7 @@ fn run(namespace: &str, build: &str, number: u64, policy: RunPolicy) -> Waiting 
         id: id(namespace, &format!("{build}-{number}")),
         build: Some(build.to_owned()),
         policy,
+        branch: None,
         asked: (number, number),
         until: 1000 + number,
     }
@@ -107,6 +108,31 @@ fn one_worker_is_everybodys() {
     assert_eq!(begin(&mut queue), ["a/x-1"]);
     queue.ended(&id("a", "x-1"));
     assert_eq!(begin(&mut queue), ["b/y-2"]);
+}
+
+/// Somebody asks for a branch that is not there: that is no reason to build none.
+#[test]
+fn a_run_of_another_branch_makes_none_needless() {
+    let mut queue = queue(1, 1);
+    queue.push(run("a", "x", 1, RunPolicy::Serial));
+    assert_eq!(begin(&mut queue), ["a/x-1"]);
+    let of = |number: u64, branch: Option<&str>| Waiting {
+        branch: branch.map(str::to_owned),
+        ..run("a", "y", number, RunPolicy::SerialLatestOnly)
+    };
+    for waiting in [of(2, Some("main")), of(3, Some("nowhere"))] {
+        queue.push(waiting);
+    }
+    assert_eq!(queue.superseded(), []);
+    queue.push(of(4, Some("main")));
+    assert_eq!(queue.superseded(), [(id("a", "y-2"), id("a", "y-4"))]);
+    // Of which branch a commit is is not known.
+    queue.push(of(5, None));
+    let newer = || id("a", "y-5");
+    assert_eq!(
+        queue.superseded(),
+        [(id("a", "y-3"), newer()), (id("a", "y-4"), newer())]
+    );
 }
 
 #[test]

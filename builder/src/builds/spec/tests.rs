@@ -96,17 +96,6 @@ fn errors_name_the_field() {
         }]),
         "spec.env[0].name"
     );
-    for name in ["1A", "A-B", "a.b", "Ä", "A B", ""] {
-        assert_eq!(
-            field_of(|spec| spec.env = vec![EnvSpec {
-                name: name.to_owned(),
-                value: String::new(),
-                build_only: false,
-            }]),
-            "spec.env[0].name",
-            "{name}"
-        );
-    }
     assert_eq!(
         field_of(|spec| spec.secrets = vec![SecretMount {
             name: "npm".to_owned(),
@@ -175,6 +164,30 @@ fn this_registry_is_taken_off_and_others_are_refused() {
             .to_string(),
         "latest"
     );
+}
+
+#[test]
+fn variables_are_called_as_a_shell_calls_them() {
+    let named = |name: &str| {
+        let mut spec = spec();
+        spec.env = vec![EnvSpec {
+            name: name.to_owned(),
+            value: String::new(),
+            build_only: false,
+        }];
+        Wanted::parse("team", &spec, &settings())
+    };
+    for name in ["1A", "A-B", "a.b", "Ä", "A B", ""] {
+        let refused = named(name).err().unwrap_or_else(|| panic!("{name:?}"));
+        assert_eq!(refused.field, "spec.env[0].name", "{name:?}");
+        assert!(
+            refused.to_string().contains(&format!("{name:?}")),
+            "{refused}"
+        );
+    }
+    for name in ["A", "_1", "npm_config_registry"] {
+        named(name).unwrap();
+    }
 }
 
 #[test]

@@ -20,6 +20,14 @@ pub struct NoRoom {
     pub keep: u64,
 }
 
+/// Whether a call failed for want of room on a disk.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 /// Bytes that an ordinary user could still write on the disk that `folder` is on.
 pub(crate) fn free(folder: &Path) -> io::Result<u64> {
     let disk = statvfs(folder)?;

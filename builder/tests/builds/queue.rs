@@ -7,6 +7,7 @@ use builder::builds::{BuildsError, Recorded, RunsOf, Settings, Wait};
 use builder::ledger::{Kind, Ledger as _, Write};
 use builder::records::{Run, RunPolicy, State};
 use builder::source::SourceNetwork;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::lab::{Lab, actor, asked, now, reason, said, spec};
 
@@ -299,6 +300,36 @@ async fn a_run_for_which_there_is_no_room_fetches_nothing() {
     std::fs::remove_file(&lab.driver.full).unwrap();
     lab.open_gate();
     assert_eq!(lab.run().await.state, State::Succeeded);
+}
+
+/// A small file system in memory.
+struct Small(tempfile::TempDir);
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        unmount(self.0.path(), UnmountFlags::DETACH).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_before_anything_runs_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Some(c"size=1m");
+    mount(
+        "tmpfs",
+        folder.path(),
+        "tmpfs",
+        MountFlags::empty(),
+        options,
+    )
+    .unwrap();
+    let small = Small(folder);
+    let scratch = |settings: &mut Settings| small.0.path().clone_into(&mut settings.scratch);
+    let lab = Lab::with(scratch, SourceNetwork::default()).await;
+    let large = "x".repeat(2 << 20);
+    let source = lab.source(&[("app.py", &large)]).await;
+    lab.build(spec(&source, "hello")).await;
+    assert_eq!(reason(&lab.run().await), "DiskPressure");
 }
 
 /// Many pipelines run in one namespace: what one of them does takes nothing of another.

@@ -198,7 +198,7 @@ impl Pipeline<'_> {
         });
         let read = read
             .await
-            .map_err(|error| machine("reading the source", &error))?;
+            .map_err(|error| machine("reading the source", &error.into()))?;
         let mut snapshot = read?;
         keep::recall(&mut snapshot, &manifest);
         let kept = ImageName::pinned(name.repo().clone(), manifest.digest());

@@ -28,7 +28,7 @@ use crate::images::ReadError;
 use crate::layer::ExportError;
 use crate::plan::StageName;
 use crate::records::FailureReason;
-use crate::room::NoRoom;
+use crate::room::{NoRoom, is_full};
 use crate::rootfs::{FilesError, UnpackError};
 use crate::s2i::{ASSEMBLE_USER, Reason, Refusal, SCRIPTS_URL};
 use crate::sandbox::{self, Limits, Outcome, SandboxError};
@@ -104,13 +104,11 @@ pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
 
 /// A call that failed, in these words: for want of room, or for another fault of this machine.
 fn of_disk(error: &io::Error, message: String) -> Failure {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => new(
-            word("DiskPressure"),
-            format!("the server's disk for builds (builder.dir) is full: {message}"),
-        ),
-        _ => new(Reason::FileSystemOperationFailed, message),
+    if is_full(error) {
+        let message = format!("the server's disk for builds (builder.dir) is full: {message}");
+        return new(word("DiskPressure"), message);
     }
+    new(Reason::FileSystemOperationFailed, message)
 }
 
 /// This machine's disk is nearly full.

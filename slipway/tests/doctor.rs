@@ -128,6 +128,22 @@ fn the_folder_of_builds_is_tried() {
         }
     }
     assert!(!Path::new("/proc/x").exists());
+    // Who only checks the configuration hears of it, too.
+    let checked = |enabled: &str| {
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-ec"])
+            .arg(format!("rm -r o; {layered}\nexec {SLIPWAY} config check"))
+            .env("SLIPWAY_BUILDER__DIR", "o/m/builds")
+            .env("SLIPWAY_BUILDER__ENABLED", enabled)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.contains("builder.dir"), enabled != "false", "{said}");
+        output.status.success()
+    };
+    assert!(checked("false") && checked("auto"));
+    assert!(!checked("true"), "it would not start");
 }
 
 /// Without git, builds from elsewhere still run; but it is said.

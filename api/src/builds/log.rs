@@ -19,7 +19,6 @@ use serde_json::json;
 
 use super::events::{Form, event};
 use super::streams::Place;
-use super::view::BuildRun;
 use super::{Building, problem};
 use crate::body::flag;
 use crate::{Builder, Caller, Permission, Query, Route};
@@ -288,7 +287,7 @@ impl Sent {
         let run = self.building.builds.run(&self.namespace, &self.name).await;
         match run {
             Ok(run) => {
-                let end = event("end", &json!(BuildRun::of(run)));
+                let end = event("end", &json!(self.building.shown(run)));
                 Some(Ok(format!("id: {END}\n{end}").into()))
             }
             Err(_) => Some(self.cut("the run cannot be looked up at the moment")),

@@ -18,7 +18,7 @@ use super::scribe::Scribe;
 use super::spec::Wanted;
 use super::{Builds, BuildsError};
 use crate::driver::{Event, Failure};
-use crate::records::{Run, RunResult, State};
+use crate::records::{FailureReason, Run, RunResult, State};
 
 /// How long the queue sleeps at most.
 const REST: Duration = Duration::from_secs(60);
@@ -284,6 +284,11 @@ impl Ending {
                 let message = format!(
                     "it took longer than {limit}: the log's last lines say where; allow more time, or give it a cache"
                 );
+                // Why it had no end, if the driver knows.
+                if error.reason == FailureReason::too_many_processes() {
+                    let message = format!("{}; {message}", error.message);
+                    return Self::Failed(Failure { message, ..error });
+                }
                 Self::Failed(failure(reason::RUN_TIMEOUT, message))
             }
         }

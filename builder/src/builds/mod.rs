@@ -65,6 +65,7 @@ pub(crate) use triggered::Standing;
 
 use figures::Figures;
 use live::Live;
+pub use queue::Wait;
 use queue::{Queue, Workers};
 use record::Store;
 

@@ -1,8 +1,11 @@
 //! Reasons of failed runs that are none of S2I's or of a source's, and how errors become failures.
 
+use std::io;
+
 use crate::driver::Failure;
 use crate::images::{ImagesError, ReadError};
 use crate::records::FailureReason;
+use crate::room::is_full;
 use crate::s2i::{Reason, Refusal};
 use crate::source::Fault;
 
@@ -28,8 +31,14 @@ pub(super) const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
 pub(super) const RECORDS_UNAVAILABLE: &str = "RecordsUnavailable";
 /// The kept source of an earlier run is not there any more.
 pub(super) const SOURCE_NOT_FOUND: &str = "SourceNotFound";
+/// This machine's disk is full.
+const DISK_PRESSURE: &str = "DiskPressure";
 /// What a driver fails of where the machine is at fault.
-pub(super) const MACHINE: [&str; 2] = ["SandboxUnavailable", "FileSystemOperationFailed"];
+pub(super) const MACHINE: [&str; 3] = [
+    "SandboxUnavailable",
+    "FileSystemOperationFailed",
+    DISK_PRESSURE,
+];
 /// Somebody wants it to end. No run has failed of it.
 pub(super) const STOPPED: &str = "Stopped";
 
@@ -112,8 +121,13 @@ pub(super) fn image(reason: Reason, error: ReadError) -> Failure {
     }
 }
 
-/// What no caller expects: a thread that ended, a full disk.
-pub(super) fn machine(what: &str, error: &dyn std::fmt::Display) -> Failure {
+/// What no caller expects: a thread that ended, a disk that failed or is full.
+pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
+    if is_full(error) {
+        let message =
+            format!("the server's disk for builds (builder.dir) is full: {what}: {error}");
+        return failure(DISK_PRESSURE, message);
+    }
     let reason = Reason::FileSystemOperationFailed;
     failure(reason.as_str(), format!("{what}: {error}"))
 }

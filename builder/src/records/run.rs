@@ -246,6 +246,11 @@ impl FailureReason {
         Self("OutOfMemory".to_owned())
     }
 
+    /// A program was refused processes or threads.
+    pub fn too_many_processes() -> Self {
+        Self("TooManyProcesses".to_owned())
+    }
+
     /// A reason of our own: one word in upper camel case.
     pub const fn from_word(word: String) -> Self {
         Self(word)

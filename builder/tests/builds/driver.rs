@@ -95,11 +95,15 @@ impl Driver for TarDriver {
                 message: "assemble ended with 1".to_owned(),
             });
         }
-        while words == "wait" && !self.gate.exists() {
+        while ["wait", "fork"].contains(&words.as_str()) && !self.gate.exists() {
             if cancel.is_cancelled() {
+                let (reason, message) = match words.as_str() {
+                    "fork" => ("TooManyProcesses", "it was refused processes"),
+                    _ => ("Cancelled", "cancelled"),
+                };
                 return Err(Failure {
-                    reason: FailureReason::from_word("Cancelled".to_owned()),
-                    message: "cancelled".to_owned(),
+                    reason: FailureReason::from_word(reason.to_owned()),
+                    message: message.to_owned(),
                 });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -87,6 +87,36 @@ async fn a_source_becomes_an_image_with_tags() {
 }
 
 #[tokio::test]
+async fn a_tag_of_the_commit_wants_a_commit() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "hello");
+    wanted.output.tags = vec!["{commit}".to_owned()];
+    let once = lab
+        .builds
+        .run_once("shop", None, wanted.clone(), asked(), now());
+    let (run, _) = lab.ended(&once.await.unwrap().value).await;
+    let State::Failed { reason, message } = &run.state else {
+        panic!("{run:?}");
+    };
+    assert_eq!(reason.as_str(), "InvalidSpec");
+    assert!(
+        message.contains("no commit for the tag {commit}"),
+        "{message}"
+    );
+
+    // A build of a repository may be sent a folder now and then.
+    lab.build(wanted).await;
+    let (run, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(run.result.unwrap().tags, ["v1"]);
+    assert!(
+        said(&lines).contains("tag {commit}: it is left out"),
+        "{}",
+        said(&lines)
+    );
+}
+
+#[tokio::test]
 async fn what_has_not_changed_is_not_built_again() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;

@@ -52,6 +52,17 @@ impl Pipeline<'_> {
             let date = commit.as_ref().and_then(|commit| authored(&commit.date));
             date.unwrap_or(Snapshot::MTIME)
         });
+        if let (None, Some(pattern)) = (&commit, self.wanted.output.wants_commit())
+            && !is_check(self.run)
+        {
+            let text = format!("the source has no commit for the tag {pattern}");
+            // What is sent once to a build of a repository is no mistake of the build's.
+            if self.run.build.is_none() {
+                let text = format!("{text}: leave the tag out, or name one");
+                return Err(failure(reason::INVALID_SPEC, text));
+            }
+            self.note(format!("{text}: it is left out")).await;
+        }
         let change = |run: &mut Run| {
             run.resolved.commit = commit.as_ref().map(|commit| commit.id.clone());
             run.resolved.source = Some(kept.to_string());
@@ -187,7 +198,7 @@ impl Pipeline<'_> {
         });
         let read = read
             .await
-            .map_err(|error| machine("reading the source", &error))?;
+            .map_err(|error| machine("reading the source", &error.into()))?;
         let mut snapshot = read?;
         keep::recall(&mut snapshot, &manifest);
         let kept = ImageName::pinned(name.repo().clone(), manifest.digest());

@@ -249,8 +249,8 @@ mod tests {
         let source = "  source: {kind: git, url: u}\n";
         for (more, said) in [
             (
-                format!("{source}  limits: {{memoryBytes: 2Gi}}\n"),
-                r#":7:25: spec.limits.memoryBytes: "2Gi" is not right: write a number of bytes without a unit, such as"#,
+                format!("{source}  limits: {{memoryBytes: 2Gx}}\n"),
+                r#":7:12: spec.limits.memoryBytes: "2Gx" is not right: write a number of bytes, or one with its unit, such as 512Mi or 2Gi"#,
             ),
             (
                 format!("{source}  test: npm test\n"),
@@ -276,6 +276,13 @@ mod tests {
             assert!(error.starts_with(&format!("{place}:")), "{error}");
             assert!(error.contains(said), "{error}");
         }
+        fs::write(
+            &file,
+            spec(&format!("{source}  limits: {{memoryBytes: 2Gi}}\n")),
+        )
+        .unwrap();
+        let limits = read(&file).unwrap()[0].spec.limits;
+        assert_eq!(limits.memory_bytes, Some(2 << 30));
         fs::write(&file, "# nothing\n").unwrap();
         let error = read(&file).unwrap_err().to_string();
         assert!(error.ends_with("no build is in it"), "{error}");

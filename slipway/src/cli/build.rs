@@ -46,7 +46,8 @@ pub(crate) enum BuildCommand {
     Set(Box<SetBuild>),
     /// Make builds as files say, and change those that are there.
     ///
-    /// A file says metadata.name, metadata.namespace and spec, as `slipway build show --json` does.
+    /// A file says metadata.name, metadata.namespace and spec, as `slipway build show --json` does. docs/build-spec.md has all
+    /// fields; a server's /api/openapi.json has them for programs.
     #[command(after_help = "Examples:
   slipway build apply --file app.yaml
   slipway build show app -n team --json > app.json && slipway build apply --file app.json")]

@@ -26,7 +26,7 @@ use super::super::Failure;
 use crate::images::ReadError;
 use crate::layer::ExportError;
 use crate::plan::StageName;
-use crate::records::FailureReason;
+use crate::records::{FailureReason, OwnReason};
 use crate::room::NoRoom;
 use crate::rootfs::{FilesError, UnpackError};
 use crate::s2i::{Reason, Refusal};
@@ -39,37 +39,33 @@ pub(super) fn new(reason: impl Into<FailureReason>, message: impl Into<String>) 
     }
 }
 
-fn word(word: &str) -> FailureReason {
-    FailureReason::from_word(word.to_owned())
-}
-
 pub(super) fn cancelled() -> Failure {
-    new(word("Cancelled"), "the run was cancelled")
+    new(OwnReason::Cancelled, "the run was cancelled")
 }
 
 pub(super) fn timed_out(limit: Option<Duration>) -> Failure {
     let after = limit.map_or(String::new(), |limit| format!(" in {} s", limit.as_secs()));
     new(
-        word("TimedOut"),
+        OwnReason::TimedOut,
         format!("the build did not end{after}: raise limits.seconds (--timeout), or do less"),
     )
 }
 
 pub(super) fn secret(message: String) -> Failure {
-    new(word("SecretInResult"), message)
+    new(OwnReason::SecretInResult, message)
 }
 
 /// More secrets than can be looked for in what a build leaves.
 pub(super) fn too_many_secrets() -> Failure {
     new(
-        word("TooManySecrets"),
+        OwnReason::TooManySecrets,
         "the build's secrets have more files than can be looked for in its result (some 80 long ones): give it only those that \
          it needs",
     )
 }
 
 pub(super) fn test() -> FailureReason {
-    word("TestFailed")
+    OwnReason::TestFailed.into()
 }
 
 /// A fault of ours.
@@ -90,7 +86,7 @@ pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
 
 /// This machine's disk is nearly full.
 pub(super) fn no_room(error: &NoRoom) -> Failure {
-    new(word("DiskPressure"), error.to_string())
+    new(OwnReason::DiskPressure, error.to_string())
 }
 
 /// A program that ran and did not succeed; `program` is its file name, `limits` are those of the whole run.
@@ -107,20 +103,20 @@ pub(super) fn program(
         sandbox::Reason::Cancelled => cancelled(),
         sandbox::Reason::TimedOut => timed_out(limits.wall),
         sandbox::Reason::OutOfMemory => new(
-            word("OutOfMemory"),
+            OwnReason::OutOfMemory,
             format!(
                 "{program} used more memory than its limit{}: raise limits.memoryBytes (--memory), or use less",
                 limited(limits.memory)
             ),
         ),
         sandbox::Reason::TooManyProcesses => new(
-            word("TooManyProcesses"),
+            OwnReason::TooManyProcesses,
             format!(
                 "{program} started more processes and threads than its limit: raise limits.pids"
             ),
         ),
         sandbox::Reason::DiskFull => new(
-            word("DiskLimitExceeded"),
+            OwnReason::DiskLimitExceeded,
             format!(
                 "{program} wrote more to disk than its limit{}: raise limits.diskBytes (--disk), or write less",
                 limited(limits.disk)
@@ -144,7 +140,7 @@ pub(super) fn program(
 pub(super) fn sandbox(reason: FailureReason, program: &str, error: &SandboxError) -> Failure {
     match error {
         SandboxError::Unsupported(_) | SandboxError::NotInForce { .. } => {
-            new(word("SandboxUnavailable"), error.to_string())
+            new(OwnReason::SandboxUnavailable, error.to_string())
         }
         SandboxError::Refused(_) | SandboxError::NotStarted(_) => {
             new(reason, format!("{program} could not be run: {error}"))

@@ -54,6 +54,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use credential::ProbeError;
+pub(crate) use definitions::check;
 pub use error::{BuildsError, Invalid, What};
 pub use failed::BuildFailed;
 pub use finish::BuildSucceeded;

@@ -7,7 +7,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::definitions::millis;
-use super::failed::told;
 use super::finish::{cancelled, fail, requeue};
 use super::live::{Open, Why};
 use super::log::{LogWriter, folder};
@@ -94,11 +93,10 @@ impl Builds {
                     return Ok(());
                 }
                 end(&mut run.value);
-                let others = told(&run.value, now)?;
-                match self.store().replace_with(run, others).await {
-                    Err(BuildsError::Changed { .. }) => {}
+                match self.put_end(&run, now).await {
+                    Err(BuildsError::Busy(_)) => {}
                     Err(error) => return Err(error),
-                    Ok(run) => {
+                    Ok(()) => {
                         self.figures().ended(&run.value);
                         return Ok(());
                     }

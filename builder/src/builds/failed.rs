@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::finish::{event_of, fail};
 use super::progress::Progress;
+use super::record::{Recorded, put};
 use super::submit::is_check;
 use super::{Builds, BuildsError};
 use crate::driver::Failure;
@@ -51,10 +52,18 @@ impl Builds {
         let end = |run: &mut Run| fail(run, failure, now);
         progress.change_with(end, event.as_slice()).await
     }
+
+    /// Writes the end of a run that waited. [`BuildsError::Busy`] if it was changed meanwhile.
+    pub(super) async fn put_end(&self, run: &Recorded<Run>, now: u64) -> Result<(), BuildsError> {
+        let own = put(&run.value, Some(run.revision))?;
+        let event = told(&run.value, now)?;
+        let writes = std::iter::once(own).chain(event).collect();
+        Ok(self.store().ledger().write(writes).await?)
+    }
 }
 
 /// What others are told of a run that has ended; `None` if it is none that failed.
-pub(super) fn told(run: &Run, now: u64) -> Result<Option<Write>, BuildsError> {
+fn told(run: &Run, now: u64) -> Result<Option<Write>, BuildsError> {
     let State::Failed { reason, message } = &run.state else {
         return Ok(None);
     };

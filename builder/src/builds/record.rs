@@ -319,19 +319,8 @@ impl Store {
         &self,
         recorded: Recorded<T>,
     ) -> Result<Recorded<T>, BuildsError> {
-        self.replace_with(recorded, None).await
-    }
-
-    /// As [`Self::replace`], and writes what no other writes with it: all or nothing.
-    pub(super) async fn replace_with<T: Record>(
-        &self,
-        recorded: Recorded<T>,
-        others: impl IntoIterator<Item = Write>,
-    ) -> Result<Recorded<T>, BuildsError> {
         let Recorded { value, revision } = recorded;
-        let mut writes = vec![put(&value, Some(revision))?];
-        writes.extend(others);
-        match self.ledger.write(writes).await {
+        match self.ledger.write(vec![put(&value, Some(revision))?]).await {
             Ok(()) => Ok(Recorded {
                 value,
                 revision: revision + 1,

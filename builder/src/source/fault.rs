@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+
 use crate::room::is_full;
 
 /// The machine-readable class of a failed fetch: Shipwright's names (its `pkg/git/error_parser.go`) for what it tells
 /// apart, and some more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
+#[schemars(rename = "SourceReason")]
 pub enum FaultClass {
     /// The user or password was refused.
     GitAuthInvalidUserOrPass,

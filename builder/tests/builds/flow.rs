@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use builder::builds::{Age, Asked, BuildSucceeded, BuildsError, PageOf, RunsOf};
+use builder::builds::{Age, Asked, BuildFailed, BuildSucceeded, BuildsError, PageOf, RunsOf};
 use builder::driver::Phase;
 use builder::images::ImageName;
 use builder::images::Images as _;
@@ -312,7 +312,18 @@ async fn a_run_that_fails_publishes_nothing_and_says_why() {
     assert!(said(&lines).ends_with("AssembleFailed: assemble ended with 1"));
     let app = ImageName::parse("shop/app", &[]).unwrap();
     assert!(!lab.images.folder(app.repo()).exists());
-    assert!(lab.events().await.is_empty());
+    let told = lab.failures().await;
+    let [event] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(event.kind, BuildFailed::KIND);
+    assert_eq!(event.reason.as_str(), "AssembleFailed");
+    assert_eq!(event.message, "assemble ended with 1");
+    assert_eq!(
+        (event.run.as_str(), event.build.as_deref()),
+        ("app-1", Some("app"))
+    );
+    assert_eq!(Some(event.at), run.ended);
     let again = lab
         .builds
         .again("shop", "app-1", true, actor(), now())

@@ -137,6 +137,14 @@ async fn whoever_takes_or_waits_too_long_has_failed() {
         .value;
     assert_eq!(reason(&lab.ended(&second).await.0), "QueueTimeout");
     assert_eq!(reason(&lab.ended(&first).await.0), "RunTimeout");
+    let told = lab.failures().await;
+    let told = told
+        .iter()
+        .map(|event| (event.run.as_str(), event.reason.as_str()));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [("app-2", "QueueTimeout"), ("app-1", "RunTimeout")]
+    );
 }
 
 #[tokio::test]
@@ -230,6 +238,7 @@ async fn a_run_that_is_interrupted_again_and_again_has_failed() {
     write(&lab, record).await;
     lab.restart().await;
     assert_eq!(reason(&lab.ended(&run).await.0), "Interrupted");
+    assert_eq!(lab.failures().await[0].reason.as_str(), "Interrupted");
 }
 
 #[tokio::test]
@@ -247,6 +256,7 @@ async fn a_run_that_was_cancelled_when_the_server_was_killed_says_by_whom() {
     lab.restart().await;
     let by = "bob".to_owned();
     assert_eq!(lab.ended(&run).await.0.state, State::Cancelled { by });
+    assert!(lab.failures().await.is_empty());
 }
 
 #[tokio::test]

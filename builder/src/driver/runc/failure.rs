@@ -27,7 +27,7 @@ use super::super::Failure;
 use crate::images::ReadError;
 use crate::layer::ExportError;
 use crate::plan::StageName;
-use crate::records::FailureReason;
+use crate::records::{FailureReason, OwnReason};
 use crate::room::{NoRoom, is_full};
 use crate::rootfs::{FilesError, UnpackError};
 use crate::s2i::{ASSEMBLE_USER, Reason, Refusal, SCRIPTS_URL};
@@ -40,18 +40,14 @@ pub(super) fn new(reason: impl Into<FailureReason>, message: impl Into<String>) 
     }
 }
 
-fn word(word: &str) -> FailureReason {
-    FailureReason::from_word(word.to_owned())
-}
-
 pub(super) fn cancelled() -> Failure {
-    new(word("Cancelled"), "the run was cancelled")
+    new(OwnReason::Cancelled, "the run was cancelled")
 }
 
 pub(super) fn timed_out(limit: Option<Duration>) -> Failure {
     let after = limit.map_or(String::new(), |limit| format!(" in {} s", limit.as_secs()));
     new(
-        word("TimedOut"),
+        OwnReason::TimedOut,
         format!("the build did not end{after}: raise limits.seconds (--timeout), or do less"),
     )
 }
@@ -59,7 +55,7 @@ pub(super) fn timed_out(limit: Option<Duration>) -> Failure {
 /// A program that was stopped after it had been refused processes.
 pub(super) fn endless(refusals: u64, limit: Option<u32>) -> Failure {
     new(
-        FailureReason::too_many_processes(),
+        OwnReason::TooManyProcesses,
         format!(
             "it was refused a process or thread {refusals} times, for it has no more than its limit{}, and did not end: raise \
              limits.pids, or start fewer",
@@ -73,20 +69,20 @@ fn number(limit: Option<u32>) -> String {
 }
 
 pub(super) fn secret(message: String) -> Failure {
-    new(word("SecretInResult"), message)
+    new(OwnReason::SecretInResult, message)
 }
 
 /// More secrets than can be looked for in what a build leaves.
 pub(super) fn too_many_secrets() -> Failure {
     new(
-        word("TooManySecrets"),
+        OwnReason::TooManySecrets,
         "the build's secrets have more files than can be looked for in its result (some 80 long ones): give it only those that \
          it needs",
     )
 }
 
 pub(super) fn test() -> FailureReason {
-    word("TestFailed")
+    OwnReason::TestFailed.into()
 }
 
 /// A fault of ours.
@@ -106,20 +102,20 @@ pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
 fn of_disk(error: &io::Error, message: String) -> Failure {
     if is_full(error) {
         let message = format!("the server's disk for builds (builder.dir) is full: {message}");
-        return new(word("DiskPressure"), message);
+        return new(OwnReason::DiskPressure, message);
     }
     new(Reason::FileSystemOperationFailed, message)
 }
 
 /// This machine's disk is nearly full.
 pub(super) fn no_room(error: &NoRoom) -> Failure {
-    new(word("DiskPressure"), error.to_string())
+    new(OwnReason::DiskPressure, error.to_string())
 }
 
 /// A program that ended with an error while this machine's disk was full: its words are of that.
 pub(super) fn full_disk(program: &str, free: u64) -> Failure {
     new(
-        word("DiskPressure"),
+        OwnReason::DiskPressure,
         format!(
             "{program} ended with an error when the server's disk for builds (builder.dir) had {} MiB left: free some of it, or \
              let more be kept free (builder.minFreeBytes), then ask again",
@@ -142,21 +138,21 @@ pub(super) fn program(
         sandbox::Reason::Cancelled => cancelled(),
         sandbox::Reason::TimedOut => timed_out(limits.wall),
         sandbox::Reason::OutOfMemory => new(
-            word("OutOfMemory"),
+            OwnReason::OutOfMemory,
             format!(
                 "{program} used more memory than its limit{}: raise limits.memoryBytes (--memory), or use less",
                 limited(limits.memory)
             ),
         ),
         sandbox::Reason::TooManyProcesses => new(
-            FailureReason::too_many_processes(),
+            OwnReason::TooManyProcesses,
             format!(
                 "{program} started more processes and threads than its limit{}: raise limits.pids, or start fewer",
                 number(limits.processes)
             ),
         ),
         sandbox::Reason::DiskFull => new(
-            word("DiskLimitExceeded"),
+            OwnReason::DiskLimitExceeded,
             format!(
                 "{program} wrote more to disk than its limit{}: raise limits.diskBytes (--disk), or write less",
                 limited(limits.disk)
@@ -180,7 +176,7 @@ pub(super) fn program(
 pub(super) fn sandbox(reason: FailureReason, program: &str, error: &SandboxError) -> Failure {
     match error {
         SandboxError::Unsupported(_) | SandboxError::NotInForce { .. } => {
-            new(word("SandboxUnavailable"), error.to_string())
+            new(OwnReason::SandboxUnavailable, error.to_string())
         }
         SandboxError::Refused(_) | SandboxError::NotStarted(_) => {
             new(reason, format!("{program} could not be run: {error}"))

@@ -53,6 +53,8 @@ pub use process::{Capabilities, InvalidProcess, Limits, Mount, Process, SecretFi
 pub use record::Recovered;
 pub use root::Root;
 
+pub(crate) use egress::single;
+pub(crate) use oci_runtime::ThreadFilter;
 pub(crate) use output::plain;
 
 /// The numbers, inside, of a user that an image's configuration or a plan names, with the texts of the image's

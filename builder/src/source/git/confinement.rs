@@ -2,13 +2,15 @@
 //!
 //! They speak to strangers and read what strangers made: should one of them do what a stranger wants, it finds itself as a user
 //! that owns nothing but this session's folder and this repository, without capabilities or a way to any, and with no more files
-//! than programs and libraries, certificates, and what names are resolved by. Of other processes it sees none.
+//! than programs and libraries, certificates, and what names are resolved by. Of other processes it sees none. It reaches the one
+//! server that was judged, and of the kernel what builds reach.
 //!
 //! ```text
-//! unshare --mount --pid --ipc        which stays, and whose child is
-//!   sh confine.sh                    PID 1: bounds, mounts, then starts
-//!     chroot, setpriv                which become
-//!       git                          with its own children
+//! a thread (launch.rs)               network, system calls
+//!   unshare --mount --pid --ipc      which stays, and whose child is
+//!     sh confine.sh                  PID 1: bounds, mounts, then starts
+//!       chroot, setpriv              which become
+//!         git                        with its own children
 //! ```
 //!
 //! The table of mounts and the folders that they are made upon are the server's own, beside git's, not within.
@@ -16,11 +18,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::launch::Network;
 use super::process::MEMORY;
 use crate::sandbox::{SandboxIds, Settings};
 
@@ -47,7 +51,6 @@ const READ: &[&str] = &[
     "/etc/gai.conf",
     "/etc/gnutls",
     "/etc/host.conf",
-    "/etc/hosts",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -57,6 +60,9 @@ const READ: &[&str] = &[
     "/etc/services",
     "/etc/ssl",
 ];
+
+/// `hosts(5)`.
+const HOSTS: &str = "/etc/hosts";
 
 /// How they are mounted.
 const READ_ONLY: &str = "rbind,ro,nosuid,nodev";
@@ -130,13 +136,14 @@ struct View {
 
 impl Confinement {
     /// Prepares a view in `folder`, which is the server's, of `home` with all that is in it and of `others`, which git may write to,
-    /// and of `programs`, which it may not.
+    /// and of `programs`, which it may not. `named` are names that have one address each, as nothing else tells it there.
     pub(super) fn prepare(
         user: User,
         folder: &Path,
         home: &Path,
         others: &[&Path],
         programs: &[&Path],
+        named: &[(IpAddr, &str)],
     ) -> io::Result<Self> {
         let User::Own(id) = user else {
             return Ok(Self(None));
@@ -171,6 +178,10 @@ impl Confinement {
         let passwd = format!("git:x:{id}:{id}::{home}:/bin/false\n");
         std::fs::create_dir_all(root.join("etc"))?;
         std::fs::write(root.join("etc/passwd"), passwd)?;
+        let named = named.iter().map(|(at, name)| format!("{at} {name}\n"));
+        let mut hosts = named.collect::<String>().into_bytes();
+        hosts.extend(std::fs::read(HOSTS).unwrap_or_default());
+        std::fs::write(root.join("etc/hosts"), hosts)?;
         readable(&root)?;
         let text = table.text;
         let table = folder.join("mounts");
@@ -180,6 +191,14 @@ impl Confinement {
             table,
             root,
         })))
+    }
+
+    /// Which network commands are in that may speak to one server, at these addresses, or to none.
+    pub(super) fn network<'a>(&self, servers: &'a [SocketAddr]) -> Network<'a> {
+        match self.0 {
+            None => Network::Servers,
+            Some(_) => Network::Own(servers),
+        }
     }
 
     /// A command to which the words of another are to be added, whose files may have so many bytes each.

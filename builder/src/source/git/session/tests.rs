@@ -23,11 +23,12 @@ fn session(password: &str) -> (TempDir, Session) {
         proxy: None,
         ..SourceNetwork::default()
     };
-    let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    let addresses = ["192.0.2.1:8443", "[2001:db8::1]:8443"];
+    let servers = addresses.map(|address| address.parse().unwrap()).to_vec();
     let session = Session::remote(
         &url(),
         Path::new("/nowhere"),
-        &addresses,
+        servers,
         Some(&credential),
         &network,
         Path::new("/x"),
@@ -125,9 +126,28 @@ fn git_finds_the_credential_in_whatever_folder() {
 }
 
 #[test]
+fn a_proxy_has_a_name_where_names_are_not_to_be_had() {
+    let (_root, sessions) = sessions();
+    if sessions.user() == User::Servers {
+        eprintln!("skipped: not root, git has this machine's network");
+        return;
+    }
+    let network = SourceNetwork {
+        proxy: Some("http://u:p@proxy.invalid:3128".to_owned()),
+        ..SourceNetwork::default()
+    };
+    let servers = vec!["192.0.2.9:3128".parse().unwrap()];
+    let (at, accepted) = (Path::new("/nowhere"), Path::new("/x"));
+    let session = Session::remote(&url(), at, servers, None, &network, accepted, &sessions);
+    let session = session.unwrap();
+    let hosts = std::fs::read_to_string(session.folder().join("root/etc/hosts")).unwrap();
+    assert!(hosts.starts_with("192.0.2.9 proxy.invalid\n"), "{hosts}");
+}
+
+#[test]
 fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
     // Nobody can resolve these names; what is connected to is what was checked when they could be.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     for url in [
@@ -135,13 +155,13 @@ fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
         format!("ssh://git@git.invalid:{port}/a"),
     ] {
         let url: GitUrl = url.parse().unwrap();
-        let addresses = ["127.0.0.1".parse().unwrap()];
+        let servers = vec![listener.local_addr().unwrap()];
         let network = SourceNetwork::default();
         let (_root, sessions) = sessions();
         let accepted = Path::new("/x");
         let repository = tempfile::tempdir().unwrap();
         let at = repository.path();
-        let session = Session::remote(&url, at, &addresses, None, &network, accepted, &sessions);
+        let session = Session::remote(&url, at, servers, None, &network, accepted, &sessions);
         let session = session.unwrap();
         let mut command = session.command(&["ls-remote", &url.to_string()], u64::MAX);
         let mut child = command.spawn().unwrap();

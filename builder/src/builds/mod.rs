@@ -19,6 +19,7 @@ mod credential;
 mod definitions;
 mod drive;
 mod error;
+mod events;
 mod figures;
 mod finish;
 mod git_files;
@@ -54,7 +55,7 @@ use tokio_util::task::TaskTracker;
 
 pub use credential::ProbeError;
 pub use error::{BuildsError, Invalid, What};
-pub use finish::BuildSucceeded;
+pub use events::{BuildSucceeded, Events};
 pub use name::is_entry_name;
 pub use record::{Page, PageOf, Recorded};
 pub use runs::{Age, RunsOf};

@@ -3,6 +3,7 @@
 mod answers;
 mod definitions;
 mod doctor;
+mod events;
 mod follow;
 mod look;
 mod path;
@@ -68,6 +69,7 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             remote,
             printing,
         } => look::runs(build.as_deref(), failed, limit, &of, remote, &printing).await?,
+        BuildCommand::Events(args) => events::list(args).await?,
         BuildCommand::References {
             build,
             git,

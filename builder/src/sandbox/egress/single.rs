@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
-use rustix::thread::UnshareFlags;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -19,14 +18,9 @@ use super::relay;
 #[cfg(test)]
 mod tests;
 
-/// Takes the calling thread, and all that it starts from now on, into a network of its own, and listens there at the port of these
-/// addresses, which all have the same; at none if there are none.
-pub(crate) fn enter(servers: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
-    #[expect(
-        deprecated,
-        reason = "what is not safe is the flag for files, and this is another"
-    )]
-    rustix::thread::unshare(UnshareFlags::NEWNET)?;
+/// Makes of the network of the calling thread, in which there is nothing yet, such a one, and listens there at the port of these addresses,
+/// which all have the same; at none if there are none.
+pub(crate) fn listen(servers: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     let Some(port) = servers.first().map(SocketAddr::port) else {
         return Ok(Vec::new());
     };
@@ -34,17 +28,17 @@ pub(crate) fn enter(servers: &[SocketAddr]) -> io::Result<Vec<TcpListener>> {
     interface.up()?;
     interface.takes_all(AddressFamily::INET)?;
     let any = SocketAddr::from(([0, 0, 0, 0], port));
-    let mut listeners = vec![listen(any)?];
+    let mut listeners = vec![bind(any)?];
     if servers.iter().any(SocketAddr::is_ipv6) {
         // Without IPv6 the program has only the others to go to, too.
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         let also = interface.takes_all(AddressFamily::INET6);
-        listeners.extend(also.and_then(|()| listen(any)).ok());
+        listeners.extend(also.and_then(|()| bind(any)).ok());
     }
     Ok(listeners)
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -69,7 +63,7 @@ pub(crate) struct Single {
 const MAX_CONNECTIONS: usize = 16;
 
 impl Single {
-    /// From what [`enter`] gave to the server, which has these addresses.
+    /// From what [`listen`] gave to the server, which has these addresses.
     pub(crate) fn open(listeners: Vec<TcpListener>, servers: &[SocketAddr]) -> io::Result<Self> {
         let mut single = Self::default();
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));

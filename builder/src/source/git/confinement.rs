@@ -6,11 +6,10 @@
 //! server that was judged, and of the kernel what builds reach.
 //!
 //! ```text
-//! a thread (launch.rs)               network, system calls
-//!   unshare --mount --pid --ipc      which stays, and whose child is
-//!     sh confine.sh                  PID 1: bounds, mounts, then starts
-//!       chroot, setpriv              which become
-//!         git                        with its own children
+//! a thread (launch.rs)               namespaces, network, system calls
+//!   sh confine.sh                    PID 1: bounds, mounts, then starts
+//!     chroot, setpriv                which become
+//!       git                          with its own children
 //! ```
 //!
 //! The table of mounts and the folders that they are made upon are the server's own, beside git's, not within.
@@ -24,7 +23,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::launch::Network;
+use super::launch::Namespaces;
 use super::process::MEMORY;
 use crate::sandbox::{SandboxIds, Settings};
 
@@ -193,11 +192,11 @@ impl Confinement {
         })))
     }
 
-    /// Which network commands are in that may speak to one server, at these addresses, or to none.
-    pub(super) fn network<'a>(&self, servers: &'a [SocketAddr]) -> Network<'a> {
+    /// Which namespaces commands are in that may speak to one server, at these addresses, or to none.
+    pub(super) fn namespaces<'a>(&self, servers: &'a [SocketAddr]) -> Namespaces<'a> {
         match self.0 {
-            None => Network::Servers,
-            Some(_) => Network::Own(servers),
+            None => Namespaces::Servers,
+            Some(_) => Namespaces::Own(servers),
         }
     }
 
@@ -208,20 +207,11 @@ impl Confinement {
             u64::MAX => "unlimited".to_owned(),
             bytes => bytes.div_ceil(512).to_string(),
         };
-        let (mut command, table, root, user) = match &self.0 {
-            None => (Command::new("sh"), OsStr::new("sh"), OsStr::new(""), 0),
-            Some(view) => {
-                let mut command = Command::new("unshare");
-                command.args(["--mount", "--pid", "--ipc", "--fork", "--kill-child"]);
-                command.args(["--", "sh"]);
-                (
-                    command,
-                    view.table.as_os_str(),
-                    view.root.as_os_str(),
-                    view.user,
-                )
-            }
+        let (table, root, user) = match &self.0 {
+            None => (OsStr::new("sh"), OsStr::new(""), 0),
+            Some(view) => (view.table.as_os_str(), view.root.as_os_str(), view.user),
         };
+        let mut command = Command::new("sh");
         command.arg("-c").arg(CONFINE).arg(table).arg(root);
         command.args([&user.to_string(), &memory, &blocks]);
         command

@@ -133,7 +133,9 @@ impl Session {
         spawn: impl FnOnce(Command) -> io::Result<T> + Send,
     ) -> io::Result<(T, Vec<TcpListener>)> {
         let command = self.command(arguments, file_bytes);
-        launch::apart(self.confinement.network(&self.servers), || spawn(command))
+        launch::apart(self.confinement.namespaces(&self.servers), || {
+            spawn(command)
+        })
     }
 
     /// Where connections of commands go.
@@ -332,10 +334,7 @@ pub(super) fn write_private(file: &Path, content: &str) -> Result<(), Fault> {
 /// A `git` that could not be started.
 pub(crate) fn not_started(error: &io::Error) -> Fault {
     if error.kind() == io::ErrorKind::NotFound {
-        return Fault::new(
-            FaultClass::Machine,
-            "unshare or setpriv is not there: install them (apt-get install util-linux)",
-        );
+        return Fault::new(FaultClass::Machine, "sh is not there, which starts git");
     }
     Fault::machine("git could not be started", error)
 }

@@ -8,7 +8,9 @@ use super::*;
 fn read(servers: Vec<SocketAddr>, aim: SocketAddr) -> (io::Result<String>, Single) {
     let runtime = tokio::runtime::Handle::current();
     let inside = std::thread::spawn(move || {
-        let listeners = enter(&servers).unwrap();
+        #[expect(deprecated, reason = "what is not safe is the flag for files")]
+        rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNET).unwrap();
+        let listeners = listen(&servers).unwrap();
         let _entered = runtime.enter();
         let single = Single::open(listeners, &servers).unwrap();
         let read = || {

@@ -10,18 +10,14 @@ use seccompiler::{
 };
 use syscalls::Sysno;
 
-use super::{ALLOWED, CLONE_NEW, ENOSYS, EPERM, FAMILIES, PERSONALITIES, calls};
+use super::{ALLOWED, CLONE_NEW, ENOSYS, FAMILIES, PERSONALITIES};
 
 #[cfg(test)]
 mod tests;
 
 /// What a program's surroundings are made with after the filter is in force. Of these the kernel itself refuses all to whoever has no
 /// capability, as the program in the end; capabilities would come of a user namespace, and that cannot be made.
-const MOUNTS: &str =
-    "fsconfig fsmount fsopen mount mount_setattr move_mount open_tree umount2 unshare";
-
-/// Of `unshare(2)`.
-const CLONE_NEWUSER: u64 = 0x1000_0000;
+const MOUNTS: &str = "fsconfig fsmount fsopen mount mount_setattr move_mount open_tree umount2";
 
 const ARCHITECTURE: TargetArch = if cfg!(target_arch = "aarch64") {
     TargetArch::aarch64
@@ -29,27 +25,23 @@ const ARCHITECTURE: TargetArch = if cfg!(target_arch = "aarch64") {
     TargetArch::x86_64
 };
 
-/// A filter that a thread can put itself under. One program of the kernel's knows one answer for all that it refuses, so there are two.
+/// A filter that a thread can put itself under. A program of the kernel's has one answer for all that it does not let through: here, unlike in
+/// a build, what is refused does not exist either. A second program for the other answer would cost each start more than it tells.
 #[derive(Debug)]
-pub(crate) struct ThreadFilter {
-    /// What does not exist.
-    unknown: BpfProgram,
-    /// What is refused.
-    refused: BpfProgram,
-}
+pub(crate) struct ThreadFilter(BpfProgram);
 
 impl ThreadFilter {
-    /// For programs that are started by way of mounts and namespaces, but none of users.
+    /// For programs that are started by way of mounts.
     pub(crate) fn with_mounts() -> Result<Self, BackendError> {
         let mut rules = BTreeMap::new();
-        for names in [ALLOWED, &[calls::REFUSED, MOUNTS]].concat() {
-            allow(&mut rules, names);
+        for names in [ALLOWED, &[MOUNTS]].concat() {
+            // What this processor has no number for does not exist on it.
+            let numbers = names.split_whitespace().filter_map(number);
+            rules.extend(numbers.map(|number| (number, Vec::new())));
         }
-        let none_of =
-            |flags| SeccompCondition::new(0, Qword, SeccompCmpOp::MaskedEq(flags), 0).map(one);
+        let of_none = SeccompCondition::new(0, Qword, SeccompCmpOp::MaskedEq(CLONE_NEW), 0)?;
+        rules.insert(Sysno::clone.id().into(), vec![one(of_none)?]);
         let is = |value| SeccompCondition::new(0, Dword, SeccompCmpOp::Eq, value).map(one);
-        rules.insert(Sysno::clone.id().into(), vec![none_of(CLONE_NEW)??]);
-        rules.insert(Sysno::unshare.id().into(), vec![none_of(CLONE_NEWUSER)??]);
         for (call, values) in [
             (Sysno::personality, PERSONALITIES),
             (Sysno::socket, FAMILIES),
@@ -60,37 +52,19 @@ impl ThreadFilter {
             }
             rules.insert(call.id().into(), of);
         }
-        let mut refused = BTreeMap::new();
-        allow(&mut refused, calls::REFUSED);
-        for mount in MOUNTS.split_whitespace().filter_map(number) {
-            refused.remove(&mount);
-        }
-        let compile = |rules, matched, other| -> Result<BpfProgram, BackendError> {
-            SeccompFilter::new(rules, other, matched, ARCHITECTURE)?.try_into()
-        };
-        Ok(Self {
-            unknown: compile(rules, SeccompAction::Allow, SeccompAction::Errno(ENOSYS))?,
-            refused: compile(refused, SeccompAction::Errno(EPERM), SeccompAction::Allow)?,
-        })
+        let refused = SeccompAction::Errno(ENOSYS);
+        let filter = SeccompFilter::new(rules, refused, SeccompAction::Allow, ARCHITECTURE)?;
+        filter.try_into().map(Self)
     }
 
     /// Puts the calling thread under it, for ever, with all that it starts from now on; they gain no rights by what they execute, either.
     pub(crate) fn apply(&self) -> io::Result<()> {
-        for program in [&self.refused, &self.unknown] {
-            apply_filter(program).map_err(io::Error::other)?;
-        }
-        Ok(())
+        apply_filter(&self.0).map_err(io::Error::other)
     }
 }
 
 fn one(condition: SeccompCondition) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![condition])
-}
-
-/// Adds calls, with whatever arguments. What this processor has no number for does not exist on it.
-fn allow(rules: &mut BTreeMap<i64, Vec<SeccompRule>>, names: &str) {
-    let numbers = names.split_whitespace().filter_map(number);
-    rules.extend(numbers.map(|number| (number, Vec::new())));
 }
 
 fn number(name: &str) -> Option<i64> {

@@ -33,6 +33,6 @@ pub fn eventually_or<T>(
         if begun.elapsed() > LIMIT {
             fail(failure());
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

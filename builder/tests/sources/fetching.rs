@@ -15,7 +15,7 @@ use builder::source::{
     Fault, FaultClass, Reach, Snapshot, SourceLimits, SourceNetwork, fetch_scripts,
 };
 
-use tests::OrFail;
+use tests::{OrFail, until};
 
 use crate::servers::{PASSWORD, Servers, Ssh, basic, entries, source};
 
@@ -573,12 +573,17 @@ async fn a_server_that_says_nothing_does_not_hold_us() {
             .unwrap_err();
         assert_eq!(fault.class(), FaultClass::SourceTimedOut, "{fault}");
     }
-    let source = source(format!("https://localhost:{port}/a").parse().unwrap());
-    let dropped = tokio::time::timeout(Duration::from_millis(500), fetcher.fetch("shop", &source));
-    assert!(dropped.await.is_err(), "it was still waiting");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let left = running(&format!("localhost:{port}"));
-    assert_eq!(left, [""; 0], "nothing of git is left");
+    let patient = servers.fetcher(servers.network());
+    let source = source(format!("ssh://git@localhost:{port}/a").parse().unwrap());
+    let fetching = tokio::spawn(async move { patient.fetch("shop", &source).await });
+    let eventually = |what: &'static str, is_there: bool| async move {
+        let holds = move || running(&format!("-p {port} ")).is_empty() != is_there;
+        let looking = tokio::task::spawn_blocking(move || until(what, holds));
+        looking.await.unwrap();
+    };
+    eventually("ssh waits for the server", true).await;
+    fetching.abort();
+    eventually("nothing of git is left", false).await;
 }
 
 /// Command lines of processes that have `text` in them.

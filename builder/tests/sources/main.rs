@@ -2,6 +2,7 @@
 
 mod fetching;
 mod hostile;
+mod listed;
 mod main_path;
 mod repository;
 mod secrets;

@@ -256,6 +256,10 @@ http {
     uwsgi_temp_path @TEMPORARY@/uwsgi;
     scgi_temp_path @TEMPORARY@/scgi;
     client_max_body_size 0;
+    map $request_uri $git_protocol {
+        ~^/old/ "version=0";
+        default $http_git_protocol;
+    }
     server {
         listen 127.0.0.1:@PORT@ ssl;
         listen 127.0.0.1:@PLAIN@;
@@ -270,7 +274,7 @@ http {
         fastcgi_param CONTENT_TYPE $content_type;
         fastcgi_param CONTENT_LENGTH $content_length;
         fastcgi_param REMOTE_USER $remote_user;
-        fastcgi_param GIT_PROTOCOL $http_git_protocol;
+        fastcgi_param GIT_PROTOCOL $git_protocol;
         fastcgi_param HTTP_CONTENT_ENCODING $http_content_encoding;
         location /private/ {
             auth_basic git;
@@ -278,6 +282,10 @@ http {
             fastcgi_pass unix:@LAB@/fcgi.sock;
         }
         location /public/ {
+            fastcgi_pass unix:@LAB@/fcgi.sock;
+        }
+        location /old/ {
+            rewrite ^/old/(.*)$ /public/$1 break;
             fastcgi_pass unix:@LAB@/fcgi.sock;
         }
         location ~ ^/renamed/app/(.*)$ {

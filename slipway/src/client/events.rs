@@ -5,7 +5,7 @@ use futures_util::stream::BoxStream;
 use reqwest::header::{ACCEPT, HeaderName};
 use reqwest::{Method, Response, StatusCode};
 
-use super::{Client, explain, failure, stayed, streams, whole};
+use super::{Client, explain, failure, stayed, streamed, whole};
 
 /// Most bytes of an event: more than a line of a log has.
 const MAX_EVENT: usize = 4 << 20;
@@ -35,10 +35,8 @@ impl Client {
         path: &str,
         after: Option<&str>,
     ) -> anyhow::Result<Option<Events>> {
-        let http = streams(&self.transport)?;
-        let mut request = http
-            .request(Method::GET, self.base.join(path)?)
-            .header(ACCEPT, "text/event-stream");
+        let request = self.http.request(Method::GET, self.base.join(path)?);
+        let mut request = streamed(request).header(ACCEPT, "text/event-stream");
         if let Some(after) = after {
             request = request.header(LAST_EVENT_ID, after);
         }
@@ -70,9 +68,8 @@ impl Client {
         path: &str,
         put: impl Fn(&[u8]) -> anyhow::Result<bool>,
     ) -> anyhow::Result<()> {
-        let http = streams(&self.transport)?;
-        let request = http.request(Method::GET, self.base.join(path)?);
-        let mut answer = self.reply_to(request).await?;
+        let request = self.http.request(Method::GET, self.base.join(path)?);
+        let mut answer = self.reply_to(streamed(request)).await?;
         stayed(&answer)?;
         if !answer.status().is_success() {
             let body = whole(&mut answer).await?;

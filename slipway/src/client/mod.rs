@@ -17,7 +17,7 @@ pub(crate) use authfile::{AuthFiles, Login};
 pub(crate) use challenge::{Challenge, Hosts, may_see};
 pub(crate) use events::Event;
 pub(crate) use logins::{ByKubeconfig, Kept, Logins};
-use reach::streams;
+use reach::streamed;
 pub(crate) use reach::{http, reach, stayed, transfers};
 pub(crate) use reached::{How, forget, last_server, remember, remembered};
 pub(crate) use server::Server;

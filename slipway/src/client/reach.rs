@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::header::{LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 
 use super::unreachable;
 use crate::cli::Transport;
@@ -62,17 +62,16 @@ pub(crate) fn http(transport: &Transport) -> anyhow::Result<Client> {
     // A redirect could carry the password to another host.
     let builder = Client::builder()
         .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none());
-    trusting(builder, transport)
-}
-
-/// The client that follows what goes on for long: the server says something at least every 15 seconds.
-pub(super) fn streams(transport: &Transport) -> anyhow::Result<Client> {
-    let builder = Client::builder()
         .connect_timeout(TIMEOUT)
         .read_timeout(2 * TIMEOUT)
         .redirect(reqwest::redirect::Policy::none());
     trusting(builder, transport)
+}
+
+/// The same request for what goes on for as long as the server says something, which it does at least every 15 seconds.
+pub(super) fn streamed(request: RequestBuilder) -> RequestBuilder {
+    const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    request.timeout(A_YEAR)
 }
 
 /// The client that images are sent and fetched with: they may take long, but not without a byte on its way. Registries send

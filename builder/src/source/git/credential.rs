@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use reqwest::header::HeaderValue;
 use zeroize::Zeroizing;
 
 use super::url::{GitUrl, Scheme};
@@ -50,6 +51,18 @@ impl Credential {
             user: user.to_owned(),
             password: Zeroizing::new(password.to_owned()),
         })
+    }
+
+    /// As a header of http (RFC 7617), for a user and a password.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let Self::Basic { user, password } = self else {
+            return None;
+        };
+        let encoded = Zeroizing::new(BASE64.encode(format!("{user}:{}", **password)));
+        // Base64 has no character that a header may not have.
+        let mut value = HeaderValue::from_str(&format!("Basic {}", *encoded)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 
     /// A private key, and the server's keys if they are known.

@@ -6,8 +6,8 @@
 //!    another protocol.
 //! 2. `job.rs` takes the namespace's [`Mirrors`] entry for the URL, a bare repository under a lock.
 //! 3. `remote.rs` resolves the host under the rules of [`crate::source::Reach`] and prepares a `Session`: all that `git`
-//!    will read, in one private folder. It asks the server (`ls-remote`) which commit is meant, then fetches that
-//!    commit alone, without history; with a context directory also without content, and then the content below it.
+//!    will read, in one private folder. The server is asked which commit is meant (`ls_refs.rs`, or `git ls-remote`), then git
+//!    fetches that commit alone, without history; with a context directory also without content, and then the content below it.
 //! 4. `objects.rs` lists the commit's tree and reads its files out of the mirror. There is no working copy.
 //! 5. Submodules (`submodules.rs`), if asked for, are fetched the same way and hung into the tree; files of Git LFS
 //!    (`lfs.rs`) take their pointers' places.
@@ -25,6 +25,8 @@ mod host;
 mod job;
 mod launch;
 mod lfs;
+mod listing;
+mod ls_refs;
 mod mirror;
 mod objects;
 mod process;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::listing::Listing;
 use super::revision::{ObjectId, RefName, Revision};
 
 #[cfg(test)]
@@ -16,19 +17,16 @@ pub struct References {
 }
 
 impl References {
-    /// Reads the output of `git ls-remote --symref` (git-ls-remote(1)). Names that are none here are left out.
-    pub(super) fn parse(listed: &str) -> Self {
-        let mut found = Self::default();
-        for (value, name) in listed.lines().filter_map(|line| line.split_once('\t')) {
-            if let Some(target) = value.strip_prefix("ref: refs/heads/") {
-                if name == "HEAD" {
-                    found.default = RefName::parse(target).ok();
-                }
-                continue;
-            }
-            let Some(id) = ObjectId::parse(value) else {
-                continue;
-            };
+    /// What of a listing is one. Names that are none here are left out.
+    pub(super) fn of(listing: &Listing) -> Self {
+        let target = listing.find("HEAD").and_then(|head| head.target.as_deref());
+        let default = target.and_then(|target| target.strip_prefix("refs/heads/"));
+        let mut found = Self {
+            default: default.and_then(|name| RefName::parse(name).ok()),
+            ..Self::default()
+        };
+        for reference in listing.iter() {
+            let (name, id) = (&reference.name, reference.id.clone());
             if let Some(branch) = name.strip_prefix("refs/heads/") {
                 found
                     .branches

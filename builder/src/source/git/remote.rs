@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use super::complaint::{is_redirect, understand};
 use super::credential::Credential;
+use super::listing::Listing;
+use super::ls_refs::LsRefs;
 use super::process::{Allowance, Ended, run, size_of};
 use super::references::References;
 use super::revision::{ObjectId, RefName, Revision};
@@ -20,6 +22,7 @@ pub(crate) struct Remote<'a> {
     url: GitUrl,
     repository: &'a Path,
     session: Session,
+    ls_refs: Option<LsRefs>,
     has_credential: bool,
     until: Instant,
     limits: SourceLimits,
@@ -34,7 +37,7 @@ pub(crate) struct Resolved {
 }
 
 /// Bytes of the list of references that are read.
-const MAX_REFERENCES: usize = 4 << 20;
+pub(super) const MAX_REFERENCES: usize = 4 << 20;
 
 /// Bytes of other answers.
 const MAX_ANSWER: usize = 64 << 10;
@@ -79,6 +82,7 @@ impl<'a> Remote<'a> {
             url: url.clone(),
             repository,
             session,
+            ls_refs: LsRefs::of(url, &addresses, credential, network),
             has_credential: credential.is_some(),
             until,
             limits,
@@ -87,45 +91,47 @@ impl<'a> Remote<'a> {
 
     /// All branches and tags.
     pub(crate) async fn references(&self) -> Result<References, Fault> {
-        let arguments = [
-            "ls-remote",
-            "--quiet",
-            "--symref",
-            "origin",
-            "HEAD",
-            "refs/heads/*",
-            "refs/tags/*",
-        ];
-        let ended = self.run(&arguments, b"", MAX_REFERENCES).await?;
-        if !ended.success {
-            return Err(self.fault(&ended));
-        }
-        Ok(References::parse(&String::from_utf8_lossy(&ended.stdout)))
+        let all = ["HEAD", "refs/heads/*", "refs/tags/*"];
+        Ok(References::of(&self.listing(&all).await?))
     }
 
     /// Asks the server. It is asked even for a commit that was fetched before: whether this credential may still read the
     /// repository is the server's to say.
     pub(crate) async fn resolve(&self, revision: &Revision) -> Result<Resolved, Fault> {
         let wanted = patterns(revision);
-        let mut arguments = vec!["ls-remote", "--quiet", "--symref", "origin"];
-        arguments.extend(wanted.iter().map(String::as_str));
-        let ended = self.run(&arguments, b"", MAX_REFERENCES).await?;
-        if !ended.success {
-            return Err(self.fault(&ended));
-        }
-        let listed = String::from_utf8_lossy(&ended.stdout);
+        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let listing = self.listing(&names).await?;
         if let Revision::Commit(id) = revision {
             return Ok(Resolved {
                 commit: id.clone(),
                 reference: None,
             });
         }
-        chosen(&wanted, &listed).ok_or_else(|| {
+        chosen(&wanted, &listing).ok_or_else(|| {
             Fault::new(
                 FaultClass::GitRevisionNotFound,
                 format!("{}: {}", self.url, missing(revision)),
             )
         })
+    }
+
+    /// What the server lists of these names and patterns, and it may be of more.
+    async fn listing<'n>(&self, wanted: &[&'n str]) -> Result<Listing, Fault> {
+        if let Some(ls_refs) = &self.ls_refs {
+            // What an annotated tag points at is told with the tag.
+            let prefix = |name: &&'n str| name.trim_end_matches('*').trim_end_matches("^{}");
+            let prefixes: Vec<&str> = wanted.iter().map(prefix).collect();
+            let listing = ls_refs.ask(&prefixes, self.until).await;
+            if let Some(listing) = listing.filter(|listing| listing.iter().next().is_some()) {
+                return Ok(listing);
+            }
+        }
+        let arguments = [&["ls-remote", "--quiet", "--symref", "origin"], wanted].concat();
+        let ended = self.run(&arguments, b"", MAX_REFERENCES).await?;
+        if !ended.success {
+            return Err(self.fault(&ended));
+        }
+        Ok(Listing::printed(&String::from_utf8_lossy(&ended.stdout)))
     }
 
     /// Brings a commit and its trees into the mirror; with `blobs`, the files' content too. Gives the commit that a branch
@@ -305,17 +311,14 @@ fn patterns(revision: &Revision) -> Vec<String> {
     }
 }
 
-/// The best of `wanted` that is listed (git-ls-remote(1), "OUTPUT").
-fn chosen(wanted: &[String], listed: &str) -> Option<Resolved> {
-    let lines = || listed.lines().filter_map(|line| line.split_once('\t'));
+/// The best of `wanted` that is listed.
+fn chosen(wanted: &[String], listing: &Listing) -> Option<Resolved> {
     wanted.iter().find_map(|name| {
-        let (id, _) = lines().find(|(id, at)| at == name && !id.starts_with("ref: "))?;
-        let symbolic = lines()
-            .filter(|(_, at)| at == name)
-            .find_map(|(target, _)| target.strip_prefix("ref: "));
-        let reference = symbolic.unwrap_or(name).trim_end_matches("^{}");
+        let found = listing.find(name)?;
+        let reference = found.target.as_ref().unwrap_or(name);
+        let reference = reference.trim_end_matches("^{}");
         Some(Resolved {
-            commit: ObjectId::parse(id)?,
+            commit: found.id.clone(),
             // A name of the server's choosing: only if it is one.
             reference: reference
                 .strip_prefix("refs/")

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD as BASE64;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
 use crate::source::git::credential::Credential;
 use crate::source::git::url::{GitUrl, Scheme};
@@ -69,14 +66,10 @@ impl<'a> Server<'a> {
                 ),
             ));
         }
-        let authorization = match credential {
-            Some(Credential::Basic { user, password }) => Some(basic(user, password)?),
-            _ => None,
-        };
         Ok(Self {
             url,
             network,
-            authorization,
+            authorization: credential.and_then(Credential::header),
         })
     }
 
@@ -214,17 +207,4 @@ impl<'a> Server<'a> {
     fn fault(&self, what: &str) -> Fault {
         Fault::new(FaultClass::GitError, format!("{}: {what}", self.url))
     }
-}
-
-fn basic(user: &str, password: &str) -> Result<HeaderValue, Fault> {
-    let encoded = Zeroizing::new(BASE64.encode(format!("{user}:{password}")));
-    let value = HeaderValue::from_str(&format!("Basic {}", *encoded));
-    let mut value = value.map_err(|_| {
-        Fault::new(
-            FaultClass::GitBasicAuthIncomplete,
-            "the secret cannot be sent",
-        )
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -16,7 +16,7 @@ fn what_a_server_lists_is_read() {
         line("7", "refs/pull/1/head"),
         "nonsense\n".to_owned(),
     ];
-    let found = References::parse(&listed.concat());
+    let found = References::of(&Listing::printed(&listed.concat()));
     assert_eq!(found.default_branch().unwrap().as_str(), "main");
     let names: Vec<_> = found.branches().keys().map(RefName::as_str).collect();
     assert_eq!(names, ["a/b", "main"]);

@@ -26,8 +26,8 @@ pub(super) enum Namespaces<'a> {
     Own(&'a [SocketAddr]),
 }
 
-/// What `spawn` gives, and where connections to the server come out that the command makes. The command has made none before this
-/// returns that is not kept until somebody takes it.
+/// What `spawn` gives, and the listeners at which the command's connections to the server arrive: those that it makes before somebody takes
+/// them wait there.
 pub(super) fn apart<T: Send>(
     namespaces: Namespaces<'_>,
     spawn: impl FnOnce() -> io::Result<T> + Send,

@@ -1,5 +1,6 @@
 //! Arguments of `slipway build`.
 
+mod events;
 mod kept;
 mod spec;
 
@@ -9,6 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::{Doctor, Printing, Remote};
 
+pub(crate) use events::EventsArgs;
 pub(crate) use kept::{KeptArgs, SetBuild};
 pub(crate) use spec::{GitArgs, IgnoreArg, NetworkArg, SpecArgs};
 
@@ -152,6 +154,11 @@ pub(crate) enum BuildCommand {
         #[command(flatten)]
         printing: Printing,
     },
+    /// List what builds have published and which have failed, the oldest first: 1000 of a namespace at most, of 30 days.
+    #[command(after_help = "Examples:
+  slipway build events -n team
+  slipway build events -n team --follow --json | jq --unbuffered -r '.repository + \"@\" + .digest'")]
+    Events(EventsArgs),
     /// List the branches and tags that a repository offers, which shows whether URL and secret are right.
     ///
     /// The server asks, as it does for a run. Exits with 1, and says why, when the repository is not to be had.

@@ -5,6 +5,7 @@
 
 mod definitions;
 mod events;
+mod everywhere;
 mod images;
 mod log;
 mod references;
@@ -79,6 +80,7 @@ struct Nothing {}
 /// The builder's routes.
 pub fn routes(building: &Building) -> Vec<Route> {
     let mut routes = definitions::routes(building);
+    routes.push(everywhere::route(building));
     routes.extend(references::routes(building));
     routes.extend(runs::routes(building));
     routes.push(log::route(building));

@@ -410,10 +410,42 @@ async fn builds_of_all_namespaces_are_those_that_one_may_list() {
         }
         assert_eq!(found, expected, "{who}, {limit} at a time");
     }
-    let wrong = server
-        .get("/api/v1/builds?continue=A/b", &user("root"))
-        .await;
-    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn no_page_names_a_namespace_that_one_may_not_see() {
+    let server = Server::guarded(false).await;
+    // More than one request asks about, in front of what they may see.
+    let hidden = (0..220).map(|number| format!("hidden-{number:03}"));
+    for namespace in hidden.chain(["team".to_owned()]) {
+        let new = json!({"name": "app", "spec": spec(&format!("{namespace}/app:v1"))});
+        let path = format!("/api/v1/namespaces/{namespace}/builds");
+        let made = server.post(&path, &user("root"), &new.to_string()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+    }
+    let page = async |who: &str, from: &str| {
+        let path = format!("/api/v1/builds?continue={from}");
+        server.get(&path, &user(who)).await
+    };
+    let first = page("builder", "").await.json();
+    assert_eq!(first["items"], json!([]));
+    let next = first["continue"].as_str().unwrap();
+    assert!(next.starts_with('~') && !next.contains("hidden"), "{next}");
+    let second = page("builder", next).await.json();
+    assert_eq!(second["items"][0]["metadata"]["namespace"], "team");
+    assert_eq!(second.get("continue"), None);
+    // It is theirs alone, and nobody chooses another.
+    for (who, from) in [
+        ("other", next),
+        ("builder", "hidden-005/"),
+        ("builder", "team/app"),
+        ("builder", "~AAAA"),
+        ("root", "A/b"),
+    ] {
+        let wrong = page(who, from).await;
+        assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{who}: {from}");
+        assert!(wrong.json()["detail"].to_string().contains("first page"));
+    }
 }
 
 /// What git servers answer is tested where there are some.

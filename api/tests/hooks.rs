@@ -131,6 +131,46 @@ async fn nobody_learns_what_is_there() {
     assert_eq!(got.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
+/// Two long calls at once are more than one client may send at a time.
+#[tokio::test]
+async fn who_is_turned_away_does_not_learn_what_is_there_either() {
+    let server = server().await;
+    let build = json!({"name": "forge", "spec": {
+        "source": {"kind": "git", "url": "https://git.example.com/team/app.git", "revision": "main"},
+        "builder": "team/go:1",
+        "output": {"image": "team/app:v1"},
+        "triggers": {"webhooks": [{"kind": "github", "secret": "hook"}]},
+    }});
+    let path = "/api/v1/namespaces/team/builds";
+    let made = server
+        .post(path, &user("builder"), &build.to_string())
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+    let long = "x".repeat(15 << 20);
+    let call = async |path: &str| {
+        let mut request = request(Method::POST, path, "", &long);
+        let signature = format!("sha256={}", "0".repeat(64));
+        let headers = request.headers_mut();
+        headers.insert("x-hub-signature-256", signature.parse().unwrap());
+        headers.insert("x-github-event", "push".parse().unwrap());
+        headers.insert("x-github-delivery", "1".parse().unwrap());
+        server.send(request).await.status
+    };
+    for path in [
+        "/hooks/team/forge/github",
+        "/hooks/team/app/github",
+        "/hooks/team/none/github",
+        "/hooks/none/forge/github",
+    ] {
+        let both = async { tokio::join!(call(path), call(path)) };
+        let mut statuses: [StatusCode; 2] = both.await.into();
+        statuses.sort();
+        let expected = [StatusCode::NOT_FOUND, StatusCode::TOO_MANY_REQUESTS];
+        assert_eq!(statuses, expected, "{path}");
+        assert_eq!(call(path).await, StatusCode::NOT_FOUND, "{path}: alone");
+    }
+}
+
 #[tokio::test]
 async fn too_much_and_too_many_are_turned_away() {
     let server = server().await;

@@ -51,6 +51,16 @@ pub trait Policy: fmt::Debug + Send + Sync + 'static {
         namespace: Option<&str>,
     ) -> Result<bool, Refusal>;
 
+    /// The same for a list: see [`lists`](Self::lists).
+    async fn lists_right(
+        &self,
+        who: &Identity,
+        right: Right,
+        namespace: &str,
+    ) -> Result<bool, Refusal> {
+        self.has_right(who, right, Some(namespace)).await
+    }
+
     /// Where its rules are, for whoever wants to read them.
     fn rules_kept(&self) -> RulesKept;
 }

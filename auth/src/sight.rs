@@ -1,4 +1,4 @@
-//! What somebody sees of the list of repositories.
+//! What somebody sees of lists that go over namespaces: of repositories, and of builds.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +24,7 @@ const TOGETHER: usize = 16;
 /// What a sealed position begins with, and no name does.
 const SEALED: char = '~';
 
-/// One request's look at the list of repositories: by whom, and how much it has asked.
+/// One request's look at a list that goes over namespaces: by whom, and how much it has asked.
 #[derive(Debug)]
 pub struct Sight<'a> {
     gate: &'a Gate,
@@ -84,6 +84,20 @@ impl<'a> Sight<'a> {
             Ok(seen)
         };
         look.boxed()
+    }
+
+    /// In which of `namespaces`, some at a time and in order, they may list builds; fewer answers than names once this request
+    /// has asked enough. The first call of a request gives one at least.
+    pub fn look_for_builds<'s>(
+        &'s mut self,
+        namespaces: &'s [String],
+    ) -> BoxFuture<'s, Result<Vec<bool>, Refusal>> {
+        let some = namespaces.len().min(self.left);
+        self.left -= some;
+        let (gate, who) = (self.gate, self.who);
+        let asked = namespaces[..some].iter();
+        let asked = asked.map(move |namespace| gate.lists_builds(who, namespace));
+        stream::iter(asked).buffered(TOGETHER).try_collect().boxed()
     }
 
     async fn look_at(&mut self, names: &[RepoName]) -> Result<Vec<RepoName>, Refusal> {
@@ -147,8 +161,17 @@ impl<'a> Sight<'a> {
     /// The position that a client came with: a name, or what [`seal`](Self::seal) made for the same user. `None`: it was
     /// sealed with a key that is gone, or for somebody else.
     pub fn position(&self, last: &str) -> Result<Option<String>, Refusal> {
+        if last.starts_with(SEALED) {
+            self.sealed_position(last)
+        } else {
+            Ok(Some(last.to_owned()))
+        }
+    }
+
+    /// The same where nobody chooses a position by its name.
+    pub fn sealed_position(&self, last: &str) -> Result<Option<String>, Refusal> {
         let Some(sealed) = last.strip_prefix(SEALED) else {
-            return Ok(Some(last.to_owned()));
+            return Ok(None);
         };
         let positions = self.gate.positions().ok_or(BUSY)?;
         Ok(positions.open(sealed, self.who.principal()))

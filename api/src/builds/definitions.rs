@@ -1,6 +1,6 @@
 //! `…/builds`: what is built again and again.
 
-use auth::{BuildRight, Refusal};
+use auth::BuildRight;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
@@ -15,10 +15,9 @@ use serde::Deserialize;
 use super::runs::made;
 use super::view::{Build, BuildRun};
 use super::{Building, MAX_SPEC, if_matched, place, problem};
-use crate::guard::{MadeId, is_namespace};
+use crate::guard::MadeId;
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
-const ALL_BUILDS: &str = "/api/v1/builds";
 const BUILDS: &str = "/api/v1/namespaces/{namespace}/builds";
 const BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}";
 const RUNS: &str = "/api/v1/namespaces/{namespace}/builds/{name}/runs";
@@ -32,16 +31,6 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
     let may = Permission::Build;
     let state = || building.clone();
     vec![
-        Route::get(
-            ALL_BUILDS,
-            "list-all-builds",
-            Permission::Permit,
-            everywhere,
-            state(),
-        )
-        .summary("The builds of all namespaces whose builds the caller may list; a page may be empty and have a next one")
-        .query::<Page>()
-        .reply::<Listed<Build>>(StatusCode::OK),
         Route::get(
             BUILDS,
             "list-builds",
@@ -83,7 +72,10 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         .heeds("If-Match", "The ETag of the build that is to be changed")
         .gives("ETag", REVISION)
         .or(StatusCode::NOT_FOUND, "There is no such build")
-        .or(StatusCode::PRECONDITION_FAILED, "It was changed since it had that ETag"),
+        .or(
+            StatusCode::PRECONDITION_FAILED,
+            "It was changed since it had that ETag",
+        ),
         Route::delete(
             BUILD,
             "delete-build",
@@ -155,75 +147,6 @@ async fn list(
         items: found.items.into_iter().map(Build::of).collect(),
     };
     Ok(Reply(StatusCode::OK, listed))
-}
-
-/// Namespaces that one request asks rights for at most: each may be a question to the cluster.
-const ASKED: usize = 100;
-
-/// Pages are positions `namespace/build`, where the build is empty for the first of a namespace.
-async fn everywhere(
-    State(building): State<Building>,
-    caller: Caller,
-    Query(page): Query<Page>,
-) -> Result<Reply<Listed<Build>>, Problem> {
-    let limit = page.limit()?.min(PageOf::MAX);
-    let (mut items, mut next) = (Vec::new(), None);
-    let mut asked = 0;
-    let from = page.after().and_then(|after| after.split_once('/'));
-    let (mut namespace, mut after) = match from {
-        Some((namespace, build)) => {
-            is_namespace(namespace)?;
-            (Some(namespace.to_owned()), Some(build.to_owned()))
-        }
-        None => (building.first_namespace("").await?, None),
-    };
-    while let Some(current) = namespace {
-        if items.len() >= limit || asked >= ASKED {
-            next = Some(format!("{current}/{}", after.unwrap_or_default()));
-            break;
-        }
-        asked += 1;
-        let behind = after.take();
-        if building.may_list(&caller, &current).await? {
-            let page = PageOf {
-                after: behind.filter(|after| !after.is_empty()),
-                limit: limit - items.len(),
-            };
-            let found = building.builds.builds(&current, &page).await;
-            let found = found.map_err(problem)?;
-            let last = found.items.last().filter(|_| found.more);
-            after = last.map(|last| last.value.metadata.name.clone());
-            items.extend(found.items.into_iter().map(Build::of));
-        }
-        namespace = match after {
-            Some(_) => Some(current),
-            None => building.first_namespace(&current).await?,
-        };
-    }
-    let listed = Listed {
-        items,
-        r#continue: next,
-    };
-    Ok(Reply(StatusCode::OK, listed))
-}
-
-impl Building {
-    /// The first namespace behind another that has builds.
-    async fn first_namespace(&self, after: &str) -> Result<Option<String>, Problem> {
-        let after = Some(after).filter(|after| !after.is_empty());
-        let found = self.builds.namespaces(after, 1).await;
-        Ok(found.map_err(problem)?.into_iter().next())
-    }
-
-    async fn may_list(&self, caller: &Caller, namespace: &str) -> Result<bool, Problem> {
-        let gate = self.registry.gate();
-        let right = BuildRight::ListBuilds;
-        match gate.permit_build(&caller.who, right, Some(namespace)).await {
-            Ok(_) => Ok(true),
-            Err(Refusal::Forbidden(_) | Refusal::Anonymous) => Ok(false),
-            Err(refusal) => Err(refusal.into()),
-        }
-    }
 }
 
 /// Which names a page has.

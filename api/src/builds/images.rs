@@ -21,9 +21,6 @@ const USAGE: &str = "/api/v1/namespaces/{namespace}/builderimages/{name}/usage";
 const ALL_IMAGES: &str = "/api/v1/builderimages";
 const ALL_IMAGE: &str = "/api/v1/builderimages/{name}";
 
-/// Builder images that are asked how they are used at a time: each is a sandbox beside those of the runs.
-pub(super) const AT_ONCE: usize = 2;
-
 /// What the positions of everybody's entries begin with; no name does.
 const EVERYBODYS: &str = "~";
 
@@ -232,13 +229,7 @@ async fn usage(
     Path((_, name)): Path<(String, String)>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Reply<Usage>, Problem> {
-    let place = building.asking.try_acquire();
-    let _place = place.map_err(|_| {
-        Problem::too_many_of(
-            "other builder images are being asked how they are used, try again in 5 s",
-            5,
-        )
-    })?;
+    let _place = building.asking.admit(&caller.who)?;
     let actor = building.actor(&caller)?;
     let said = building.builds.usage(may.namespace(), &name, &actor).await;
     let usage = said.map_err(problem)?;

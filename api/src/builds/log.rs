@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::events::{Form, event};
-use super::streams::Place;
+use super::places::Place;
 use super::{Building, problem};
 use crate::body::flag;
 use crate::{Builder, Caller, Permission, Query, Route};
@@ -99,7 +99,7 @@ async fn log(
         }
     }
     let from = from(&asked, &headers)?;
-    let place = building.streams.admit(&caller.who)?;
+    let place = building.following.admit(&caller.who)?;
     let follow = asked
         .follow
         .unwrap_or(takes_events && asked.phase.is_none());

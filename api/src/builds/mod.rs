@@ -5,13 +5,14 @@
 
 mod definitions;
 mod events;
+mod everywhere;
 mod images;
 mod log;
 mod outbox;
+mod places;
 mod references;
 mod runs;
 mod secrets;
-mod streams;
 mod view;
 
 use std::sync::Arc;
@@ -24,21 +25,40 @@ use registry::http::Problem;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Caller, Route};
-use streams::Streams;
+use places::{Most, Places};
 use view::BuildRun;
 
 /// Most bytes of a request with a spec.
 const MAX_SPEC: usize = 64 << 10;
+
+/// Logs that are followed.
+const FOLLOWING: Most = Most {
+    what: "logs are being followed",
+    all: 512,
+    of_one: 32,
+};
+/// Builder images that are asked how they are used: each is a sandbox beside those of the runs.
+const ASKING: Most = Most {
+    what: "builder images are being asked how they are used",
+    all: 4,
+    of_one: 1,
+};
+/// Git servers that are asked what they offer.
+const PROBING: Most = Most {
+    what: "git servers are being asked",
+    all: 8,
+    of_one: 2,
+};
 
 /// What the builder's routes stand on.
 #[derive(Clone, Debug)]
 pub struct Building {
     registry: Arc<Registry>,
     builds: Builds,
-    streams: Arc<Streams>,
+    following: Arc<Places>,
     setting: Arc<tokio::sync::Semaphore>,
-    probing: Arc<tokio::sync::Semaphore>,
-    asking: Arc<tokio::sync::Semaphore>,
+    probing: Arc<Places>,
+    asking: Arc<Places>,
     stopping: CancellationToken,
 }
 
@@ -49,10 +69,10 @@ impl Building {
         Self {
             registry,
             builds,
-            streams: Arc::default(),
+            following: Places::new(FOLLOWING),
             setting: Arc::new(tokio::sync::Semaphore::new(secrets::AT_ONCE)),
-            probing: Arc::new(tokio::sync::Semaphore::new(references::AT_ONCE)),
-            asking: Arc::new(tokio::sync::Semaphore::new(images::AT_ONCE)),
+            probing: Places::new(PROBING),
+            asking: Places::new(ASKING),
             stopping,
         }
     }
@@ -87,6 +107,7 @@ struct Nothing {}
 /// The builder's routes.
 pub fn routes(building: &Building) -> Vec<Route> {
     let mut routes = definitions::routes(building);
+    routes.push(everywhere::route(building));
     routes.extend(references::routes(building));
     routes.extend(runs::routes(building));
     routes.push(log::route(building));

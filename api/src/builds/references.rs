@@ -15,16 +15,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Building, problem};
-use crate::{Body, Builder, Permission, Reply, Route};
+use crate::{Body, Builder, Caller, Permission, Reply, Route};
 
 const ANY: &str = "/api/v1/namespaces/{namespace}/references";
 const OF_BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}/references";
 
 const NOT_TO_BE_HAD: &str =
     "The repository is not to be had; the detail begins with the reason that a run would have";
-
-/// Git servers that are being asked at once, for all callers.
-pub(super) const AT_ONCE: usize = 8;
 
 /// How long a git server is asked: somebody waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,23 +93,26 @@ impl References {
 async fn any(
     State(building): State<Building>,
     may: Builder,
+    caller: Caller,
     Body(probe): Body<Probe>,
 ) -> Result<Reply<References>, Problem> {
-    ask(&building, may.namespace(), &probe.source).await
+    ask(&building, &caller, may.namespace(), &probe.source).await
 }
 
 async fn of_build(
     State(building): State<Building>,
     may: Builder,
+    caller: Caller,
     Path((_, name)): Path<(String, String)>,
 ) -> Result<Reply<References>, Problem> {
     let found = building.builds.build(may.namespace(), &name).await;
     let source = found.map_err(problem)?.value.spec.source;
-    ask(&building, may.namespace(), &source).await
+    ask(&building, &caller, may.namespace(), &source).await
 }
 
 async fn ask(
     building: &Building,
+    caller: &Caller,
     namespace: &str,
     source: &SourceSpec,
 ) -> Result<Reply<References>, Problem> {
@@ -121,10 +121,7 @@ async fn ask(
             "source: only a git repository has branches and tags",
         ));
     }
-    let place = building.probing.try_acquire();
-    let _place = place.map_err(|_| {
-        Problem::too_many_of("other git servers are being asked, try again in 5 s", 5)
-    })?;
+    let _place = building.probing.admit(&caller.who)?;
     let asked = building.builds.references(namespace, source);
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(offered)) => Ok(Reply(StatusCode::OK, References::of(&offered))),

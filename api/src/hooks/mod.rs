@@ -3,7 +3,7 @@
 //!
 //! Nobody learns from an answer whether a build is there: an unknown one, an unknown kind and a wrong signature are answered in
 //! the same words and not before the same time, each after the whole body was read. Bodies are read within a budget, and only of
-//! calls that have a signature at all.
+//! calls that have a signature at all; all of those are counted, so that a call is turned away whether its build is there or not.
 
 mod answer;
 mod owners;
@@ -30,13 +30,14 @@ use registry::http::{Account, Arrival, Problem};
 use tokio::time::Instant;
 
 use rate::Rate;
-use room::{Room, Share};
+use room::{Most, Room, Share};
 
-/// Bytes of bodies in memory at a time.
-const BODIES: usize = 8 * MAX_BODY;
-
-/// Of them those of one client.
-const OF_A_CLIENT: usize = BODIES / 8;
+/// Bytes of bodies that arrive at a time.
+const BODIES: Most = Most {
+    all: 8 * MAX_BODY,
+    of_a_client: MAX_BODY,
+    of_a_build: 2 * MAX_BODY,
+};
 
 /// Longest body of forges that name no more: a push has some kilobytes for each of its commits.
 const USUAL_BODY: usize = 1 << 20;
@@ -64,7 +65,7 @@ pub fn router(registry: &Arc<Registry>, hooks: Hooks) -> Router {
         registry: Arc::clone(registry),
         hooks,
         rate: Arc::new(Rate::new()),
-        room: Arc::new(Room::new(BODIES, OF_A_CLIENT)),
+        room: Arc::new(Room::new(BODIES)),
     };
     let other = || async { Problem::method_not_allowed("POST") };
     Router::new()
@@ -123,12 +124,10 @@ impl Hall {
         let body = match known.filter(|_| claims) {
             Some(kind) => {
                 let most = most(kind);
-                // For a webhook that is not there the body is passed over as it comes: it has no room to fill.
-                let is_there = self.hooks.has((namespace, build), kind).await;
-                let share = is_there
-                    .map_err(unavailable)?
-                    .then(|| self.room.share(arrival.client));
-                self.read(&parts.headers, body, most, share).await?
+                let place = (namespace, build);
+                let is_there = self.hooks.has(place, kind).await.map_err(unavailable)?;
+                let share = self.room.share(arrival.client, place);
+                read(&parts.headers, body, most, share, is_there).await?
             }
             None => Whole::default(),
         };
@@ -166,50 +165,60 @@ impl Hall {
         })
     }
 
-    /// The body, which must arrive soon and has its part of the room for all bodies as it arrives: whoever sends slowly holds
-    /// little. Without a share of the room nothing of it is kept.
-    async fn read(
-        &self,
-        headers: &HeaderMap,
-        body: axum::body::Body,
-        most: usize,
-        mut share: Option<Share>,
-    ) -> Result<Whole, Problem> {
-        let announced = headers.get(CONTENT_LENGTH);
-        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > most) {
-            return Err(Problem::too_large(most));
-        }
-        let broken = || Problem::invalid("the body did not arrive whole");
-        let read = tokio::time::timeout(ARRIVES, async {
-            let (mut bytes, mut read) = (Vec::new(), 0);
-            let mut frames = body.into_data_stream();
-            while let Some(frame) = frames.next().await {
-                let frame = frame.map_err(|_| broken())?;
-                read += frame.len();
-                if read > most {
-                    return Err(Problem::too_large(most));
-                }
-                if let Some(share) = &mut share {
-                    if !share.grow(frame.len()) {
-                        return Err(Problem::too_many_of("too many calls arrive at a time", 1));
-                    }
-                    bytes.extend_from_slice(&frame);
-                }
-            }
-            Ok(Whole {
-                bytes,
-                _share: share,
-            })
-        });
-        read.await.unwrap_or_else(|_| Err(broken()))
-    }
-
     async fn identity(&self, owner: &Actor) -> Option<auth::Identity> {
         let now = std::time::SystemTime::now();
         let found = self.registry.gate().identity_of(&owner.proof, now).await;
         found.ok()
     }
+}
+
+/// The body, which must arrive soon and has its part of the room for all bodies as it arrives: whoever sends slowly holds
+/// little. What is not to be kept is counted too, and passed over.
+async fn read(
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    most: usize,
+    mut share: Share,
+    is_kept: bool,
+) -> Result<Whole, Problem> {
+    let announced = headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > most) {
+        return Err(Problem::too_large(most));
+    }
+    let broken = || Problem::invalid("the body did not arrive whole");
+    let full = || Problem::too_many_of("too many calls arrive at a time", 1);
+    let read = tokio::time::timeout(ARRIVES, async {
+        let (mut bytes, mut read) = (Vec::new(), 0);
+        let mut frames = body.into_data_stream();
+        loop {
+            let frame = tokio::select! {
+                biased;
+                () = share.cut() => return Err(full()),
+                frame = frames.next() => frame,
+            };
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|_| broken())?;
+            read += frame.len();
+            if read > most {
+                return Err(Problem::too_large(most));
+            }
+            if !share.grow(frame.len()) {
+                return Err(full());
+            }
+            if is_kept {
+                bytes.extend_from_slice(&frame);
+            }
+        }
+        if !share.arrived() {
+            return Err(full());
+        }
+        Ok(Whole {
+            bytes,
+            _share: Some(share),
+        })
+    });
+    read.await.unwrap_or_else(|_| Err(broken()))
 }
 
 /// A body, and the room that it has; dropping it gives that back.

@@ -19,13 +19,7 @@ impl Gate {
         namespace: Option<&str>,
     ) -> Result<BuildPermit, Refusal> {
         let denied = |lack| Denied::right(lack, who, right.into(), namespace);
-        if who.access().is_some_and(|access| !access.account()) {
-            return Err(if who.is_person() {
-                Refusal::InsufficientScope(denied(Lack::Asked))
-            } else {
-                Refusal::Forbidden(denied(Lack::Limits))
-            });
-        }
+        is_scoped(who, right, namespace)?;
         if self.allows_build(who, right, namespace).await? {
             Ok(BuildPermit::new(right, namespace, who.clone()))
         } else if who.is_anonymous() {
@@ -46,6 +40,21 @@ impl Gate {
     ) -> Result<bool, Refusal> {
         let is_scoped = who.access().is_none_or(Access::account);
         Ok(is_scoped && self.allows_build(who, right, namespace).await?)
+    }
+
+    /// Whether `who` may list the builds of a namespace, for a list of many: see [`Policy::lists`](crate::Policy::lists).
+    pub(crate) async fn lists_builds(
+        &self,
+        who: &Identity,
+        namespace: &str,
+    ) -> Result<bool, Refusal> {
+        let right = BuildRight::ListBuilds;
+        is_scoped(who, right, Some(namespace))?;
+        match &self.kind {
+            _ if !is_within(who, right, Some(namespace)) => Ok(false),
+            Kind::Open => Ok(true),
+            Kind::Guarded { policy, .. } => policy.lists_right(who, right.into(), namespace).await,
+        }
     }
 
     /// The permit to read `repo` as a namespace of builder images: what runs of others may stand on, if they may pull it.
@@ -96,6 +105,18 @@ impl Gate {
             Kind::Open => Ok(true),
             Kind::Guarded { policy, .. } => policy.has_right(who, right.into(), namespace).await,
         }
+    }
+}
+
+/// Refuses whoever came by a token that was issued for images.
+fn is_scoped(who: &Identity, right: BuildRight, namespace: Option<&str>) -> Result<(), Refusal> {
+    let denied = |lack| Denied::right(lack, who, right.into(), namespace);
+    if who.access().is_none_or(Access::account) {
+        Ok(())
+    } else if who.is_person() {
+        Err(Refusal::InsufficientScope(denied(Lack::Asked)))
+    } else {
+        Err(Refusal::Forbidden(denied(Lack::Limits)))
     }
 }
 

@@ -91,6 +91,18 @@ impl AccessReviews {
         let attributes = |preset: &Preset| preset.attributes(action, repo);
         self.ask(purpose, question, who, attributes).await
     }
+
+    async fn ask_about_right(
+        &self,
+        purpose: Purpose,
+        who: &Identity,
+        right: Right,
+        namespace: Option<&str>,
+    ) -> Result<bool, Refusal> {
+        let question = right_fingerprint(&self.keyed, who, right, namespace);
+        let attributes = |preset: &Preset| preset.right_attributes(right, namespace);
+        self.ask(purpose, question, who, attributes).await
+    }
 }
 
 #[async_trait]
@@ -123,9 +135,18 @@ impl Policy for AccessReviews {
         right: Right,
         namespace: Option<&str>,
     ) -> Result<bool, Refusal> {
-        let question = right_fingerprint(&self.keyed, who, right, namespace);
-        let attributes = |preset: &Preset| preset.right_attributes(right, namespace);
-        self.ask(Purpose::Deed, question, who, attributes).await
+        self.ask_about_right(Purpose::Deed, who, right, namespace)
+            .await
+    }
+
+    async fn lists_right(
+        &self,
+        who: &Identity,
+        right: Right,
+        namespace: &str,
+    ) -> Result<bool, Refusal> {
+        self.ask_about_right(Purpose::List, who, right, Some(namespace))
+            .await
     }
 
     fn rules_kept(&self) -> RulesKept {

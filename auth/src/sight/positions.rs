@@ -1,4 +1,4 @@
-//! Positions in the list of repositories, sealed for whoever is told them.
+//! Positions in lists, sealed for whoever is told them.
 
 use std::fmt;
 

@@ -142,6 +142,60 @@ fn a_sealed_position_holds_wherever_tokens_do() {
     assert_eq!(position(&here, &alice, &sealed), None);
 }
 
+/// Builds of `open` alone, as a list asks. It counts what is asked as for deeds.
+#[derive(Debug, Default)]
+struct Builds(AtomicUsize, AtomicUsize);
+
+#[async_trait]
+impl Policy for Builds {
+    async fn allows(&self, _: &Identity, _: Action, _: &RepoName) -> Result<bool, Refusal> {
+        Ok(false)
+    }
+
+    async fn has_right(&self, _: &Identity, _: Right, _: Option<&str>) -> Result<bool, Refusal> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    async fn lists_right(&self, _: &Identity, _: Right, at: &str) -> Result<bool, Refusal> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(at == "open")
+    }
+
+    fn rules_kept(&self) -> RulesKept {
+        RulesKept::Nowhere
+    }
+}
+
+#[tokio::test]
+async fn lists_of_builds_ask_as_lists_and_within_the_budget() {
+    let policy = Arc::new(Builds::default());
+    let gate = Gate::new(vec![], Arc::clone(&policy) as _, None, true);
+    let who = Identity::authenticated("x", "alice", []);
+    let mut sight = gate.sight(&who);
+    let mut names: Vec<String> = (0..BUDGET).map(|number| format!("n{number}")).collect();
+    names[7] = "open".to_owned();
+    let (first, second) = names.split_at(16);
+    let seen = sight.look_for_builds(first).await.unwrap();
+    assert_eq!(seen.iter().position(|seen| *seen), Some(7));
+    let rest = [second, first].concat();
+    let seen = sight.look_for_builds(&rest).await.unwrap();
+    assert_eq!(seen, vec![false; BUDGET - 16]);
+    assert!(sight.look_for_builds(first).await.unwrap().is_empty());
+    let asked = (
+        policy.0.load(Ordering::Relaxed),
+        policy.1.load(Ordering::Relaxed),
+    );
+    assert_eq!(asked, (0, BUDGET));
+    let of_images = who.limited_to(Access::default());
+    let refused = gate.sight(&of_images).look_for_builds(first).await;
+    assert!(matches!(refused, Err(Refusal::InsufficientScope(_))));
+    assert_eq!(
+        gate.sight(&of_images).sealed_position("team/app").unwrap(),
+        None
+    );
+}
+
 /// Like [`Asked`], with the same answer to every question, which it counts.
 #[derive(Debug)]
 struct Says(bool, AtomicUsize);

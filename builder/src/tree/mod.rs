@@ -9,6 +9,7 @@ mod remove;
 mod stat;
 #[cfg(test)]
 mod tests;
+mod walk;
 pub(crate) mod xattr;
 
 use std::ffi::CStr;
@@ -22,6 +23,7 @@ pub(crate) use copy::{copy_tree, tree_bytes};
 pub use path::{InvalidPath, TreePath};
 pub(crate) use remove::remove_tree;
 pub(crate) use stat::{FileKind, Stat, stat};
+pub(crate) use walk::{Met, walk};
 
 /// The root directory of a tree, held open.
 #[derive(Debug)]

@@ -17,6 +17,8 @@ pub(crate) struct Stat {
     /// Bytes of a regular file.
     pub(crate) size: u64,
     pub(crate) mtime: Mtime,
+    /// When it last changed in any way. No program chooses this one.
+    pub(crate) ctime: Mtime,
     /// What a device node stands for.
     pub(crate) device: Device,
     /// How many names it has.
@@ -51,7 +53,7 @@ pub(crate) fn stat(directory: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result
         FileType::Socket => FileKind::Socket,
         FileType::Unknown => return Err(rustix::io::Errno::OPNOTSUPP),
     };
-    let nanoseconds = u32::try_from(found.st_mtime_nsec).unwrap_or_default();
+    let nanoseconds = |of| u32::try_from(of).unwrap_or_default();
     Ok(Stat {
         kind,
         mode: found.st_mode & 0o7777,
@@ -60,7 +62,11 @@ pub(crate) fn stat(directory: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result
         size: u64::try_from(found.st_size).unwrap_or_default(),
         mtime: Mtime {
             seconds: found.st_mtime,
-            nanoseconds,
+            nanoseconds: nanoseconds(found.st_mtime_nsec),
+        },
+        ctime: Mtime {
+            seconds: found.st_ctime,
+            nanoseconds: nanoseconds(found.st_ctime_nsec),
         },
         device: Device {
             major: rustix::fs::major(found.st_rdev),

@@ -22,6 +22,60 @@ fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>), sharing: Sharing
 }
 
 #[tokio::test]
+async fn a_cache_that_a_secret_was_put_into_is_emptied() {
+    let lab = Lab::new().await;
+    let run = async |assemble: &str, with_secret: bool| {
+        let image = lab.assembling(&format!("{assemble}; echo out > out")).await;
+        let mut asked = asked(&lab, &image, ("main", None), Sharing::Locked);
+        if with_secret {
+            let npmrc = b"_authToken=9f86d081884c7d659a2feaa0c55ad015\n";
+            asked.secret("npm", ".npmrc", npmrc);
+        }
+        let mut ran = lab.run(asked).await;
+        ran.built();
+        ran.text()
+    };
+    let ls = "ls .cache/tool";
+    let said = run("echo x > .cache/tool/first", true).await;
+    assert!(!said.contains("emptied"), "{said}");
+    let said = run(
+        "cut -d= -f2 /run/secrets/npm/.npmrc > .cache/tool/npmrc",
+        true,
+    )
+    .await;
+    let wanted = "cache main is emptied: a secret is in /npmrc of it";
+    assert!(said.contains(wanted), "{said}");
+    let said = run(ls, false).await;
+    assert!(!said.contains("npmrc") && !said.contains("first"), "{said}");
+    // Names and links are read, and a run that fails leaves no more.
+    let said = run(
+        "ln -s $(tail -c 33 /run/secrets/npm/.npmrc) .cache/tool/link",
+        true,
+    )
+    .await;
+    assert!(said.contains("in /link of it"), "{said}");
+    let image = lab
+        .assembling("cp /run/secrets/npm/.npmrc .cache/tool/; exit 1")
+        .await;
+    let mut failing = asked(&lab, &image, ("main", None), Sharing::Locked);
+    failing.secret(
+        "npm",
+        ".npmrc",
+        b"_authToken=9f86d081884c7d659a2feaa0c55ad015\n",
+    );
+    assert_eq!(
+        lab.run(failing).await.failure().reason.as_str(),
+        "AssembleFailed"
+    );
+    // What was there before is not searched again, and stays.
+    let said = run(ls, false).await;
+    assert!(!said.contains("npmrc"), "{said}");
+    run("echo kept > .cache/tool/kept", false).await;
+    let said = run(ls, true).await;
+    assert!(said.contains("kept"), "{said}");
+}
+
+#[tokio::test]
 async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
     let lab = Lab::new().await;
     let assemble = "cat .cache/tool/log || true; echo kept-$(id -u) >> .cache/tool/log; [ -w .cache ]; echo out > out";

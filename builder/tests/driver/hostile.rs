@@ -198,6 +198,35 @@ async fn a_secret_in_the_result_fails_the_build() {
     );
 }
 
+#[tokio::test]
+async fn an_id_is_a_secret_unless_the_source_or_the_base_image_has_it() {
+    let lab = Lab::new().await;
+    let uuid = "3f2a9c47-1d5e-4b8a-9e60-7c1d2b3a4f5e";
+    let leaks = "tail -n 1 /run/secrets/npm/.npmrc | cut -d= -f2 > out";
+    let bare = lab.assembling(leaks).await;
+    let of_base = [("assemble", leaks), RUN, ("id", uuid)];
+    let of_base = lab.builder("shop/builder:id", &of_base, &[]).await;
+    for (image, source, refused) in [
+        (&bare, "x", true),
+        (&bare, uuid, false),
+        (&of_base, "x", false),
+    ] {
+        let mut asked = Lab::asked(image, &lab.source(&[("x", source)]));
+        let npmrc = format!("registry=https://npm.example.com/\n_authToken={uuid}\n");
+        asked.secret("npm", ".npmrc", npmrc.as_bytes());
+        let mut ran = lab.run(asked).await;
+        if refused {
+            let failure = ran.failure();
+            assert_eq!(failure.reason.as_str(), "SecretInResult", "{failure}");
+        } else {
+            let found = listing(ran.built());
+            assert!(found.contains_key("opt/app/out"), "{found:?}");
+            let said = ran.text();
+            assert!(said.contains("taken for no secrets"), "{said}");
+        }
+    }
+}
+
 /// In a file system in memory, in a log that does not say them, in folders that go: nowhere.
 #[tokio::test]
 async fn a_secret_that_is_only_used_is_nowhere() {

@@ -116,12 +116,16 @@ pub(crate) enum BuildCommand {
         printing: Printing,
     },
     /// Remove builds with their runs, or single runs. Images stay.
-    #[command(after_help = "Example:
-  slipway build delete app -n team")]
+    #[command(after_help = "Examples:
+  slipway build delete app -n team
+  slipway build delete --all -n team")]
     Delete {
         /// The builds or runs.
-        #[arg(required = true)]
+        #[arg(required_unless_present = "all")]
         names: Vec<String>,
+        /// All of the namespace. What waits or is at work is to be cancelled first.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
         #[command(flatten)]
         of: Namespace,
         #[command(flatten)]

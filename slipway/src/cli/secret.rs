@@ -53,12 +53,16 @@ pub(crate) enum SecretCommand {
         printing: Printing,
     },
     /// Remove secrets. Runs that name them will fail.
-    #[command(after_help = "Example:
-  slipway secret rm npmrc -n team")]
+    #[command(after_help = "Examples:
+  slipway secret rm npmrc -n team
+  slipway secret rm --all -n team")]
     Rm {
         /// The secrets.
-        #[arg(required = true, value_parser = plain)]
+        #[arg(required_unless_present = "all", value_parser = plain)]
         names: Vec<String>,
+        /// All of the namespace.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
         #[command(flatten)]
         of: Namespace,
         #[command(flatten)]

@@ -79,10 +79,19 @@ pub(super) async fn run(command: SecretCommand) -> anyhow::Result<()> {
             }
             print::whole(table::lines(&rows).as_bytes())
         }
-        SecretCommand::Rm { names, of, remote } => {
+        SecretCommand::Rm {
+            mut names,
+            all,
+            of,
+            remote,
+        } => {
             let client = connect(remote).await?;
+            let place = Place(Some(&of.namespace));
+            if all {
+                names = place.names(&client, "secrets").await?;
+            }
             for name in names {
-                let path = Place(Some(&of.namespace)).path(&format!("secrets/{name}"));
+                let path = place.path(&format!("secrets/{name}"));
                 client.delete(&path).await?;
                 print::line(&format!("secret {name} is removed"))?;
             }

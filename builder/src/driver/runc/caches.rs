@@ -3,6 +3,7 @@
 //! ```text
 //! entries/<name>/files/   what programs put there; owned by the sandbox's users
 //! entries/<name>/record   of which namespace and id, and how many bytes it had after its last use
+//! entries/<name>/unsearched  while a run with secrets uses it: whether it put one there is not known yet
 //! locks/<name>            held by who uses it, alone or shared; its time is that of the last use
 //! incoming/<name>/        a new one, while it is made
 //! trash/                  what is being removed
@@ -22,6 +23,7 @@ use oci::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::Mtime;
 use crate::plan::Sharing;
 use crate::rootfs::{Lock, Mode};
 use crate::tree::{Tree, copy_tree, remove_tree, tree_bytes};
@@ -43,6 +45,8 @@ pub(super) struct Caches {
 pub(super) struct Cache {
     folder: PathBuf,
     record: Record,
+    /// When it was taken; what has changed since is of who has it.
+    since: Mtime,
     _lock: Lock,
 }
 
@@ -116,15 +120,14 @@ impl Caches {
             if folder.exists() {
                 lock.stamp(SystemTime::now())?;
                 // What is noted ends to be true now: whoever is killed in its use leaves it to be measured.
-                match fs::remove_file(folder.join(RECORD)) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-                if is_emptied {
+                remove(&folder.join(RECORD))?;
+                // Nobody knows what a run that was killed has left there.
+                if is_emptied || folder.join(UNSEARCHED).exists() {
                     self.discard(&folder.join(FILES))?;
                 }
                 // Whoever emptied it may have been killed in between.
                 fs::create_dir_all(folder.join(FILES))?;
+                remove(&folder.join(UNSEARCHED))?;
                 return Ok(Some(Cache {
                     record: Record {
                         namespace: namespace.to_owned(),
@@ -132,6 +135,7 @@ impl Caches {
                         bytes: 0,
                     },
                     folder,
+                    since: a_moment_ago(),
                     _lock: lock,
                 }));
             }
@@ -239,7 +243,7 @@ impl Caches {
         let Some(_held) = Lock::try_take(&lock, Mode::Shared)? else {
             return Ok(true);
         };
-        if !source.exists() {
+        if !source.exists() || source.join(UNSEARCHED).exists() {
             return Ok(true);
         }
         let copied = copy_tree(&source.join(FILES), &to.join(FILES), most, cancelled);
@@ -248,6 +252,13 @@ impl Caches {
             // A cache is a help, never a must.
             Err(_) => self.discard(&to.join(FILES)).map(|()| true),
         }
+    }
+
+    /// Removes what is in a cache that was in use.
+    pub(super) fn empty(&self, cache: Cache) -> io::Result<()> {
+        self.discard(&cache.files())?;
+        fs::create_dir_all(cache.files())?;
+        cache.settle()
     }
 
     fn discard(&self, path: &Path) -> io::Result<()> {
@@ -274,6 +285,21 @@ impl Cache {
         self.folder.join(FILES)
     }
 
+    /// What it is called.
+    pub(super) fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// What has changed from then on, as [`Stat::ctime`](crate::tree::Stat) has it, was put there in this use.
+    pub(super) fn since(&self) -> Mtime {
+        self.since
+    }
+
+    /// Whoever takes it next without this having been [settled](Self::settle) finds it empty.
+    pub(super) fn mark_unsearched(&self) -> io::Result<()> {
+        fs::write(self.folder.join(UNSEARCHED), b"")
+    }
+
     /// Notes its size, after a use.
     pub(super) fn settle(mut self) -> io::Result<()> {
         self.record.bytes = tree_bytes(&self.files())?;
@@ -281,7 +307,8 @@ impl Cache {
             .folder
             .join(format!("{RECORD}.{}", uuid::Uuid::new_v4().simple()));
         fs::write(&new, serde_json::to_vec(&self.record)?)?;
-        fs::rename(new, self.folder.join(RECORD))
+        fs::rename(new, self.folder.join(RECORD))?;
+        remove(&self.folder.join(UNSEARCHED))
     }
 }
 
@@ -293,6 +320,25 @@ impl Record {
 
 const FILES: &str = "files";
 const RECORD: &str = "record";
+const UNSEARCHED: &str = "unsearched";
+
+/// The clock by which files change goes in steps, and lags behind ours by one of them.
+fn a_moment_ago() -> Mtime {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = now.unwrap_or_default().as_secs();
+    Mtime {
+        seconds: i64::try_from(seconds).unwrap_or_default() - 1,
+        nanoseconds: 0,
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// Neither namespace nor id has a NUL.
 fn name_of(namespace: &str, id: &str) -> String {

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Seek as _, Write as _};
 use super::super::{Built, Event, Failure, Phase};
 use super::settings::scratch_file;
 use super::work::Work;
-use super::{config, failure, process, scan};
+use super::{config, failure, process};
 use crate::images::BaseImage;
 use crate::layer::{self, Layer, export};
 use crate::rootfs::Rootfs;
@@ -37,10 +37,7 @@ impl Work<'_> {
         })?;
         if !self.secrets.is_empty() {
             self.tell(Event::Phase(Phase::Scan));
-            if let Some((layer, file)) = &layer {
-                scan::layer(layer, file, &self.secrets, &self.cancel)?;
-            }
-            scan::config(&config, &self.secrets)?;
+            self.scan(rootfs, layer.as_ref(), &config)?;
         }
         if let Some(command) = self.job.test.clone() {
             self.tell(Event::Phase(Phase::Test));

@@ -12,6 +12,7 @@ mod caches;
 mod config;
 mod failure;
 mod finish;
+mod leaks;
 mod process;
 mod scan;
 mod secrets;

@@ -1,6 +1,7 @@
 //! What secrets look like where they must not be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use aho_corasick::automaton::{Automaton as _, StateID};
@@ -11,7 +12,7 @@ use super::super::SecretFiles;
 use super::{Failure, failure};
 use crate::plan::{Mount, Plan, Step};
 use crate::sandbox;
-use parts::{Part, parts};
+use parts::{Part, Weight, parts};
 
 mod forms;
 mod parts;
@@ -23,13 +24,30 @@ pub(super) struct Secrets {
     forms: Option<[Forms; 2]>,
     masks: Option<AhoCorasick>,
     unsearched: Vec<String>,
+    doubtful: BTreeSet<Vec<u8>>,
+}
+
+/// A secret that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hit<'a> {
+    /// Whose it is: words for people.
+    pub(super) owner: &'a str,
+    /// It is none if the source or the base image has it too: see [`Secrets::doubtful`].
+    pub(super) is_doubtful: bool,
+}
+
+/// Whose a form is, and whether it is doubtful that it is a secret.
+#[derive(Clone)]
+struct Mark {
+    owner: Arc<str>,
+    is_doubtful: bool,
 }
 
 /// Forms that are looked for in the same bytes.
 struct Forms {
     automaton: NFA,
-    /// Of each form, whose it is: words for people.
-    owners: Vec<Arc<str>>,
+    /// Of each form.
+    marks: Vec<Mark>,
     /// Whether blanks and ends of lines do not count: tools put them between the digits of base64 and hex.
     skips_blanks: bool,
 }
@@ -41,10 +59,12 @@ pub(super) struct Search<'a> {
 }
 
 impl Secrets {
-    /// The secrets that the plan's programs see as files. What is injected to stay in the image is none.
+    /// The secrets that the plan's programs see as files. What is injected to stay in the image is none, nor are those
+    /// [doubtful](Self::doubtful) words that are `known`: they are only masked.
     pub(super) fn of(
         plan: &Plan,
         contents: &BTreeMap<String, SecretFiles>,
+        known: &BTreeSet<Vec<u8>>,
     ) -> Result<Self, Failure> {
         let steps = plan.recipe.stages.iter().flat_map(|stage| &stage.steps);
         let mounts = steps.flat_map(|step| match step {
@@ -66,10 +86,13 @@ impl Secrets {
                 .iter()
                 .map(move |(file, content)| (name.as_str(), file.as_str(), &content[..]))
         });
-        Self::new(files)
+        Self::new(files, known)
     }
 
-    fn new<'a>(files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>) -> Result<Self, Failure> {
+    fn new<'a>(
+        files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>,
+        known: &BTreeSet<Vec<u8>>,
+    ) -> Result<Self, Failure> {
         let mut unsearched = Vec::new();
         let mut wanted: Vec<(Part, Arc<str>)> = Vec::new();
         let mut left_out = BTreeSet::new();
@@ -91,7 +114,10 @@ impl Secrets {
                     parts::MOST
                 ));
             }
-            for part in parts(content) {
+            for mut part in parts(content) {
+                if part.weight == Weight::Doubtful && known.contains(&part.bytes) {
+                    part.weight = Weight::Masked;
+                }
                 // What has no room as it is has none in all its forms.
                 if part.rank > 0 && part.bytes.len() > room {
                     left_out.insert(Arc::clone(&owner));
@@ -120,6 +146,12 @@ impl Secrets {
     /// Whether there is nothing to look for.
     pub(super) fn is_empty(&self) -> bool {
         self.forms.is_none()
+    }
+
+    /// Words of the files that may be tokens, or ids and sums that others have too: whoever finds one asks whether the source or
+    /// the base image [has](known) it.
+    pub(super) fn doubtful(&self) -> &BTreeSet<Vec<u8>> {
+        &self.doubtful
     }
 
     /// What is said of those that are not looked for.
@@ -152,7 +184,7 @@ impl Secrets {
     }
 
     /// Whose secret is in `bytes`, if one is.
-    pub(super) fn find(&self, bytes: &[u8]) -> Option<&str> {
+    pub(super) fn find(&self, bytes: &[u8]) -> Option<Hit<'_>> {
         self.search().feed(bytes)
     }
 }
@@ -160,9 +192,10 @@ impl Secrets {
 /// What is put into the automata.
 #[derive(Default)]
 struct Words {
-    plain: BTreeMap<Vec<u8>, Arc<str>>,
-    digits: BTreeMap<Vec<u8>, Arc<str>>,
+    plain: BTreeMap<Vec<u8>, Mark>,
+    digits: BTreeMap<Vec<u8>, Mark>,
     masks: BTreeSet<Vec<u8>>,
+    doubtful: BTreeSet<Vec<u8>>,
     bytes: usize,
 }
 
@@ -178,7 +211,8 @@ impl Words {
         masks.retain(|mask| mask.len() >= parts::MIN);
         let bytes = |forms: &BTreeSet<Vec<u8>>| forms.iter().map(Vec::len).sum::<usize>();
         let mut more = bytes(&masks);
-        if part.refused {
+        let is_refused = part.weight != Weight::Masked;
+        if is_refused {
             more += bytes(&plain) + bytes(&digits);
         }
         if self.bytes + more > MOST {
@@ -186,14 +220,19 @@ impl Words {
         }
         self.bytes += more;
         self.masks.extend(masks);
-        if part.refused {
-            let with_owner = |form| (form, Arc::clone(owner));
+        if is_refused {
+            let mark = Mark {
+                owner: Arc::clone(owner),
+                is_doubtful: part.weight == Weight::Doubtful,
+            };
+            if mark.is_doubtful {
+                self.doubtful.insert(content.to_vec());
+            }
             // A key's digits are as often broken into lines as not.
             let broken = content.iter().all(|byte| forms::is_digit(*byte));
-            self.digits
-                .extend(broken.then(|| with_owner(content.to_vec())));
-            self.plain.extend(plain.into_iter().map(with_owner));
-            self.digits.extend(digits.into_iter().map(with_owner));
+            add(&mut self.digits, broken.then(|| content.to_vec()), &mark);
+            add(&mut self.plain, plain, &mark);
+            add(&mut self.digits, digits, &mark);
         }
         true
     }
@@ -204,6 +243,7 @@ impl Words {
                 forms: None,
                 masks: None,
                 unsearched,
+                doubtful: BTreeSet::new(),
             });
         }
         let mut builder = AhoCorasick::builder();
@@ -219,13 +259,33 @@ impl Words {
             ]),
             masks: Some(masks.map_err(|error| error.to_string())?),
             unsearched,
+            doubtful: self.doubtful,
         })
     }
 }
 
+/// What is a secret for certain stays so.
+fn add(marks: &mut BTreeMap<Vec<u8>, Mark>, forms: impl IntoIterator<Item = Vec<u8>>, mark: &Mark) {
+    for form in forms {
+        let known = marks.entry(form).or_insert_with(|| mark.clone());
+        known.is_doubtful &= mark.is_doubtful;
+    }
+}
+
+/// Which of `words` are in what `bytes` gives; words within words may be missed.
+pub(super) fn known(words: &BTreeSet<Vec<u8>>, bytes: impl Read) -> io::Result<BTreeSet<Vec<u8>>> {
+    let listed: Vec<&Vec<u8>> = words.iter().collect();
+    let automaton = AhoCorasick::new(&listed).map_err(io::Error::other)?;
+    let mut known = BTreeSet::new();
+    for found in automaton.stream_find_iter(bytes) {
+        known.insert(listed[found?.pattern().as_usize()].clone());
+    }
+    Ok(known)
+}
+
 impl<'a> Search<'a> {
     /// Goes on with more bytes; whose secret ended in them.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<&'a str> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<Hit<'a>> {
         let forms = self.secrets.forms.as_ref()?;
         let both = forms.iter().zip(&mut self.states);
         both.into_iter()
@@ -234,17 +294,17 @@ impl<'a> Search<'a> {
 }
 
 impl Forms {
-    fn new(forms: BTreeMap<Vec<u8>, Arc<str>>, skips_blanks: bool) -> Result<Self, String> {
-        let (forms, owners): (Vec<_>, Vec<_>) = forms.into_iter().unzip();
+    fn new(forms: BTreeMap<Vec<u8>, Mark>, skips_blanks: bool) -> Result<Self, String> {
+        let (forms, marks): (Vec<_>, Vec<_>) = forms.into_iter().unzip();
         let automaton = NFA::new(forms).map_err(|error| error.to_string())?;
         Ok(Self {
             automaton,
-            owners,
+            marks,
             skips_blanks,
         })
     }
 
-    fn feed(&self, state: &mut Option<StateID>, bytes: &[u8]) -> Option<&str> {
+    fn feed(&self, state: &mut Option<StateID>, bytes: &[u8]) -> Option<Hit<'_>> {
         let automaton = &self.automaton;
         let mut at = match *state {
             Some(state) => state,
@@ -257,7 +317,10 @@ impl Forms {
             at = automaton.next_state(Anchored::No, at, byte);
             if automaton.is_special(at) && automaton.is_match(at) {
                 let form = automaton.match_pattern(at, 0).as_usize();
-                return self.owners.get(form).map(AsRef::as_ref);
+                return self.marks.get(form).map(|mark| Hit {
+                    owner: &mark.owner,
+                    is_doubtful: mark.is_doubtful,
+                });
             }
         }
         *state = Some(at);

@@ -91,13 +91,14 @@ impl<'m> Work<'m> {
         let kept = raw.as_ref().map(std::fs::File::try_clone).transpose();
         let kept = kept.map_err(scratch)?;
         let (root, mount) = root(rootfs)?;
+        self.mark(&caches)?;
         let outcome = self.execute(&root, &process, raw);
         drop(mount);
         let program = run.argv.first().map_or("", String::as_str);
         let program = program.rsplit('/').next().unwrap_or(program);
         let reason = FailureReason::from(run.reason);
+        self.give_back(rootfs, caches);
         let outcome = outcome.map_err(|error| failure::sandbox(reason.clone(), program, &error))?;
-        self.settle(caches);
         if !outcome.succeeded() {
             return Err(self.blame(reason, program, &outcome));
         }
@@ -147,28 +148,12 @@ impl<'m> Work<'m> {
                 None => Begin::AsLeft,
             };
             let cache = caches.take(namespace, id, begin, sharing, waits, &self.cancel);
-            let cache = cache.map_err(|error| failure::machine(&format!("cache {id}"), &error))?;
-            taken.push((index, cache.ok_or_else(failure::cancelled)?));
+            let broken = |error| failure::machine(&format!("cache {id}"), &error);
+            let cache = cache.map_err(broken)?.ok_or_else(failure::cancelled)?;
+            taken.push((index, cache));
         }
         taken.sort_unstable_by_key(|(index, _)| *index);
         Ok(taken.into_iter().map(|(_, cache)| cache).collect())
-    }
-
-    /// Gives caches back, and removes others if there are too many bytes now.
-    fn settle(&self, caches: Vec<Cache>) {
-        if caches.is_empty() {
-            return;
-        }
-        let settled = caches.into_iter().map(Cache::settle).collect::<Vec<_>>();
-        // One that was not counted has no record, and is measured here.
-        let pruned = self.machine.caches.prune();
-        for error in settled
-            .into_iter()
-            .chain([pruned.map(drop)])
-            .filter_map(Result::err)
-        {
-            tracing::warn!(%error, "caches of builds could not be counted or removed");
-        }
     }
 
     fn place(&self, files: &Files, place: &Place) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! One run, from a job to what is built.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
@@ -26,6 +27,8 @@ pub(super) struct Work<'m> {
     pub(super) job: Job,
     pub(super) source: Source,
     pub(super) secrets: Secrets,
+    /// Words of the secrets that others have too.
+    pub(super) known: BTreeSet<Vec<u8>>,
     /// What the stage [`StageName::Artifacts`] gave.
     pub(super) artifacts: Option<Artifacts>,
     /// Ends whatever the run is at: somebody cancelled it, or its time is over.
@@ -91,7 +94,8 @@ impl<'m> Work<'m> {
         Ok(Self {
             machine,
             source,
-            secrets: Secrets::of(&job.plan, &job.secrets)?,
+            secrets: Secrets::of(&job.plan, &job.secrets, &BTreeSet::new())?,
+            known: BTreeSet::new(),
             artifacts: None,
             _clock: cancel.clone().drop_guard(),
             cancel,

@@ -119,9 +119,25 @@ async fn applied(
     }
 }
 
-pub(super) async fn delete(names: &[String], of: &Namespace, remote: Remote) -> anyhow::Result<()> {
+/// Without names: all builds, then the runs of none.
+pub(super) async fn delete(
+    names: Option<&[String]>,
+    of: &Namespace,
+    remote: Remote,
+) -> anyhow::Result<()> {
     let client = connect(remote).await?;
     let place = Place(Some(&of.namespace));
+    let Some(names) = names else {
+        for of in ["builds", "buildruns"] {
+            let names = place.names(&client, of).await?;
+            remove(&client, place, &names).await?;
+        }
+        return Ok(());
+    };
+    remove(&client, place, names).await
+}
+
+async fn remove(client: &Client, place: Place<'_>, names: &[String]) -> anyhow::Result<()> {
     for name in names {
         // Not looked at before: what the server cannot read can be removed all the same.
         let of_build = place.path(&format!("builds/{name}"));
@@ -130,7 +146,7 @@ pub(super) async fn delete(names: &[String], of: &Namespace, remote: Remote) -> 
         anyhow::ensure!(
             is_build || client.remove(&of_run).await?,
             "there is no build or run {name} in namespace {}",
-            of.namespace
+            place.0.unwrap_or_default()
         );
         let kind = if is_build { "build" } else { "run" };
         print::line(&format!("{kind} {name} is removed"))?;

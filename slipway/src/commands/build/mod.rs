@@ -87,8 +87,14 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             let repository = git.map(|url| (url, git_secret));
             references::list(build.as_deref(), repository, &of, remote, &printing).await?;
         }
-        BuildCommand::Delete { names, of, remote } => {
-            definitions::delete(&names, &of, remote).await?;
+        BuildCommand::Delete {
+            names,
+            all,
+            of,
+            remote,
+        } => {
+            let names = (!all).then_some(&names[..]);
+            definitions::delete(names, &of, remote).await?;
         }
         BuildCommand::Cancel { names, of, remote } => start::cancel(&names, &of, remote).await?,
     }

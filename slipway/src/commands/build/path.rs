@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 
 use crate::client::Client;
@@ -61,5 +62,18 @@ impl Place<'_> {
             }
         }
         Ok(items)
+    }
+
+    /// What all of a list are called.
+    pub(in crate::commands) async fn names(
+        self,
+        client: &Client,
+        of: &str,
+    ) -> anyhow::Result<Vec<String>> {
+        let items: Vec<Value> = self.list(client, of, "", usize::MAX).await?;
+        let names = items
+            .iter()
+            .filter_map(|item| item["metadata"]["name"].as_str());
+        Ok(names.map(str::to_owned).collect())
     }
 }

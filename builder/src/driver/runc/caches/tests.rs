@@ -37,6 +37,29 @@ fn is_there(caches: &Caches, id: &str) -> bool {
 }
 
 #[test]
+fn what_a_killed_run_with_secrets_left_is_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    write(&caches, "pip", 10);
+    let names = |cache: &Cache| fs::read_dir(cache.files()).unwrap().count();
+    let used = take(&caches, "pip", None, Sharing::Locked);
+    used.mark_unsearched().unwrap();
+    drop(used);
+    // Nor is it copied.
+    let copy = take(&caches, "pip-branch", Some("pip"), Sharing::Locked);
+    assert_eq!(names(&copy), 0);
+    let again = take(&caches, "pip", None, Sharing::Locked);
+    assert_eq!(names(&again), 0);
+    fs::write(again.files().join("file"), b"x").unwrap();
+    again.mark_unsearched().unwrap();
+    again.settle().unwrap();
+    let again = take(&caches, "pip", None, Sharing::Locked);
+    assert_eq!(names(&again), 1, "it was searched");
+    caches.empty(again).unwrap();
+    assert_eq!(names(&take(&caches, "pip", None, Sharing::Locked)), 0);
+}
+
+#[test]
 fn a_cache_is_there_again_for_its_namespace_alone() {
     let folder = tempfile::tempdir().unwrap();
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+mod keys;
+
 /// Bytes of a file that are looked for in one piece.
 const PIECE: usize = 1 << 10;
 
@@ -20,30 +22,41 @@ pub(super) struct Part {
     pub(super) bytes: Vec<u8>,
     /// Where there is no room for all parts, those of low rank come first.
     pub(super) rank: u8,
-    /// Whether nobody may have it in an image. A log is spared more: what is hidden there by mistake harms nobody.
-    pub(super) refused: bool,
+    pub(super) weight: Weight,
+}
+
+/// Where bytes must not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Nobody may have them in an image.
+    Refused,
+    /// The same, unless the source or the base image has them too: ids and sums look as tokens do.
+    Doubtful,
+    /// They are hidden in a log, which is spared more: what is hidden there by mistake harms nobody.
+    Masked,
 }
 
 impl Part {
-    fn refused(rank: u8, bytes: &[u8]) -> Self {
+    fn of(rank: u8, weight: Weight, bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.to_vec(),
             rank,
-            refused: true,
+            weight,
         }
     }
 
+    fn refused(rank: u8, bytes: &[u8]) -> Self {
+        Self::of(rank, Weight::Refused, bytes)
+    }
+
     fn masked(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.to_vec(),
-            rank: 2,
-            refused: false,
-        }
+        Self::of(2, Weight::Masked, bytes)
     }
 }
 
 /// The parts of a file without blanks around it: the whole, in pieces if it is long; the keys in PEM blocks, however their lines
-/// are broken, and as the bytes that they stand for; each line; each word that looks like no word of a language.
+/// are broken, and as the bytes that they stand for; each line; each word that looks like no word of a language; what stands
+/// behind a key such as `password`.
 pub(super) fn parts(content: &[u8]) -> Vec<Part> {
     let content = &content[..content.len().min(MOST)];
     let pieces = content.chunks(PIECE).enumerate();
@@ -67,6 +80,9 @@ pub(super) fn parts(content: &[u8]) -> Vec<Part> {
             // Of a certificate everybody may have each line.
             if block.as_ref().is_none_or(|block| block.is_private) {
                 parts.extend(words(line));
+                parts.extend(
+                    keys::values(line).map(|value| Part::of(1, Weight::Doubtful, head(value))),
+                );
             }
         }
     }
@@ -113,6 +129,8 @@ fn words(line: &[u8]) -> impl Iterator<Item = Part> {
     words.filter_map(|word| {
         if is_token(word) {
             Some(Part::refused(1, word))
+        } else if is_id(word) {
+            Some(Part::of(1, Weight::Doubtful, word))
         } else {
             is_odd(word).then(|| Part::masked(word))
         }
@@ -148,4 +166,22 @@ fn is_token(word: &[u8]) -> bool {
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_digit)
         && (of(b"-_.") || (of(b"+/") && !word.starts_with(b"/")))
+}
+
+/// Whether a word is a UUID, or digits in hex, base32 or base36: of figures and letters of one case. Many a registry's tokens are,
+/// and many a sum.
+fn is_id(word: &[u8]) -> bool {
+    let figures = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let of = |letters: fn(&u8) -> bool| {
+        let fits = |byte: &u8| byte.is_ascii_digit() || letters(byte);
+        word.iter().all(fits)
+    };
+    word.len() >= TOKEN
+        && is_telling(word)
+        && figures >= 4
+        && word.iter().any(u8::is_ascii_alphabetic)
+        && (of(u8::is_ascii_lowercase)
+            || of(u8::is_ascii_uppercase)
+            || of(|byte| b"abcdef-".contains(byte))
+            || of(|byte| b"ABCDEF-".contains(byte)))
 }

@@ -1,12 +1,22 @@
+use std::collections::BTreeSet;
+
 use aho_corasick::automaton::Automaton as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use super::Secrets;
+use super::{Secrets, known};
 
 fn secrets(content: &[u8]) -> Secrets {
-    Secrets::new([("npm", "token", content)].into_iter()).unwrap()
+    without(content, &BTreeSet::new())
+}
+
+fn without(content: &[u8], known: &BTreeSet<Vec<u8>>) -> Secrets {
+    Secrets::new([("npm", "token", content)].into_iter(), known).unwrap()
+}
+
+fn find<'a>(secrets: &'a Secrets, bytes: &[u8]) -> Option<&'a str> {
+    secrets.find(bytes).map(|hit| hit.owner)
 }
 
 const OWNER: &str = "file token of the secret npm";
@@ -26,20 +36,20 @@ fn all_forms_are_found_and_masked() {
         "https://x:s3cret%2b%2f%20%22token%22@host",
         r#"{"token": "s3cret+/ \"token\""}"#,
     ] {
-        assert_eq!(secrets.find(text.as_bytes()), Some(OWNER), "{text}");
+        assert_eq!(find(&secrets, text.as_bytes()), Some(OWNER), "{text}");
         let masked = secrets.mask(text.to_owned());
         assert!(masked.contains("[secret]"), "{text} became {masked}");
-        assert_eq!(secrets.find(masked.as_bytes()), None);
+        assert_eq!(find(&secrets, masked.as_bytes()), None);
     }
     // Folded, as `base64` and `xxd -p` do it.
     for text in [
         "czNj\ncmV0Ky8\r\n gInRva2VuIg==",
         "73 33 63 72 65 74 2b 2f 20 22 74 6f 6b 65 6e 22",
     ] {
-        assert_eq!(secrets.find(text.as_bytes()), Some(OWNER), "{text}");
+        assert_eq!(find(&secrets, text.as_bytes()), Some(OWNER), "{text}");
     }
     for text in ["", "s3cret", "token", "s3 cret+/ \"token\""] {
-        assert_eq!(secrets.find(text.as_bytes()), None);
+        assert_eq!(find(&secrets, text.as_bytes()), None);
         assert_eq!(secrets.mask(text.to_owned()), text);
     }
 }
@@ -54,7 +64,7 @@ fn what_is_short_is_said_and_not_looked_for() {
         "{:?}",
         secrets.unsearched()
     );
-    assert_eq!(secrets.find(b"short"), None);
+    assert_eq!(find(&secrets, b"short"), None);
 }
 
 /// 64 digits a line, as `openssl` writes it.
@@ -89,12 +99,12 @@ fn a_key_is_found_however_its_lines_are_broken() {
             assert_eq!(secrets.mask((*line).to_owned()), "[secret]");
             assert_eq!(secrets.mask(format!("+ key='{line}'")), "+ key='[secret]'");
             if line.len() == 64 {
-                assert_eq!(secrets.find(line.as_bytes()), Some(OWNER), "{line}");
+                assert_eq!(find(&secrets, line.as_bytes()), Some(OWNER), "{line}");
             }
         }
         for frame in [lines[0], lines[lines.len() - 1]] {
             assert_eq!(secrets.mask(frame.to_owned()), frame);
-            assert_eq!(secrets.find(frame.as_bytes()), None);
+            assert_eq!(find(&secrets, frame.as_bytes()), None);
         }
         let rewrapped: Vec<&[u8]> = digits.as_bytes().chunks(76).collect();
         for text in [
@@ -109,7 +119,7 @@ fn a_key_is_found_however_its_lines_are_broken() {
             STANDARD.encode(&pem).as_bytes(),
         ] {
             let shown = String::from_utf8_lossy(text);
-            assert_eq!(secrets.find(text), Some(OWNER), "{shown}");
+            assert_eq!(find(&secrets, text), Some(OWNER), "{shown}");
         }
         // One line of a log, as a variable is shown.
         for line in [
@@ -159,7 +169,11 @@ fn what_is_a_token_in_a_file_is_a_secret_by_itself() {
         let secrets = secrets(file.as_bytes());
         let base64 = STANDARD.encode(format!("ann:{token}"));
         for text in [token, &base64, &format!("x={token}&y")] {
-            assert_eq!(secrets.find(text.as_bytes()), Some(OWNER), "{file}: {text}");
+            assert_eq!(
+                find(&secrets, text.as_bytes()),
+                Some(OWNER),
+                "{file}: {text}"
+            );
             let masked = secrets.mask(format!("> {text}"));
             assert!(
                 masked.contains("[secret]") && !masked.contains(token),
@@ -169,7 +183,51 @@ fn what_is_a_token_in_a_file_is_a_secret_by_itself() {
         // A stranger's file may name the same server and user.
         let other =
             "registry=https://npm.example.com/team/\n//npm.example.com/team/ machine login ann";
-        assert_eq!(secrets.find(other.as_bytes()), None, "{file}");
+        assert_eq!(find(&secrets, other.as_bytes()), None, "{file}");
+    }
+}
+
+#[test]
+fn ids_are_tokens_unless_others_have_them() {
+    let uuid = "3f2a9c47-1d5e-4b8a-9e60-7c1d2b3a4f5e";
+    let hex = "9f86d081884c7d659a2feaa0c55ad015";
+    let base32 = "mfrggzdfmztwq2lkgm3tqojqga4tcmbr";
+    let large = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    for token in [uuid, &uuid.to_uppercase(), hex, base32, large, "Hunter2-x"] {
+        let file = format!(
+            "registry=https://npm.example.com/repository/{}/\n_authToken={token}\n",
+            uuid.replace('3', "4")
+        );
+        let first = secrets(file.as_bytes());
+        let hit = first.find(format!("x {token} y").as_bytes()).unwrap();
+        assert_eq!((hit.owner, hit.is_doubtful), (OWNER, true), "{token}");
+        let base64 = STANDARD.encode(format!("ann:{token}"));
+        assert_eq!(find(&first, base64.as_bytes()), Some(OWNER), "{token}");
+        assert!(!first.mask(format!("> {token}")).contains(token));
+        // What stands in the registry's URL is nobody's secret.
+        assert_eq!(find(&first, uuid.replace('3', "4").as_bytes()), None);
+        // The whole stays one where its word is everybody's.
+        let everybodys = format!("cache-id: {token}\n");
+        let found = known(first.doubtful(), everybodys.as_bytes()).unwrap();
+        assert_eq!(found, BTreeSet::from([token.as_bytes().to_vec()]));
+        let second = without(file.as_bytes(), &found);
+        assert_eq!(find(&second, everybodys.as_bytes()), None);
+        assert!(second.doubtful().is_empty());
+        assert!(!second.mask(format!("> {token}")).contains(token));
+        let hit = second.find(file.trim().as_bytes()).unwrap();
+        assert_eq!((hit.owner, hit.is_doubtful), (OWNER, false));
+    }
+    // A file that is nothing else is a secret for certain.
+    let alone = secrets(uuid.as_bytes());
+    assert!(!alone.find(uuid.as_bytes()).unwrap().is_doubtful);
+    for file in [
+        "00000000-0000-0000-0000-000000000000",
+        "libsomething-of-the-kind",
+        "2026-11-21-2026-11-22",
+        "abcdefghijklmnopqrstuvwxyz1",
+    ] {
+        let secrets = secrets(format!("user ann\nid {file}\n").as_bytes());
+        assert_eq!(find(&secrets, file.as_bytes()), None, "{file}");
     }
 }
 
@@ -184,7 +242,7 @@ fn what_is_everybodys_is_neither_masked_nor_refused() {
     );
     let secrets = secrets(file.as_bytes());
     assert_eq!(
-        secrets.find(line.as_bytes()),
+        find(&secrets, line.as_bytes()),
         Some(OWNER),
         "the key has the same digits"
     );
@@ -192,7 +250,7 @@ fn what_is_everybodys_is_neither_masked_nor_refused() {
         file.replace(&key.replace("BEGIN", "BEGIN RSA"), "")
             .as_bytes(),
     );
-    assert_eq!(secrets.find(line.as_bytes()), None);
+    assert_eq!(find(&secrets, line.as_bytes()), None);
     for text in [
         "========================",
         "ann",
@@ -208,7 +266,7 @@ fn what_is_everybodys_is_neither_masked_nor_refused() {
         "https://Registry2.example.com/Team/app-1.2.3",
         "========================",
     ] {
-        assert_eq!(secrets.find(text.as_bytes()), None, "{text}");
+        assert_eq!(find(&secrets, text.as_bytes()), None, "{text}");
     }
 }
 
@@ -222,7 +280,10 @@ fn a_long_secret_is_masked_to_its_end() {
     let masked = secrets.mask(format!("key={long} is it"));
     assert!(masked.starts_with("key=[secret]") && masked.ends_with("[secret] is it"));
     assert_eq!(masked.replace("[secret]", ""), "key= is it");
-    assert_eq!(secrets.find(&long.as_bytes()[4096..2 * 4096]), Some(OWNER));
+    assert_eq!(
+        find(&secrets, &long.as_bytes()[4096..2 * 4096]),
+        Some(OWNER)
+    );
 }
 
 #[test]
@@ -236,7 +297,8 @@ fn many_and_long_secrets_cost_so_much_and_no_more() {
         .collect();
     let of = |files: &[(String, Vec<u8>)]| {
         let listed = files.iter();
-        Secrets::new(listed.map(|(name, file)| ("npm", name.as_str(), &file[..])))
+        let listed = listed.map(|(name, file)| ("npm", name.as_str(), &file[..]));
+        Secrets::new(listed, &BTreeSet::new())
     };
     // Rather than to publish what was not looked through.
     let failure = of(&files).err().unwrap();
@@ -250,11 +312,14 @@ fn many_and_long_secrets_cost_so_much_and_no_more() {
     // All files, before the rest of any.
     for (name, file) in files {
         let owner = format!("file {name} of the secret npm");
-        assert_eq!(secrets.find(file), Some(&owner[..]));
+        assert_eq!(find(&secrets, file), Some(&owner[..]));
     }
     // It is said of which.
     assert!(!secrets.unsearched().is_empty() && secrets.unsearched().len() <= 2 * files.len());
-    assert_eq!(secrets.find(&files[0].1), Some("file f1 of the secret npm"));
+    assert_eq!(
+        find(&secrets, &files[0].1),
+        Some("file f1 of the secret npm")
+    );
 }
 
 proptest! {
@@ -277,7 +342,7 @@ proptest! {
         let mut found = None;
         for cut in cuts.iter().cycle() {
             let (piece, after) = rest.split_at((*cut).min(rest.len()));
-            found = found.or(search.feed(piece));
+            found = found.or(search.feed(piece).map(|hit| hit.owner));
             rest = after;
             if rest.is_empty() {
                 break;

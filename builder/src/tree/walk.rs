@@ -1,0 +1,67 @@
+//! Looking through a tree that nobody changes meanwhile.
+
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::AsFd as _;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, openat, readlinkat};
+
+use super::{FileKind, Stat, Tree, TreePath, names, stat};
+
+/// Something in a tree.
+pub(crate) struct Met {
+    /// Where it is.
+    pub(crate) path: TreePath,
+    /// What it is.
+    pub(crate) stat: Stat,
+    /// Where a symbolic link leads.
+    pub(crate) target: Vec<u8>,
+    /// A regular file, open for reading.
+    pub(crate) file: Option<File>,
+}
+
+/// Meets whatever is in a tree and `is_meant`, until told to break: what it was told. Names that lead deeper than a path can be long are an error.
+pub(crate) fn walk<B>(
+    folder: &Path,
+    is_meant: impl Fn(&Stat) -> bool,
+    mut look: impl FnMut(Met) -> io::Result<ControlFlow<B>>,
+) -> io::Result<Option<B>> {
+    let tree = Tree::open(folder)?;
+    let mut waiting = vec![TreePath::root()];
+    while let Some(folder) = waiting.pop() {
+        let directory = tree.directory(&folder)?;
+        for name in names(directory.as_fd())? {
+            let found = stat(directory.as_fd(), &name)?;
+            let path = folder.join(&name).map_err(io::Error::other)?;
+            if found.kind == FileKind::Directory {
+                waiting.push(path.clone());
+            }
+            if !is_meant(&found) {
+                continue;
+            }
+            let mut met = Met {
+                path,
+                stat: found,
+                target: Vec::new(),
+                file: None,
+            };
+            match met.stat.kind {
+                FileKind::Symlink => {
+                    met.target = readlinkat(&directory, &*name, Vec::new())?.into_bytes();
+                }
+                FileKind::Regular => {
+                    let flags =
+                        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                    met.file = Some(openat(&directory, &*name, flags, Mode::empty())?.into());
+                }
+                _ => {}
+            }
+            if let ControlFlow::Break(told) = look(met)? {
+                return Ok(Some(told));
+            }
+        }
+    }
+    Ok(None)
+}

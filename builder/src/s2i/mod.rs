@@ -38,7 +38,7 @@ mod warning;
 pub use artifacts::Artifact;
 pub use contract::Contract;
 pub use environment::{EnvFilter, EnvironmentFile, Scope, Variable};
-pub use ignore::{Ignore, Mode as IgnoreMode};
+pub use ignore::{Ignore, IgnoreError, Mode as IgnoreMode};
 pub use image::{ExecutionConfig, ImageConfig, InvalidImage};
 pub use injection::Injection;
 pub use labels::{Generated, MAX_LABEL_BYTES, check_label_namespace, generated};

@@ -214,18 +214,9 @@ impl Objects {
         })
     }
 
-    /// Calls `each` with the size of every blob, in their order. Blocks.
-    pub(crate) fn sizes(
-        &self,
-        blobs: &[ObjectId],
-        mut each: impl FnMut(u64) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let arguments = ["cat-file", "--batch-check"];
-        let mut process = Local::start(&self.session, &arguments)?;
-        for blob in blobs {
-            each(process.ask(blob)?)?;
-        }
-        Ok(())
+    /// The size of a blob. Blocks.
+    pub(crate) fn size(&self, blob: &ObjectId) -> Result<u64, Fault> {
+        Local::start(&self.session, &["cat-file", "--batch-check"])?.ask(blob)
     }
 
     async fn ask_about(&self, name: &str) -> Result<Option<(ObjectId, String)>, Fault> {

@@ -155,3 +155,54 @@ fn layers_are_read_side_by_side() {
         changed(&*unordered, &*unordered, 10).unwrap_err();
     }
 }
+
+const MEASURED: &str = "builds::pipeline::compare::layers::tests::measured";
+
+/// Layers of 50,000 files whose paths have 3 KB, while they are read.
+fn large(content: u8) -> io::PipeReader {
+    let (reader, writer) = io::pipe().unwrap();
+    std::thread::spawn(move || {
+        let mut archive = crate::archive::Writer::new(io::BufWriter::new(writer));
+        let folder = ["n".repeat(250).as_str(); 12].join("/");
+        for i in 0..50_000 {
+            let entry = Entry {
+                path: TreePath::parse(format!("{folder}/{i:06}").as_bytes()).unwrap(),
+                kind: Kind::File(1),
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                mtime: crate::archive::Mtime::default(),
+                xattrs: crate::archive::Xattrs::new(),
+            };
+            archive.header(&entry).unwrap();
+            archive.content(&[content]).unwrap();
+            archive.pad(1).unwrap();
+        }
+        archive.finish().unwrap();
+    });
+    reader
+}
+
+/// Not a test of its own: the work, alone in a process, whose peak of memory is then that of the work.
+#[test]
+#[ignore = "started by two_large_layers_are_not_in_memory"]
+fn measured() {
+    let all = changed(large(b'a'), large(b'b'), 10).unwrap();
+    assert_eq!(all[10], "and 49990 more");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:"));
+    println!("\n{}", peak.unwrap());
+}
+
+#[test]
+fn two_large_layers_are_not_in_memory() {
+    let ran = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", MEASURED, "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{told}");
+    let peak = told.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+    assert!(kilobytes.parse::<u64>().unwrap() < 64 << 10, "{told}");
+}

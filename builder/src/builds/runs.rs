@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use super::definitions::millis;
 use super::live::Why;
 use super::log::{Follow, LogReader, folder};
-use super::queue::RunId;
+use super::queue::{RunId, Wait};
 use super::record::{Page, PageOf, Recorded};
 use super::submit::id;
 use super::{Builds, BuildsError};
@@ -155,6 +155,14 @@ impl Builds {
         };
         self.store().look(namespace, &prefix(build), look).await?;
         Ok(all)
+    }
+
+    /// Why a run waits; `None` if it does not.
+    pub fn wait_of(&self, run: &Run) -> Option<Wait> {
+        match run.state {
+            State::Queued => self.queue().wait(&id(run)),
+            _ => None,
+        }
     }
 
     /// Ends a run: one that waits at once, one at work as soon as its programs are killed, unless it is being published

@@ -7,13 +7,13 @@ use oci::{Descriptor, Digest, Hasher, Manifest};
 
 use super::{Pipeline, keep};
 use crate::Compression;
-use crate::builds::reason::{self, failure, machine};
+use crate::builds::reason::{failure, machine};
 use crate::builds::spec::Source;
 use crate::builds::submit::is_check;
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::plan::Commit;
-use crate::records::{Cause, Run, State};
+use crate::records::{Cause, OwnReason, Run, State};
 use crate::source::git::Found;
 use crate::source::{Snapshot, SourceLimits, upload};
 
@@ -36,7 +36,7 @@ impl Pipeline<'_> {
         let (snapshot, kept) = match (pinned, &self.wanted.source) {
             (Some(source), _) => {
                 let name = ImageName::parse(source, &[]).map_err(|error| {
-                    failure(reason::SOURCE_NOT_FOUND, format!("{source}: {error}"))
+                    failure(OwnReason::SourceNotFound, format!("{source}: {error}"))
                 })?;
                 self.kept(&name).await?
             }
@@ -52,6 +52,17 @@ impl Pipeline<'_> {
             let date = commit.as_ref().and_then(|commit| authored(&commit.date));
             date.unwrap_or(Snapshot::MTIME)
         });
+        if let (None, Some(pattern)) = (&commit, self.wanted.output.wants_commit())
+            && !is_check(self.run)
+        {
+            let text = format!("the source has no commit for the tag {pattern}");
+            // What is sent once to a build of a repository is no mistake of the build's.
+            if self.run.build.is_none() {
+                let text = format!("{text}: leave the tag out, or name one");
+                return Err(failure(OwnReason::InvalidSpec, text));
+            }
+            self.note(format!("{text}: it is left out")).await;
+        }
         let change = |run: &mut Run| {
             run.resolved.commit = commit.as_ref().map(|commit| commit.id.clone());
             run.resolved.source = Some(kept.to_string());
@@ -69,7 +80,7 @@ impl Pipeline<'_> {
             .await?
         else {
             return Err(failure(
-                reason::INVALID_SPEC,
+                OwnReason::InvalidSpec,
                 "the source is no git repository",
             ));
         };
@@ -151,7 +162,7 @@ impl Pipeline<'_> {
             let message = format!(
                 "the source {name} is not in this registry (any more): send or fetch it again"
             );
-            failure(reason::SOURCE_NOT_FOUND, message)
+            failure(OwnReason::SourceNotFound, message)
         };
         let images = self.images();
         let actor = &self.run.actor;
@@ -162,7 +173,7 @@ impl Pipeline<'_> {
         let layer = layer(&manifest, name)?;
         let compression = Compression::of(&layer.media_type).ok_or_else(|| {
             let message = format!("{name} is no source: its layer is {}", layer.media_type);
-            failure(reason::SOURCE_NOT_FOUND, message)
+            failure(OwnReason::SourceNotFound, message)
         })?;
         let blob = images.blob(actor, name.repo(), &layer.digest).await?;
         let blob = blob.ok_or_else(missing)?;
@@ -187,7 +198,7 @@ impl Pipeline<'_> {
         });
         let read = read
             .await
-            .map_err(|error| machine("reading the source", &error))?;
+            .map_err(|error| machine("reading the source", &error.into()))?;
         let mut snapshot = read?;
         keep::recall(&mut snapshot, &manifest);
         let kept = ImageName::pinned(name.repo().clone(), manifest.digest());
@@ -200,7 +211,7 @@ fn layer(manifest: &Manifest, name: &ImageName) -> Result<Descriptor, Failure> {
     match manifest.layers() {
         [layer] => Ok(layer.clone()),
         layers => Err(failure(
-            reason::SOURCE_NOT_FOUND,
+            OwnReason::SourceNotFound,
             format!(
                 "{name} is no source: it has {} layers, and a source has one, a tar",
                 layers.len()
@@ -235,7 +246,7 @@ impl<R: Read> Checked<R> {
             return Ok(());
         }
         let message = "the source's bytes in the registry are not those that its digest names, or too many of them";
-        Err(failure(reason::SOURCE_NOT_FOUND, message))
+        Err(failure(OwnReason::SourceNotFound, message))
     }
 }
 

@@ -25,11 +25,11 @@ use tokio::sync::mpsc::Sender;
 use super::Builds;
 use super::live::Stop;
 use super::progress::Progress;
-use super::reason::{self, failure};
+use super::reason::failure;
 use super::spec::Wanted;
 use crate::driver::{Event, Failure, Phase};
 use crate::images::Images;
-use crate::records::{Run, RunResult};
+use crate::records::{OwnReason, Run, RunResult};
 use crate::until::Until;
 
 /// A run on its way.
@@ -122,5 +122,5 @@ impl<'a> Pipeline<'a> {
 
 /// What a run that is stopped says; its record says why.
 fn stopped() -> Failure {
-    failure(reason::STOPPED, "the run was stopped")
+    failure(OwnReason::Cancelled, "the run was stopped")
 }

@@ -58,6 +58,7 @@ pub mod secrets;
 pub mod source;
 mod tree;
 pub mod triggers;
+mod until;
 
 pub use addresses::AddressRules;
 pub use compression::Compression;

@@ -23,9 +23,12 @@ use crate::records::{OwnReason, Run, RunResult, State};
 /// How long the queue sleeps at most.
 const REST: Duration = Duration::from_secs(60);
 
+/// How long is waited for threads of runs that have ended.
+const THREADS_END: Duration = Duration::from_secs(5);
+
 impl Builds {
     /// Takes up what an earlier process left, then runs what is asked for, until `stop`. Then runs at work are ended and
-    /// wait again, and it returns when all have; what is being published is published first. Call it once.
+    /// wait again, and it returns when all have; what is being published is published first. For what blocks in a read or a write it waits some seconds. Call it once.
     pub async fn drive(&self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -52,7 +55,14 @@ impl Builds {
         self.live().stop_all(&Why::ServerEnds);
         while working.join_next().await.is_some() {}
         self.0.threads.close();
-        self.0.threads.wait().await;
+        // They look at the token of their run, and none of them does what others will see: what hangs in a read ends with
+        // the process.
+        let ended = tokio::time::timeout(THREADS_END, self.0.threads.wait()).await;
+        if ended.is_err() {
+            tracing::warn!(
+                "reading or writing for a run that was ended takes long: it is left behind"
+            );
+        }
     }
 
     fn begin_next(&self) -> Option<RunId> {

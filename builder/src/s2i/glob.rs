@@ -3,25 +3,132 @@
 #[cfg(test)]
 mod tests;
 
-/// Whether `name` matches `pattern` as a whole: `*` any bytes but `/`, `?` one character but `/`, `[a-z]` and `[^a-z]`
-/// one character, `\c` the character itself. Source: Go 1.22 `path/filepath/match.go`, on Unix.
-///
-/// A malformed pattern is an error even where Go would have found a difference before it noticed.
-pub(crate) fn matches(pattern: &[u8], name: &[u8]) -> Result<bool, BadPattern> {
-    check(pattern)?;
-    Ok(run(pattern, name))
+/// A pattern: `*` any bytes but `/`, `?` one character but `/`, `[a-z]` and `[^a-z]` one character, `\c` the character
+/// itself. Source: Go 1.22 `path/filepath/match.go`, on Unix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Glob {
+    tokens: Vec<Token>,
+    /// How whatever matches ends: what is behind the last `*`, up to what is no plain byte.
+    end: Vec<u8>,
 }
 
-/// Whether a pattern is well-formed.
-pub(crate) fn check(mut pattern: &[u8]) -> Result<(), BadPattern> {
-    while let Some((first, rest)) = pattern.split_first() {
-        pattern = match first {
-            b'\\' => rest.split_first().ok_or(BadPattern)?.1,
-            b'[' => class(rest, 0)?.1,
-            _ => rest,
-        };
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Star,
+    One,
+    Class {
+        negated: bool,
+        ranges: Vec<(u32, u32)>,
+    },
+    Byte(u8),
+}
+
+/// How much may still be compared: who writes patterns and names decides what they cost.
+#[derive(Debug)]
+pub(crate) struct Steps(u64);
+
+impl Steps {
+    pub(crate) fn new(most: u64) -> Self {
+        Self(most)
     }
-    Ok(())
+
+    pub(crate) fn take(&mut self, steps: usize) -> Result<(), NoSteps> {
+        self.0 = self.0.checked_sub(steps as u64).ok_or(NoSteps)?;
+        Ok(())
+    }
+}
+
+/// All steps are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoSteps;
+
+/// `[` without its class, `\` at the end, an empty or reversed range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadPattern;
+
+impl Glob {
+    /// Reads a pattern. A malformed one is an error even where Go would have found a difference before it noticed.
+    pub(crate) fn parse(mut pattern: &[u8]) -> Result<Self, BadPattern> {
+        let mut tokens = Vec::new();
+        while let Some((first, rest)) = pattern.split_first() {
+            let (token, rest) = match first {
+                b'*' => (Token::Star, rest),
+                b'?' => (Token::One, rest),
+                b'[' => class(rest)?,
+                b'\\' => {
+                    let (byte, rest) = rest.split_first().ok_or(BadPattern)?;
+                    (Token::Byte(*byte), rest)
+                }
+                byte => (Token::Byte(*byte), rest),
+            };
+            tokens.push(token);
+            pattern = rest;
+        }
+        let byte = |token: &Token| match token {
+            Token::Byte(byte) => Some(*byte),
+            _ => None,
+        };
+        let mut end: Vec<u8> = tokens.iter().rev().map_while(byte).collect();
+        end.reverse();
+        Ok(Self { tokens, end })
+    }
+
+    /// Whether `name` matches as a whole. Backtracks to the last `*` only: linear but for the product of both lengths.
+    pub(crate) fn matches(&self, name: &[u8], steps: &mut Steps) -> Result<bool, NoSteps> {
+        steps.take(1)?;
+        if !name.ends_with(&self.end) {
+            return Ok(false);
+        }
+        let (mut rest, mut left) = (&self.tokens[..], name);
+        let mut star: Option<(&[Token], &[u8])> = None;
+        loop {
+            steps.take(1)?;
+            if let [Token::Star, after @ ..] = rest {
+                star = Some((after, left));
+                rest = after;
+                continue;
+            }
+            if rest.is_empty() && left.is_empty() {
+                return Ok(true);
+            }
+            if let Some((token, after)) = rest.split_first()
+                && let Some(length) = token.begins(left, steps)?
+            {
+                (rest, left) = (after, &left[length..]);
+                continue;
+            }
+            match star {
+                Some((after, [first, more @ ..])) if *first != b'/' => {
+                    star = Some((after, more));
+                    (rest, left) = (after, more);
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+}
+
+impl Token {
+    /// How many bytes of `name` it stands for, if the name begins with it. Not for a star.
+    fn begins(&self, name: &[u8], steps: &mut Steps) -> Result<Option<usize>, NoSteps> {
+        Ok(match self {
+            Self::Star => None,
+            Self::Byte(byte) => (name.first() == Some(byte)).then_some(1),
+            Self::One => decode(name)
+                .map(|(_, length)| length)
+                .filter(|_| name.first() != Some(&b'/')),
+            Self::Class { negated, ranges } => {
+                steps.take(ranges.len())?;
+                let is_in = |wanted: u32| {
+                    let mut ranges = ranges.iter();
+                    ranges.any(|(low, high)| (*low..=*high).contains(&wanted))
+                };
+                decode(name)
+                    .filter(|(character, _)| is_in(*character) != *negated)
+                    .map(|(_, length)| length)
+            }
+        })
+    }
 }
 
 /// Whether the pattern can match anything but itself.
@@ -29,75 +136,25 @@ pub(crate) fn is_literal(pattern: &[u8]) -> bool {
     !pattern.iter().any(|byte| b"*?[\\".contains(byte))
 }
 
-/// `[` without its class, `\` at the end, an empty or reversed range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadPattern;
-
-/// Backtracks to the last `*` only: linear but for the product of both lengths.
-fn run(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut rest, mut left) = (pattern, name);
-    let mut star: Option<(&[u8], &[u8])> = None;
-    loop {
-        if let [b'*', after @ ..] = rest {
-            star = Some((after, left));
-            rest = after;
-            continue;
-        }
-        if rest.is_empty() && left.is_empty() {
-            return true;
-        }
-        if let Some(next) = step(rest, left) {
-            (rest, left) = next;
-            continue;
-        }
-        match star {
-            Some((after, [first, more @ ..])) if *first != b'/' => {
-                star = Some((after, more));
-                (rest, left) = (after, more);
-            }
-            _ => return false,
-        }
-    }
-}
-
-/// One character of both, if they agree.
-fn step<'a>(pattern: &'a [u8], name: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let (character, length) = decode(name)?;
-    match pattern.split_first()? {
-        (b'?', rest) => (name.first() != Some(&b'/')).then(|| (rest, &name[length..])),
-        (b'[', rest) => match class(rest, character) {
-            Ok((true, rest)) => Some((rest, &name[length..])),
-            _ => None,
-        },
-        (b'\\', rest) => {
-            let (byte, rest) = rest.split_first()?;
-            (name.first() == Some(byte)).then(|| (rest, &name[1..]))
-        }
-        (byte, rest) => (name.first() == Some(byte)).then(|| (rest, &name[1..])),
-    }
-}
-
-/// Reads a class behind its `[`: whether it holds `wanted`, and what follows its `]`.
-fn class(mut pattern: &[u8], wanted: u32) -> Result<(bool, &[u8]), BadPattern> {
+/// Reads a class behind its `[`, and what follows its `]`.
+fn class(mut pattern: &[u8]) -> Result<(Token, &[u8]), BadPattern> {
     let negated = pattern.first() == Some(&b'^');
     if negated {
         pattern = &pattern[1..];
     }
-    let mut found = false;
-    let mut ranges = 0;
+    let mut ranges = Vec::new();
     loop {
         if let [b']', rest @ ..] = pattern
-            && ranges > 0
+            && !ranges.is_empty()
         {
-            return Ok((found != negated, rest));
+            return Ok((Token::Class { negated, ranges }, rest));
         }
         let (low, rest) = class_character(pattern)?;
         let (high, rest) = match rest {
             [b'-', rest @ ..] => class_character(rest)?,
             rest => (low, rest),
         };
-        found |= (low..=high).contains(&wanted);
-        ranges += 1;
+        ranges.push((low, high));
         pattern = rest;
     }
 }

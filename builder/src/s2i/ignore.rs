@@ -1,14 +1,16 @@
 //! `.s2iignore`: what of a source does not go into the build.
 
-use std::collections::HashSet;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Warning, glob};
+use super::Warning;
+use super::glob::{NoSteps, Steps};
 
+mod pattern;
 #[cfg(test)]
 mod tests;
+
+use pattern::{Pattern, split};
 
 /// How the patterns of `.s2iignore` are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,33 +33,63 @@ pub struct Ignore {
     rules: Vec<Rule>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
-    /// Without `/` at either end.
-    pattern: Vec<u8>,
-    /// It began with `!`.
-    again: bool,
+/// Why it is not known what is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IgnoreError {
+    /// More than [`Ignore::MAX_RULES`].
+    #[error(".s2iignore has more than {} patterns", Ignore::MAX_RULES)]
+    TooManyRules,
+    /// Patterns and paths together are more work than [`Ignore::MAX_STEPS`].
+    #[error(
+        ".s2iignore has too many patterns for so many files: name folders rather than what is in them, and write fewer *"
+    )]
+    TooMuchWork,
+    /// Nobody waits for it any more.
+    #[error("reading the source was stopped")]
+    Stopped,
+}
+
+impl From<NoSteps> for IgnoreError {
+    fn from(NoSteps: NoSteps) -> Self {
+        Self::TooMuchWork
+    }
 }
 
 impl Ignore {
     /// Largest file that is read, in bytes.
-    pub const MAX_BYTES: usize = 256 * 1024;
+    pub const MAX_BYTES: usize = 16 * 1024;
+
+    /// Most patterns.
+    pub const MAX_RULES: usize = 1_000;
+
+    /// Most steps that comparing all patterns with all paths may take: some hundreds for each of 500,000 paths, and less
+    /// than a second or two.
+    pub const MAX_STEPS: u64 = 1 << 28;
 
     /// Reads the file: a pattern a line, spaces around it taken off, `#` begins a comment line, `!` takes back.
     /// Patterns that are malformed or lead out of the source are passed over with a warning.
-    pub fn parse(mode: Mode, content: &[u8], warnings: &mut Vec<Warning>) -> Self {
+    pub fn parse(
+        mode: Mode,
+        content: &[u8],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, IgnoreError> {
         let mut rules = Vec::new();
+        let mut read = 0;
         for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             let line = trimmed(line);
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
+            read += 1;
+            if read > Self::MAX_RULES {
+                return Err(IgnoreError::TooManyRules);
+            }
             let (again, text) = match line.strip_prefix(b"!") {
                 Some(rest) => (true, rest),
                 None => (false, line),
             };
-            match cleaned(text) {
+            match cleaned(text).and_then(|pattern| Pattern::parse(mode, again, &pattern)) {
                 Ok(pattern) => rules.push(Rule { pattern, again }),
                 Err(why) => warnings.push(Warning::new(format!(
                     ".s2iignore:{}: {} is passed over: {why}",
@@ -66,69 +98,116 @@ impl Ignore {
                 ))),
             }
         }
-        Self { mode, rules }
+        Ok(Self { mode, rules })
     }
 
     /// For each of `paths`, in their order, whether it is left out. They are all files and folders of the source, from
-    /// its root, without `/` at either end.
-    pub fn left_out(&self, paths: &[&[u8]]) -> Vec<bool> {
-        match self.mode {
-            Mode::Classic => {
-                let mut out = self.classic(paths);
-                with_contents(paths, &mut out);
-                out
+    /// its root, without `/` at either end, in the order of their bytes. `stopped` is asked for each of them.
+    pub fn left_out(
+        &self,
+        paths: &[&[u8]],
+        stopped: impl Fn() -> bool,
+    ) -> Result<Vec<bool>, IgnoreError> {
+        self.within(Steps::new(Self::MAX_STEPS), paths, stopped)
+    }
+
+    fn within(
+        &self,
+        mut steps: Steps,
+        paths: &[&[u8]],
+        stopped: impl Fn() -> bool,
+    ) -> Result<Vec<bool>, IgnoreError> {
+        let mut decided = Decided::default();
+        for path in paths {
+            if stopped() {
+                return Err(IgnoreError::Stopped);
             }
-            Mode::Recursive => {
-                let mut out = self.recursive(paths);
-                with_parents(paths, &mut out);
-                out
+            match self.mode {
+                Mode::Classic => decided.out.push(self.classic(path, &mut steps)?),
+                Mode::Recursive => self.recursive(paths, &mut decided, &mut steps)?,
             }
         }
+        match self.mode {
+            Mode::Classic => with_contents(paths, &mut decided.out),
+            Mode::Recursive => with_parents(paths, &mut decided.out),
+        }
+        Ok(decided.out)
     }
 
     /// The program keeps a set of matched paths: a pattern adds to it, `!` takes exact paths from it.
-    fn classic(&self, paths: &[&[u8]]) -> Vec<bool> {
-        let mut out = vec![false; paths.len()];
+    fn classic(&self, path: &[u8], steps: &mut Steps) -> Result<bool, NoSteps> {
+        let names: Vec<&[u8]> = split(path).collect();
+        let mut out = false;
         for rule in &self.rules {
-            for (path, out) in paths.iter().zip(&mut out) {
-                if rule.again {
-                    // Checked when it was parsed; what is malformed is no rule.
-                    *out = *out && !matches!(glob::matches(&rule.pattern, path), Ok(true));
-                } else {
-                    *out = *out || same_segments(&rule.pattern, path);
-                }
+            // Else it would change nothing.
+            if out == rule.again {
+                out ^= rule.pattern.matches(path, &names, steps)?;
             }
         }
-        out
+        Ok(out)
     }
 
-    fn recursive(&self, paths: &[&[u8]]) -> Vec<bool> {
-        let decide = |path: &&[u8]| {
-            let matching =
-                |rule: &&Rule| prefixes(path).any(|prefix| any_depth(&rule.pattern, prefix));
-            let last = self.rules.iter().rev().find(matching);
-            last.is_some_and(|rule| !rule.again)
-        };
-        paths.iter().map(decide).collect()
+    /// Decides on the next path: the last rule counts that matches it or a folder that it is in.
+    fn recursive(
+        &self,
+        paths: &[&[u8]],
+        decided: &mut Decided,
+        steps: &mut Steps,
+    ) -> Result<(), NoSteps> {
+        let at = decided.by.len();
+        let names: Vec<&[u8]> = split(paths[at]).collect();
+        let mut by = folder_of(paths, at).and_then(|folder| decided.by[folder]);
+        let first = by.map_or(0, |by| usize::from(by) + 1);
+        for (index, rule) in self.rules.iter().enumerate().skip(first).rev() {
+            if rule.pattern.matches(paths[at], &names, steps)? {
+                // There are no more than `MAX_RULES`.
+                by = u16::try_from(index).ok();
+                break;
+            }
+        }
+        let rule = by.map(|by| &self.rules[usize::from(by)]);
+        decided.by.push(by);
+        decided.out.push(rule.is_some_and(|rule| !rule.again));
+        Ok(())
     }
+}
+
+/// What was decided about the paths so far, and, where the rules of folders count, by which rule.
+#[derive(Default)]
+struct Decided {
+    out: Vec<bool>,
+    by: Vec<Option<u16>>,
 }
 
 /// Removing a folder removes what is in it.
 fn with_contents(paths: &[&[u8]], out: &mut [bool]) {
-    let removed = paths.iter().zip(&*out).filter(|(_, out)| **out);
-    let removed: HashSet<&[u8]> = removed.map(|(path, _)| *path).collect();
-    for (path, out) in paths.iter().zip(out) {
-        *out = *out || prefixes(path).any(|folder| removed.contains(folder));
+    for at in 0..paths.len() {
+        out[at] = out[at] || folder_of(paths, at).is_some_and(|folder| out[folder]);
     }
 }
 
 /// What is brought back brings back the folders that it is in.
 fn with_parents(paths: &[&[u8]], out: &mut [bool]) {
-    let kept = paths.iter().zip(&*out).filter(|(_, out)| !**out);
-    let kept: HashSet<&[u8]> = kept.flat_map(|(path, _)| prefixes(path)).collect();
-    for (path, out) in paths.iter().zip(out) {
-        *out = *out && !kept.contains(path);
+    for at in (0..paths.len()).rev() {
+        if !out[at]
+            && let Some(folder) = folder_of(paths, at)
+        {
+            out[folder] = false;
+        }
     }
+}
+
+/// Where the folder is that a path is in: before it, as paths are in the order of their bytes.
+fn folder_of(paths: &[&[u8]], at: usize) -> Option<usize> {
+    let end = paths[at].iter().rposition(|byte| *byte == b'/')?;
+    paths[..at].binary_search(&&paths[at][..end]).ok()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rule {
+    pattern: Pattern,
+    /// It began with `!`.
+    again: bool,
 }
 
 /// Only spaces, as the program does: a tab belongs to the pattern.
@@ -155,59 +234,5 @@ fn cleaned(text: &[u8]) -> Result<Vec<u8>, &'static str> {
     if pattern.is_empty() {
         return Err("it names the source itself");
     }
-    glob::check(&pattern).map_err(|_| "the pattern is malformed")?;
     Ok(pattern)
-}
-
-/// `filepath.Glob`: name by name. A pattern without special characters is itself.
-fn same_segments(pattern: &[u8], path: &[u8]) -> bool {
-    if glob::is_literal(pattern) {
-        return pattern == path;
-    }
-    let (mut patterns, mut names) = (split(pattern), split(path));
-    loop {
-        match (patterns.next(), names.next()) {
-            (None, None) => return true,
-            (Some(pattern), Some(name)) => {
-                if glob::matches(pattern, name) != Ok(true) {
-                    return false;
-                }
-            }
-            _ => return false,
-        }
-    }
-}
-
-/// Name by name, with `**` for any number of names.
-fn any_depth(pattern: &[u8], path: &[u8]) -> bool {
-    let patterns: Vec<&[u8]> = split(pattern).collect();
-    let names: Vec<&[u8]> = split(path).collect();
-    // `reach[i]`: the patterns so far match the first `i` names.
-    let mut reach = vec![false; names.len() + 1];
-    reach[0] = true;
-    for pattern in patterns {
-        let mut next = vec![false; names.len() + 1];
-        let mut seen = false;
-        for i in 0..=names.len() {
-            if pattern == b"**" {
-                seen |= reach[i];
-                next[i] = seen;
-            } else if i > 0 {
-                next[i] = reach[i - 1] && glob::matches(pattern, names[i - 1]) == Ok(true);
-            }
-        }
-        reach = next;
-    }
-    reach[names.len()]
-}
-
-/// The path and every folder that it is in.
-fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let folders = ends.map(|(index, _)| &path[..index]);
-    folders.chain(std::iter::once(path))
-}
-
-fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/')
 }

@@ -39,7 +39,7 @@ pub use artifacts::Artifact;
 pub use contract::Contract;
 pub(crate) use contract::{ASSEMBLE_USER, SCRIPTS_URL};
 pub use environment::{EnvFilter, EnvironmentFile, Scope, Variable};
-pub use ignore::{Ignore, Mode as IgnoreMode};
+pub use ignore::{Ignore, IgnoreError, Mode as IgnoreMode};
 pub use image::{ExecutionConfig, ImageConfig, InvalidImage};
 pub use injection::Injection;
 pub use labels::{Generated, MAX_LABEL_BYTES, check_label_namespace, generated};

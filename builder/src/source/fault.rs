@@ -109,6 +109,11 @@ impl Fault {
         Self::new(FaultClass::SourceTooLarge, message)
     }
 
+    /// Nobody waits for it any more.
+    pub(crate) fn stopped() -> Self {
+        Self::new(FaultClass::Machine, "reading the source was stopped")
+    }
+
     /// This machine's files.
     pub(crate) fn machine(what: &str, error: &std::io::Error) -> Self {
         if is_full(error) {

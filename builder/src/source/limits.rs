@@ -17,6 +17,17 @@ pub struct SourceLimits {
     pub submodules: usize,
 }
 
+impl SourceLimits {
+    /// Paths and links' targets together, in bytes. Names are in memory all at once, so many entries must have short ones;
+    /// few may have long ones.
+    pub(crate) fn names(&self) -> u64 {
+        (NAME * self.entries as u64).max(1 << 20)
+    }
+}
+
+/// What the path of an entry may have on average.
+const NAME: u64 = 128;
+
 impl Default for SourceLimits {
     fn default() -> Self {
         Self {

@@ -5,12 +5,14 @@ use std::io::{self, Read, Seek as _, Write};
 use std::path::Path;
 
 use oci::Digest;
+use tokio_util::sync::CancellationToken;
 
 use super::Fault;
 use super::hashing::HashingFile;
 use super::tree::{Node, Tree};
 use crate::plan::{Commit, Source};
 use crate::s2i::{EnvironmentFile, Ignore, IgnoreMode, SourceScripts, Warning};
+use crate::until::Until;
 
 #[cfg(test)]
 mod tests;
@@ -82,16 +84,17 @@ pub(crate) trait Contents<C> {
     fn copy(&mut self, content: &C, size: u64, to: &mut dyn Write) -> Result<(), Fault>;
 }
 
-/// Applies `.s2iignore` and makes the archive, in the folder `scratch`.
+/// Applies `.s2iignore` and makes the archive, in the folder `scratch`. Ends with a fault if it is stopped.
 pub(crate) fn write<C>(
     mut tree: Tree<C>,
     contents: &mut impl Contents<C>,
     mode: IgnoreMode,
     scratch: &Path,
+    stop: &CancellationToken,
 ) -> Result<Snapshot, Fault> {
     let mut warnings = Vec::new();
     if let Some(file) = small(&tree, contents, b".s2iignore", Ignore::MAX_BYTES)? {
-        tree.ignore(mode, &file, &mut warnings);
+        tree.ignore(mode, &file, &mut warnings, stop)?;
     }
     for path in [b".s2iignore".as_slice(), b".s2i/environment"] {
         if let Some(Node::Link { .. }) = tree.get(path) {
@@ -111,7 +114,7 @@ pub(crate) fn write<C>(
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
     let mut archive = tar::Builder::new(HashingFile::new(file));
     for (path, node) in tree.iter() {
-        append(&mut archive, contents, path, node)?;
+        append(&mut archive, contents, (path, node), stop)?;
     }
     let (file, digest, size) = archive
         .into_inner()
@@ -154,11 +157,14 @@ fn small<C>(
 fn append<C>(
     archive: &mut tar::Builder<HashingFile>,
     contents: &mut impl Contents<C>,
-    path: &[u8],
-    node: &Node<C>,
+    (path, node): (&[u8], &Node<C>),
+    stop: &CancellationToken,
 ) -> Result<(), Fault> {
     use std::os::unix::ffi::OsStrExt as _;
 
+    if stop.is_cancelled() {
+        return Err(Fault::stopped());
+    }
     let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
     let name = Path::new(std::ffi::OsStr::from_bytes(path));
     let mut header = tar::Header::new_gnu();
@@ -192,7 +198,8 @@ fn append<C>(
                 .append_data(&mut header, name, io::empty())
                 .map_err(failed)?;
             let before = archive.get_ref().written();
-            contents.copy(content, *size, archive.get_mut())?;
+            let mut to = Until::new(archive.get_mut(), stop.clone());
+            contents.copy(content, *size, &mut to)?;
             if archive.get_ref().written() - before != *size {
                 return Err(Fault::hostile(format!(
                     "{} is not as long as it was said to be",

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Fault, SourceLimits};
-use crate::s2i::{Ignore, IgnoreMode, Script, SourceScripts, Warning};
+use crate::s2i::{Ignore, IgnoreError, IgnoreMode, Script, SourceScripts, Warning};
 
 #[cfg(test)]
 mod tests;
@@ -15,8 +17,10 @@ mod tests;
 /// `.git`, and nothing below a file or a link: nobody who unpacks it can be led out of the folder by its names.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree<C> {
-    nodes: BTreeMap<Vec<u8>, Node<C>>,
+    nodes: BTreeMap<Box<[u8]>, Node<C>>,
     bytes: u64,
+    /// Of paths and links' targets.
+    names: u64,
     limits: SourceLimits,
 }
 
@@ -31,7 +35,7 @@ pub(crate) enum Node<C> {
     },
     /// A symbolic link; where it leads is not looked at.
     Link {
-        target: Vec<u8>,
+        target: Box<[u8]>,
     },
 }
 
@@ -40,6 +44,7 @@ impl<C> Tree<C> {
         Self {
             nodes: BTreeMap::new(),
             bytes: 0,
+            names: 0,
             limits,
         }
     }
@@ -48,15 +53,7 @@ impl<C> Tree<C> {
     /// place, as in an archive.
     pub(crate) fn insert(&mut self, path: &[u8], node: Node<C>) -> Result<(), Fault> {
         check(path)?;
-        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-        for (end, _) in ends {
-            let folder = &path[..end];
-            match self.nodes.get(folder) {
-                Some(Node::Folder) => {}
-                Some(_) => return Err(refused(path, "something above it is no folder")),
-                None => self.put(folder, Node::Folder)?,
-            }
-        }
+        self.insert_folders(path)?;
         match (self.nodes.get(path), &node) {
             (Some(Node::Folder), Node::Folder) => return Ok(()),
             (Some(Node::Folder), _) | (Some(_), Node::Folder) => {
@@ -67,20 +64,27 @@ impl<C> Tree<C> {
         self.put(path, node)
     }
 
-    fn put(&mut self, path: &[u8], node: Node<C>) -> Result<(), Fault> {
-        let size = |node: &Node<C>| match node {
-            Node::File { size, .. } => *size,
-            Node::Link { .. } | Node::Folder => 0,
-        };
-        self.bytes = self.bytes.saturating_add(size(&node));
-        if self.bytes > self.limits.bytes {
-            return Err(Fault::too_large(format!(
-                "the source's files have more than {} bytes",
-                self.limits.bytes
-            )));
+    /// The folders above a path. Looked for from below: what is there has all above it.
+    fn insert_folders(&mut self, path: &[u8]) -> Result<(), Fault> {
+        let above = |end: usize| path[..end].iter().rposition(|byte| *byte == b'/');
+        let mut end = above(path.len());
+        while let Some(at) = end {
+            match self.nodes.get(&path[..at]) {
+                Some(Node::Folder) => return Ok(()),
+                Some(_) => return Err(refused(path, "something above it is no folder")),
+                None => self.put(&path[..at], Node::Folder)?,
+            }
+            end = above(at);
         }
-        if let Some(old) = self.nodes.insert(path.to_vec(), node) {
-            self.bytes -= size(&old);
+        Ok(())
+    }
+
+    fn put(&mut self, path: &[u8], node: Node<C>) -> Result<(), Fault> {
+        self.names += path.len() as u64;
+        self.count(&node)?;
+        if let Some(old) = self.nodes.insert(path.into(), node) {
+            self.names -= path.len() as u64;
+            self.forget(&old);
         }
         if self.nodes.len() > self.limits.entries {
             return Err(Fault::too_large(format!(
@@ -91,12 +95,60 @@ impl<C> Tree<C> {
         Ok(())
     }
 
+    fn count(&mut self, node: &Node<C>) -> Result<(), Fault> {
+        match node {
+            Node::File { size, .. } => self.bytes = self.bytes.saturating_add(*size),
+            Node::Link { target } => self.names += target.len() as u64,
+            Node::Folder => {}
+        }
+        if self.bytes > self.limits.bytes {
+            return Err(Fault::too_large(format!(
+                "the source's files have more than {} bytes",
+                self.limits.bytes
+            )));
+        }
+        if self.names > self.limits.names() {
+            return Err(Fault::too_large(format!(
+                "the paths and links' targets of the source have more than {} bytes together",
+                self.limits.names()
+            )));
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, node: &Node<C>) {
+        match node {
+            Node::File { size, .. } => self.bytes -= size,
+            Node::Link { target } => self.names -= target.len() as u64,
+            Node::Folder => {}
+        }
+    }
+
+    /// Puts another node in the place of each that `each` gives one for. Folders are not asked about.
+    pub(crate) fn replace(
+        &mut self,
+        mut each: impl FnMut(&[u8], &Node<C>) -> Result<Option<Node<C>>, Fault>,
+    ) -> Result<(), Fault> {
+        let mut nodes = std::mem::take(&mut self.nodes);
+        for (path, node) in &mut nodes {
+            if !matches!(node, Node::Folder)
+                && let Some(new) = each(path, node)?
+            {
+                self.forget(node);
+                self.count(&new)?;
+                *node = new;
+            }
+        }
+        self.nodes = nodes;
+        Ok(())
+    }
+
     pub(crate) fn get(&self, path: &[u8]) -> Option<&Node<C>> {
         self.nodes.get(path)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Node<C>)> {
-        self.nodes.iter().map(|(path, node)| (&path[..], node))
+        self.nodes.iter().map(|(path, node)| (&**path, node))
     }
 
     /// The scripts that the source brings.
@@ -112,31 +164,38 @@ impl<C> Tree<C> {
 
     /// Takes out what `.s2iignore` (its content) names. Scripts stay: the program takes them out of the source before
     /// it looks at the file.
-    pub(crate) fn ignore(&mut self, mode: IgnoreMode, file: &[u8], warnings: &mut Vec<Warning>) {
-        let ignore = Ignore::parse(mode, file, warnings);
-        let paths: Vec<&[u8]> = self.nodes.keys().map(Vec::as_slice).collect();
-        let out = ignore.left_out(&paths);
-        let left_out = paths
-            .iter()
-            .zip(out)
-            .filter(|(path, out)| *out && !is_script(path));
-        let left_out: Vec<Vec<u8>> = left_out.map(|(path, _)| path.to_vec()).collect();
-        let scripts: Vec<Vec<u8>> = self
-            .nodes
-            .keys()
-            .filter(|p| is_script(p))
-            .cloned()
+    pub(crate) fn ignore(
+        &mut self,
+        mode: IgnoreMode,
+        file: &[u8],
+        warnings: &mut Vec<Warning>,
+        stop: &CancellationToken,
+    ) -> Result<(), Fault> {
+        let unread = |error| match error {
+            IgnoreError::Stopped => Fault::stopped(),
+            error @ (IgnoreError::TooManyRules | IgnoreError::TooMuchWork) => {
+                Fault::too_large(error.to_string())
+            }
+        };
+        let ignore = Ignore::parse(mode, file, warnings).map_err(unread)?;
+        let paths: Vec<&[u8]> = self.nodes.keys().map(|path| &**path).collect();
+        let left_out = ignore.left_out(&paths, || stop.is_cancelled());
+        let mut left_out = left_out.map_err(unread)?.into_iter();
+        let scripts: Vec<Box<[u8]>> = paths
+            .into_iter()
+            .filter(|path| is_script(path))
+            .map(Into::into)
             .collect();
         let holds_script = |folder: &[u8]| {
             scripts.iter().any(|script| {
-                script
-                    .strip_prefix(folder)
-                    .is_some_and(|rest| rest.starts_with(b"/"))
+                let rest = script.strip_prefix(folder);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
             })
         };
-        for path in left_out.iter().filter(|path| !holds_script(path)) {
-            self.nodes.remove(path);
-        }
+        // In the order of their bytes, as they were asked about.
+        self.nodes
+            .retain(|path, _| left_out.next() != Some(true) || holds_script(path));
+        Ok(())
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use builder::builds::{BuildsError, Recorded, RunsOf, Settings, Wait};
+use builder::images::ImageName;
 use builder::ledger::{Kind, Ledger as _, Write};
-use builder::records::{Run, RunPolicy, State};
+use builder::records::{Run, RunPolicy, SourceSpec, State};
 use builder::source::SourceNetwork;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -204,6 +205,34 @@ async fn a_server_that_ends_takes_its_runs_up_again() {
     assert_eq!(first.attempts, 1);
     assert!(said(&lines).contains("this run will begin anew"));
     assert_eq!(lab.ended(&second).await.0.state, State::Succeeded);
+}
+
+/// A source whose bytes do not come: nobody can end the thread that reads them, and a server that ends does not wait for it.
+#[tokio::test]
+async fn a_server_ends_though_a_read_hangs() {
+    let mut lab = waiting(RunPolicy::Serial).await;
+    let source = lab.source(&[("hangs", "")]).await;
+    let name = ImageName::parse(&source, &[]).unwrap();
+    let layer = lab.tag(&source).await.unwrap().layers()[0].digest;
+    let blobs = lab.images.folder(name.repo()).join("blobs/sha256");
+    let blob = blobs.join(layer.hex());
+    std::fs::remove_file(&blob).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&blob).status();
+    assert!(made.unwrap().success());
+    let mut options = std::fs::File::options();
+    let silent = options.read(true).write(true).open(&blob).unwrap();
+    let mut build = lab.builds.build("shop", "app").await.unwrap().value;
+    build.spec.source = SourceSpec::Image { reference: source };
+    let replaced = lab
+        .builds
+        .replace("shop", "app", build.spec, actor(), None, now());
+    replaced.await.unwrap();
+    let run = lab.start().await;
+    lab.says(&run, "Fetch").await;
+    lab.end().await;
+    assert_eq!(state(&lab, &run).await, State::Queued);
+    // Or this test would wait for it.
+    drop(silent);
 }
 
 #[tokio::test]

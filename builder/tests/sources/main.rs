@@ -4,6 +4,7 @@ mod fetching;
 mod hostile;
 mod listed;
 mod main_path;
+mod memory;
 mod repository;
 mod secrets;
 mod servers;

@@ -24,6 +24,7 @@ mod version;
 pub(crate) use version::VERSION;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory as _;
 
@@ -43,7 +44,11 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
             // Outside the runtime: the exporter has a thread and a client of its own.
             let traces = crate::telemetry::start(&config.telemetry)?;
             let sink = traces.as_ref().map(crate::telemetry::Traces::sink);
-            runtime()?.block_on(crate::serve::run(config, sink))?;
+            let runtime = runtime()?;
+            let served = runtime.block_on(crate::serve::run(config, sink));
+            // What a thread still does for nobody ends with the process.
+            runtime.shutdown_timeout(THREADS_END);
+            served?;
             if let Some(traces) = traces {
                 traces.stop();
             }
@@ -102,6 +107,9 @@ fn visible(whole: &clap::Command) -> clap::Command {
 /// Files are read and written on blocking threads, which are made when needed: each of the uploads
 /// that `limits` admits by default may occupy one, and cold reads come on top.
 const BLOCKING_THREADS: usize = 2_048;
+
+/// How long a server that has ended waits for threads that block.
+const THREADS_END: Duration = Duration::from_secs(5);
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()

@@ -4,7 +4,7 @@ mod inputs;
 mod json;
 mod layers;
 
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, Read};
 
 use oci::{Descriptor, Manifest, RepoName};
 use serde_json::Value;
@@ -14,6 +14,7 @@ use crate::Compression;
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName};
 use crate::records::{Cause, Run};
+use crate::until::Until;
 
 pub(super) use inputs::ingredients;
 
@@ -82,13 +83,9 @@ impl Pipeline<'_> {
         }
         for (a, b) in then.layers().iter().zip(made.layers()) {
             if a.digest != b.digest && all.len() < MOST {
-                let a = self.listed(repo, a).await?;
-                let b = self.listed(self.repo(), b).await?;
-                let changed = layers::changed(&a, &b, MOST - all.len());
+                let changed = self.layers(repo, a, b, MOST - all.len()).await?;
                 if changed.is_empty() {
-                    all.push(
-                        "layer: the same files, in another order or packed otherwise".to_owned(),
-                    );
+                    all.push("layer: the same files, packed otherwise".to_owned());
                 }
                 all.extend(changed);
             }
@@ -112,20 +109,40 @@ impl Pipeline<'_> {
         read.map_err(|error| error.to_string())
     }
 
-    async fn listed(&self, repo: &RepoName, layer: &Descriptor) -> Result<layers::Listed, String> {
+    /// What differs between a layer of that repository and one of this run's.
+    async fn layers(
+        &self,
+        repo: &RepoName,
+        then: &Descriptor,
+        now: &Descriptor,
+        most: usize,
+    ) -> Result<Vec<String>, String> {
+        let then = self.layer(repo, then).await?;
+        let now = self.layer(self.repo(), now).await?;
+        let stop = self.stop.token().clone();
+        let read = self.builds.0.threads.spawn_blocking(move || {
+            // Few bytes may be very many uncompressed.
+            let open = |(compression, blob): (Compression, _)| {
+                let archive = compression.reader(BufReader::new(blob));
+                archive.map(|archive| Until::new(archive, stop.clone()))
+            };
+            layers::changed(open(then)?, open(now)?, most)
+        });
+        let read = read.await.map_err(|error| error.to_string())?;
+        read.map_err(|error| error.to_string())
+    }
+
+    async fn layer(
+        &self,
+        repo: &RepoName,
+        layer: &Descriptor,
+    ) -> Result<(Compression, Until<Box<dyn Read + Send>>), String> {
         let gone = || format!("the layer {} is not there any more", layer.digest);
         let compression = Compression::of(&layer.media_type);
         let compression =
             compression.ok_or_else(|| format!("{} is no layer's type", layer.media_type))?;
         let found = self.images().blob(&self.run.actor, repo, &layer.digest);
         let blob = found.await.map_err(|error| error.to_string())?;
-        let blob = self.until_stopped(blob.ok_or_else(gone)?);
-        let read = self
-            .builds
-            .0
-            .threads
-            .spawn_blocking(move || layers::listed(compression.reader(BufReader::new(blob))?));
-        let read = read.await.map_err(|error| error.to_string())?;
-        read.map_err(|error| error.to_string())
+        Ok((compression, self.until_stopped(blob.ok_or_else(gone)?)))
     }
 }

@@ -19,11 +19,9 @@ mod publish;
 mod resolve;
 mod scripts;
 
-use std::io::{self, Read};
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
-use tokio_util::sync::CancellationToken;
 
 use super::Builds;
 use super::live::Stop;
@@ -33,6 +31,7 @@ use super::spec::Wanted;
 use crate::driver::{Event, Failure, Phase};
 use crate::images::Images;
 use crate::records::{OwnReason, Run, RunResult};
+use crate::until::Until;
 
 /// A run on its way.
 pub(super) struct Pipeline<'a> {
@@ -102,8 +101,7 @@ impl<'a> Pipeline<'a> {
 
     /// The same bytes, for a thread that nobody waits for once the run is stopped.
     fn until_stopped<R>(&self, reader: R) -> Until<R> {
-        let stop = self.stop.token().clone();
-        Until { reader, stop }
+        Until::new(reader, self.stop.token().clone())
     }
 
     async fn phase(&self, phase: Phase) {
@@ -123,41 +121,7 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-/// Bytes that end with an error when a run is stopped.
-struct Until<R> {
-    reader: R,
-    stop: CancellationToken,
-}
-
-impl<R: Read> Read for Until<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.is_cancelled() {
-            return Err(io::Error::other("the run was stopped"));
-        }
-        self.reader.read(buffer)
-    }
-}
-
 /// What a run that is stopped says; its record says why.
 fn stopped() -> Failure {
     failure(OwnReason::Cancelled, "the run was stopped")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A source without end: who reads it ends with the run.
-    #[test]
-    fn who_reads_for_a_run_ends_with_it() {
-        let stop = CancellationToken::new();
-        let mut endless = Until {
-            reader: io::repeat(0),
-            stop: stop.clone(),
-        };
-        endless.read_exact(&mut [0; 10]).unwrap();
-        let reading = std::thread::spawn(move || io::copy(&mut endless, &mut io::sink()));
-        stop.cancel();
-        reading.join().unwrap().unwrap_err();
-    }
 }

@@ -1,5 +1,10 @@
 use super::*;
 
+fn matches(pattern: &[u8], name: &[u8]) -> Result<bool, BadPattern> {
+    let matched = Glob::parse(pattern)?.matches(name, &mut Steps::new(1 << 30));
+    Ok(matched.expect("enough steps"))
+}
+
 /// The table of Go's own tests (`path/filepath/match_test.go`), its Unix half.
 const GO: &[(&str, &str, Result<bool, BadPattern>)] = &[
     ("abc", "abc", Ok(true)),
@@ -69,6 +74,19 @@ fn bytes_that_are_no_text_count_one_each() {
 
 #[test]
 fn many_stars_do_not_take_for_ever() {
-    let pattern = "a*".repeat(500) + "b";
-    assert_eq!(matches(pattern.as_bytes(), &[b'a'; 4000]), Ok(false));
+    for end in ["b", "[b]"] {
+        let pattern = "a*".repeat(500) + end;
+        assert_eq!(matches(pattern.as_bytes(), &[b'a'; 4000]), Ok(false));
+    }
+}
+
+#[test]
+fn whoever_has_no_steps_left_does_not_know() {
+    let glob = Glob::parse(b"*a*[b]").unwrap();
+    let mut steps = Steps::new(100);
+    assert_eq!(glob.matches(b"aaab", &mut steps), Ok(true));
+    assert_eq!(glob.matches(&[b'a'; 200], &mut steps), Err(NoSteps));
+    // Each range of a class is one.
+    let class = Glob::parse(&[&b"["[..], &[b'x'; 200], b"]"].concat()).unwrap();
+    assert_eq!(class.matches(b"y", &mut Steps::new(100)), Err(NoSteps));
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
+
 use super::context::ContextDir;
 use super::credential::Credential;
 use super::job::{Found, Job};
@@ -53,8 +55,8 @@ impl GitFetcher {
         }
     }
 
-    /// Fetches a source for a namespace. Dropping the future ends what talks to a server, with all that it started; what
-    /// reads the mirror ends by itself.
+    /// Fetches a source for a namespace. Dropping the future ends what talks to a server, with all that it started, and
+    /// soon what reads the mirror.
     pub async fn fetch(&self, namespace: &str, source: &GitSource) -> Result<Snapshot, Fault> {
         match self.fetch_unless(namespace, source, &|_| false).await? {
             Found::New(snapshot) => Ok(*snapshot),
@@ -107,6 +109,7 @@ impl GitFetcher {
             source,
             until: Instant::now() + self.limits.time,
             known,
+            stop: CancellationToken::new(),
         }
     }
 }

@@ -2,21 +2,23 @@
 
 use std::io::Write;
 
+use tokio_util::sync::CancellationToken;
+
 use super::job::Fetched;
 use super::lfs;
-use super::objects::{Blobs, Kind, Listed};
+use super::objects::{Blobs, Kind, Listed, Objects};
 use super::revision::ObjectId;
 use crate::source::snapshot::Contents;
 use crate::source::tree::{Node, Tree};
-use crate::source::{Fault, SourceLimits};
+use crate::source::{Fault, FaultClass, SourceLimits};
 
 /// Where a file's content is.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     /// A blob of one of the repositories.
-    Blob { repository: usize, id: ObjectId },
-    /// A file of Git LFS, by its SHA-256.
-    Lfs(String),
+    Blob { repository: u32, id: ObjectId },
+    /// A file of Git LFS, by its SHA-256, of one of the repositories.
+    Lfs { repository: u32, id: Box<str> },
 }
 
 /// The repositories that a source is made of, and its large files.
@@ -28,103 +30,168 @@ pub(super) struct Stored {
 impl Contents<Content> for Stored {
     fn copy(&mut self, content: &Content, size: u64, to: &mut dyn Write) -> Result<(), Fault> {
         match (content, &mut self.lfs) {
-            (Content::Blob { repository, id }, _) => self.readers[*repository].copy(id, size, to),
-            (Content::Lfs(id), Some(files)) => files.copy(id, size, to),
-            (Content::Lfs(_), None) => Ok(()),
-        }
-    }
-}
-
-pub(super) type Gathered = (Tree<Content>, Vec<lfs::Large>, Vec<Fetched>);
-
-/// Puts all repositories' entries into one tree. Blocks.
-pub(super) fn gather(all: Vec<Fetched>, limits: SourceLimits) -> Result<Gathered, Fault> {
-    let mut tree = Tree::new(limits);
-    let mut pointers = Vec::new();
-    for (repository, fetched) in all.iter().enumerate() {
-        let sized = sized(fetched)?;
-        let mut reader = fetched.objects.blobs()?;
-        let has_pointers = uses_lfs(fetched, &sized, &mut reader)?;
-        for (entry, size) in sized {
-            let path = below(&fetched.at, &entry.path);
-            let node = match entry.kind {
-                Kind::Folder | Kind::Submodule => Node::Folder,
-                Kind::Link if size > MAX_LINK => {
-                    return Err(Fault::hostile("a link's target is longer than 4 KiB"));
-                }
-                Kind::Link => Node::Link {
-                    target: link(read(&mut reader, &entry.id, size)?)?,
-                },
-                Kind::File { executable } => {
-                    if has_pointers && size <= lfs::MAX_POINTER {
-                        let text = read(&mut reader, &entry.id, size)?;
-                        let pointer = lfs::Pointer::parse(&text, executable);
-                        pointers.extend(pointer.map(|pointer| lfs::Large {
-                            repository,
-                            path: path.clone(),
-                            pointer,
-                        }));
-                    }
-                    let id = entry.id.clone();
-                    Node::File {
-                        executable,
-                        size,
-                        content: Content::Blob { repository, id },
-                    }
-                }
-            };
-            tree.insert(&path, node)?;
-        }
-    }
-    Ok((tree, pointers, all))
-}
-
-/// The entries with their content's sizes.
-fn sized(fetched: &Fetched) -> Result<Vec<(&Listed, u64)>, Fault> {
-    let blobs = fetched.listed.iter().filter(|entry| is_blob(entry.kind));
-    let blobs: Vec<ObjectId> = blobs.map(|entry| entry.id.clone()).collect();
-    let mut sizes = Vec::with_capacity(blobs.len());
-    fetched.objects.sizes(&blobs, |size| {
-        sizes.push(size);
-        Ok(())
-    })?;
-    let mut sizes = sizes.into_iter();
-    let with_size = |entry: &'_ Listed| {
-        let size = is_blob(entry.kind).then(|| sizes.next());
-        size.flatten().unwrap_or_default()
-    };
-    let sizes: Vec<u64> = fetched.listed.iter().map(with_size).collect();
-    Ok(fetched.listed.iter().zip(sizes).collect())
-}
-
-/// Whether a `.gitattributes` names the filter of Git LFS. One above the context directory is not here to be read: then
-/// there may be pointers.
-fn uses_lfs(
-    fetched: &Fetched,
-    sized: &[(&Listed, u64)],
-    reader: &mut Blobs,
-) -> Result<bool, Fault> {
-    if !fetched.context_dir.is_root() {
-        return Ok(true);
-    }
-    for (entry, size) in sized {
-        let is_attributes = entry.path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
-        if is_attributes && is_blob(entry.kind) && *size <= lfs::MAX_ATTRIBUTES {
-            let text = read(reader, &entry.id, *size)?;
-            if text.windows(10).any(|words| words == b"filter=lfs") {
-                return Ok(true);
+            (Content::Blob { repository, id }, _) => {
+                self.readers[*repository as usize].copy(id, size, to)
             }
+            (Content::Lfs { id, .. }, Some(files)) => files.copy(id, size, to),
+            (Content::Lfs { .. }, None) => Ok(()),
         }
     }
-    Ok(false)
+}
+
+/// What repositories were gathered: one tree, and one budget, for all of them. Their entries are nowhere else.
+pub(super) struct Gathered {
+    pub(super) tree: Tree<Content>,
+    repositories: u32,
+    /// Pointers of Git LFS, whether or not they were taken for what they stand for.
+    pub(super) pointers: usize,
+    /// Whether they are taken so.
+    lfs: bool,
+    most_submodules: usize,
+    stop: CancellationToken,
+}
+
+/// The submodules that one repository names.
+#[derive(Default)]
+pub(super) struct Submodules {
+    /// Path in the repository and commit of as many as may be fetched.
+    pub(super) first: Vec<(Vec<u8>, ObjectId)>,
+    pub(super) count: usize,
+}
+
+/// A repository's tree, as [`Gathered::add`] takes it.
+pub(super) struct Listing {
+    at: Vec<u8>,
+    objects: Objects,
+    tree: ObjectId,
+    is_whole: bool,
+}
+
+impl Listing {
+    pub(super) fn of(fetched: &Fetched) -> Self {
+        Self {
+            at: fetched.at.clone(),
+            objects: fetched.objects.clone(),
+            tree: fetched.tree.clone(),
+            is_whole: fetched.context_dir.is_root(),
+        }
+    }
+}
+
+impl Gathered {
+    pub(super) fn new(limits: SourceLimits, lfs: bool, stop: CancellationToken) -> Self {
+        Self {
+            tree: Tree::new(limits),
+            repositories: 0,
+            pointers: 0,
+            lfs,
+            most_submodules: limits.submodules,
+            stop,
+        }
+    }
+
+    /// Puts a repository's entries into the tree. Blocks, until it is stopped.
+    pub(super) fn add(&mut self, of: &Listing) -> Result<Submodules, Fault> {
+        let repository = self.repositories;
+        self.repositories += 1;
+        let mut submodules = Submodules::default();
+        // A `.gitattributes` above the context directory is not here to be read: then there may be pointers.
+        let mut has_pointers = !of.is_whole;
+        let mut reader = of.objects.blobs()?;
+        of.objects.list(&of.tree, |entry| {
+            if self.stop.is_cancelled() {
+                return Err(Fault::stopped());
+            }
+            if entry.kind == Kind::Submodule {
+                submodules.count += 1;
+                if submodules.count <= self.most_submodules {
+                    submodules
+                        .first
+                        .push((entry.path.clone(), entry.id.clone()));
+                }
+            }
+            has_pointers = has_pointers || names_lfs(&entry, &mut reader)?;
+            let path = below(&of.at, &entry.path);
+            self.tree
+                .insert(&path, node(entry, repository, &mut reader)?)
+        })?;
+        if has_pointers {
+            self.look_for_pointers(repository, &mut reader)?;
+        }
+        Ok(submodules)
+    }
+
+    fn look_for_pointers(&mut self, of: u32, reader: &mut Blobs) -> Result<(), Fault> {
+        let Self {
+            tree,
+            pointers,
+            lfs,
+            stop,
+            ..
+        } = self;
+        tree.replace(|_, node| {
+            let Node::File {
+                executable,
+                size,
+                content: Content::Blob { repository, id },
+            } = node
+            else {
+                return Ok(None);
+            };
+            if *repository != of || *size > lfs::MAX_POINTER {
+                return Ok(None);
+            }
+            if stop.is_cancelled() {
+                return Err(Fault::stopped());
+            }
+            let text = read(reader, id, *size)?;
+            let pointer = lfs::Pointer::parse(&text, *executable);
+            *pointers += usize::from(pointer.is_some());
+            Ok(pointer.filter(|_| *lfs).map(|pointer| pointer.node(of)))
+        })
+    }
+}
+
+fn node(entry: Listed, repository: u32, reader: &mut Blobs) -> Result<Node<Content>, Fault> {
+    let size = || {
+        let message = format!("object {} is not in the repository", entry.id.as_str());
+        entry
+            .size
+            .ok_or_else(|| Fault::new(FaultClass::GitError, message))
+    };
+    Ok(match entry.kind {
+        Kind::Folder | Kind::Submodule => Node::Folder,
+        Kind::Link if size()? > MAX_LINK => {
+            return Err(Fault::hostile("a link's target is longer than 4 KiB"));
+        }
+        Kind::Link => Node::Link {
+            target: link(read(reader, &entry.id, size()?)?)?.into(),
+        },
+        Kind::File { executable } => Node::File {
+            executable,
+            size: size()?,
+            content: Content::Blob {
+                repository,
+                id: entry.id,
+            },
+        },
+    })
+}
+
+/// Whether it is a `.gitattributes` that names the filter of Git LFS.
+fn names_lfs(entry: &Listed, reader: &mut Blobs) -> Result<bool, Fault> {
+    let is_attributes = entry.path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
+    match entry.size {
+        Some(size) if is_attributes && size <= lfs::MAX_ATTRIBUTES => {
+            let text = read(reader, &entry.id, size)?;
+            Ok(text.windows(10).any(|words| words == b"filter=lfs"))
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Longest target of a link, in bytes: Linux's.
 const MAX_LINK: u64 = 4095;
-
-fn is_blob(kind: Kind) -> bool {
-    matches!(kind, Kind::File { .. } | Kind::Link)
-}
 
 fn link(target: Vec<u8>) -> Result<Vec<u8>, Fault> {
     if target.is_empty() || target.contains(&0) {

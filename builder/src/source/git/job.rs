@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
+
 use super::context::ContextDir;
 use super::credential::Credential;
 use super::fetcher::GitSource;
-use super::gather::{Stored, below, gather};
+use super::gather::{Gathered, Listing, Stored, Submodules, below};
 use super::lfs;
 use super::mirror::{Mirror, Mirrors};
-use super::objects::{Blobs, Kind, Listed, Objects};
+use super::objects::{Blobs, Objects};
+use super::process::timed_out;
 use super::references::References;
 use super::remote::{Remote, Resolved};
 use super::revision::{ObjectId, Revision};
 use super::submodules::{MAX_DEPTH, blocking, urls};
 use super::url::GitUrl;
-use crate::plan::Commit;
 use crate::s2i::Warning;
 use crate::source::snapshot;
 use crate::source::{Fault, Snapshot, SourceLimits, SourceNetwork};
@@ -32,6 +34,8 @@ pub(super) struct Job<'a> {
     pub(super) until: Instant,
     /// Commits that need not come.
     pub(super) known: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Ends what reads mirrors once nobody waits for the fetch.
+    pub(super) stop: CancellationToken,
 }
 
 /// What became of a fetch.
@@ -63,7 +67,8 @@ pub(super) struct Fetched {
     pub(super) commit: ObjectId,
     pub(super) reference: Option<String>,
     pub(super) objects: Objects,
-    pub(super) listed: Vec<Listed>,
+    /// What is wanted of the commit.
+    pub(super) tree: ObjectId,
     pub(super) context_dir: ContextDir,
     /// Held for as long as its objects are read.
     _mirror: Mirror,
@@ -71,6 +76,7 @@ pub(super) struct Fetched {
 
 impl Job<'_> {
     pub(super) async fn run(&self) -> Result<Found, Fault> {
+        let _dropped = self.stop.clone().drop_guard();
         let root = match self.root().await? {
             Brought::Here(root) => *root,
             Brought::Known(resolved) => {
@@ -84,10 +90,15 @@ impl Job<'_> {
         commit.reference = short(root.reference.as_deref());
         let location = root.url.to_string();
         let mut warnings = Vec::new();
+        let mut gathered = Gathered::new(self.limits, self.source.lfs, self.stop.clone());
         let mut all = vec![root];
         let mut next = 0;
         while next < all.len() {
-            let found = self.submodules(&all[next], &mut warnings).await?;
+            let listing = Listing::of(&all[next]);
+            let added = move || gathered.add(&listing).map(|found| (gathered, found));
+            let named;
+            (gathered, named) = self.in_time(added).await?;
+            let found = self.submodules(&all[next], named, &mut warnings).await?;
             all.extend(found);
             if all.len() > self.limits.submodules + 1 {
                 return Err(Fault::too_large(format!(
@@ -97,7 +108,13 @@ impl Job<'_> {
             }
             next += 1;
         }
-        let snapshot = self.snapshot(all, commit, location, warnings).await?;
+        let snapshot = self.snapshot(all, gathered, warnings).await?;
+        let snapshot = Snapshot {
+            location,
+            commit: Some(commit),
+            context_dir: self.source.context_dir.as_str().to_owned(),
+            ..snapshot
+        };
         Ok(Found::New(Box::new(snapshot)))
     }
 
@@ -178,7 +195,7 @@ impl Job<'_> {
             return Ok(Brought::Known(resolved));
         }
         let fetched = self.objects(&remote, &mirror, resolved, wanted.context_dir);
-        let (commit, reference, objects, listed) = fetched.await.map_err(alone)?;
+        let (commit, reference, objects, tree) = fetched.await.map_err(alone)?;
         drop(remote);
         mirror.fetched();
         Ok(Brought::Here(Box::new(Fetched {
@@ -188,7 +205,7 @@ impl Job<'_> {
             commit,
             reference,
             objects,
-            listed,
+            tree,
             context_dir: wanted.context_dir.clone(),
             _mirror: mirror,
         })))
@@ -200,7 +217,7 @@ impl Job<'_> {
         mirror: &Mirror,
         resolved: Resolved,
         context_dir: &ContextDir,
-    ) -> Result<(ObjectId, Option<String>, Objects, Vec<Listed>), Fault> {
+    ) -> Result<(ObjectId, Option<String>, Objects, ObjectId), Fault> {
         let commit = remote.fetch(&resolved, context_dir.is_root()).await?;
         let sessions = self.mirrors.sessions();
         let objects = Objects::of(mirror.folder(), sessions, self.limits, self.until)?;
@@ -211,42 +228,34 @@ impl Job<'_> {
             missing.extend(objects.file(&commit, ".gitmodules").await.ok().flatten());
         }
         remote.fetch_objects(&missing, &commit).await?;
-        let (reader, most) = (objects.clone(), self.limits.entries);
-        let listed = blocking(move || {
-            let mut listed = Vec::new();
-            reader.list(&tree, |entry| {
-                if listed.len() == most {
-                    let message = format!("the source has more than {most} files and folders");
-                    return Err(Fault::too_large(message));
-                }
-                listed.push(entry);
-                Ok(())
-            })?;
-            Ok(listed)
-        })
-        .await?;
-        Ok((commit, resolved.reference, objects, listed))
+        Ok((commit, resolved.reference, objects, tree))
     }
 
     /// Fetches the submodules that a repository names, if they are wanted.
     async fn submodules(
         &self,
         of: &Fetched,
+        named: Submodules,
         warnings: &mut Vec<Warning>,
     ) -> Result<Vec<Fetched>, Fault> {
-        let entries = of.listed.iter().filter(|e| e.kind == Kind::Submodule);
-        let entries: Vec<&Listed> = entries.collect();
-        if entries.is_empty() {
+        if named.count == 0 {
             return Ok(Vec::new());
         }
         if !self.source.submodules {
-            for entry in entries {
+            for (path, _) in named.first.iter().take(SHOWN) {
                 warnings.push(Warning::new(format!(
                     "{} is a submodule and stays empty: the build does not ask for submodules",
-                    entry.path.escape_ascii()
+                    path.escape_ascii()
                 )));
             }
+            if named.count > SHOWN {
+                let more = named.count - named.first.len().min(SHOWN);
+                warnings.push(Warning::new(format!("and so do {more} more submodules")));
+            }
             return Ok(Vec::new());
+        }
+        if named.count > self.limits.submodules {
+            return Err(Fault::too_large("the source has too many submodules"));
         }
         if of.depth == MAX_DEPTH {
             return Err(Fault::too_large(
@@ -258,24 +267,21 @@ impl Job<'_> {
             None => BTreeMap::new(),
         };
         let mut found = Vec::new();
-        for entry in entries {
+        for (path, commit) in named.first {
             let mut in_repository = of.context_dir.as_str().as_bytes().to_vec();
             if !in_repository.is_empty() {
                 in_repository.push(b'/');
             }
-            in_repository.extend(&entry.path);
+            in_repository.extend(&path);
             let Some(url) = urls.get(&in_repository) else {
                 return Err(Fault::hostile(format!(
                     "{} is a submodule that .gitmodules has no URL for",
-                    entry.path.escape_ascii()
+                    path.escape_ascii()
                 )));
             };
-            if found.len() + 1 > self.limits.submodules {
-                return Err(Fault::too_large("the source has too many submodules"));
-            }
             let credential = self.source.credential.as_ref();
             let wanted = Wanted {
-                revision: &Revision::Commit(entry.id.clone()),
+                revision: &Revision::Commit(commit),
                 context_dir: &ContextDir::default(),
                 credential: credential.filter(|_| url.same_server(&self.source.url)),
                 known: &|_| false,
@@ -285,7 +291,7 @@ impl Job<'_> {
             let Brought::Here(mut fetched) = brought.map_err(|(fault, _)| fault)? else {
                 continue;
             };
-            fetched.at = below(&of.at, &entry.path);
+            fetched.at = below(&of.at, &path);
             fetched.depth = of.depth + 1;
             found.push(*fetched);
         }
@@ -296,57 +302,60 @@ impl Job<'_> {
     async fn snapshot(
         &self,
         all: Vec<Fetched>,
-        commit: Commit,
-        location: String,
+        gathered: Gathered,
         mut warnings: Vec<Warning>,
     ) -> Result<Snapshot, Fault> {
-        let limits = self.limits;
-        let (mut tree, pointers, all) = blocking(move || gather(all, limits)).await?;
+        let Gathered { tree, pointers, .. } = gathered;
         let mut brought = None;
         if self.source.lfs {
             let urls: Vec<GitUrl> = all.iter().map(|fetched| fetched.url.clone()).collect();
             let files = lfs::Files::bring(
-                &pointers,
+                &tree,
                 &urls,
                 self.source,
                 &self.network,
-                limits,
+                self.limits,
                 self.until,
                 self.mirrors.root(),
             )
             .await?;
-            for large in pointers {
-                tree.insert(&large.path, large.pointer.node())?;
-            }
             brought = Some(files);
-        } else if !pointers.is_empty() {
+        } else if pointers > 0 {
             warnings.push(Warning::new(format!(
-                "{} files are pointers of Git LFS, not content: the build does not ask for LFS",
-                pointers.len()
+                "{pointers} files are pointers of Git LFS, not content: the build does not ask for LFS"
             )));
         }
-        let mode = self.source.ignore;
+        let (mode, stop) = (self.source.ignore, self.stop.clone());
         let scratch = self.mirrors.root().to_path_buf();
-        let context_dir = self.source.context_dir.as_str().to_owned();
-        blocking(move || {
+        self.in_time(move || {
             let readers: Result<Vec<Blobs>, Fault> =
                 all.iter().map(|fetched| fetched.objects.blobs()).collect();
             let mut contents = Stored {
                 readers: readers?,
                 lfs: brought,
             };
-            let mut snapshot = snapshot::write(tree, &mut contents, mode, &scratch)?;
+            let mut snapshot = snapshot::write(tree, &mut contents, mode, &scratch, &stop)?;
             drop(all);
-            snapshot.location = location;
-            snapshot.context_dir = context_dir;
-            snapshot.commit = Some(commit);
             warnings.append(&mut snapshot.warnings);
             snapshot.warnings = warnings;
             Ok(snapshot)
         })
         .await
     }
+
+    /// Runs what blocks on a thread that may, for as long as there is time; it looks at `stop` itself.
+    async fn in_time<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let until = tokio::time::Instant::from_std(self.until);
+        let ended = tokio::time::timeout_at(until, blocking(work)).await;
+        ended.unwrap_or_else(|_| Err(timed_out()))
+    }
 }
+
+/// How many submodules that stay empty are named.
+const SHOWN: usize = 20;
 
 /// What of a repository is wanted, and with what credential.
 #[derive(Clone, Copy)]

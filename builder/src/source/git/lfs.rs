@@ -19,7 +19,7 @@ use super::fetcher::GitSource;
 use super::gather::Content;
 use super::process::timed_out;
 use super::url::GitUrl;
-use crate::source::tree::Node;
+use crate::source::tree::{Node, Tree};
 use crate::source::{Fault, SourceLimits, SourceNetwork};
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ const BATCH: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pointer {
     /// The content's SHA-256, in lower-case hex.
-    id: String,
+    id: Box<str>,
     size: u64,
     executable: bool,
 }
@@ -56,29 +56,35 @@ impl Pointer {
         let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         let fits = id.len() == 64 && id.bytes().all(is_hex);
         fits.then_some(Self {
-            id: id.to_owned(),
+            id: id.into(),
             size: fields.get("size")?.parse().ok()?,
             executable,
         })
     }
 
-    /// The file that it stands for.
-    pub(super) fn node(&self) -> Node<Content> {
+    /// The file that it stands for, in one of the source's repositories.
+    pub(super) fn node(self, repository: u32) -> Node<Content> {
         Node::File {
             executable: self.executable,
             size: self.size,
-            content: Content::Lfs(self.id.clone()),
+            content: Content::Lfs {
+                repository,
+                id: self.id,
+            },
         }
     }
 }
 
-/// A pointer in a source.
-#[derive(Debug)]
-pub(super) struct Large {
-    /// Which of the source's repositories has it: that one's server has the content, and is the only one asked.
-    pub(super) repository: usize,
-    pub(super) path: Vec<u8>,
-    pub(super) pointer: Pointer,
+/// Each pointer's repository, content and size.
+fn pointers(tree: &Tree<Content>) -> impl Iterator<Item = (u32, &str, u64)> {
+    tree.iter().filter_map(|(_, node)| match node {
+        Node::File {
+            size,
+            content: Content::Lfs { repository, id },
+            ..
+        } => Some((*repository, &**id, *size)),
+        _ => None,
+    })
 }
 
 /// Content that was brought, one after the other in an unnamed temporary file.
@@ -89,9 +95,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Brings what the pointers stand for, out of repositories at `urls`.
+    /// Brings what the tree's pointers stand for, out of repositories at `urls`.
     pub(super) async fn bring(
-        pointers: &[Large],
+        tree: &Tree<Content>,
         urls: &[GitUrl],
         source: &GitSource,
         network: &SourceNetwork,
@@ -105,10 +111,8 @@ impl Files {
             spool,
             at: BTreeMap::new(),
         };
-        let wanted: BTreeSet<(&str, u64)> = pointers
-            .iter()
-            .map(|large| (large.pointer.id.as_str(), large.pointer.size))
-            .collect();
+        let wanted: BTreeSet<(&str, u64)> =
+            pointers(tree).map(|(_, id, size)| (id, size)).collect();
         let sum = wanted
             .iter()
             .fold(0u64, |sum, (_, size)| sum.saturating_add(*size));
@@ -119,11 +123,9 @@ impl Files {
         }
         let bring = async {
             for (repository, url) in urls.iter().enumerate() {
-                let of_it = pointers
-                    .iter()
-                    .filter(|large| large.repository == repository);
-                let of_it = of_it.map(|large| (large.pointer.id.as_str(), large.pointer.size));
-                let wanted: BTreeSet<(&str, u64)> = of_it.collect();
+                // That one's server has the content, and is the only one asked.
+                let of_it = pointers(tree).filter(|(of, _, _)| *of as usize == repository);
+                let wanted: BTreeSet<(&str, u64)> = of_it.map(|(_, id, size)| (id, size)).collect();
                 if wanted.is_empty() {
                     continue;
                 }

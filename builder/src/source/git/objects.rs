@@ -27,6 +27,8 @@ pub(crate) struct Objects {
 pub(crate) struct Listed {
     pub(crate) kind: Kind,
     pub(crate) id: ObjectId,
+    /// Of a file's or a link's content, where it was asked for.
+    pub(crate) size: Option<u64>,
     /// From the tree that was listed.
     pub(crate) path: Vec<u8>,
 }
@@ -169,13 +171,21 @@ impl Objects {
         Ok(values.map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
     }
 
-    /// Calls `each` for every entry below a tree, folders before what is in them. Blocks.
+    /// Calls `each` for every entry below a tree, with its size, folders before what is in them. Blocks.
     pub(crate) fn list(
         &self,
         tree: &ObjectId,
         mut each: impl FnMut(Listed) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let arguments = ["ls-tree", "-r", "-t", "-z", "--full-tree", tree.as_str()];
+        let arguments = [
+            "ls-tree",
+            "-r",
+            "-t",
+            "-l",
+            "-z",
+            "--full-tree",
+            tree.as_str(),
+        ];
         let mut process = Local::start(&self.session, &arguments)?;
         let mut line = Vec::new();
         loop {
@@ -204,18 +214,9 @@ impl Objects {
         })
     }
 
-    /// Calls `each` with the size of every blob, in their order. Blocks.
-    pub(crate) fn sizes(
-        &self,
-        blobs: &[ObjectId],
-        mut each: impl FnMut(u64) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let arguments = ["cat-file", "--batch-check"];
-        let mut process = Local::start(&self.session, &arguments)?;
-        for blob in blobs {
-            each(process.ask(blob)?)?;
-        }
-        Ok(())
+    /// The size of a blob. Blocks.
+    pub(crate) fn size(&self, blob: &ObjectId) -> Result<u64, Fault> {
+        Local::start(&self.session, &["cat-file", "--batch-check"])?.ask(blob)
     }
 
     async fn ask_about(&self, name: &str) -> Result<Option<(ObjectId, String)>, Fault> {
@@ -257,7 +258,7 @@ impl Objects {
     }
 }
 
-/// `<mode> <type> <id>\t<path>`.
+/// `<mode> <type> <id>\t<path>`, or `<mode> <type> <id> <size>\t<path>`, whose size is padded and `-` for what has none.
 fn parse(line: &[u8]) -> Result<Listed, Fault> {
     let odd = || Fault::hostile(format!("a tree has an entry {}", line.escape_ascii()));
     let tab = line
@@ -265,7 +266,7 @@ fn parse(line: &[u8]) -> Result<Listed, Fault> {
         .position(|byte| *byte == b'\t')
         .ok_or_else(odd)?;
     let head = std::str::from_utf8(&line[..tab]).map_err(|_| odd())?;
-    let mut words = head.split(' ');
+    let mut words = head.split_ascii_whitespace();
     let kind = match words.next() {
         Some("040000") => Kind::Folder,
         Some("100644" | "100664") => Kind::File { executable: false },
@@ -275,8 +276,14 @@ fn parse(line: &[u8]) -> Result<Listed, Fault> {
         _ => return Err(odd()),
     };
     let id = words.nth(1).and_then(ObjectId::parse).ok_or_else(odd)?;
+    let size = words.next().and_then(|size| size.parse().ok());
     let path = line[tab + 1..].to_vec();
-    Ok(Listed { kind, id, path })
+    Ok(Listed {
+        kind,
+        id,
+        size,
+        path,
+    })
 }
 
 /// Reads blobs one after the other.

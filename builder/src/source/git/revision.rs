@@ -82,13 +82,13 @@ pub struct InvalidRevision;
 
 /// The id of a git object: 40 hex digits (SHA-1) or 64 (SHA-256), lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectId(String);
+pub struct ObjectId(Box<str>);
 
 impl ObjectId {
     /// Reads an id, in either case.
     pub fn parse(text: &str) -> Option<Self> {
         let hex = matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit());
-        hex.then(|| Self(text.to_ascii_lowercase()))
+        hex.then(|| Self(text.to_ascii_lowercase().into()))
     }
 
     /// The hex.

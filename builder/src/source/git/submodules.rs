@@ -26,15 +26,7 @@ pub(crate) async fn urls(
 ) -> Result<BTreeMap<Vec<u8>, GitUrl>, Fault> {
     let file_id = file.clone();
     let reader = objects.clone();
-    let size = blocking(move || {
-        let mut size = 0;
-        reader.sizes(&[file_id], |found| {
-            size = found;
-            Ok(())
-        })?;
-        Ok(size)
-    })
-    .await?;
+    let size = blocking(move || reader.size(&file_id)).await?;
     if size > MAX_FILE {
         return Err(Fault::too_large(
             "the repository's .gitmodules has more than 64 KiB",

@@ -33,7 +33,7 @@ fn tree(nodes: Vec<(Vec<u8>, Node<&'static [u8]>)>) -> Tree<&'static [u8]> {
 
 fn nodes() -> Vec<(Vec<u8>, Node<&'static [u8]>)> {
     let link = Node::Link {
-        target: b"../x".to_vec(),
+        target: b"../x"[..].into(),
     };
     vec![
         (b"run.sh".to_vec(), file(b"#!/bin/sh\n", true)),
@@ -52,6 +52,7 @@ fn snapshot(nodes: Vec<(Vec<u8>, Node<&'static [u8]>)>) -> Snapshot {
         &mut Given,
         IgnoreMode::Classic,
         &std::env::temp_dir(),
+        &CancellationToken::new(),
     )
     .unwrap()
 }
@@ -139,14 +140,20 @@ fn a_file_that_is_shorter_than_it_says_is_refused() {
         content: &b"four"[..],
     };
     let tree = tree(vec![(b"x".to_vec(), lying)]);
-    let written = write(tree, &mut Given, IgnoreMode::Classic, &std::env::temp_dir());
+    let written = write(
+        tree,
+        &mut Given,
+        IgnoreMode::Classic,
+        &std::env::temp_dir(),
+        &CancellationToken::new(),
+    );
     assert!(written.is_err());
 }
 
 #[test]
 fn settings_that_are_links_are_not_read() {
     let link = Node::Link {
-        target: b"/etc/environment".to_vec(),
+        target: b"/etc/environment"[..].into(),
     };
     let snapshot = snapshot(vec![(b".s2i/environment".to_vec(), link)]);
     assert_eq!(snapshot.source().environment, None);

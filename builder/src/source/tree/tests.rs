@@ -15,7 +15,7 @@ fn file() -> Node<()> {
 
 fn link() -> Node<()> {
     Node::Link {
-        target: b"/etc".to_vec(),
+        target: b"/etc"[..].into(),
     }
 }
 
@@ -94,11 +94,79 @@ fn the_bounds_hold() {
 }
 
 #[test]
+fn names_have_a_bound_of_their_own() {
+    let limits = SourceLimits::default();
+    let mut tree = Tree::new(limits);
+    let folder = ["n".repeat(250).as_str(); 15].join("/");
+    let most = limits.names() / folder.len() as u64;
+    let fault = (0..most).find_map(|i| {
+        let path = format!("{folder}/{i}");
+        tree.insert(path.as_bytes(), file()).err()
+    });
+    assert_eq!(fault.unwrap().class(), FaultClass::SourceTooLarge);
+
+    // Links' targets count too, and what goes counts no more.
+    let mut tree: Tree<()> = Tree::new(SourceLimits {
+        entries: 1_000,
+        ..limits
+    });
+    let link = || Node::Link {
+        target: vec![b't'; 4000].into(),
+    };
+    for _ in 0..1_000 {
+        tree.insert(b"same", link()).unwrap();
+    }
+    let fault = (0..300).find_map(|i| tree.insert(format!("l{i}").as_bytes(), link()).err());
+    assert_eq!(fault.unwrap().class(), FaultClass::SourceTooLarge);
+}
+
+/// Each path is looked for by its folder, not by all that it is in.
+#[test]
+fn deep_folders_do_not_take_for_ever() {
+    let mut tree = tree();
+    let folder = "d/".repeat(1_900);
+    for i in 0..5_000 {
+        let path = format!("{folder}{i}");
+        tree.insert(path.as_bytes(), file()).unwrap();
+    }
+    assert_eq!(tree.iter().count(), 6_900);
+}
+
+#[test]
+fn another_node_is_counted_for_the_one_in_whose_place_it_is() {
+    let limits = SourceLimits {
+        bytes: 25,
+        ..SourceLimits::default()
+    };
+    let mut tree = Tree::new(limits);
+    tree.insert(b"d/a", file()).unwrap();
+    tree.insert(b"d/b", link()).unwrap();
+    let large = |size| Node::File {
+        executable: true,
+        size,
+        content: (),
+    };
+    let mut seen = Vec::new();
+    tree.replace(|path, _| {
+        seen.push(path.to_vec());
+        Ok((path == b"d/a").then(|| large(25)))
+    })
+    .unwrap();
+    assert_eq!(seen, [b"d/a", b"d/b"], "no folders");
+    assert_eq!(tree.get(b"d/a"), Some(&large(25)));
+    let fault = tree.replace(|_, _| Ok(Some(large(26)))).unwrap_err();
+    assert_eq!(fault.class(), FaultClass::SourceTooLarge);
+}
+
+#[test]
 fn ignoring_leaves_scripts() {
     let mut tree = tree();
     for path in ["keep", "x.log", ".s2i/bin/run", ".s2i/environment", "d/x"] {
         tree.insert(path.as_bytes(), file()).unwrap();
     }
-    tree.ignore(IgnoreMode::Classic, b"*.log\n.s2i\nd\n", &mut Vec::new());
+    let ignored = b"*.log\n.s2i\nd\n";
+    let never = CancellationToken::new();
+    tree.ignore(IgnoreMode::Classic, ignored, &mut Vec::new(), &never)
+        .unwrap();
     assert_eq!(paths(&tree), [".s2i", ".s2i/bin", ".s2i/bin/run", "keep"]);
 }

@@ -1,18 +1,20 @@
 //! An archive that someone sent as a source.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use tar::EntryType;
+use tokio_util::sync::CancellationToken;
 
+use crate::archive::{Kind, Reader};
 use crate::room::is_full;
 use crate::s2i::IgnoreMode;
 use crate::source::snapshot::{self, Contents};
 use crate::source::tree::{Node, Tree};
 use crate::source::{Fault, Snapshot, SourceLimits};
+use crate::tree::TreePath;
+use crate::until::Until;
 
 #[cfg(test)]
 mod tests;
@@ -24,13 +26,15 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Makes a snapshot of a tar, compressed with gzip, zstd or not at all, less what its `.s2iignore` names and anything named `.git`.
 ///
 /// Nothing is unpacked: files' content goes into one unnamed file, names into a tree that refuses what leads elsewhere. An
-/// archive that names a device, a link's inside or a path above itself is refused whole. Both are in the folder `scratch`.
-/// Blocks.
+/// archive that names a device, a link's inside or a path above itself is refused whole, and so is one that common readers
+/// would take for different lists of files: it is read as layers are. Both are in the folder `scratch`. Blocks, until
+/// `stop`.
 pub fn archive(
     input: impl Read,
     mode: IgnoreMode,
     limits: SourceLimits,
     scratch: &Path,
+    stop: &CancellationToken,
 ) -> Result<Snapshot, Fault> {
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut magic = Vec::new();
@@ -51,8 +55,10 @@ pub fn archive(
     // Headers, padding and long names beside the content: what is above this is a bomb.
     let overhead = 8 * 1024 * limits.entries as u64;
     let bounded = input.take(limits.bytes.saturating_add(overhead));
+    // Few bytes may be very many uncompressed.
+    let bounded = Until::new(bounded, stop.clone());
     let (tree, mut spool) = read(bounded, limits, Spool::new(scratch)?)?;
-    snapshot::write(tree, &mut spool, mode, scratch)
+    snapshot::write(tree, &mut spool, mode, scratch, stop)
 }
 
 /// Where content is in the spool.
@@ -64,49 +70,39 @@ fn read(
     mut spool: Spool,
 ) -> Result<(Tree<At>, Spool), Fault> {
     let mut tree = Tree::new(limits);
-    let mut files: HashMap<Vec<u8>, (At, u64, bool)> = HashMap::new();
-    let mut archive = tar::Archive::new(input);
+    let mut archive = Reader::new(input);
     let mut count = 0;
-    for entry in archive.entries().map_err(|e| unreadable(&e))? {
-        let mut entry = entry.map_err(|e| unreadable(&e))?;
+    while let Some(entry) = archive.next().map_err(|e| unreadable(&e))? {
         count += 1;
         if count > limits.entries {
             return Err(Fault::too_large("the archive has too many entries"));
         }
-        let kind = entry.header().entry_type();
-        if kind == EntryType::XGlobalHeader {
+        if is_left_out(&entry.path) {
             continue;
         }
-        let Some(path) = plain(&entry.path_bytes()) else {
-            continue;
+        let path = entry.path.as_bytes();
+        let node = match entry.kind {
+            Kind::Directory => Node::Folder,
+            Kind::File(_) => {
+                let (at, size) = spool.take(&mut archive, limits.bytes)?;
+                file(at, size, entry.mode & 0o111 != 0)
+            }
+            Kind::Symlink(target) => Node::Link {
+                target: target.into(),
+            },
+            Kind::HardLink(target) => match tree.get(target.as_bytes()) {
+                Some(&Node::File {
+                    executable,
+                    size,
+                    content,
+                }) => file(content, size, executable),
+                _ => return Err(refused(path, "a hard link to no file before it")),
+            },
+            Kind::CharDevice(_) | Kind::BlockDevice(_) | Kind::Fifo => {
+                return Err(refused(path, "neither file, folder nor link"));
+            }
         };
-        let node = match kind {
-            EntryType::Directory => Node::Folder,
-            EntryType::Regular | EntryType::Continuous => {
-                let mode = entry.header().mode().map_err(|e| unreadable(&e))?;
-                let executable = mode & 0o111 != 0;
-                let (at, size) = spool.take(&mut entry, limits.bytes)?;
-                files.insert(path.clone(), (at, size, executable));
-                file(at, size, executable)
-            }
-            EntryType::Symlink => {
-                let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                if target.is_empty() || target.len() > 4095 || target.contains(&0) {
-                    return Err(refused(&path, "a link that leads nowhere"));
-                }
-                Node::Link { target }
-            }
-            EntryType::Link => {
-                let target = plain(&entry.link_name_bytes().unwrap_or_default());
-                let found = target.and_then(|target| files.get(&target).copied());
-                let (at, size, executable) =
-                    found.ok_or_else(|| refused(&path, "a hard link to no file before it"))?;
-                files.insert(path.clone(), (at, size, executable));
-                file(at, size, executable)
-            }
-            _ => return Err(refused(&path, "neither file, folder nor link")),
-        };
-        tree.insert(&path, node)?;
+        tree.insert(path, node)?;
     }
     Ok((tree, spool))
 }
@@ -119,17 +115,9 @@ fn file(at: At, size: u64, executable: bool) -> Node<At> {
     }
 }
 
-/// A path without `./` in front and `/` behind; `None` for the root itself and for all that is git's own.
-fn plain(path: &[u8]) -> Option<Vec<u8>> {
-    let mut path = path;
-    while let Some(rest) = path.strip_prefix(b"./") {
-        path = rest;
-    }
-    while let Some(rest) = path.strip_suffix(b"/") {
-        path = rest;
-    }
-    let is_git = path.split(|byte| *byte == b'/').any(|name| name == b".git");
-    (!path.is_empty() && path != b"." && !is_git).then(|| path.to_vec())
+/// The root itself and all that is git's own.
+fn is_left_out(path: &TreePath) -> bool {
+    path.is_root() || path.names().any(|name| name == b".git")
 }
 
 /// All files' content, one after the other.
@@ -177,7 +165,7 @@ impl Contents<At> for Spool {
     }
 }
 
-fn unreadable(error: &std::io::Error) -> Fault {
+fn unreadable(error: &dyn std::fmt::Display) -> Fault {
     Fault::hostile(format!(
         "the archive cannot be read, it must be a tar, compressed with gzip, zstd or not at all: {error}"
     ))

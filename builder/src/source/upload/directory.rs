@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use tokio_util::sync::CancellationToken;
 
 use crate::s2i::{IgnoreMode, Warning};
 use crate::source::snapshot::{self, Contents};
@@ -48,7 +49,7 @@ pub fn directory(
         } else if metadata.is_symlink() {
             let target = std::fs::read_link(entry.path()).map_err(|error| failed(&error))?;
             Node::Link {
-                target: target.as_os_str().as_bytes().to_vec(),
+                target: target.as_os_str().as_bytes().into(),
             }
         } else if metadata.is_file() {
             Node::File {
@@ -65,7 +66,9 @@ pub fn directory(
         };
         tree.insert(path.as_os_str().as_bytes(), node)?;
     }
-    let mut snapshot = snapshot::write(tree, &mut Folder(root), mode, scratch)?;
+    // It is the user's own program, which ends with all that it does.
+    let never = CancellationToken::new();
+    let mut snapshot = snapshot::write(tree, &mut Folder(root), mode, scratch, &never)?;
     warnings.append(&mut snapshot.warnings);
     snapshot.warnings = warnings;
     Ok(snapshot)

@@ -11,6 +11,7 @@ use builder::source::upload::{archive, directory};
 use builder::source::{self, ARTIFACT_TYPE, Snapshot, SourceLimits};
 use oci::{Algorithm, Digest, RepoName};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::super::images::human;
 use crate::cli::AuthFile;
@@ -84,15 +85,17 @@ struct Packed {
 /// The snapshot of a folder, or of a tar.
 fn snapshot(from: &Path, mode: IgnoreMode, scratch: &Path) -> anyhow::Result<Snapshot> {
     let limits = SourceLimits::default();
+    let never = CancellationToken::new();
     if from == Path::new("-") {
-        return Ok(archive(std::io::stdin().lock(), mode, limits, scratch)?);
+        let input = std::io::stdin().lock();
+        return Ok(archive(input, mode, limits, scratch, &never)?);
     }
     if from.is_dir() {
         return Ok(directory(from, mode, limits, scratch)?);
     }
     let place = || from.display().to_string();
     let file = File::open(from).with_context(place)?;
-    archive(file, mode, limits, scratch).with_context(place)
+    archive(file, mode, limits, scratch, &never).with_context(place)
 }
 
 /// Makes the snapshot of a folder, or of a tar, an image in the OCI layout, below the folder `to`.

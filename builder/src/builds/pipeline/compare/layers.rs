@@ -1,127 +1,169 @@
 //! Which files of two layers differ, and in what.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
 use std::io::{self, Read};
 
 use oci::{Algorithm, Digest, Hasher};
 
+use crate::archive::{ArchiveError, Entry, Kind, Reader};
+use crate::tree::TreePath;
+
 #[cfg(test)]
 mod tests;
 
-/// Most files of a layer that is compared: about a hundred bytes of memory each.
-const MAX_FILES: usize = 500_000;
+/// Reads two layers side by side and says which paths are in one of them only or differ, the first `most` of them. Both are in
+/// the order in which layers are made here, names of a folder by their bytes, so no more than one entry of each is in memory.
+pub(super) fn changed(then: impl Read, now: impl Read, most: usize) -> io::Result<Vec<String>> {
+    let (mut then, mut now) = (Files::new(then)?, Files::new(now)?);
+    let mut changes = Changes {
+        said: Vec::new(),
+        count: 0,
+        most,
+    };
+    loop {
+        let order = match (&then.next, &now.next) {
+            (None, None) => return Ok(changes.end()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => in_order(&a.entry.path, &b.entry.path),
+        };
+        match (order, &then.next, &now.next) {
+            (Ordering::Less, Some(file), _) => changes.say(&file.entry.path, || "only then".into()),
+            (Ordering::Greater, _, Some(file)) => {
+                changes.say(&file.entry.path, || "only now".into());
+            }
+            (_, Some(a), Some(b)) if a != b => changes.say(&b.entry.path, || a.differs_in(b)),
+            _ => {}
+        }
+        if order.is_le() {
+            then.go_on()?;
+        }
+        if order.is_ge() {
+            now.go_on()?;
+        }
+    }
+}
 
-/// A layer's files: each path with what the archive says of it, in the archive's order.
-pub(super) struct Listed(Vec<(Vec<u8>, Entry)>);
+/// What differs: the first of it, said, and how much there is.
+struct Changes {
+    said: Vec<String>,
+    count: usize,
+    most: usize,
+}
+
+/// The files of a layer, one after the other.
+struct Files<R> {
+    archive: Reader<R>,
+    next: Option<File>,
+}
 
 #[derive(PartialEq, Eq)]
-struct Entry {
-    kind: u8,
-    mode: u32,
-    owner: (u64, u64),
-    modified: u64,
-    link: Option<Box<[u8]>>,
-    /// Extended attributes and what else stands in extended headers.
-    attributes: Digest,
+struct File {
+    entry: Entry,
     content: Digest,
 }
 
-/// Reads an archive to its end.
-pub(super) fn listed(archive: impl Read) -> io::Result<Listed> {
-    let mut archive = tar::Archive::new(archive);
-    let mut buffer = vec![0; 1 << 16];
-    let mut all = Vec::new();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        if all.len() == MAX_FILES {
-            let message = format!("a layer has more than {MAX_FILES} files");
+impl<R: Read> Files<R> {
+    fn new(archive: R) -> io::Result<Self> {
+        let mut files = Self {
+            archive: Reader::new(archive),
+            next: None,
+        };
+        files.go_on()?;
+        Ok(files)
+    }
+
+    fn go_on(&mut self) -> io::Result<()> {
+        let next = match self.archive.next() {
+            Ok(Some(entry)) => {
+                let mut hasher = Hasher::new(Algorithm::Sha256);
+                io::copy(&mut self.archive, &mut Hashing(&mut hasher))?;
+                let content = hasher.finish();
+                Some(File { entry, content })
+            }
+            Ok(None) => None,
+            Err(ArchiveError::Source(error)) => return Err(error),
+            Err(malformed) => return Err(io::Error::other(malformed)),
+        };
+        let last = std::mem::replace(&mut self.next, next);
+        if let (Some(last), Some(next)) = (last, &self.next)
+            && in_order(&last.entry.path, &next.entry.path).is_ge()
+        {
+            let message = format!(
+                "{} is not in the order of layers made here",
+                next.entry.path
+            );
             return Err(io::Error::other(message));
         }
-        let path = entry.path_bytes().into_owned();
-        let link = entry.link_name_bytes().map(Into::into);
-        let attributes = attributes(&mut entry)?;
-        let header = entry.header();
-        let (kind, mode) = (header.entry_type().as_byte(), header.mode()?);
-        let (owner, modified) = ((header.uid()?, header.gid()?), header.mtime()?);
-        let mut hasher = Hasher::new(Algorithm::Sha256);
-        loop {
-            match entry.read(&mut buffer)? {
-                0 => break,
-                read => hasher.update(&buffer[..read]),
-            }
-        }
-        let entry = Entry {
-            kind,
-            mode,
-            owner,
-            modified,
-            link,
-            attributes,
-            content: hasher.finish(),
-        };
-        all.push((path, entry));
+        Ok(())
     }
-    Ok(Listed(all))
 }
 
-fn attributes<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Digest> {
-    let mut all = Vec::new();
-    if let Some(extensions) = entry.pax_extensions()? {
-        for extension in extensions {
-            let extension = extension?;
-            for part in [extension.key_bytes(), extension.value_bytes()] {
-                all.extend((part.len() as u64).to_le_bytes());
-                all.extend(part);
-            }
+struct Hashing<'a>(&'a mut Hasher);
+
+impl io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The order in which a walk comes by them. A whiteout is where the name is that it takes away, before it.
+fn in_order(a: &TreePath, b: &TreePath) -> Ordering {
+    fn key(name: &[u8]) -> (&[u8], bool) {
+        match name.strip_prefix(b".wh.") {
+            Some(name) => (name, false),
+            None => (name, true),
         }
     }
-    Ok(Digest::of(Algorithm::Sha256, &all))
+    a.names().map(key).cmp(b.names().map(key))
 }
 
-/// The first `most` paths that are in one of them only or differ, each with what it is.
-pub(super) fn changed(then: &Listed, now: &Listed, most: usize) -> Vec<String> {
-    let mut of_then: HashMap<&[u8], &Entry> = then.by_path().collect();
-    let mut all = Vec::new();
-    for (path, entry) in now.by_path() {
-        match of_then.remove(path) {
-            None => all.push(said(path, "only now")),
-            Some(other) if other == entry => {}
-            Some(other) => all.push(said(path, &other.differs_in(entry))),
+impl Changes {
+    fn say(&mut self, path: &TreePath, what: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.said.len() < self.most {
+            let path = String::from_utf8_lossy(path.as_bytes());
+            self.said
+                .push(format!("/{}: {}", path.escape_debug(), what()));
         }
     }
-    let gone = then
-        .by_path()
-        .filter(|(path, _)| of_then.contains_key(path));
-    all.extend(gone.map(|(path, _)| said(path, "only then")));
-    let more = all.len().saturating_sub(most);
-    if more > 0 {
-        all.truncate(most);
-        all.push(format!("and {more} more"));
-    }
-    all
-}
 
-fn said(path: &[u8], what: &str) -> String {
-    let path = String::from_utf8_lossy(path);
-    format!("/{}: {what}", path.trim_start_matches("./").escape_debug())
-}
-
-impl Listed {
-    fn by_path(&self) -> impl Iterator<Item = (&[u8], &Entry)> {
-        self.0.iter().map(|(path, entry)| (&**path, entry))
+    fn end(mut self) -> Vec<String> {
+        let more = self.count - self.said.len();
+        if more > 0 {
+            self.said.push(format!("and {more} more"));
+        }
+        self.said
     }
 }
 
-impl Entry {
+impl File {
     fn differs_in(&self, other: &Self) -> String {
+        let (a, b) = (&self.entry, &other.entry);
+        let link = |kind: &Kind| match kind {
+            Kind::Symlink(target) => Some(target.clone()),
+            Kind::HardLink(target) => Some(target.as_bytes().to_vec()),
+            _ => None,
+        };
+        let is_same_type = std::mem::discriminant(&a.kind) == std::mem::discriminant(&b.kind);
+        let is_device = |kind: &Kind| matches!(kind, Kind::CharDevice(_) | Kind::BlockDevice(_));
         let parts = [
-            ("type", self.kind != other.kind),
+            ("type", !is_same_type),
             ("content", self.content != other.content),
-            ("target", self.link != other.link),
-            ("mode", self.mode != other.mode),
-            ("owner", self.owner != other.owner),
-            ("time", self.modified != other.modified),
-            ("attributes", self.attributes != other.attributes),
+            ("target", link(&a.kind) != link(&b.kind)),
+            (
+                "device",
+                is_same_type && is_device(&a.kind) && a.kind != b.kind,
+            ),
+            ("mode", a.mode != b.mode),
+            ("owner", (a.uid, a.gid) != (b.uid, b.gid)),
+            ("time", a.mtime != b.mtime),
+            ("attributes", a.xattrs != b.xattrs),
         ];
         let parts = parts.into_iter().filter(|(_, differs)| *differs);
         parts.map(|(name, _)| name).collect::<Vec<_>>().join(", ")

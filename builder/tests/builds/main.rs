@@ -15,6 +15,7 @@ mod git;
 mod image;
 mod kill;
 mod lab;
+mod lost;
 mod queue;
 mod real;
 #[path = "../sources/repository.rs"]

@@ -189,10 +189,9 @@ impl Builds {
     async fn carry_out(&self, id: &RunId, open: &Open, progress: Arc<Progress>) {
         let run = progress.run().await;
         let folder = folder(&self.settings().logs, &run);
-        let limit = self.settings().log_bytes;
-        let writer = tokio::task::spawn_blocking(move || LogWriter::open(&folder, limit)).await;
-        let writer = writer.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let scribe = Scribe::begin(writer, Arc::clone(&progress), open.written.clone());
+        let name = format!("{}/{}", id.namespace, id.name);
+        let writer = LogWriter::new(&folder, self.settings().log_bytes);
+        let scribe = Scribe::begin(name, writer, Arc::clone(&progress), open.written.clone());
         if run.attempts > 1 {
             let text = "the server ended while this run was at work: it begins anew";
             let _ = scribe.events().send(Event::Note(text.to_owned())).await;

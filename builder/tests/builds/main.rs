@@ -15,6 +15,7 @@ mod git;
 mod image;
 mod kill;
 mod lab;
+mod logs;
 mod lost;
 mod queue;
 mod real;

@@ -1,4 +1,4 @@
-//! A registry whose answers are lost when a run publishes.
+//! A registry whose answers are lost when a run publishes, and one that will not publish.
 
 use std::fs::File;
 use std::io::Read;
@@ -26,6 +26,8 @@ struct Mute {
     stores: bool,
     is_silent: Arc<AtomicBool>,
     was_asked: Arc<AtomicBool>,
+    /// It answers, and nobody may move a tag.
+    keeps_tags: bool,
 }
 
 fn lost<T>() -> Result<T, ImagesError> {
@@ -36,6 +38,23 @@ fn lost<T>() -> Result<T, ImagesError> {
 impl Images for Mute {
     fn for_run(&self, _run: &str) -> Arc<dyn Images> {
         Arc::new(self.clone())
+    }
+
+    async fn may_push(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        tags: &[Tag],
+    ) -> Result<(), ImagesError> {
+        for tag in tags.iter().filter(|_| self.keeps_tags) {
+            let reference = tag.clone().into();
+            let there = self.images.manifest(actor, repo, &reference).await?;
+            if there.is_some() {
+                let told = format!("tag {tag} exists");
+                return Err(ImagesError::Forbidden(told));
+            }
+        }
+        Ok(())
     }
 
     async fn manifest(
@@ -87,7 +106,7 @@ impl Images for Mute {
         manifest: &Manifest,
         tags: &[Tag],
     ) -> Result<(), ImagesError> {
-        let is_result = repo.as_str() == "shop/app";
+        let is_result = repo.as_str() == "shop/app" && !self.keeps_tags;
         if !is_result || self.stores {
             self.images
                 .put_manifest(actor, repo, manifest, tags)
@@ -122,6 +141,7 @@ async fn lab(stores: bool) -> Lab {
         stores,
         is_silent: Arc::default(),
         was_asked: Arc::default(),
+        keeps_tags: false,
     };
     let ledger = Arc::new(FileLedger::new(&folder.path().join("ledger")));
     let builds = service(&folder, &ledger, Arc::new(registry.clone()));
@@ -252,4 +272,59 @@ async fn a_server_that_ends_without_an_answer_leaves_the_question_to_the_next() 
         assert_eq!(run.result.unwrap().image, format!("shop/app@{digest}"));
         assert_eq!(lab.events().await, 1);
     }
+}
+
+/// Nobody builds for an hour what is refused then.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_move_the_tag_that_is_there_is_told_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = Layouts::new(folder.path().join("images"));
+    push_builder(&images).await;
+    let source = push_source(&images, folder.path(), &[("app.py", "print()")]).await;
+    let registry = Mute {
+        images,
+        stores: true,
+        is_silent: Arc::default(),
+        was_asked: Arc::default(),
+        keeps_tags: true,
+    };
+    let ledger = Arc::new(FileLedger::new(&folder.path().join("ledger")));
+    let driver = driver(folder.path());
+    let own = Arc::clone(&driver);
+    let network = SourceNetwork::default();
+    let parts = parts(
+        folder.path(),
+        ledger,
+        Arc::new(registry.clone()),
+        own,
+        network,
+    );
+    let builds = Builds::new(parts, settings(folder.path()));
+    let made = builds.create("shop", "app", spec(&source, "x"), actor(), now());
+    made.await.unwrap();
+    let (stop, driving) = drive(&builds);
+    let run = async || {
+        let run = builds.start("shop", "app", asked(), now()).await.unwrap();
+        let name = run.value.metadata.name;
+        let mut follow = builds.follow("shop", &name, 0).await.unwrap();
+        while follow.next().await.unwrap().is_some() {}
+        builds.run("shop", &name).await.unwrap().value
+    };
+    assert_eq!(run().await.state, State::Succeeded, "it is new");
+    assert!(run().await.result.unwrap().reused, "it moves nothing");
+    let changed = spec(&source, "y");
+    let replaced = builds.replace("shop", "app", changed, actor(), None, now());
+    replaced.await.unwrap();
+    let refused = run().await;
+    assert_eq!(crate::lab::reason(&refused), "Forbidden");
+    assert_eq!(driver.runs.load(Ordering::SeqCst), 1, "the first one's");
+    // Tags that are new move nothing.
+    let mut elsewhere = spec(&source, "y");
+    elsewhere.output.image = "shop/app:v2".to_owned();
+    elsewhere.output.tags = vec!["{run}".to_owned()];
+    let replaced = builds.replace("shop", "app", elsewhere, actor(), None, now());
+    replaced.await.unwrap();
+    assert_eq!(run().await.state, State::Succeeded);
+    stop.cancel();
+    driving.await.unwrap();
 }

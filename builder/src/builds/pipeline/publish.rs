@@ -135,7 +135,7 @@ impl Pipeline<'_> {
     }
 
     /// The tags of this run's result. Whether something reproduces moves none.
-    async fn tags(&self) -> Vec<Tag> {
+    pub(super) async fn tags(&self) -> Vec<Tag> {
         if is_check(self.run) {
             return Vec::new();
         }

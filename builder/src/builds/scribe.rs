@@ -119,9 +119,10 @@ impl Desk {
     async fn hear(&mut self, tick: &mut Interval) -> Option<Option<Event>> {
         tokio::select! {
             biased;
+            // First: while much is said, too, what waits for a full disk is tried again.
+            _ = tick.tick() => Some(None),
             event = self.events.recv() => event.map(Some),
             () = self.end.cancelled() => None,
-            _ = tick.tick() => Some(None),
         }
     }
 

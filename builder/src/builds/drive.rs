@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::definitions::millis;
 use super::finish::{cancelled, fail, requeue};
-use super::live::{Open, Why};
+use super::live::{Open, Stop, Why};
 use super::log::{LogWriter, folder};
 use super::pipeline::Pipeline;
 use super::progress::{Progress, insist};
@@ -16,7 +16,7 @@ use super::queue::RunId;
 use super::reason::failure;
 use super::scribe::Scribe;
 use super::spec::Wanted;
-use super::{Builds, BuildsError};
+use super::{Builds, BuildsError, Recorded};
 use crate::driver::{Event, Failure};
 use crate::records::{OwnReason, Run, RunResult, State};
 
@@ -161,13 +161,13 @@ impl Builds {
         }
         self.queue().ended(&id);
         // Only now may it wait again.
-        if open.stop.why() == Some(&Why::ServerEnds) {
+        if open.stop.server_ends() {
             self.live().end(&id);
         }
         self.wake();
     }
 
-    /// Records that a run is at work; `None` if it is not wanted any more.
+    /// Records that a run is at work; `None` if it is not wanted any more: then that is recorded.
     async fn begin(&self, id: &RunId) -> Result<Option<Progress>, BuildsError> {
         loop {
             let mut run = match self.run(&id.namespace, &id.name).await {
@@ -177,12 +177,22 @@ impl Builds {
             if run.value.state != State::Queued {
                 return Ok(None);
             }
-            run.value.state = State::Running;
-            run.value.attempts += 1;
-            run.value.started = Some(millis(SystemTime::now()));
+            let now = millis(SystemTime::now());
+            // Wished while it was at work, in a server that let it wait again.
+            if let Some(by) = run.value.cancel.clone() {
+                cancelled(&mut run.value, &by, now);
+            } else {
+                run.value.state = State::Running;
+                run.value.attempts += 1;
+                run.value.started = Some(now);
+            }
             match self.store().replace(run).await {
                 Err(BuildsError::Changed { .. }) => {}
                 Err(error) => return Err(error),
+                Ok(run) if run.value.state.has_ended() => {
+                    self.figures().ended(&run.value);
+                    return Ok(None);
+                }
                 Ok(run) => return Ok(Some(Progress::new(self.clone(), run))),
             }
         }
@@ -191,17 +201,16 @@ impl Builds {
     async fn carry_out(&self, id: &RunId, open: &Open, progress: Arc<Progress>) {
         let run = progress.run().await;
         let folder = folder(&self.settings().logs, &run);
-        let limit = self.settings().log_bytes;
-        let writer = tokio::task::spawn_blocking(move || LogWriter::open(&folder, limit)).await;
-        let writer = writer.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let scribe = Scribe::begin(writer, Arc::clone(&progress), open.written.clone());
+        let name = format!("{}/{}", id.namespace, id.name);
+        let writer = LogWriter::new(&folder, self.settings().log_bytes);
+        let scribe = Scribe::begin(name, writer, Arc::clone(&progress), open.written.clone());
         if run.attempts > 1 {
             let text = "the server ended while this run was at work: it begins anew";
             let _ = scribe.events().send(Event::Note(text.to_owned())).await;
         }
         let outcome = self.within_time(&run, open, &progress, &scribe).await;
         let now = millis(SystemTime::now());
-        let ending = Ending::of(outcome, open.stop.why(), &run);
+        let ending = self.ending(outcome, &open.stop, &progress).await;
         let _ = scribe.events().send(Event::Note(ending.said())).await;
         // What is said is in the log before the record says that the run has ended.
         scribe.finish().await;
@@ -236,6 +245,26 @@ impl Builds {
         work.await
     }
 
+    /// What becomes of a run, by its record as it is now.
+    async fn ending(
+        &self,
+        outcome: Result<RunResult, Failure>,
+        stop: &Stop,
+        progress: &Progress,
+    ) -> Ending {
+        let run = progress.run().await;
+        match Ending::of(outcome, stop, &run) {
+            // Somebody may have wished it to end when it was being stopped already.
+            Ending::Waits => match self.run(&run.metadata.namespace, &run.metadata.name).await {
+                Ok(Recorded { value, .. }) if value.uid == run.uid => {
+                    value.cancel.map_or(Ending::Waits, Ending::Cancelled)
+                }
+                _ => Ending::Waits,
+            },
+            ending => ending,
+        }
+    }
+
     async fn record(
         &self,
         ending: Ending,
@@ -256,10 +285,17 @@ impl Builds {
             // That the server was ended is nothing that the run did.
             Ending::Waits => {
                 let wait = |run: &mut Run| {
+                    if let Some(by) = run.cancel.clone() {
+                        return cancelled(run, &by, now);
+                    }
                     requeue(run);
                     run.attempts = run.attempts.saturating_sub(1);
                 };
                 progress.change(wait).await
+            }
+            Ending::Unknown => {
+                let leave = |run: &mut Run| run.attempts = run.attempts.saturating_sub(1);
+                progress.change(leave).await
             }
         }
     }
@@ -271,16 +307,21 @@ enum Ending {
     Failed(Failure),
     Cancelled(String),
     Waits,
+    /// It may have been published: the next server asks the registry by the result that is noted.
+    Unknown,
 }
 
 impl Ending {
-    fn of(outcome: Result<RunResult, Failure>, why: Option<&Why>, run: &Run) -> Self {
+    fn of(outcome: Result<RunResult, Failure>, stop: &Stop, run: &Run) -> Self {
         let error = match outcome {
             // Somebody's wish came too late.
             Ok(result) => return Self::Succeeded(result),
             Err(error) => error,
         };
-        match why {
+        if stop.server_ends() && run.result.is_some() {
+            return Self::Unknown;
+        }
+        match stop.why() {
             None => Self::Failed(error),
             Some(Why::Cancelled(by)) => Self::Cancelled(by.clone()),
             Some(Why::ServerEnds) => Self::Waits,
@@ -315,6 +356,9 @@ impl Ending {
             Self::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
             Self::Cancelled(by) => format!("cancelled by {by}"),
             Self::Waits => "the server ends: this run will begin anew".to_owned(),
+            Self::Unknown => "the server ends before the registry has said whether the image is published: the next one \
+                              looks"
+                .to_owned(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is in memory of runs that have not ended: how to stop them, and how far their logs are.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
@@ -54,6 +55,7 @@ impl Live {
 pub(super) struct Stop {
     token: CancellationToken,
     why: OnceLock<Why>,
+    server_ends: AtomicBool,
 }
 
 /// Why a run is stopped.
@@ -70,6 +72,9 @@ pub(super) enum Why {
 impl Stop {
     /// Stops the run. The first reason counts.
     pub(super) fn now(&self, why: Why) {
+        if why == Why::ServerEnds {
+            self.server_ends.store(true, Ordering::SeqCst);
+        }
         let _ = self.why.set(why);
         self.token.cancel();
     }
@@ -80,5 +85,10 @@ impl Stop {
 
     pub(super) fn why(&self) -> Option<&Why> {
         self.why.get()
+    }
+
+    /// Whether the server ends, also if the run was stopped for another reason before.
+    pub(super) fn server_ends(&self) -> bool {
+        self.server_ends.load(Ordering::SeqCst)
     }
 }

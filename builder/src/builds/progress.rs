@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::live::{Stop, Why};
+use super::live::Stop;
 use super::record::{Recorded, put};
 use super::{Builds, BuildsError};
 use crate::ledger::{LedgerError, Write};
@@ -69,18 +69,18 @@ impl Progress {
     }
 }
 
-/// Tries to record something until records can be written, or the server ends.
-pub(super) async fn insist<F>(stop: &Stop, attempt: impl Fn() -> F) -> Result<(), BuildsError>
+/// Tries something until records, or the registry, answer, or the server ends.
+pub(super) async fn insist<F, T>(stop: &Stop, attempt: impl Fn() -> F) -> Result<T, BuildsError>
 where
-    F: Future<Output = Result<(), BuildsError>>,
+    F: Future<Output = Result<T, BuildsError>>,
 {
     loop {
         match attempt().await {
             Err(error @ BuildsError::Unavailable(_)) => {
-                if stop.why() == Some(&Why::ServerEnds) {
+                if stop.server_ends() {
                     return Err(error);
                 }
-                tracing::warn!(%error, "a run's record is not written, tried again");
+                tracing::warn!(%error, "a run's step has no answer, tried again");
                 tokio::time::sleep(PAUSE).await;
             }
             other => return other,

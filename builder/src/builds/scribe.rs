@@ -18,6 +18,9 @@ use crate::records::PhaseTiming;
 /// How long a line may be in memory only.
 const FLUSH: Duration = Duration::from_secs(1);
 
+/// How often the end of a log is tried to be written, each [`FLUSH`]: longer than that a run does not wait for it.
+const LAST_TRIES: u32 = 5;
+
 /// Takes what a run says and writes it: lines to the log, phases to the record too.
 pub(super) struct Scribe {
     events: Sender<Event>,
@@ -28,7 +31,11 @@ pub(super) struct Scribe {
 
 /// What it works with.
 struct Desk {
-    writer: Option<LogWriter>,
+    writer: LogWriter,
+    /// The run, for the server's log.
+    run: String,
+    /// It was said that the log is not written now.
+    is_told: bool,
     events: Receiver<Event>,
     end: CancellationToken,
     written: watch::Sender<Written>,
@@ -38,15 +45,17 @@ struct Desk {
 impl Scribe {
     /// Begins in a thread that may block.
     pub(super) fn begin(
-        writer: std::io::Result<LogWriter>,
+        run: String,
+        writer: LogWriter,
         progress: std::sync::Arc<Progress>,
         written: watch::Sender<Written>,
     ) -> Self {
         let (events, receiver) = mpsc::channel(1024);
         let end = CancellationToken::new();
-        let writer = writer.map_err(|error| warn(&error)).ok();
         let desk = Desk {
             writer,
+            run,
+            is_told: false,
             events: receiver,
             end: end.clone(),
             written,
@@ -67,7 +76,7 @@ impl Scribe {
         self.end.cancel();
         drop(self.events);
         if let Err(error) = self.task.await {
-            warn(&std::io::Error::other(error));
+            tracing::error!(%error, "a run's log is not written any more");
         }
     }
 }
@@ -91,39 +100,49 @@ impl Desk {
                 }
             }
         }
-        if let Some(writer) = self.writer.take()
-            && let Err(error) = writer.finish(millis(SystemTime::now()))
-        {
-            warn(&error);
+        for _ in 1..LAST_TRIES {
+            if self.finish().is_ok() {
+                return;
+            }
+            std::thread::sleep(FLUSH);
         }
+        if let Err(error) = self.finish() {
+            tracing::error!(run = self.run, %error, "the end of a run's log is lost");
+        }
+    }
+
+    fn finish(&mut self) -> std::io::Result<()> {
+        self.writer.finish(millis(SystemTime::now()))
     }
 
     /// The next event; `Some(None)` if it is time to write what there is, `None` if none will come.
     async fn hear(&mut self, tick: &mut Interval) -> Option<Option<Event>> {
         tokio::select! {
             biased;
+            // First: while much is said, too, what waits for a full disk is tried again.
+            _ = tick.tick() => Some(None),
             event = self.events.recv() => event.map(Some),
             () = self.end.cancelled() => None,
-            _ = tick.tick() => Some(None),
         }
     }
 
-    fn log(&mut self, act: impl FnOnce(&mut LogWriter) -> std::io::Result<u64>) {
-        let Some(writer) = &mut self.writer else {
-            return;
-        };
-        match act(writer) {
-            Ok(bytes) => {
-                self.written.send_if_modified(|written| {
-                    let more = written.bytes != bytes;
-                    written.bytes = bytes;
-                    more
-                });
-            }
-            Err(error) => {
-                warn(&error);
-                self.writer = None;
-            }
+    fn log(&mut self, act: impl FnOnce(&mut LogWriter) -> std::io::Result<()>) {
+        let done = act(&mut self.writer);
+        let bytes = self.writer.written();
+        self.written.send_if_modified(|written| {
+            let more = written.bytes != bytes;
+            written.bytes = bytes;
+            more
+        });
+        if let Err(error) = done
+            && !self.is_told
+        {
+            self.is_told = true;
+            tracing::warn!(run = self.run, %error, "a run's log cannot be written now, tried again each second");
+        }
+        if self.is_told && !self.writer.is_behind() {
+            self.is_told = false;
+            tracing::info!(run = self.run, "the run's log is written again");
         }
     }
 
@@ -148,8 +167,4 @@ pub(super) fn end_phase(phases: &mut [PhaseTiming], now: u64) {
     if let Some(last) = phases.last_mut() {
         last.ended.get_or_insert(now);
     }
-}
-
-fn warn(error: &std::io::Error) {
-    tracing::warn!(%error, "a run's log is not written any more");
 }

@@ -189,6 +189,8 @@ impl Builds {
         let place = self.place(&namespace)?;
         if asked.scheduled.is_some() {
             build.status.scheduled = asked.scheduled;
+        }
+        if asked.scheduled.is_some() || matches!(asked.cause, Cause::ImageMoved { .. }) {
             build.status.missed = None;
         }
         loop {

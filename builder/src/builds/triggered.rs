@@ -54,7 +54,7 @@ impl Builds {
         }
     }
 
-    /// Notes at a build why its schedule starts nothing, unless it says so already or was changed since it was read.
+    /// Notes at a build why its schedule, or an image that has moved, starts nothing, unless it says so already or was changed since it was read.
     pub(crate) async fn note_missed(
         &self,
         build: &Recorded<Build>,

@@ -31,9 +31,14 @@ pub trait Images: fmt::Debug + Send + Sync + 'static {
     /// The same registry for a run of this name: what is changed by it is recorded as that run's doing.
     fn for_run(&self, run: &str) -> Arc<dyn Images>;
 
-    /// Whether the actor may push to a repository, as far as that is known beforehand: so that nobody builds for an hour what is
-    /// refused then. Each push asks anew.
-    async fn may_push(&self, _actor: &Actor, _repo: &RepoName) -> Result<(), ImagesError> {
+    /// Whether the actor may push to a repository, and point `tags` elsewhere as far as they are there, as far as that is
+    /// known beforehand: so that nobody builds for an hour what is refused then. Each push asks anew.
+    async fn may_push(
+        &self,
+        _actor: &Actor,
+        _repo: &RepoName,
+        _tags: &[Tag],
+    ) -> Result<(), ImagesError> {
         Ok(())
     }
 

@@ -60,12 +60,12 @@ pub struct Status {
     /// When the schedule last came due, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<u64>,
-    /// What keeps the schedule from starting a run; absent: nothing did when it was last due.
+    /// What keeps the schedule, or an image that has moved, from starting a run; absent: nothing did when it was last due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<Missed>,
 }
 
-/// A time of the schedule at which no run could be started. It is made up for as soon as one can.
+/// A time of the schedule, or a move of an image, at which no run could be started. It is made up for as soon as one can.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Missed {

@@ -3,13 +3,15 @@
 use std::fs::File;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::Sender;
 
 use super::error::SandboxError;
 
+mod heard;
 mod lines;
 
-use lines::Lines;
+use heard::Heard;
 pub(crate) use lines::plain;
 
 /// Where a run's output goes.
@@ -18,9 +20,11 @@ pub struct Output {
     /// Takes the lines of both streams in the order in which they arrive. A full channel makes the process wait; a closed
     /// one drops what comes.
     pub lines: Sender<Line>,
-    /// More bytes than these are read and dropped, and a line says so.
+    /// Of more bytes than these the end is kept and sent when the process has ended, after a line that says how much is
+    /// left out.
     pub bytes: u64,
-    /// Takes standard output as it is, up to `bytes`, instead of as lines: an archive of `save-artifacts`.
+    /// Takes standard output as it is, up to `bytes`, instead of as lines: an archive of `save-artifacts`. What is more is
+    /// dropped.
     pub raw: Option<File>,
 }
 
@@ -51,13 +55,6 @@ pub(super) struct Read {
     pub(super) dropped: u64,
 }
 
-impl Read {
-    fn add(&mut self, other: Self) {
-        self.bytes += other.bytes;
-        self.dropped += other.dropped;
-    }
-}
-
 /// Reads both streams to their ends.
 pub(super) async fn pump(
     stdout: impl AsyncRead + Unpin,
@@ -65,58 +62,32 @@ pub(super) async fn pump(
     output: Output,
 ) -> Result<Read, SandboxError> {
     let Output { lines, bytes, raw } = output;
-    let mut total = Read::default();
+    let heard = Mutex::new(Heard::new(lines, bytes));
     let out = async {
-        match raw {
-            Some(file) => copy(stdout, file, bytes).await,
-            None => Ok(read_lines(stdout, Stream::Out, &lines, bytes).await),
+        if let Some(file) = raw {
+            return copy(stdout, file, bytes).await;
         }
+        read(stdout, Stream::Out, &heard).await;
+        Ok(Read::default())
     };
-    let (out, err) = tokio::join!(out, read_lines(stderr, Stream::Err, &lines, bytes));
-    total.add(out?);
-    total.add(err);
+    let (copied, ()) = tokio::join!(out, read(stderr, Stream::Err, &heard));
+    let mut total = copied?;
+    let (bytes, dropped) = heard.into_inner().finish().await;
+    total.bytes += bytes;
+    total.dropped += dropped;
     Ok(total)
 }
 
-async fn read_lines(
-    mut from: impl AsyncRead + Unpin,
-    stream: Stream,
-    to: &Sender<Line>,
-    limit: u64,
-) -> Read {
-    let mut read = Read::default();
-    let mut lines = Lines::default();
+async fn read(mut from: impl AsyncRead + Unpin, stream: Stream, heard: &Mutex<Heard>) {
     let mut buffer = vec![0; 16 << 10];
     loop {
         // An error ends it as an end does: the pipe has no other.
         let count = from.read(&mut buffer).await.unwrap_or(0);
         if count == 0 {
-            break;
+            return;
         }
-        let kept = usize::try_from(limit.saturating_sub(read.bytes)).unwrap_or(usize::MAX);
-        let kept = kept.min(count);
-        let was_full = read.dropped > 0;
-        read.bytes += count as u64;
-        read.dropped += (count - kept) as u64;
-        let mut ready = lines.push(&buffer[..kept]);
-        if !was_full && read.dropped > 0 {
-            ready.extend(lines.finish());
-            let text = format!("[more than {limit} bytes of output: what follows is dropped]");
-            send(to, Stream::Sandbox, text).await;
-        }
-        for text in ready {
-            send(to, stream, text).await;
-        }
+        heard.lock().await.take(stream, &buffer[..count]).await;
     }
-    if let Some(text) = lines.finish() {
-        send(to, stream, text).await;
-    }
-    read
-}
-
-async fn send(to: &Sender<Line>, stream: Stream, text: String) {
-    // Nobody listens any more: the process is not to blame and goes on.
-    let _ = to.send(Line { stream, text }).await;
 }
 
 async fn copy(

@@ -133,7 +133,7 @@ impl Triggers {
     }
 
     /// Says why a build that is due was not started: in the log, and where people look at the build.
-    async fn note(
+    pub(super) async fn note(
         &self,
         build: &Recorded<Build>,
         why: &str,
@@ -179,7 +179,10 @@ impl Triggers {
                         Err(error @ BuildsError::Unavailable(_)) => return Err(error),
                         // Its spec or an entry of the catalogue cannot be read: that is nothing to the others.
                         Err(error) => {
-                            tracing::warn!(namespace = place.0, build = place.1, %error, "what it stands on is not known");
+                            let why = error.to_string();
+                            if self.warned.is_due(&place.0, &place.1, &why, now) {
+                                tracing::warn!(namespace = place.0, build = place.1, %error, "what it stands on is not known");
+                            }
                             continue;
                         }
                     }

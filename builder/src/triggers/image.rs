@@ -70,7 +70,8 @@ impl Triggers {
                 return Ok(Looked::Later);
             }
             if let Err(error) = self.owners().may_build(owner, namespace, now).await {
-                tracing::warn!(build = this, %error, "an image has moved, and the build's owner cannot build");
+                let why = format!("the build's owner cannot build: {error}");
+                self.note(build, &why, now).await?;
                 return Ok(Looked::Fine);
             }
             let cause = Cause::ImageMoved {

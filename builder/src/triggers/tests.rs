@@ -222,6 +222,26 @@ async fn a_moved_builder_image_starts_one_run_that_says_why() {
 }
 
 #[tokio::test]
+async fn a_moved_image_whose_owner_may_not_build_is_noted_once() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "one").await;
+    built(&lab, "app", &json!({"triggers": {"image": true}})).await;
+    lab.push("team/builder:1", "two").await;
+    lab.owners.gone.store(true, Ordering::SeqCst);
+    assert!(sweep(&lab, BEGIN + 1000).await.is_empty());
+    let build = async || lab.builds.build(NAMESPACE, "app").await.unwrap();
+    let noted = build().await;
+    let missed = noted.value.status.missed.unwrap();
+    assert_eq!(missed.since, BEGIN + 1000);
+    assert_eq!(missed.why, "the build's owner cannot build: ann is gone");
+    assert!(sweep(&lab, BEGIN + 1300).await.is_empty());
+    assert_eq!(build().await.revision, noted.revision, "written once");
+    lab.owners.gone.store(false, Ordering::SeqCst);
+    assert_eq!(sweep(&lab, BEGIN + 1600).await, ["app-2"]);
+    assert_eq!(build().await.value.status.missed, None);
+}
+
+#[tokio::test]
 async fn only_builds_that_stand_on_what_was_moved_are_looked_at() {
     let lab = Lab::new();
     lab.push("team/builder:1", "1").await;

@@ -16,6 +16,8 @@ mod hooks;
 mod image;
 mod kill;
 mod lab;
+mod logs;
+mod lost;
 mod queue;
 mod real;
 #[path = "../sources/repository.rs"]

@@ -10,7 +10,7 @@ use builder::records::{Run, RunPolicy, SourceSpec, State};
 use builder::source::SourceNetwork;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use crate::lab::{Lab, actor, asked, now, reason, said, spec};
+use crate::lab::{Lab, actor, all, asked, now, reason, said, spec};
 
 /// A lab whose build waits for the gate.
 async fn waiting(policy: RunPolicy) -> Lab {
@@ -233,6 +233,40 @@ async fn a_server_ends_though_a_read_hangs() {
     assert_eq!(state(&lab, &run).await, State::Queued);
     // Or this test would wait for it.
     drop(silent);
+}
+
+/// The wish is recorded, and the server ends before it has come to the run.
+#[tokio::test]
+async fn who_cancels_a_run_while_the_server_ends_has_cancelled_it() {
+    let mut lab = waiting(RunPolicy::Serial).await;
+    let run = lab.start().await;
+    lab.says(&run, "working with wait").await;
+    let mut record = lab.builds.run("shop", "app-1").await.unwrap();
+    record.value.cancel = Some("bob".to_owned());
+    write(&lab, record).await;
+    lab.end().await;
+    let by = "bob".to_owned();
+    assert_eq!(state(&lab, &run).await, State::Cancelled { by });
+    let mut log = lab.builds.log("shop", "app-1").await.unwrap();
+    assert!(said(&all(&mut log)).ends_with("cancelled by bob"));
+
+    // As a server has left it that let it wait all the same.
+    let mut record = lab.builds.run("shop", "app-1").await.unwrap();
+    record.value.state = State::Queued;
+    record.value.ended = None;
+    write(&lab, record).await;
+    lab.open_gate();
+    lab.restart().await;
+    let (run, _) = lab.ended(&run).await;
+    let by = "bob".to_owned();
+    assert_eq!(run.state, State::Cancelled { by });
+    assert!(run.ended.is_some());
+    assert_eq!(
+        lab.driver.runs.load(Ordering::SeqCst),
+        1,
+        "never built again"
+    );
+    assert_eq!(lab.run().await.state, State::Succeeded);
 }
 
 #[tokio::test]

@@ -24,10 +24,20 @@ const ASSEMBLE: &str = "cp -r /tmp/src/. /opt/app/src; echo $WORDS > /opt/app/wo
 
 /// The driver in a folder.
 async fn runc(folder: &Path, cgroup: &str) -> Arc<dyn Driver> {
+    runc_of(folder, cgroup, |_| ()).await
+}
+
+/// The same with other settings.
+pub(crate) async fn runc_of(
+    folder: &Path,
+    cgroup: &str,
+    change: impl FnOnce(&mut Settings),
+) -> Arc<dyn Driver> {
     tests::toolbox::needs_sandbox();
     let mut sandbox = sandbox::Settings::root(folder.join("sandbox")).unwrap();
     sandbox.cgroup = Path::new("/").join(cgroup);
-    let settings = Settings::new(folder.join("driver"), sandbox);
+    let mut settings = Settings::new(folder.join("driver"), sandbox);
+    change(&mut settings);
     Arc::new(Runc::open(settings).await.unwrap().0)
 }
 

@@ -221,7 +221,7 @@ pub(crate) struct Kept {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Logs {
-    /// Bytes of text of one run; what is more is dropped.
+    /// Bytes of text of one run; of what is more the end is kept.
     pub(crate) max_bytes: u64,
 }
 

@@ -6,9 +6,11 @@
 //! one line of JSON for each phase, with the offset of its beginning. An offset counts bytes of text, not of the file; readers
 //! skip frames by their headers.
 
+mod files;
 mod follow;
 mod line;
 mod read;
+mod tail;
 mod write;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -10,14 +11,18 @@ use super::*;
 use crate::driver::Phase;
 
 fn reader_of(folder: &TempDir) -> LogReader {
-    LogReader::new(folder.path().to_owned(), Arc::new(Semaphore::new(READERS)))
+    reader_in(folder.path())
+}
+
+fn reader_in(folder: &Path) -> LogReader {
+    LogReader::new(folder.to_owned(), Arc::new(Semaphore::new(READERS)))
 }
 
 fn out(text: &str) -> Entry {
     Entry::Out(text.to_owned())
 }
 
-fn entries(reader: &mut LogReader) -> Vec<Entry> {
+fn read_all(reader: &mut LogReader) -> Vec<Entry> {
     let mut all = Vec::new();
     loop {
         let lines = reader.read().unwrap();
@@ -48,17 +53,17 @@ fn sample() -> Vec<Entry> {
 #[test]
 fn what_was_written_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    let mut writer = LogWriter::new(folder.path(), 1 << 20);
     write(&mut writer, &sample());
     writer.finish(9).unwrap();
     let mut reader = reader_of(&folder);
-    assert_eq!(entries(&mut reader), sample());
+    assert_eq!(read_all(&mut reader), sample());
 
     // From any line on.
     reader.seek(0);
     let lines = reader.read().unwrap();
     reader.seek(lines[0].next);
-    assert_eq!(entries(&mut reader), sample()[1..]);
+    assert_eq!(read_all(&mut reader), sample()[1..]);
 
     let end = reader.seek_phase(Phase::Fetch).unwrap().unwrap();
     let lines = reader.read().unwrap();
@@ -72,7 +77,7 @@ fn what_was_written_is_read() {
 #[test]
 fn a_program_cannot_forge_lines() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    let mut writer = LogWriter::new(folder.path(), 1 << 20);
     write(
         &mut writer,
         &[Entry::Note("a\n1 p publish\x1b[2J".to_owned())],
@@ -80,7 +85,7 @@ fn a_program_cannot_forge_lines() {
     writer.finish(9).unwrap();
     let mut reader = reader_of(&folder);
     assert_eq!(
-        entries(&mut reader),
+        read_all(&mut reader),
         [Entry::Note("a 1 p publish [2J".to_owned())]
     );
 }
@@ -88,7 +93,7 @@ fn a_program_cannot_forge_lines() {
 #[test]
 fn a_torn_frame_is_dropped_and_the_next_writer_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    let mut writer = LogWriter::new(folder.path(), 1 << 20);
     write(&mut writer, &sample());
     writer.flush().unwrap();
     let whole = std::fs::read(folder.path().join("log")).unwrap();
@@ -112,15 +117,15 @@ fn a_torn_frame_is_dropped_and_the_next_writer_goes_on() {
         drop((file, phases));
         let mut reader = reader_of(&folder);
         if !torn.starts_with(&whole[..4]) {
-            assert_eq!(entries(&mut reader), sample());
+            assert_eq!(read_all(&mut reader), sample());
         }
         assert_eq!(reader.phases().unwrap().len(), 2);
 
-        let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+        let mut writer = LogWriter::new(folder.path(), 1 << 20);
         write(&mut writer, &[Entry::Phase(Phase::Resolve), out("again")]);
         writer.finish(9).unwrap();
         let mut reader = reader_of(&folder);
-        let all = entries(&mut reader);
+        let all = read_all(&mut reader);
         assert_eq!(all[..sample().len()], sample());
         assert_eq!(all.last(), Some(&out("again")));
         let phases = reader.phases().unwrap();
@@ -140,18 +145,25 @@ fn a_torn_frame_is_dropped_and_the_next_writer_goes_on() {
 #[test]
 fn a_log_has_a_bound_and_keeps_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = LogWriter::open(folder.path(), 100_000).unwrap();
+    let mut writer = LogWriter::new(folder.path(), 100_000);
     let line = out(&"x".repeat(1000));
+    let error = Entry::Err("the error".to_owned());
     for at in 0..2000 {
         writer.write(at, &line).unwrap();
     }
     writer.write(2000, &Entry::Phase(Phase::Export)).unwrap();
-    writer.write(2001, &out("the error")).unwrap();
-    let length = writer.finish(2002).unwrap();
+    writer.write(2001, &error).unwrap();
+    for at in 2001..3000 {
+        writer.write(at, &line).unwrap();
+    }
+    writer.write(3000, &out("the end")).unwrap();
+    writer.finish(3001).unwrap();
+    let length = writer.written();
     assert!(length < 100_000 + 2 * (256 << 10), "{length}");
     let mut reader = reader_of(&folder);
-    let all = entries(&mut reader);
-    assert_eq!(all.last(), Some(&out("the error")));
+    let all = read_all(&mut reader);
+    assert_eq!(all.last(), Some(&out("the end")));
+    assert!(all.contains(&error), "however much output came after it");
     let note = all.iter().find_map(|entry| match entry {
         Entry::Note(text) => Some(text.clone()),
         _ => None,
@@ -162,10 +174,125 @@ fn a_log_has_a_bound_and_keeps_its_end() {
     assert_eq!(reader.read().unwrap()[0].entry, Entry::Phase(Phase::Export));
 }
 
+/// A folder with a disk of its own.
+struct Small(TempDir);
+
+impl Small {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        let size = Some(c"size=128k");
+        rustix::mount::mount("tmpfs", folder.path(), "tmpfs", flags, size).unwrap();
+        Self(folder)
+    }
+
+    /// Leaves no room.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.path().join("other")).unwrap();
+        while file.write_all(&[7; 512]).is_ok() {}
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.0.path().join("other")).unwrap();
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let flags = rustix::mount::UnmountFlags::DETACH;
+        rustix::mount::unmount(self.0.path(), flags).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_delays_a_log_and_takes_nothing_of_it() {
+    let small = Small::new();
+    // From before its first byte on; in the middle; at its last.
+    let mut writer = LogWriter::new(&small.0.path().join("a/log"), 1 << 20);
+    let mut written = Vec::new();
+    for round in 0..3 {
+        small.fill();
+        let mut entries = sample();
+        // Lines that do not compress, for more than a page.
+        entries.extend((0..200).map(|_| {
+            let noise = (0..100).map(|_| fastrand::alphanumeric());
+            out(&format!("{round} {}", noise.collect::<String>()))
+        }));
+        // One error at most: what comes after it is kept.
+        let refused = entries
+            .iter()
+            .filter(|entry| writer.write(7, entry).is_err());
+        assert!(refused.count() <= 1, "round {round}");
+        writer.flush().unwrap_err();
+        writer.flush().unwrap_err();
+        assert!(writer.is_behind());
+        written.extend(entries);
+        let mut reader = reader_in(&small.0.path().join("a/log"));
+        // The last page may have had room for a little.
+        assert!(written.starts_with(&read_all(&mut reader)), "round {round}");
+        if round == 2 {
+            writer.finish(9).unwrap_err();
+        }
+        small.make_room();
+        if round < 2 {
+            writer.flush().unwrap();
+            assert!(!writer.is_behind());
+        }
+    }
+    writer.finish(9).unwrap();
+    let mut reader = reader_in(&small.0.path().join("a/log"));
+    assert!(read_all(&mut reader) == written, "whole, once, in order");
+    let phases: Vec<_> = reader.phases().unwrap().iter().map(|at| at.phase).collect();
+    assert_eq!(phases, [Phase::Fetch, Phase::Assemble].repeat(3));
+    assert!(reader.seek_phase(Phase::Assemble).unwrap().is_some());
+    assert_eq!(
+        reader.read().unwrap()[0].entry,
+        Entry::Phase(Phase::Assemble)
+    );
+}
+
+#[test]
+fn of_what_a_full_disk_takes_the_log_says_how_much() {
+    let small = Small::new();
+    let mut writer = LogWriter::new(&small.0.path().join("log"), 1 << 30);
+    write(&mut writer, &sample());
+    writer.flush().unwrap();
+    small.fill();
+    let line = out(&"x".repeat(1000));
+    let mut said = 0;
+    for _ in 0..1000 {
+        said += line.encode(7).len();
+        let _ = writer.write(7, &line);
+        let _ = writer.flush();
+    }
+    writer.write(8, &Entry::Phase(Phase::Export)).unwrap();
+    writer.write(9, &out("the error")).unwrap();
+    assert!(writer.is_behind());
+    small.make_room();
+    writer.finish(9).unwrap();
+    let mut reader = reader_in(&small.0.path().join("log"));
+    let all = read_all(&mut reader);
+    assert_eq!(all[..sample().len()], sample());
+    assert_eq!(all.last(), Some(&out("the error")));
+    assert_eq!(all[all.len() - 2], Entry::Phase(Phase::Export));
+    let lost: usize = all.iter().find_map(lost).unwrap();
+    let kept = all.iter().filter(|entry| **entry == line).count();
+    assert!(kept > 100);
+    assert_eq!(lost + kept * line.encode(7).len(), said);
+}
+
+fn lost(entry: &Entry) -> Option<usize> {
+    let Entry::Note(text) = entry else {
+        return None;
+    };
+    let (bytes, _) = text.split_once(" bytes of the log are lost here")?;
+    bytes.parse().ok()
+}
+
 #[test]
 fn a_log_is_given_out_in_small_pieces() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = LogWriter::open(folder.path(), 1 << 30).unwrap();
+    let mut writer = LogWriter::new(folder.path(), 1 << 30);
     // What does not compress, so that frames are as long as they get; lines of a byte; and the longest line.
     let mut random = fastrand::Rng::with_seed(7);
     let noise = |random: &mut fastrand::Rng| -> String {
@@ -206,16 +333,16 @@ fn what_is_no_frame_of_ours_takes_no_memory() {
         noise.clone(),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+        let mut writer = LogWriter::new(folder.path(), 1 << 20);
         write(&mut writer, &sample());
         writer.finish(9).unwrap();
         let log = folder.path().join("log");
         let whole = std::fs::metadata(&log).unwrap().len();
         let mut damaged = OpenOptions::new().append(true).open(&log).unwrap();
         damaged.write_all(&file).unwrap();
-        assert_eq!(entries(&mut reader_of(&folder)), sample());
+        assert_eq!(read_all(&mut reader_of(&folder)), sample());
         // The next writer goes on where all was well.
-        LogWriter::open(folder.path(), 1 << 20).unwrap();
+        LogWriter::new(folder.path(), 1 << 20).flush().unwrap();
         assert_eq!(std::fs::metadata(&log).unwrap().len(), whole);
     }
     let folder = tempfile::tempdir().unwrap();
@@ -224,7 +351,7 @@ fn what_is_no_frame_of_ours_takes_no_memory() {
     assert_eq!(lying[5], 22);
     lying[5] = 200;
     std::fs::write(folder.path().join("log"), lying).unwrap();
-    assert_eq!(entries(&mut reader_of(&folder)), []);
+    assert_eq!(read_all(&mut reader_of(&folder)), []);
     let line = "{\"phase\":\"export\",\"at\":1,\"offset\":1}\n";
     std::fs::write(folder.path().join("phases"), line.repeat(1 << 20)).unwrap();
     assert!(reader_of(&folder).phases().unwrap().len() < 4096);
@@ -233,7 +360,7 @@ fn what_is_no_frame_of_ours_takes_no_memory() {
 #[tokio::test]
 async fn so_many_logs_are_read_at_the_same_time() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = LogWriter::open(folder.path(), 1 << 20).unwrap();
+    let mut writer = LogWriter::new(folder.path(), 1 << 20);
     write(&mut writer, &sample());
     writer.finish(9).unwrap();
     let turns = Arc::new(Semaphore::new(1));
@@ -267,14 +394,16 @@ async fn a_log_is_followed_until_the_run_has_ended() {
     let mut follow = Follow::new(reader, 0, Some(hear));
     let path = folder.path().to_owned();
     let writing = tokio::task::spawn_blocking(move || {
-        let mut writer = LogWriter::open(&path, 1 << 20).unwrap();
+        let mut writer = LogWriter::new(&path, 1 << 20);
         for entry in sample() {
             writer.write(1, &entry).unwrap();
-            let bytes = writer.flush().unwrap();
+            writer.flush().unwrap();
+            let bytes = writer.written();
             let ended = false;
             say.send_replace(Written { bytes, ended });
         }
-        let bytes = writer.finish(2).unwrap();
+        writer.finish(2).unwrap();
+        let bytes = writer.written();
         let ended = true;
         say.send_replace(Written { bytes, ended });
     });

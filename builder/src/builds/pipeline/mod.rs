@@ -82,6 +82,7 @@ impl<'a> Pipeline<'a> {
             self.phase(Phase::Publish).await;
             return self.publish_again(&earlier).await;
         }
+        self.unless_stopped(self.may_move_tags()).await?;
         let built = self.build(&bases, &source, &planned).await?;
         self.phase(Phase::Publish).await;
         self.publish(&bases, &planned, built).await

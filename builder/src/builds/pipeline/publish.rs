@@ -122,19 +122,20 @@ impl Pipeline<'_> {
         let images = self.images();
         let put = images.put_manifest(&self.run.actor, repo, manifest, &tags);
         match put.await {
-            // It may have been done before the answer was lost; then that is what is so.
+            // It may have been done before the answer was lost; then that is what is so. Nothing else is said before that is
+            // known.
             Err(ImagesError::Unavailable(why)) => {
-                match self.builds.is_published(self.run, result).await {
-                    Ok(true) => Ok(()),
-                    _ => Err(ImagesError::Unavailable(why).into()),
-                }
+                let asked = insist(self.stop, || self.builds.is_published(self.run, result));
+                let is_published = asked.await?;
+                let lost = ImagesError::Unavailable(why).into();
+                is_published.then_some(()).ok_or(lost)
             }
             other => Ok(other?),
         }
     }
 
     /// The tags of this run's result. Whether something reproduces moves none.
-    async fn tags(&self) -> Vec<Tag> {
+    pub(super) async fn tags(&self) -> Vec<Tag> {
         if is_check(self.run) {
             return Vec::new();
         }

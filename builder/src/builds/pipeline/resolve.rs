@@ -31,7 +31,7 @@ impl Pipeline<'_> {
     pub(super) async fn resolve(&self) -> Result<Bases, Failure> {
         let images = self.images();
         images
-            .may_push(&self.run.actor, &self.wanted.output.repo)
+            .may_push(&self.run.actor, &self.wanted.output.repo, &[])
             .await?;
         let resolved = &self.run.resolved;
         let pinned = is_check(self.run);
@@ -78,6 +78,14 @@ impl Pipeline<'_> {
         };
         self.progress.change(change).await?;
         Ok(bases)
+    }
+
+    /// Asks for the right to move those of the tags that are there, before a program runs. Not at once: who may only make new
+    /// ones may do again what has been done, which moves none.
+    pub(super) async fn may_move_tags(&self) -> Result<(), Failure> {
+        let (repo, tags) = (&self.wanted.output.repo, self.tags().await);
+        let may = self.images().may_push(&self.run.actor, repo, &tags);
+        Ok(may.await?)
     }
 
     async fn builder(&self) -> Result<(ImageName, String), Failure> {

@@ -23,7 +23,7 @@ pub struct Settings {
     /// What each run may use up at most, and does where its plan says nothing. A limit that this machine cannot enforce fails
     /// every run; `None` leaves it to the plan.
     pub limits: sandbox::Limits,
-    /// How many bytes of output one program may have; what is more is dropped.
+    /// How many bytes of output one program may have; of what is more the end is kept.
     pub output: u64,
     /// How many bytes `save-artifacts` may give.
     pub artifacts: u64,

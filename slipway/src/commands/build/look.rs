@@ -216,7 +216,13 @@ fn of_build(client: &Client, build: &Build) -> anyhow::Result<String> {
             "starts nothing since {}: {why}",
             format_rfc3339_seconds(since)
         );
-        line(&mut lines, "schedule", &said);
+        let has_schedule = spec["triggers"]["schedule"].is_string();
+        let trigger = if has_schedule {
+            "schedule"
+        } else {
+            "image moved"
+        };
+        line(&mut lines, trigger, &said);
     }
     line(&mut lines, "runs", &build.status["runs"].to_string());
     line(&mut lines, "succeeded", &text(&build.status["succeeded"]));

@@ -88,6 +88,19 @@ impl RegistryImages {
         self.told(asked, who, repo, Verb::Pull, at).await
     }
 
+    /// The actor's permit to move tags. Whoever has none may still make new ones.
+    async fn retag(
+        &self,
+        who: &Identity,
+        repo: &RepoName,
+    ) -> Result<Option<Permit<Retag>>, ImagesError> {
+        match self.gate().permit::<Retag>(who, repo).await {
+            Ok(permit) => Ok(Some(permit)),
+            Err(Refusal::Anonymous | Refusal::Forbidden(_)) => Ok(None),
+            Err(refusal) => Err(refused(refusal)),
+        }
+    }
+
     async fn told<V: auth::Verb>(
         &self,
         asked: Result<Permit<V>, Refusal>,
@@ -153,11 +166,26 @@ impl Images for RegistryImages {
         })
     }
 
-    async fn may_push(&self, actor: &Actor, repo: &RepoName) -> Result<(), ImagesError> {
+    async fn may_push(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        tags: &[Tag],
+    ) -> Result<(), ImagesError> {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
-        let permit = self.permit::<Push>(&who, repo, Verb::Upload, now);
-        permit.await.map(drop)
+        self.permit::<Push>(&who, repo, Verb::Upload, now).await?;
+        if tags.is_empty() || self.retag(&who, repo).await?.is_some() {
+            return Ok(());
+        }
+        for tag in tags {
+            let catalog = &self.registry.storage().catalog;
+            let there = catalog.manifest(repo, &tag.clone().into()).await;
+            if there.map_err(|error| failed(error.into()))?.is_some() {
+                return Err(failed(Error::TagExists(tag.clone())));
+            }
+        }
+        Ok(())
     }
 
     async fn manifest(
@@ -244,12 +272,7 @@ impl Images for RegistryImages {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
         let permit = self.permit::<Push>(&who, repo, Verb::Push, now).await?;
-        // Whoever may not move tags may still make new ones.
-        let retag = match self.gate().permit::<Retag>(&who, repo).await {
-            Ok(permit) => Some(permit),
-            Err(Refusal::Anonymous | Refusal::Forbidden(_)) => None,
-            Err(refusal) => return Err(refused(refusal)),
-        };
+        let retag = self.retag(&who, repo).await?;
         let cause = self.cause(&who, now);
         let put = self
             .registry

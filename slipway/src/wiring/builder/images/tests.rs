@@ -276,6 +276,14 @@ async fn a_tag_is_moved_by_whoever_may() {
     let lab = lab().await;
     lab.push("bob", "team/app", b"one", &[tag("v1")]).await;
     let (bob, repo) = (lab.actor("bob").await, repo_of("team/app"));
+    // Known before anything is built.
+    let [there, new] = [[tag("v2"), tag("v1")], [tag("v2"), tag("v3")]];
+    let told = forbidden(lab.images.may_push(&bob, &repo, &there).await);
+    assert!(told.contains("v1") && told.contains("update"), "{told}");
+    lab.images.may_push(&bob, &repo, &new).await.unwrap();
+    lab.images.may_push(&bob, &repo, &[]).await.unwrap();
+    let ada = lab.actor("ada").await;
+    lab.images.may_push(&ada, &repo, &there).await.unwrap();
     let put = lab.put(&bob, &repo, b"two", b"two");
     put.await.unwrap();
     let put = lab.publish(&bob, &repo, b"two");

@@ -1,0 +1,127 @@
+//! Logs of runs that say more than is kept, or while there is no room for it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use builder::builds::log::Entry;
+use builder::records::State;
+use builder::source::SourceNetwork;
+
+use crate::image::{busybox, execution, push, scripts};
+use crate::lab::{Lab, driver, reason, said, spec};
+use crate::real::runc_of;
+
+/// The last lines say what went wrong.
+#[tokio::test]
+async fn of_a_log_that_is_too_long_the_end_is_kept() {
+    const MOST: u64 = 1 << 20;
+    let folder = tempfile::Builder::new()
+        .prefix("slipway-builds-")
+        .tempdir()
+        .unwrap();
+    let cgroup = format!("slipway-logs-{}", std::process::id());
+    let runc = runc_of(folder.path(), &cgroup, |settings| settings.output = MOST).await;
+    let unused = driver(folder.path());
+    let few = |settings: &mut builder::builds::Settings| settings.log_bytes = MOST;
+    let lab = Lab::of(folder, unused, runc, few, SourceNetwork::default()).await;
+    // 6 MB of lines, then the error.
+    let assemble = "i=0; more='compiling and compiling and compiling'; while [ $i -lt 100 ]; do i=$((i+1)); more=\"$more
+compiling $i and more of the same\"; done; i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo \"round $i\"; echo \"$more\"; done; echo 'FINAL ERROR: src/main.c:17' >&2; exit 1";
+    let layers = [
+        busybox(),
+        scripts(&[("assemble", assemble), ("run", "true")]),
+    ];
+    push(&lab.images, "shop/builder:1", &layers, execution()).await;
+    let source = lab.source(&[("app.txt", "hello")]).await;
+    let mut wanted = spec(&source, "x");
+    wanted.network = Some(builder::plan::Network::None);
+    lab.build(wanted).await;
+    let (run, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(reason(&run), "AssembleFailed");
+    let at = |entry: &Entry| lines.iter().position(|line| line.entry == *entry);
+    let first = at(&Entry::Out("round 1".to_owned()));
+    let left_out = lines.iter().position(
+        |line| matches!(&line.entry, Entry::Note(text) if text.contains("left out here")),
+    );
+    let last = at(&Entry::Out("round 2000".to_owned()));
+    let error = at(&Entry::Err("FINAL ERROR: src/main.c:17".to_owned()));
+    assert!(first.is_some() && error.is_some());
+    // Which of two streams is heard first nobody knows.
+    assert!(first < left_out && left_out < last && left_out < error);
+    let text: u64 = lines.last().unwrap().next;
+    assert!(text < MOST + (512 << 10), "{text}");
+}
+
+/// A disk of its own for a folder.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn new(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        let size = Some(c"size=128k");
+        rustix::mount::mount("tmpfs", folder, "tmpfs", flags, size).unwrap();
+        Self(folder.to_owned())
+    }
+
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.join("other")).unwrap();
+        while file.write_all(&[7; 512]).is_ok() {}
+    }
+
+    fn make_room(&self) {
+        std::fs::write(self.0.join("other"), "").unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let flags = rustix::mount::UnmountFlags::DETACH;
+        rustix::mount::unmount(&self.0, flags).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_for_a_moment_takes_no_line_of_a_log() {
+    let lab = Lab::new().await;
+    let disk = Disk::new(&lab.folder.path().join("logs"));
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "wait")).await;
+    // From before the log's first byte on.
+    disk.fill();
+    let run = lab.start().await;
+    while lab.driver.runs.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    disk.make_room();
+    lab.says(&run, "working with wait").await;
+    // And at its end.
+    disk.fill();
+    lab.open_gate();
+    let end = lab.ended(&run);
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        disk.make_room();
+    };
+    let ((run, lines), ()) = tokio::join!(end, later);
+    assert_eq!(run.state, State::Succeeded);
+    let text = said(&lines);
+    let mut rest = &*text;
+    for part in [
+        "Resolve",
+        "builder image shop/builder@",
+        "Fetch",
+        "Assemble",
+        "working with wait",
+        "Export",
+        "Publish",
+        "published shop/app@",
+    ] {
+        let Some((_, after)) = rest.split_once(part) else {
+            panic!("{part} is lost: {text}");
+        };
+        rest = after;
+    }
+}

@@ -1,0 +1,330 @@
+//! A registry whose answers are lost when a run publishes, and one that will not publish.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use builder::builds::Builds;
+use builder::images::{Images, ImagesError, Layouts};
+use builder::ledger::{Kind, Ledger as _};
+use builder::records::{Actor, Run, State};
+use builder::source::SourceNetwork;
+use oci::{Digest, Manifest, Reference, RepoName, Tag};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::file_ledger::FileLedger;
+use crate::lab::{actor, asked, driver, now, parts, push_builder, push_source, settings, spec};
+
+/// What happens to the manifest of a result, and from then on to every answer, while `is_silent`.
+#[derive(Clone, Debug)]
+struct Mute {
+    images: Layouts,
+    /// Whether the manifest is stored before the answer is lost.
+    stores: bool,
+    is_silent: Arc<AtomicBool>,
+    was_asked: Arc<AtomicBool>,
+    /// It answers, and nobody may move a tag.
+    keeps_tags: bool,
+}
+
+fn lost<T>() -> Result<T, ImagesError> {
+    Err(ImagesError::Unavailable("no answer".to_owned()))
+}
+
+#[async_trait]
+impl Images for Mute {
+    fn for_run(&self, _run: &str) -> Arc<dyn Images> {
+        Arc::new(self.clone())
+    }
+
+    async fn may_push(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        tags: &[Tag],
+    ) -> Result<(), ImagesError> {
+        for tag in tags.iter().filter(|_| self.keeps_tags) {
+            let reference = tag.clone().into();
+            let there = self.images.manifest(actor, repo, &reference).await?;
+            if there.is_some() {
+                let told = format!("tag {tag} exists");
+                return Err(ImagesError::Forbidden(told));
+            }
+        }
+        Ok(())
+    }
+
+    async fn manifest(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        reference: &Reference,
+    ) -> Result<Option<Manifest>, ImagesError> {
+        if self.is_silent.load(Ordering::SeqCst) {
+            self.was_asked.store(true, Ordering::SeqCst);
+            return lost();
+        }
+        self.images.manifest(actor, repo, reference).await
+    }
+
+    async fn blob(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        digest: &Digest,
+    ) -> Result<Option<Box<dyn Read + Send>>, ImagesError> {
+        self.images.blob(actor, repo, digest).await
+    }
+
+    async fn mount(
+        &self,
+        actor: &Actor,
+        into: &RepoName,
+        from: &RepoName,
+        digest: &Digest,
+    ) -> Result<bool, ImagesError> {
+        self.images.mount(actor, into, from, digest).await
+    }
+
+    async fn put_blob(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        digest: &Digest,
+        content: File,
+    ) -> Result<(), ImagesError> {
+        self.images.put_blob(actor, repo, digest, content).await
+    }
+
+    async fn put_manifest(
+        &self,
+        actor: &Actor,
+        repo: &RepoName,
+        manifest: &Manifest,
+        tags: &[Tag],
+    ) -> Result<(), ImagesError> {
+        let is_result = repo.as_str() == "shop/app" && !self.keeps_tags;
+        if !is_result || self.stores {
+            self.images
+                .put_manifest(actor, repo, manifest, tags)
+                .await?;
+        }
+        if is_result {
+            self.is_silent.store(true, Ordering::SeqCst);
+            return lost();
+        }
+        Ok(())
+    }
+}
+
+struct Lab {
+    folder: TempDir,
+    registry: Mute,
+    ledger: Arc<FileLedger>,
+    builds: Builds,
+    run: Run,
+    stop: CancellationToken,
+    driving: tokio::task::JoinHandle<()>,
+}
+
+/// A run whose manifest has had no answer, nor whoever asked whether it is there.
+async fn lab(stores: bool) -> Lab {
+    let folder = tempfile::tempdir().unwrap();
+    let images = Layouts::new(folder.path().join("images"));
+    push_builder(&images).await;
+    let source = push_source(&images, folder.path(), &[("app.py", "print()")]).await;
+    let registry = Mute {
+        images,
+        stores,
+        is_silent: Arc::default(),
+        was_asked: Arc::default(),
+        keeps_tags: false,
+    };
+    let ledger = Arc::new(FileLedger::new(&folder.path().join("ledger")));
+    let builds = service(&folder, &ledger, Arc::new(registry.clone()));
+    let made = builds.create("shop", "app", spec(&source, "x"), actor(), now());
+    made.await.unwrap();
+    let (stop, driving) = drive(&builds);
+    let run = builds.start("shop", "app", asked(), now()).await;
+    while !registry.was_asked.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    Lab {
+        folder,
+        registry,
+        ledger,
+        builds,
+        run: run.unwrap().value,
+        stop,
+        driving,
+    }
+}
+
+fn service(folder: &TempDir, ledger: &Arc<FileLedger>, images: Arc<dyn Images>) -> Builds {
+    let path = folder.path();
+    let ledger = Arc::clone(ledger) as _;
+    let network = SourceNetwork::default();
+    let parts = parts(path, ledger, images, driver(path), network);
+    Builds::new(parts, settings(path))
+}
+
+fn drive(builds: &Builds) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let (builds, until) = (builds.clone(), stop.clone());
+    let driving = tokio::spawn(async move { builds.drive(until).await });
+    (stop, driving)
+}
+
+impl Lab {
+    async fn record(&self) -> Run {
+        let run = self.builds.run("shop", &self.run.metadata.name).await;
+        run.unwrap().value
+    }
+
+    async fn ended(&self, builds: &Builds) -> Run {
+        loop {
+            let run = builds.run("shop", &self.run.metadata.name).await;
+            let run = run.unwrap().value;
+            if run.state.has_ended() {
+                return run;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn events(&self) -> usize {
+        self.ledger.count(Kind::Event, "shop").await.unwrap()
+    }
+
+    async fn tag(&self) -> Option<Digest> {
+        let name = builder::images::ImageName::parse("shop/app:v1", &[]).unwrap();
+        let (images, actor) = (&self.registry.images, actor());
+        let found = images.manifest(&actor, name.repo(), name.reference());
+        found.await.unwrap().map(|manifest| manifest.digest())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_registry_has_done_is_recorded_when_it_answers_again() {
+    for stores in [true, false] {
+        let lab = lab(stores).await;
+        // Somebody's wish comes too late, and is no reason to say what nobody knows.
+        let cancelled = lab.builds.cancel("shop", "app-1", "bob", now()).await;
+        assert_eq!(cancelled.unwrap().value.state, State::Running);
+        lab.registry.is_silent.store(false, Ordering::SeqCst);
+        let run = lab.ended(&lab.builds).await;
+        if stores {
+            assert_eq!(run.state, State::Succeeded);
+            let digest = lab.tag().await.unwrap();
+            assert_eq!(run.result.unwrap().image, format!("shop/app@{digest}"));
+            assert_eq!(lab.events().await, 1);
+        } else {
+            assert_eq!(
+                run.state,
+                State::Cancelled {
+                    by: "bob".to_owned()
+                }
+            );
+            assert_eq!((run.result, lab.tag().await), (None, None));
+            assert_eq!(lab.events().await, 0);
+        }
+        lab.stop.cancel();
+        lab.driving.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_without_an_answer_leaves_the_question_to_the_next() {
+    for (stores, is_cancelled) in [(true, false), (true, true), (false, false), (false, true)] {
+        let mut lab = lab(stores).await;
+        if is_cancelled {
+            let cancelled = lab.builds.cancel("shop", "app-1", "bob", now()).await;
+            cancelled.unwrap();
+        }
+        lab.stop.cancel();
+        (&mut lab.driving).await.unwrap();
+        let left = lab.record().await;
+        assert_eq!(left.state, State::Running, "nobody knows yet");
+        assert!(left.result.is_some());
+        assert_eq!(left.attempts, 0, "it is not held against the run");
+
+        let images = Arc::new(lab.registry.images.clone());
+        let next = service(&lab.folder, &lab.ledger, images);
+        let (stop, driving) = drive(&next);
+        let run = lab.ended(&next).await;
+        stop.cancel();
+        driving.await.unwrap();
+        if !stores && is_cancelled {
+            assert_eq!(
+                run.state,
+                State::Cancelled {
+                    by: "bob".to_owned()
+                }
+            );
+            assert_eq!((lab.tag().await, lab.events().await), (None, 0));
+            continue;
+        }
+        assert_eq!(run.state, State::Succeeded, "{stores} {is_cancelled}");
+        let digest = lab.tag().await.unwrap();
+        assert_eq!(run.result.unwrap().image, format!("shop/app@{digest}"));
+        assert_eq!(lab.events().await, 1);
+    }
+}
+
+/// Nobody builds for an hour what is refused then.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_move_the_tag_that_is_there_is_told_before_anything_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = Layouts::new(folder.path().join("images"));
+    push_builder(&images).await;
+    let source = push_source(&images, folder.path(), &[("app.py", "print()")]).await;
+    let registry = Mute {
+        images,
+        stores: true,
+        is_silent: Arc::default(),
+        was_asked: Arc::default(),
+        keeps_tags: true,
+    };
+    let ledger = Arc::new(FileLedger::new(&folder.path().join("ledger")));
+    let driver = driver(folder.path());
+    let own = Arc::clone(&driver);
+    let network = SourceNetwork::default();
+    let parts = parts(
+        folder.path(),
+        ledger,
+        Arc::new(registry.clone()),
+        own,
+        network,
+    );
+    let builds = Builds::new(parts, settings(folder.path()));
+    let made = builds.create("shop", "app", spec(&source, "x"), actor(), now());
+    made.await.unwrap();
+    let (stop, driving) = drive(&builds);
+    let run = async || {
+        let run = builds.start("shop", "app", asked(), now()).await.unwrap();
+        let name = run.value.metadata.name;
+        let mut follow = builds.follow("shop", &name, 0).await.unwrap();
+        while follow.next().await.unwrap().is_some() {}
+        builds.run("shop", &name).await.unwrap().value
+    };
+    assert_eq!(run().await.state, State::Succeeded, "it is new");
+    assert!(run().await.result.unwrap().reused, "it moves nothing");
+    let changed = spec(&source, "y");
+    let replaced = builds.replace("shop", "app", changed, actor(), None, now());
+    replaced.await.unwrap();
+    let refused = run().await;
+    assert_eq!(crate::lab::reason(&refused), "Forbidden");
+    assert_eq!(driver.runs.load(Ordering::SeqCst), 1, "the first one's");
+    // Tags that are new move nothing.
+    let mut elsewhere = spec(&source, "y");
+    elsewhere.output.image = "shop/app:v2".to_owned();
+    elsewhere.output.tags = vec!["{run}".to_owned()];
+    let replaced = builds.replace("shop", "app", elsewhere, actor(), None, now());
+    replaced.await.unwrap();
+    assert_eq!(run().await.state, State::Succeeded);
+    stop.cancel();
+    driving.await.unwrap();
+}

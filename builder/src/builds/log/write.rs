@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use zstd::bulk::Compressor;
@@ -36,7 +37,9 @@ impl LogWriter {
     /// Opens the log in a folder that is made if it is not there; goes on after the last whole frame. What comes after
     /// `limit` bytes of text is left out, but for the end.
     pub(in crate::builds) fn open(folder: &Path, limit: u64) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
+        // What a build says is for those who may see it.
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700).create(folder)?;
         let options = || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);

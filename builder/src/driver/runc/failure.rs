@@ -16,7 +16,7 @@
 //! | there are more secrets than can be looked for | `TooManySecrets` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
-//! | this machine's disk is nearly full | `DiskPressure` |
+//! | this machine's disk is full, or has less free than stays free | `DiskPressure` |
 //! | this machine's disk or a program of it failed | `FileSystemOperationFailed` |
 
 use std::io;
@@ -82,10 +82,15 @@ pub(super) fn internal(message: &str) -> Failure {
 
 /// This machine failed.
 pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
-    new(
-        Reason::FileSystemOperationFailed,
-        format!("{what}: {error}"),
-    )
+    new(of_disk(error), format!("{what}: {error}"))
+}
+
+/// A disk that is full is another's to mend than one that fails.
+fn of_disk(error: &io::Error) -> FailureReason {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => word("DiskPressure"),
+        _ => Reason::FileSystemOperationFailed.into(),
+    }
 }
 
 /// This machine's disk is nearly full.
@@ -162,10 +167,7 @@ pub(super) fn files(reason: Reason, what: &str, error: &FilesError) -> Failure {
         FilesError::Missing(_) | FilesError::Refused(_) | FilesError::TooLarge(_) => {
             new(reason, format!("{what}: {error}"))
         }
-        FilesError::Disk { .. } => new(
-            Reason::FileSystemOperationFailed,
-            format!("{what}: {error}"),
-        ),
+        FilesError::Disk { source, .. } => new(of_disk(source), format!("{what}: {error}")),
     }
 }
 
@@ -179,7 +181,7 @@ pub(super) fn layers(stage: StageName, error: &UnpackError) -> Failure {
     match error {
         UnpackError::Cancelled => cancelled(),
         UnpackError::NoRoom(error) => no_room(error),
-        UnpackError::Disk { .. } => new(Reason::FileSystemOperationFailed, error.to_string()),
+        UnpackError::Disk { source, .. } => new(of_disk(source), error.to_string()),
         _ => new(pulling(stage), error.to_string()),
     }
 }
@@ -195,8 +197,8 @@ fn pulling(stage: StageName) -> Reason {
 pub(super) fn export(error: &ExportError) -> Failure {
     match error {
         ExportError::Cancelled => cancelled(),
-        ExportError::Read { .. } | ExportError::Sink(_) => {
-            new(Reason::FileSystemOperationFailed, error.to_string())
+        ExportError::Read { source, .. } | ExportError::Sink(source) => {
+            new(of_disk(source), error.to_string())
         }
         ExportError::Refused { .. } | ExportError::TooLarge { .. } => new(
             Reason::ContainerCommitFailed,

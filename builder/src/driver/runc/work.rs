@@ -8,6 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
+use super::pressure::Writing;
 use super::secrets::Secrets;
 use super::source::Source;
 use super::stage::Done;
@@ -37,6 +38,7 @@ pub(super) struct Work<'m> {
     runtime: Handle,
     begun: Instant,
     pub(super) used: Used,
+    writing: Writing<'m>,
 }
 
 /// A stage's image, with its layers on the disk.
@@ -78,6 +80,7 @@ impl<'m> Work<'m> {
         }
         Ok(Self {
             machine,
+            writing: machine.writers.enter(cancel.clone()),
             source,
             secrets: Secrets::of(&job.plan, &job.secrets)?,
             artifacts: None,
@@ -97,6 +100,9 @@ impl<'m> Work<'m> {
         self.all().map_err(|failure| {
             if self.unwanted.is_cancelled() {
                 return failure::cancelled();
+            }
+            if let Some(lacking) = self.writing.stopped() {
+                return failure::no_room(lacking);
             }
             if self.cancel.is_cancelled() {
                 return failure::timed_out(self.limits.wall);
@@ -243,6 +249,7 @@ impl<'m> Work<'m> {
                 }
             }
         };
+        self.writing.program(&process.gauge, self.used.disk);
         let run = self.machine.host.run(root, process, output, &self.cancel);
         let (outcome, ()) = self.runtime.block_on(async { tokio::join!(run, forward) });
         let outcome = outcome?;

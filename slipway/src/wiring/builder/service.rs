@@ -178,6 +178,7 @@ impl Service {
         tokio::join!(
             self.builds.drive(stop.clone()),
             sweeping,
+            self.driver.keep_room(&ended),
             self.follow_triggers(stop)
         );
     }

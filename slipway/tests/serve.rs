@@ -6,6 +6,8 @@ mod support;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -41,6 +43,40 @@ fn a_misspelt_key_is_named_with_its_place() {
     assert!(line.contains("bad.yaml"), "{line}");
     assert!(line.contains("anonymus"), "{line}");
     assert!(line.contains("bad.yaml:2:3: auth.anonymus"), "{line}");
+}
+
+#[test]
+fn what_it_keeps_is_not_for_every_user_of_the_machine() {
+    let mut server = Server::for_users(&["ann"], "password", None, "");
+    let data = server.folder.path().join("data");
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(mode(&data.join("objects")), 0o700);
+    assert_eq!(mode(&data.join("index.db")), 0o600);
+    // One that others made, or an earlier version.
+    let open = |folder: &Path, mode| {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    server.restart(|config| {
+        for folder in [config.parent().unwrap(), &data, &data.join("objects")] {
+            open(folder, 0o755);
+        }
+    });
+    let line = server.line("every user of this machine");
+    assert!(line.contains("/data/objects: "), "{line}");
+    assert!(
+        line.contains(&format!("chmod 0700 {}", data.display())),
+        "{line}"
+    );
+    let warned_still = |server: &mut Server| {
+        assert!(server.get("/readyz", "").starts_with("HTTP/1.1 200"));
+        server.terminate();
+        let rest = server.rest();
+        rest.iter()
+            .any(|line| line.contains("every user of this machine"))
+    };
+    // The index is closed.
+    assert!(!warned_still(&mut server));
 }
 
 #[test]

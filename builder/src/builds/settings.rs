@@ -61,6 +61,8 @@ pub struct Settings {
     pub log_bytes: u64,
     /// The most that a run may use up.
     pub limits: Limits,
+    /// Whether limits of memory, processors and processes can be enforced; where they cannot, a spec that asks for one is refused.
+    pub enforces_limits: bool,
     /// What a run may use up where its spec does not say it; `None`: the most.
     pub usual: Limits,
     /// The most that programs of a run may reach, and what they do where its spec does not say it.
@@ -138,6 +140,7 @@ impl Settings {
             kept_at_least: Duration::from_secs(24 * 3600),
             log_bytes: 64 << 20,
             limits: Limits::default(),
+            enforces_limits: true,
             usual: Limits::default(),
             network: Network::Full,
             source: SourceLimits::default(),

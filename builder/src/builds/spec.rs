@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oci::{RepoName, Tag};
 
-use self::limits::{limits, timeout};
+use self::limits::{limits, timeout, unenforced};
 use super::{Invalid, Settings, is_entry_name, name};
 use crate::images::ImageName;
 use crate::plan::{Limits, Network};
@@ -147,6 +147,9 @@ impl Wanted {
             seconds: spec.timeouts.run.or(settings.usual.seconds),
             ..settings.usual
         };
+        if !settings.enforces_limits {
+            unenforced(spec.limits)?;
+        }
         let limits = limits(spec.limits, usual, settings.limits)?;
         let run_timeout = match (spec.timeouts.run, spec.limits.seconds) {
             (None, Some(seconds)) => run_timeout.max(Duration::from_secs(seconds)),

@@ -9,7 +9,7 @@ use super::{Image, Plan, Recipe, Request, Secret};
 use crate::s2i::result::environment;
 use crate::s2i::{
     AllowedUids, ContainerPath, Contract, ExecutionConfig, Generated, METADATA_PATH, Origin,
-    Reason, Refusal, Script, Scripts, User, Variable, Warning, generated, result,
+    Reason, Refusal, Script, Scripts, SourceScripts, User, Variable, Warning, generated, result,
 };
 
 impl Request {
@@ -172,7 +172,10 @@ impl<'a> Compilation<'a> {
                 continue;
             };
             brought.extend(placed(script, origin, &folder, user)?.1);
-            if let Origin::Source(path) = origin {
+            // What a link leads to may be wanted for more.
+            if let Origin::Source(path) = origin
+                && SourceScripts::paths().any(|own| own == *path)
+            {
                 moved.push(path.clone());
             }
         }

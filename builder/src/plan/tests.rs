@@ -44,7 +44,7 @@ fn python() -> Value {
 fn source(files: &[&str]) -> Source {
     let mut scripts = SourceScripts::default();
     for file in files {
-        scripts.note(file);
+        scripts.note(file, *file);
     }
     Source {
         digest: digest("source"),

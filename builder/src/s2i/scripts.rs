@@ -1,6 +1,6 @@
 //! Which script comes from where.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -119,32 +119,41 @@ pub enum InvalidScriptsUrl {
 /// The scripts that a source brings, in `.s2i/bin` or the deprecated `.sti/bin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceScripts {
-    current: BTreeSet<Script>,
-    deprecated: BTreeSet<Script>,
+    current: BTreeMap<Script, String>,
+    deprecated: BTreeMap<Script, String>,
 }
 
 impl SourceScripts {
-    /// Notes a file of the source, by its path from the source's root. What is no script is left alone.
-    pub fn note(&mut self, path: &str) {
+    /// Where scripts may be, from the source's root.
+    pub fn paths() -> impl Iterator<Item = String> {
+        let within = |folder: &'static str| {
+            let path = move |script: &Script| format!("{folder}/{script}");
+            Script::ALL.iter().map(path)
+        };
+        within(".s2i/bin").chain(within(".sti/bin"))
+    }
+
+    /// Notes a file of the source, by its path from the source's root, and where it is, which is elsewhere if there are links on
+    /// the way. What is no script is left alone.
+    pub fn note(&mut self, path: &str, real: impl Into<String>) {
         let named = |name: &str| Script::ALL.into_iter().find(|script| script.name() == name);
         if let Some(script) = path.strip_prefix(".s2i/bin/").and_then(named) {
-            self.current.insert(script);
+            self.current.insert(script, real.into());
         } else if let Some(script) = path.strip_prefix(".sti/bin/").and_then(named) {
-            self.deprecated.insert(script);
+            self.deprecated.insert(script, real.into());
         }
     }
 
     /// The path of a script in the source.
     fn path(&self, script: Script, warnings: &mut Vec<Warning>) -> Option<String> {
-        if self.current.contains(&script) {
-            return Some(format!(".s2i/bin/{script}"));
+        if let Some(real) = self.current.get(&script) {
+            return Some(real.clone());
         }
-        self.deprecated.contains(&script).then(|| {
-            warnings.push(Warning::new(format!(
-                "the source's .sti/bin/{script} is in a deprecated place: move it to .s2i/bin"
-            )));
-            format!(".sti/bin/{script}")
-        })
+        let real = self.deprecated.get(&script)?;
+        warnings.push(Warning::new(format!(
+            "the source's .sti/bin/{script} is in a deprecated place: move it to .s2i/bin"
+        )));
+        Some(real.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::egress::Egress;
+use super::gauge::Gauge;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,8 @@ pub struct Process {
     /// Roots of trust in PEM, for the tools of the build: all of them, as some tools then trust nothing else. They stand for the
     /// stores of the root, too, unless the process is root inside.
     pub certificates: Option<Vec<u8>>,
+    /// Shows how much it has written.
+    pub gauge: Gauge,
 }
 
 impl Process {
@@ -80,6 +83,7 @@ impl Process {
             egress: Egress::None,
             capabilities: Capabilities::None,
             certificates: None,
+            gauge: Gauge::default(),
         })
     }
 

@@ -74,6 +74,7 @@ impl Run<'_> {
         cancel: &CancellationToken,
     ) -> Result<Outcome, SandboxError> {
         let disk = Disk::start(self.written()).await?;
+        self.process.gauge.show(&disk, self.cgroup);
         self.cgroup.make(&self.process.limits)?;
         let ids = &self.host.settings.ids;
         let command = self.command();

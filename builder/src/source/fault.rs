@@ -31,6 +31,8 @@ pub enum FaultClass {
     GitSSHAuthExpected,
     /// The ssh server's key is not among the known ones.
     GitHostKeyUnknown,
+    /// The ssh server has another key than the one that is known.
+    GitHostKeyChanged,
     /// The server's certificate is not trusted.
     GitCertificateUntrusted,
     /// The server cannot be reached.
@@ -65,6 +67,7 @@ impl FaultClass {
             Self::GitSSHAuthUnexpected => "GitSSHAuthUnexpected",
             Self::GitSSHAuthExpected => "GitSSHAuthExpected",
             Self::GitHostKeyUnknown => "GitHostKeyUnknown",
+            Self::GitHostKeyChanged => "GitHostKeyChanged",
             Self::GitCertificateUntrusted => "GitCertificateUntrusted",
             Self::GitRemoteUnreachable => "GitRemoteUnreachable",
             Self::AddressForbidden => "AddressForbidden",

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Fault;
 use super::hashing::HashingFile;
-use super::tree::{Node, Tree};
+use super::tree::{Node, Reached, Tree};
 use crate::plan::{Commit, Source};
 use crate::s2i::{EnvironmentFile, Ignore, IgnoreMode, SourceScripts, Warning};
 use crate::until::Until;
@@ -96,20 +96,23 @@ pub(crate) fn write<C>(
     if let Some(file) = small(&tree, contents, b".s2iignore", Ignore::MAX_BYTES)? {
         tree.ignore(mode, &file, &mut warnings, stop)?;
     }
-    for path in [b".s2iignore".as_slice(), b".s2i/environment"] {
-        if let Some(Node::Link { .. }) = tree.get(path) {
-            warnings.push(Warning::new(format!(
-                "{} is a link and is not read: make it a file",
-                path.escape_ascii()
-            )));
-        }
+    if let Some(Node::Link { .. }) = tree.get(b".s2iignore") {
+        warnings.push(Warning::new(
+            ".s2iignore is a link and is not read: make it a file",
+        ));
     }
-    let environment = small(
-        &tree,
-        contents,
-        b".s2i/environment",
-        EnvironmentFile::MAX_BYTES,
-    )?;
+    let scripts = tree.scripts()?;
+    let environment = match tree.reach(b".s2i/environment") {
+        Reached::File(path) => small(&tree, contents, &path, EnvironmentFile::MAX_BYTES)?,
+        Reached::Nothing => None,
+        Reached::Astray(link) => {
+            warnings.push(Warning::new(format!(
+                ".s2i/environment is not read: {} is a link that leads to no file of the source",
+                link.escape_ascii()
+            )));
+            None
+        }
+    };
     let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
     let mut archive = tar::Builder::new(HashingFile::new(file));
@@ -124,7 +127,7 @@ pub(crate) fn write<C>(
         file,
         digest,
         size,
-        scripts: tree.scripts(),
+        scripts,
         environment,
         warnings,
         location: String::new(),

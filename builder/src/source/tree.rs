@@ -7,8 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Fault, SourceLimits};
 use crate::s2i::{Ignore, IgnoreError, IgnoreMode, Script, SourceScripts, Warning};
 
+mod links;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use links::Reached;
 
 /// Files, folders and links by path, in byte order, so that a folder comes before what is in it. `C` says where a
 /// file's content is.
@@ -33,7 +36,7 @@ pub(crate) enum Node<C> {
         size: u64,
         content: C,
     },
-    /// A symbolic link; where it leads is not looked at.
+    /// A symbolic link; [`Tree::reach`] looks where it leads.
     Link {
         target: Box<[u8]>,
     },
@@ -151,15 +154,32 @@ impl<C> Tree<C> {
         self.nodes.iter().map(|(path, node)| (&**path, node))
     }
 
-    /// The scripts that the source brings.
-    pub(crate) fn scripts(&self) -> SourceScripts {
+    /// The scripts that the source brings. One, or a folder above it, may be a link within the source; one that leads to no
+    /// file there is refused, lest the builder image's own script runs instead.
+    pub(crate) fn scripts(&self) -> Result<SourceScripts, Fault> {
         let mut scripts = SourceScripts::default();
-        for (path, node) in self.iter() {
-            if let (Node::File { .. }, Ok(path)) = (node, std::str::from_utf8(path)) {
-                scripts.note(path);
+        for path in SourceScripts::paths() {
+            match self.reach(path.as_bytes()) {
+                Reached::Nothing => {}
+                Reached::File(real) => {
+                    let real = String::from_utf8(real);
+                    scripts.note(
+                        &path,
+                        real.map_err(|error| {
+                            refused(error.as_bytes(), "a script's path is no UTF-8")
+                        })?,
+                    );
+                }
+                Reached::Astray(link) => {
+                    return Err(refused(
+                        &link,
+                        "it is a link that leads to no file of the source, so there is no script: make it a file, or let \
+                         it lead to one that .s2iignore does not leave out",
+                    ));
+                }
             }
         }
-        scripts
+        Ok(scripts)
     }
 
     /// Takes out what `.s2iignore` (its content) names. Scripts stay: the program takes them out of the source before

@@ -4,6 +4,7 @@
 
 mod caches;
 mod cleanup;
+mod floor;
 mod hostile;
 mod image;
 mod images;

@@ -36,6 +36,12 @@ async fn scripts_come_from_the_source_and_from_the_web() {
         "{list}"
     );
 
+    // Links are followed, and what they lead to stays.
+    let linked = "#!/bin/sh\ncat /tmp/src/ci/bin/assemble > /opt/app/own\n";
+    let source = lab.source(&[(".s2i -> ci", ""), ("*ci/bin/assemble", linked)]);
+    let mut ran = lab.run(Lab::asked(&image, &source)).await;
+    assert_eq!(listing(ran.built())["opt/app/own"].1, linked);
+
     let script = b"#!/bin/sh\necho fetched > /opt/app/out\n".to_vec();
     let digest = Digest::of(Algorithm::Sha256, &script);
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));

@@ -320,7 +320,16 @@ async fn a_new_ssh_server_is_held_to_its_first_word() {
     let other = std::fs::read_to_string(servers.lab.path("ssh/other.pub")).unwrap();
     std::fs::write(&accepted, format!("[localhost]:{} {other}", ssh.port)).unwrap();
     let fault = fetcher.fetch("shop", &app).await.unwrap_err();
-    assert_eq!(fault.class(), FaultClass::GitHostKeyUnknown, "{fault}");
+    assert_eq!(fault.class(), FaultClass::GitHostKeyChanged, "{fault}");
+
+    // The same with a key that the secret knows. What is said must not make anybody believe whoever answers.
+    let other = format!("[localhost]:{} {other}", ssh.port);
+    app.credential = Some(Credential::key(&ssh.key, Some(&other)).unwrap());
+    let fault = servers.fetch(&app).await.unwrap_err();
+    assert_eq!(fault.class(), FaultClass::GitHostKeyChanged, "{fault}");
+    let said = fault.to_string();
+    assert!(said.contains("in the server's place"), "{said}");
+    assert!(!said.contains("keyscan"), "{said}");
 }
 
 fn find(below: &std::path::Path, name: &str) -> std::path::PathBuf {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod exposed;
 mod http2;
 mod janitor;
 mod listen;
@@ -151,6 +152,7 @@ fn announce(config: &Config, listeners: &[tokio::net::TcpListener]) {
             tracing::info!("listening on {scheme}://{address}");
         }
     }
+    exposed::warn(config);
     if config.auth.is_open() {
         tracing::warn!("no authentication is configured: whoever can connect may do everything");
     }

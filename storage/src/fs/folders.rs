@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -84,6 +85,7 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
 
 /// Makes `folder` and what is missing above it, so that a loss of power does not take it, nor what is synced in it later.
 ///
+/// What is made is its owner's alone: what is kept there is not for every user of the machine. What is there stays as it is.
 /// The folder's own entry is synced in any case: whoever made it may have died before that.
 pub fn make_durably(folder: &Path) -> io::Result<()> {
     // The folder of a file that is named without one.
@@ -91,7 +93,9 @@ pub fn make_durably(folder: &Path) -> io::Result<()> {
     let folder = if is_here { Path::new(".") } else { folder };
     let is_missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
     let missing = folder.ancestors().take_while(is_missing).count();
-    fs::create_dir_all(folder).map_err(|error| named(folder, &error))?;
+    let mut private = fs::DirBuilder::new();
+    let made = private.recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| named(folder, &error))?;
     // The entry that must last is that of the folder itself, not that of a link to it.
     let folder = folder.canonicalize()?;
     for above in folder.ancestors().skip(1).take(missing.max(1)) {

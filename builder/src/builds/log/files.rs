@@ -1,8 +1,8 @@
 //! The two files of a log, which end with what was written whole.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::Path;
 
 use zstd::bulk::Compressor;
@@ -26,7 +26,9 @@ impl Files {
     /// Opens the log in a folder that is made if it is not there, after its last whole frame; and how many bytes of text
     /// are in it.
     pub(super) fn open(folder: &Path) -> io::Result<(Self, u64)> {
-        std::fs::create_dir_all(folder)?;
+        // What a build says is for those who may see it.
+        let mut private = DirBuilder::new();
+        private.recursive(true).mode(0o700).create(folder)?;
         let options = || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);

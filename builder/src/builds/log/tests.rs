@@ -414,3 +414,16 @@ async fn a_log_is_followed_until_the_run_has_ended() {
     assert_eq!(all, sample());
     writing.await.unwrap();
 }
+
+#[test]
+fn a_log_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = LogWriter::new(&folder.path().join("logs/team/run"), 1 << 20);
+    writer.flush().unwrap();
+    for made in ["logs", "logs/team", "logs/team/run"] {
+        let metadata = std::fs::metadata(folder.path().join(made)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o700, "{made}");
+    }
+}

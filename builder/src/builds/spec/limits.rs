@@ -68,6 +68,20 @@ pub(super) fn limits(asked: Limits, usual: Limits, most: Limits) -> Result<Limit
     })
 }
 
+/// Refuses what only control groups enforce.
+pub(super) fn unenforced(asked: Limits) -> Result<(), Invalid> {
+    let asked = [
+        ("memoryBytes", asked.memory_bytes.is_some()),
+        ("cpuMillis", asked.cpu_millis.is_some()),
+        ("pids", asked.pids.is_some()),
+    ];
+    let Some((field, _)) = asked.into_iter().find(|(_, is_asked)| *is_asked) else {
+        return Ok(());
+    };
+    let message = "this server cannot enforce it (slipway build doctor tells whoever runs the server why): leave it out";
+    Err(Invalid::new(format!("spec.limits.{field}"), message))
+}
+
 pub(super) fn timeout(which: &str, asked: Option<u64>, may: Timeout) -> Result<Duration, Invalid> {
     let Some(asked) = asked else {
         return Ok(may.usual);

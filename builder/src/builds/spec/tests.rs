@@ -226,6 +226,32 @@ fn limits_are_the_servers_at_most_and_enough_for_something() {
 }
 
 #[test]
+fn a_limit_that_nothing_enforces_is_refused_when_it_is_asked_for() {
+    let mut settings = settings();
+    settings.enforces_limits = false;
+    let asked = |limits| {
+        let mut spec = spec();
+        spec.limits = limits;
+        Wanted::parse("team", &spec, &settings).map(drop)
+    };
+    let everywhere = Limits {
+        disk_bytes: Some(1 << 30),
+        seconds: Some(60),
+        ..Limits::default()
+    };
+    assert_eq!(asked(everywhere), Ok(()));
+    for (field, limits) in [
+        ("memoryBytes", r#"{"memoryBytes": 1073741824}"#),
+        ("cpuMillis", r#"{"cpuMillis": 1000}"#),
+        ("pids", r#"{"pids": 100}"#),
+    ] {
+        let refused = asked(serde_json::from_str(limits).unwrap()).unwrap_err();
+        assert_eq!(refused.field, format!("spec.limits.{field}"));
+        assert!(refused.message.contains("cannot enforce"), "{refused}");
+    }
+}
+
+#[test]
 fn a_spec_reaches_what_the_server_gives_or_less() {
     let mut settings = settings();
     settings.network = Network::RegistriesOnly;

@@ -17,6 +17,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use oci::{Algorithm, Digest};
@@ -38,6 +39,8 @@ pub(super) struct Caches {
     keep: u64,
     /// How many there were when they were last counted.
     bytes: AtomicU64,
+    /// Held by whoever removes some: two would take each other's for lost.
+    pruning: Mutex<()>,
 }
 
 /// A cache in use: it stays while this lives.
@@ -81,6 +84,7 @@ impl Caches {
             root: root.canonicalize()?,
             keep,
             bytes: AtomicU64::new(0),
+            pruning: Mutex::default(),
         };
         caches.prune()?;
         Ok(caches)
@@ -167,6 +171,7 @@ impl Caches {
 
     /// The same, with `keep` bytes to stay.
     pub(super) fn prune_to(&self, keep: u64) -> io::Result<u64> {
+        let _alone = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
         for path in children(&self.root.join("incoming"))? {
             let lock = self.root.join("locks").join(name(&path));
             if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {

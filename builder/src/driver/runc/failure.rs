@@ -17,7 +17,7 @@
 //! | there are more secrets than can be looked for | `TooManySecrets` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
-//! | this machine's disk is nearly full, or was full while a program ran that ended with an error | `DiskPressure` |
+//! | this machine's disk is full or has less free than stays free, or was full while a program ran that ended with an error | `DiskPressure` |
 //! | this machine's disk or a program of it failed | `FileSystemOperationFailed` |
 
 use std::io;

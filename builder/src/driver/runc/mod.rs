@@ -13,6 +13,7 @@ mod config;
 mod failure;
 mod finish;
 mod leaks;
+mod pressure;
 mod process;
 mod scan;
 mod secrets;
@@ -22,8 +23,9 @@ mod stage;
 mod work;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -35,6 +37,7 @@ use crate::rootfs::LayerStore;
 use crate::sandbox::{Host, Recovered, SandboxError};
 
 use caches::Caches;
+use pressure::Writers;
 use work::Work;
 
 pub use settings::Settings;
@@ -51,8 +54,18 @@ struct Machine {
     /// How many bytes they had when they were last counted.
     layer_bytes: AtomicU64,
     caches: Caches,
+    writers: Writers,
+    /// Held by whoever removes what nobody uses.
+    removing: Mutex<()>,
     settings: Settings,
 }
+
+/// How often free space is asked while runs are at work: what one writes in between must find room in what is kept free.
+const TICK: Duration = Duration::from_millis(100);
+/// How often while none is: others write to the same disk.
+const IDLE: Duration = Duration::from_secs(1);
+/// Until it is tried again where the disk itself failed.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Why there is no driver.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +99,8 @@ impl Runc {
                 layers,
                 layer_bytes: AtomicU64::new(kept),
                 caches,
+                writers: Writers::default(),
+                removing: Mutex::default(),
                 settings,
             })
         };
@@ -99,12 +114,43 @@ impl Runc {
     pub async fn sweep(&self) -> io::Result<()> {
         let own = Arc::clone(&self.0);
         let swept = tokio::task::spawn_blocking(move || {
+            let _alone = own.removing.lock().unwrap_or_else(PoisonError::into_inner);
             own.sweep_layers(own.settings.keep_layers)?;
             own.caches.prune().map(drop)
         });
         swept
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
+    /// Sees to it that as much of the disk stays free as is to, until `stop`: with less, layers and caches go that nobody uses, and if
+    /// that is not enough the run that has written the most is stopped (`DiskPressure`), then the next.
+    pub async fn keep_room(&self, stop: &CancellationToken) {
+        let mut pause = IDLE;
+        while stop
+            .run_until_cancelled(tokio::time::sleep(pause))
+            .await
+            .is_some()
+        {
+            let (own, runtime) = (Arc::clone(&self.0), Handle::current());
+            let relieved = match self.0.lacking() {
+                Ok(None) => Ok(false),
+                Ok(Some(_)) => {
+                    let relieved = tokio::task::spawn_blocking(move || own.relieve(&runtime)).await;
+                    relieved.unwrap_or_else(|error| Err(io::Error::other(error)))
+                }
+                Err(error) => Err(error),
+            };
+            pause = match relieved {
+                Ok(false) if self.0.writers.is_empty() => IDLE,
+                Ok(false) => TICK,
+                Ok(true) => IDLE,
+                Err(error) => {
+                    tracing::warn!(%error, "there may be too little room on the disk of builds");
+                    PAUSE
+                }
+            };
+        }
     }
 
     /// How many bytes unpacked layers have, as of the last sweep.
@@ -126,22 +172,44 @@ impl Machine {
         Ok(kept)
     }
 
+    /// Whether too little of the disk is free.
+    fn lacking(&self) -> io::Result<Option<NoRoom>> {
+        NoRoom::below(self.settings.unpacking.min_free, &self.settings.folder)
+    }
+
     /// Looks whether there is room on the disk. Where there is not, what nobody uses is removed, as much as is lacking: layers
     /// first, which can be had again from the registry. `None`: there is room now.
     fn make_room(&self) -> io::Result<Option<NoRoom>> {
-        let look = || NoRoom::below(self.settings.unpacking.min_free, &self.settings.folder);
-        let Some(lacking) = look()? else {
+        if self.lacking()?.is_none() {
             return Ok(None);
+        }
+        let _alone = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        let layers =
+            |most: Option<u64>| self.sweep_layers(most.unwrap_or(self.settings.keep_layers));
+        let caches = |most: Option<u64>| match most {
+            Some(most) => self.caches.prune_to(most),
+            None => self.caches.prune(),
         };
-        let kept = self.sweep_layers(self.settings.keep_layers)?;
-        self.sweep_layers(kept.saturating_sub(lacking.missing()))?;
-        let Some(lacking) = look()? else {
-            return Ok(None);
-        };
-        let kept = self.caches.prune()?;
-        self.caches
-            .prune_to(kept.saturating_sub(lacking.missing()))?;
-        look()
+        self.remove(layers)?;
+        self.remove(caches)?;
+        self.lacking()
+    }
+
+    /// Lets `keep` remove what is too much, then what is lacking, until there is room or nothing goes any more: sizes are of files, and
+    /// what those take on the disk may be less.
+    fn remove(&self, keep: impl Fn(Option<u64>) -> io::Result<u64>) -> io::Result<()> {
+        if self.lacking()?.is_none() {
+            return Ok(());
+        }
+        let mut kept = keep(None)?;
+        while let Some(lacking) = self.lacking()? {
+            let left = keep(Some(kept.saturating_sub(lacking.missing())))?;
+            if left >= kept {
+                break;
+            }
+            kept = left;
+        }
+        Ok(())
     }
 }
 
@@ -163,8 +231,14 @@ impl Driver for Runc {
         let _guard = cancel.clone().drop_guard();
         let machine = Arc::clone(&self.0);
         let runtime = Handle::current();
-        let run =
-            tokio::task::spawn_blocking(move || Work::begin(&machine, job, runtime, cancel)?.run());
+        let run = tokio::task::spawn_blocking(move || {
+            let done = Work::begin(&machine, job, runtime, cancel).and_then(Work::run);
+            // What it left, too, is what nobody uses.
+            if let Err(error) = machine.make_room() {
+                tracing::warn!(%error, "there may be too little room on the disk of builds");
+            }
+            done
+        });
         let done = run.await;
         done.unwrap_or_else(|error| Err(failure::internal(&error.to_string())))
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
+use super::pressure::Writing;
 use super::secrets::Secrets;
 use super::source::Source;
 use super::stage::Done;
@@ -46,6 +47,7 @@ pub(super) struct Work<'m> {
     /// How often the last program was refused a process or thread.
     refusals: u64,
     pub(super) used: Used,
+    writing: Writing<'m>,
 }
 
 /// With less free on the disk than this, a program's error is put down to that: too little to write anything of weight, and
@@ -93,6 +95,7 @@ impl<'m> Work<'m> {
         }
         Ok(Self {
             machine,
+            writing: machine.writers.enter(cancel.clone()),
             source,
             secrets: Secrets::of(&job.plan, &job.secrets, &BTreeSet::new())?,
             known: BTreeSet::new(),
@@ -119,6 +122,9 @@ impl<'m> Work<'m> {
             }
             if self.unwanted.is_cancelled() {
                 return failure::cancelled();
+            }
+            if let Some(lacking) = self.writing.stopped() {
+                return failure::no_room(lacking);
             }
             if self.cancel.is_cancelled() {
                 return failure::timed_out(self.limits.wall);
@@ -268,6 +274,7 @@ impl<'m> Work<'m> {
                 }
             }
         };
+        self.writing.program(&process.gauge, self.used.disk);
         let run = self.machine.host.run(root, process, output, &self.cancel);
         let folder = &self.machine.settings.folder;
         // What cannot be asked is not held against anybody.

@@ -15,7 +15,7 @@ fn find(
     let image = image.map(|text| ContainerPath::parse(text).unwrap());
     let mut source = SourceScripts::default();
     for path in brought {
-        source.note(path);
+        source.note(path, *path);
     }
     let mut warnings = Vec::new();
     let found = Scripts::find(

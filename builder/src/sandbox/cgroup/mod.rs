@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const TRIES: u32 = 4000;
 
 /// The folders of one run. Dropping it removes nothing: [`Cgroup::remove`] does, or the next start.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Cgroup {
     /// Every folder that its processes are in.
     folders: Vec<PathBuf>,

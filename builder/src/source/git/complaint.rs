@@ -9,12 +9,13 @@ mod tests;
 /// The class of a failed command by its standard error in the C locale: git's own words, curl's, ssh's and what the
 /// great servers say. The order matters: the specific before the general.
 const WORDS: &[(&str, FaultClass)] = &[
-    (
-        "host key verification failed",
-        FaultClass::GitHostKeyUnknown,
-    ),
+    // ssh says after it that the key was not verified.
     (
         "remote host identification has changed",
+        FaultClass::GitHostKeyChanged,
+    ),
+    (
+        "host key verification failed",
         FaultClass::GitHostKeyUnknown,
     ),
     ("no matching host key type", FaultClass::GitHostKeyUnknown),
@@ -117,6 +118,9 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
         FaultClass::GitRevisionNotFound => "there is no such branch, tag or commit",
         FaultClass::GitHostKeyUnknown => {
             "the server's ssh key is not among the known ones: put its line of known_hosts, which ssh-keyscan prints, into the secret (file known_hosts) or the server's configuration (builder.git.knownHostsFile)"
+        }
+        FaultClass::GitHostKeyChanged => {
+            "the server's ssh key is another than the known one: somebody may answer in the server's place; compare the key with those that the forge publishes, and only if it is one of them, write that one for the old one into the secret (file known_hosts) or the server's configuration (builder.git.knownHostsFile)"
         }
         FaultClass::GitCertificateUntrusted if https => {
             "the server's certificate is not trusted: put its authority into the secret (file ca.crt), or an administrator adds it to the server's configuration (builder.git.authorities)"

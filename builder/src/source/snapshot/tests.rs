@@ -120,8 +120,28 @@ fn what_a_plan_needs_is_found() {
     let source = snapshot(nodes()).source();
     assert_eq!(source.environment.as_deref(), Some(&b"A=1\n"[..]));
     let mut scripts = SourceScripts::default();
-    scripts.note(".s2i/bin/assemble");
+    scripts.note(".s2i/bin/assemble", ".s2i/bin/assemble");
     assert_eq!(source.scripts, scripts);
+}
+
+#[test]
+fn variables_are_read_where_links_within_the_source_lead() {
+    let link = |target: &[u8]| Node::Link {
+        target: target.into(),
+    };
+    let of = |path: &[u8], target: &[u8]| {
+        let nodes = vec![
+            (b"ci/environment".to_vec(), file(b"A=1\n", false)),
+            (path.to_vec(), link(target)),
+        ];
+        snapshot(nodes)
+    };
+    let linked = of(b".s2i", b"ci");
+    assert_eq!(linked.environment.as_deref(), Some(&b"A=1\n"[..]));
+    assert_eq!(linked.warnings(), []);
+    let astray = of(b".s2i/environment", b"/etc/environment");
+    assert_eq!(astray.environment, None);
+    assert!(astray.warnings()[0].to_string().contains("is not read"));
 }
 
 #[test]

@@ -170,3 +170,65 @@ fn ignoring_leaves_scripts() {
         .unwrap();
     assert_eq!(paths(&tree), [".s2i", ".s2i/bin", ".s2i/bin/run", "keep"]);
 }
+
+fn tree_of(nodes: &[(&str, Option<&str>)]) -> Tree<()> {
+    let mut tree = tree();
+    for (path, target) in nodes {
+        let node = target.map_or_else(file, |target| Node::Link {
+            target: target.as_bytes().into(),
+        });
+        tree.insert(path.as_bytes(), node).unwrap();
+    }
+    tree
+}
+
+#[test]
+fn links_are_followed_within_the_source() {
+    let tree = tree_of(&[
+        ("ci/bin/assemble", None),
+        ("ci/bin/run", Some("../../shared//run.sh")),
+        ("shared/run.sh", None),
+        (".s2i", Some("./ci")),
+        ("out", Some("../etc/passwd")),
+        ("deep/out", Some("../../etc/passwd")),
+        ("absolute", Some("/shared/run.sh")),
+        ("circle", Some("circle")),
+        ("folder", Some("shared/")),
+        ("gone", Some("shared/none")),
+        ("through", Some("shared/run.sh/x")),
+        ("chain", Some("gone")),
+    ]);
+    let reach = |path: &str| tree.reach(path.as_bytes());
+    let file = |path: &str| Reached::File(path.as_bytes().to_vec());
+    let astray = |path: &str| Reached::Astray(path.as_bytes().to_vec());
+    assert_eq!(reach("shared/run.sh"), file("shared/run.sh"));
+    assert_eq!(reach(".s2i/bin/assemble"), file("ci/bin/assemble"));
+    assert_eq!(reach(".s2i/bin/run"), file("shared/run.sh"));
+    for nothing in [".s2i/bin/usage", "none", "shared", "shared/run.sh/x"] {
+        assert_eq!(reach(nothing), Reached::Nothing, "{nothing}");
+    }
+    for path in [
+        "out", "deep/out", "absolute", "circle", "folder", "gone", "through",
+    ] {
+        assert_eq!(reach(path), astray(path));
+    }
+    assert_eq!(reach("chain"), astray("gone"));
+}
+
+#[test]
+fn a_script_is_never_silently_another() {
+    let tree = tree_of(&[(".s2i/bin/assemble", Some("../../a.sh")), ("a.sh", None)]);
+    let mut expected = SourceScripts::default();
+    expected.note(".s2i/bin/assemble", "a.sh");
+    assert_eq!(tree.scripts().unwrap(), expected);
+    for (path, target) in [
+        (".s2i/bin/assemble", "/etc/passwd"),
+        (".s2i/bin/run", "../../gone"),
+        (".s2i", "../elsewhere"),
+        (".sti/bin", "/s"),
+    ] {
+        let fault = tree_of(&[(path, Some(target))]).scripts().unwrap_err();
+        assert_eq!(fault.class(), FaultClass::SourceRefused);
+        assert!(fault.to_string().contains(path), "{fault}");
+    }
+}

@@ -136,6 +136,7 @@ fn of_builds(config: &Config, dir: &Path, scratch: std::path::PathBuf) -> anyhow
         kept_at_least: builder.retention.at_least.get(),
         log_bytes: builder.logs.max_bytes,
         limits: settings::limits(config),
+        enforces_limits: enforces_limits(),
         usual: settings::defaults(config, enforces_limits()),
         network: builder.network.egress,
         source: settings::source_limits(config),
@@ -177,6 +178,7 @@ impl Service {
         tokio::join!(
             self.builds.drive(stop.clone()),
             sweeping,
+            self.driver.keep_room(&ended),
             self.follow_triggers(stop)
         );
     }

@@ -1,6 +1,7 @@
 //! Opening: what the file is, what it must be, and how SQLite shall treat it.
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenIndexError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    make_private(path);
     let mut connection = Connection::open_with_flags(path, flags).map_err(sql)?;
     connection.busy_timeout(BUSY).map_err(sql)?;
     let done = check(&connection, path)?;
@@ -44,6 +46,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenIndexError> {
 /// syncs it takes a fraction of the time; a statement that fails spoils the file, which is then thrown away.
 pub(super) fn builder(path: &Path) -> Result<Connection, OpenIndexError> {
     let sql = |error| OpenIndexError::sql(path, error);
+    make_private(path);
     let mut connection = Connection::open(path).map_err(sql)?;
     configure(&connection, BUILDER_CACHE).map_err(sql)?;
     schema::migrate(&mut connection, 0).map_err(sql)?;
@@ -54,6 +57,13 @@ pub(super) fn builder(path: &Path) -> Result<Connection, OpenIndexError> {
     };
     without_journal().map_err(sql)?;
     Ok(connection)
+}
+
+/// Makes the file if it is not there, for its owner alone; SQLite makes its log and what else is beside it alike. What goes wrong
+/// SQLite will say.
+fn make_private(path: &Path) {
+    let mut file = fs::OpenOptions::new();
+    let _ = file.write(true).create_new(true).mode(0o600).open(path);
 }
 
 /// A connection that only reads a file which `writer` or `check_beside_server` has seen.

@@ -16,6 +16,10 @@ fn words_of_git_ssh_and_servers_have_their_class() {
             FaultClass::GitAuthInvalidKey,
         ),
         (
+            "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @ Host key verification failed.",
+            FaultClass::GitHostKeyChanged,
+        ),
+        (
             "Host key verification failed. fatal: Could not read from remote repository.",
             FaultClass::GitHostKeyUnknown,
         ),

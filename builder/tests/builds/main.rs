@@ -13,6 +13,7 @@ mod git;
 #[path = "../driver/image.rs"]
 #[expect(dead_code, reason = "the driver's tests use more of it")]
 mod image;
+mod kept;
 mod kill;
 mod lab;
 mod queue;

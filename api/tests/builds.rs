@@ -473,6 +473,7 @@ async fn a_record_that_cannot_be_read_is_a_fault_of_its_own() {
         },
         revision: None,
         open: true,
+        brief: None,
         body: format!(r#"{{"metadata": {{"{CANARY}": 1}}}}"#).into_bytes(),
     };
     server.ledger.write(vec![bad]).await.unwrap();

@@ -137,6 +137,7 @@ fn event(
         },
         revision: None,
         open: true,
+        brief: None,
         body,
     })
 }

@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use super::brief::Brief;
 use super::definitions::millis;
-use super::record::{Recorded, Walk};
-use super::runs::prefix;
+use super::runs::{Age, prefix};
 use super::{Builds, BuildsError};
 use crate::ledger::{Kept, Kind, LedgerError, Write};
-use crate::records::{Build, Run, State};
+use crate::records::{Build, Run, StateKind};
 use keep::{Group, Keep};
 
 /// How often everything is looked through.
@@ -29,8 +29,7 @@ const EVENTS: usize = 1000;
 struct Old {
     name: String,
     group: Group,
-    /// When it was asked for, and its number among those of its build.
-    asked: (u64, u64),
+    asked: Age,
     /// In milliseconds since 1970.
     ended: Option<u64>,
     has_succeeded: bool,
@@ -38,13 +37,13 @@ struct Old {
 
 impl Old {
     /// `None` if it has not ended.
-    fn of(run: &Run, hosts: &[String]) -> Option<Self> {
-        run.state.has_ended().then(|| Self {
-            name: run.metadata.name.clone(),
+    fn of(run: &Brief, hosts: &[String]) -> Option<Self> {
+        run.has_ended().then(|| Self {
+            name: run.name.clone(),
             group: Group::of(run, hosts),
-            asked: (run.asked, super::runs::number(run)),
+            asked: run.age(),
             ended: run.ended,
-            has_succeeded: run.state == State::Succeeded,
+            has_succeeded: run.state == StateKind::Succeeded,
         })
     }
 }
@@ -75,6 +74,7 @@ impl Builds {
             after = Some(last.clone());
             for namespace in &namespaces {
                 let mut groups: HashMap<Group, Vec<Old>> = HashMap::new();
+                self.store().write_briefs(namespace).await?;
                 for run in self.old(namespace, "", |_| true).await? {
                     groups.entry(run.group.clone()).or_default().push(run);
                 }
@@ -92,10 +92,10 @@ impl Builds {
     pub(super) async fn tidy_after(&self, run: &Run) {
         let namespace = &run.metadata.namespace;
         let hosts = &self.settings().hosts;
-        let group = Group::of(run, hosts);
+        let group = Group::of(&Brief::of(run), hosts);
         let done = async {
             let prefix = group.build().map_or_else(String::new, prefix);
-            let is_of = |run: &Run| Group::of(run, hosts) == group;
+            let is_of = |run: &Old| run.group == group;
             let runs = self.old(namespace, &prefix, is_of).await?;
             self.prune(namespace, &group, runs, SystemTime::now())
                 .await?;
@@ -111,12 +111,12 @@ impl Builds {
         &self,
         namespace: &str,
         prefix: &str,
-        is_wanted: impl Fn(&Run) -> bool,
+        is_wanted: impl Fn(&Old) -> bool,
     ) -> Result<Vec<Old>, BuildsError> {
         let hosts = &self.settings().hosts;
         let mut all = Vec::new();
-        let look = |run: Recorded<Run>| {
-            all.extend(Old::of(&run.value, hosts).filter(|_| is_wanted(&run.value)));
+        let look = |run: Brief| {
+            all.extend(Old::of(&run, hosts).filter(&is_wanted));
             ControlFlow::Continue(())
         };
         self.store().look(namespace, prefix, look).await?;
@@ -221,13 +221,11 @@ impl Builds {
         // Listed before the runs are: a run is in the ledger before it has a log.
         let listed = tokio::task::spawn_blocking(move || folders(&logs)).await;
         for (namespace, mut logs) in listed.unwrap_or_default() {
-            let mut walk = Walk::new(&namespace, "");
-            while let Some(runs) = self.store().more::<Run>(&mut walk).await? {
-                for run in runs {
-                    logs.remove(&run.value.uid);
-                }
-            }
-            if walk.passed_over > 0 {
+            let look = |run: Brief| {
+                logs.remove(&run.uid);
+                ControlFlow::Continue(())
+            };
+            if self.store().look(&namespace, "", look).await? > 0 {
                 // Some may be those of runs whose records cannot be read.
                 continue;
             }
@@ -256,7 +254,7 @@ fn folders(logs: &Path) -> Vec<(String, HashMap<String, PathBuf>)> {
 
 /// Of a group's runs those that are not kept. The newest one of a build that succeeded is.
 fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec<Old> {
-    runs.sort_by_key(|run| std::cmp::Reverse(run.asked));
+    runs.sort_by(|one, other| other.asked.cmp(&one.asked));
     let (mut succeeded, mut failed) = (0, 0);
     runs.retain(|run| {
         let nth = if run.has_succeeded {
@@ -275,14 +273,14 @@ fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec
 mod tests {
     use super::super::tests::run_record;
     use super::*;
-    use crate::records::{FailureReason, Retention};
+    use crate::records::{FailureReason, Retention, State};
 
     fn ended(number: u64, state: State) -> Option<Old> {
         let mut run = run_record("team", &format!("app-{number}"));
         run.asked = number;
         run.ended = Some(number * 1000);
         run.state = state;
-        Old::of(&run, &[])
+        Old::of(&Brief::of(&run), &[])
     }
 
     fn failed() -> State {

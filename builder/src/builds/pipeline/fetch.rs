@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Pipeline;
+use crate::builds::brief::Brief;
 use crate::builds::reason::{self, failure};
 use crate::builds::spec::Source;
 use crate::builds::submit::is_check;
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::plan::{self, Commit};
-use crate::records::{Cause, Run, State};
+use crate::records::{Cause, Run, State, StateKind};
 use crate::s2i::Warning;
 use crate::source::Snapshot;
 use crate::source::git::Found;
@@ -182,6 +183,7 @@ impl Pipeline<'_> {
         let (Some(build), now) = (&self.run.build, &self.run.spec) else {
             return Ok(BTreeMap::new());
         };
+        let may_be = |run: &Brief| run.state == StateKind::Succeeded;
         let is_alike = |run: &Run| {
             run.state == State::Succeeded
                 && run.spec.ignore == now.ignore
@@ -189,7 +191,7 @@ impl Pipeline<'_> {
         };
         let runs = self
             .builds
-            .newest(self.namespace(), Some(build), LOOKED_AT, is_alike)
+            .newest(self.namespace(), Some(build), LOOKED_AT, may_be, is_alike)
             .await?;
         let kept = runs.into_iter().filter_map(|run| {
             let (commit, source) = (run.value.resolved.commit?, run.value.resolved.source?);

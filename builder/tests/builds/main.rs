@@ -16,6 +16,7 @@ mod image;
 mod kept;
 mod kill;
 mod lab;
+mod mounts;
 mod queue;
 mod real;
 #[path = "../sources/repository.rs"]

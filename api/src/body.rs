@@ -7,8 +7,8 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use registry::http::Problem;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize as _, Deserializer, Serialize};
 
 #[cfg(test)]
 mod tests;
@@ -106,6 +106,18 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let read = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default());
         read.map(Self)
             .map_err(|error| Problem::invalid(format!("the query: {error}")))
+    }
+}
+
+/// A parameter that is true where it has no value, as in `?follow`.
+pub(crate) fn flag<'de, D: Deserializer<'de>>(value: D) -> Result<Option<bool>, D::Error> {
+    let text = String::deserialize(value)?;
+    match &*text {
+        "" | "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(D::Error::custom(format!(
+            "{text:?} is neither true nor false"
+        ))),
     }
 }
 

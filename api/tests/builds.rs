@@ -200,6 +200,8 @@ async fn a_secret_goes_in_and_never_out() {
         ),
         (&json!(["hosts", "password", "username"]), &json!("git"))
     );
+    let hosts = &listed.json()["items"][0]["hosts"];
+    assert_eq!(hosts, &json!(["git.example"]), "they are no secret");
     for answer in [&first, &second, &listed] {
         let body = String::from_utf8_lossy(&answer.body);
         assert!(!body.contains(&content) && !body.contains(CANARY), "{body}");
@@ -504,6 +506,33 @@ async fn the_runs_of_no_build_are_not_found() {
     server.post(BUILDS, &who, &new.to_string()).await;
     let answer = server.get(&format!("{runs}?build=app"), &who).await;
     assert_eq!(answer.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_run_that_waits_says_for_what() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let mut serial = spec("team/app:v1");
+    serial["policy"] = json!("serial");
+    let new = json!({"name": "app", "spec": serial});
+    server.post(BUILDS, &who, &new.to_string()).await;
+    let runs = "/api/v1/namespaces/team/buildruns";
+    let start = format!("{BUILDS}/app/runs");
+    let first = server.post(&start, &who, "{}").await.json();
+    assert_eq!(first["waits"], json!(null), "it is next: {first}");
+    let second = server.post(&start, &who, "{}").await.json();
+    let waits =
+        json!({"reason": "EarlierRun", "message": "for app-1, an earlier run of this build"});
+    assert_eq!(second["waits"], waits);
+    let shown = server.get(&format!("{runs}/app-2"), &who).await.json();
+    assert_eq!(shown["waits"], waits);
+    let listed = server.get(runs, &who).await.json();
+    assert_eq!(listed["items"][0]["waits"], waits, "{listed}");
+    server
+        .post(&format!("{runs}/app-1/cancel"), &who, "{}")
+        .await;
+    let shown = server.get(&format!("{runs}/app-2"), &who).await.json();
+    assert_eq!(shown["waits"], json!(null), "{shown}");
 }
 
 #[tokio::test]

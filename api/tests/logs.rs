@@ -109,6 +109,10 @@ async fn a_run_is_followed_to_its_end_and_from_where_one_was() {
     for (query, status) in [
         ("?phase=publish", StatusCode::NOT_FOUND),
         ("?phase=fetch&follow=true", StatusCode::BAD_REQUEST),
+        ("?phase=fetch&follow", StatusCode::BAD_REQUEST),
+        ("?phase=fetch&follow=false", StatusCode::OK),
+        ("?timestamps", StatusCode::OK),
+        ("?timestamps=yes", StatusCode::BAD_REQUEST),
         ("?phase=lunch", StatusCode::BAD_REQUEST),
         ("?from=-1", StatusCode::BAD_REQUEST),
         ("?frm=1", StatusCode::BAD_REQUEST),

@@ -38,6 +38,7 @@ mod addresses;
 mod archive;
 pub mod builds;
 mod compression;
+pub mod convert;
 pub mod debian;
 pub mod driver;
 pub mod hooks;

@@ -20,14 +20,27 @@ pub struct NoRoom {
     pub keep: u64,
 }
 
+/// Whether a call failed for want of room on a disk.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// Bytes that an ordinary user could still write on the disk that `folder` is on.
+pub(crate) fn free(folder: &Path) -> io::Result<u64> {
+    let disk = statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 impl NoRoom {
     /// Looks at the disk that `folder` is on; `None` if at least `keep` bytes are free there.
     pub(crate) fn below(keep: u64, folder: &Path) -> io::Result<Option<Self>> {
         if keep == 0 {
             return Ok(None);
         }
-        let disk = statvfs(folder)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = free(folder)?;
         Ok((free < keep).then_some(Self { free, keep }))
     }
 

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::{Command, CommandFactory as _, FromArgMatches as _};
 
 use crate::cli::Cli;
 
@@ -43,12 +43,32 @@ pub(crate) fn parse(mut arguments: Vec<OsString>) -> (Cli, Invoked) {
         }
         _ => (Invoked::Directly, "slipway"),
     };
-    let mut command = Cli::command().bin_name(shown);
-    let parsed = command
-        .try_get_matches_from_mut(arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    match parsed {
+    // As other programs have it: an empty variable is none.
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let command = without_variables(Cli::command().bin_name(shown), &is_empty);
+    match read(command.clone(), &arguments) {
         Ok(cli) => (cli, invoked),
-        Err(error) => error.format(&mut command).exit(),
+        Err(error) if error.use_stderr() => {
+            // A usage line has what was said, and what variables say looks as if one had to say it.
+            let of_words_alone = read(without_variables(command, &|_| true), &arguments).err();
+            let same = of_words_alone.filter(|other| other.kind() == error.kind());
+            same.unwrap_or(error).exit()
+        }
+        Err(help) => help.exit(),
     }
+}
+
+fn read(mut command: Command, arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The command as it is without those variables of the environment.
+fn without_variables(command: Command, are_left_out: &dyn Fn(&OsStr) -> bool) -> Command {
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if are_left_out(name) => argument.env(None),
+            _ => argument,
+        })
+        .mut_subcommands(|inner| without_variables(inner, are_left_out))
 }

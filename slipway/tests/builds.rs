@@ -370,8 +370,7 @@ fn what_fails_is_not_published_and_says_why() {
             "{reason}: {}",
             stderr(&failed)
         );
-        let last = stderr(&failed).lines().last().unwrap().to_owned();
-        assert!(last.contains(reason), "{reason}: {last}");
+        said_once(&stderr(&failed), reason);
         assert_eq!(stdout(&failed), "", "there is no image");
     }
     let runs = ["build", "runs", "-n", "team", "--limit", "2"];
@@ -396,6 +395,17 @@ fn what_fails_is_not_published_and_says_why() {
         !holds(&scene_folder, CANARY.as_bytes()),
         "nothing on disk has the secret's bytes"
     );
+}
+
+/// Why it failed is said in the log, with these words; below it only that it did, and the reason.
+fn said_once(said: &str, words: &str) {
+    let mut notes = said.lines().filter_map(|line| line.strip_prefix("  * "));
+    let why = notes.next_back().unwrap();
+    assert!(why.contains(words), "{words}: {said}");
+    let (reason, message) = why.split_once(": ").unwrap();
+    let last = said.lines().last().unwrap();
+    assert!(last.ends_with(&format!("failed: {reason}")), "{said}");
+    assert_eq!(said.matches(message).count(), 1, "{said}");
 }
 
 #[test]
@@ -450,6 +460,18 @@ fn what_cannot_be_asked_for_is_said_on_one_line() {
             "--builder",
             "team/box:1",
         ],
+        &[
+            "build",
+            "run",
+            "--dir",
+            "src",
+            "--output",
+            "team/app:v1",
+            "--builder",
+            "team/box:1",
+            "--tag",
+            "{commit}",
+        ],
         &["build", "show", "absent", "-n", "team"],
         &["build", "logs", "absent", "-n", "team"],
         &["build", "runs", "absent", "-n", "team"],
@@ -459,6 +481,44 @@ fn what_cannot_be_asked_for_is_said_on_one_line() {
     ] {
         error_line(&scene.run("ada", args));
     }
+}
+
+#[test]
+fn the_servers_of_a_secret_for_git_are_listed() {
+    let scene = Scene::new();
+    let user = scene
+        .source("forge", &[("username", "me")])
+        .join("username");
+    let set = ["secret", "set", "forge", "-n", "team", "--for", "git"];
+    let hosts = ["--host", "git.example.com", "--host", "other:8443"];
+    let files = [
+        "--from-stdin",
+        "password",
+        "--from-file",
+        user.to_str().unwrap(),
+    ];
+    let mut set = scene.command("ada", &[&set[..], &hosts, &files].concat());
+    let set = run(&mut set, CANARY);
+    assert!(set.status.success(), "{}", stderr(&set));
+    let list = ["secret", "list", "-n", "team"];
+    let listed = scene.done("ada", &list);
+    assert!(listed.contains("git.example.com, other:8443"), "{listed}");
+    let listed = scene.json("ada", &list);
+    let hosts = serde_json::json!(["git.example.com", "other:8443"]);
+    assert_eq!(listed["items"][0]["hosts"], hosts);
+    assert!(!listed.to_string().contains(CANARY), "{listed}");
+}
+
+#[test]
+fn who_may_not_push_a_builder_image_is_told_before_it_is_made() {
+    let scene = Scene::new();
+    let output = format!("{}/team/go:1", scene.server.host);
+    let said = scene.run(
+        "bob",
+        &["builder-image", "create", "go", "--output", &output],
+    );
+    let said = error_line(&said);
+    assert!(said.contains(&output) && said.contains("may not"), "{said}");
 }
 
 /// Whether a file below the folder has these bytes.
@@ -603,6 +663,37 @@ fn interrupted_twice(scene: &Scene, args: &[&str]) {
         };
     }
     assert_eq!((twice.wait().unwrap().code(), ends), (Some(3), "cancelled"));
+}
+
+#[test]
+fn a_run_that_waits_says_why_to_who_looks_and_who_follows() {
+    let scene = Scene::with("enabled: true, workers: 1, namespaceWorkers: 1");
+    let before = "for i in $(seq 1000); do echo tick $i; sleep 1; done\n";
+    let slow = scene.source("slow", &[("hello", ""), ("before", before)]);
+    let slow = slow.to_str().unwrap();
+    let of = ["--builder", "team/box:1", "--output", "team/app:v1"];
+    let args = |name| [&["build", "run", name, "--dir", slow], &of[..]].concat();
+    scene.done("ada", &[&args("r1")[..], &["--detach"]].concat());
+    ticks(&scene);
+    let mut command = scene.command("ada", &args("r2"));
+    let mut following = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stderr.take().unwrap()).lines();
+    let why = "for a worker: the server has one, and it is busy";
+    let told = lines.by_ref().map(Result::unwrap);
+    let told = told.take_while(|line| *line != format!("r2 waits {why}"));
+    let before: Vec<String> = told.collect();
+    assert!(
+        !before.iter().any(|line| line.starts_with("==>")),
+        "{before:#?}"
+    );
+    let shown = scene.done("bob", &["build", "show", "r2", "-n", "team"]);
+    assert!(shown.contains(&format!("queued, waits {why}\n")), "{shown}");
+    let listed = scene.done("bob", &["build", "runs", "-n", "team"]);
+    assert!(listed.contains("queued: WorkersBusy"), "{listed}");
+    for run in ["r2", "r1"] {
+        scene.done("ada", &["build", "cancel", run, "-n", "team"]);
+    }
+    assert_eq!(following.wait().unwrap().code(), Some(3));
 }
 
 /// Waits until the run has said something.

@@ -29,7 +29,9 @@ fn public() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
     let program = folder.path().join("slipway");
-    std::fs::copy(SLIPWAY, &program).unwrap();
+    // By another process: what this one has open for writing, others that it starts meanwhile have too, and nobody can run it.
+    let copied = Command::new("cp").arg(SLIPWAY).arg(&program).status();
+    assert!(copied.unwrap().success());
     (folder, program)
 }
 
@@ -90,6 +92,58 @@ fn what_is_missing_is_said_and_is_the_exit_code() {
     assert_eq!(output.status.success(), can_run);
     let left: Vec<_> = folder.path().read_dir().unwrap().collect();
     assert!(left.is_empty(), "it changes nothing: {left:?}");
+}
+
+/// Where layers and roots of runs go must bear overlayfs, and the key that says where is named.
+#[test]
+fn the_folder_of_builds_is_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let doctor = |first: &str, dir: &str| {
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-ec"])
+            .arg(format!("{first}\nexec {SLIPWAY} build doctor --json"))
+            .env("SLIPWAY_BUILDER__DIR", dir)
+            .current_dir(folder.path())
+            .output();
+        report(&output.unwrap())
+    };
+    let in_memory = "mkdir m; mount -t tmpfs m m";
+    let layered = "mkdir o; mount -t tmpfs o o; mkdir o/a o/b o/w o/m; \
+                   mount -t overlay o -o lowerdir=o/a,upperdir=o/b,workdir=o/w o/m";
+    for (first, dir, expected, word) in [
+        ("", "/proc/x", "missing", "nothing can be made in /proc"),
+        (in_memory, "m/builds", "limited", "in memory"),
+        (layered, "o/m/builds", "missing", "overlayfs cannot stack"),
+    ] {
+        let found = doctor(first, dir);
+        let check = standing(&found, "builder.dir");
+        assert_eq!(check["standing"], expected, "{dir}: {check}");
+        let detail = check["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(word) && detail.contains("builder.dir"),
+            "{detail}"
+        );
+        if expected == "missing" {
+            assert_eq!(found["canRun"], false, "{found}");
+        }
+    }
+    assert!(!Path::new("/proc/x").exists());
+    // Who only checks the configuration hears of it, too.
+    let checked = |enabled: &str| {
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-ec"])
+            .arg(format!("rm -r o; {layered}\nexec {SLIPWAY} config check"))
+            .env("SLIPWAY_BUILDER__DIR", "o/m/builds")
+            .env("SLIPWAY_BUILDER__ENABLED", enabled)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.contains("builder.dir"), enabled != "false", "{said}");
+        output.status.success()
+    };
+    assert!(checked("false") && checked("auto"));
+    assert!(!checked("true"), "it would not start");
 }
 
 /// Without git, builds from elsewhere still run; but it is said.

@@ -34,6 +34,32 @@ esac
 
 const PASSWORD: &str = "not in clear";
 
+#[test]
+fn an_empty_variable_is_none_and_what_variables_say_is_in_no_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut command = slipway();
+        command.env("DOCKER_CONFIG", folder.path()).args(args);
+        command.envs(variables.iter().copied());
+        let output = run(&mut command, "");
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let empty = [("REGISTRY_AUTH_FILE", ""), ("SLIPWAY_SERVER", "")];
+    let said = run(&empty, &["build", "runs", "-n", "team"]);
+    assert!(said.contains("slipway login"), "there is no server: {said}");
+    let all = [
+        ("REGISTRY_AUTH_FILE", "file"),
+        ("SLIPWAY_SERVER", "127.0.0.1:9"),
+    ];
+    for wrong in [&["build", "runs", "--bogus"][..], &["build", "show"]] {
+        let said = run(&all, wrong);
+        assert!(said.contains("Usage: slipway build"), "{said}");
+        assert!(!said.contains("--server"), "{said}");
+        assert!(!said.contains("--authfile"), "{said}");
+    }
+}
+
 struct Scene {
     server: Server,
 }

@@ -106,6 +106,24 @@ async fn a_small_blob_keeps_its_place_until_it_is_taken() {
     stalled_streams_are_reset(1, 10 << 10).await;
 }
 
+/// A stream that is reset behind its reply, be it without an error, loses the reply to some clients (curl 7.88).
+#[tokio::test]
+async fn a_refusal_lets_the_client_send_to_the_end() {
+    let server = Server::start("");
+    let (client, _driver) = client(&server, 64 << 10).await;
+    let request = Request::put("http://x/v2/a/manifests/-").body(()).unwrap();
+    let mut sender = client.clone().ready().await.unwrap();
+    let (response, mut body) = sender.send_request(request, false).unwrap();
+    let refusal = timeout(PATIENCE, response).await.unwrap().unwrap();
+    assert!(refusal.status().is_client_error(), "{refusal:?}");
+    read(&mut refusal.into_body()).await.unwrap();
+    // What the server had to say of the stream has come by then.
+    get(&client, "/v2/").await;
+    body.send_data(Bytes::from_static(b"{}"), false).unwrap();
+    get(&client, "/v2/").await;
+    body.send_data(Bytes::new(), true).unwrap();
+}
+
 #[tokio::test]
 async fn a_stalled_stream_takes_no_other_with_it() {
     let server = Server::start("limits: {sendTimeout: 1s}\n");

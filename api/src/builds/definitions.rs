@@ -318,7 +318,7 @@ async fn start(
         .builds
         .start(namespace, &name, asked, caller.now())
         .await;
-    Ok(made(namespace, run.map_err(problem)?))
+    Ok(made(&building, namespace, run.map_err(problem)?))
 }
 
 /// The build with its `ETag`.

@@ -19,8 +19,8 @@ use serde_json::json;
 
 use super::events::{Form, event};
 use super::streams::Place;
-use super::view::BuildRun;
 use super::{Building, problem};
+use crate::body::flag;
 use crate::{Builder, Caller, Permission, Query, Route};
 
 const LOG: &str = "/api/v1/namespaces/{namespace}/buildruns/{name}/log";
@@ -62,13 +62,15 @@ pub(super) fn route(building: &Building) -> Route {
 struct Asked {
     /// Whether it goes on until the run has ended. Usually so as events, and not so as text: nothing is sent while a run
     /// says nothing, and what lies between may take the connection for dead after a minute. Events keep it alive.
+    #[serde(deserialize_with = "flag")]
     follow: Option<bool>,
     /// Of what is written only this part of the run.
     phase: Option<Phase>,
     /// Where to begin: the id of the last event that one had, which the header `Last-Event-ID` may say too.
     from: Option<u64>,
     /// As text: each line with its time before it.
-    timestamps: bool,
+    #[serde(deserialize_with = "flag")]
+    timestamps: Option<bool>,
 }
 
 async fn log(
@@ -86,7 +88,7 @@ async fn log(
     let form = if takes_events {
         Form::Events
     } else {
-        let timestamps = asked.timestamps;
+        let timestamps = asked.timestamps.unwrap_or_default();
         Form::Text { timestamps }
     };
     if takes_events && last_event(&headers) == Some(END) {
@@ -285,7 +287,7 @@ impl Sent {
         let run = self.building.builds.run(&self.namespace, &self.name).await;
         match run {
             Ok(run) => {
-                let end = event("end", &json!(BuildRun::of(run)));
+                let end = event("end", &json!(self.building.shown(run)));
                 Some(Ok(format!("id: {END}\n{end}").into()))
             }
             Err(_) => Some(self.cut("the run cannot be looked up at the moment")),

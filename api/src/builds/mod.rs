@@ -16,7 +16,7 @@ mod view;
 use std::sync::Arc;
 
 use builder::builds::{Builds, BuildsError, Recorded};
-use builder::records::Actor;
+use builder::records::{self, Actor};
 use http::StatusCode;
 use registry::Registry;
 use registry::http::Problem;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Caller, Route};
 use streams::Streams;
+use view::BuildRun;
 
 /// Most bytes of a request with a spec.
 const MAX_SPEC: usize = 64 << 10;
@@ -53,6 +54,12 @@ impl Building {
             asking: Arc::new(tokio::sync::Semaphore::new(images::AT_ONCE)),
             stopping,
         }
+    }
+
+    /// A run as it is shown, with why it waits now.
+    fn shown(&self, run: Recorded<records::Run>) -> BuildRun {
+        let wait = self.builds.wait_of(&run.value);
+        BuildRun::of(run, wait.as_ref())
     }
 
     /// For whom a caller's runs act: they themselves, within what they came by.

@@ -141,10 +141,17 @@ async fn ask(
 fn fault(error: ProbeError) -> Problem {
     match error {
         ProbeError::Builds(error) => problem(error),
-        ProbeError::Fault(fault) if fault.class() == FaultClass::Machine => Problem::unavailable(
-            "this server cannot ask git servers at the moment",
-            fault.to_string(),
-        ),
+        ProbeError::Fault(fault)
+            if matches!(
+                fault.class(),
+                FaultClass::Machine | FaultClass::DiskPressure
+            ) =>
+        {
+            Problem::unavailable(
+                "this server cannot ask git servers at the moment",
+                fault.to_string(),
+            )
+        }
         ProbeError::Fault(fault) => Problem::unprocessable(format!("{}: {fault}", fault.class())),
     }
 }

@@ -153,10 +153,11 @@ async fn list(
     };
     let found = building.builds.runs(may.namespace(), &wanted).await;
     let found = found.map_err(problem)?;
+    let shown = |run| building.shown(run);
     let last = found.items.last().filter(|_| found.more);
     let listed = Listed {
         r#continue: last.map(|last| Age::of(&last.value).to_string()),
-        items: found.items.into_iter().map(BuildRun::of).collect(),
+        items: found.items.into_iter().map(shown).collect(),
     };
     Ok(Reply(StatusCode::OK, listed))
 }
@@ -186,7 +187,7 @@ async fn once(
             caller.now(),
         )
         .await;
-    Ok(made(namespace, run.map_err(problem)?))
+    Ok(made(&building, namespace, run.map_err(problem)?))
 }
 
 async fn get(
@@ -195,7 +196,7 @@ async fn get(
     Path((_, name)): Path<(String, String)>,
 ) -> Result<Reply<BuildRun>, Problem> {
     let found = building.builds.run(may.namespace(), &name).await;
-    let run = BuildRun::of(found.map_err(problem)?);
+    let run = building.shown(found.map_err(problem)?);
     Ok(Reply(StatusCode::OK, run))
 }
 
@@ -222,7 +223,7 @@ async fn cancel(
         .cancel(may.namespace(), &name, by, caller.now())
         .await
         .map_err(problem)?;
-    Ok(Reply(StatusCode::OK, BuildRun::of(run)))
+    Ok(Reply(StatusCode::OK, building.shown(run)))
 }
 
 async fn rebuild(
@@ -238,12 +239,12 @@ async fn rebuild(
         .builds
         .again(namespace, &name, again.same, actor, caller.now())
         .await;
-    Ok(made(namespace, run.map_err(problem)?))
+    Ok(made(&building, namespace, run.map_err(problem)?))
 }
 
 /// The answer to who asked for a run.
-pub(super) fn made(namespace: &str, run: Recorded<records::Run>) -> Response {
-    let run = BuildRun::of(run);
+pub(super) fn made(building: &Building, namespace: &str, run: Recorded<records::Run>) -> Response {
+    let run = building.shown(run);
     let name = run.metadata.name.clone();
     let location = [(LOCATION, place(namespace, "buildruns", &name))];
     (

@@ -8,9 +8,9 @@ use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use builder::builds::SecretContent;
+use builder::builds::{Recorded, SecretContent};
 use builder::driver::SecretFiles;
-use builder::records::SecretUse;
+use builder::records::{self, SecretUse};
 use http::StatusCode;
 use http::header::LOCATION;
 use registry::http::Problem;
@@ -116,9 +116,10 @@ async fn list(
     let found = building.builds.secrets(may.namespace(), &page).await;
     let found = found.map_err(problem)?;
     let last = found.items.last().filter(|_| found.more);
+    let shown = |secret| shown(&building, secret);
     let listed = Listed {
         r#continue: last.map(|last| last.value.metadata.name.clone()),
-        items: found.items.into_iter().map(BuildSecret::of).collect(),
+        items: found.items.into_iter().map(shown).collect(),
     };
     Ok(Reply(StatusCode::OK, listed))
 }
@@ -145,12 +146,17 @@ async fn set(
         .await
         .map_err(problem)?;
     let status = made_or_changed(&set);
-    let answer = Reply(status, BuildSecret::of(set));
+    let answer = Reply(status, shown(&building, set));
     if status == StatusCode::OK {
         return Ok(answer.into_response());
     }
     let place = [(LOCATION, super::place(may.namespace(), "secrets", &name))];
     Ok((place, answer).into_response())
+}
+
+fn shown(building: &Building, secret: Recorded<records::Secret>) -> BuildSecret {
+    let hosts = building.builds.secret_hosts(&secret.value);
+    BuildSecret::of(secret, hosts)
 }
 
 async fn delete(

@@ -1,6 +1,6 @@
 //! Records as they are shown: as they are kept, without what is nobody's business.
 
-use builder::builds::Recorded;
+use builder::builds::{Recorded, Wait};
 use builder::records;
 use builder::records::{
     BuildSpec, Cause, Metadata, PhaseTiming, Resolved, RunResult, SecretUse, State, Status,
@@ -51,6 +51,9 @@ pub(super) struct BuildRun {
     spec: BuildSpec,
     resolved: Resolved,
     state: State,
+    /// Why it waits, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<Waits>,
     phases: Vec<PhaseTiming>,
     /// When it was asked for, in milliseconds since 1970.
     asked: u64,
@@ -73,7 +76,7 @@ pub(super) struct BuildRun {
 }
 
 impl BuildRun {
-    pub(super) fn of(recorded: Recorded<records::Run>) -> Self {
+    pub(super) fn of(recorded: Recorded<records::Run>, wait: Option<&Wait>) -> Self {
         let Recorded { value, revision } = recorded;
         let cause = value.cause.seen_in(&value.metadata.namespace);
         Self {
@@ -85,6 +88,7 @@ impl BuildRun {
             spec: value.spec,
             resolved: value.resolved,
             state: value.state,
+            waits: wait.map(Waits::of),
             phases: value.phases,
             asked: value.asked,
             fresh: value.fresh,
@@ -98,6 +102,53 @@ impl BuildRun {
     }
 }
 
+/// Why a run waits.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Waits {
+    reason: WaitReason,
+    /// For people.
+    message: String,
+}
+
+/// What has to end before a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+enum WaitReason {
+    /// An earlier run of the build, whose policy lets one run at a time.
+    EarlierRun,
+    /// A run of the namespace, which has as many at work as it may.
+    NamespaceLimit,
+    /// Any run: all workers are busy.
+    WorkersBusy,
+}
+
+impl Waits {
+    fn of(wait: &Wait) -> Self {
+        let (reason, message) = match wait {
+            Wait::EarlierRun(run) => (
+                WaitReason::EarlierRun,
+                format!("for {run}, an earlier run of this build"),
+            ),
+            Wait::NamespaceLimit(1) => (
+                WaitReason::NamespaceLimit,
+                "for the namespace's run at work: it may have no more than one".to_owned(),
+            ),
+            Wait::NamespaceLimit(most) => (
+                WaitReason::NamespaceLimit,
+                format!("for one of the namespace's {most} runs at work: it may have no more"),
+            ),
+            Wait::WorkersBusy(1) => (
+                WaitReason::WorkersBusy,
+                "for a worker: the server has one, and it is busy".to_owned(),
+            ),
+            Wait::WorkersBusy(workers) => (
+                WaitReason::WorkersBusy,
+                format!("for a worker: all {workers} are busy"),
+            ),
+        };
+        Self { reason, message }
+    }
+}
+
 /// A secret, without what is in it: that is shown to nobody.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -106,17 +157,21 @@ pub(super) struct BuildSecret {
     used_for: SecretUse,
     /// The files' names.
     files: Vec<String>,
+    /// Of a secret for git: the servers that it may be shown to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<Vec<String>>,
     /// Changes with the content.
     revision: String,
 }
 
 impl BuildSecret {
-    pub(super) fn of(recorded: Recorded<records::Secret>) -> Self {
+    pub(super) fn of(recorded: Recorded<records::Secret>, hosts: Option<Vec<String>>) -> Self {
         let secret = recorded.value;
         Self {
             metadata: secret.metadata,
             used_for: secret.used_for,
             files: secret.files,
+            hosts,
             revision: secret.revision,
         }
     }
@@ -146,10 +201,11 @@ mod tests {
             },
             "state": {"is": "queued"},
         });
-        let shown = BuildRun::of(Recorded {
+        let recorded = Recorded {
             value: serde_json::from_value(run).unwrap(),
             revision: 1,
-        });
+        };
+        let shown = BuildRun::of(recorded, None);
         let shown = serde_json::to_value(shown).unwrap();
         assert_eq!(shown["cause"]["chain"], json!(["*", "shop/base", "*", "*"]));
         assert!(!shown.to_string().contains("hidden"), "{shown}");

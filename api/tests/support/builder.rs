@@ -8,7 +8,7 @@ use builder::builds::{Builds, Parts, Settings};
 use builder::driver::{Built, Driver, Failure, Job};
 use builder::images::{Images, ImagesError};
 use builder::ledger::memory::MemoryLedger;
-use builder::records::{Actor, FailureReason};
+use builder::records::{Actor, OwnReason};
 use builder::secrets::SecretKeys;
 use builder::source::git::{GitFetcher, Mirrors};
 use builder::source::{SourceLimits, SourceNetwork};
@@ -114,7 +114,7 @@ struct NoDriver;
 impl Driver for NoDriver {
     async fn run(&self, _: Job, _: &CancellationToken) -> Result<Built, Failure> {
         Err(Failure {
-            reason: FailureReason::from_word("NoDriver".to_owned()),
+            reason: OwnReason::SandboxUnavailable.into(),
             message: "nothing runs here".to_owned(),
         })
     }

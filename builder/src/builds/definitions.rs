@@ -1,15 +1,25 @@
 //! Builds: made, changed, listed, removed.
 
-use std::time::SystemTime;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use super::record::{Page, PageOf, Recorded, Walk};
 use super::runs::{is_of, prefix};
-use super::{Builds, BuildsError, Invalid, name, spec};
+use super::{Builds, BuildsError, Invalid, Settings, Timeout, name, spec};
 use crate::ledger::Kind;
 use crate::records::{Actor, Build, BuildSpec, Metadata, Run, Status};
 
 /// Longest name of a build: runs are named `<build>-<number>`.
 const MAX_NAME: usize = 50;
+
+/// Whether a server that nothing is configured of would make the build.
+pub(crate) fn check(namespace: &str, name: &str, spec: &BuildSpec) -> Result<(), Invalid> {
+    name::check(name, MAX_NAME)?;
+    name::check_namespace(namespace)?;
+    let mut settings = Settings::new(PathBuf::new(), PathBuf::new());
+    settings.run_timeout = Timeout::of(Duration::MAX);
+    spec::Wanted::parse(namespace, spec, &settings).map(drop)
+}
 
 impl Builds {
     /// Makes a build. Runs that no person asks for will have the owner's rights.

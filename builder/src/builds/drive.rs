@@ -13,12 +13,12 @@ use super::log::{LogWriter, folder};
 use super::pipeline::Pipeline;
 use super::progress::{Progress, insist};
 use super::queue::RunId;
-use super::reason::{self, failure};
+use super::reason::failure;
 use super::scribe::Scribe;
 use super::spec::Wanted;
 use super::{Builds, BuildsError};
 use crate::driver::{Event, Failure};
-use crate::records::{Run, RunResult, State};
+use crate::records::{OwnReason, Run, RunResult, State};
 
 /// How long the queue sleeps at most.
 const REST: Duration = Duration::from_secs(60);
@@ -72,18 +72,20 @@ impl Builds {
         for id in overdue {
             let message = "it waited longer than it may for a free worker, or for the runs of its build before it: ask \
                            again, or allow more time in spec.timeouts.queue";
-            let failure = failure(reason::QUEUE_TIMEOUT, message);
-            self.end_waiting(&id, |run| fail(run, &failure, now)).await;
+            let failure = failure(OwnReason::QueueTimeout, message);
+            let end = |run: &mut Run| fail(run, &failure, now);
+            self.end_waiting(&id, end, now).await;
         }
         let superseded = self.queue().superseded();
         for (id, newer) in superseded {
             let by = format!("the newer run {}", newer.name);
-            self.end_waiting(&id, |run| cancelled(run, &by, now)).await;
+            let end = |run: &mut Run| cancelled(run, &by, now);
+            self.end_waiting(&id, end, now).await;
         }
     }
 
     /// Ends a run that waits. It is out of the queue; if it cannot be recorded now, it waits again.
-    async fn end_waiting(&self, id: &RunId, end: impl Fn(&mut Run)) {
+    async fn end_waiting(&self, id: &RunId, end: impl Fn(&mut Run), now: u64) {
         let ended = async {
             loop {
                 let mut run = self.run(&id.namespace, &id.name).await?;
@@ -91,10 +93,10 @@ impl Builds {
                     return Ok(());
                 }
                 end(&mut run.value);
-                match self.store().replace(run).await {
-                    Err(BuildsError::Changed { .. }) => {}
+                match self.put_end(&run, now).await {
+                    Err(BuildsError::Busy(_)) => {}
                     Err(error) => return Err(error),
-                    Ok(run) => {
+                    Ok(()) => {
                         self.figures().ended(&run.value);
                         return Ok(());
                     }
@@ -236,10 +238,7 @@ impl Builds {
             Ending::Succeeded(result) => {
                 insist(stop, || self.succeed(progress, &result, now)).await
             }
-            Ending::Failed(failure) => {
-                let end = |run: &mut Run| fail(run, &failure, now);
-                insist(stop, || progress.change(end)).await
-            }
+            Ending::Failed(failure) => insist(stop, || self.fail(progress, &failure, now)).await,
             Ending::Cancelled(by) => {
                 let end = |run: &mut Run| cancelled(run, &by, now);
                 insist(stop, || progress.change(end)).await
@@ -284,7 +283,12 @@ impl Ending {
                 let message = format!(
                     "it took longer than {limit}: the log's last lines say where; allow more time, or give it a cache"
                 );
-                Self::Failed(failure(reason::RUN_TIMEOUT, message))
+                // Why it had no end, if the driver knows.
+                if error.reason == OwnReason::TooManyProcesses.into() {
+                    let message = format!("{}; {message}", error.message);
+                    return Self::Failed(Failure { message, ..error });
+                }
+                Self::Failed(failure(OwnReason::RunTimeout, message))
             }
         }
     }

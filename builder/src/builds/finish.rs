@@ -126,12 +126,21 @@ fn event(
         tags: result.tags.clone(),
         at: now,
     };
-    let body = serde_json::to_vec(&event)
+    event_of(&run.metadata.namespace, &event, now)
+}
+
+/// The write of an event.
+pub(super) fn event_of(
+    namespace: &str,
+    event: &impl Serialize,
+    now: u64,
+) -> Result<Write, BuildsError> {
+    let body = serde_json::to_vec(event)
         .map_err(|error| BuildsError::Unavailable(format!("an event is no JSON: {error}")))?;
     Ok(Write::Put {
         key: Key {
             kind: Kind::Event,
-            namespace: run.metadata.namespace.clone(),
+            namespace: namespace.to_owned(),
             // Names are in the order of time.
             name: format!("{now:013}-{}", uuid::Uuid::new_v4().simple()),
         },

@@ -20,6 +20,7 @@ mod credential;
 mod definitions;
 mod drive;
 mod error;
+mod failed;
 mod figures;
 mod finish;
 mod git_files;
@@ -54,7 +55,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 pub use credential::ProbeError;
+pub(crate) use definitions::check;
 pub use error::{BuildsError, Invalid, What};
+pub use failed::BuildFailed;
 pub use finish::BuildSucceeded;
 pub use name::is_entry_name;
 pub use record::{Page, PageOf, Recorded};
@@ -66,6 +69,7 @@ pub(crate) use triggered::Standing;
 
 use figures::Figures;
 use live::Live;
+pub use queue::Wait;
 use queue::{Queue, Workers};
 use record::Store;
 

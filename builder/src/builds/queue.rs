@@ -26,6 +26,17 @@ pub(super) struct Workers {
     pub(super) of_namespace: usize,
 }
 
+/// Why a run waits, by what has to end before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// An earlier run of its build, of this name.
+    EarlierRun(String),
+    /// One of its namespace, which has no more workers than these.
+    NamespaceLimit(usize),
+    /// Any: all workers, so many, are busy.
+    WorkersBusy(usize),
+}
+
 /// A run that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Waiting {
@@ -33,6 +44,8 @@ pub(super) struct Waiting {
     /// The build whose policy holds for it; `None` if none does.
     pub(super) build: Option<String>,
     pub(super) policy: RunPolicy,
+    /// The branch or tag that it is of, if it is of one: what is newer of another makes it no more needless than it is.
+    pub(super) branch: Option<String>,
     /// When it was asked for, and its number among those of its build.
     pub(super) asked: (u64, u64),
     /// When it has waited too long, in milliseconds since 1970.
@@ -163,6 +176,33 @@ impl Queue {
         }
     }
 
+    /// Why a run waits; `None` if it does not, or is about to begin. What would still hold it were there a worker comes first.
+    pub(super) fn wait(&self, id: &RunId) -> Option<Wait> {
+        let line = self.waiting.get(&id.namespace)?;
+        let index = line.iter().position(|run| run.id == *id)?;
+        let run = &line[index];
+        let working = || {
+            let all = self.working.iter();
+            all.filter(|(other, _)| other.namespace == id.namespace)
+        };
+        if run.policy != RunPolicy::Parallel && run.build.is_some() {
+            let at_work = working().find(|(_, build)| **build == run.build);
+            let before = || {
+                let mut before = line[..index].iter();
+                before.find(|other| other.build == run.build && other.policy != RunPolicy::Parallel)
+            };
+            let earlier = at_work.map(|(id, _)| id);
+            if let Some(earlier) = earlier.or_else(|| before().map(|run| &run.id)) {
+                return Some(Wait::EarlierRun(earlier.name.clone()));
+            }
+        }
+        let (share, all) = (self.share(), self.workers.all);
+        if share < all && working().count() >= share {
+            return Some(Wait::NamespaceLimit(share));
+        }
+        (self.working.len() >= all).then_some(Wait::WorkersBusy(all))
+    }
+
     /// The first of a line that nothing holds.
     fn may_begin(&self, namespace: &str, line: &[Waiting]) -> Option<usize> {
         let of_namespace = self.working.keys().filter(|id| id.namespace == namespace);
@@ -196,8 +236,12 @@ impl Queue {
             if run.policy != RunPolicy::SerialLatestOnly || run.build.is_none() {
                 return None;
             }
-            let newer = line[index + 1..].iter().rev();
-            let mut newer = newer.filter(|other| other.build == run.build);
+            let is_newer = |other: &&Waiting| {
+                let is_another =
+                    run.branch.is_some() && other.branch.is_some() && run.branch != other.branch;
+                other.build == run.build && !is_another
+            };
+            let mut newer = line[index + 1..].iter().rev().filter(is_newer);
             newer.next().map(|newer| newer.id.clone())
         })
     }

@@ -1,41 +1,26 @@
-//! Reasons of failed runs that are none of S2I's or of a source's, and how errors become failures.
+//! How errors become failures.
+
+use std::io;
 
 use crate::driver::Failure;
 use crate::images::{ImagesError, ReadError};
-use crate::records::FailureReason;
+use crate::records::{FailureReason, OwnReason};
+use crate::room::is_full;
 use crate::s2i::{Reason, Refusal};
 use crate::source::Fault;
 
 use super::{BuildsError, Invalid, ProbeError};
 
-/// It waited longer than it may.
-pub(super) const QUEUE_TIMEOUT: &str = "QueueTimeout";
-/// It worked longer than it may.
-pub(super) const RUN_TIMEOUT: &str = "RunTimeout";
-/// The server ended while it was at work, more than once.
-pub(super) const INTERRUPTED: &str = "Interrupted";
-/// Its spec cannot be understood any more: the configuration has changed.
-pub(super) const INVALID_SPEC: &str = "InvalidSpec";
-/// A secret that it names is not to be had.
-pub(super) const SECRET: &str = "SecretUnavailable";
-/// Its actor may not do what it takes.
-pub(super) const FORBIDDEN: &str = "Forbidden";
-/// The registry will not do it.
-pub(super) const REGISTRY_REFUSED: &str = "RegistryRefused";
-/// The registry does not answer.
-pub(super) const REGISTRY_UNAVAILABLE: &str = "RegistryUnavailable";
-/// Records cannot be read or written.
-pub(super) const RECORDS_UNAVAILABLE: &str = "RecordsUnavailable";
-/// The kept source of an earlier run is not there any more.
-pub(super) const SOURCE_NOT_FOUND: &str = "SourceNotFound";
 /// What a driver fails of where the machine is at fault.
-pub(super) const MACHINE: [&str; 2] = ["SandboxUnavailable", "FileSystemOperationFailed"];
-/// Somebody wants it to end. No run has failed of it.
-pub(super) const STOPPED: &str = "Stopped";
+pub(super) const MACHINE: [&str; 3] = [
+    OwnReason::SandboxUnavailable.as_str(),
+    OwnReason::DiskPressure.as_str(),
+    Reason::FileSystemOperationFailed.as_str(),
+];
 
-pub(super) fn failure(reason: &str, message: impl Into<String>) -> Failure {
+pub(super) fn failure(reason: impl Into<FailureReason>, message: impl Into<String>) -> Failure {
     Failure {
-        reason: FailureReason::from_word(reason.to_owned()),
+        reason: reason.into(),
         message: message.into(),
     }
 }
@@ -61,9 +46,9 @@ impl From<Refusal> for Failure {
 impl From<ImagesError> for Failure {
     fn from(error: ImagesError) -> Self {
         let reason = match &error {
-            ImagesError::Forbidden(_) => FORBIDDEN,
-            ImagesError::Refused(_) => REGISTRY_REFUSED,
-            ImagesError::Unavailable(_) => REGISTRY_UNAVAILABLE,
+            ImagesError::Forbidden(_) => OwnReason::Forbidden,
+            ImagesError::Refused(_) => OwnReason::RegistryRefused,
+            ImagesError::Unavailable(_) => OwnReason::RegistryUnavailable,
         };
         failure(reason, error.to_string())
     }
@@ -71,7 +56,7 @@ impl From<ImagesError> for Failure {
 
 impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
-        failure(INVALID_SPEC, invalid.to_string())
+        failure(OwnReason::InvalidSpec, invalid.to_string())
     }
 }
 
@@ -79,7 +64,7 @@ impl From<BuildsError> for Failure {
     fn from(error: BuildsError) -> Self {
         match error {
             BuildsError::Invalid(invalid) => invalid.into(),
-            error => failure(RECORDS_UNAVAILABLE, error.to_string()),
+            error => failure(OwnReason::RecordsUnavailable, error.to_string()),
         }
     }
 }
@@ -97,7 +82,7 @@ impl From<ProbeError> for Failure {
 pub(super) fn secret(error: BuildsError) -> Failure {
     match error {
         BuildsError::Unavailable(_) => error.into(),
-        error => failure(SECRET, error.to_string()),
+        error => failure(OwnReason::SecretUnavailable, error.to_string()),
     }
 }
 
@@ -105,15 +90,18 @@ pub(super) fn secret(error: BuildsError) -> Failure {
 pub(super) fn image(reason: Reason, error: ReadError) -> Failure {
     match error {
         ReadError::Images(error) => error.into(),
-        ReadError::Broken { .. } => failure(REGISTRY_UNAVAILABLE, error.to_string()),
-        ReadError::Missing(_) | ReadError::Unusable(_) => {
-            failure(reason.as_str(), error.to_string())
-        }
+        ReadError::Broken { .. } => failure(OwnReason::RegistryUnavailable, error.to_string()),
+        ReadError::Missing(_) | ReadError::Unusable(_) => failure(reason, error.to_string()),
     }
 }
 
-/// What no caller expects: a thread that ended, a full disk.
-pub(super) fn machine(what: &str, error: &dyn std::fmt::Display) -> Failure {
+/// What no caller expects: a thread that ended, a disk that failed or is full.
+pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
+    if is_full(error) {
+        let message =
+            format!("the server's disk for builds (builder.dir) is full: {what}: {error}");
+        return failure(OwnReason::DiskPressure, message);
+    }
     let reason = Reason::FileSystemOperationFailed;
-    failure(reason.as_str(), format!("{what}: {error}"))
+    failure(reason, format!("{what}: {error}"))
 }

@@ -9,15 +9,15 @@ use std::time::{Duration, SystemTime};
 use oci::Reference;
 
 use super::definitions::millis;
-use super::finish::{cancelled, fail, requeue};
+use super::finish::{cancelled, requeue};
 use super::progress::Progress;
-use super::reason::{self, failure};
+use super::reason::failure;
 use super::record::Recorded;
 use super::submit::id;
 use super::{Builds, BuildsError};
 use crate::images::{ImageName, ImagesError};
 use crate::ledger::Kind;
-use crate::records::{Run, RunResult, State};
+use crate::records::{OwnReason, Run, RunResult, State};
 
 /// How often a run is begun, the first time counted.
 const ATTEMPTS: u32 = 2;
@@ -102,8 +102,8 @@ impl Builds {
         if was.attempts >= ATTEMPTS {
             let message = "the server ended while this run was at work, twice: see the server's log; if the run takes more \
                            memory than the machine has, give it a limit in spec.limits.memoryBytes";
-            let failure = failure(reason::INTERRUPTED, message);
-            progress.change(|run| fail(run, &failure, now)).await?;
+            let failure = failure(OwnReason::Interrupted, message);
+            self.fail(&progress, &failure, now).await?;
             self.figures().ended(&progress.run().await);
             return Ok(true);
         }

@@ -273,7 +273,7 @@ fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec
 mod tests {
     use super::super::tests::run_record;
     use super::*;
-    use crate::records::{FailureReason, Retention, State};
+    use crate::records::{OwnReason, Retention, State};
 
     fn ended(number: u64, state: State) -> Option<Old> {
         let mut run = run_record("team", &format!("app-{number}"));
@@ -285,7 +285,7 @@ mod tests {
 
     fn failed() -> State {
         State::Failed {
-            reason: FailureReason::from_word("X".to_owned()),
+            reason: OwnReason::TestFailed.into(),
             message: String::new(),
         }
     }

@@ -11,7 +11,7 @@ use super::brief::Brief;
 use super::definitions::millis;
 use super::live::Why;
 use super::log::{Follow, LogReader, folder};
-use super::queue::RunId;
+use super::queue::{RunId, Wait};
 use super::record::{Page, PageOf, Recorded};
 use super::submit::id;
 use super::{Builds, BuildsError};
@@ -158,6 +158,14 @@ impl Builds {
         let does_not = |run: &Run| !holds(run);
         let found = self.newest(namespace, Some(build), 1, may_not, does_not);
         Ok(found.await?.is_empty())
+    }
+
+    /// Why a run waits; `None` if it does not.
+    pub fn wait_of(&self, run: &Run) -> Option<Wait> {
+        match run.state {
+            State::Queued => self.queue().wait(&id(run)),
+            _ => None,
+        }
     }
 
     /// Ends a run: one that waits at once, one at work as soon as its programs are killed, unless it is being published

@@ -83,6 +83,18 @@ impl Builds {
         self.store().page(namespace, page).await
     }
 
+    /// The servers that a secret for git may be shown to, which are no secret; `None` of one for something else, and where they cannot be
+    /// read.
+    pub fn secret_hosts(&self, secret: &Secret) -> Option<Vec<String>> {
+        if secret.used_for != SecretUse::Git {
+            return None;
+        }
+        let keys = &self.parts().secret_keys;
+        let packed = keys.open(&secret.key(), &secret.sealed).ok()?;
+        let hosts = Hosts::of(&unpack(&packed).ok()?).ok()?;
+        Some(hosts.names())
+    }
+
     /// Removes a secret. Runs that name it will fail.
     pub async fn remove_secret(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
         match self

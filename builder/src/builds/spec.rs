@@ -59,6 +59,9 @@ pub(super) enum Source {
     Image(ImageName),
 }
 
+/// What stands for the commit in a tag.
+const COMMIT: &str = "{commit}";
+
 /// What `builder` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BuilderName {
@@ -81,6 +84,13 @@ pub(super) struct OutputName {
 }
 
 impl OutputName {
+    /// What says a commit that is to be one of the tags, if anything does.
+    pub(super) fn wants_commit(&self) -> Option<&str> {
+        let mut patterns = self.patterns.iter();
+        let found = patterns.find(|pattern| pattern.contains(COMMIT));
+        found.map(String::as_str)
+    }
+
     /// All tags of a run's result, each once; those of a commit only if there is one.
     pub(super) fn tags(&self, run: &str, commit: Option<&str>) -> Vec<Tag> {
         let mut tags = vec![self.tag.clone()];
@@ -258,9 +268,9 @@ fn output(namespace: &str, spec: &OutputSpec, hosts: &[String]) -> Result<Output
 /// A pattern's tag; `None` if it wants a commit and there is none, or would be no tag.
 fn expand(pattern: &str, run: &str, commit: Option<&str>) -> Option<Tag> {
     let mut text = pattern.replace("{run}", run);
-    if text.contains("{commit}") {
+    if text.contains(COMMIT) {
         let commit = commit?;
-        text = text.replace("{commit}", commit.get(..12).unwrap_or(commit));
+        text = text.replace(COMMIT, commit.get(..12).unwrap_or(commit));
     }
     Tag::parse(&text).ok()
 }
@@ -280,10 +290,23 @@ fn env(specs: &[EnvSpec], settings: &Settings) -> Result<Vec<Variable>, Invalid>
             );
             return Err(Invalid::new(format!("spec.env[{index}].name"), message));
         }
+        if !is_shell_name(&spec.name) {
+            let message = format!(
+                "{:?} is no name of a variable for a shell, which assemble is: letters of ASCII, digits and _, no digit first",
+                spec.name
+            );
+            return Err(Invalid::new(format!("spec.env[{index}].name"), message));
+        }
         let variable = Variable::new(&spec.name, &spec.value, scope);
         variable.map_err(|error| Invalid::new(format!("spec.env[{index}]"), error))
     });
     variables.collect()
+}
+
+/// POSIX.1-2024, base definitions, 3.216. Shells do not hand on what is called otherwise.
+fn is_shell_name(name: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(is_word) && !name.as_bytes()[0].is_ascii_digit()
 }
 
 fn triggers(triggers: &Triggers) -> Result<(), Invalid> {

@@ -50,6 +50,17 @@ impl Mount {
         Ok(content)
     }
 
+    /// Whether something is there for a process whose root this is; a link that leads nowhere is nothing.
+    pub fn has(&self, path: &TreePath) -> io::Result<bool> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        match openat2(&self.fd, path.as_bytes(), flags, Mode::empty(), resolve) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Gives it a place, a directory, for programs that want a path. It stays there until this is dropped; when the
     /// process is killed before, until it is swept, unless the mount namespace dies with it.
     pub fn attach(&mut self, at: &Path) -> io::Result<()> {

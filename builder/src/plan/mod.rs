@@ -10,6 +10,7 @@
 //! name, never by content.
 
 mod compile;
+mod quantity;
 mod request;
 mod source;
 mod step;
@@ -21,6 +22,7 @@ use oci::{Algorithm, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use quantity::bytes;
 pub use request::{Cache, Image, Output, Request, Secret};
 pub use source::{Commit, Source};
 pub use step::{
@@ -98,12 +100,16 @@ impl fmt::Display for Network {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
     /// Memory, in bytes.
+    #[serde(default, deserialize_with = "quantity::optional")]
+    #[schemars(with = "Option<quantity::Quantity>")]
     pub memory_bytes: Option<u64>,
     /// Processor time, in thousandths of one processor.
     pub cpu_millis: Option<u32>,
     /// Processes and threads at a time.
     pub pids: Option<u32>,
     /// What is written to disk, in bytes.
+    #[serde(default, deserialize_with = "quantity::optional")]
+    #[schemars(with = "Option<quantity::Quantity>")]
     pub disk_bytes: Option<u64>,
     /// How long all steps together may take, in seconds.
     pub seconds: Option<u64>,

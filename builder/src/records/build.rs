@@ -54,7 +54,7 @@ pub struct Status {
     /// The digest of what it built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// The builder image's digest at that time: another one there is a reason to build anew.
+    /// The builder image at that time, `repository@digest`: another one there is a reason to build anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<String>,
     /// When the schedule last came due, in seconds since 1970.

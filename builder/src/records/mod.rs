@@ -6,6 +6,7 @@
 mod actor;
 mod build;
 mod image;
+mod reason;
 mod run;
 mod secret;
 mod spec;
@@ -13,9 +14,8 @@ mod spec;
 pub use actor::Actor;
 pub use build::{Build, Metadata, Missed, Status};
 pub use image::BuilderImage;
-pub use run::{
-    Cause, FailureReason, Ingredients, PhaseTiming, Resolved, Run, RunResult, State, StateKind,
-};
+pub use reason::{FailureReason, OwnReason};
+pub use run::{Cause, Ingredients, PhaseTiming, Resolved, Run, RunResult, State, StateKind};
 pub use secret::{Secret, SecretUse};
 pub use spec::{
     BuildSpec, CacheSpec, EnvSpec, HookKind, HookSpec, InjectionSpec, OutputSpec, Retention,

@@ -1,15 +1,12 @@
 //! A run: one try to build something.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, BuildSpec, HookKind, Metadata};
+use super::{Actor, BuildSpec, FailureReason, HookKind, Metadata};
 use crate::driver::{Phase, Used};
-use crate::s2i::Reason;
-use crate::source::FaultClass;
 
 /// A run. What it was asked to do never changes; what became of it does until it has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,7 +147,7 @@ pub struct Resolved {
     /// The image that artifacts were taken over from, `repository@digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
-    /// [`Plan::digest`](crate::plan::Plan::digest).
+    /// The digest of all that was to be done: runs with the same plan did the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
     /// What else the plan is made of.
@@ -232,46 +229,6 @@ impl State {
     /// Whether nothing will become of it any more.
     pub fn has_ended(&self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
-    }
-}
-
-/// Why a run failed: `s2i`'s names, Shipwright's for sources, and ours.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct FailureReason(String);
-
-impl FailureReason {
-    /// A program was killed for the memory that it took.
-    pub fn out_of_memory() -> Self {
-        Self("OutOfMemory".to_owned())
-    }
-
-    /// A reason of our own: one word in upper camel case.
-    pub const fn from_word(word: String) -> Self {
-        Self(word)
-    }
-
-    /// The word.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<Reason> for FailureReason {
-    fn from(reason: Reason) -> Self {
-        Self(reason.as_str().to_owned())
-    }
-}
-
-impl From<FaultClass> for FailureReason {
-    fn from(class: FaultClass) -> Self {
-        Self(class.as_str().to_owned())
-    }
-}
-
-impl fmt::Display for FailureReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) const SCRIPTS_URL: &str = "io.openshift.s2i.scripts-url";
 /// Where the source goes.
 pub(crate) const DESTINATION: &str = "io.openshift.s2i.destination";
 /// Who runs `assemble`.
-const ASSEMBLE_USER: &str = "io.openshift.s2i.assemble-user";
+pub(crate) const ASSEMBLE_USER: &str = "io.openshift.s2i.assemble-user";
 /// Who runs `assemble-runtime`, on a runtime image.
 const ASSEMBLE_RUNTIME_USER: &str = "io.openshift.s2i.assemble-runtime-user";
 /// What a runtime image wants of the built one.

@@ -37,6 +37,7 @@ mod warning;
 
 pub use artifacts::Artifact;
 pub use contract::Contract;
+pub(crate) use contract::{ASSEMBLE_USER, SCRIPTS_URL};
 pub use environment::{EnvFilter, EnvironmentFile, Scope, Variable};
 pub use ignore::{Ignore, Mode as IgnoreMode};
 pub use image::{ExecutionConfig, ImageConfig, InvalidImage};

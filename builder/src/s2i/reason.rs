@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The machine-readable reason of a failed build: the `s2i` program's names (its package `util/status`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The machine-readable reason of a failed build: the `s2i` program's names (its package `util/status`), but
+/// those of Dockerfiles, which are not made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "S2iReason")]
 pub enum Reason {
     /// `assemble` ended with an error.
     AssembleFailed,
@@ -19,10 +22,6 @@ pub enum Reason {
     ContainerCommitFailed,
     /// The source is not to be had.
     FetchSourceFailed,
-    /// An image could not be built.
-    DockerImageBuildFailed,
-    /// A Dockerfile could not be written.
-    DockerFileCreationFailed,
     /// What shall go into the runtime image is not said, or not well.
     InvalidArtifactsMapping,
     /// The scripts' URL gave no script.
@@ -51,8 +50,6 @@ impl Reason {
             Self::PullPreviousImageFailed => "PullPreviousImageFailed",
             Self::ContainerCommitFailed => "ContainerCommitFailed",
             Self::FetchSourceFailed => "FetchSourceFailed",
-            Self::DockerImageBuildFailed => "DockerImageBuildFailed",
-            Self::DockerFileCreationFailed => "DockerFileCreationFailed",
             Self::InvalidArtifactsMapping => "InvalidArtifactsMapping",
             Self::FetchScriptsFailed => "FetchScriptsFailed",
             Self::FetchRuntimeArtifactsFailed => "FetchRuntimeArtifactsFailed",

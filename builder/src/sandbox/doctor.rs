@@ -8,8 +8,11 @@ use super::ids::SandboxIds;
 use super::nest::nested;
 use super::{egress, namespaces, tool, view};
 
+mod place;
 #[cfg(test)]
 mod tests;
+
+pub use place::examine_folder;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

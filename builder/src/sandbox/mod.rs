@@ -41,7 +41,7 @@ mod trust;
 mod user;
 mod view;
 
-pub use doctor::{Check, Standing, enforces_limits, examine};
+pub use doctor::{Check, Standing, enforces_limits, examine, examine_folder};
 pub use egress::{AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream};
 pub use error::SandboxError;
 pub use host::{Host, Settings};
@@ -52,6 +52,7 @@ pub use output::{Line, Output, Stream};
 pub use process::{Capabilities, InvalidProcess, Limits, Mount, Process, SecretFile, Source};
 pub use record::Recovered;
 pub use root::Root;
+pub(crate) use trust::is_javas_note;
 
 pub(crate) use output::plain;
 

@@ -65,6 +65,14 @@ pub(super) fn tell(variables: &mut BTreeMap<String, String>, has_java_store: boo
     }
 }
 
+/// Whether a line is what every Java program says first of the options that [`tell`] gives it: of nothing that the build did.
+pub(crate) fn is_javas_note(line: &str) -> bool {
+    let rest = line
+        .strip_prefix("Picked up ")
+        .and_then(|rest| rest.strip_prefix(JAVA_OPTIONS));
+    rest.is_some_and(|options| options.starts_with(": ") && options.contains(JAVA_STORE))
+}
+
 /// The certificates of a bundle (PEM) as a trust store of Java's, which reads no PEM; none if there are no certificates in it.
 ///
 /// The format is JKS, which every Java reads: a header, an entry for each certificate, and a hash of it all with a password that

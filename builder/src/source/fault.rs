@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+
+use crate::room::is_full;
+
 /// The machine-readable class of a failed fetch: Shipwright's names (its `pkg/git/error_parser.go`) for what it tells
 /// apart, and some more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
+#[schemars(rename = "SourceReason")]
 pub enum FaultClass {
     /// The user or password was refused.
     GitAuthInvalidUserOrPass,
@@ -40,7 +45,9 @@ pub enum FaultClass {
     SourceRefused,
     /// Anything else that git did not do.
     GitError,
-    /// This machine: no `git`, a full disk.
+    /// This machine's disk is full.
+    DiskPressure,
+    /// This machine: no `git`, for instance.
     Machine,
 }
 
@@ -65,6 +72,7 @@ impl FaultClass {
             Self::SourceTimedOut => "SourceTimedOut",
             Self::SourceRefused => "SourceRefused",
             Self::GitError => "GitError",
+            Self::DiskPressure => "DiskPressure",
             Self::Machine => "Machine",
         }
     }
@@ -103,6 +111,11 @@ impl Fault {
 
     /// This machine's files.
     pub(crate) fn machine(what: &str, error: &std::io::Error) -> Self {
+        if is_full(error) {
+            // A client's, where that makes a snapshot.
+            let message = format!("the disk is full: {what}: {error}");
+            return Self::new(FaultClass::DiskPressure, message);
+        }
         Self::new(FaultClass::Machine, format!("{what}: {error}"))
     }
 

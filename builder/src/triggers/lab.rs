@@ -19,7 +19,7 @@ use crate::driver::{Built, Driver, Failure, Job, SecretFiles};
 use crate::images::{ImageName, Images as _, Layouts};
 use crate::ledger::memory::MemoryLedger;
 use crate::ledger::{Kept, Kind, Ledger as _, Write};
-use crate::records::{Actor, Build, BuildSpec, FailureReason, Run, RunResult, SecretUse, State};
+use crate::records::{Actor, Build, BuildSpec, OwnReason, Run, RunResult, SecretUse, State};
 use crate::secrets::SecretKeys;
 use crate::source::git::{GitFetcher, Mirrors};
 use crate::source::{SourceLimits, SourceNetwork};
@@ -33,7 +33,7 @@ struct NoDriver;
 impl Driver for NoDriver {
     async fn run(&self, _: Job, _: &CancellationToken) -> Result<Built, Failure> {
         Err(Failure {
-            reason: FailureReason::from_word("NoDriver".to_owned()),
+            reason: OwnReason::SandboxUnavailable.into(),
             message: "nothing runs here".to_owned(),
         })
     }

@@ -10,7 +10,8 @@ use builder::driver::{Built, Driver, Event, Failure, Job, Phase, Used};
 use builder::images::{BaseImage, Platform};
 use builder::layer::Layer;
 use builder::plan::{Mount, Step};
-use builder::records::FailureReason;
+use builder::records::OwnReason;
+use builder::s2i::Reason;
 use builder::sandbox::{Line, Stream};
 use oci::{Algorithm, Digest};
 use serde_json::{Value, json};
@@ -66,7 +67,7 @@ impl Driver for TarDriver {
             return Ok(());
         }
         Err(Failure {
-            reason: FailureReason::from_word("DiskPressure".to_owned()),
+            reason: OwnReason::DiskPressure.into(),
             message: "there is no room".to_owned(),
         })
     }
@@ -91,15 +92,19 @@ impl Driver for TarDriver {
         }
         if words == "fail" {
             return Err(Failure {
-                reason: FailureReason::from_word("AssembleFailed".to_owned()),
+                reason: Reason::AssembleFailed.into(),
                 message: "assemble ended with 1".to_owned(),
             });
         }
-        while words == "wait" && !self.gate.exists() {
+        while ["wait", "fork"].contains(&words.as_str()) && !self.gate.exists() {
             if cancel.is_cancelled() {
+                let (reason, message) = match words.as_str() {
+                    "fork" => (OwnReason::TooManyProcesses, "it was refused processes"),
+                    _ => (OwnReason::Cancelled, "cancelled"),
+                };
                 return Err(Failure {
-                    reason: FailureReason::from_word("Cancelled".to_owned()),
-                    message: "cancelled".to_owned(),
+                    reason: reason.into(),
+                    message: message.to_owned(),
                 });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

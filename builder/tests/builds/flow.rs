@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use builder::builds::{Age, Asked, BuildSucceeded, BuildsError, PageOf, RunsOf};
+use builder::builds::{Age, Asked, BuildFailed, BuildSucceeded, BuildsError, PageOf, RunsOf};
 use builder::driver::Phase;
 use builder::images::ImageName;
 use builder::images::Images as _;
@@ -84,6 +84,36 @@ async fn a_source_becomes_an_image_with_tags() {
     let mut log = lab.builds.log("shop", "app-1").await.unwrap();
     log.seek_phase(Phase::Assemble).unwrap().unwrap();
     assert!(said(&log.read().unwrap()).starts_with("Assemble"));
+}
+
+#[tokio::test]
+async fn a_tag_of_the_commit_wants_a_commit() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "hello");
+    wanted.output.tags = vec!["{commit}".to_owned()];
+    let once = lab
+        .builds
+        .run_once("shop", None, wanted.clone(), asked(), now());
+    let (run, _) = lab.ended(&once.await.unwrap().value).await;
+    let State::Failed { reason, message } = &run.state else {
+        panic!("{run:?}");
+    };
+    assert_eq!(reason.as_str(), "InvalidSpec");
+    assert!(
+        message.contains("no commit for the tag {commit}"),
+        "{message}"
+    );
+
+    // A build of a repository may be sent a folder now and then.
+    lab.build(wanted).await;
+    let (run, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(run.result.unwrap().tags, ["v1"]);
+    assert!(
+        said(&lines).contains("tag {commit}: it is left out"),
+        "{}",
+        said(&lines)
+    );
 }
 
 #[tokio::test]
@@ -282,7 +312,18 @@ async fn a_run_that_fails_publishes_nothing_and_says_why() {
     assert!(said(&lines).ends_with("AssembleFailed: assemble ended with 1"));
     let app = ImageName::parse("shop/app", &[]).unwrap();
     assert!(!lab.images.folder(app.repo()).exists());
-    assert!(lab.events().await.is_empty());
+    let told = lab.failures().await;
+    let [event] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(event.kind, BuildFailed::KIND);
+    assert_eq!(event.reason.as_str(), "AssembleFailed");
+    assert_eq!(event.message, "assemble ended with 1");
+    assert_eq!(
+        (event.run.as_str(), event.build.as_deref()),
+        ("app-1", Some("app"))
+    );
+    assert_eq!(Some(event.at), run.ended);
     let again = lab
         .builds
         .again("shop", "app-1", true, actor(), now())

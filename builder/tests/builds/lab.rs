@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use builder::builds::log::{Entry, LogLine, LogReader};
-use builder::builds::{Asked, Builds, Parts, Recorded, SecretContent, Settings};
+use builder::builds::{Asked, BuildFailed, Builds, Parts, Recorded, SecretContent, Settings};
 use builder::driver::{Driver, SecretFiles};
 use builder::images::{ImageName, Images, Layouts};
 use builder::ledger::{Kept, Kind, Ledger};
@@ -301,6 +301,17 @@ impl Lab {
     pub(crate) async fn events(&self) -> Vec<Kept> {
         let listed = self.ledger.list(Kind::Event, "shop", "", None, 100);
         listed.await.unwrap()
+    }
+
+    /// The events of runs that failed, the only ones that there are.
+    pub(crate) async fn failures(&self) -> Vec<BuildFailed> {
+        let events = self.events().await.into_iter();
+        events
+            .map(|event| {
+                assert!(event.open);
+                serde_json::from_slice(&event.body).unwrap()
+            })
+            .collect()
     }
 
     pub(crate) async fn tag(&self, name: &str) -> Option<Manifest> {

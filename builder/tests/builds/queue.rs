@@ -3,10 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use builder::builds::{BuildsError, Recorded, RunsOf, Settings};
+use builder::builds::{BuildsError, Recorded, RunsOf, Settings, Wait};
 use builder::ledger::{Kind, Ledger as _, Write};
 use builder::records::{Run, RunPolicy, State};
 use builder::source::SourceNetwork;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use crate::lab::{Lab, actor, asked, now, reason, said, spec};
 
@@ -37,6 +38,9 @@ async fn runs_of_a_build_have_their_turns_and_can_be_cancelled_in_any_state() {
     let third = lab.start().await;
     lab.says(&first, "working with wait").await;
     assert_eq!(state(&lab, &second).await, State::Queued);
+    let earlier = Wait::EarlierRun(first.metadata.name.clone());
+    assert_eq!(lab.builds.wait_of(&second), Some(earlier));
+    assert_eq!(lab.builds.wait_of(&first), None);
 
     let cancel = |run: &Run| {
         let (builds, name) = (lab.builds.clone(), run.metadata.name.clone());
@@ -133,6 +137,34 @@ async fn whoever_takes_or_waits_too_long_has_failed() {
         .value;
     assert_eq!(reason(&lab.ended(&second).await.0), "QueueTimeout");
     assert_eq!(reason(&lab.ended(&first).await.0), "RunTimeout");
+    let told = lab.failures().await;
+    let told = told
+        .iter()
+        .map(|event| (event.run.as_str(), event.reason.as_str()));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [("app-2", "QueueTimeout"), ("app-1", "RunTimeout")]
+    );
+}
+
+#[tokio::test]
+async fn why_a_run_did_not_end_in_time_is_said() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "fork");
+    wanted.timeouts.run = Some(1);
+    lab.build(wanted).await;
+    let ended = lab.ended(&lab.start().await).await.0;
+    assert_eq!(reason(&ended), "TooManyProcesses");
+    let State::Failed { message, .. } = &ended.state else {
+        panic!("{ended:?}");
+    };
+    for word in [
+        "it was refused processes",
+        "the 1 seconds of spec.timeouts.run",
+    ] {
+        assert!(message.contains(word), "{message}");
+    }
 }
 
 #[tokio::test]
@@ -206,6 +238,7 @@ async fn a_run_that_is_interrupted_again_and_again_has_failed() {
     write(&lab, record).await;
     lab.restart().await;
     assert_eq!(reason(&lab.ended(&run).await.0), "Interrupted");
+    assert_eq!(lab.failures().await[0].reason.as_str(), "Interrupted");
 }
 
 #[tokio::test]
@@ -223,6 +256,7 @@ async fn a_run_that_was_cancelled_when_the_server_was_killed_says_by_whom() {
     lab.restart().await;
     let by = "bob".to_owned();
     assert_eq!(lab.ended(&run).await.0.state, State::Cancelled { by });
+    assert!(lab.failures().await.is_empty());
 }
 
 #[tokio::test]
@@ -276,6 +310,36 @@ async fn a_run_for_which_there_is_no_room_fetches_nothing() {
     std::fs::remove_file(&lab.driver.full).unwrap();
     lab.open_gate();
     assert_eq!(lab.run().await.state, State::Succeeded);
+}
+
+/// A small file system in memory.
+struct Small(tempfile::TempDir);
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        unmount(self.0.path(), UnmountFlags::DETACH).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_before_anything_runs_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Some(c"size=1m");
+    mount(
+        "tmpfs",
+        folder.path(),
+        "tmpfs",
+        MountFlags::empty(),
+        options,
+    )
+    .unwrap();
+    let small = Small(folder);
+    let scratch = |settings: &mut Settings| small.0.path().clone_into(&mut settings.scratch);
+    let lab = Lab::with(scratch, SourceNetwork::default()).await;
+    let large = "x".repeat(2 << 20);
+    let source = lab.source(&[("app.py", &large)]).await;
+    lab.build(spec(&source, "hello")).await;
+    assert_eq!(reason(&lab.run().await), "DiskPressure");
 }
 
 /// Many pipelines run in one namespace: what one of them does takes nothing of another.

@@ -1,5 +1,6 @@
 //! Sources, images and scripts that mean harm, and limits.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -7,6 +8,7 @@ use builder::driver::Phase;
 use builder::plan::{Limits, Request, Source};
 use builder::s2i::{Scope, SourceScripts, Variable};
 use oci::{Algorithm, Digest};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -111,22 +113,19 @@ async fn a_base_that_cannot_be_one_is_refused() {
         .image("shop/builder:2", &[("assemble", "true"), RUN], &[], config)
         .await;
     let ran = lab.run(Lab::asked(&image, &source)).await;
-    assert!(
-        ran.failure().message.contains("nobody-knows"),
-        "{:?}",
-        ran.failure()
-    );
+    let failure = ran.failure();
+    assert_eq!(failure.reason.as_str(), "PullBuilderImageFailed");
+    for word in ["user \"nobody-knows\"", "/etc/passwd", "its USER"] {
+        assert!(failure.message.contains(word), "{failure:?}");
+    }
 
     let image = lab.builder("shop/builder:3", &[RUN], &[]).await;
     let ran = lab.run(Lab::asked(&image, &source)).await;
-    assert_eq!(ran.failure().reason.as_str(), "AssembleFailed");
-    assert!(
-        ran.failure()
-            .message
-            .starts_with("assemble could not be run"),
-        "{:?}",
-        ran.failure()
-    );
+    let failure = ran.failure();
+    assert_eq!(failure.reason.as_str(), "InstallScriptsFailed");
+    for word in ["/usr/libexec/s2i/assemble", "io.openshift.s2i.scripts-url"] {
+        assert!(failure.message.contains(word), "{failure:?}");
+    }
 }
 
 async fn with_secret(lab: &Lab, assemble: &str, change: impl FnOnce(&mut Request)) -> Asked {
@@ -280,7 +279,7 @@ async fn limits_end_a_build_with_their_name() {
                 ..Limits::default()
             },
             "TooManyProcesses",
-            "assemble started more processes and threads than its limit: raise limits.pids",
+            "assemble started more processes and threads than its limit of 50: raise limits.pids, or start fewer",
         ),
         (
             "i=0; while true; do head -c 1000000 /dev/urandom > f$i; i=$((i+1)); done",
@@ -333,6 +332,73 @@ async fn a_build_is_cancelled_wherever_it_is() {
             );
         }
     }
+}
+
+/// A shell that cannot fork may wait for ever: what it lacks is the reason, not the time it took.
+#[tokio::test]
+async fn a_program_that_lacks_processes_and_does_not_end_is_told_so() {
+    let lab = Lab::new().await;
+    let image = lab
+        .assembling("(while :; do sleep 600 & done) || true; exec sleep 600")
+        .await;
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+    asked.request.limits.pids = Some(40);
+    asked.request.limits.seconds = Some(4);
+    let ran = lab.run(asked).await;
+    let failure = ran.failure();
+    assert_eq!(failure.reason.as_str(), "TooManyProcesses", "{failure}");
+    for word in ["limit of 40", "limits.pids", "did not end"] {
+        assert!(failure.message.contains(word), "{failure}");
+    }
+}
+
+/// A small file system in memory, for the driver alone.
+struct Small(PathBuf);
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        unmount(&self.0, UnmountFlags::DETACH).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_of_the_server_is_not_put_down_to_the_build() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().to_owned();
+    mount(
+        "tmpfs",
+        &at,
+        "tmpfs",
+        MountFlags::empty(),
+        Some(c"size=64m"),
+    )
+    .unwrap();
+    let small = Small(at);
+    let lab = Lab::with(|settings| settings.folder = small.0.join("driver")).await;
+    let source = lab.source(&[("x", "x")]);
+    for assemble in [
+        "dd if=/dev/zero of=/opt/app/big bs=1M count=100",
+        // It is tidy about it.
+        "dd if=/dev/zero of=/opt/app/big bs=1M count=100 || { sleep 1; rm /opt/app/big; exit 1; }",
+    ] {
+        let image = lab.assembling(assemble).await;
+        let ran = lab.run(Lab::asked(&image, &source)).await;
+        let failure = ran.failure();
+        assert_eq!(failure.reason.as_str(), "DiskPressure", "{failure}");
+        assert!(failure.message.contains("builder.dir"), "{failure}");
+    }
+    // The source has no room either.
+    let image = lab.assembling("true").await;
+    let large = "x".repeat(100 << 20);
+    let ran = lab
+        .run(Lab::asked(&image, &lab.source(&[("large", &large)])))
+        .await;
+    let failure = ran.failure();
+    assert_eq!(failure.reason.as_str(), "DiskPressure", "{failure}");
+    // With room, the same fault is the program's.
+    let image = lab.assembling("exit 1").await;
+    let ran = lab.run(Lab::asked(&image, &source)).await;
+    assert_eq!(ran.failure().reason.as_str(), "AssembleFailed");
 }
 
 /// A file of holes takes no room and hours to be packed.

@@ -80,6 +80,26 @@ async fn a_script_is_not_placed_through_a_link() {
 }
 
 #[tokio::test]
+async fn what_java_says_of_the_sandboxs_own_options_is_in_no_log() {
+    let lab = Lab::new().await;
+    let own = "Picked up JAVA_TOOL_OPTIONS: -Xmx1g";
+    let ours =
+        "Picked up JAVA_TOOL_OPTIONS: -Djavax.net.ssl.trustStore=/run/slipway/certificates.jks";
+    let image = lab
+        .assembling(&format!("echo '{ours}' >&2; echo '{own}' >&2"))
+        .await;
+    let mut ran = lab
+        .run(Lab::asked(&image, &lab.source(&[("x", "x")])))
+        .await;
+    ran.built();
+    let text = ran.text();
+    assert!(
+        text.contains(own) && !text.contains("certificates.jks"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn variables_hold_where_they_should() {
     let lab = Lab::new().await;
     let assemble =

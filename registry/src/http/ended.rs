@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Buf;
-use http::Version;
 use http::header::EXPECT;
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
@@ -32,9 +31,10 @@ impl Ended {
     }
 }
 
-/// A body that tells when it has been read to its end. Of HTTP/1, what is left of it when it is dropped is still taken
-/// off the connection for a while: a client that is in the middle of sending reads the reply only when it is done, and
-/// closing with bytes unread would reset the connection under it.
+/// A body that tells when it has been read to its end. What is left of it when it is dropped is still taken off the connection
+/// for a while: a client that is in the middle of sending reads the reply only when it is done. With bytes unread, the end of an
+/// HTTP/1 connection would reset it under the client, and a stream of HTTP/2 is reset, which RFC 9113 §8.1 allows and curl 7.88
+/// takes for an error, losing the reply.
 pub(super) struct Watched<B: Unread> {
     /// There until dropped.
     body: Option<B>,
@@ -53,7 +53,7 @@ pub(super) fn watched<B: Unread>(body: B, head: &Parts) -> (Watched<B>, Ended) {
     let ended = Ended(there.then(|| Arc::new(AtomicBool::new(false))));
     let watch = ended.clone();
     // Who expects to be asked has sent nothing, and reading would be to ask.
-    let lingers = head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT);
+    let lingers = !head.headers.contains_key(EXPECT);
     let body = Some(body);
     let watched = Watched {
         body,

@@ -46,7 +46,8 @@ pub(crate) enum BuildCommand {
     Set(Box<SetBuild>),
     /// Make builds as files say, and change those that are there.
     ///
-    /// A file says metadata.name, metadata.namespace and spec, as `slipway build show --json` does.
+    /// A file says metadata.name, metadata.namespace and spec, as `slipway build show --json` does. docs/build-spec.md has all
+    /// fields; a server's /api/openapi.json has them for programs.
     #[command(after_help = "Examples:
   slipway build apply --file app.yaml
   slipway build show app -n team --json > app.json && slipway build apply --file app.json")]
@@ -60,6 +61,25 @@ pub(crate) enum BuildCommand {
         remote: Remote,
         #[command(flatten)]
         printing: Printing,
+    },
+    /// Write builds of others as files of Slipway's, for `slipway build apply`.
+    ///
+    /// Reads `BuildConfig` of OpenShift with the source strategy, and `Build` and `BuildRun` of Shipwright with a strategy of
+    /// source-to-image; lists of them, too. Asks no server. Standard error says of each field what is not carried over, and what to do
+    /// (docs/takeover.md). Exits with 1 if no build could be made of one of them, or there is none.
+    #[command(after_help = "Examples:
+  oc get buildconfigs -n shop -o yaml | slipway build convert - > builds.yaml
+  slipway build convert buildconfig.yaml -n shop --strict && slipway build convert buildconfig.yaml -n shop | slipway build apply --file -")]
+    Convert {
+        /// The files (YAML or JSON); - is standard input.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// The namespace of what says none.
+        #[arg(long, short, env = "SLIPWAY_NAMESPACE", value_name = "NAMESPACE", value_parser = plain)]
+        namespace: Option<String>,
+        /// Exit with 1 also if a field was not carried over.
+        #[arg(long)]
+        strict: bool,
     },
     /// List the builds of a namespace, or of all.
     #[command(after_help = "Examples:

@@ -62,13 +62,20 @@ pub(super) async fn run(command: SecretCommand) -> anyhow::Result<()> {
             if printing.form() == Output::Json {
                 return print::json(&json!({ "items": secrets }));
             }
-            let mut rows = vec![["NAME", "FOR", "FILES"].map(str::to_owned).to_vec()];
+            let mut rows = vec![
+                ["NAME", "FOR", "FILES", "HOSTS"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ];
             for secret in &secrets {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let files = secret["files"].as_array().into_iter().flatten().map(text);
-                let files = files.collect::<Vec<_>>().join(", ");
+                let list = |value: &Value| {
+                    let texts = value.as_array().into_iter().flatten().map(text);
+                    texts.collect::<Vec<_>>().join(", ")
+                };
+                let (files, hosts) = (list(&secret["files"]), list(&secret["hosts"]));
                 let (name, used_for) = (&secret["metadata"]["name"], &secret["usedFor"]);
-                rows.push(vec![text(name), text(used_for), files]);
+                rows.push(vec![text(name), text(used_for), files, hosts]);
             }
             print::whole(table::lines(&rows).as_bytes())
         }

@@ -270,6 +270,8 @@ impl<'a> Form<'a> {
             "a list, such as [a, b], or a line with a dash for each".to_owned()
         } else if is("boolean") {
             "true or false".to_owned()
+        } else if is("integer") && is("string") && text.ends_with("Bytes") {
+            "a number of bytes, or one with its unit, such as 512Mi or 2Gi".to_owned()
         } else if is("integer") && text.ends_with("Bytes") {
             "a number of bytes without a unit, such as 1073741824 for 1 GiB".to_owned()
         } else if is("integer") {

@@ -139,9 +139,13 @@ pub(crate) async fn check(config: &Config) -> anyhow::Result<()> {
     gate::check(config).await?;
     builder::check(config)?;
     config.check_folders()?;
-    // A server that must run builds does not start where it cannot.
-    if config.builder.enabled == Enabled::Yes {
-        builder::runs_builds(config).await?;
+    match config.builder.enabled {
+        // A server that must run builds does not start where it cannot.
+        Enabled::Yes => {
+            builder::runs_builds(config).await?;
+        }
+        Enabled::Auto => builder::warn_of_folder(config)?,
+        Enabled::No => {}
     }
     Ok(())
 }

@@ -187,6 +187,38 @@ fn what_a_script_of_the_source_installs_is_not_that_of_the_build_before() {
     assert_eq!(said, "secondsecond");
 }
 
+/// A script that fails as one does whose compiler is not there, of each package manager.
+#[test]
+fn what_a_compiler_may_lack_for_is_said_with_the_way_to_one() {
+    for folder in [
+        "nodejs",
+        "nodejs-pnpm",
+        "nodejs-yarn",
+        "nodejs-yarn-classic",
+    ] {
+        let lab = Lab::new("compiler");
+        let storage = storage(&lab);
+        let source = sample(&lab, folder);
+        let package = source.join("package.json");
+        let said = std::fs::read(&package).or_fail("read package.json");
+        let mut said: Value = serde_json::from_slice(&said).or_fail("JSON");
+        said["scripts"]["postinstall"] = "exit 1".into();
+        std::fs::write(&package, said.to_string()).or_fail("write package.json");
+        let build = Build {
+            lab: &lab,
+            storage: &storage,
+            builder: builder_image::loaded(&lab, &storage, "nodejs"),
+            source,
+            cache: None,
+            variables: &[],
+            is_incremental: false,
+        };
+        let said = build.refused();
+        let way = "slipway builder-image create nodejs --package gcc";
+        assert!(said.contains(way), "{folder}: {said}");
+    }
+}
+
 /// The hash after the version is that of corepack, which writes it.
 #[test]
 fn a_package_manager_is_held_to_its_hash() {

@@ -1,5 +1,6 @@
 //! Users and rights of a real Kubernetes API server.
 
+mod builds;
 mod explain;
 mod faults;
 mod install;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Pipeline;
 use crate::builds::brief::Brief;
-use crate::builds::reason::{self, failure};
+use crate::builds::reason::failure;
 use crate::builds::spec::Source;
 use crate::builds::submit::is_check;
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::plan::{self, Commit};
-use crate::records::{Cause, Run, State, StateKind};
+use crate::records::{Cause, OwnReason, Run, State, StateKind};
 use crate::s2i::Warning;
 use crate::source::Snapshot;
 use crate::source::git::Found;
@@ -42,7 +42,7 @@ impl Pipeline<'_> {
         let kept = match (self.pinned(), &self.wanted.source) {
             (Some(source), _) => {
                 let name = ImageName::parse(source, &[]).map_err(|error| {
-                    failure(reason::SOURCE_NOT_FOUND, format!("{source}: {error}"))
+                    failure(OwnReason::SourceNotFound, format!("{source}: {error}"))
                 })?;
                 self.kept(&name).await?
             }
@@ -95,6 +95,17 @@ impl Pipeline<'_> {
             let date = commit.and_then(|commit| authored(&commit.date));
             date.unwrap_or(Snapshot::MTIME)
         });
+        if let (None, Some(pattern)) = (&commit, self.wanted.output.wants_commit())
+            && !is_check(self.run)
+        {
+            let text = format!("the source has no commit for the tag {pattern}");
+            // What is sent once to a build of a repository is no mistake of the build's.
+            if self.run.build.is_none() {
+                let text = format!("{text}: leave the tag out, or name one");
+                return Err(failure(OwnReason::InvalidSpec, text));
+            }
+            self.note(format!("{text}: it is left out")).await;
+        }
         let change = |run: &mut Run| {
             run.resolved.commit = commit.map(|commit| commit.id.clone());
             run.resolved.source = Some(kept.name.to_string());
@@ -121,7 +132,7 @@ impl Pipeline<'_> {
             .await?
         else {
             return Err(failure(
-                reason::INVALID_SPEC,
+                OwnReason::InvalidSpec,
                 "the source is no git repository",
             ));
         };

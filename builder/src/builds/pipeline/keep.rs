@@ -8,11 +8,11 @@ use oci::{Algorithm, Descriptor, Digest, Expected, Manifest, MediaType, RepoName
 use serde_json::json;
 
 use super::Pipeline;
-use crate::builds::reason::{self, failure, machine};
+use crate::builds::reason::{failure, machine};
 use crate::driver::Failure;
 use crate::images::{ImageName, Images};
 use crate::plan::{Commit, Source};
-use crate::records::Actor;
+use crate::records::{Actor, OwnReason};
 use crate::source::{self, ARTIFACT_TYPE, CONFIG_TYPE, Snapshot, pack};
 
 const URL: &str = "org.opencontainers.image.source";
@@ -29,7 +29,7 @@ impl Pipeline<'_> {
     pub(super) async fn keep(&self, snapshot: &Snapshot) -> Result<ImageName, Failure> {
         let owner = self.run.build.as_ref().unwrap_or(&self.run.metadata.name);
         let repo = RepoName::of_sources(self.namespace(), owner)
-            .map_err(|error| failure(reason::INVALID_SPEC, format!("{owner}: {error}")))?;
+            .map_err(|error| failure(OwnReason::InvalidSpec, format!("{owner}: {error}")))?;
         let tar = snapshot
             .open()
             .map_err(|error| machine("the source", &error))?;
@@ -109,7 +109,7 @@ pub(super) fn parse(json: &serde_json::Value) -> Result<Manifest, Failure> {
     let bytes = json.to_string().into_bytes().into();
     let expected = Expected::Algorithm(Algorithm::Sha256);
     Manifest::parse(bytes, Some(&MediaType::OCI_MANIFEST), expected)
-        .map_err(|error| failure(reason::REGISTRY_REFUSED, format!("the manifest: {error}")))
+        .map_err(|error| failure(OwnReason::RegistryRefused, format!("the manifest: {error}")))
 }
 
 /// Says of a source again what was known of it when it was kept.

@@ -8,10 +8,11 @@ use oci::{Descriptor, Digest, Hasher, Manifest};
 use super::fetch::Kept;
 use super::{Pipeline, keep};
 use crate::Compression;
-use crate::builds::reason::{self, failure, machine};
+use crate::builds::reason::{failure, machine};
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::plan::Source;
+use crate::records::OwnReason;
 use crate::s2i::Warning;
 use crate::source::{self, CONFIG_TYPE, SourceLimits, upload};
 
@@ -105,7 +106,7 @@ impl Pipeline<'_> {
         });
         let read = read
             .await
-            .map_err(|error| machine("reading the source", &error))?;
+            .map_err(|error| machine("reading the source", &error.into()))?;
         let snapshot = read?;
         let mut source = snapshot.source();
         keep::recall(&mut source, manifest);
@@ -121,7 +122,7 @@ impl Pipeline<'_> {
 fn missing(name: &ImageName) -> Failure {
     let message =
         format!("the source {name} is not in this registry (any more): send or fetch it again");
-    failure(reason::SOURCE_NOT_FOUND, message)
+    failure(OwnReason::SourceNotFound, message)
 }
 
 /// The one layer of a source, and how it is compressed.
@@ -130,11 +131,11 @@ fn layer(manifest: &Manifest, name: &ImageName) -> Result<(Descriptor, Compressi
         let layers = manifest.layers().len();
         let message =
             format!("{name} is no source: it has {layers} layers, and a source has one, a tar");
-        return Err(failure(reason::SOURCE_NOT_FOUND, message));
+        return Err(failure(OwnReason::SourceNotFound, message));
     };
     let compression = Compression::of(&layer.media_type).ok_or_else(|| {
         let message = format!("{name} is no source: its layer is {}", layer.media_type);
-        failure(reason::SOURCE_NOT_FOUND, message)
+        failure(OwnReason::SourceNotFound, message)
     })?;
     Ok((layer.clone(), compression))
 }
@@ -165,7 +166,7 @@ impl<R: Read> Checked<R> {
             return Ok(());
         }
         let message = "the source's bytes in the registry are not those that its digest names, or too many of them";
-        Err(failure(reason::SOURCE_NOT_FOUND, message))
+        Err(failure(OwnReason::SourceNotFound, message))
     }
 }
 

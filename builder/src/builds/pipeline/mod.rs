@@ -28,11 +28,11 @@ use tokio_util::sync::CancellationToken;
 use super::Builds;
 use super::live::Stop;
 use super::progress::Progress;
-use super::reason::{self, failure};
+use super::reason::failure;
 use super::spec::Wanted;
 use crate::driver::{Event, Failure, Phase};
 use crate::images::Images;
-use crate::records::{Run, RunResult};
+use crate::records::{OwnReason, Run, RunResult};
 
 /// A run on its way.
 pub(super) struct Pipeline<'a> {
@@ -145,7 +145,7 @@ impl<R: Read> Read for Until<R> {
 
 /// What a run that is stopped says; its record says why.
 fn stopped() -> Failure {
-    failure(reason::STOPPED, "the run was stopped")
+    failure(OwnReason::Cancelled, "the run was stopped")
 }
 
 #[cfg(test)]

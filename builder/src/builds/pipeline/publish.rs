@@ -13,11 +13,11 @@ use super::resolve::Bases;
 use super::{Pipeline, stopped};
 use crate::Compression;
 use crate::builds::progress::insist;
-use crate::builds::reason::{self, failure};
+use crate::builds::reason::failure;
 use crate::builds::submit::is_check;
 use crate::driver::{Built, Failure, Used};
 use crate::images::{BaseImage, ImageName, ImagesError};
-use crate::records::{Build, Cause, Run, RunResult};
+use crate::records::{Build, Cause, OwnReason, Run, RunResult};
 
 /// Layers of a base that are mounted at a time.
 const MOUNTED_AT_A_TIME: usize = 32;
@@ -34,7 +34,7 @@ impl Pipeline<'_> {
         let base = bases.all().find(|image| image.digest() == built.base);
         let base = base.ok_or_else(|| {
             let message = format!("the driver built upon {}, which is in no plan", built.base);
-            failure(reason::REGISTRY_REFUSED, message)
+            failure(OwnReason::RegistryRefused, message)
         })?;
         let layer = built.layer.as_ref().map(|(layer, _)| layer.descriptor());
         let manifest = manifest(base, layer.as_ref(), &built.config)?;
@@ -95,7 +95,7 @@ impl Pipeline<'_> {
                     "layer {digest} of {} is not in the registry any more",
                     base.repo()
                 );
-                Err(failure(reason::REGISTRY_REFUSED, message))
+                Err(failure(OwnReason::RegistryRefused, message))
             }
         };
         layers

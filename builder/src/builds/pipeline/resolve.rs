@@ -6,7 +6,7 @@ use crate::builds::submit::is_check;
 use crate::builds::{Builds, BuildsError};
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName, Platform};
-use crate::records::{Build, Run};
+use crate::records::{Build, OwnReason, Run};
 use crate::s2i::Reason;
 
 use super::Pipeline;
@@ -87,7 +87,7 @@ impl Pipeline<'_> {
         found.await.map_err(|error| match error {
             // As of an image that is not there.
             BuildsError::Invalid(error) => {
-                reason::failure(Reason::PullBuilderImageFailed.as_str(), error.to_string())
+                reason::failure(Reason::PullBuilderImageFailed, error.to_string())
             }
             error => error.into(),
         })
@@ -178,6 +178,6 @@ impl Builds {
 fn kept(text: &str) -> Result<ImageName, Failure> {
     ImageName::parse(text, &[]).map_err(|error| {
         let message = format!("{text:?} in the run's record is no image: {error}");
-        reason::failure(reason::RECORDS_UNAVAILABLE, message)
+        reason::failure(OwnReason::RecordsUnavailable, message)
     })
 }

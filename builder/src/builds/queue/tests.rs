@@ -16,6 +16,7 @@ fn run(namespace: &str, build: &str, number: u64, policy: RunPolicy) -> Waiting 
         id: id(namespace, &format!("{build}-{number}")),
         build: Some(build.to_owned()),
         policy,
+        branch: None,
         asked: (number, number),
         until: 1000 + number,
     }
@@ -71,6 +72,35 @@ fn nobody_has_all_workers_where_there_are_others() {
 }
 
 #[test]
+fn a_run_says_why_it_waits() {
+    let mut queue = queue(3, 2);
+    let why = |queue: &Queue, name: &str| queue.wait(&id("a", name));
+    let earlier = |name: &str| Some(Wait::EarlierRun(name.to_owned()));
+    for number in 1..=3 {
+        queue.push(run("a", "x", number, RunPolicy::Serial));
+    }
+    assert_eq!(why(&queue, "x-1"), None, "it is about to begin");
+    assert_eq!(why(&queue, "x-2"), earlier("x-1"));
+    assert_eq!(begin(&mut queue), ["a/x-1"]);
+    assert_eq!(why(&queue, "x-1"), None, "it is at work");
+    assert_eq!(why(&queue, "x-3"), earlier("x-1"));
+    queue.push(run("a", "y", 4, RunPolicy::Parallel));
+    queue.push(run("a", "z", 5, RunPolicy::Parallel));
+    assert_eq!(begin(&mut queue), ["a/y-4"]);
+    assert_eq!(why(&queue, "z-5"), Some(Wait::NamespaceLimit(2)));
+    // Where it has as many as there are, it is not its limit that holds it.
+    for number in 6..=7 {
+        queue.push(run("b", "v", number, RunPolicy::Parallel));
+    }
+    assert_eq!(begin(&mut queue), ["b/v-6"]);
+    assert_eq!(queue.wait(&id("b", "v-7")), Some(Wait::WorkersBusy(3)));
+    assert_eq!(why(&queue, "z-5"), Some(Wait::NamespaceLimit(2)));
+    queue.ended(&id("a", "x-1"));
+    assert_eq!(why(&queue, "z-5"), None);
+    assert_eq!(queue.wait(&id("b", "none")), None);
+}
+
+#[test]
 fn one_worker_is_everybodys() {
     let mut queue = queue(1, 1);
     queue.push(run("a", "x", 1, RunPolicy::Parallel));
@@ -78,6 +108,31 @@ fn one_worker_is_everybodys() {
     assert_eq!(begin(&mut queue), ["a/x-1"]);
     queue.ended(&id("a", "x-1"));
     assert_eq!(begin(&mut queue), ["b/y-2"]);
+}
+
+/// Somebody asks for a branch that is not there: that is no reason to build none.
+#[test]
+fn a_run_of_another_branch_makes_none_needless() {
+    let mut queue = queue(1, 1);
+    queue.push(run("a", "x", 1, RunPolicy::Serial));
+    assert_eq!(begin(&mut queue), ["a/x-1"]);
+    let of = |number: u64, branch: Option<&str>| Waiting {
+        branch: branch.map(str::to_owned),
+        ..run("a", "y", number, RunPolicy::SerialLatestOnly)
+    };
+    for waiting in [of(2, Some("main")), of(3, Some("nowhere"))] {
+        queue.push(waiting);
+    }
+    assert_eq!(queue.superseded(), []);
+    queue.push(of(4, Some("main")));
+    assert_eq!(queue.superseded(), [(id("a", "y-2"), id("a", "y-4"))]);
+    // Of which branch a commit is is not known.
+    queue.push(of(5, None));
+    let newer = || id("a", "y-5");
+    assert_eq!(
+        queue.superseded(),
+        [(id("a", "y-3"), newer()), (id("a", "y-4"), newer())]
+    );
 }
 
 #[test]

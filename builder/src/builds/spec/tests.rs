@@ -167,6 +167,30 @@ fn this_registry_is_taken_off_and_others_are_refused() {
 }
 
 #[test]
+fn variables_are_called_as_a_shell_calls_them() {
+    let named = |name: &str| {
+        let mut spec = spec();
+        spec.env = vec![EnvSpec {
+            name: name.to_owned(),
+            value: String::new(),
+            build_only: false,
+        }];
+        Wanted::parse("team", &spec, &settings())
+    };
+    for name in ["1A", "A-B", "a.b", "Ä", "A B", ""] {
+        let refused = named(name).err().unwrap_or_else(|| panic!("{name:?}"));
+        assert_eq!(refused.field, "spec.env[0].name", "{name:?}");
+        assert!(
+            refused.to_string().contains(&format!("{name:?}")),
+            "{refused}"
+        );
+    }
+    for name in ["A", "_1", "npm_config_registry"] {
+        named(name).unwrap();
+    }
+}
+
+#[test]
 fn tags_stand_for_commit_and_run() {
     let mut spec = spec();
     spec.output.tags = ["{commit}", "r-{run}", "v1"].map(str::to_owned).to_vec();

@@ -5,18 +5,19 @@
 //! | somebody cancelled | `Cancelled` |
 //! | a program ended with an error | the step's own, such as `AssembleFailed` |
 //! | … and the kernel had killed for memory | `OutOfMemory` |
-//! | … and had refused processes | `TooManyProcesses` |
+//! | … and had refused processes, or it was stopped at work | `TooManyProcesses` |
 //! | too much was written to disk | `DiskLimitExceeded` |
 //! | it took too long | `TimedOut` |
 //! | a program cannot be started, a user or mount does not fit the image | the step's own |
-//! | the base image is missing, damaged, forbidden | `PullBuilderImageFailed` and its like, by stage |
+//! | the base image is missing, damaged, forbidden, or lacks the user that it names | `PullBuilderImageFailed` and its like, by stage |
+//! | a script is not where the image says | `InstallScriptsFailed` |
 //! | source, script or artifacts are not taken | `FetchSourceFailed`, `InstallScriptsFailed`, … |
 //! | what the build left is no layer, or labels are wrong | `ContainerCommitFailed` |
 //! | a secret is in the result | `SecretInResult` |
 //! | there are more secrets than can be looked for | `TooManySecrets` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
-//! | this machine's disk is nearly full | `DiskPressure` |
+//! | this machine's disk is nearly full, or was full while a program ran that ended with an error | `DiskPressure` |
 //! | this machine's disk or a program of it failed | `FileSystemOperationFailed` |
 
 use std::io;
@@ -26,10 +27,10 @@ use super::super::Failure;
 use crate::images::ReadError;
 use crate::layer::ExportError;
 use crate::plan::StageName;
-use crate::records::FailureReason;
-use crate::room::NoRoom;
+use crate::records::{FailureReason, OwnReason};
+use crate::room::{NoRoom, is_full};
 use crate::rootfs::{FilesError, UnpackError};
-use crate::s2i::{Reason, Refusal};
+use crate::s2i::{ASSEMBLE_USER, Reason, Refusal, SCRIPTS_URL};
 use crate::sandbox::{self, Limits, Outcome, SandboxError};
 
 pub(super) fn new(reason: impl Into<FailureReason>, message: impl Into<String>) -> Failure {
@@ -39,37 +40,49 @@ pub(super) fn new(reason: impl Into<FailureReason>, message: impl Into<String>) 
     }
 }
 
-fn word(word: &str) -> FailureReason {
-    FailureReason::from_word(word.to_owned())
-}
-
 pub(super) fn cancelled() -> Failure {
-    new(word("Cancelled"), "the run was cancelled")
+    new(OwnReason::Cancelled, "the run was cancelled")
 }
 
 pub(super) fn timed_out(limit: Option<Duration>) -> Failure {
     let after = limit.map_or(String::new(), |limit| format!(" in {} s", limit.as_secs()));
     new(
-        word("TimedOut"),
+        OwnReason::TimedOut,
         format!("the build did not end{after}: raise limits.seconds (--timeout), or do less"),
     )
 }
 
+/// A program that was stopped after it had been refused processes.
+pub(super) fn endless(refusals: u64, limit: Option<u32>) -> Failure {
+    new(
+        OwnReason::TooManyProcesses,
+        format!(
+            "it was refused a process or thread {refusals} times, for it has no more than its limit{}, and did not end: raise \
+             limits.pids, or start fewer",
+            number(limit)
+        ),
+    )
+}
+
+fn number(limit: Option<u32>) -> String {
+    limit.map_or(String::new(), |limit| format!(" of {limit}"))
+}
+
 pub(super) fn secret(message: String) -> Failure {
-    new(word("SecretInResult"), message)
+    new(OwnReason::SecretInResult, message)
 }
 
 /// More secrets than can be looked for in what a build leaves.
 pub(super) fn too_many_secrets() -> Failure {
     new(
-        word("TooManySecrets"),
+        OwnReason::TooManySecrets,
         "the build's secrets have more files than can be looked for in its result (some 80 long ones): give it only those that \
          it needs",
     )
 }
 
 pub(super) fn test() -> FailureReason {
-    word("TestFailed")
+    OwnReason::TestFailed.into()
 }
 
 /// A fault of ours.
@@ -82,15 +95,33 @@ pub(super) fn internal(message: &str) -> Failure {
 
 /// This machine failed.
 pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
-    new(
-        Reason::FileSystemOperationFailed,
-        format!("{what}: {error}"),
-    )
+    of_disk(error, format!("{what}: {error}"))
+}
+
+/// A call that failed, in these words: for want of room, or for another fault of this machine.
+fn of_disk(error: &io::Error, message: String) -> Failure {
+    if is_full(error) {
+        let message = format!("the server's disk for builds (builder.dir) is full: {message}");
+        return new(OwnReason::DiskPressure, message);
+    }
+    new(Reason::FileSystemOperationFailed, message)
 }
 
 /// This machine's disk is nearly full.
 pub(super) fn no_room(error: &NoRoom) -> Failure {
-    new(word("DiskPressure"), error.to_string())
+    new(OwnReason::DiskPressure, error.to_string())
+}
+
+/// A program that ended with an error while this machine's disk was full: its words are of that.
+pub(super) fn full_disk(program: &str, free: u64) -> Failure {
+    new(
+        OwnReason::DiskPressure,
+        format!(
+            "{program} ended with an error when the server's disk for builds (builder.dir) had {} MiB left: free some of it, or \
+             let more be kept free (builder.minFreeBytes), then ask again",
+            free >> 20
+        ),
+    )
 }
 
 /// A program that ran and did not succeed; `program` is its file name, `limits` are those of the whole run.
@@ -107,20 +138,21 @@ pub(super) fn program(
         sandbox::Reason::Cancelled => cancelled(),
         sandbox::Reason::TimedOut => timed_out(limits.wall),
         sandbox::Reason::OutOfMemory => new(
-            word("OutOfMemory"),
+            OwnReason::OutOfMemory,
             format!(
                 "{program} used more memory than its limit{}: raise limits.memoryBytes (--memory), or use less",
                 limited(limits.memory)
             ),
         ),
         sandbox::Reason::TooManyProcesses => new(
-            word("TooManyProcesses"),
+            OwnReason::TooManyProcesses,
             format!(
-                "{program} started more processes and threads than its limit: raise limits.pids"
+                "{program} started more processes and threads than its limit{}: raise limits.pids, or start fewer",
+                number(limits.processes)
             ),
         ),
         sandbox::Reason::DiskFull => new(
-            word("DiskLimitExceeded"),
+            OwnReason::DiskLimitExceeded,
             format!(
                 "{program} wrote more to disk than its limit{}: raise limits.diskBytes (--disk), or write less",
                 limited(limits.disk)
@@ -144,14 +176,50 @@ pub(super) fn program(
 pub(super) fn sandbox(reason: FailureReason, program: &str, error: &SandboxError) -> Failure {
     match error {
         SandboxError::Unsupported(_) | SandboxError::NotInForce { .. } => {
-            new(word("SandboxUnavailable"), error.to_string())
+            new(OwnReason::SandboxUnavailable, error.to_string())
         }
         SandboxError::Refused(_) | SandboxError::NotStarted(_) => {
             new(reason, format!("{program} could not be run: {error}"))
         }
-        SandboxError::Tool { .. } | SandboxError::Io { .. } | SandboxError::Undead { .. } => {
+        SandboxError::Io { source, .. } => of_disk(source, error.to_string()),
+        SandboxError::Tool { .. } | SandboxError::Undead { .. } => {
             new(Reason::FileSystemOperationFailed, error.to_string())
         }
+    }
+}
+
+/// A user of a stage who is not in its image.
+pub(super) fn user(stage: StageName, error: &FilesError) -> Failure {
+    let FilesError::Refused(why) = error else {
+        return files(pulling(stage), "the users of the image", error);
+    };
+    new(
+        pulling(stage),
+        format!(
+            "{}: {why}; its USER, its label {ASSEMBLE_USER} or the build's assembleUser says so: name one who is there, or a \
+             number, or add the user to the image",
+            called(stage)
+        ),
+    )
+}
+
+/// A script that is not where it should be in its image.
+pub(super) fn no_script(stage: StageName, path: &str) -> Failure {
+    new(
+        Reason::InstallScriptsFailed,
+        format!(
+            "{} has no {path}: its label {SCRIPTS_URL}, or the build's scriptsUrl where that is given, says that the script is \
+             there; mend what it says, or put the script into the image or the source's .s2i/bin",
+            called(stage)
+        ),
+    )
+}
+
+fn called(stage: StageName) -> &'static str {
+    match stage {
+        StageName::Artifacts => "the previous image",
+        StageName::Assemble => "the builder image",
+        StageName::Runtime => "the runtime image",
     }
 }
 
@@ -162,10 +230,7 @@ pub(super) fn files(reason: Reason, what: &str, error: &FilesError) -> Failure {
         FilesError::Missing(_) | FilesError::Refused(_) | FilesError::TooLarge(_) => {
             new(reason, format!("{what}: {error}"))
         }
-        FilesError::Disk { .. } => new(
-            Reason::FileSystemOperationFailed,
-            format!("{what}: {error}"),
-        ),
+        FilesError::Disk { source, .. } => of_disk(source, format!("{what}: {error}")),
     }
 }
 
@@ -179,7 +244,7 @@ pub(super) fn layers(stage: StageName, error: &UnpackError) -> Failure {
     match error {
         UnpackError::Cancelled => cancelled(),
         UnpackError::NoRoom(error) => no_room(error),
-        UnpackError::Disk { .. } => new(Reason::FileSystemOperationFailed, error.to_string()),
+        UnpackError::Disk { source, .. } => of_disk(source, error.to_string()),
         _ => new(pulling(stage), error.to_string()),
     }
 }
@@ -195,8 +260,8 @@ fn pulling(stage: StageName) -> Reason {
 pub(super) fn export(error: &ExportError) -> Failure {
     match error {
         ExportError::Cancelled => cancelled(),
-        ExportError::Read { .. } | ExportError::Sink(_) => {
-            new(Reason::FileSystemOperationFailed, error.to_string())
+        ExportError::Read { source, .. } | ExportError::Sink(source) => {
+            of_disk(source, error.to_string())
         }
         ExportError::Refused { .. } | ExportError::TooLarge { .. } => new(
             Reason::ContainerCommitFailed,

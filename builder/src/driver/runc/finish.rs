@@ -119,6 +119,6 @@ impl Work<'_> {
         if outcome.succeeded() {
             return Ok(());
         }
-        Err(failure::program(reason, &program, &outcome, &self.limits))
+        Err(self.blame(reason, &program, &outcome))
     }
 }

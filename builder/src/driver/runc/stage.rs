@@ -38,13 +38,18 @@ impl<'m> Work<'m> {
         let store = &self.machine.layers;
         let rootfs = Rootfs::prepare(store, &name, layers, &mountpoints(stage));
         let rootfs = rootfs.map_err(|error| failure::layers(stage.name, &error))?;
+        users(stage, &files(&rootfs)?)?;
         let mut artifacts = None;
         for step in &stage.steps {
             if self.cancel.is_cancelled() {
                 return Err(failure::cancelled());
             }
             match step {
-                Step::Run(run) => artifacts = self.program(&rootfs, run)?.or(artifacts),
+                Step::Run(run) => {
+                    // Not before: a source may bring what an image's label promises.
+                    script(stage.name, &files(&rootfs)?, run)?;
+                    artifacts = self.program(&rootfs, run)?.or(artifacts);
+                }
                 Step::Place(place) => self.place(&files(&rootfs)?, place)?,
                 Step::Copy(copy) => {
                     let from = before.ok_or_else(|| failure::internal("no stage to copy from"))?;
@@ -94,7 +99,7 @@ impl<'m> Work<'m> {
         let outcome = outcome.map_err(|error| failure::sandbox(reason.clone(), program, &error))?;
         self.settle(caches);
         if !outcome.succeeded() {
-            return Err(failure::program(reason, program, &outcome, &self.limits));
+            return Err(self.blame(reason, program, &outcome));
         }
         let Some(kept) = kept else { return Ok(None) };
         if outcome.usage.output_dropped > 0 {
@@ -262,6 +267,36 @@ impl<'m> Work<'m> {
             entries: limits.entries,
             cancelled: &self.cancel,
         }
+    }
+}
+
+/// Whether all who own or run something in a stage are in its image.
+fn users(stage: &Stage, files: &Files) -> Result<(), Failure> {
+    let users = stage.steps.iter().filter_map(|step| match step {
+        Step::Place(place) => Some(&place.owner),
+        Step::Run(run) => Some(&run.user),
+        Step::Copy(_) | Step::Remove(_) => None,
+    });
+    for user in users {
+        let found = files.owner(user);
+        found.map_err(|error| failure::user(stage.name, &error))?;
+    }
+    Ok(())
+}
+
+/// Whether the script that runs is there.
+fn script(stage: StageName, files: &Files, run: &Run) -> Result<(), Failure> {
+    let Some(path) = run.argv.first().filter(|path| path.starts_with('/')) else {
+        return Ok(());
+    };
+    match files.has(path) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(failure::no_script(stage, path)),
+        Err(error) => Err(failure::files(
+            Reason::InstallScriptsFailed,
+            "looking for the script",
+            &error,
+        )),
     }
 }
 

@@ -14,6 +14,8 @@ use super::stage::Done;
 use super::{Machine, failure};
 use crate::images::{BaseImage, Platform};
 use crate::plan::{IfItFails, Stage, StageName};
+use crate::records::FailureReason;
+use crate::room;
 use crate::rootfs::{Rootfs, StoredLayer};
 use crate::s2i::Reason;
 use crate::sandbox::{self, Limits, Outcome, Output, Process, Root, SandboxError};
@@ -36,8 +38,18 @@ pub(super) struct Work<'m> {
     pub(super) limits: Limits,
     runtime: Handle,
     begun: Instant,
+    /// How little of the disk was free while the last program ran, in bytes.
+    least_free: u64,
+    /// How often the last program was refused a process or thread.
+    refusals: u64,
     pub(super) used: Used,
 }
+
+/// With less free on the disk than this, a program's error is put down to that: too little to write anything of weight, and
+/// more than what goes unseen between two looks.
+const FULL: u64 = 16 << 20;
+/// Between two looks at the disk while a program runs.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A stage's image, with its layers on the disk.
 struct Ready {
@@ -87,14 +99,20 @@ impl<'m> Work<'m> {
             runtime,
             limits,
             begun: Instant::now(),
+            least_free: u64::MAX,
+            refusals: 0,
             used: Used::default(),
             job,
         })
     }
 
-    /// Runs the plan. Whatever fails after somebody cancelled, or when time was over, failed for that.
+    /// Runs the plan. Whatever fails after somebody cancelled, or when time was over, failed for that; but a program without end that
+    /// lacks processes, for those.
     pub(super) fn run(mut self) -> Result<Built, Failure> {
         self.all().map_err(|failure| {
+            if self.cancel.is_cancelled() && self.refusals > 0 {
+                return failure::endless(self.refusals, self.limits.processes);
+            }
             if self.unwanted.is_cancelled() {
                 return failure::cancelled();
             }
@@ -234,6 +252,9 @@ impl<'m> Work<'m> {
         let (events, secrets, unwanted) = (&self.job.events, &self.secrets, &self.unwanted);
         let forward = async {
             while let Some(mut line) = said.recv().await {
+                if sandbox::is_javas_note(&line.text) {
+                    continue;
+                }
                 line.text = secrets.mask(line.text);
                 tokio::select! {
                     // Nobody listens any more: the run goes on without.
@@ -244,8 +265,28 @@ impl<'m> Work<'m> {
             }
         };
         let run = self.machine.host.run(root, process, output, &self.cancel);
-        let (outcome, ()) = self.runtime.block_on(async { tokio::join!(run, forward) });
+        let folder = &self.machine.settings.folder;
+        // What cannot be asked is not held against anybody.
+        let now_free = || room::free(folder).unwrap_or(u64::MAX);
+        let mut free = u64::MAX;
+        let outcome = self.runtime.block_on(async {
+            let run = async { tokio::join!(run, forward).0 };
+            let mut run = std::pin::pin!(run);
+            loop {
+                free = free.min(now_free());
+                tokio::select! {
+                    outcome = &mut run => break outcome,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+        });
+        self.least_free = free.min(now_free());
         let outcome = outcome?;
+        self.refusals = if outcome.succeeded() {
+            0
+        } else {
+            outcome.usage.process_refusals
+        };
         self.used.cpu += outcome.usage.cpu;
         self.used.memory = self.used.memory.max(outcome.usage.memory);
         self.used.disk += outcome.usage.disk;
@@ -256,6 +297,16 @@ impl<'m> Work<'m> {
             ));
         }
         Ok(outcome)
+    }
+
+    /// Why a program that ran did not succeed; `program` is its file name.
+    pub(super) fn blame(&self, reason: FailureReason, program: &str, outcome: &Outcome) -> Failure {
+        match outcome.reason {
+            sandbox::Reason::Failed if self.least_free < FULL => {
+                failure::full_disk(program, self.least_free)
+            }
+            _ => failure::program(reason, program, outcome, &self.limits),
+        }
     }
 
     pub(super) fn note(&self, text: impl Into<String>) {

@@ -117,6 +117,13 @@ impl Files {
         }
     }
 
+    /// Whether there is a file, links followed inside.
+    pub(crate) fn has(&self, path: &str) -> Result<bool, FilesError> {
+        let path = inside(path)?;
+        let found = self.mount.has(&path);
+        found.map_err(|error| FilesError::disk(&path, error))
+    }
+
     /// Removes a file or folder and all below it. What is not there is no error; a link is removed, not what it leads to.
     pub(crate) fn remove(&self, path: &ContainerPath) -> Result<(), FilesError> {
         let path = inside(path.as_str())?;

@@ -72,7 +72,7 @@ const WORDS: &[(&str, FaultClass)] = &[
     ("operation too slow", FaultClass::GitRemoteUnreachable),
     ("fsck error", FaultClass::SourceRefused),
     ("disallowed submodule", FaultClass::SourceRefused),
-    ("no space left on device", FaultClass::Machine),
+    ("no space left on device", FaultClass::DiskPressure),
 ];
 
 /// Whether the server sent us elsewhere.
@@ -123,7 +123,7 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
         }
         FaultClass::GitRemoteUnreachable => "the server cannot be reached",
         FaultClass::SourceRefused => "the repository holds what git calls malformed or malicious",
-        FaultClass::Machine => "the builder's machine has no room left",
+        FaultClass::DiskPressure => "the server's disk for builds (builder.dir) is full",
         _ if is_redirect(printed) => {
             "the server sends us elsewhere, which is not followed: use the new URL"
         }

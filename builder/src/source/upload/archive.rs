@@ -8,6 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
+use crate::room::is_full;
 use crate::s2i::IgnoreMode;
 use crate::source::snapshot::{self, Contents};
 use crate::source::tree::{Node, Tree};
@@ -148,7 +149,15 @@ impl Spool {
         let at = self.end;
         let room = most.saturating_sub(at);
         let mut bounded = content.take(room + 1);
-        let size = std::io::copy(&mut bounded, &mut self.file).map_err(|e| unreadable(&e))?;
+        let copied = std::io::copy(&mut bounded, &mut self.file);
+        // One call reads there and writes here: only writing lacks room.
+        let size = copied.map_err(|error| {
+            if is_full(&error) {
+                Fault::machine("the archive's content", &error)
+            } else {
+                unreadable(&error)
+            }
+        })?;
         if size > room {
             return Err(Fault::too_large(format!(
                 "the archive's files have more than {most} bytes"

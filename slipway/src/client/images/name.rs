@@ -25,6 +25,11 @@ impl ImageName {
         let wrong = || {
             format!("{text}: name the image as registry.example.com/team/app:tag, or by @digest")
         };
+        anyhow::ensure!(
+            !text.starts_with(['/', '.', '~']),
+            "{text}: is a path: a folder in the OCI layout is oci:{text}, an archive of one oci-archive:{text}; an image is named as \
+             registry.example.com/team/app:tag"
+        );
         let (scheme, name) = match Server::scheme_of(text) {
             "" => ("", text),
             scheme => (scheme, &text[scheme.len()..]),
@@ -161,6 +166,14 @@ mod tests {
             "https:///a",
         ] {
             assert!(ImageName::parse(text, Some(&here)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_told_how_it_is_named() {
+        for text in ["/nope/x", "./x", "~/x"] {
+            let said = ImageName::parse(text, None).unwrap_err().to_string();
+            assert!(said.contains(&format!("oci:{text}")), "{said}");
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Run {
     pub(super) metadata: Metadata,
     pub(super) state: State,
     pub(super) cause: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) waits: Option<Waits>,
     #[serde(default)]
     pub(super) phases: Vec<Phase>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +69,13 @@ pub(super) struct State {
     pub(super) by: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// Why a run waits.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(super) struct Waits {
+    pub(super) reason: String,
+    pub(super) message: String,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -117,6 +126,15 @@ impl Run {
         Some(Duration::from_millis(since))
     }
 
+    /// How it stands, in a word or two.
+    pub(super) fn standing(&self) -> String {
+        match (&self.state.reason, &self.waits) {
+            (Some(reason), _) => reason.clone(),
+            (None, Some(waits)) => format!("{}: {}", self.state.is, waits.reason),
+            (None, None) => self.state.is.clone(),
+        }
+    }
+
     /// What became of it, on one line.
     pub(super) fn outcome(&self) -> String {
         let State {
@@ -129,7 +147,10 @@ impl Run {
         let text = match (&**is, reason, message, by) {
             ("failed", Some(reason), Some(message), _) => format!("failed: {reason}: {message}"),
             ("cancelled", _, _, Some(by)) => format!("cancelled by {by}"),
-            _ => is.clone(),
+            _ => match &self.waits {
+                Some(waits) => format!("{is}, waits {}", waits.message),
+                None => is.clone(),
+            },
         };
         clean(&text)
     }

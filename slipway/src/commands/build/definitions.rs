@@ -140,21 +140,8 @@ pub(super) async fn delete(names: &[String], of: &Namespace, remote: Remote) -> 
 
 /// The builds of a file, which has one document for each.
 fn read(file: &Path) -> anyhow::Result<Vec<Definition>> {
-    let place = || file.display().to_string();
-    let mut text = String::new();
-    if file == Path::new("-") {
-        let stdin = std::io::stdin().take(MAX_FILE);
-        { stdin }
-            .read_to_string(&mut text)
-            .context("standard input")?;
-    } else {
-        let opened = std::fs::File::open(file).with_context(place)?;
-        opened
-            .take(MAX_FILE)
-            .read_to_string(&mut text)
-            .with_context(place)?;
-    }
-    let place = place();
+    let text = text_of(file, MAX_FILE)?;
+    let place = file.display().to_string();
     let mut found = Vec::new();
     for document in documents(&text) {
         let read = config::read::<Definition>(&document, "build");
@@ -172,9 +159,30 @@ fn read(file: &Path) -> anyhow::Result<Vec<Definition>> {
     Ok(found)
 }
 
+/// What a file says, or standard input.
+pub(super) fn text_of(file: &Path, most: u64) -> anyhow::Result<String> {
+    let place = || file.display().to_string();
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        let read = std::io::stdin().take(most + 1).read_to_string(&mut text);
+        read.context("standard input")?
+    } else {
+        let opened = std::fs::File::open(file).with_context(place)?;
+        let read = opened.take(most + 1).read_to_string(&mut text);
+        read.with_context(place)?
+    };
+    anyhow::ensure!(
+        u64::try_from(read).is_ok_and(|read| read <= most),
+        "{}: more than {} MiB",
+        place(),
+        most >> 20
+    );
+    Ok(text)
+}
+
 /// The documents of a stream of YAML (YAML 1.2.2, 9.1.2), each on the lines where it is: those before it are empty. `---` at the
 /// beginning of a line is never anything else.
-fn documents(text: &str) -> Vec<String> {
+pub(super) fn documents(text: &str) -> Vec<String> {
     let mut all = vec![String::new()];
     for (number, line) in text.lines().enumerate() {
         let mut line = line.to_owned();
@@ -249,8 +257,8 @@ mod tests {
         let source = "  source: {kind: git, url: u}\n";
         for (more, said) in [
             (
-                format!("{source}  limits: {{memoryBytes: 2Gi}}\n"),
-                r#":7:25: spec.limits.memoryBytes: "2Gi" is not right: write a number of bytes without a unit, such as"#,
+                format!("{source}  limits: {{memoryBytes: 2Gx}}\n"),
+                r#":7:12: spec.limits.memoryBytes: "2Gx" is not right: write a number of bytes, or one with its unit, such as 512Mi or 2Gi"#,
             ),
             (
                 format!("{source}  test: npm test\n"),
@@ -276,6 +284,13 @@ mod tests {
             assert!(error.starts_with(&format!("{place}:")), "{error}");
             assert!(error.contains(said), "{error}");
         }
+        fs::write(
+            &file,
+            spec(&format!("{source}  limits: {{memoryBytes: 2Gi}}\n")),
+        )
+        .unwrap();
+        let limits = read(&file).unwrap()[0].spec.limits;
+        assert_eq!(limits.memory_bytes, Some(2 << 30));
         fs::write(&file, "# nothing\n").unwrap();
         let error = read(&file).unwrap_err().to_string();
         assert!(error.ends_with("no build is in it"), "{error}");

@@ -16,7 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Attempts in a row without any answer before it is given up.
 const ATTEMPTS: u32 = 12;
 
-/// So long a run that waits is not spoken of.
+/// So long a run that waits is not spoken of; then why it does, as often as that changes.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// What is told of a line.
@@ -41,15 +41,19 @@ pub(super) async fn follow(
 ) -> anyhow::Result<Run> {
     let path = Place(Some(namespace)).path(&format!("buildruns/{name}/log"));
     screen.wait(format!("{name} waits for its turn"));
-    let (mut after, mut attempts, mut is_told): (Option<String>, u32, bool) = (None, 0, false);
+    let (mut after, mut attempts, mut told): (Option<String>, u32, String) =
+        (None, 0, String::new());
     loop {
         if let Some(mut events) = client.events(&path, after.as_deref()).await? {
             loop {
                 let event = tokio::select! {
                     event = events.next() => event?,
-                    () = tokio::time::sleep(SILENCE), if !is_told && after.is_none() => {
-                        is_told = true;
-                        screen.waiting(&format!("{name} waits for its turn: others are at work"));
+                    () = tokio::time::sleep(SILENCE), if after.is_none() => {
+                        let why = why_it_waits(client, namespace, name).await;
+                        if let Some(why) = why.filter(|why| *why != told) {
+                            screen.waiting(&why);
+                            told = why;
+                        }
                         continue;
                     }
                 };
@@ -73,6 +77,14 @@ pub(super) async fn follow(
     }
 }
 
+/// In words; `None` if it does not wait, or cannot be looked up at the moment.
+async fn why_it_waits(client: &Client, namespace: &str, name: &str) -> Option<String> {
+    let path = Place(Some(namespace)).path(&format!("buildruns/{name}"));
+    let run: Option<Run> = client.find(&path).await.ok()?;
+    let waits = run?.waits?;
+    Some(clean(&format!("{name} waits {}", waits.message)))
+}
+
 /// Prints an event; the run, if it was its end.
 fn shown(event: &Event, screen: &mut Screen) -> anyhow::Result<Option<Run>> {
     if event.kind == "end" {
@@ -92,12 +104,18 @@ fn shown(event: &Event, screen: &mut Screen) -> anyhow::Result<Option<Run>> {
     Ok(None)
 }
 
-/// What became of a run, and what one does with it.
-pub(super) fn summary(client: &Client, run: &Run) -> String {
+/// What became of a run, and what one does with it. Why it failed is not said again where the screen has it just above.
+pub(super) fn summary(client: &Client, run: &Run, screen: &Screen) -> String {
     let name = clean(&run.metadata.name);
     let took = run.took(0).map_or_else(|| "0ms".to_owned(), human);
     let Some(result) = run.result.as_ref().filter(|_| run.state.is == "succeeded") else {
-        return format!("{name} after {took}: {}", run.outcome());
+        let outcome = match (&run.state.reason, &run.state.message) {
+            (Some(reason), Some(message)) if screen.has_noted(&format!("{reason}: {message}")) => {
+                clean(&format!("{}: {reason}", run.state.is))
+            }
+            _ => run.outcome(),
+        };
+        return format!("{name} after {took}: {outcome}");
     };
     let image = image(client, run).unwrap_or_default();
     let how = match (&result.same_as, result.reused) {

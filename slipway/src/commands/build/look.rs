@@ -88,7 +88,7 @@ pub(super) async fn runs(
         let digest = image.and_then(|image| image.split_once('@'));
         rows.push(row([
             &run.metadata.name,
-            run.state.reason.as_deref().unwrap_or(&run.state.is),
+            &run.standing(),
             &age(run.metadata.created(), now),
             &run.took(now).map(human).unwrap_or_default(),
             &why(&run.cause),
@@ -134,7 +134,7 @@ pub(super) async fn logs(
         screen.has_times = timestamps;
         let run = follow(&client, namespace, name, &mut screen).await;
         screen.end();
-        return ended(&client, &run?, false);
+        return ended(&client, &run?, &screen, false);
     }
     let path = Place(Some(namespace)).path(&format!("buildruns/{name}/log"));
     let mut path = format!("{path}?timestamps={timestamps}");

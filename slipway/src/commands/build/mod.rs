@@ -1,6 +1,7 @@
 //! `slipway build`.
 
 mod answers;
+mod convert;
 mod definitions;
 mod doctor;
 mod follow;
@@ -46,6 +47,11 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             remote,
             printing,
         } => definitions::apply(&file, namespace.namespace, remote, &printing).await?,
+        BuildCommand::Convert {
+            files,
+            namespace,
+            strict,
+        } => return convert::run(&files, namespace.as_deref(), strict),
         BuildCommand::List {
             all_namespaces,
             namespace,

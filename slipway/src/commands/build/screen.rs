@@ -21,6 +21,8 @@ pub(super) struct Screen {
     phase: Option<(String, u64)>,
     /// Whether the time is before each line.
     pub(super) has_times: bool,
+    /// The last of what the builder said.
+    noted: String,
 }
 
 impl Screen {
@@ -37,6 +39,7 @@ impl Screen {
             is_terminal,
             phase: None,
             has_times: false,
+            noted: String::new(),
         }
     }
 
@@ -45,9 +48,11 @@ impl Screen {
         self.bar.set_message(text);
     }
 
-    /// The same for who has no terminal, where nothing moves.
+    /// The same, a line of its own where nothing moves.
     pub(super) fn waiting(&self, text: &str) {
-        if !self.is_terminal {
+        if self.is_terminal {
+            self.wait(clean(text));
+        } else {
             self.line(&clean(text));
         }
     }
@@ -75,8 +80,14 @@ impl Screen {
     }
 
     /// What the builder says.
-    pub(super) fn note(&self, text: &str, said: u64) {
+    pub(super) fn note(&mut self, text: &str, said: u64) {
+        text.clone_into(&mut self.noted);
         self.line(&format!("  * {}{}", self.time(said), clean_line(text)));
+    }
+
+    /// Whether this was said last.
+    pub(super) fn has_noted(&self, text: &str) -> bool {
+        self.noted == text
     }
 
     /// When a line was said, as the log has it, if that is wanted.

@@ -35,6 +35,14 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
         "what is to be built? Name a repository with --git, a folder or a tar with --dir, or a source in the registry with \
          --source"
     );
+    if let (None, Some(tag)) = (
+        &named,
+        args.spec.tag.iter().find(|tag| tag.contains("{commit}")),
+    ) {
+        anyhow::bail!(
+            "--tag {tag}: a folder has no commit: name the tag, or build the repository with --git"
+        );
+    }
     let client = connect(args.remote).await?;
     let output = placed(&args.output, &namespace, client.server());
     let source = match (named, &args.dir) {
@@ -180,12 +188,17 @@ async fn wait(client: &Client, run: Run, following: &Following) -> anyhow::Resul
         }
     };
     screen.end();
-    ended(client, &followed?, following.json)
+    ended(client, &followed?, &screen, following.json)
 }
 
 /// Says what became of a run: for people on standard error, for programs on standard output.
-pub(super) fn ended(client: &Client, run: &Run, json: bool) -> anyhow::Result<ExitCode> {
-    eprintln!("{}", summary(client, run));
+pub(super) fn ended(
+    client: &Client,
+    run: &Run,
+    screen: &Screen,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    eprintln!("{}", summary(client, run, screen));
     if json {
         print::json(run)?;
     } else if run.state.is == "succeeded"

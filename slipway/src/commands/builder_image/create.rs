@@ -1,6 +1,7 @@
 //! `slipway builder-image create`.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
@@ -8,7 +9,7 @@ use builder::debian::{Created, Language, Mirrors, Recipe, create};
 use serde_json::{Value, json};
 
 use crate::cli::{CreateBuilderImage, Remote, Transport};
-use crate::client::images::{self, Place, Plan};
+use crate::client::images::{self, ImageName, Place, Plan, Repository, Session};
 use crate::client::last_server;
 use crate::commands::build::{Place as Catalogue, connect};
 use crate::commands::images::{human, interruptible};
@@ -78,7 +79,7 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
         epoch: args.source_date_epoch,
         threads: std::thread::available_parallelism().map_or(1, Into::into),
     };
-    // Before a minute of work, not after it.
+    // Before a minute of work, not after it: where it goes, and whether it may.
     let to = match &args.output {
         Some(text) => Place::parse(text)?,
         None => Place::parse(&default_output(name, &release.version)?)?,
@@ -88,6 +89,9 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
         Some((remote, _)) => Some(connect(remote.clone()).await?),
         None => None,
     };
+    if let Place::Registry(name) = &to {
+        may_push(name, &args).await?;
+    }
     let layout = tempfile::tempdir().context("a folder for the image")?;
     let dir = layout.path().to_owned();
     let shown = format!("{name} {}", release.version);
@@ -130,6 +134,13 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
         eprintln!("in the catalogue as {entry}");
     }
     Ok(())
+}
+
+/// Fails in the registry's words where the image would not be taken.
+async fn may_push(to: &ImageName, args: &CreateBuilderImage) -> anyhow::Result<()> {
+    let session = Session::open(to.server(), &args.auth_file, &args.transport).await?;
+    let there = Repository::new(Arc::new(session), to.repository().clone(), "pull,push");
+    there.may_push().await.with_context(|| to.to_string())
 }
 
 /// The server whose catalogue the image is entered into, and how that names it.

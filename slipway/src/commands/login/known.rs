@@ -96,3 +96,36 @@ fn end_of(token: &Secret) -> Option<String> {
     let end: Option<SystemTime> = is_sane.then(|| UNIX_EPOCH + Duration::from_secs(end));
     end.map(|end| humantime::format_rfc3339_seconds(end).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::{Client, Granted, Known, Login, PATIENCE, Secret, Url};
+    use crate::commands::login::Asked;
+
+    /// The clock goes on by itself as soon as nothing else can happen.
+    #[tokio::test(start_paused = true)]
+    async fn a_registry_that_does_not_say_who_one_is_holds_no_login_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let silent = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 512];
+            while stream.read(&mut asked).await.unwrap_or(0) > 0 {}
+        });
+        let login = Login {
+            user: "ada".to_owned(),
+            password: Secret::new("not in clear".to_owned()),
+        };
+        let client = Client::builder().no_proxy().build().unwrap();
+        let known = Known::ask(&client, &base, &login, Granted::default(), Asked::Password);
+        let known = tokio::time::timeout(PATIENCE + Duration::from_secs(1), known).await;
+        silent.abort();
+        let known = known.expect("within its patience");
+        assert_eq!((known.name.as_str(), known.until), ("ada", None));
+    }
+}

@@ -40,8 +40,26 @@ pub(crate) async fn examine(config: &Config) -> anyhow::Result<Vec<Check>> {
             others.chain([ids]).collect()
         }
     };
+    checks.extend(folder(config)?);
     checks.extend(git::examine().await);
     Ok(checks)
+}
+
+/// Warns where a server that may run builds could not, for what its configuration alone decides: the folder.
+pub(in crate::wiring) fn warn_of_folder(config: &Config) -> anyhow::Result<()> {
+    if let Some(Check { detail, .. }) =
+        folder(config)?.filter(|check| check.standing == Standing::Missing)
+    {
+        tracing::warn!("builder.dir: {detail}");
+    }
+    Ok(())
+}
+
+/// The folder of builds; `None` for who is no root and mounts nothing, which is said already.
+fn folder(config: &Config) -> anyhow::Result<Option<Check>> {
+    let is_root = rustix::process::geteuid().is_root();
+    let dir = settings::dir(config)?;
+    Ok(is_root.then(|| sandbox::examine_folder("builder.dir", &dir)))
 }
 
 /// How runs are set up on this machine.

@@ -21,7 +21,7 @@ use images::RegistryImages;
 use ledger::IndexedLedger;
 
 pub(crate) use machine::examine;
-pub(super) use machine::runs_builds;
+pub(super) use machine::{runs_builds, warn_of_folder};
 pub(crate) use service::Service;
 pub(super) use service::service;
 pub(super) use settings::check;

@@ -39,6 +39,10 @@ fn words_of_git_ssh_and_servers_have_their_class() {
             "Failed to connect to host port 443: Connection refused",
             FaultClass::GitRemoteUnreachable,
         ),
+        (
+            "fatal: write error: No space left on device",
+            FaultClass::DiskPressure,
+        ),
         ("fatal: something new", FaultClass::GitError),
     ] {
         let url: GitUrl = "https://host/a".parse().unwrap();

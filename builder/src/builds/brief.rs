@@ -1,8 +1,6 @@
 //! Runs in brief: what lists, retention and the search for a result look at, of each run of a namespace. It is written in the same
 //! write as the run, and read without it.
 
-use std::ops::ControlFlow;
-
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record as _, Store, key};
@@ -89,13 +87,12 @@ const STRIDE: usize = 1_000;
 const WRITTEN: usize = MAX_BATCH_BYTES / MAX_BODY_BYTES;
 
 impl Store {
-    /// Looks at the runs of a namespace whose names begin so, in brief, as long as one goes on. How many were passed over,
-    /// as they cannot be read.
+    /// Looks at the runs of a namespace whose names begin so, in brief. How many were passed over, as they cannot be read.
     pub(super) async fn look(
         &self,
         namespace: &str,
         prefix: &str,
-        mut look: impl FnMut(Brief) -> ControlFlow<()>,
+        mut look: impl FnMut(Brief),
     ) -> Result<usize, BuildsError> {
         let (mut after, mut passed_over) = (None, 0);
         while let Some(page) = self.briefs(namespace, prefix, &mut after).await? {
@@ -112,8 +109,8 @@ impl Store {
                         Err(error) => return Err(error),
                     },
                 };
-                if brief.is_some_and(|brief| look(brief).is_break()) {
-                    return Ok(passed_over);
+                if let Some(brief) = brief {
+                    look(brief);
                 }
             }
         }
@@ -133,6 +130,9 @@ impl Store {
                 for one in some {
                     let kept = self.ledger().get(&key::<Run>(namespace, &one.name)).await?;
                     writes.extend(kept.and_then(|kept| self.with_brief(kept)));
+                }
+                if writes.is_empty() {
+                    continue;
                 }
                 match self.ledger().write(writes).await {
                     Ok(()) | Err(LedgerError::Conflict(_)) => {}

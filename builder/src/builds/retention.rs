@@ -4,7 +4,6 @@ mod keep;
 
 use std::collections::HashMap;
 use std::fs::DirEntry;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -117,7 +116,6 @@ impl Builds {
         let mut all = Vec::new();
         let look = |run: Brief| {
             all.extend(Old::of(&run, hosts).filter(&is_wanted));
-            ControlFlow::Continue(())
         };
         self.store().look(namespace, prefix, look).await?;
         Ok(all)
@@ -223,7 +221,6 @@ impl Builds {
         for (namespace, mut logs) in listed.unwrap_or_default() {
             let look = |run: Brief| {
                 logs.remove(&run.uid);
-                ControlFlow::Continue(())
             };
             if self.store().look(&namespace, "", look).await? > 0 {
                 // Some may be those of runs whose records cannot be read.

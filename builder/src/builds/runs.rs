@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::num::ParseIntError;
-use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::time::SystemTime;
 
@@ -131,7 +130,6 @@ impl Builds {
         let mut ages = Vec::new();
         let look = |run: Brief| {
             ages.extend(may_be(&run).then(|| run.age()));
-            ControlFlow::Continue(())
         };
         self.store().look(namespace, prefix, look).await?;
         ages.sort_unstable();

@@ -1,6 +1,5 @@
 //! What whoever starts runs by itself asks of builds.
 
-use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::brief::Brief;
@@ -124,7 +123,6 @@ impl Builds {
             if run.state == StateKind::Succeeded && run.made == digest {
                 made.push((run.ended, run.name));
             }
-            ControlFlow::Continue(())
         };
         self.store().look(namespace, "", look).await?;
         made.sort_unstable();

@@ -590,3 +590,75 @@ async fn who_has_as_many_as_they_may_is_told_what_to_do() {
     );
     assert_eq!(put(most).await.status, StatusCode::CREATED);
 }
+
+#[tokio::test]
+async fn what_was_published_is_told_page_by_page() {
+    let server = Server::guarded(false).await;
+    let who = user("builder");
+    let events = "/api/v1/namespaces/team/buildevents";
+    let nothing = server.get(events, &who).await.json();
+    assert_eq!(nothing, json!({"items": []}));
+    let name = |number: u64| format!("{:013}-x", 1_800_000_000_000 + number);
+    let event = |number: u64| {
+        json!({
+            "kind": "build.succeeded", "namespace": "team", "build": "app", "run": format!("app-{number}"),
+            "repository": "team/app", "digest": format!("sha256:{number:064}"), "tags": ["v1"], "at": 1_800_000_000_000 + number,
+        })
+    };
+    let put = |namespace: &str, name: String, body: String| Write::Put {
+        key: Key {
+            kind: Kind::Event,
+            namespace: namespace.to_owned(),
+            name,
+        },
+        revision: None,
+        open: true,
+        brief: None,
+        body: body.into_bytes(),
+    };
+    let mut writes: Vec<_> = (1..=3)
+        .map(|number| put("team", name(number), event(number).to_string()))
+        .collect();
+    // Of a newer version, and of somebody else.
+    writes.push(put("team", name(0), "{}".to_owned()));
+    writes.push(put("other", name(9), event(9).to_string()));
+    server.ledger.write(writes).await.unwrap();
+
+    let page = server.get(&format!("{events}?limit=2"), &who).await.json();
+    let runs = |page: &Value| -> Vec<Value> {
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|item| item["run"].clone()).collect()
+    };
+    assert_eq!(runs(&page), ["app-1", "app-2"]);
+    let mut first = event(1);
+    first["id"] = name(1).into();
+    assert_eq!(page["items"][0], first);
+    assert_eq!(page["continue"], name(2));
+    let rest = format!("{events}?limit=2&continue={}", name(2));
+    let rest = server.get(&rest, &who).await.json();
+    assert_eq!(runs(&rest), ["app-3"]);
+    assert!(rest.get("continue").is_none(), "{rest}");
+    // Whoever has read all asks for what comes behind it, or for what may have come a moment late.
+    let behind = server
+        .get(&format!("{events}?continue={}", name(3)), &who)
+        .await;
+    assert_eq!(behind.json(), json!({"items": []}));
+    let late = server
+        .get(&format!("{events}?continue=1800000000003"), &who)
+        .await;
+    assert_eq!(runs(&late.json()), ["app-3"]);
+
+    let bad = server.get(&format!("{events}?limit=0"), &who).await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+    assert_eq!(bad.header("content-type"), "application/problem+json");
+    for (name, status) in [
+        ("puller", StatusCode::FORBIDDEN),
+        ("other", StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(
+            server.get(events, &user(name)).await.status,
+            status,
+            "{name}"
+        );
+    }
+}

@@ -22,8 +22,8 @@ use clap_complete::Shell;
 pub(crate) use audit::Audit;
 pub(crate) use auth::AuthCommand;
 pub(crate) use build::{
-    BuildCommand, CreateBuild, Following, GitArgs, IgnoreArg, KeptArgs, Named, Namespace,
-    NetworkArg, RunBuild, SetBuild, SpecArgs, StartBuild,
+    BuildCommand, CreateBuild, EventsArgs, Following, GitArgs, IgnoreArg, KeptArgs, Named,
+    Namespace, NetworkArg, RunBuild, SetBuild, SpecArgs, StartBuild,
 };
 pub(crate) use builder_image::{AddBuilderImage, BuilderImageCommand, CreateBuilderImage};
 pub(crate) use doctor::Doctor;

@@ -1,4 +1,4 @@
-//! `/api/v1/namespaces/{namespace}/builds`, `buildruns`, `builderimages` and `secrets`: the builder.
+//! `/api/v1/namespaces/{namespace}/builds`, `buildruns`, `buildevents`, `builderimages` and `secrets`: the builder.
 //!
 //! Who may is settled before a handler runs ([`Permission::Build`](crate::Permission::Build)), so that a namespace which one may
 //! not see is answered as one that is not there. What a run then reads and pushes is judged for its actor, by the registry.
@@ -7,6 +7,7 @@ mod definitions;
 mod events;
 mod images;
 mod log;
+mod outbox;
 mod references;
 mod runs;
 mod secrets;
@@ -89,6 +90,7 @@ pub fn routes(building: &Building) -> Vec<Route> {
     routes.extend(references::routes(building));
     routes.extend(runs::routes(building));
     routes.push(log::route(building));
+    routes.push(outbox::route(building));
     routes.extend(images::routes(building));
     routes.extend(secrets::routes(building));
     routes

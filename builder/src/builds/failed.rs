@@ -1,42 +1,14 @@
 //! The end of a run that failed, and the event for others, in one write.
 
-use serde::{Deserialize, Serialize};
-
-use super::finish::{event_of, fail};
+use super::event;
+use super::finish::fail;
 use super::progress::Progress;
 use super::record::{Recorded, put};
 use super::submit::is_check;
 use super::{Builds, BuildsError};
 use crate::driver::Failure;
 use crate::ledger::Write;
-use crate::records::{FailureReason, Run, State};
-
-/// The event that a run failed, as JSON in a record of [`Kind::Event`](crate::ledger::Kind::Event); open until somebody has
-/// taken it. There is none of a run that was cancelled, nor of one that was to reproduce another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BuildFailed {
-    /// [`BuildFailed::KIND`].
-    pub kind: String,
-    /// Where.
-    pub namespace: String,
-    /// The build; `None` if the run stood alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build: Option<String>,
-    /// The run.
-    pub run: String,
-    /// Why, for machines.
-    pub reason: FailureReason,
-    /// Why, for people.
-    pub message: String,
-    /// When, in milliseconds since 1970.
-    pub at: u64,
-}
-
-impl BuildFailed {
-    /// Which event it is.
-    pub const KIND: &str = "build.failed";
-}
+use crate::records::Run;
 
 impl Builds {
     /// Records that a run has failed.
@@ -64,20 +36,8 @@ impl Builds {
 
 /// What others are told of a run that has ended; `None` if it is none that failed.
 fn told(run: &Run, now: u64) -> Result<Option<Write>, BuildsError> {
-    let State::Failed { reason, message } = &run.state else {
-        return Ok(None);
-    };
     if is_check(run) {
         return Ok(None);
     }
-    let event = BuildFailed {
-        kind: BuildFailed::KIND.to_owned(),
-        namespace: run.metadata.namespace.clone(),
-        build: run.build.clone(),
-        run: run.metadata.name.clone(),
-        reason: reason.clone(),
-        message: message.clone(),
-        at: now,
-    };
-    event_of(&run.metadata.namespace, &event, now).map(Some)
+    event::failed(run, now)
 }

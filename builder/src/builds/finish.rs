@@ -1,7 +1,6 @@
 //! The end of a run: its state, its build's status and the event for others, in one write.
 
-use serde::{Deserialize, Serialize};
-
+use super::event;
 use super::progress::Progress;
 use super::record::put;
 use super::scribe::end_phase;
@@ -9,36 +8,8 @@ use super::submit::is_check;
 use super::{Builds, BuildsError};
 use crate::driver::Failure;
 use crate::images::ImageName;
-use crate::ledger::{Key, Kind, Write};
+use crate::ledger::Write;
 use crate::records::{Build, Run, RunResult, State};
-
-/// The event that an image was built, as JSON in a record of [`Kind::Event`]; open until somebody has taken it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BuildSucceeded {
-    /// [`BuildSucceeded::KIND`].
-    pub kind: String,
-    /// Where.
-    pub namespace: String,
-    /// The build; `None` if the run stood alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build: Option<String>,
-    /// The run.
-    pub run: String,
-    /// The repository that the image is in.
-    pub repository: String,
-    /// The image's digest.
-    pub digest: String,
-    /// Its tags.
-    pub tags: Vec<String>,
-    /// When, in milliseconds since 1970.
-    pub at: u64,
-}
-
-impl BuildSucceeded {
-    /// Which event it is.
-    pub const KIND: &str = "build.succeeded";
-}
 
 /// Longest message of a failure that a record keeps; the log has it whole.
 const MAX_MESSAGE: usize = 4000;
@@ -68,7 +39,7 @@ impl Builds {
         let image = image.map_err(|error| BuildsError::Unavailable(error.to_string()))?;
         let digest = image.digest().map(|digest| digest.to_string());
         let digest = digest.unwrap_or_default();
-        let event = event(&run, result, image.repo().as_str(), &digest, now)?;
+        let event = event::succeeded(&run, result, image.repo().as_str(), &digest, now)?;
         let mut tried = 0;
         loop {
             let mut others = vec![event.clone()];
@@ -107,48 +78,6 @@ impl Builds {
         build.status.builder.clone_from(&run.resolved.builder);
         put(&build, Some(found.revision)).map(Some)
     }
-}
-
-fn event(
-    run: &Run,
-    result: &RunResult,
-    repository: &str,
-    digest: &str,
-    now: u64,
-) -> Result<Write, BuildsError> {
-    let event = BuildSucceeded {
-        kind: BuildSucceeded::KIND.to_owned(),
-        namespace: run.metadata.namespace.clone(),
-        build: run.build.clone(),
-        run: run.metadata.name.clone(),
-        repository: repository.to_owned(),
-        digest: digest.to_owned(),
-        tags: result.tags.clone(),
-        at: now,
-    };
-    event_of(&run.metadata.namespace, &event, now)
-}
-
-/// The write of an event.
-pub(super) fn event_of(
-    namespace: &str,
-    event: &impl Serialize,
-    now: u64,
-) -> Result<Write, BuildsError> {
-    let body = serde_json::to_vec(event)
-        .map_err(|error| BuildsError::Unavailable(format!("an event is no JSON: {error}")))?;
-    Ok(Write::Put {
-        key: Key {
-            kind: Kind::Event,
-            namespace: namespace.to_owned(),
-            // Names are in the order of time.
-            name: format!("{now:013}-{}", uuid::Uuid::new_v4().simple()),
-        },
-        revision: None,
-        open: true,
-        brief: None,
-        body,
-    })
 }
 
 /// Records that a run has failed.

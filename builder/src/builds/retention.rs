@@ -1,4 +1,4 @@
-//! Removing what is old: ended runs with their logs, logs without runs, events that nobody took.
+//! Removing what is old: ended runs with their logs, logs without runs, events.
 
 mod keep;
 
@@ -13,15 +13,12 @@ use super::brief::Brief;
 use super::definitions::millis;
 use super::runs::{Age, prefix};
 use super::{Builds, BuildsError};
-use crate::ledger::{Kept, Kind, LedgerError, Write};
+use crate::ledger::Kind;
 use crate::records::{Build, Run, StateKind};
 use keep::{Group, Keep};
 
 /// How often everything is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
-
-/// How many events of a namespace are kept for whoever takes them.
-const EVENTS: usize = 1000;
 
 /// What decides whether an ended run is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +55,7 @@ impl Builds {
         }
     }
 
-    /// Removes runs beyond what their builds keep, in all namespaces.
+    /// Removes runs beyond what their builds keep, and old events, in all namespaces.
     pub async fn tidy(&self, now: SystemTime) -> Result<(), BuildsError> {
         let mut after: Option<String> = None;
         loop {
@@ -81,9 +78,9 @@ impl Builds {
                     self.prune(namespace, &group, runs, now).await?;
                 }
                 self.prune_namespace(namespace).await?;
-                self.prune_events(namespace).await?;
             }
         }
+        self.tidy_events(now).await?;
         self.sweep_logs().await
     }
 
@@ -188,29 +185,6 @@ impl Builds {
             Err(BuildsError::Changed { .. }) => Ok(()),
             other => other,
         }
-    }
-
-    async fn prune_events(&self, namespace: &str) -> Result<(), BuildsError> {
-        let ledger = self.store().ledger();
-        let count = ledger.count(Kind::Event, namespace).await?;
-        let mut old = count.saturating_sub(EVENTS);
-        let mut after: Option<String> = None;
-        while old > 0 {
-            let from = after.as_deref();
-            let page = ledger.list(Kind::Event, namespace, "", from, old.min(500));
-            let page = page.await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.key.name.clone());
-            old -= page.len();
-            for Kept { key, revision, .. } in page {
-                match ledger.write(vec![Write::Remove { key, revision }]).await {
-                    // Somebody has taken it.
-                    Ok(()) | Err(LedgerError::Conflict(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Removes the logs of runs that are gone: the server ended between the one and the other.

@@ -10,6 +10,7 @@
 //! - [`judge`]: whether it is about what a build builds.
 //! - [`Hooks`]: the service: one call starts one run, however often and by how many it is repeated.
 
+mod back;
 mod bitbucket;
 mod deliveries;
 mod event;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderMap;
+use tokio::sync::Semaphore;
 
+use super::back::AT_ONCE;
 use super::deliveries::{taken, taking};
 use super::{Event, Keys, Signed, Verdict, judge};
 use crate::builds::{Asked, Builds, BuildsError, RunsOf};
@@ -17,8 +19,10 @@ const LOOKED_AT: usize = 50;
 /// Receives webhooks' calls.
 #[derive(Clone, Debug)]
 pub struct Hooks {
-    builds: Builds,
+    pub(super) builds: Builds,
     owners: Arc<dyn Owners>,
+    /// Places for asking a repository.
+    pub(super) asking: Arc<Semaphore>,
 }
 
 /// What a call came to.
@@ -68,7 +72,11 @@ pub enum HookError {
 impl Hooks {
     /// Calls are for these builds.
     pub fn new(builds: Builds, owners: Arc<dyn Owners>) -> Self {
-        Self { builds, owners }
+        Self {
+            builds,
+            owners,
+            asking: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 
     /// Whether there is such a webhook, with a secret. No caller is to be told.
@@ -115,9 +123,19 @@ impl Hooks {
             delivery: signed.delivery.clone(),
             commit: commit.clone(),
         };
-        let mut asked = Asked::new(found.owner.clone(), cause);
-        asked.with = vec![taking(taken(namespace, build, &signed.fingerprint), now)];
-        match self.builds.start(namespace, build, asked, now).await {
+        let start = async |once: &str| {
+            let mut asked = Asked::new(found.owner.clone(), cause.clone());
+            asked.with = vec![taking(taken(namespace, build, once), now)];
+            self.builds.start(namespace, build, asked, now).await
+        };
+        let mut started = start(&signed.fingerprint).await;
+        if let (Err(BuildsError::Repeated(_)), Some(commit)) = (&started, &commit)
+            && let Some(newest) = self.is_behind(&found, commit).await?
+        {
+            // Once for this run that is behind, by whomever and how often it is called for.
+            started = start(&format!("{}.{newest}", signed.fingerprint)).await;
+        }
+        match started {
             Ok(run) => Ok(Answer::Started {
                 run: run.value.metadata.name,
                 commit,

@@ -135,6 +135,9 @@ pub struct Resolved {
     /// The source snapshot that is kept, `repository@digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The scripts that came from a URL, which are kept, `repository@digest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripts: Option<String>,
     /// The builder image, `repository@digest`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<String>,

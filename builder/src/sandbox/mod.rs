@@ -54,6 +54,8 @@ pub use record::Recovered;
 pub use root::Root;
 pub(crate) use trust::is_javas_note;
 
+pub(crate) use egress::single;
+pub(crate) use oci_runtime::ThreadFilter;
 pub(crate) use output::plain;
 
 /// The numbers, inside, of a user that an image's configuration or a plan names, with the texts of the image's

@@ -26,5 +26,6 @@ pub use fault::{Fault, FaultClass};
 pub use limits::SourceLimits;
 pub use network::SourceNetwork;
 pub use reach::Reach;
+pub(crate) use scripts::MAX_SCRIPT_BYTES;
 pub use scripts::fetch_scripts;
 pub use snapshot::Snapshot;

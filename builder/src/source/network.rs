@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use super::reach::LOOKUP;
 use super::{Fault, FaultClass, Reach};
 
 /// What the configuration says about connections of sources.
@@ -89,6 +90,17 @@ impl SourceNetwork {
     /// The same over ssh.
     pub(crate) async fn ssh_addresses(&self, host: &str, port: u16) -> Result<Vec<IpAddr>, Fault> {
         self.found(host, port, self.proxy_for_ssh(host, port)).await
+    }
+
+    /// Where connections to a proxy of the configuration go, wherever that is.
+    pub(crate) async fn proxy_at(server: (&str, u16)) -> Result<Vec<SocketAddr>, Fault> {
+        match tokio::time::timeout(LOOKUP, tokio::net::lookup_host(server)).await {
+            Ok(Ok(found)) => Ok(found.collect()),
+            Ok(Err(_)) | Err(_) => Err(Fault::new(
+                FaultClass::GitRemoteUnreachable,
+                "the address of the proxy is not to be had",
+            )),
+        }
     }
 
     async fn found(

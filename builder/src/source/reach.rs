@@ -79,4 +79,4 @@ fn forbidden(host: &str) -> Fault {
 }
 
 /// How long a name's resolution may take.
-const LOOKUP: Duration = Duration::from_secs(10);
+pub(super) const LOOKUP: Duration = Duration::from_secs(10);

@@ -10,7 +10,7 @@ use super::{Fault, FaultClass, SourceNetwork};
 use crate::s2i::Script;
 
 /// Longest script that is read, in bytes.
-const MAX_BYTES: usize = 1 << 20;
+pub(crate) const MAX_SCRIPT_BYTES: u64 = 1 << 20;
 
 /// Fetches `<url>/<script>` for each of `wanted` (the `s2i` program's `--scripts-url`). What the server does not have (404) is
 /// not among them; anything else that goes wrong is a fault, and so is more than `time` for all of them.
@@ -66,8 +66,8 @@ async fn fetch(
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if bytes.len() + chunk.len() > MAX_BYTES {
-                let message = format!("script {script} has more than {MAX_BYTES} bytes");
+            if (bytes.len() + chunk.len()) as u64 > MAX_SCRIPT_BYTES {
+                let message = format!("script {script} has more than {MAX_SCRIPT_BYTES} bytes");
                 return Err(Fault::too_large(message));
             }
             bytes.extend_from_slice(&chunk);

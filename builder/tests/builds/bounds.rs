@@ -1,7 +1,7 @@
 //! How much a namespace may have, whoever asks at the same time.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use builder::builds::{Age, BuildsError, PageOf, RunsOf, SecretContent, What};
 use builder::ledger::{Key, Kind, Ledger as _, Write};
@@ -265,8 +265,11 @@ async fn old_events_go_whoever_took_some() {
         namespace: "shop".to_owned(),
         name,
     };
+    // Of a moment ago: what is old goes for that alone.
+    let since = now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let first = since.as_millis() - 100_000;
     let writes = (0..1004).map(|number| Write::Put {
-        key: key(format!("{number:013}")),
+        key: key(format!("{:013}", first + number)),
         revision: None,
         open: true,
         brief: None,
@@ -278,9 +281,38 @@ async fn old_events_go_whoever_took_some() {
     lab.builds.tidy(now()).await.unwrap();
     let count = lab.ledger.count(Kind::Event, "shop").await.unwrap();
     assert_eq!(count, 1000);
-    let first = lab.ledger.list(Kind::Event, "shop", "", None, 1).await;
+    let oldest = lab.ledger.list(Kind::Event, "shop", "", None, 1).await;
     // The run's own is the youngest.
-    assert_eq!(first.unwrap()[0].key.name, format!("{:013}", 5));
+    assert_eq!(oldest.unwrap()[0].key.name, format!("{:013}", first + 5));
+}
+
+#[tokio::test]
+async fn events_of_a_namespace_without_runs_grow_old_too() {
+    let lab = Lab::new().await;
+    let day = Duration::from_secs(86_400);
+    let at = |days: u32| {
+        let at = now() - day * days;
+        at.duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_millis()
+    };
+    let writes = [31, 29].map(|days| Write::Put {
+        key: Key {
+            kind: Kind::Event,
+            namespace: "gone".to_owned(),
+            name: format!("{:013}-x", at(days)),
+        },
+        revision: None,
+        open: true,
+        brief: None,
+        body: b"{}".to_vec(),
+    });
+    lab.ledger.write(writes.to_vec()).await.unwrap();
+    lab.builds.tidy(now()).await.unwrap();
+    let left = lab.ledger.list(Kind::Event, "gone", "", None, 9).await;
+    let left = left.unwrap();
+    assert_eq!(left.len(), 1);
+    assert!(left[0].key.name > format!("{:013}", at(30)));
 }
 
 #[tokio::test]

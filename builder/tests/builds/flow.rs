@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use builder::builds::{Age, Asked, BuildFailed, BuildSucceeded, BuildsError, PageOf, RunsOf};
+use builder::builds::{Age, Asked, BuildEvent, BuildsError, Occurrence, PageOf, RunsOf};
 use builder::driver::Phase;
 use builder::images::ImageName;
 use builder::images::Images as _;
@@ -72,10 +72,16 @@ async fn a_source_becomes_an_image_with_tags() {
     let events = lab.events().await;
     assert_eq!(events.len(), 1);
     assert!(events[0].open);
-    let event: BuildSucceeded = serde_json::from_slice(&events[0].body).unwrap();
-    assert_eq!(event.digest, manifest.digest().to_string());
+    let event: BuildEvent = serde_json::from_slice(&events[0].body).unwrap();
+    let Occurrence::Succeeded {
+        repository, digest, ..
+    } = &event.what
+    else {
+        panic!("{event:?}");
+    };
+    assert_eq!(*digest, manifest.digest().to_string());
     assert_eq!(
-        (event.run.as_str(), event.repository.as_str()),
+        (event.run.as_str(), repository.as_str()),
         ("app-1", "shop/app")
     );
     assert_eq!(event.build.as_deref(), Some("app"));
@@ -316,8 +322,7 @@ async fn a_run_that_fails_publishes_nothing_and_says_why() {
     let [event] = told.as_slice() else {
         panic!("{told:?}");
     };
-    assert_eq!(event.kind, BuildFailed::KIND);
-    assert_eq!(event.reason.as_str(), "AssembleFailed");
+    assert_eq!(event.reason, "AssembleFailed");
     assert_eq!(event.message, "assemble ended with 1");
     assert_eq!(
         (event.run.as_str(), event.build.as_deref()),

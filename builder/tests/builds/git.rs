@@ -5,6 +5,7 @@ use std::path::Path;
 
 use builder::builds::SecretContent;
 use builder::builds::log::LogLine;
+use builder::images::ImageName;
 use builder::records::{Cause, HookKind, SecretUse, SourceSpec, State};
 use builder::source::SourceNetwork;
 use builder::source::git::References;
@@ -315,4 +316,58 @@ async fn a_secret_is_shown_to_the_servers_that_it_names() {
     let refused = lab.builds.put_secret("shop", "git", &nobody, now()).await;
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("hosts"), "{refused}");
+}
+
+#[tokio::test]
+async fn scripts_of_a_url_are_kept_for_the_same_run_again() {
+    let servers = Servers::start("builds-scripts");
+    let served = |text: &str| {
+        for name in ["assemble", "run"] {
+            servers.lab.write(format!("lfs/s2i/{name}"), text);
+        }
+    };
+    served("#!/bin/sh\n# of then\n");
+    let lab = lab(&servers).await;
+    let sent = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&sent, "hello");
+    wanted.scripts_url = Some(format!("https://localhost:{}/lfs/s2i", servers.port));
+    lab.build(wanted).await;
+    let first = lab.run().await;
+    let kept = first.resolved.scripts.clone().unwrap();
+    assert!(kept.starts_with("shop/sources/app@sha256:"), "{kept}");
+    assert!(
+        first
+            .resolved
+            .ingredients
+            .is_some_and(|all| all.scripts.len() == 2)
+    );
+
+    let same = async || {
+        let again = lab
+            .builds
+            .again("shop", "app-1", true, crate::lab::actor(), now());
+        lab.ended(&again.await.unwrap().value).await
+    };
+    // What is there is another now, then nothing is.
+    served("#!/bin/sh\n# of now\n");
+    let (check, lines) = same().await;
+    assert_eq!(check.resolved.plan, first.resolved.plan, "{}", said(&lines));
+    assert_eq!(check.result.unwrap().same_as.as_deref(), Some("app-1"));
+    assert_eq!(check.resolved.scripts.as_ref(), Some(&kept));
+    let newer = lab.run().await;
+    assert_ne!(newer.resolved.plan, first.resolved.plan);
+    assert_ne!(newer.resolved.scripts.as_ref(), Some(&kept));
+    for name in ["assemble", "run"] {
+        std::fs::remove_file(servers.lab.path(format!("lfs/s2i/{name}"))).unwrap();
+    }
+    let (check, lines) = same().await;
+    assert_eq!(check.resolved.plan, first.resolved.plan, "{}", said(&lines));
+    assert_eq!(reason(&lab.run().await), "FetchScriptsFailed");
+
+    // Nothing of the URL stands in for what was kept and is gone.
+    served("#!/bin/sh\n# of then\n");
+    let name = ImageName::parse(&kept, &[]).unwrap();
+    let blobs = lab.images.folder(name.repo()).join("blobs/sha256");
+    std::fs::remove_file(blobs.join(name.digest().unwrap().hex())).unwrap();
+    assert_eq!(reason(&same().await.0), "FetchScriptsFailed");
 }

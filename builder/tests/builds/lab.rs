@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use builder::builds::log::{Entry, LogLine, LogReader};
-use builder::builds::{Asked, BuildFailed, Builds, Parts, Recorded, SecretContent, Settings};
+use builder::builds::{
+    Asked, BuildEvent, Builds, Occurrence, Parts, Recorded, SecretContent, Settings,
+};
 use builder::driver::{Driver, SecretFiles};
 use builder::images::{ImageName, Images, Layouts};
 use builder::ledger::{Kept, Kind, Ledger};
@@ -176,6 +178,16 @@ pub(crate) fn asked() -> Asked {
     Asked::new(actor(), Cause::Asked { by })
 }
 
+/// What an event of a failure tells.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) run: String,
+    pub(crate) build: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) at: u64,
+}
+
 impl Lab {
     /// A service at work, with a builder image and nothing else.
     pub(crate) async fn new() -> Self {
@@ -304,14 +316,23 @@ impl Lab {
     }
 
     /// The events of runs that failed, the only ones that there are.
-    pub(crate) async fn failures(&self) -> Vec<BuildFailed> {
+    pub(crate) async fn failures(&self) -> Vec<Failed> {
         let events = self.events().await.into_iter();
-        events
-            .map(|event| {
-                assert!(event.open);
-                serde_json::from_slice(&event.body).unwrap()
-            })
-            .collect()
+        let failures = events.map(|event| {
+            assert!(event.open);
+            let event: BuildEvent = serde_json::from_slice(&event.body).unwrap();
+            let Occurrence::Failed { reason, message } = event.what else {
+                tests::fail(format!("{event:?}"));
+            };
+            Failed {
+                run: event.run,
+                build: event.build,
+                reason: reason.to_string(),
+                message,
+                at: event.at,
+            }
+        });
+        failures.collect()
     }
 
     pub(crate) async fn tag(&self, name: &str) -> Option<Manifest> {

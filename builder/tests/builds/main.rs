@@ -10,6 +10,7 @@ mod driver;
 mod file_ledger;
 mod flow;
 mod git;
+mod hooks;
 #[path = "../driver/image.rs"]
 #[expect(dead_code, reason = "the driver's tests use more of it")]
 mod image;

@@ -238,7 +238,7 @@ async fn a_run_that_is_interrupted_again_and_again_has_failed() {
     write(&lab, record).await;
     lab.restart().await;
     assert_eq!(reason(&lab.ended(&run).await.0), "Interrupted");
-    assert_eq!(lab.failures().await[0].reason.as_str(), "Interrupted");
+    assert_eq!(lab.failures().await[0].reason, "Interrupted");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ const NEEDS: &[(&str, &str, &str, &str)] = &[
     ("POST", "builds/{name}/runs", "create", "builds"),
     ("GET", "builds/{name}/references", "create", "builds"),
     ("POST", "references", "create", "builds"),
+    ("GET", "buildevents", "get", "builds"),
     ("GET", "buildruns", "list", "builds"),
     ("POST", "buildruns", "create", "builds"),
     ("GET", "buildruns/{name}", "get", "builds"),

@@ -27,9 +27,7 @@ const MESSAGE: &str = "dev.slipway.source.message";
 impl Pipeline<'_> {
     /// Keeps a snapshot in `<namespace>/sources/<build or run>`.
     pub(super) async fn keep(&self, snapshot: &Snapshot) -> Result<ImageName, Failure> {
-        let owner = self.run.build.as_ref().unwrap_or(&self.run.metadata.name);
-        let repo = RepoName::of_sources(self.namespace(), owner)
-            .map_err(|error| failure(OwnReason::InvalidSpec, format!("{owner}: {error}")))?;
+        let repo = self.sources()?;
         let tar = snapshot
             .open()
             .map_err(|error| machine("the source", &error))?;
@@ -52,6 +50,13 @@ impl Pipeline<'_> {
         images.put_blob(actor, &repo, &layer.digest, file).await?;
         images.put_manifest(actor, &repo, &manifest, &[]).await?;
         Ok(ImageName::pinned(repo, manifest.digest()))
+    }
+
+    /// The repository of what this run was made of.
+    pub(super) fn sources(&self) -> Result<RepoName, Failure> {
+        let owner = self.run.build.as_ref().unwrap_or(&self.run.metadata.name);
+        RepoName::of_sources(self.namespace(), owner)
+            .map_err(|error| failure(OwnReason::InvalidSpec, format!("{owner}: {error}")))
     }
 }
 

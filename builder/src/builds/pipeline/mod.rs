@@ -2,7 +2,7 @@
 //!
 //! 1. `resolve`: names of images become digests.
 //! 2. `fetch`: the source comes, and is kept in the registry by digest (`keep`), or was (`kept`).
-//! 3. `plan`: all that was found becomes a plan.
+//! 3. `plan`: all that was found becomes a plan; `scripts` has what is at a URL.
 //! 4. `earlier`: if the same plan has a result that is still there, that is the result.
 //! 5. `build`: the driver runs it.
 //! 6. `publish`: blobs, then one manifest with its tags. Whether a run reproduces, and why not, says `compare`.
@@ -18,6 +18,7 @@ mod kept;
 mod plan;
 mod publish;
 mod resolve;
+mod scripts;
 
 use std::io::{self, Read};
 use std::sync::Arc;

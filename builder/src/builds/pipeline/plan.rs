@@ -12,8 +12,7 @@ use crate::builds::{reason, spec};
 use crate::driver::{Failure, SecretFiles};
 use crate::plan::{Cache, Output, Plan, Request, Secret, Sharing};
 use crate::records::{Build, BuildSpec, CacheSpec, Run, SecretUse, SourceSpec};
-use crate::s2i::{ContainerPath, Injection, Reason, Script, ScriptsUrl};
-use crate::source::fetch_scripts;
+use crate::s2i::{ContainerPath, Injection};
 
 /// The label of a builder image that names folders which may outlive a run, several with `:` between.
 const CACHE_LABEL: &str = "dev.slipway.cache";
@@ -93,31 +92,6 @@ impl Pipeline<'_> {
             scripts: fetched,
             secrets,
         })
-    }
-
-    /// The scripts at a URL of the request.
-    async fn scripts(
-        &self,
-    ) -> Result<(BTreeMap<Script, Digest>, BTreeMap<Digest, Vec<u8>>), Failure> {
-        let Some(ScriptsUrl::Web(url)) = &self.wanted.scripts_url else {
-            return Ok(Default::default());
-        };
-        let time = self.builds.settings().source.time;
-        let network = &self.builds.parts().network;
-        let found = fetch_scripts(url, &Script::ALL, network, time).await;
-        // Whatever it was: the contract has one reason for it.
-        let found = found.map_err(|fault| Failure {
-            reason: Reason::FetchScriptsFailed.into(),
-            message: fault.to_string(),
-        })?;
-        let mut named = BTreeMap::new();
-        let mut contents = BTreeMap::new();
-        for (script, content) in found {
-            let digest = Digest::of(Algorithm::Sha256, &content);
-            named.insert(script, digest);
-            contents.insert(digest, content);
-        }
-        Ok((named, contents))
     }
 
     /// The secrets that `assemble` sees, opened for this run.

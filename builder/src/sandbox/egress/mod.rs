@@ -21,6 +21,7 @@ mod dns;
 mod hosts;
 mod listen;
 mod relay;
+pub(crate) mod single;
 mod upstream;
 
 pub use crate::addresses::AddressRules;

@@ -199,14 +199,21 @@ async fn through(proxy: &Upstream, host: &str, port: u16) -> Option<TcpStream> {
     timeout(CONNECT, proxy.connect(host, port)).await.ok()?.ok()
 }
 
-/// The first that takes the connection.
 async fn try_all(addresses: &[SocketAddr]) -> Option<TcpStream> {
+    first_of(addresses).await.ok()
+}
+
+/// The first that takes the connection; why the last did not.
+pub(super) async fn first_of(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    let mut error = std::io::Error::other("it has no address");
     for &address in addresses {
-        if let Ok(Ok(stream)) = timeout(CONNECT, TcpStream::connect(address)).await {
-            return Some(stream);
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(refused)) => error = refused,
+            Err(_) => error = std::io::ErrorKind::TimedOut.into(),
         }
     }
-    None
+    Err(error)
 }
 
 /// Takes connections until it is dropped.
@@ -231,7 +238,7 @@ pub(super) async fn connections(listener: TcpListener, judge: Judge) {
     }
 }
 
-async fn carry(mut inside: TcpStream, judge: &Judge) {
+async fn carry(inside: TcpStream, judge: &Judge) {
     // A connection to our port itself was not turned and has no other aim.
     let meant = SockRef::from(&inside).original_dst_v4().ok();
     let Some(meant) = meant.and_then(|address| address.as_socket()) else {
@@ -240,18 +247,20 @@ async fn carry(mut inside: TcpStream, judge: &Judge) {
     if let Some(servers) = judge.name_servers(meant) {
         return carry_questions(inside, servers).await;
     }
-    match judge.connect(meant).await {
-        Some(mut outside) => {
-            let _ = inside.set_nodelay(true);
-            let _ = outside.set_nodelay(true);
-            // An end of either side is told to the other by closing.
-            let _ = copy_bidirectional(&mut inside, &mut outside).await;
-        }
+    join(inside, judge.connect(meant).await).await;
+}
+
+/// Carries what either side says to the other, if there is another.
+pub(super) async fn join(mut inside: TcpStream, outside: Option<TcpStream>) {
+    let Some(mut outside) = outside else {
         // A reset rather than an end: what was refused should not look like an empty answer.
-        None => {
-            let _ = SockRef::from(&inside).set_linger(Some(Duration::ZERO));
-        }
-    }
+        let _ = SockRef::from(&inside).set_linger(Some(Duration::ZERO));
+        return;
+    };
+    let _ = inside.set_nodelay(true);
+    let _ = outside.set_nodelay(true);
+    // An end of either side is told to the other by closing.
+    let _ = copy_bidirectional(&mut inside, &mut outside).await;
 }
 
 /// Carries on questions over a connection, one after the other, until one is no ordinary question.

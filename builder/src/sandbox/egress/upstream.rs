@@ -68,6 +68,11 @@ impl Upstream {
             .any(|rule| rule.names(&host) && rule.opens(port))
     }
 
+    /// Its name or address, and its port.
+    pub(crate) fn server(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
     /// A connection to `host`, a name or an address, through the proxy.
     pub(crate) async fn connect(&self, host: &str, port: u16) -> std::io::Result<TcpStream> {
         let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await?;

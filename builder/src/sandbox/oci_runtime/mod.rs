@@ -10,6 +10,7 @@ use serde::Serialize;
 mod seccomp;
 
 pub(super) use seccomp::Seccomp;
+pub(crate) use seccomp::ThreadFilter;
 
 /// `config.json`.
 #[derive(Debug, Serialize)]

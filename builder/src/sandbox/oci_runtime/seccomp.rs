@@ -13,6 +13,9 @@ use serde::Serialize;
 mod calls;
 #[cfg(test)]
 mod tests;
+mod thread;
+
+pub(crate) use thread::ThreadFilter;
 
 /// The filter as the runtime takes it.
 #[derive(Debug, Serialize)]

@@ -6,6 +6,8 @@ ulimit -c 0 && ulimit -d "$memory" && ulimit -f "$files" || exit 125
 if test -z "$root"; then
     exec setpriv --no-new-privs -- "$@"
 fi
+# Elsewhere than in namespaces of its own it would mount on the machine.
+test "$$" = 1 || exit 125
 mount --no-mtab --all --fstab "$0" || exit 125
 chroot "$root" setpriv --reuid "$user" --regid "$user" --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs -- "$@"
 exit $?

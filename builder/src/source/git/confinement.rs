@@ -2,10 +2,11 @@
 //!
 //! They speak to strangers and read what strangers made: should one of them do what a stranger wants, it finds itself as a user
 //! that owns nothing but this session's folder and this repository, without capabilities or a way to any, and with no more files
-//! than programs and libraries, certificates, and what names are resolved by. Of other processes it sees none.
+//! than programs and libraries, certificates, and what names are resolved by. Of other processes it sees none. It reaches the one
+//! server that was judged, and of the kernel what builds reach.
 //!
 //! ```text
-//! unshare --mount --pid --ipc        which stays, and whose child is
+//! a thread (launch.rs)               namespaces, network, system calls
 //!   sh confine.sh                    PID 1: bounds, mounts, then starts
 //!     chroot, setpriv                which become
 //!       git                          with its own children
@@ -16,11 +17,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Permissions};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::launch::Namespaces;
 use super::process::MEMORY;
 use crate::sandbox::{SandboxIds, Settings};
 
@@ -47,7 +50,6 @@ const READ: &[&str] = &[
     "/etc/gai.conf",
     "/etc/gnutls",
     "/etc/host.conf",
-    "/etc/hosts",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -57,6 +59,9 @@ const READ: &[&str] = &[
     "/etc/services",
     "/etc/ssl",
 ];
+
+/// `hosts(5)`.
+const HOSTS: &str = "/etc/hosts";
 
 /// How they are mounted.
 const READ_ONLY: &str = "rbind,ro,nosuid,nodev";
@@ -130,13 +135,14 @@ struct View {
 
 impl Confinement {
     /// Prepares a view in `folder`, which is the server's, of `home` with all that is in it and of `others`, which git may write to,
-    /// and of `programs`, which it may not.
+    /// and of `programs`, which it may not. `named` are names that have one address each, as nothing else tells it there.
     pub(super) fn prepare(
         user: User,
         folder: &Path,
         home: &Path,
         others: &[&Path],
         programs: &[&Path],
+        named: &[(IpAddr, &str)],
     ) -> io::Result<Self> {
         let User::Own(id) = user else {
             return Ok(Self(None));
@@ -171,6 +177,10 @@ impl Confinement {
         let passwd = format!("git:x:{id}:{id}::{home}:/bin/false\n");
         std::fs::create_dir_all(root.join("etc"))?;
         std::fs::write(root.join("etc/passwd"), passwd)?;
+        let named = named.iter().map(|(at, name)| format!("{at} {name}\n"));
+        let mut hosts = named.collect::<String>().into_bytes();
+        hosts.extend(std::fs::read(HOSTS).unwrap_or_default());
+        std::fs::write(root.join("etc/hosts"), hosts)?;
         readable(&root)?;
         let text = table.text;
         let table = folder.join("mounts");
@@ -182,6 +192,14 @@ impl Confinement {
         })))
     }
 
+    /// Which namespaces commands are in that may speak to one server, at these addresses, or to none.
+    pub(super) fn namespaces<'a>(&self, servers: &'a [SocketAddr]) -> Namespaces<'a> {
+        match self.0 {
+            None => Namespaces::Servers,
+            Some(_) => Namespaces::Own(servers),
+        }
+    }
+
     /// A command to which the words of another are to be added, whose files may have so many bytes each.
     pub(super) fn command(&self, file_bytes: u64) -> Command {
         let memory = (MEMORY / 1024).to_string();
@@ -189,20 +207,11 @@ impl Confinement {
             u64::MAX => "unlimited".to_owned(),
             bytes => bytes.div_ceil(512).to_string(),
         };
-        let (mut command, table, root, user) = match &self.0 {
-            None => (Command::new("sh"), OsStr::new("sh"), OsStr::new(""), 0),
-            Some(view) => {
-                let mut command = Command::new("unshare");
-                command.args(["--mount", "--pid", "--ipc", "--fork", "--kill-child"]);
-                command.args(["--", "sh"]);
-                (
-                    command,
-                    view.table.as_os_str(),
-                    view.root.as_os_str(),
-                    view.user,
-                )
-            }
+        let (table, root, user) = match &self.0 {
+            None => (OsStr::new("sh"), OsStr::new(""), 0),
+            Some(view) => (view.table.as_os_str(), view.root.as_os_str(), view.user),
         };
+        let mut command = Command::new("sh");
         command.arg("-c").arg(CONFINE).arg(table).arg(root);
         command.args([&user.to_string(), &memory, &blocks]);
         command

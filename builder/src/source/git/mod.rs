@@ -23,6 +23,7 @@ mod fetcher;
 mod gather;
 mod host;
 mod job;
+mod launch;
 mod lfs;
 mod listing;
 mod ls_refs;

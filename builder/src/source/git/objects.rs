@@ -319,11 +319,13 @@ struct Local {
 
 impl Local {
     fn start(session: &Session, arguments: &[&str]) -> Result<Self, Fault> {
-        let mut command = session.command(arguments, u64::MAX);
-        command
-            .stdin(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null());
-        let mut child = command.spawn().map_err(|error| not_started(&error))?;
+        let started = session.start(arguments, u64::MAX, |mut command| {
+            command
+                .stdin(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+        });
+        let (mut child, _) = started.map_err(|error| not_started(&error))?;
         let group = Group::of(Some(child.id()));
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (stdin, stdout) =

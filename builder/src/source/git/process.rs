@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::confinement::UNCONFINED;
 use super::session::{Session, not_started};
+use crate::sandbox::single::Single;
 use crate::source::{Fault, FaultClass};
 
 /// A command that ended.
@@ -46,15 +47,21 @@ pub(crate) async fn run(
     allowance: Allowance<'_>,
 ) -> Result<Ended, Fault> {
     let file_bytes = allowance.disk.map_or(u64::MAX, |(_, most)| most);
-    let mut command: tokio::process::Command = session.command(arguments, file_bytes).into();
-    command.stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().map_err(|error| not_started(&error))?;
+    let runtime = tokio::runtime::Handle::current();
+    let started = session.start(arguments, file_bytes, |command| {
+        let _entered = runtime.enter();
+        let mut command: tokio::process::Command = command.into();
+        command.stdin(std::process::Stdio::piped()).spawn()
+    });
+    let (mut child, listeners) = started.map_err(|error| not_started(&error))?;
     let group = Group::of(child.id());
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(Fault::new(FaultClass::Machine, "git has no pipes"));
     };
+    let way = Single::open(listeners, session.servers());
+    let way = way.map_err(|error| not_started(&error))?;
     let feed = async move {
         // A command that does not read to the end says by its status why.
         let _ = stdin.write_all(input).await;
@@ -87,7 +94,15 @@ pub(crate) async fn run(
         // Stopped by the bound on its files before the folder was looked at.
         return Err(outsized());
     }
-    let printed = session.shown(&printed.0);
+    let printed = match way.failure() {
+        Some(failure) if !status.success() => {
+            format!(
+                "failed to connect: {failure}; {}",
+                session.shown(&printed.0)
+            )
+        }
+        _ => session.shown(&printed.0),
+    };
     if status.code() == Some(UNCONFINED) {
         let message = format!("git cannot be run as a user without rights: {printed}");
         return Err(Fault::new(FaultClass::Machine, message));

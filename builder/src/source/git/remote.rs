@@ -1,5 +1,6 @@
 //! Talking to a server: which commit is meant, and bringing its objects.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use super::ls_refs::LsRefs;
 use super::process::{Allowance, Ended, run, size_of};
 use super::references::References;
 use super::revision::{ObjectId, RefName, Revision};
-use super::session::Session;
+use super::session::{Session, proxy_of};
 use super::sessions::Sessions;
 use super::url::{GitUrl, Scheme};
 use crate::source::{Fault, FaultClass, SourceLimits, SourceNetwork};
@@ -61,10 +62,17 @@ impl<'a> Remote<'a> {
             Scheme::Http => network.loopback(url.host(), url.port()).await?,
             Scheme::Ssh => network.ssh_addresses(url.host(), url.port()).await?,
         };
+        let servers = match proxy_of(url, network)? {
+            None => addresses
+                .iter()
+                .map(|ip| SocketAddr::new(*ip, url.port()))
+                .collect(),
+            Some(proxy) => SourceNetwork::proxy_at(proxy.server()).await?,
+        };
         let session = Session::remote(
             url,
             repository,
-            &addresses,
+            servers,
             credential,
             network,
             accepted_hosts,

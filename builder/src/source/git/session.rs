@@ -2,11 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
-use std::net::IpAddr;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
@@ -15,9 +16,11 @@ use zeroize::Zeroizing;
 use super::config::Config;
 use super::confinement::Confinement;
 use super::credential::Credential;
+use super::launch;
 use super::sessions::Sessions;
 use super::ssh;
 use super::url::{GitUrl, Scheme};
+use crate::sandbox::{InvalidUpstream, Upstream};
 use crate::source::{Fault, FaultClass, SourceNetwork};
 
 #[cfg(test)]
@@ -38,15 +41,17 @@ pub(crate) struct Session {
     confinement: Confinement,
     environment: Vec<(&'static str, OsString)>,
     secrets: Vec<Zeroizing<String>>,
+    /// Where connections go, whatever git wants them to; none: nowhere.
+    servers: Vec<SocketAddr>,
 }
 
 impl Session {
-    /// For talking to the server of `url` at `addresses` (empty if a proxy resolves it), and for fetching into `repository`; where
-    /// nothing is, nothing can be fetched.
+    /// For talking to the server of `url` at `servers` (where a proxy leads to it, the proxy's addresses), and for fetching into
+    /// `repository`; where nothing is, nothing can be fetched.
     pub(crate) fn remote(
         url: &GitUrl,
         repository: &Path,
-        addresses: &[IpAddr],
+        servers: Vec<SocketAddr>,
         credential: Option<&Credential>,
         network: &SourceNetwork,
         accepted_hosts: &Path,
@@ -58,16 +63,18 @@ impl Session {
         let mut config = Config::hardened();
         let mut secrets = Vec::new();
         let mut environment = Vec::new();
+        let addresses: Vec<_> = servers.iter().map(SocketAddr::ip).collect();
         match url.scheme() {
             Scheme::Https | Scheme::Http => {
-                web(&mut config, &home, url, addresses, network)?;
+                web(&mut config, &home, url, &addresses, network)?;
                 if let Some(Credential::Basic { user, password }) = credential {
                     store(&mut config, &home, url, user, password)?;
                     secrets.push(password.clone());
                 }
             }
             Scheme::Ssh => {
-                let ssh = ssh::command(&home, url, addresses, credential, network, accepted_hosts)?;
+                let ssh =
+                    ssh::command(&home, url, &addresses, credential, network, accepted_hosts)?;
                 if network.accept_new_hosts {
                     ssh::prepare_accepted(accepted_hosts, sessions.user())?;
                     own.push(accepted_hosts);
@@ -77,15 +84,18 @@ impl Session {
                 environment.push(("GIT_SSH_VARIANT", "ssh".into()));
             }
         }
-        if let Some(proxy) = proxy_for(url, network)
-            && let Some((_, secret)) = password_of(proxy)
-        {
+        let proxy = proxy_for(url, network);
+        if let Some((_, secret)) = proxy.and_then(password_of) {
             secrets.push(Zeroizing::new(secret.to_owned()));
         }
+        let proxy = proxy_of(url, network)?;
+        let proxy = proxy.as_ref().map(|proxy| proxy.server().0);
+        let named: Vec<_> = addresses.first().copied().zip(proxy).into_iter().collect();
         config.section("remote \"origin\"", &[("url", &url.to_string())]);
         let protocol = url.scheme().as_str();
         environment.extend(environment_of(&home, &config, protocol)?);
-        let confinement = Confinement::prepare(sessions.user(), dir.path(), &home, &own, &programs);
+        let confinement =
+            Confinement::prepare(sessions.user(), dir.path(), &home, &own, &programs, &named);
         Ok(Self {
             dir,
             home,
@@ -93,6 +103,7 @@ impl Session {
             confinement: confinement.map_err(|error| unprepared(&error))?,
             environment,
             secrets,
+            servers,
         })
     }
 
@@ -101,7 +112,7 @@ impl Session {
         let (dir, home) = begin(sessions)?;
         let environment = environment_of(&home, &Config::hardened(), "none")?;
         let confinement =
-            Confinement::prepare(sessions.user(), dir.path(), &home, &[repository], &[]);
+            Confinement::prepare(sessions.user(), dir.path(), &home, &[repository], &[], &[]);
         Ok(Self {
             dir,
             home,
@@ -109,28 +120,27 @@ impl Session {
             confinement: confinement.map_err(|error| unprepared(&error))?,
             environment,
             secrets: Vec::new(),
+            servers: Vec::new(),
         })
     }
-    /// `git` in the session's repository, with nothing else about it, writing no file of more bytes than these. Its process leads a
-    /// group of its own.
-    pub(crate) fn command(&self, arguments: &[&str], file_bytes: u64) -> std::process::Command {
-        use std::os::unix::process::CommandExt as _;
 
-        let mut command = self.confinement.command(file_bytes);
-        command
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("GIT_DIR", &self.repository)
-            .current_dir("/")
-            .arg("git")
-            .arg("-C")
-            .arg(&self.home)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        command
+    /// Starts `git` in the session's repository, with nothing else about it, writing no file of more bytes than these; and the way from
+    /// it to the server. Its process leads a group of its own. `spawn` is called on a thread that has given up what git may not have.
+    pub(crate) fn start<T: Send>(
+        &self,
+        arguments: &[&str],
+        file_bytes: u64,
+        spawn: impl FnOnce(Command) -> io::Result<T> + Send,
+    ) -> io::Result<(T, Vec<TcpListener>)> {
+        let command = self.command(arguments, file_bytes);
+        launch::apart(self.confinement.namespaces(&self.servers), || {
+            spawn(command)
+        })
+    }
+
+    /// Where connections of commands go.
+    pub(crate) fn servers(&self) -> &[SocketAddr] {
+        &self.servers
     }
 
     #[cfg(test)]
@@ -154,6 +164,24 @@ impl Session {
             .take(1000)
             .collect();
         plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn command(&self, arguments: &[&str], file_bytes: u64) -> Command {
+        let mut command = self.confinement.command(file_bytes);
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env("GIT_DIR", &self.repository)
+            .current_dir("/")
+            .arg("git")
+            .arg("-C")
+            .arg(&self.home)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        command
     }
 }
 
@@ -201,12 +229,22 @@ fn environment_of(
     Ok(fixed.map(|(name, value)| (name, value.to_owned())).into())
 }
 
-fn unprepared(error: &std::io::Error) -> Fault {
+fn unprepared(error: &io::Error) -> Fault {
     Fault::machine("a temporary folder for git", error)
 }
 
 /// Where `git` and `ssh` are looked for, whatever this process's own path is.
 pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The proxy on the way to a server, past which nothing goes.
+pub(super) fn proxy_of(url: &GitUrl, network: &SourceNetwork) -> Result<Option<Upstream>, Fault> {
+    proxy_for(url, network).map(upstream).transpose()
+}
+
+fn upstream(proxy: &str) -> Result<Upstream, Fault> {
+    let invalid = |error: InvalidUpstream| Fault::new(FaultClass::Machine, error.to_string());
+    Upstream::parse(proxy, Vec::new()).map_err(invalid)
+}
 
 fn proxy_for<'a>(url: &GitUrl, network: &'a SourceNetwork) -> Option<&'a str> {
     match url.scheme() {
@@ -294,12 +332,9 @@ pub(super) fn write_private(file: &Path, content: &str) -> Result<(), Fault> {
 }
 
 /// A `git` that could not be started.
-pub(crate) fn not_started(error: &std::io::Error) -> Fault {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        return Fault::new(
-            FaultClass::Machine,
-            "unshare or setpriv is not there: install them (apt-get install util-linux)",
-        );
+pub(crate) fn not_started(error: &io::Error) -> Fault {
+    if error.kind() == io::ErrorKind::NotFound {
+        return Fault::new(FaultClass::Machine, "sh is not there, which starts git");
     }
     Fault::machine("git could not be started", error)
 }

@@ -4,6 +4,7 @@ mod answers;
 mod convert;
 mod definitions;
 mod doctor;
+mod events;
 mod follow;
 mod look;
 mod path;
@@ -74,6 +75,7 @@ pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
             remote,
             printing,
         } => look::runs(build.as_deref(), failed, limit, &of, remote, &printing).await?,
+        BuildCommand::Events(args) => events::list(args).await?,
         BuildCommand::References {
             build,
             git,

@@ -1,11 +1,15 @@
 //! What a program that a stranger got to run finds: not the server's user, and nothing to write to but its own.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::source::SourceNetwork;
+use crate::source::git::process::{Allowance, run};
 use crate::source::git::session::Session;
 use crate::source::git::sessions::Sessions;
 
@@ -39,7 +43,10 @@ fn site() -> Site {
 
 impl Site {
     fn git(&self, arguments: &[&str]) -> Output {
-        self.session.command(arguments, 1 << 30).output().unwrap()
+        let started = self
+            .session
+            .start(arguments, 1 << 30, |mut command| command.output());
+        started.unwrap().0
     }
 
     /// Lets git run a shell, as a stranger would who found a way to.
@@ -126,11 +133,11 @@ fn git_sees_no_process_of_others_and_leaves_none() {
     }
     let site = site();
     // As the same user, but elsewhere.
-    let other = site
+    let sleep = ["-c", "alias.x=!sleep 600", "x"];
+    let started = site
         .session
-        .command(&["-c", "alias.x=!sleep 600", "x"], 1 << 30)
-        .spawn()
-        .unwrap();
+        .start(&sleep, 1 << 30, |mut command| command.spawn());
+    let (other, _) = started.unwrap();
     let said = site.shell("kill -9 -1; setsid sleep 600 > /dev/null 2>&1 & echo started");
     drop(said);
     let alive = rustix::process::Pid::from_raw(other.id().cast_signed()).unwrap();
@@ -151,6 +158,70 @@ fn git_sees_no_process_of_others_and_leaves_none() {
             && environment.windows(here.len()).any(|part| part == here)
     });
     assert!(!sleeping, "what git left running ended with it");
+}
+
+#[test]
+fn git_asks_the_kernel_for_what_builds_may() {
+    let site = site();
+    // io_uring_setup(2) has this number everywhere; AF_ALG and AF_VSOCK.
+    let odd = "perl -e '$! = 0; syscall(425, 1, 0); print \"ring \", $! + 0, \"\\n\"; \
+        for (38, 40) { $! = 0; socket(my $s, $_, 1, 0); print \"socket \", $! + 0, \"\\n\" } \
+        socket(my $s, 2, 1, 0) and print \"tcp\\n\"'";
+    assert_eq!(site.shell(odd), "ring 38\nsocket 38\nsocket 38\ntcp\n");
+}
+
+/// Takes one connection, says its name and closes.
+fn listening(name: &'static str) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().write_all(name.as_bytes());
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn git_reaches_its_server_and_nothing_else() {
+    if !is_root() {
+        return;
+    }
+    let site = site();
+    let (server, other) = (listening("server"), listening("other"));
+    let url = format!("https://127.0.0.1:{}/a.git", server.port());
+    let sessions = Sessions::new(site.root.path().join("remote"), User::usual());
+    let session = Session::remote(
+        &url.parse().unwrap(),
+        &site.repository,
+        vec![server],
+        None,
+        &SourceNetwork::default(),
+        Path::new("/x"),
+        &sessions,
+    );
+    let remote = session.unwrap();
+    let read = |host: &str, port: u16| {
+        format!("alias.x=!bash -c 'cat < /dev/tcp/{host}/{port} && echo; getent hosts example.com'")
+    };
+    for (session, host, port, answer) in [
+        (&remote, "127.0.0.1", server.port(), "server\n"),
+        // Where it means to go decides nothing.
+        (&remote, "192.0.2.7", server.port(), "server\n"),
+        (&remote, "127.0.0.1", other.port(), ""),
+        (&remote, "192.0.2.7", 443, ""),
+        (&site.session, "127.0.0.1", server.port(), ""),
+        (&site.session, "192.0.2.7", server.port(), ""),
+    ] {
+        let allowance = Allowance {
+            until: Instant::now() + Duration::from_secs(60),
+            output: 1000,
+            disk: None,
+        };
+        let ended = run(session, &["-c", &read(host, port), "x"], b"", allowance).await;
+        let said = ended.unwrap().stdout;
+        assert_eq!(String::from_utf8_lossy(&said), answer, "{host}:{port}");
+    }
 }
 
 #[test]

@@ -100,12 +100,13 @@ async fn credentials_that_a_killed_server_left_are_removed() {
     let mirrors = Mirrors::new(root.path().to_path_buf());
     drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
     let credential = Credential::basic("ann", "canary-of-a-password").unwrap();
-    let (network, at) = (SourceNetwork::default(), ["192.0.2.1".parse().unwrap()]);
+    let network = SourceNetwork::default();
+    let servers = vec!["192.0.2.1:443".parse().unwrap()];
     let accepted = mirrors.accepted_hosts("a").unwrap();
     let session = Session::remote(
         &url("x"),
         Path::new("/nowhere"),
-        &at,
+        servers,
         Some(&credential),
         &network,
         &accepted,

@@ -1,5 +1,7 @@
+use std::time::{Duration, Instant};
+
 use super::super::confinement::User;
-use super::super::process::Group;
+use super::super::process::{Allowance, run};
 use super::*;
 
 fn url() -> GitUrl {
@@ -23,11 +25,12 @@ fn session(password: &str) -> (TempDir, Session) {
         proxy: None,
         ..SourceNetwork::default()
     };
-    let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    let addresses = ["192.0.2.1:8443", "[2001:db8::1]:8443"];
+    let servers = addresses.map(|address| address.parse().unwrap()).to_vec();
     let session = Session::remote(
         &url(),
         Path::new("/nowhere"),
-        &addresses,
+        servers,
         Some(&credential),
         &network,
         Path::new("/x"),
@@ -89,10 +92,9 @@ fn what_is_printed_shows_no_secret() {
 #[test]
 fn nothing_of_the_surroundings_is_inherited() {
     let (_root, session) = session("x");
-    let output = session
-        .command(&["config", "--list", "--show-origin"], u64::MAX)
-        .output()
-        .unwrap();
+    let list = ["config", "--list", "--show-origin"];
+    let started = session.start(&list, u64::MAX, |mut command| command.output());
+    let (output, _) = started.unwrap();
     let listed = String::from_utf8_lossy(&output.stdout);
     let own = session.home.join("gitconfig").display().to_string();
     assert!(listed.lines().count() > 20, "{listed}");
@@ -115,8 +117,10 @@ fn nothing_of_the_surroundings_is_inherited() {
 #[test]
 fn git_finds_the_credential_in_whatever_folder() {
     let (_root, session) = session("p@ss/word'");
-    let mut command = session.command(&["credential", "fill"], u64::MAX);
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let started = session.start(&["credential", "fill"], u64::MAX, |mut command| {
+        command.stdin(Stdio::piped()).spawn()
+    });
+    let (mut child, _) = started.unwrap();
     let asked = b"protocol=https\nhost=git.example.com:8443\n\n";
     child.stdin.take().unwrap().write_all(asked).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -125,37 +129,56 @@ fn git_finds_the_credential_in_whatever_folder() {
 }
 
 #[test]
-fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
+fn a_proxy_has_a_name_where_names_are_not_to_be_had() {
+    let (_root, sessions) = sessions();
+    if sessions.user() == User::Servers {
+        eprintln!("skipped: not root, git has this machine's network");
+        return;
+    }
+    let network = SourceNetwork {
+        proxy: Some("http://u:p@proxy.invalid:3128".to_owned()),
+        ..SourceNetwork::default()
+    };
+    let servers = vec!["192.0.2.9:3128".parse().unwrap()];
+    let (at, accepted) = (Path::new("/nowhere"), Path::new("/x"));
+    let session = Session::remote(&url(), at, servers, None, &network, accepted, &sessions);
+    let session = session.unwrap();
+    let hosts = std::fs::read_to_string(session.folder().join("root/etc/hosts")).unwrap();
+    assert!(hosts.starts_with("192.0.2.9 proxy.invalid\n"), "{hosts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
     // Nobody can resolve these names; what is connected to is what was checked when they could be.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    for url in [
-        format!("https://git.invalid:{port}/a"),
-        format!("ssh://git@git.invalid:{port}/a"),
-    ] {
-        let url: GitUrl = url.parse().unwrap();
-        let addresses = ["127.0.0.1".parse().unwrap()];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    let (says, said) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        listener
+            .incoming()
+            .all(|stream| says.send(stream.is_ok()).is_ok())
+    });
+    for scheme in ["https", "ssh"] {
+        let url: GitUrl = format!("{scheme}://git@git.invalid:{}/a", server.port())
+            .replace("https://git@", "https://")
+            .parse()
+            .unwrap();
         let network = SourceNetwork::default();
         let (_root, sessions) = sessions();
         let accepted = Path::new("/x");
         let repository = tempfile::tempdir().unwrap();
+        sessions.user().give(repository.path()).unwrap();
         let at = repository.path();
-        let session = Session::remote(&url, at, &addresses, None, &network, accepted, &sessions);
-        let session = session.unwrap();
-        let mut command = session.command(&["ls-remote", &url.to_string()], u64::MAX);
-        let mut child = command.spawn().unwrap();
-        let connected = loop {
-            if listener.accept().is_ok() {
-                break true;
-            }
-            if child.try_wait().unwrap().is_some() {
-                break listener.accept().is_ok();
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        let session = Session::remote(&url, at, vec![server], None, &network, accepted, &sessions);
+        let allowance = Allowance {
+            until: Instant::now() + Duration::from_secs(60),
+            output: 1000,
+            disk: None,
         };
-        drop(Group::of(Some(child.id())));
-        child.wait().unwrap();
-        assert!(connected, "{url}");
+        let arguments = ["ls-remote", &url.to_string()];
+        let ended = run(&session.unwrap(), &arguments, b"", allowance).await;
+        assert!(!ended.unwrap().success, "{url}: nobody answers there");
+        assert_eq!(said.try_recv(), Ok(true), "{url}");
+        while said.try_recv().is_ok() {}
     }
 }

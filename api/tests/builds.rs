@@ -507,6 +507,7 @@ async fn a_record_that_cannot_be_read_is_a_fault_of_its_own() {
         },
         revision: None,
         open: true,
+        brief: None,
         body: format!(r#"{{"metadata": {{"{CANARY}": 1}}}}"#).into_bytes(),
     };
     server.ledger.write(vec![bad]).await.unwrap();
@@ -644,6 +645,7 @@ async fn what_was_published_is_told_page_by_page() {
         },
         revision: None,
         open: true,
+        brief: None,
         body: body.into_bytes(),
     };
     let mut writes: Vec<_> = (1..=3)

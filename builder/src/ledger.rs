@@ -12,6 +12,8 @@ pub mod memory;
 #[cfg(any(test, feature = "test-util"))]
 pub mod suite;
 
+/// Longest [brief](Brief) of a record, in bytes.
+pub const MAX_BRIEF_BYTES: usize = 4 << 10;
 /// Longest body of a record, in bytes.
 pub const MAX_BODY_BYTES: usize = 2 << 20;
 /// Most bodies of one batch together, in bytes.
@@ -84,6 +86,16 @@ pub struct Kept {
     pub body: Vec<u8>,
 }
 
+/// As little of a record as lists need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// Its name.
+    pub name: String,
+    /// What was said of it in the write that it is of, in some hundred bytes that are read without it; `None` if nothing was,
+    /// as by programs that knew nothing of this.
+    pub brief: Option<Vec<u8>>,
+}
+
 /// A change of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
@@ -95,6 +107,8 @@ pub enum Write {
         revision: Option<u64>,
         /// See [`Kept::open`].
         open: bool,
+        /// See [`Brief::brief`].
+        brief: Option<Vec<u8>>,
         /// JSON.
         body: Vec<u8>,
     },
@@ -114,7 +128,7 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
     async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError>;
 
     /// All writes or none, each of another record. [`LedgerError::Conflict`] if one finds another revision than it names,
-    /// [`LedgerError::Refused`] where a body is longer than [`MAX_BODY_BYTES`], all
+    /// [`LedgerError::Refused`] where a body is longer than [`MAX_BODY_BYTES`] or a brief than [`MAX_BRIEF_BYTES`], all
     /// together are than [`MAX_BATCH_BYTES`], or there are more than [`MAX_WRITES`].
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError>;
 
@@ -128,6 +142,16 @@ pub trait Ledger: fmt::Debug + Send + Sync + 'static {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Kept>, LedgerError>;
+
+    /// The same records in brief, at most `limit`; no body is read.
+    async fn briefs(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Brief>, LedgerError>;
 
     /// [Open](Kept::open) records of all namespaces, in the order of namespace and name after `after`, at most `limit`. Paged
     /// as [`Ledger::list`] is.

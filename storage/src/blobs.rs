@@ -117,8 +117,8 @@ impl Blobs {
         Ok(object)
     }
 
-    /// Makes a blob of `from` one of `into` too. False: `from` does not hold it, or its bytes are damaged and must be
-    /// sent.
+    /// Makes a blob of `from` one of `into` too, where it is none yet. False: `from` does not hold it, or its bytes are damaged
+    /// and must be sent.
     pub async fn mount(
         &self,
         into: &RepoName,
@@ -131,6 +131,9 @@ impl Blobs {
         detached(async move {
             if this.stat(&from, &digest).await?.is_none() {
                 return Ok(false);
+            }
+            if this.stat(&into, &digest).await?.is_some() {
+                return Ok(true);
             }
             let mounted = this.index.mount_blob(&into, &from, &digest, &cause).await?;
             if mounted.is_some() {

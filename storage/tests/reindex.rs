@@ -607,6 +607,7 @@ async fn records_are_taken_over() {
         },
         revision: number as u64 + 1,
         open: number.is_multiple_of(3),
+        brief: number.is_multiple_of(2).then(|| b"{}".to_vec()),
         body: format!("{{\"number\":{number}}}").into_bytes(),
     };
     let many = 1_500;

@@ -112,7 +112,13 @@ impl Builds {
     /// at work.
     pub async fn remove(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
         let found = self.store().get_to_remove::<Build>(namespace, name).await?;
-        let open = self.newest(namespace, Some(name), 1, |run| !run.state.has_ended());
+        let open = self.newest(
+            namespace,
+            Some(name),
+            1,
+            |run| !run.has_ended(),
+            |run| !run.state.has_ended(),
+        );
         if let Some(open) = open.await?.first() {
             return Err(BuildsError::Busy(format!(
                 "its run {} has not ended: cancel it first",

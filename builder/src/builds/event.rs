@@ -101,6 +101,7 @@ fn event(run: &Run, what: Occurrence, now: u64) -> Result<Write, BuildsError> {
         },
         revision: None,
         open: true,
+        brief: None,
         body,
     })
 }

@@ -14,6 +14,7 @@
 //! - Of a run's result, its state, its build's status and the event `build.succeeded` are one write.
 //! - Time is an argument. [`Builds::drive`] alone looks at the clock.
 
+mod brief;
 mod catalogue;
 mod credential;
 mod definitions;

@@ -1,13 +1,13 @@
 //! Records as values: JSON out of the ledger and into it, with revisions.
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use super::brief::Brief;
 use super::turns::Turns;
 use super::{BuildsError, What};
 use crate::ledger::{Kept, Key, Ledger, LedgerError, Write};
@@ -64,6 +64,11 @@ pub(super) trait Record: Serialize + DeserializeOwned {
         false
     }
 
+    /// What lists look at instead of it.
+    fn brief(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     fn key(&self) -> Key {
         let (namespace, name) = self.place();
         key::<Self>(namespace, name)
@@ -108,6 +113,10 @@ impl Record for Run {
     fn is_open(&self) -> bool {
         !self.state.has_ended()
     }
+
+    fn brief(&self) -> Option<Vec<u8>> {
+        Brief::of(self).bytes()
+    }
 }
 
 pub(super) fn key<T: Record>(namespace: &str, name: &str) -> Key {
@@ -134,8 +143,6 @@ pub(super) struct Walk<'a> {
     namespace: &'a str,
     prefix: &'a str,
     after: Option<String>,
-    /// How many records could not be read so far.
-    pub(super) passed_over: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -144,7 +151,6 @@ impl<'a> Walk<'a> {
             namespace,
             prefix,
             after: None,
-            passed_over: 0,
         }
     }
 }
@@ -263,9 +269,7 @@ impl Store {
         };
         walk.after = Some(last.key.name.clone());
         let records = kept.iter().filter_map(|kept| self.readable(kept));
-        let records: Vec<_> = records.collect();
-        walk.passed_over += kept.len() - records.len();
-        Ok(Some(records))
+        Ok(Some(records.collect()))
     }
 
     /// Some more records of a walk; `None` after the last.
@@ -274,22 +278,6 @@ impl Store {
         walk: &mut Walk<'_>,
     ) -> Result<Option<Vec<Recorded<T>>>, BuildsError> {
         self.next(walk, STRIDE).await
-    }
-
-    /// Looks at records of a namespace whose names begin so, some at a time, as long as one goes on.
-    pub(super) async fn look<T: Record>(
-        &self,
-        namespace: &str,
-        prefix: &str,
-        mut look: impl FnMut(Recorded<T>) -> ControlFlow<()>,
-    ) -> Result<(), BuildsError> {
-        let mut walk = Walk::new(namespace, prefix);
-        while let Some(records) = self.more(&mut walk).await? {
-            if records.into_iter().try_for_each(&mut look).is_break() {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Makes a record where there must be none, in a namespace that may have at most `most` of them.
@@ -349,6 +337,7 @@ pub(super) fn put<T: Record>(value: &T, revision: Option<u64>) -> Result<Write, 
         key: value.key(),
         revision,
         open: value.is_open(),
+        brief: value.brief(),
         body,
     })
 }

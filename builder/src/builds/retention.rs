@@ -4,18 +4,17 @@ mod keep;
 
 use std::collections::HashMap;
 use std::fs::DirEntry;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use super::brief::Brief;
 use super::definitions::millis;
-use super::record::{Recorded, Walk};
-use super::runs::prefix;
+use super::runs::{Age, prefix};
 use super::{Builds, BuildsError};
 use crate::ledger::Kind;
-use crate::records::{Build, Run, State};
+use crate::records::{Build, Run, StateKind};
 use keep::{Group, Keep};
 
 /// How often everything is looked through.
@@ -26,8 +25,7 @@ const EVERY: Duration = Duration::from_secs(3600);
 struct Old {
     name: String,
     group: Group,
-    /// When it was asked for, and its number among those of its build.
-    asked: (u64, u64),
+    asked: Age,
     /// In milliseconds since 1970.
     ended: Option<u64>,
     has_succeeded: bool,
@@ -35,13 +33,13 @@ struct Old {
 
 impl Old {
     /// `None` if it has not ended.
-    fn of(run: &Run, hosts: &[String]) -> Option<Self> {
-        run.state.has_ended().then(|| Self {
-            name: run.metadata.name.clone(),
+    fn of(run: &Brief, hosts: &[String]) -> Option<Self> {
+        run.has_ended().then(|| Self {
+            name: run.name.clone(),
             group: Group::of(run, hosts),
-            asked: (run.asked, super::runs::number(run)),
+            asked: run.age(),
             ended: run.ended,
-            has_succeeded: run.state == State::Succeeded,
+            has_succeeded: run.state == StateKind::Succeeded,
         })
     }
 }
@@ -72,6 +70,7 @@ impl Builds {
             after = Some(last.clone());
             for namespace in &namespaces {
                 let mut groups: HashMap<Group, Vec<Old>> = HashMap::new();
+                self.store().write_briefs(namespace).await?;
                 for run in self.old(namespace, "", |_| true).await? {
                     groups.entry(run.group.clone()).or_default().push(run);
                 }
@@ -89,10 +88,10 @@ impl Builds {
     pub(super) async fn tidy_after(&self, run: &Run) {
         let namespace = &run.metadata.namespace;
         let hosts = &self.settings().hosts;
-        let group = Group::of(run, hosts);
+        let group = Group::of(&Brief::of(run), hosts);
         let done = async {
             let prefix = group.build().map_or_else(String::new, prefix);
-            let is_of = |run: &Run| Group::of(run, hosts) == group;
+            let is_of = |run: &Old| run.group == group;
             let runs = self.old(namespace, &prefix, is_of).await?;
             self.prune(namespace, &group, runs, SystemTime::now())
                 .await?;
@@ -108,13 +107,12 @@ impl Builds {
         &self,
         namespace: &str,
         prefix: &str,
-        is_wanted: impl Fn(&Run) -> bool,
+        is_wanted: impl Fn(&Old) -> bool,
     ) -> Result<Vec<Old>, BuildsError> {
         let hosts = &self.settings().hosts;
         let mut all = Vec::new();
-        let look = |run: Recorded<Run>| {
-            all.extend(Old::of(&run.value, hosts).filter(|_| is_wanted(&run.value)));
-            ControlFlow::Continue(())
+        let look = |run: Brief| {
+            all.extend(Old::of(&run, hosts).filter(&is_wanted));
         };
         self.store().look(namespace, prefix, look).await?;
         Ok(all)
@@ -195,13 +193,10 @@ impl Builds {
         // Listed before the runs are: a run is in the ledger before it has a log.
         let listed = tokio::task::spawn_blocking(move || folders(&logs)).await;
         for (namespace, mut logs) in listed.unwrap_or_default() {
-            let mut walk = Walk::new(&namespace, "");
-            while let Some(runs) = self.store().more::<Run>(&mut walk).await? {
-                for run in runs {
-                    logs.remove(&run.value.uid);
-                }
-            }
-            if walk.passed_over > 0 {
+            let look = |run: Brief| {
+                logs.remove(&run.uid);
+            };
+            if self.store().look(&namespace, "", look).await? > 0 {
                 // Some may be those of runs whose records cannot be read.
                 continue;
             }
@@ -230,7 +225,7 @@ fn folders(logs: &Path) -> Vec<(String, HashMap<String, PathBuf>)> {
 
 /// Of a group's runs those that are not kept. The newest one of a build that succeeded is.
 fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec<Old> {
-    runs.sort_by_key(|run| std::cmp::Reverse(run.asked));
+    runs.sort_by(|one, other| other.asked.cmp(&one.asked));
     let (mut succeeded, mut failed) = (0, 0);
     runs.retain(|run| {
         let nth = if run.has_succeeded {
@@ -249,14 +244,14 @@ fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec
 mod tests {
     use super::super::tests::run_record;
     use super::*;
-    use crate::records::{OwnReason, Retention};
+    use crate::records::{OwnReason, Retention, State};
 
     fn ended(number: u64, state: State) -> Option<Old> {
         let mut run = run_record("team", &format!("app-{number}"));
         run.asked = number;
         run.ended = Some(number * 1000);
         run.state = state;
-        Old::of(&run, &[])
+        Old::of(&Brief::of(&run), &[])
     }
 
     fn failed() -> State {

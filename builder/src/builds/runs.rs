@@ -1,13 +1,12 @@
 //! Runs: looked at, cancelled, removed.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::num::ParseIntError;
-use std::ops::ControlFlow;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use super::brief::Brief;
 use super::definitions::millis;
 use super::live::Why;
 use super::log::{Follow, LogReader, folder};
@@ -44,7 +43,7 @@ impl Age {
         Self::named(run.asked, &run.metadata.name)
     }
 
-    fn named(at: u64, name: &str) -> Self {
+    pub(super) fn named(at: u64, name: &str) -> Self {
         let number = name.rsplit_once('-').map(|(_, number)| number.parse());
         Self {
             at,
@@ -83,14 +82,16 @@ impl Builds {
             limit => limit.min(PageOf::MAX),
         };
         let build = which.build.as_deref();
-        let is_wanted = |run: &Run| {
-            (build.is_none() || run.build.as_deref() == build)
-                && which.state.is_none_or(|state| state == run.state.kind())
-                && which.before.as_ref().is_none_or(|at| Age::of(run) < *at)
+        let may_be = |run: &Brief| {
+            build.is_none_or(|build| run.is_of(build))
+                && which.state.is_none_or(|state| state == run.state)
+                && which.before.as_ref().is_none_or(|at| run.age() < *at)
         };
         let prefix = build.map(prefix).unwrap_or_default();
+        // As it is by now.
+        let is_wanted = |run: &Run| may_be(&Brief::of(run));
         let mut items = self
-            .newest_named(namespace, &prefix, most + 1, is_wanted)
+            .newest_named(namespace, &prefix, most + 1, may_be, is_wanted)
             .await?;
         let more = items.len() > most;
         items.truncate(most);
@@ -101,18 +102,20 @@ impl Builds {
         Ok(Page { items, more })
     }
 
-    /// Of a build's runs, or of those without a build, that `is_wanted` takes, the newest, the newest first. No more than these are
-    /// in memory.
+    /// Of a build's runs, or of those without a build, that `is_wanted` takes, the newest, the newest first. Only those that
+    /// `may_be` it by their briefs are read.
     pub(super) async fn newest(
         &self,
         namespace: &str,
         build: Option<&str>,
         most: usize,
+        may_be: impl Fn(&Brief) -> bool,
         is_wanted: impl Fn(&Run) -> bool,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
-        let is_wanted = |run: &Run| run.build.as_deref() == build && is_wanted(run);
+        let may_be = |run: &Brief| run.build.as_deref() == build && may_be(run);
         let prefix = build.map(prefix).unwrap_or_default();
-        self.newest_named(namespace, &prefix, most, is_wanted).await
+        self.newest_named(namespace, &prefix, most, may_be, is_wanted)
+            .await
     }
 
     /// The same of runs whose names begin with `prefix`.
@@ -121,40 +124,38 @@ impl Builds {
         namespace: &str,
         prefix: &str,
         most: usize,
+        may_be: impl Fn(&Brief) -> bool,
         is_wanted: impl Fn(&Run) -> bool,
     ) -> Result<Vec<Recorded<Run>>, BuildsError> {
-        let mut newest = BTreeMap::new();
-        let look = |run: Recorded<Run>| {
-            if is_wanted(&run.value) {
-                newest.insert(Age::of(&run.value), run);
-                if newest.len() > most {
-                    newest.pop_first();
-                }
-            }
-            ControlFlow::Continue(())
+        let mut ages = Vec::new();
+        let look = |run: Brief| {
+            ages.extend(may_be(&run).then(|| run.age()));
         };
         self.store().look(namespace, prefix, look).await?;
-        Ok(newest.into_values().rev().collect())
+        ages.sort_unstable();
+        let mut newest = Vec::new();
+        while let (true, Some(age)) = (newest.len() < most, ages.pop()) {
+            match self.store().find::<Run>(namespace, &age.name).await {
+                Ok(run) => newest.extend(run.filter(|run| is_wanted(&run.value))),
+                Err(BuildsError::Unreadable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(newest)
     }
 
-    /// Whether something holds for every run of a build.
+    /// Whether something holds for every run of a build: by when it was asked for, if it has ended, or by the run.
     pub(crate) async fn holds_for_all(
         &self,
         namespace: &str,
         build: &str,
+        old: SystemTime,
         holds: impl Fn(&Run) -> bool,
     ) -> Result<bool, BuildsError> {
-        let mut all = true;
-        let look = |run: Recorded<Run>| {
-            all = !is_of(&run.value, build) || holds(&run.value);
-            if all {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        };
-        self.store().look(namespace, &prefix(build), look).await?;
-        Ok(all)
+        let may_not = |run: &Brief| !run.has_ended() || run.asked > millis(old);
+        let does_not = |run: &Run| !holds(run);
+        let found = self.newest(namespace, Some(build), 1, may_not, does_not);
+        Ok(found.await?.is_empty())
     }
 
     /// Why a run waits; `None` if it does not.

@@ -1,14 +1,14 @@
 //! What whoever starts runs by itself asks of builds.
 
-use std::ops::ControlFlow;
 use std::time::SystemTime;
 
+use super::brief::Brief;
 use super::definitions::seconds;
 use super::spec::Wanted;
 use super::{Builds, BuildsError, PageOf, Recorded};
 use crate::images::{BaseImage, ImageName, Platform, ReadError};
 use crate::ledger::{Kept, Kind, Ledger};
-use crate::records::{Actor, Build, BuildSpec, Missed, Run, State};
+use crate::records::{Actor, Build, BuildSpec, Missed, Run, State, StateKind};
 
 /// An image that a build stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,25 +116,29 @@ impl Builds {
         &self,
         image: &ImageName,
     ) -> Result<Option<Run>, BuildsError> {
-        let name = image.to_string();
-        let namespace = image.repo().namespace();
-        let mut newest: Option<Run> = None;
-        let look = |run: Recorded<Run>| {
-            let run = run.value;
-            let made = run
-                .result
-                .as_ref()
-                .is_some_and(|result| result.image == name);
-            let newer = newest
-                .as_ref()
-                .is_none_or(|newest| newest.ended <= run.ended);
-            if run.state == State::Succeeded && made && newer {
-                newest = Some(run);
+        let (name, namespace) = (image.to_string(), image.repo().namespace());
+        let digest = image.digest().map(|digest| digest.to_string());
+        let mut made = Vec::new();
+        let look = |run: Brief| {
+            if run.state == StateKind::Succeeded && run.made == digest {
+                made.push((run.ended, run.name));
             }
-            ControlFlow::Continue(())
         };
         self.store().look(namespace, "", look).await?;
-        Ok(newest)
+        made.sort_unstable();
+        for (_, run) in made.iter().rev() {
+            // Another repository may have the same image.
+            let is_it = |run: &Run| {
+                let result = run.result.as_ref();
+                run.state == State::Succeeded && result.is_some_and(|made| made.image == name)
+            };
+            match self.store().find::<Run>(namespace, run).await {
+                Ok(Some(run)) if is_it(&run.value) => return Ok(Some(run.value)),
+                Ok(_) | Err(BuildsError::Unreadable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn ledger(&self) -> &dyn Ledger {

@@ -41,6 +41,7 @@ pub(crate) fn taking(key: Key, now: SystemTime) -> Write {
         key,
         revision: None,
         open: false,
+        brief: None,
         body: format!(r#"{{"at":{}}}"#, seconds(now)).into_bytes(),
     }
 }

@@ -59,7 +59,8 @@ pub trait Images: fmt::Debug + Send + Sync + 'static {
         digest: &Digest,
     ) -> Result<Option<Box<dyn Read + Send>>, ImagesError>;
 
-    /// Makes a blob of `from` one of `into` too, if the actor may read it there. False: `from` does not hold it.
+    /// Makes a blob of `from` one of `into` too, if the actor may read it there. False: `from` does not hold it. Where `into`
+    /// has it nothing is changed, and no change recorded.
     async fn mount(
         &self,
         actor: &Actor,

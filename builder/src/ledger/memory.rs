@@ -6,29 +6,37 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Kept, Key, Kind, Ledger, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, MAX_WRITES, Write,
+    Brief, Kept, Key, Kind, Ledger, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, MAX_BRIEF_BYTES,
+    MAX_WRITES, Write,
 };
 
 /// A [`Ledger`] in memory.
 #[derive(Debug, Default)]
-pub struct MemoryLedger(Mutex<BTreeMap<Key, Kept>>);
+pub struct MemoryLedger(Mutex<BTreeMap<Key, Entry>>);
+
+/// A record, and what was said of it.
+#[derive(Clone, Debug)]
+struct Entry {
+    kept: Kept,
+    brief: Option<Vec<u8>>,
+}
 
 impl MemoryLedger {
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<Key, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn page(&self, limit: usize, wanted: impl Fn(&Kept) -> bool) -> Vec<Kept> {
         let kept = self.kept();
-        let wanted = kept.values().filter(|kept| wanted(kept));
-        wanted.take(limit).cloned().collect()
+        let wanted = kept.values().filter(|entry| wanted(&entry.kept));
+        wanted.take(limit).map(|entry| entry.kept.clone()).collect()
     }
 }
 
 #[async_trait]
 impl Ledger for MemoryLedger {
     async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError> {
-        Ok(self.kept().get(key).cloned())
+        Ok(self.kept().get(key).map(|entry| entry.kept.clone()))
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
@@ -48,22 +56,29 @@ impl Ledger for MemoryLedger {
                 let twice = format!("{}/{} is written twice at once", key.namespace, key.name);
                 return Err(LedgerError::Refused(twice));
             }
-            if next.get(&key).map(|kept| kept.revision) != expected {
+            if next.get(&key).map(|entry| entry.kept.revision) != expected {
                 return Err(LedgerError::Conflict(key));
             }
             match write {
-                Write::Put { body, .. } if body.len() > MAX_BODY_BYTES => {
+                Write::Put { brief, body, .. }
+                    if body.len() > MAX_BODY_BYTES
+                        || brief
+                            .as_ref()
+                            .is_some_and(|brief| brief.len() > MAX_BRIEF_BYTES) =>
+                {
                     let long = format!("{}/{} is too long", key.namespace, key.name);
                     return Err(LedgerError::Refused(long));
                 }
-                Write::Put { open, body, .. } => {
-                    let made = Kept {
+                Write::Put {
+                    open, brief, body, ..
+                } => {
+                    let kept = Kept {
                         key: key.clone(),
                         revision: expected.unwrap_or(0) + 1,
                         open,
                         body,
                     };
-                    next.insert(key.clone(), made);
+                    next.insert(key.clone(), Entry { kept, brief });
                 }
                 Write::Remove { .. } => {
                     next.remove(&key);
@@ -89,6 +104,23 @@ impl Ledger for MemoryLedger {
                 && key.name.starts_with(prefix)
                 && after.is_none_or(|after| key.name.as_str() > after)
         }))
+    }
+
+    async fn briefs(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Brief>, LedgerError> {
+        let found = self.list(kind, namespace, prefix, after, limit).await?;
+        let all = self.kept();
+        let brief = |Kept { key, .. }: Kept| Brief {
+            brief: all.get(&key).and_then(|entry| entry.brief.clone()),
+            name: key.name,
+        };
+        Ok(found.into_iter().map(brief).collect())
     }
 
     async fn open(

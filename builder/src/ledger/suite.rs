@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use super::{
-    Kept, Key, Kind, Ledger, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, MAX_WRITES, Write,
+    Brief, Kept, Key, Kind, Ledger, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, MAX_BRIEF_BYTES,
+    MAX_WRITES, Write,
 };
 
 /// A ledger under test.
@@ -28,6 +29,7 @@ macro_rules! ledger_suite {
             a_record_has_a_bound,
             a_batch_has_bounds,
             lists_are_paged_by_name_and_prefix,
+            what_is_said_of_records_is_listed_without_them,
             what_is_open_is_found_in_all_namespaces,
             namespaces_are_paged,
             records_of_a_namespace_are_counted,
@@ -58,6 +60,7 @@ fn put(key: &Key, revision: Option<u64>, open: bool, body: &str) -> Write {
         key: key.clone(),
         revision,
         open,
+        brief: None,
         body: body.as_bytes().to_vec(),
     }
 }
@@ -177,6 +180,15 @@ pub async fn a_record_has_a_bound(ledger: Subject) {
         .write(vec![put(&one, None, true, &most)])
         .await
         .unwrap();
+    let long = Write::Put {
+        key: key(Kind::Run, "team", "app"),
+        revision: None,
+        open: true,
+        brief: Some(vec![b'x'; MAX_BRIEF_BYTES + 1]),
+        body: b"{}".to_vec(),
+    };
+    let refused = ledger.write(vec![long]).await;
+    assert!(matches!(refused, Err(LedgerError::Refused(_))));
 }
 
 pub async fn a_batch_has_bounds(ledger: Subject) {
@@ -211,6 +223,47 @@ pub async fn lists_are_paged_by_name_and_prefix(ledger: Subject) {
     assert_eq!(list("a-", Some("a-1"), 1).await, "a-10");
     assert_eq!(list("a-", Some("a-2"), 1).await, "");
     assert_eq!(list("c", None, 1).await, "");
+}
+
+pub async fn what_is_said_of_records_is_listed_without_them(ledger: Subject) {
+    let said = |name: &str, revision, brief: Option<&str>| Write::Put {
+        key: key(Kind::Run, "team", name),
+        revision,
+        open: false,
+        brief: brief.map(|brief| brief.as_bytes().to_vec()),
+        body: b"{}".to_vec(),
+    };
+    let writes = vec![
+        said("app-1", None, Some("one")),
+        said("app-2", None, None),
+        said("app-3", None, Some("three")),
+        said("b-1", None, Some("other")),
+    ];
+    ledger.write(writes).await.unwrap();
+    let list = async |prefix, after, limit| {
+        let found = ledger.briefs(Kind::Run, "team", prefix, after, limit).await;
+        let told = found.unwrap().into_iter().map(|Brief { name, brief }| {
+            let brief = brief.map(|brief| String::from_utf8(brief).unwrap());
+            format!("{name}={}", brief.unwrap_or_default())
+        });
+        told.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        list("", None, 9).await,
+        "app-1=one app-2= app-3=three b-1=other"
+    );
+    assert_eq!(list("app-", None, 9).await, "app-1=one app-2= app-3=three");
+    assert_eq!(list("app-", Some("app-1"), 1).await, "app-2=");
+    // It is of the newest write, and of no other.
+    let writes = vec![
+        said("app-1", Some(1), None),
+        said("app-2", Some(1), Some("two")),
+        remove(&key(Kind::Run, "team", "app-3"), 1),
+    ];
+    ledger.write(writes).await.unwrap();
+    assert_eq!(list("app-", None, 9).await, "app-1= app-2=two");
+    let other = ledger.briefs(Kind::Build, "team", "", None, 9).await;
+    assert_eq!(other.unwrap(), []);
 }
 
 pub async fn what_is_open_is_found_in_all_namespaces(ledger: Subject) {

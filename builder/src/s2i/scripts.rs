@@ -117,7 +117,8 @@ pub enum InvalidScriptsUrl {
 }
 
 /// The scripts that a source brings, in `.s2i/bin` or the deprecated `.sti/bin`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SourceScripts {
     current: BTreeMap<Script, String>,
     deprecated: BTreeMap<Script, String>,

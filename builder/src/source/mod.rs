@@ -20,7 +20,8 @@ mod tree;
 pub mod upload;
 mod web;
 
-pub use artifact::{ARTIFACT_TYPE, pack};
+pub use artifact::{ARTIFACT_TYPE, CONFIG_TYPE, config, pack};
+pub(crate) use artifact::{MAX_CONFIG_BYTES, said};
 pub use fault::{Fault, FaultClass};
 pub use limits::SourceLimits;
 pub use network::SourceNetwork;

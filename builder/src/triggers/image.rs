@@ -117,8 +117,9 @@ impl Triggers {
                 .unwrap_or_default();
             run.state.has_ended() && (!is_such || age >= REST)
         };
+        let old = now.checked_sub(REST).unwrap_or(SystemTime::UNIX_EPOCH);
         self.builds()
-            .holds_for_all(namespace, build, is_rested)
+            .holds_for_all(namespace, build, old, is_rested)
             .await
     }
 }

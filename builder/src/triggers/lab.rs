@@ -233,6 +233,7 @@ impl Lab {
             key: kept.key.clone(),
             revision: Some(kept.revision),
             open,
+            brief: None,
             body: serde_json::to_vec(value).unwrap(),
         };
         self.ledger.write(vec![write]).await.unwrap();

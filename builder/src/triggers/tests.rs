@@ -164,6 +164,7 @@ async fn what_cannot_be_read_keeps_no_other_build_from_its_image_and_its_time() 
         },
         revision: None,
         open: true,
+        brief: None,
         body: b"{}".to_vec(),
     });
     lab.ledger.write(bad.to_vec()).await.unwrap();

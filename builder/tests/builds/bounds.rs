@@ -1,5 +1,6 @@
 //! How much a namespace may have, whoever asks at the same time.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use builder::builds::{Age, BuildsError, PageOf, RunsOf, SecretContent, What};
@@ -126,6 +127,60 @@ async fn the_newest_runs_come_first_whatever_they_are_called() {
     }
 }
 
+/// Of all others only what is said of them is read; of those that an older program wrote, until somebody has tidied up, too.
+#[tokio::test]
+async fn no_more_runs_are_read_where_there_are_many() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    let first = lab.run().await;
+    let reads = || lab.ledger.runs_read.swap(0, Ordering::SeqCst);
+    reads();
+    assert!(lab.run().await.result.unwrap().reused);
+    let few = reads();
+
+    let others = (0..100).map(|number| {
+        let mut run = first.clone();
+        run.metadata.name = format!("app-{}", 1000 + number);
+        run.uid = format!("{number:032x}");
+        run.asked = 1000 + number;
+        run.resolved.plan = None;
+        Write::Put {
+            key: Key {
+                kind: Kind::Run,
+                namespace: "shop".to_owned(),
+                name: run.metadata.name.clone(),
+            },
+            revision: None,
+            open: false,
+            brief: None,
+            body: serde_json::to_vec(&run).unwrap(),
+        }
+    });
+    lab.ledger.write(others.collect()).await.unwrap();
+    let names = async |limit| {
+        let which = RunsOf {
+            build: Some("app".to_owned()),
+            limit,
+            ..RunsOf::default()
+        };
+        let page = lab.builds.runs("shop", &which).await.unwrap();
+        let names = page.items.iter().map(|run| run.value.metadata.name.clone());
+        names.collect::<Vec<_>>()
+    };
+    let all = names(500).await;
+    assert_eq!(all.len(), 102);
+    assert_eq!(all[..3], ["app-2", "app-1", "app-1099"]);
+    lab.builds.tidy(now()).await.unwrap();
+    assert_eq!(names(500).await, all);
+    reads();
+    assert_eq!(names(1).await, ["app-2"]);
+    assert_eq!(reads(), 2, "and one that says whether there are more");
+    assert!(lab.run().await.result.unwrap().reused);
+    let many = reads();
+    assert!(many < few + 50, "{many} instead of {few}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_runs_wait_than_may_whoever_asks_at_the_same_time() {
     let mut lab = Lab::with(
@@ -159,17 +214,13 @@ async fn no_more_runs_wait_than_may_whoever_asks_at_the_same_time() {
         .cancel("shop", &first, "ann", now())
         .await
         .unwrap();
-    lab.ledger
-        .is_broken
-        .store(true, std::sync::atomic::Ordering::SeqCst);
+    lab.ledger.is_broken.store(true, Ordering::SeqCst);
     let once = || {
         lab.builds
             .run_once("shop", None, spec(&source, "x"), asked(), now())
     };
     once().await.unwrap_err();
-    lab.ledger
-        .is_broken
-        .store(false, std::sync::atomic::Ordering::SeqCst);
+    lab.ledger.is_broken.store(false, Ordering::SeqCst);
     once().await.unwrap();
     assert!(matches!(
         once().await,
@@ -221,6 +272,7 @@ async fn old_events_go_whoever_took_some() {
         key: key(format!("{:013}", first + number)),
         revision: None,
         open: true,
+        brief: None,
         body: b"{}".to_vec(),
     });
     let mut writes: Vec<_> = writes.collect();
@@ -252,6 +304,7 @@ async fn events_of_a_namespace_without_runs_grow_old_too() {
         },
         revision: None,
         open: true,
+        brief: None,
         body: b"{}".to_vec(),
     });
     lab.ledger.write(writes.to_vec()).await.unwrap();

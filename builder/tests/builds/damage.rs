@@ -19,6 +19,7 @@ async fn put(lab: &Lab, kind: Kind, name: &str, revision: Option<u64>, body: &st
         key: key(kind, name),
         revision,
         open: true,
+        brief: None,
         body: body.as_bytes().to_vec(),
     };
     lab.ledger.write(vec![write]).await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use builder::ledger::{Kept, Key, Kind, Ledger, LedgerError, Write};
+use builder::ledger::{Brief, Kept, Key, Kind, Ledger, LedgerError, Write};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug)]
@@ -15,12 +15,16 @@ pub(crate) struct FileLedger {
     writing: Mutex<()>,
     /// Whether nothing is written now.
     pub(crate) is_broken: AtomicBool,
+    /// How many records of runs were read.
+    pub(crate) runs_read: AtomicUsize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Line {
     revision: u64,
     open: bool,
+    #[serde(default)]
+    brief: Option<String>,
     body: String,
 }
 
@@ -42,6 +46,7 @@ impl FileLedger {
             path: path.to_owned(),
             writing: Mutex::default(),
             is_broken: AtomicBool::new(false),
+            runs_read: AtomicUsize::new(0),
         }
     }
 
@@ -63,6 +68,11 @@ impl FileLedger {
         all.sort_by(|one, other| one.key.cmp(&other.key));
         all.truncate(limit);
         all
+    }
+
+    fn has_read(&self, kept: &[Kept]) {
+        let runs = kept.iter().filter(|kept| kept.key.kind == Kind::Run);
+        self.runs_read.fetch_add(runs.count(), Ordering::SeqCst);
     }
 }
 
@@ -89,7 +99,9 @@ fn kept((text, line): (String, Line)) -> Kept {
 impl Ledger for FileLedger {
     async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError> {
         let text = text(key);
-        Ok(self.load().remove(&text).map(|line| kept((text, line))))
+        let found = self.load().remove(&text).map(|line| kept((text, line)));
+        self.has_read(found.as_slice());
+        Ok(found)
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
@@ -108,8 +120,11 @@ impl Ledger for FileLedger {
                 return Err(LedgerError::Conflict(key));
             }
             match write {
-                Write::Put { open, body, .. } => {
+                Write::Put {
+                    open, brief, body, ..
+                } => {
                     let line = Line {
+                        brief: brief.map(|brief| String::from_utf8(brief).unwrap()),
                         revision: expected.unwrap_or(0) + 1,
                         open,
                         body: String::from_utf8(body).unwrap(),
@@ -139,7 +154,34 @@ impl Ledger for FileLedger {
                 && key.name.starts_with(prefix)
                 && after.is_none_or(|after| key.name.as_str() > after)
         };
-        Ok(self.all(wanted, limit))
+        let found = self.all(wanted, limit);
+        self.has_read(&found);
+        Ok(found)
+    }
+
+    async fn briefs(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Brief>, LedgerError> {
+        let mut all = self.load();
+        let wanted = |Kept { key, .. }: &Kept| {
+            key.kind == kind
+                && key.namespace == namespace
+                && key.name.starts_with(prefix)
+                && after.is_none_or(|after| key.name.as_str() > after)
+        };
+        let brief = |Kept { key, .. }: Kept| Brief {
+            brief: all
+                .remove(&text(&key))
+                .and_then(|line| line.brief)
+                .map(String::into_bytes),
+            name: key.name,
+        };
+        Ok(self.all(wanted, limit).into_iter().map(brief).collect())
     }
 
     async fn open(
@@ -188,6 +230,7 @@ mod promises {
         a_record_is_written_at_its_revision,
         kinds_and_namespaces_are_apart,
         lists_are_paged_by_name_and_prefix,
+        what_is_said_of_records_is_listed_without_them,
         what_is_open_is_found_in_all_namespaces,
         namespaces_are_paged,
         records_of_a_namespace_are_counted,

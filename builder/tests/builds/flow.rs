@@ -515,6 +515,7 @@ async fn a_delivery_and_a_schedule_start_one_run_each() {
         },
         revision: None,
         open: false,
+        brief: None,
         body: b"{}".to_vec(),
     }];
     let mut due = Asked::new(actor(), Cause::Schedule);

@@ -81,6 +81,20 @@ async fn a_commit_becomes_an_image_that_can_be_made_again() {
     assert!(same.result.unwrap().reused);
     assert_eq!(same.resolved.source.as_ref(), Some(&kept));
     assert_eq!(objects(&mirrors), 0);
+    // Nor is what was kept read, as it would have to be for a build; what is not to be read is fetched again.
+    let layer = crate::kept::layer(&lab, &kept).await;
+    let bytes = std::fs::read(&layer).unwrap();
+    std::fs::write(&layer, "rot").unwrap();
+    assert!(lab.run().await.result.unwrap().reused);
+    assert_eq!(objects(&mirrors), 0);
+    let mut fresh = asked();
+    fresh.fresh = true;
+    let built = lab.builds.start("shop", "app", fresh, now()).await;
+    let (built, lines) = lab.ended(&built.unwrap().value).await;
+    assert_eq!(built.state, State::Succeeded, "{}", said(&lines));
+    assert_eq!(built.resolved.source.as_ref(), Some(&kept));
+    std::fs::write(&layer, bytes).unwrap();
+    std::fs::remove_dir_all(&mirrors).unwrap();
     // By another name it is labelled otherwise.
     repository.tag("v1", &commit);
     let mut asked = asked();

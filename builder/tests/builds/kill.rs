@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use builder::builds::{BuildEvent, Builds, Occurrence, RunsOf};
 use builder::driver::{Built, Driver, Failure, Job};
 use builder::images::{ImageName, Images, ImagesError, Layouts};
-use builder::ledger::{Kept, Key, Kind, Ledger, LedgerError, Write};
+use builder::ledger::{Brief, Kept, Key, Kind, Ledger, LedgerError, Write};
 use builder::records::{Actor, Build, Run, State};
 use builder::source::SourceNetwork;
 use oci::{Digest, Manifest, Reference, RepoName, Tag};
@@ -81,6 +81,17 @@ impl Ledger for Stepped<FileLedger> {
         limit: usize,
     ) -> Result<Vec<Kept>, LedgerError> {
         self.0.list(kind, namespace, prefix, after, limit).await
+    }
+
+    async fn briefs(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Brief>, LedgerError> {
+        self.0.briefs(kind, namespace, prefix, after, limit).await
     }
 
     async fn open(

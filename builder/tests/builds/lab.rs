@@ -18,7 +18,7 @@ use builder::records::{Actor, Build, BuildSpec, Cause, Run, SecretUse, SourceSpe
 use builder::s2i::IgnoreMode;
 use builder::secrets::SecretKeys;
 use builder::source::git::{GitFetcher, Mirrors};
-use builder::source::{SourceLimits, SourceNetwork, upload};
+use builder::source::{Snapshot, SourceLimits, SourceNetwork, upload};
 use oci::{Algorithm, Descriptor, Digest, Manifest, MediaType};
 use serde_json::json;
 use tempfile::TempDir;
@@ -111,18 +111,35 @@ pub(crate) async fn push_builder(images: &Layouts) -> Manifest {
     push(images, "shop/builder:1", &[layer], execution()).await
 }
 
-/// Pushes files as a source, as `slipway build run --dir` does; its name by digest.
+/// A snapshot of files.
+pub(crate) fn snapshot(scratch: &Path, files: &[(&str, &str)]) -> Snapshot {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    let limits = SourceLimits::default();
+    upload::directory(folder.path(), IgnoreMode::Classic, limits, scratch).unwrap()
+}
+
+/// Pushes files as a source whose config says nothing of them; its name by digest.
 pub(crate) async fn push_source(
     images: &Layouts,
     scratch: &Path,
     files: &[(&str, &str)],
 ) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    for (path, content) in files {
-        std::fs::write(folder.path().join(path), content).unwrap();
-    }
-    let limits = SourceLimits::default();
-    let snapshot = upload::directory(folder.path(), IgnoreMode::Classic, limits, scratch).unwrap();
+    let snapshot = snapshot(scratch, files);
+    push_snapshot(images, &snapshot, MediaType::OCI_EMPTY.as_str(), b"{}").await
+}
+
+/// Pushes a source with a config.
+pub(crate) async fn push_snapshot(
+    images: &Layouts,
+    snapshot: &Snapshot,
+    config_type: &str,
+    config: &[u8],
+) -> String {
     let name = ImageName::parse("shop/sources/app", &[]).unwrap();
     let digest = snapshot.digest();
     let tar = snapshot.open().unwrap();
@@ -130,16 +147,16 @@ pub(crate) async fn push_source(
         .put_blob(&actor(), name.repo(), &digest, tar)
         .await
         .unwrap();
-    let empty = Digest::of(Algorithm::Sha256, b"{}");
+    let described = Digest::of(Algorithm::Sha256, config);
     images
-        .put_blob(&actor(), name.repo(), &empty, file(b"{}"))
+        .put_blob(&actor(), name.repo(), &described, file(config))
         .await
         .unwrap();
     let body = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OCI_MANIFEST,
         "artifactType": "application/vnd.slipway.source.v1",
-        "config": Descriptor::new(MediaType::OCI_EMPTY, empty, 2),
+        "config": {"mediaType": config_type, "digest": described, "size": config.len()},
         "layers": [Descriptor::new(MediaType::OCI_LAYER, digest, snapshot.size())],
     });
     let manifest = Manifest::parse(

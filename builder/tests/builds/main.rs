@@ -14,10 +14,12 @@ mod hooks;
 #[path = "../driver/image.rs"]
 #[expect(dead_code, reason = "the driver's tests use more of it")]
 mod image;
+mod kept;
 mod kill;
 mod lab;
 mod logs;
 mod lost;
+mod mounts;
 mod queue;
 mod real;
 #[path = "../sources/repository.rs"]

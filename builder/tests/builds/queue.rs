@@ -454,6 +454,7 @@ async fn write(lab: &Lab, run: Recorded<Run>) {
         key,
         revision: Some(run.revision),
         open: true,
+        brief: None,
         body: serde_json::to_vec(&run.value).unwrap(),
     };
     lab.ledger.write(vec![write]).await.unwrap();

@@ -19,8 +19,9 @@ pub use facts::{
     WhenFull,
 };
 pub use records::{
-    InvalidBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, MAX_RECORD_NAME_BYTES,
-    Record, RecordBatch, RecordKey, RecordTable, RecordWrite, RecordsWritten,
+    InvalidBatch, MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_BRIEF_BYTES, MAX_RECORD_BYTES,
+    MAX_RECORD_NAME_BYTES, Record, RecordBatch, RecordBrief, RecordKey, RecordTable, RecordWrite,
+    RecordsWritten,
 };
 pub use tokens::TokenTable;
 

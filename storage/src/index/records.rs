@@ -8,6 +8,8 @@ use crate::StorageError;
 
 /// Longest name of a record, its namespace and its kind, in bytes each.
 pub const MAX_RECORD_NAME_BYTES: usize = 255;
+/// Longest [brief](Record::brief), in bytes.
+pub const MAX_BRIEF_BYTES: usize = 4 << 10;
 /// Longest document, in bytes.
 pub const MAX_RECORD_BYTES: usize = 2 << 20;
 /// Most that is written at once, in records.
@@ -35,6 +37,16 @@ pub trait RecordTable {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Record>, StorageError>;
+
+    /// Of the same records only name and [brief](Record::brief), whatever their documents weigh, at most `limit`.
+    async fn briefs(
+        &self,
+        kind: &str,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<RecordBrief>, StorageError>;
 
     /// [Open](Record::open) records of all namespaces, in the order of namespace and name, after those two. Paged as
     /// [`RecordTable::records`] is.
@@ -94,8 +106,19 @@ pub struct Record {
     pub revision: u64,
     /// Whether it is among [`RecordTable::open_records`].
     pub open: bool,
+    /// What lists need of the document, if whoever wrote it said so: a few hundred bytes that are read without it.
+    pub brief: Option<Vec<u8>>,
     /// The document.
     pub body: Vec<u8>,
+}
+
+/// A record, in brief.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordBrief {
+    /// The record's name.
+    pub name: String,
+    /// See [`Record::brief`].
+    pub brief: Option<Vec<u8>>,
 }
 
 /// A change of one record.
@@ -109,6 +132,8 @@ pub enum RecordWrite {
         revision: Option<u64>,
         /// See [`Record::open`].
         open: bool,
+        /// See [`Record::brief`].
+        brief: Option<Vec<u8>>,
         /// The document.
         body: Vec<u8>,
     },
@@ -143,6 +168,13 @@ impl RecordWrite {
             Self::Remove { .. } => 0,
         }
     }
+
+    fn brief(&self) -> usize {
+        match self {
+            Self::Put { brief, .. } => brief.as_ref().map_or(0, Vec::len),
+            Self::Remove { .. } => 0,
+        }
+    }
 }
 
 /// Writes that are done together, within bounds, and each of another record.
@@ -165,6 +197,12 @@ impl RecordBatch {
                 return Err(InvalidBatch::Record {
                     key: key.clone(),
                     bytes: write.weight(),
+                });
+            }
+            if write.brief() > MAX_BRIEF_BYTES {
+                return Err(InvalidBatch::Brief {
+                    key: key.clone(),
+                    bytes: write.brief(),
                 });
             }
             if !keys.insert(key) {
@@ -197,6 +235,14 @@ pub enum InvalidBatch {
     #[error("{}/{} has {bytes} bytes, and a record at most {MAX_RECORD_BYTES}", .key.namespace, .key.name)]
     Record {
         /// Which.
+        key: RecordKey,
+        /// Its length.
+        bytes: usize,
+    },
+    /// What is said of one is too long.
+    #[error("what is said of {}/{} has {bytes} bytes, and may have {MAX_BRIEF_BYTES}", .key.namespace, .key.name)]
+    Brief {
+        /// Of which.
         key: RecordKey,
         /// Its length.
         bytes: usize,

@@ -1,5 +1,6 @@
 //! The driver runs the plan.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::fetch::Fetched;
@@ -8,7 +9,7 @@ use super::resolve::Bases;
 use super::{Pipeline, stopped};
 use crate::builds::reason::machine;
 use crate::driver::{Built, Failure, Job};
-use std::sync::Arc;
+use crate::source::Snapshot;
 
 impl Pipeline<'_> {
     /// Not to be dropped: the driver cleans up before it returns, and it is told when to.
@@ -16,13 +17,14 @@ impl Pipeline<'_> {
         &self,
         bases: &Bases,
         source: &Fetched,
+        snapshot: &Snapshot,
         planned: &Planned,
     ) -> Result<Built, Failure> {
         let cancel = self.stop.token();
         if cancel.is_cancelled() {
             return Err(stopped());
         }
-        let source_file = source.snapshot.open();
+        let source_file = snapshot.open();
         let job = Job {
             id: uuid::Uuid::new_v4().simple().to_string(),
             namespace: self.namespace().to_owned(),

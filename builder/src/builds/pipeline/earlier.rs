@@ -2,9 +2,10 @@
 
 use super::Pipeline;
 use super::plan::Planned;
+use crate::builds::brief::Brief;
 use crate::driver::Failure;
 use crate::images::ImageName;
-use crate::records::{Run, RunResult, State};
+use crate::records::{Run, RunResult, State, StateKind};
 
 /// How many runs of the same plan are looked at for an image that is still there.
 const LOOKED_AT: usize = 20;
@@ -26,6 +27,8 @@ impl Pipeline<'_> {
         }
         let now = self.progress.run().await;
         let plan = planned.digest.to_string();
+        let may_be =
+            |run: &Brief| run.state == StateKind::Succeeded && run.plan.as_ref() == Some(&plan);
         let is_same = |run: &Run| {
             run.state == State::Succeeded
                 && run.resolved.plan.as_ref() == Some(&plan)
@@ -35,7 +38,7 @@ impl Pipeline<'_> {
         let build = self.run.build.as_deref();
         let runs = self
             .builds
-            .newest(self.namespace(), build, LOOKED_AT, is_same);
+            .newest(self.namespace(), build, LOOKED_AT, may_be, is_same);
         for run in runs.await? {
             let Some(result) = run.value.result else {
                 continue;

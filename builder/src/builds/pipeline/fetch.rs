@@ -1,39 +1,45 @@
 //! The source comes: from git, or out of the registry.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
 
-use oci::{Descriptor, Digest, Hasher, Manifest};
-
-use super::{Pipeline, keep};
-use crate::Compression;
-use crate::builds::reason::{failure, machine};
+use super::Pipeline;
+use crate::builds::brief::Brief;
+use crate::builds::reason::failure;
 use crate::builds::spec::Source;
 use crate::builds::submit::is_check;
 use crate::driver::Failure;
 use crate::images::ImageName;
-use crate::plan::Commit;
-use crate::records::{Cause, OwnReason, Run, State};
+use crate::plan::{self, Commit};
+use crate::records::{Cause, OwnReason, Run, State, StateKind};
+use crate::s2i::Warning;
+use crate::source::Snapshot;
 use crate::source::git::Found;
-use crate::source::{Snapshot, SourceLimits, upload};
 
 /// How many of the build's runs are looked at for the commit.
 const LOOKED_AT: usize = 20;
 
-/// A source that is here.
+/// A source, as far as a plan looks into it.
 pub(super) struct Fetched {
-    pub(super) snapshot: Snapshot,
+    pub(super) source: plan::Source,
     /// No file of the result is younger, in seconds since 1970.
     pub(super) epoch: u64,
+    kept: ImageName,
+    /// `None`: in the registry, and not read yet.
+    snapshot: Option<Snapshot>,
+}
+
+/// A source that was kept.
+pub(super) struct Kept {
+    pub(super) source: plan::Source,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) name: ImageName,
+    /// `None`: its config says all that a plan needs.
+    pub(super) snapshot: Option<Snapshot>,
 }
 
 impl Pipeline<'_> {
     pub(super) async fn fetch(&self) -> Result<Fetched, Failure> {
-        let pinned = match &self.run.resolved.source {
-            Some(source) if is_check(self.run) => Some(source),
-            _ => None,
-        };
-        let (snapshot, kept) = match (pinned, &self.wanted.source) {
+        let kept = match (self.pinned(), &self.wanted.source) {
             (Some(source), _) => {
                 let name = ImageName::parse(source, &[]).map_err(|error| {
                     failure(OwnReason::SourceNotFound, format!("{source}: {error}"))
@@ -41,15 +47,52 @@ impl Pipeline<'_> {
                 self.kept(&name).await?
             }
             (None, Source::Image(name)) => self.kept(name).await?,
-            (None, git @ Source::Git { .. }) => self.git(git.clone()).await?,
+            (None, git @ Source::Git { .. }) => self.git(git.clone(), &self.known().await?).await?,
         };
-        for warning in snapshot.warnings() {
+        self.fetched(kept).await
+    }
+
+    /// The source that was planned with. `None`: it is another than was said of it, and has to be planned with anew.
+    pub(super) async fn snapshot(
+        &self,
+        fetched: &mut Fetched,
+    ) -> Result<Option<Snapshot>, Failure> {
+        if let Some(snapshot) = fetched.snapshot.take() {
+            return Ok(Some(snapshot));
+        }
+        let read = match (self.read_kept(&fetched.kept).await, &self.wanted.source) {
+            // An earlier run kept it, and the repository has it still.
+            (Err(why), git @ Source::Git { .. }) if self.pinned().is_none() => {
+                self.note(format!("{}: it is fetched again", why.message))
+                    .await;
+                self.git(git.clone(), &BTreeMap::new()).await?
+            }
+            (read, _) => read?,
+        };
+        if read.source == fetched.source && read.name == fetched.kept {
+            return Ok(read.snapshot);
+        }
+        self.note("the source is another than its artifact says")
+            .await;
+        *fetched = self.fetched(read).await?;
+        Ok(None)
+    }
+
+    /// The source of the run that this one is to reproduce.
+    fn pinned(&self) -> Option<&String> {
+        let source = self.run.resolved.source.as_ref();
+        source.filter(|_| is_check(self.run))
+    }
+
+    /// Says what came, and records it.
+    async fn fetched(&self, kept: Kept) -> Result<Fetched, Failure> {
+        for warning in &kept.warnings {
             self.note(warning.to_string()).await;
         }
-        let commit = snapshot.source().commit;
+        let commit = kept.source.commit.as_ref();
         let epoch = self.run.resolved.epoch.filter(|_| is_check(self.run));
         let epoch = epoch.unwrap_or_else(|| {
-            let date = commit.as_ref().and_then(|commit| authored(&commit.date));
+            let date = commit.and_then(|commit| authored(&commit.date));
             date.unwrap_or(Snapshot::MTIME)
         });
         if let (None, Some(pattern)) = (&commit, self.wanted.output.wants_commit())
@@ -64,16 +107,25 @@ impl Pipeline<'_> {
             self.note(format!("{text}: it is left out")).await;
         }
         let change = |run: &mut Run| {
-            run.resolved.commit = commit.as_ref().map(|commit| commit.id.clone());
-            run.resolved.source = Some(kept.to_string());
+            run.resolved.commit = commit.map(|commit| commit.id.clone());
+            run.resolved.source = Some(kept.name.to_string());
             run.resolved.epoch = Some(epoch);
         };
         self.progress.change(change).await?;
-        Ok(Fetched { snapshot, epoch })
+        Ok(Fetched {
+            source: kept.source,
+            epoch,
+            kept: kept.name,
+            snapshot: kept.snapshot,
+        })
     }
 
     /// What the repository has, kept: by this run, or by an earlier one of the same commit.
-    async fn git(&self, source: Source) -> Result<(Snapshot, ImageName), Failure> {
+    async fn git(
+        &self,
+        source: Source,
+        known: &BTreeMap<String, ImageName>,
+    ) -> Result<Kept, Failure> {
         let Some(source) = self
             .builds
             .git_source(self.namespace(), source, self.run.spec.ignore)
@@ -86,7 +138,6 @@ impl Pipeline<'_> {
         };
         self.note(format!("fetching {}", source.url)).await;
         let git = &self.builds.parts().git;
-        let known = self.known().await?;
         let is_known = |commit: &str| known.contains_key(commit);
         let found = git.fetch_unless(self.namespace(), &source, &is_known);
         let (mut new, mut earlier) = (None, None);
@@ -97,23 +148,26 @@ impl Pipeline<'_> {
                     // Somebody may have removed it, or this run may not see it. The branch or tag is a label of the result.
                     let kept = self.kept(name).await.ok();
                     let is_same = |commit: &Commit| commit.reference == reference;
-                    earlier = kept.filter(|(snapshot, _)| {
-                        snapshot.source().commit.as_ref().is_some_and(is_same)
-                    });
+                    earlier = kept.filter(|kept| kept.source.commit.as_ref().is_some_and(is_same));
                 }
             }
         }
-        let (snapshot, kept) = if let Some(earlier) = earlier {
+        let kept = if let Some(earlier) = earlier {
             earlier
         } else {
             let snapshot = match new {
                 Some(snapshot) => snapshot,
                 None => git.fetch(self.namespace(), &source).await?,
             };
-            let kept = self.keep(&snapshot).await?;
-            (snapshot, kept)
+            let name = self.keep(&snapshot).await?;
+            Kept {
+                source: snapshot.source(),
+                warnings: snapshot.warnings().to_vec(),
+                name,
+                snapshot: Some(snapshot),
+            }
         };
-        if let Some(commit) = &snapshot.source().commit {
+        if let Some(commit) = &kept.source.commit {
             let text = format!("commit {} {}", commit.id, commit.message);
             self.note(text).await;
             // What a webhook's caller says of a branch is asked of the repository: a commit that only somebody's fork has can be
@@ -131,8 +185,8 @@ impl Pipeline<'_> {
                 self.note(text).await;
             }
         }
-        self.note(format!("kept as {kept}")).await;
-        Ok((snapshot, kept))
+        self.note(format!("kept as {}", kept.name)).await;
+        Ok(kept)
     }
 
     /// Where earlier runs of the build kept which commits of the same repository, taken from it in the same way.
@@ -140,6 +194,7 @@ impl Pipeline<'_> {
         let (Some(build), now) = (&self.run.build, &self.run.spec) else {
             return Ok(BTreeMap::new());
         };
+        let may_be = |run: &Brief| run.state == StateKind::Succeeded;
         let is_alike = |run: &Run| {
             run.state == State::Succeeded
                 && run.spec.ignore == now.ignore
@@ -147,117 +202,13 @@ impl Pipeline<'_> {
         };
         let runs = self
             .builds
-            .newest(self.namespace(), Some(build), LOOKED_AT, is_alike)
+            .newest(self.namespace(), Some(build), LOOKED_AT, may_be, is_alike)
             .await?;
         let kept = runs.into_iter().filter_map(|run| {
             let (commit, source) = (run.value.resolved.commit?, run.value.resolved.source?);
             Some((commit, ImageName::parse(&source, &[]).ok()?))
         });
         Ok(kept.collect())
-    }
-
-    /// A snapshot that was kept or sent.
-    async fn kept(&self, name: &ImageName) -> Result<(Snapshot, ImageName), Failure> {
-        let missing = || {
-            let message = format!(
-                "the source {name} is not in this registry (any more): send or fetch it again"
-            );
-            failure(OwnReason::SourceNotFound, message)
-        };
-        let images = self.images();
-        let actor = &self.run.actor;
-        let manifest = images
-            .manifest(actor, name.repo(), name.reference())
-            .await?;
-        let manifest = manifest.ok_or_else(missing)?;
-        let layer = layer(&manifest, name)?;
-        let compression = Compression::of(&layer.media_type).ok_or_else(|| {
-            let message = format!("{name} is no source: its layer is {}", layer.media_type);
-            failure(OwnReason::SourceNotFound, message)
-        })?;
-        let blob = images.blob(actor, name.repo(), &layer.digest).await?;
-        let blob = blob.ok_or_else(missing)?;
-        let settings = self.builds.settings();
-        let (ignore, limits) = (self.run.spec.ignore, settings.source);
-        let scratch = settings.scratch.clone();
-        let (blob, stop) = (self.until_stopped(blob), self.stop.token().clone());
-        let read = self.builds.0.threads.spawn_blocking(move || {
-            let mut checked = Checked::new(blob, &layer, limits);
-            let snapshot = match compression {
-                Compression::Plain | Compression::Gzip => {
-                    upload::archive(&mut checked, ignore, limits, &scratch, &stop)
-                }
-                Compression::Zstd => {
-                    let decoder = compression.reader(BufReader::new(&mut checked));
-                    let decoder = decoder.map_err(|error| machine("zstd", &error))?;
-                    upload::archive(decoder, ignore, limits, &scratch, &stop)
-                }
-            }?;
-            checked.finish()?;
-            Ok::<_, Failure>(snapshot)
-        });
-        let read = read
-            .await
-            .map_err(|error| machine("reading the source", &error.into()))?;
-        let mut snapshot = read?;
-        keep::recall(&mut snapshot, &manifest);
-        let kept = ImageName::pinned(name.repo().clone(), manifest.digest());
-        Ok((snapshot, kept))
-    }
-}
-
-/// The one layer of a source.
-fn layer(manifest: &Manifest, name: &ImageName) -> Result<Descriptor, Failure> {
-    match manifest.layers() {
-        [layer] => Ok(layer.clone()),
-        layers => Err(failure(
-            OwnReason::SourceNotFound,
-            format!(
-                "{name} is no source: it has {} layers, and a source has one, a tar",
-                layers.len()
-            ),
-        )),
-    }
-}
-
-/// A blob that is compared with its digest as it is read, and not read beyond its length.
-struct Checked<R> {
-    blob: R,
-    hasher: Hasher,
-    left: u64,
-    digest: Digest,
-}
-
-impl<R: Read> Checked<R> {
-    fn new(blob: R, layer: &Descriptor, limits: SourceLimits) -> Self {
-        Self {
-            blob,
-            hasher: Hasher::new(layer.digest.algorithm()),
-            left: layer.size.min(limits.fetched_bytes),
-            digest: layer.digest,
-        }
-    }
-
-    /// Reads what is left; what was read must be the blob.
-    fn finish(mut self) -> Result<(), Failure> {
-        std::io::copy(&mut self, &mut std::io::sink())
-            .map_err(|error| machine("reading the source", &error))?;
-        if self.hasher.finish() == self.digest {
-            return Ok(());
-        }
-        let message = "the source's bytes in the registry are not those that its digest names, or too many of them";
-        Err(failure(OwnReason::SourceNotFound, message))
-    }
-}
-
-impl<R: Read> Read for Checked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let most = most.min(buffer.len());
-        let read = self.blob.read(&mut buffer[..most])?;
-        self.hasher.update(&buffer[..read]);
-        self.left -= read as u64;
-        Ok(read)
     }
 }
 
@@ -269,8 +220,6 @@ fn authored(date: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use oci::Algorithm;
-
     use super::*;
 
     #[test]
@@ -282,18 +231,5 @@ mod tests {
         );
         assert_eq!(authored("Wed Dec 31 23:59:59 1969 +0000"), None);
         assert_eq!(authored("yesterday"), None);
-    }
-
-    #[test]
-    fn a_blob_of_another_digest_is_refused() {
-        let bytes = b"a source".to_vec();
-        let digest = Digest::of(Algorithm::Sha256, &bytes);
-        let layer = Descriptor::new(oci::MediaType::OCI_LAYER, digest, bytes.len() as u64);
-        let limits = SourceLimits::default();
-        Checked::new(std::io::Cursor::new(bytes), &layer, limits)
-            .finish()
-            .unwrap();
-        let other = std::io::Cursor::new(b"another!".to_vec());
-        Checked::new(other, &layer, limits).finish().unwrap_err();
     }
 }

@@ -11,9 +11,9 @@ use super::Pipeline;
 use crate::builds::reason::{failure, machine};
 use crate::driver::Failure;
 use crate::images::{ImageName, Images};
-use crate::plan::Commit;
+use crate::plan::{Commit, Source};
 use crate::records::{Actor, OwnReason};
-use crate::source::{ARTIFACT_TYPE, Snapshot, pack};
+use crate::source::{self, ARTIFACT_TYPE, CONFIG_TYPE, Snapshot, pack};
 
 const URL: &str = "org.opencontainers.image.source";
 const COMMIT: &str = "org.opencontainers.image.revision";
@@ -39,10 +39,14 @@ impl Pipeline<'_> {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
         let (file, layer) = packed.map_err(|error| machine("packing the source", &error))?;
-        let manifest = manifest(snapshot, &layer)?;
+        let config = source::config(snapshot, self.run.spec.ignore);
+        let config =
+            config.map_err(|error| machine("the source's config", &io::Error::from(error)))?;
         let actor = &self.run.actor;
         let images = self.images();
-        put_small(&**images, actor, &repo, b"{}").await?;
+        let digest = put_small(&**images, actor, &repo, &config).await?;
+        let config = json!({"mediaType": CONFIG_TYPE, "digest": digest, "size": config.len()});
+        let manifest = manifest(snapshot, &config, &layer)?;
         images.put_blob(actor, &repo, &layer.digest, file).await?;
         images.put_manifest(actor, &repo, &manifest, &[]).await?;
         Ok(ImageName::pinned(repo, manifest.digest()))
@@ -75,7 +79,11 @@ pub(super) async fn put_small(
     Ok(digest)
 }
 
-fn manifest(snapshot: &Snapshot, layer: &Descriptor) -> Result<Manifest, Failure> {
+fn manifest(
+    snapshot: &Snapshot,
+    config: &serde_json::Value,
+    layer: &Descriptor,
+) -> Result<Manifest, Failure> {
     let source = snapshot.source();
     let commit = source.commit.unwrap_or_default();
     let all = [
@@ -90,16 +98,11 @@ fn manifest(snapshot: &Snapshot, layer: &Descriptor) -> Result<Manifest, Failure
     ];
     let said = all.into_iter().filter(|(_, text)| !text.is_empty());
     let annotations: BTreeMap<&str, String> = said.collect();
-    let empty = Descriptor::new(
-        MediaType::OCI_EMPTY,
-        Digest::of(Algorithm::Sha256, b"{}"),
-        2,
-    );
     let json = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OCI_MANIFEST.as_str(),
         "artifactType": ARTIFACT_TYPE,
-        "config": empty,
+        "config": config,
         "layers": [layer],
         "annotations": annotations,
     });
@@ -114,14 +117,14 @@ pub(super) fn parse(json: &serde_json::Value) -> Result<Manifest, Failure> {
         .map_err(|error| failure(OwnReason::RegistryRefused, format!("the manifest: {error}")))
 }
 
-/// Says of a snapshot again what was known of it when it was kept.
-pub(super) fn recall(snapshot: &mut Snapshot, manifest: &Manifest) {
+/// Says of a source again what was known of it when it was kept.
+pub(super) fn recall(source: &mut Source, manifest: &Manifest) {
     let said = manifest.annotations();
     let of = |name: &str| said.get(name).cloned().unwrap_or_default();
-    snapshot.location = of(URL);
-    snapshot.context_dir = of(CONTEXT_DIR);
+    source.location = of(URL);
+    source.context_dir = of(CONTEXT_DIR);
     if said.contains_key(COMMIT) {
-        snapshot.commit = Some(Commit {
+        source.commit = Some(Commit {
             id: of(COMMIT),
             reference: of(REFERENCE),
             author_name: of(AUTHOR_NAME),

@@ -1,7 +1,7 @@
 //! The way of a run, from names to a published image: one file a phase.
 //!
 //! 1. `resolve`: names of images become digests.
-//! 2. `fetch`: the source comes, and is kept in the registry by digest (`keep`).
+//! 2. `fetch`: the source comes, and is kept in the registry by digest (`keep`), or was (`kept`).
 //! 3. `plan`: all that was found becomes a plan; `scripts` has what is at a URL.
 //! 4. `earlier`: if the same plan has a result that is still there, that is the result.
 //! 5. `build`: the driver runs it.
@@ -14,6 +14,7 @@ mod compare;
 mod earlier;
 mod fetch;
 mod keep;
+mod kept;
 mod plan;
 mod publish;
 mod resolve;
@@ -74,16 +75,21 @@ impl<'a> Pipeline<'a> {
             .await?;
         let bases = self.unless_stopped(Box::pin(self.resolve())).await?;
         self.phase(Phase::Fetch).await;
-        let source = self.unless_stopped(Box::pin(self.fetch())).await?;
-        let planned = self
-            .unless_stopped(Box::pin(self.plan(&bases, &source)))
-            .await?;
-        if let Some(earlier) = self.unless_stopped(self.earlier(&planned)).await? {
-            self.phase(Phase::Publish).await;
-            return self.publish_again(&earlier).await;
-        }
+        let mut source = self.unless_stopped(Box::pin(self.fetch())).await?;
+        let (planned, snapshot) = loop {
+            let planned = self.plan(&bases, &source);
+            let planned = self.unless_stopped(Box::pin(planned)).await?;
+            if let Some(earlier) = self.unless_stopped(self.earlier(&planned)).await? {
+                self.phase(Phase::Publish).await;
+                return self.publish_again(&earlier).await;
+            }
+            let snapshot = Box::pin(self.snapshot(&mut source));
+            if let Some(snapshot) = self.unless_stopped(snapshot).await? {
+                break (planned, snapshot);
+            }
+        };
         self.unless_stopped(self.may_move_tags()).await?;
-        let built = self.build(&bases, &source, &planned).await?;
+        let built = self.build(&bases, &source, &snapshot, &planned).await?;
         self.phase(Phase::Publish).await;
         self.publish(&bases, &planned, built).await
     }

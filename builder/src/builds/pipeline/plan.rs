@@ -41,7 +41,7 @@ impl Pipeline<'_> {
             labels: spec.output.labels.clone(),
             label_namespace: spec.output.label_namespace.clone(),
         };
-        let mut request = Request::new(builder, source.snapshot.source(), output);
+        let mut request = Request::new(builder, source.source.clone(), output);
         let (scripts, fetched) = self.scripts().await?;
         request.fetched_scripts = scripts;
         let (mounts, mut secrets) = self.secrets().await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::stream::{self, TryStreamExt as _};
 use oci::{Descriptor, Manifest, MediaType, Tag};
 use serde_json::json;
 
@@ -17,6 +18,9 @@ use crate::builds::submit::is_check;
 use crate::driver::{Built, Failure, Used};
 use crate::images::{BaseImage, ImageName, ImagesError};
 use crate::records::{Build, Cause, OwnReason, Run, RunResult};
+
+/// Layers of a base that are mounted at a time.
+const MOUNTED_AT_A_TIME: usize = 32;
 
 impl Pipeline<'_> {
     /// Publishes what a driver built.
@@ -54,23 +58,14 @@ impl Pipeline<'_> {
         let actor = &self.run.actor;
         let images = self.images();
         self.unless_stopped(async {
-            for blob in base.manifest().layers() {
-                let mounted = images.mount(actor, repo, base.repo(), &blob.digest);
-                if !mounted.await? {
-                    let message = format!(
-                        "layer {} of {} is not in the registry any more",
-                        blob.digest,
-                        base.repo()
-                    );
-                    return Err(failure(OwnReason::RegistryRefused, message));
+            let layer = async {
+                if let Some((layer, file)) = built.layer {
+                    images.put_blob(actor, repo, &layer.digest, file).await?;
                 }
-            }
-            if let Some((layer, file)) = built.layer {
-                images.put_blob(actor, repo, &layer.digest, file).await?;
-            }
-            put_small(&**images, actor, repo, &built.config)
-                .await
-                .map(drop)
+                Ok(())
+            };
+            let config = put_small(&**images, actor, repo, &built.config);
+            tokio::try_join!(self.mount_layers(base), layer, config).map(drop)
         })
         .await?;
         if is_check(self.run) {
@@ -83,6 +78,29 @@ impl Pipeline<'_> {
         }
         self.put(&manifest, &result).await?;
         Ok(result)
+    }
+
+    /// Makes the base's layers the repository's. Several at a time, as what is made durable at the same time is made so at once.
+    async fn mount_layers(&self, base: &BaseImage) -> Result<(), Failure> {
+        let (images, actor) = (self.images(), &self.run.actor);
+        let layers = stream::iter(base.manifest().layers().iter().map(Ok));
+        let mount = |blob: &Descriptor| {
+            let digest = blob.digest;
+            async move {
+                let repo = &self.wanted.output.repo;
+                if images.mount(actor, repo, base.repo(), &digest).await? {
+                    return Ok(());
+                }
+                let message = format!(
+                    "layer {digest} of {} is not in the registry any more",
+                    base.repo()
+                );
+                Err(failure(OwnReason::RegistryRefused, message))
+            }
+        };
+        layers
+            .try_for_each_concurrent(MOUNTED_AT_A_TIME, mount)
+            .await
     }
 
     /// Publishes once more what the same plan gave before.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::builds::brief::Brief;
 use crate::builds::name;
-use crate::records::{Retention, Run};
+use crate::records::Retention;
 
 /// Ended runs of a kind that a build may keep, where the operator does not let all keep more.
 const MOST: u32 = 200;
@@ -16,13 +17,13 @@ pub(super) enum Group {
 }
 
 impl Group {
-    pub(super) fn of(run: &Run, hosts: &[String]) -> Self {
+    pub(super) fn of(run: &Brief, hosts: &[String]) -> Self {
         if let Some(build) = &run.build {
             return Self::Build(build.clone());
         }
-        let image = &run.spec.output.image;
+        let image = run.output.as_deref().unwrap_or_default();
         let parsed = name::image(image, hosts, "output.image");
-        Self::Repository(parsed.map_or_else(|_| image.clone(), |name| name.repo().to_string()))
+        Self::Repository(parsed.map_or_else(|_| image.to_owned(), |name| name.repo().to_string()))
     }
 
     pub(super) fn build(&self) -> Option<&str> {
@@ -126,7 +127,7 @@ mod tests {
             let mut run = run_record("team", "x");
             run.build = build.map(str::to_owned);
             run.spec.output.image = image.to_owned();
-            Group::of(&run, &["registry.example.com".to_owned()])
+            Group::of(&Brief::of(&run), &["registry.example.com".to_owned()])
         };
         let app = group(None, "team/app:v1");
         assert_eq!(app, group(None, "registry.example.com/team/app:v2"));

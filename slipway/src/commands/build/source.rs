@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use builder::records::SourceSpec;
 use builder::s2i::IgnoreMode;
 use builder::source::upload::{archive, directory};
-use builder::source::{self, ARTIFACT_TYPE, Snapshot, SourceLimits};
+use builder::source::{self, ARTIFACT_TYPE, CONFIG_TYPE, Snapshot, SourceLimits};
 use oci::{Algorithm, Digest, RepoName};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,6 @@ use super::super::images::human;
 use crate::cli::AuthFile;
 use crate::client::Client;
 use crate::client::images::{ImageName, Place, Plan, Repository, Session, copy};
-
-/// A config that says nothing (image-spec `manifest.md`, "Guidance for an empty descriptor").
-const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
-const EMPTY: &[u8] = b"{}";
 
 /// Sends the folder, or the tar, with the rights that the login has there, as `name` of the namespace, and says how a spec
 /// names it. `-` is a tar on standard input.
@@ -110,12 +106,13 @@ fn pack(from: &Path, ignore: IgnoreMode, to: &Path) -> anyhow::Result<Packed> {
         let digest = Digest::of(Algorithm::Sha256, bytes);
         fs::write(blob(&blobs, digest), bytes).map(|()| digest)
     };
-    let config = put(EMPTY)?;
+    let config = source::config(&snapshot, ignore)?;
+    let described = put(&config)?;
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "artifactType": ARTIFACT_TYPE,
-        "config": {"mediaType": EMPTY_TYPE, "digest": config, "size": EMPTY.len()},
+        "config": {"mediaType": CONFIG_TYPE, "digest": described, "size": config.len()},
         "layers": [layer],
     });
     let manifest = serde_json::to_vec(&manifest)?;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use builder::ledger::{self, Kept, Key, Kind, Ledger, LedgerError, Write};
+use builder::ledger::{self, Brief, Kept, Key, Kind, Ledger, LedgerError, Write};
 use storage::index::{
-    MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_RECORD_BYTES, Record, RecordBatch, RecordKey,
-    RecordWrite, RecordsWritten,
+    MAX_BATCH_BYTES, MAX_BATCH_RECORDS, MAX_BRIEF_BYTES, MAX_RECORD_BYTES, Record, RecordBatch,
+    RecordBrief, RecordKey, RecordWrite, RecordsWritten,
 };
 use storage::{Index, StorageError};
 
@@ -15,6 +15,7 @@ mod tests;
 
 // What the builder is promised, the index takes.
 const _: () = assert!(ledger::MAX_BODY_BYTES <= MAX_RECORD_BYTES);
+const _: () = assert!(ledger::MAX_BRIEF_BYTES <= MAX_BRIEF_BYTES);
 const _: () = assert!(ledger::MAX_BATCH_BYTES <= MAX_BATCH_BYTES);
 const _: () = assert!(ledger::MAX_WRITES <= MAX_BATCH_RECORDS);
 
@@ -65,6 +66,24 @@ impl Ledger for IndexedLedger {
         page(kind, found.await)
     }
 
+    async fn briefs(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Brief>, LedgerError> {
+        let index = &self.0;
+        let found = index.briefs(kind.as_str(), namespace, prefix, after, limit);
+        let found = found.await.map_err(unavailable)?.into_iter();
+        let brief = |found: RecordBrief| Brief {
+            name: found.name,
+            brief: found.brief,
+        };
+        Ok(found.map(brief).collect())
+    }
+
     async fn open(
         &self,
         kind: Kind,
@@ -112,12 +131,14 @@ fn write_of(write: Write) -> RecordWrite {
         Write::Put {
             revision,
             open,
+            brief,
             body,
             ..
         } => RecordWrite::Put {
             key,
             revision,
             open,
+            brief,
             body,
         },
         Write::Remove { revision, .. } => RecordWrite::Remove { key, revision },

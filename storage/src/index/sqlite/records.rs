@@ -8,7 +8,9 @@ use super::column::{count, number, only_count};
 use super::writer::Sync;
 use crate::StorageError;
 use crate::index::records::MAX_BATCH_BYTES;
-use crate::index::{Record, RecordBatch, RecordKey, RecordTable, RecordWrite, RecordsWritten};
+use crate::index::{
+    Record, RecordBatch, RecordBrief, RecordKey, RecordTable, RecordWrite, RecordsWritten,
+};
 
 #[async_trait]
 impl RecordTable for SqliteIndex {
@@ -32,6 +34,20 @@ impl RecordTable for SqliteIndex {
         let (kind, namespace) = (kind.to_owned(), namespace.to_owned());
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
         self.read(move |c| list(c, &kind, &namespace, &prefix, after.as_deref(), limit))
+            .await
+    }
+
+    async fn briefs(
+        &self,
+        kind: &str,
+        namespace: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<RecordBrief>, StorageError> {
+        let (kind, namespace) = (kind.to_owned(), namespace.to_owned());
+        let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
+        self.read(move |c| briefs(c, &kind, &namespace, &prefix, after.as_deref(), limit))
             .await
     }
 
@@ -96,15 +112,21 @@ impl RecordTable for SqliteIndex {
     }
 }
 
-pub(super) const ONE: &str = "SELECT kind, namespace, name, revision, open, body FROM records
+pub(super) const ONE: &str =
+    "SELECT kind, namespace, name, revision, open, body, brief FROM records
     WHERE kind = ?1 AND namespace = ?2 AND name = ?3";
 pub(super) const REVISION: &str =
     "SELECT revision FROM records WHERE kind = ?1 AND namespace = ?2 AND name = ?3";
-pub(super) const LIST: &str = "SELECT kind, namespace, name, revision, open, body FROM records
+pub(super) const LIST: &str =
+    "SELECT kind, namespace, name, revision, open, body, brief FROM records
     WHERE kind = ?1 AND namespace = ?2 AND name >= ?3 ORDER BY name LIMIT ?4";
-pub(super) const OPEN: &str = "SELECT kind, namespace, name, revision, open, body FROM records
+pub(super) const BRIEFS: &str = "SELECT name, brief FROM records INDEXED BY briefs
+    WHERE kind = ?1 AND namespace = ?2 AND name >= ?3 ORDER BY name LIMIT ?4";
+pub(super) const OPEN: &str =
+    "SELECT kind, namespace, name, revision, open, body, brief FROM records
     WHERE kind = ?1 AND open AND (namespace, name) > (?2, ?3) ORDER BY namespace, name LIMIT ?4";
-pub(super) const EVERY: &str = "SELECT kind, namespace, name, revision, open, body FROM records
+pub(super) const EVERY: &str =
+    "SELECT kind, namespace, name, revision, open, body, brief FROM records
     WHERE (kind, namespace, name) > (?1, ?2, ?3) ORDER BY kind, namespace, name LIMIT ?4";
 pub(super) const NAMESPACE: &str = "SELECT namespace FROM records
     WHERE kind = ?1 AND namespace >= ?2 ORDER BY namespace LIMIT 1";
@@ -144,13 +166,15 @@ fn apply(c: &Connection, write: &RecordWrite) -> rusqlite::Result<()> {
         name,
     } = write.key();
     match write {
-        RecordWrite::Put { open, body, .. } => c
+        RecordWrite::Put {
+            open, brief, body, ..
+        } => c
             .prepare_cached(
-                "INSERT INTO records (kind, namespace, name, revision, open, body) VALUES (?1, ?2, ?3, 1, ?4, ?5)
-                 ON CONFLICT (kind, namespace, name)
-                 DO UPDATE SET revision = revision + 1, open = excluded.open, body = excluded.body",
+                "INSERT INTO records (kind, namespace, name, revision, open, brief, body) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6)
+                 ON CONFLICT (kind, namespace, name) DO UPDATE SET
+                 revision = revision + 1, open = excluded.open, brief = excluded.brief, body = excluded.body",
             )?
-            .execute(params![kind, namespace, name, open, body]),
+            .execute(params![kind, namespace, name, open, brief, body]),
         RecordWrite::Remove { .. } => c
             .prepare_cached("DELETE FROM records WHERE kind = ?1 AND namespace = ?2 AND name = ?3")?
             .execute(params![kind, namespace, name]),
@@ -166,7 +190,7 @@ fn insert(c: &Connection, record: &Record) -> rusqlite::Result<()> {
         name,
     } = &record.key;
     c.prepare_cached(
-        "INSERT INTO records (kind, namespace, name, revision, open, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO records (kind, namespace, name, revision, open, body, brief) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute(params![
         kind,
@@ -175,6 +199,7 @@ fn insert(c: &Connection, record: &Record) -> rusqlite::Result<()> {
         number(record.revision),
         record.open,
         record.body,
+        record.brief,
     ])
     .map(drop)
 }
@@ -187,13 +212,40 @@ fn list(
     after: Option<&str>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Record>> {
-    // The name that comes right after another is that one and a NUL.
-    let first = after.map(|after| format!("{after}\0")).unwrap_or_default();
-    let first = first.as_str().max(prefix);
-    let values = params![kind, namespace, first, number(limit)];
+    let values = params![kind, namespace, first(prefix, after), number(limit)];
     page(c.prepare_cached(LIST)?, values, |record| {
         record.key.name.starts_with(prefix)
     })
+}
+
+fn briefs(
+    c: &Connection,
+    kind: &str,
+    namespace: &str,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> rusqlite::Result<Vec<RecordBrief>> {
+    let values = params![kind, namespace, first(prefix, after), number(limit)];
+    let mut page = Vec::new();
+    let mut statement = c.prepare_cached(BRIEFS)?;
+    let mut rows = statement.query(values)?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        if !name.starts_with(prefix) {
+            break;
+        }
+        let brief = row.get(1)?;
+        page.push(RecordBrief { name, brief });
+    }
+    Ok(page)
+}
+
+/// The first name that may begin with `prefix` after another.
+fn first(prefix: &str, after: Option<&str>) -> String {
+    // The name that comes right after another is that one and a NUL.
+    let next = after.map(|after| format!("{after}\0")).unwrap_or_default();
+    next.max(prefix.to_owned())
 }
 
 /// One after the other: each is one step, however many records it has.
@@ -253,5 +305,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         revision: count(row, 3)?,
         open: row.get(4)?,
         body: row.get(5)?,
+        brief: row.get(6)?,
     })
 }

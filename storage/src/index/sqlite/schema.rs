@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: i32 = 0x536c_6970;
 
 /// Steps from an empty file to the present; a file's `user_version` says how many it has had. Never change one that
 /// was released: add another.
-const MIGRATIONS: &[&str] = &[FIRST, TOKENS, AUDIT, WHOSE, RECORDS];
+const MIGRATIONS: &[&str] = &[FIRST, TOKENS, AUDIT, WHOSE, RECORDS, BRIEFS];
 
 const FIRST: &str = "
 CREATE TABLE meta (
@@ -167,6 +167,12 @@ CREATE TABLE records (
     UNIQUE (kind, namespace, name)
 ) STRICT;
 CREATE INDEX open_records ON records (kind, namespace, name) WHERE open;
+";
+
+/// What lists need of a record, in an index of its own: no row, whose body is long, is read for it.
+const BRIEFS: &str = "
+ALTER TABLE records ADD COLUMN brief BLOB;
+CREATE INDEX briefs ON records (kind, namespace, name, brief);
 ";
 
 /// Whose a token was when it is revoked, and the groups by which somebody had their rights.

@@ -82,6 +82,7 @@ macro_rules! index_suite {
                 a_batch_of_records_is_all_or_nothing,
                 records_are_paged_by_name_and_prefix,
                 a_page_of_records_has_a_weight,
+                briefs_are_read_without_their_records,
                 open_records_are_found_in_all_namespaces,
                 namespaces_of_records_are_paged,
                 records_of_a_namespace_are_counted,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Subject;
 use crate::index::{
-    InvalidBatch, MAX_BATCH_BYTES, MAX_RECORD_BYTES, Record, RecordBatch, RecordKey, RecordWrite,
-    RecordsWritten,
+    InvalidBatch, MAX_BATCH_BYTES, MAX_BRIEF_BYTES, MAX_RECORD_BYTES, Record, RecordBatch,
+    RecordKey, RecordWrite, RecordsWritten,
 };
 
 fn key(kind: &str, namespace: &str, name: &str) -> RecordKey {
@@ -21,6 +21,7 @@ fn make(key: &RecordKey, open: bool, body: &[u8]) -> RecordWrite {
         key: key.clone(),
         revision: None,
         open,
+        brief: None,
         body: body.to_vec(),
     }
 }
@@ -42,6 +43,7 @@ pub async fn a_record_is_written_at_its_revision(index: Subject) {
         key: one.clone(),
         revision,
         open: true,
+        brief: None,
         body: body.to_vec(),
     };
     let conflict = RecordsWritten::Conflict(one.clone());
@@ -170,6 +172,53 @@ pub async fn a_page_of_records_has_a_weight(index: Subject) {
     assert_eq!(rest.unwrap().len(), 1);
 }
 
+pub async fn briefs_are_read_without_their_records(index: Subject) {
+    let put = |name: &str, revision, brief: Option<&[u8]>| RecordWrite::Put {
+        key: key("run", "team", name),
+        revision,
+        open: false,
+        brief: brief.map(<[u8]>::to_vec),
+        body: b"{}".to_vec(),
+    };
+    let writes = vec![
+        put("a-1", None, Some(b"\0one")),
+        put("a-2", None, None),
+        put("b", None, Some(b"b")),
+        make(&key("run", "other", "a-3"), false, b""),
+    ];
+    write(&index, writes).await;
+    let list = async |prefix: &str, after, limit| {
+        let found = index.briefs("run", "team", prefix, after, limit).await;
+        let found = found.unwrap().into_iter();
+        found
+            .map(|found| (found.name, found.brief))
+            .collect::<Vec<_>>()
+    };
+    let said = |name: &str, brief: Option<&[u8]>| (name.to_owned(), brief.map(<[u8]>::to_vec));
+    let (one, two, b) = (
+        said("a-1", Some(b"\0one")),
+        said("a-2", None),
+        said("b", Some(b"b")),
+    );
+    assert_eq!(list("", None, 9).await, [one.clone(), two.clone(), b]);
+    assert_eq!(list("a-", None, 9).await, [one.clone(), two.clone()]);
+    assert_eq!(list("a-", None, 1).await, [one]);
+    assert_eq!(list("a-", Some("a-1"), 9).await, [two]);
+    let kept = index.record(&key("run", "team", "b")).await;
+    assert_eq!(kept.unwrap().unwrap().brief.as_deref(), Some(&b"b"[..]));
+    let remove = RecordWrite::Remove {
+        key: key("run", "team", "a-2"),
+        revision: 1,
+    };
+    write(&index, vec![put("a-1", Some(1), None), remove]).await;
+    assert_eq!(list("a-", None, 9).await, [said("a-1", None)]);
+    let long = put("c", None, Some(&[0; MAX_BRIEF_BYTES + 1]));
+    assert!(matches!(
+        RecordBatch::new(vec![long]),
+        Err(InvalidBatch::Brief { .. })
+    ));
+}
+
 pub async fn open_records_are_found_in_all_namespaces(index: Subject) {
     let one = |namespace: &str, name: &str, open| make(&key("run", namespace, name), open, b"{}");
     let writes = vec![
@@ -195,6 +244,7 @@ pub async fn open_records_are_found_in_all_namespaces(index: Subject) {
         key: key("run", "a", "2"),
         revision: Some(1),
         open: false,
+        brief: None,
         body: b"{}".to_vec(),
     };
     write(&index, vec![close]).await;
@@ -238,6 +288,7 @@ pub async fn records_are_carried_as_they_were(index: Subject) {
         key: key(kind, "team", name),
         revision,
         open,
+        brief: Some(name.as_bytes().to_vec()),
         body: b"{}".to_vec(),
     };
     let all = vec![was("build", "a", 7, false), was("run", "a", 1, true)];
@@ -257,6 +308,7 @@ pub async fn of_racing_writes_of_a_record_one_wins(index: Subject) {
                 key,
                 revision: Some(1),
                 open: false,
+                brief: None,
                 body: vec![racer],
             };
             write(&index, vec![put]).await == RecordsWritten::Done

@@ -249,7 +249,16 @@ async fn rights_are_those_of_the_actor() {
         "{sentence}"
     );
     let digest = sha256(b"base");
-    assert!(lab.images.mount(&ada, &team, &base, &digest).await.unwrap());
+    // A second time nothing is changed, and so nothing is recorded; rights are asked all the same.
+    for _ in 0..2 {
+        assert!(lab.images.mount(&ada, &team, &base, &digest).await.unwrap());
+    }
+    let rows = lab.registry.storage().audit.since(0, 100).await.unwrap();
+    let mounts = rows.iter().filter(|row| {
+        let entry = &row.entry;
+        entry.outcome == Outcome::Allowed && entry.verb == Verb::Mount
+    });
+    assert_eq!(mounts.count(), 1);
     forbidden(lab.images.mount(&bob, &team, &base, &digest).await);
     let rows = lab.registry.storage().audit.since(0, 100).await.unwrap();
     let denied = rows.iter().map(|row| &row.entry);

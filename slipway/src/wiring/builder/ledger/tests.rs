@@ -37,6 +37,7 @@ async fn records_outlive_the_server_and_are_not_written_where_that_may_only_look
         key: key.clone(),
         revision,
         open: false,
+        brief: None,
         body: b"{}".to_vec(),
     };
     let ledger = IndexedLedger::new(Arc::new(SqliteIndex::open(&path).unwrap()));

@@ -42,13 +42,15 @@ async fn what_was_recorded_is_there_after_opening_again() {
 /// As earlier programs left it.
 #[tokio::test]
 async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
-    const ROWS: [&str; 3] = [
+    const ROWS: [&str; 5] = [
         "INSERT INTO meta VALUES ('kept', 'yes')",
         "INSERT INTO tokens (id, kind, owner, hash, created, expires, used, document)
              VALUES ('a', 'api', 'ada', x'07', 1000, 9000, NULL, '{}')",
         "INSERT INTO audit (id, class, at, request, user, provider, uid, credential, credential_id, client, agent, verb,
              namespace, repository, reference, digest, previous, outcome, status, reason) VALUES (4, 'change', 1000, 'r-1', 'ada', 'htpasswd', NULL, 'basic', NULL, NULL, NULL, 'push',
              'team', 'team/app', 'v1', NULL, NULL, 'allowed', 201, NULL)",
+        "",
+        "INSERT INTO records (kind, namespace, name, revision, open, body) VALUES ('run', 'team', 'a', 3, 1, x'07')",
     ];
     for steps in 1..schema::known() {
         let folder = tempfile::tempdir().unwrap();
@@ -69,6 +71,11 @@ async fn an_older_file_gets_what_it_lacks_and_keeps_what_it_has() {
         assert!(tokens.iter().all(|token| token.revoked.is_none()));
         let rows = index.audit_since(0, 2).await.unwrap();
         assert_eq!(rows.len(), usize::from(steps >= 3), "{steps}");
+        let briefs = index.briefs("run", "team", "", None, 2).await.unwrap();
+        assert_eq!(briefs.len(), usize::from(steps >= 5), "{steps}");
+        for brief in briefs {
+            assert_eq!((brief.name.as_str(), brief.brief), ("a", None));
+        }
         for row in rows {
             assert_eq!((row.id, row.entry.origin.user.as_str()), (4, "ada"));
             assert_eq!(row.entry.origin.groups, Groups::default());

@@ -52,6 +52,7 @@ fn what_requests_ask_is_answered_by_indexes() {
         crate::index::sqlite::records::ONE,
         crate::index::sqlite::records::REVISION,
         crate::index::sqlite::records::LIST,
+        crate::index::sqlite::records::BRIEFS,
         crate::index::sqlite::records::OPEN,
         crate::index::sqlite::records::EVERY,
         crate::index::sqlite::records::NAMESPACE,
@@ -81,4 +82,18 @@ fn the_type_of_referrers_is_part_of_the_search() {
         .unwrap();
     assert!(plan.contains("referrers_by_type"), "{plan}");
     assert!(plan.contains("artifact_type=?"), "{plan}");
+}
+
+/// Rows have the bodies, which are long: none is read.
+#[test]
+fn briefs_are_in_an_index_of_their_own() {
+    let connection = open::memory().unwrap();
+    let sql = format!(
+        "EXPLAIN QUERY PLAN {}",
+        crate::index::sqlite::records::BRIEFS
+    );
+    let plan: String = connection
+        .query_row(&sql, ["", "", "", ""], |row| row.get(3))
+        .unwrap();
+    assert!(plan.contains("COVERING INDEX briefs"), "{plan}");
 }

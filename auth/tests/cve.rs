@@ -432,7 +432,7 @@ async fn cve_2026_27775_each_question_has_its_own_answer() {
 /// T14: Harbor, Dragonfly (CVE-2025-59350), osin (CVE-2021-4294) and Traefik (CVE-2026-32595, CVE-2026-41263) told by the
 /// time whether a user exists. The time is that of bcrypt, so what is counted is its runs.
 #[tokio::test]
-async fn cve_2023_20902_unknown_users_cost_as_much_as_known_ones() {
+async fn t14_cve_2023_20902_unknown_users_cost_as_much_as_known_ones() {
     let lab = lab(&["alice"], "");
     for (n, user) in (1..).zip(["alice", "nobody", "root", "alice", "admin"]) {
         assert_eq!(
@@ -445,7 +445,7 @@ async fn cve_2023_20902_unknown_users_cost_as_much_as_known_ones() {
 
 /// T16: Harbor had a default password; `MinIO` did not slow down guessing (CVE-2026-33419).
 #[tokio::test]
-async fn cve_2026_4404_no_default_password_and_no_guessing() {
+async fn t16_cve_2026_4404_no_default_password_and_no_guessing() {
     let lab = lab(&[], "");
     for (user, password) in [
         ("admin", "Harbor12345"),
@@ -493,7 +493,7 @@ async fn cve_2019_16097_fields_that_do_not_belong_are_refused() {
 
 /// T16: Quay compared the first 72 bytes of a password.
 #[tokio::test]
-async fn cve_2024_9683_the_73rd_byte_matters() {
+async fn t16_cve_2024_9683_the_73rd_byte_matters() {
     let lab = lab(&[], "");
     let full = "p".repeat(72);
     fs::write(lab.dir.path().join("users"), password_line("alice", &full)).unwrap();

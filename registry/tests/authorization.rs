@@ -63,7 +63,7 @@ fn refused(status: StatusCode) -> bool {
 
 /// T22, CVE-2020-29662, CVE-2016-1906, CVE-2015-7561: no operation is on a path that nobody guards, the catalog neither.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_asks_for_its_verb() {
+async fn t22_every_operation_asks_for_its_verb() {
     let server = Server::guarded().await;
     for (operation, method, path) in examples("team") {
         for (user, verbs) in VERBS {

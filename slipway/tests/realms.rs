@@ -130,7 +130,7 @@ fn said(folder: &Path, server: &str, is_plain: bool) -> [String; 2] {
 
 /// RFC 9110 §11.6.1 lets a challenge name any realm: what it says must not decide who sees a password.
 #[test]
-fn a_password_goes_to_a_realm_over_tls_only_and_while_it_is_typed_to_the_same_host_only() {
+fn t60_a_password_goes_to_a_realm_over_tls_only_and_while_it_is_typed_to_the_same_host_only() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     certificate::make(at);

@@ -111,7 +111,7 @@ const TO_OWN_REALM: (&str, &str) = (
 );
 
 #[test]
-fn a_registry_that_redirects_the_first_request_gets_no_login_and_nor_does_who_it_names() {
+fn t60_a_registry_that_redirects_the_first_request_gets_no_login_and_nor_does_who_it_names() {
     let redirected = [(
         "/v2/",
         "302 X\r\nLocation: http://STRANGER/v2/?secret=in-url",
@@ -134,7 +134,7 @@ fn a_registry_that_redirects_the_first_request_gets_no_login_and_nor_does_who_it
 }
 
 #[test]
-fn a_token_endpoint_that_redirects_gets_the_login_and_nobody_after_it() {
+fn t60_a_token_endpoint_that_redirects_gets_the_login_and_nobody_after_it() {
     for status in ["307", "308", "302"] {
         let redirect = format!("{status} X\r\nLocation: http://STRANGER/token");
         let answers = [TO_OWN_REALM, ("/token", &redirect)];

@@ -47,6 +47,11 @@ const NAMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["storage/src", "storage/tests"]),
 ];
 
+/// Attacks, by their numbers in the list that tests are named after (`t22_…`): on who one is, on what one may, on parsers and
+/// memory, on whom the server or a client talks to, and on builds.
+const ATTACKS: [std::ops::RangeInclusive<u32>; 6] =
+    [10..=17, 20..=26, 33..=33, 58..=59, 60..=63, 70..=75];
+
 /// Production lines in one file, at most.
 const LINES: usize = 400;
 
@@ -398,4 +403,30 @@ fn unsafe_code_is_in_crate_sendfile_alone() {
         ["oci/src/digest.rs"],
         "it would be noticed"
     );
+}
+
+#[test]
+fn every_attack_has_a_test_of_its_number() {
+    let named = |text: &str| {
+        let lines = text.lines().map(str::trim_start);
+        let functions = lines.filter_map(|line| {
+            let line = line.strip_prefix("async ").unwrap_or(line);
+            let (number, rest) = line.strip_prefix("fn t")?.split_at_checked(2)?;
+            let number: u32 = number.parse().ok()?;
+            rest.starts_with('_').then_some(number)
+        });
+        functions.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        named("    async fn t22_x() {\nfn t2_y() {\n// fn t23_z()"),
+        [22]
+    );
+    let sources = sources();
+    let tested: BTreeSet<u32> = sources.iter().flat_map(|(_, text)| named(text)).collect();
+    let missing: Vec<u32> = ATTACKS
+        .into_iter()
+        .flatten()
+        .filter(|number| !tested.contains(number))
+        .collect();
+    assert_eq!(missing, [0; 0]);
 }

@@ -85,7 +85,7 @@ async fn a_yes_to_a_namespace_is_none_beyond_the_token() {
 }
 
 #[test]
-fn without_shared_keys_a_sealed_position_is_for_one_user_of_one_process() {
+fn t63_without_shared_keys_a_sealed_position_is_for_one_user_of_one_process() {
     let (here, _) = gate();
     let (there, _) = gate();
     let alice = Identity::authenticated("x", "alice", []);

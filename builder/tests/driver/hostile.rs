@@ -137,7 +137,7 @@ async fn with_secret(lab: &Lab, assemble: &str, change: impl FnOnce(&mut Request
 }
 
 #[tokio::test]
-async fn a_secret_in_the_result_fails_the_build() {
+async fn t73_a_secret_in_the_result_fails_the_build() {
     let lab = Lab::new().await;
     let shown = base64::engine::general_purpose::STANDARD.encode(format!("user:{TOKEN}"));
     for (assemble, at) in [
@@ -229,7 +229,7 @@ async fn an_id_is_a_secret_unless_the_source_or_the_base_image_has_it() {
 
 /// In a file system in memory, in a log that does not say them, in folders that go: nowhere.
 #[tokio::test]
-async fn a_secret_that_is_only_used_is_nowhere() {
+async fn t73_a_secret_that_is_only_used_is_nowhere() {
     let lab = Lab::new().await;
     let assemble = "cat /run/secrets/npm/token; base64 /run/secrets/npm/token; cp /run/secrets/npm/token /dev/shm/x; \
          cp /run/secrets/npm/token /tmp/y; rm /tmp/y; echo fine > out";

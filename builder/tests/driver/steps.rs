@@ -106,7 +106,7 @@ async fn what_java_says_of_the_sandboxs_own_options_is_in_no_log() {
 }
 
 #[tokio::test]
-async fn variables_hold_where_they_should() {
+async fn t74_variables_hold_where_they_should() {
     let lab = Lab::new().await;
     let assemble =
         "echo $APP_ROOT $BOTH $ONLY $FILE > result; pwd >> result; echo $HOME $PATH >> result";

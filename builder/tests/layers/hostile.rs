@@ -92,7 +92,7 @@ fn file(content: &str) -> String {
 }
 
 #[test]
-fn paths_that_lead_out_are_refused() {
+fn t70_paths_that_lead_out_are_refused() {
     let watched = Watched::new();
     let depth = "../".repeat(40);
     for name in [
@@ -114,7 +114,7 @@ fn paths_that_lead_out_are_refused() {
 }
 
 #[test]
-fn absolute_paths_are_below_the_root() {
+fn t70_absolute_paths_are_below_the_root() {
     let watched = Watched::new();
     let outside = watched.outside("file");
     let seen = watched.seen(&Archive::new().file(&outside, "x").file("//a//./b", "y"));
@@ -126,7 +126,7 @@ fn absolute_paths_are_below_the_root() {
 }
 
 #[test]
-fn what_is_written_through_a_link_stays_inside() {
+fn t70_what_is_written_through_a_link_stays_inside() {
     let watched = Watched::new();
     let up = format!("{}{}", "../".repeat(60), &watched.outside("folder")[1..]);
     for target in [
@@ -164,14 +164,14 @@ fn what_is_written_through_a_link_stays_inside() {
 }
 
 #[test]
-fn links_in_circles_are_refused() {
+fn t70_links_in_circles_are_refused() {
     let watched = Watched::new();
     let archive = Archive::new().symlink("a", "b").symlink("b", "a");
     watched.refused(&archive.file("a/x", ""), "circle");
 }
 
 #[test]
-fn the_last_name_is_never_followed() {
+fn t70_the_last_name_is_never_followed() {
     let watched = Watched::new();
     let outside = watched.outside("file");
     let folder = watched.outside("folder");
@@ -210,7 +210,7 @@ fn the_last_name_is_never_followed() {
 }
 
 #[test]
-fn hard_links_lead_to_files_of_the_layer() {
+fn t70_hard_links_lead_to_files_of_the_layer() {
     let watched = Watched::new();
     for target in [
         &watched.outside("file"),
@@ -268,7 +268,7 @@ fn the_root_stays_a_directory() {
 }
 
 #[test]
-fn whiteouts_hide_names_of_lower_layers_and_nothing_else() {
+fn t70_whiteouts_hide_names_of_lower_layers_and_nothing_else() {
     let watched = Watched::new();
     for name in [".wh.", ".wh..", ".wh...", "a/.wh.", "a/.wh..."] {
         watched.refused(
@@ -489,7 +489,7 @@ fn entries_of_one_name() {
 }
 
 #[test]
-fn names_of_any_bytes_and_of_any_length() {
+fn t70_names_of_any_bytes_and_of_any_length() {
     let watched = Watched::new();
     let long = |length| "n".repeat(length);
     let named = |name: &str| {
@@ -531,7 +531,7 @@ fn names_of_any_bytes_and_of_any_length() {
 }
 
 #[test]
-fn sizes_that_lie() {
+fn t70_sizes_that_lie() {
     let watched = Watched::new();
     let with_size = |size| {
         let mut header = Header::new(b'0', "f");
@@ -557,7 +557,7 @@ fn sizes_that_lie() {
 }
 
 #[test]
-fn what_readers_disagree_on_is_refused() {
+fn t70_what_readers_disagree_on_is_refused() {
     let watched = Watched::new();
     let pax = |records: &[(&[u8], &[u8])]| Archive::new().pax(records);
     let file = |archive: Archive| archive.file("f", "x");
@@ -625,7 +625,7 @@ fn what_readers_disagree_on_is_refused() {
 
 /// Whatever is in an archive, this program, GNU tar and Python see the same, or this program refuses it.
 #[test]
-fn other_readers_see_the_same_entries() {
+fn t70_other_readers_see_the_same_entries() {
     let watched = Watched::new();
     let mut random = fastrand::Rng::with_seed(33);
     let mut taken = 0;
@@ -682,7 +682,7 @@ fn other_readers_see_the_same_entries() {
 }
 
 #[test]
-fn bombs_are_noticed_before_they_fill_anything() {
+fn t33_bombs_are_noticed_before_they_fill_anything() {
     let watched = Watched::new();
     let never = CancellationToken::new();
     let limits = Limits {
@@ -861,7 +861,7 @@ fn more_entries_than_the_limit_are_refused() {
 }
 
 #[test]
-fn damaged_and_cut_streams_are_refused() {
+fn t70_damaged_and_cut_streams_are_refused() {
     let watched = Watched::new();
     let archive = Archive::new().file("f", vec![b'x'; 5000]).bytes();
     let diff_id = Digest::of(Algorithm::Sha256, &archive);
@@ -893,7 +893,7 @@ fn damaged_and_cut_streams_are_refused() {
 
 /// Bytes that are no archive at all, and archives with some bytes changed: no panic, no harm.
 #[test]
-fn noise_is_refused() {
+fn t70_noise_is_refused() {
     let watched = Watched::new();
     let mut random = fastrand::Rng::with_seed(70);
     let good = Archive::new()

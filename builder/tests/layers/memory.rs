@@ -18,7 +18,7 @@ const MEASURED: &str = "SLIPWAY_TEST_MEASURED";
 
 /// Not a test of its own: the work, alone in a process, whose peak of memory is then that of the work.
 #[test]
-#[ignore = "started by memory_is_bounded"]
+#[ignore = "started by t33_memory_is_bounded"]
 fn measured() {
     let lab = Lab::new();
     match std::env::var(MEASURED).unwrap().as_str() {
@@ -69,7 +69,7 @@ fn measured() {
 }
 
 #[test]
-fn memory_is_bounded() {
+fn t33_memory_is_bounded() {
     for what in ["export", "bomb"] {
         let ran = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "memory::measured", "--ignored", "--nocapture"])

@@ -74,7 +74,7 @@ const ESCAPES: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn no_known_way_leads_out() {
+async fn t72_no_known_way_leads_out() {
     let lab = Lab::new().await;
     let root = lab.root("root");
     let attempt = |(name, attempt): &(&str, &str)| {
@@ -102,7 +102,7 @@ async fn no_known_way_leads_out() {
 }
 
 #[tokio::test]
-async fn the_hosts_files_are_out_of_reach() {
+async fn t72_the_hosts_files_are_out_of_reach() {
     let lab = Lab::new().await;
     let root = lab.root("root");
     let canary = lab.folder.path().join("canary");

@@ -88,7 +88,7 @@ async fn mounts_do_what_they_say() {
 }
 
 #[tokio::test]
-async fn a_link_in_the_root_leads_no_mount_astray() {
+async fn t72_a_link_in_the_root_leads_no_mount_astray() {
     let lab = Lab::new().await;
     let canary = lab.folder.path().join("canary");
     fs::create_dir(&canary).unwrap();
@@ -135,7 +135,7 @@ async fn a_link_in_the_root_leads_no_mount_astray() {
 
 /// CVE-2025-31133, CVE-2025-52565, CVE-2025-52881: what the runtime masks or mounts on must not be a link of the image's.
 #[tokio::test]
-async fn the_kernels_folders_are_not_links() {
+async fn t72_the_kernels_folders_are_not_links() {
     let lab = Lab::new().await;
     for (number, place) in ["proc", "sys", "dev"].into_iter().enumerate() {
         let root = lab.root(&format!("root{number}"));

@@ -99,7 +99,7 @@ async fn registries_are_reached_by_name_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_a_private_address_is_refused() {
+async fn t61_a_name_that_leads_to_a_private_address_is_refused() {
     let lab = Lab::new().await;
     let root = lab.debian("root");
     let port = server("private").await.port();
@@ -118,7 +118,7 @@ async fn a_name_that_leads_to_a_private_address_is_refused() {
 }
 
 #[tokio::test]
-async fn full_reaches_what_is_allowed_and_never_metadata() {
+async fn t61_full_reaches_what_is_allowed_and_never_metadata() {
     let lab = Lab::new().await;
     let root = lab.root("root");
     // An address of the host that is not the namespace's own loopback.

@@ -341,7 +341,7 @@ fn find(below: &std::path::Path, name: &str) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn connections_go_where_they_may_and_nowhere_else() {
+async fn t61_connections_go_where_they_may_and_nowhere_else() {
     let servers = Servers::start("reach");
     servers
         .repository("public/app.git")
@@ -385,7 +385,7 @@ async fn connections_go_where_they_may_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed_but_to_the_name_with_git() {
+async fn t60_redirects_are_not_followed_but_to_the_name_with_git() {
     let servers = Servers::start("redirect");
     servers
         .repository("public/app.git")

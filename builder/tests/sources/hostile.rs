@@ -97,7 +97,7 @@ async fn content_is_what_was_committed() {
 
 /// What no repository could do so far: leave a hook in the mirror, and settings that let git run it.
 #[tokio::test]
-async fn what_gets_into_a_mirror_is_not_run_by_root() {
+async fn t75_what_gets_into_a_mirror_is_not_run_by_root() {
     let servers = Servers::start("mirror-hook");
     let canaries = Canaries::set(&servers);
     let repository = servers.repository("public/app.git");
@@ -138,7 +138,7 @@ async fn what_gets_into_a_mirror_is_not_run_by_root() {
 }
 
 #[tokio::test]
-async fn bombs_are_cut_short() {
+async fn t33_bombs_are_cut_short() {
     let servers = Servers::start("bombs");
     let limits = SourceLimits {
         entries: 10_000,
@@ -207,7 +207,7 @@ async fn bombs_are_cut_short() {
 }
 
 #[tokio::test]
-async fn a_commit_that_lies_about_itself_stays_on_its_line() {
+async fn t75_a_commit_that_lies_about_itself_stays_on_its_line() {
     let servers = Servers::start("commit");
     let repository = servers.repository("public/app.git");
     let blob = repository.blob(b"x");
@@ -233,7 +233,7 @@ async fn a_commit_that_lies_about_itself_stays_on_its_line() {
 }
 
 #[tokio::test]
-async fn hooks_in_a_mirror_do_not_run() {
+async fn t75_hooks_in_a_mirror_do_not_run() {
     let servers = Servers::start("hooks");
     let canaries = Canaries::set(&servers);
     let repository = servers.repository("public/app.git");

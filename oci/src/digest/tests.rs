@@ -17,7 +17,7 @@ fn known_digests_are_computed() {
 
 /// T42: what is no digest never gets near a path.
 #[test]
-fn whatever_is_not_exactly_a_digest_is_refused() {
+fn t42_whatever_is_not_exactly_a_digest_is_refused() {
     let hex = &EMPTY[7..];
     let malformed = [
         String::new(),

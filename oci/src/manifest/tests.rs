@@ -213,7 +213,7 @@ fn a_manifest_over_four_mebibytes_is_taken_and_one_over_the_limit_is_not() {
 
 /// T40, CVE-2021-41190: no bytes are an image to one reader and an index to another.
 #[test]
-fn bodies_that_are_two_things_are_refused() {
+fn t40_bodies_that_are_two_things_are_refused() {
     let child = json!([described(&MediaType::OCI_MANIFEST, "child")]);
     let layers = json!([described(&MediaType::OCI_LAYER, "layer")]);
     let config = described(&MediaType::OCI_CONFIG, "config");
@@ -551,7 +551,7 @@ fn t30_an_artifact_type_is_bounded() {
 
 /// T40: a push by digest must be of that digest.
 #[test]
-fn the_digest_must_match() {
+fn t40_the_digest_must_match() {
     let body = image().to_string();
     for algorithm in Algorithm::ALL {
         let right = Digest::of(algorithm, body.as_bytes());

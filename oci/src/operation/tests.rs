@@ -102,7 +102,7 @@ fn the_base_is_found_with_and_without_its_slash() {
 
 /// T25: what one reader normalises and another does not never reaches authorization.
 #[test]
-fn paths_that_could_be_read_in_two_ways_are_refused() {
+fn t25_paths_that_could_be_read_in_two_ways_are_refused() {
     let bad_request = [
         "/v2//a/tags/list",
         "/v2/a//b/tags/list",
@@ -237,7 +237,7 @@ fn wrong_methods_are_told_the_right_ones() {
 
 /// T42: conformance allows 400 or 404 for such digests; never 500.
 #[test]
-fn bad_digests_are_refused() {
+fn t42_bad_digests_are_refused() {
     let hex = &DIGEST[7..];
     for digest in [
         "sha256:baddigeststring",
@@ -321,7 +321,7 @@ fn only_canonical_upload_ids_are_known() {
 
 /// T30, CVE-2023-2253: a number alone must cost nothing.
 #[test]
-fn page_sizes_are_clamped_or_refused() {
+fn t30_page_sizes_are_clamped_or_refused() {
     let n = |query: &str| match get(&format!("/v2/_catalog?{query}")) {
         Ok(Operation::Catalog { page }) => Ok(page.n()),
         Ok(other) => panic!("{other:?}"),

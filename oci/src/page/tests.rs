@@ -2,7 +2,7 @@ use super::{InvalidPage, Page};
 
 /// T30: what is made in code is clamped like what is read from a query.
 #[test]
-fn no_page_is_greater_than_the_greatest() {
+fn t30_no_page_is_greater_than_the_greatest() {
     let n = |n| Page::new(n, None).unwrap().n();
     assert_eq!(n(Some(u32::MAX)), Some(Page::MAX_N));
     assert_eq!((n(Some(0)), n(None)), (Some(0), None));

@@ -89,7 +89,7 @@ const FILES: &[(&str, &str, Expected)] = &[
 ];
 
 #[tokio::test]
-async fn gitmodules_run_and_reach_nothing() {
+async fn t75_gitmodules_run_and_reach_nothing() {
     let servers = Servers::start("gitmodules");
     let canaries = Canaries::set(&servers);
     let lib = servers.repository("public/lib.git");
@@ -128,7 +128,7 @@ async fn gitmodules_run_and_reach_nothing() {
 }
 
 #[tokio::test]
-async fn a_gitmodules_that_is_a_link_is_refused() {
+async fn t75_a_gitmodules_that_is_a_link_is_refused() {
     let servers = Servers::start("module-link");
     let repository = servers.repository("public/app.git");
     let target = repository.blob(b".git/config");

@@ -140,7 +140,7 @@ const TREES: &[(&str, Made, Expected)] = &[
 ];
 
 #[tokio::test]
-async fn trees_cannot_lead_out() {
+async fn t75_trees_cannot_lead_out() {
     let servers = Servers::start("trees");
     let canaries = Canaries::set(&servers);
     for (number, (case, made, expected)) in TREES.iter().enumerate() {

@@ -161,7 +161,7 @@ fn git_sees_no_process_of_others_and_leaves_none() {
 }
 
 #[test]
-fn git_asks_the_kernel_for_what_builds_may() {
+fn t75_git_asks_the_kernel_for_what_builds_may() {
     let site = site();
     // io_uring_setup(2) has this number everywhere; AF_ALG and AF_VSOCK.
     let odd = "perl -e '$! = 0; syscall(425, 1, 0); print \"ring \", $! + 0, \"\\n\"; \
@@ -183,7 +183,7 @@ fn listening(name: &'static str) -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn git_reaches_its_server_and_nothing_else() {
+async fn t75_git_reaches_its_server_and_nothing_else() {
     if !is_root() {
         return;
     }

@@ -1,6 +1,6 @@
 //! Builds of others as builds of ours: `BuildConfig` of OpenShift and `Build` and `BuildRun` of Shipwright, where they build by S2I.
 //!
-//! Everything that a document says is carried over, or a [`Note`] tells what became of it. [`fields`] sees to that: a field that
+//! Everything that a document says is carried over, or a [`Note`] tells what became of it. `fields` sees to that: a field that
 //! nobody has read is told of. What no build can be made of is an error, and there is none then.
 //!
 //! Fields are those of [openshift/api](https://github.com/openshift/api/blob/master/build/v1/types.go) `build.openshift.io/v1` and of

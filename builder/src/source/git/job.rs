@@ -47,7 +47,7 @@ pub enum Found {
     Known {
         /// Its id.
         commit: String,
-        /// The branch or tag that stands for it, as [`Commit::reference`] has it.
+        /// The branch or tag that stands for it, as [`reference`](crate::plan::Commit::reference) has it.
         reference: String,
     },
 }

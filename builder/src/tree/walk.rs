@@ -22,10 +22,14 @@ pub(crate) struct Met {
     pub(crate) file: Option<File>,
 }
 
-/// Meets whatever is in a tree and `is_meant`, until told to break: what it was told. Names that lead deeper than a path can be long are an error.
+/// Folders that wait to be looked into, at most: their paths are held.
+const MAX_WAITING: usize = 100_000;
+
+/// Meets whatever is in a tree and `is_meant`, until told to break: what it was told. Names that lead deeper than a path can be long
+/// are an error, and more folders beside each other than can be kept in mind. `is_meant` is asked of all there is, and ends it by an error.
 pub(crate) fn walk<B>(
     folder: &Path,
-    is_meant: impl Fn(&Stat) -> bool,
+    is_meant: impl Fn(&Stat) -> io::Result<bool>,
     mut look: impl FnMut(Met) -> io::Result<ControlFlow<B>>,
 ) -> io::Result<Option<B>> {
     let tree = Tree::open(folder)?;
@@ -36,9 +40,12 @@ pub(crate) fn walk<B>(
             let found = stat(directory.as_fd(), &name)?;
             let path = folder.join(&name).map_err(io::Error::other)?;
             if found.kind == FileKind::Directory {
+                if waiting.len() == MAX_WAITING {
+                    return Err(io::Error::other("there are too many folders"));
+                }
                 waiting.push(path.clone());
             }
-            if !is_meant(&found) {
+            if !is_meant(&found)? {
                 continue;
             }
             let mut met = Met {

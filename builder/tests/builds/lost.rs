@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use builder::builds::Builds;
@@ -150,7 +151,7 @@ async fn lab(stores: bool) -> Lab {
     let (stop, driving) = drive(&builds);
     let run = builds.start("shop", "app", asked(), now()).await;
     while !registry.was_asked.load(Ordering::SeqCst) {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Lab {
         folder,
@@ -191,7 +192,7 @@ impl Lab {
             if run.state.has_ended() {
                 return run;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 

@@ -372,7 +372,7 @@ async fn a_program_that_lacks_processes_and_does_not_end_is_told_so() {
         .await;
     let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
     asked.request.limits.pids = Some(40);
-    asked.request.limits.seconds = Some(4);
+    asked.request.limits.seconds = Some(15);
     let ran = lab.run(asked).await;
     let failure = ran.failure();
     assert_eq!(failure.reason.as_str(), "TooManyProcesses", "{failure}");
@@ -386,7 +386,7 @@ struct Small(PathBuf);
 
 impl Drop for Small {
     fn drop(&mut self) {
-        unmount(&self.0, UnmountFlags::DETACH).unwrap();
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
     }
 }
 

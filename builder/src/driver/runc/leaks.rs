@@ -122,7 +122,7 @@ impl Work<'_> {
         for folder in rootfs.folders()?.lower {
             let stopped = walk(
                 &folder,
-                |_| true,
+                |_| Ok(true),
                 |met: Met| {
                     if self.cancel.is_cancelled() {
                         return Ok(ControlFlow::Break(()));

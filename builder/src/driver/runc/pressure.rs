@@ -16,8 +16,9 @@ use super::Machine;
 use crate::room::NoRoom;
 use crate::sandbox::Gauge;
 
-/// For so long others go on while a run that was stopped ends: what it wrote must be removed before there is room.
-const ENDING: Duration = Duration::from_secs(10);
+/// For so long at most others go on while a run that was stopped ends: what it wrote must be removed before there is room, and what
+/// it left in its caches is searched for its secrets.
+const ENDING: Duration = Duration::from_secs(120);
 
 /// The runs at work.
 #[derive(Debug, Default)]

@@ -106,7 +106,12 @@ pub(super) fn folder(
     let mut buffer = vec![0; BUFFER];
     walk(
         folder,
-        |stat| stat.ctime >= since,
+        |stat| {
+            if is_over() {
+                return Err(over());
+            }
+            Ok(stat.ctime >= since)
+        },
         |mut met: Met| {
             let mut hit = [met.path.as_bytes(), &met.target]
                 .into_iter()

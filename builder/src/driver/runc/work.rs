@@ -117,14 +117,14 @@ impl<'m> Work<'m> {
     /// lacks processes, for those.
     pub(super) fn run(mut self) -> Result<Built, Failure> {
         self.all().map_err(|failure| {
+            if let Some(lacking) = self.writing.stopped() {
+                return failure::no_room(lacking);
+            }
             if self.cancel.is_cancelled() && self.refusals > 0 {
                 return failure::endless(self.refusals, self.limits.processes);
             }
             if self.unwanted.is_cancelled() {
                 return failure::cancelled();
-            }
-            if let Some(lacking) = self.writing.stopped() {
-                return failure::no_room(lacking);
             }
             if self.cancel.is_cancelled() {
                 return failure::timed_out(self.limits.wall);

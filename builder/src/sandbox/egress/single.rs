@@ -8,7 +8,7 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -125,8 +125,10 @@ const RTA_OIF: u16 = 4;
 
 impl Interface {
     fn open() -> io::Result<Self> {
-        // Without a protocol it is that of routes, number 0.
-        let socket = rustix::net::socket(AddressFamily::NETLINK, SocketType::RAW, None)?;
+        // Without a protocol it is that of routes, number 0. No program that another thread starts meanwhile has it.
+        let flags = SocketFlags::CLOEXEC;
+        let socket =
+            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
         Ok(Self(socket))
     }
 

@@ -72,10 +72,11 @@ async fn a_server_that_is_not_there_is_told_of() {
     if !is_root() {
         return;
     }
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // Taken, so that nobody else listens there, and nobody does.
+    let taken = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    taken.bind(&any.into()).unwrap();
+    let gone = taken.local_addr().unwrap().as_socket().unwrap();
     let (said, single) = read(vec![gone], gone);
     said.unwrap_err();
     let failure = single.failure().unwrap();

@@ -29,8 +29,9 @@ pub fn examine_folder(name: &'static str, folder: &Path) -> Check {
         Ok(trial) => trial,
         Err(error) => {
             let error = error.kind();
+            let wanted = folder.display();
             let detail = format!(
-                "nothing can be made in {shown} ({error}): let {name} be a folder that this user may write"
+                "nothing can be made in {shown} ({error}), for {wanted}: let {name} be a folder that this user may write"
             );
             return check(name, Standing::Missing, detail);
         }

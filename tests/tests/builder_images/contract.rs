@@ -1,7 +1,10 @@
 //! What the images promise beside building.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 use tests::application::{replace, sample};
+use tests::podman::Storage;
 use tests::{Lab, OrFail, builder_image, server, toolbox};
 
 use crate::built::{Build, cache};
@@ -204,16 +207,7 @@ fn what_a_compiler_may_lack_for_is_said_with_the_way_to_one() {
         let mut said: Value = serde_json::from_slice(&said).or_fail("JSON");
         said["scripts"]["postinstall"] = "exit 1".into();
         std::fs::write(&package, said.to_string()).or_fail("write package.json");
-        let build = Build {
-            lab: &lab,
-            storage: &storage,
-            builder: builder_image::loaded(&lab, &storage, "nodejs"),
-            source,
-            cache: None,
-            variables: &[],
-            is_incremental: false,
-        };
-        let said = build.refused();
+        let said = refused(&lab, &storage, source);
         let way = "slipway builder-image create nodejs --package gcc";
         assert!(said.contains(way), "{folder}: {said}");
     }
@@ -227,17 +221,22 @@ fn a_package_manager_is_held_to_its_hash() {
         let storage = storage(&lab);
         let source = sample(&lab, folder);
         replace(&source.join("package.json"), "+sha512.", "+sha512.0");
-        let build = Build {
-            lab: &lab,
-            storage: &storage,
-            builder: builder_image::loaded(&lab, &storage, "nodejs"),
-            source,
-            cache: None,
-            variables: &[],
-            is_incremental: false,
-        };
-        let said = build.refused();
+        let said = refused(&lab, &storage, source);
         let why = "is not what packageManager in package.json names";
         assert!(said.contains(why), "{folder}: {said}");
     }
+}
+
+/// What is said of a source for Node.js that is not built.
+fn refused(lab: &Lab, storage: &Storage<'_>, source: PathBuf) -> String {
+    let build = Build {
+        lab,
+        storage,
+        builder: builder_image::loaded(lab, storage, "nodejs"),
+        source,
+        cache: None,
+        variables: &[],
+        is_incremental: false,
+    };
+    build.refused()
 }

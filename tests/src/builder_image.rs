@@ -17,54 +17,90 @@ const LIMIT: Duration = Duration::from_secs(1200);
 
 /// An archive of the language's default image, from the cache or made now.
 pub fn archive(lab: &Lab, language: &str) -> PathBuf {
-    archive_with(lab, language, &[])
+    Kept::new(language, &[]).archive(lab)
+}
+
+/// The language's default image in [`Storage::beside`], and its name there.
+pub fn loaded(lab: &Lab, language: &str) -> String {
+    loaded_with(lab, language, &[])
 }
 
 /// The same, of an image with more Debian packages.
-fn archive_with(lab: &Lab, language: &str, packages: &[&str]) -> PathBuf {
-    let name = [&[language], packages].concat().join("-");
-    let kept = toolbox::cache().join(format!(
-        "builder-image-{name}-{}.tar",
-        &hash(language)[..16]
-    ));
-    std::fs::create_dir_all(toolbox::cache()).or_fail("make the cache");
-    // Several tests want it at once, and one makes it.
-    let lock = File::create(kept.with_extension("lock")).or_fail("make a lock");
-    lock.lock().or_fail("wait for the image");
-    if kept.is_file() {
-        return kept;
-    }
-    // Under its name when it is whole.
-    let fresh = kept.with_extension("part");
-    drop(std::fs::remove_file(&fresh));
-    let made = create(lab, language, packages, &fresh);
-    if language == "python" && packages.is_empty() {
-        as_ordinary_user(lab, language, &made);
-    }
-    std::fs::rename(&fresh, &kept).or_fail("keep the image");
-    kept
+pub fn loaded_with(lab: &Lab, language: &str, packages: &[&str]) -> String {
+    Kept::new(language, packages).loaded(lab)
 }
 
-/// The image in storage, as `localhost/builder`.
-pub fn loaded(lab: &Lab, storage: &Storage<'_>, language: &str) -> &'static str {
-    loaded_with(lab, storage, language, &[])
+/// An image of the cache. Several tests want it at once, and one makes it.
+struct Kept<'of> {
+    language: &'of str,
+    packages: &'of [&'of str],
+    /// Says what it was made from.
+    name: String,
 }
 
-/// The same, of an image with more Debian packages.
-pub fn loaded_with(
-    lab: &Lab,
-    storage: &Storage<'_>,
-    language: &str,
-    packages: &[&str],
-) -> &'static str {
-    let archive = archive_with(lab, language, packages);
-    storage
-        .config(lab.program("skopeo"))
-        .args(["copy", "--quiet"])
-        .arg(format!("oci-archive:{}", archive.display()))
-        .arg("containers-storage:localhost/builder:latest")
-        .ok();
-    "localhost/builder"
+impl<'of> Kept<'of> {
+    fn new(language: &'of str, packages: &'of [&'of str]) -> Self {
+        let parts = [&[language], packages].concat().join("-");
+        let name = format!("builder-image-{parts}-{}", &hash(language)[..16]);
+        std::fs::create_dir_all(toolbox::cache()).or_fail("make the cache");
+        Self {
+            language,
+            packages,
+            name,
+        }
+    }
+
+    fn archive(&self, lab: &Lab) -> PathBuf {
+        let _lock = lock(&self.name);
+        let kept = self.file("tar");
+        if kept.is_file() {
+            return kept;
+        }
+        // Under its name when it is whole.
+        let fresh = self.file("part");
+        drop(std::fs::remove_file(&fresh));
+        let made = create(lab, self.language, self.packages, &fresh);
+        if self.language == "python" && self.packages.is_empty() {
+            as_ordinary_user(lab, self.language, &made);
+        }
+        std::fs::rename(&fresh, &kept).or_fail("keep the image");
+        kept
+    }
+
+    fn loaded(&self, lab: &Lab) -> String {
+        let archive = self.archive(lab);
+        let image = format!("localhost/{}", self.name);
+        // One at a time: it is one storage for all images.
+        let _lock = lock("images");
+        // With the storage: who removes that removes this.
+        let mark = Storage::beside().join(format!("{}.loaded", self.name));
+        if !mark.is_file() {
+            let storage = format!(
+                "overlay@{}+{}:overlay.skip_mount_home=true",
+                Storage::beside().display(),
+                lab.dir("kept").display()
+            );
+            lab.program("skopeo")
+                .args(["copy", "--quiet"])
+                .arg(format!("oci-archive:{}", archive.display()))
+                .arg(format!("containers-storage:[{storage}]{image}:latest"))
+                .ok();
+            File::create(mark).or_fail("mark the image as loaded");
+        }
+        image
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        toolbox::cache().join(format!("{}.{extension}", self.name))
+    }
+}
+
+/// Held until it is dropped.
+fn lock(name: &str) -> File {
+    let file = toolbox::cache().join(format!("{name}.lock"));
+    let lock = File::create(file).or_fail("make a lock");
+    lock.lock().or_fail("wait for an image of the cache");
+    lock
 }
 
 fn create(lab: &Lab, language: &str, packages: &[&str], file: &Path) -> Value {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Lab, Program};
+use crate::{Lab, OrFail as _, Program, toolbox};
 
 /// podman's and buildah's shared storage in a lab.
 #[derive(Debug)]
@@ -10,6 +10,8 @@ pub struct Storage<'lab> {
     lab: &'lab Lab,
     name: &'static str,
     driver: &'static str,
+    /// Storage whose images are there too, to be read.
+    beside: Option<PathBuf>,
 }
 
 impl<'lab> Storage<'lab> {
@@ -17,14 +19,39 @@ impl<'lab> Storage<'lab> {
     pub fn new(lab: &'lab Lab, name: &'static str) -> Self {
         // vfs works on every file system that a test may stand on, also in a container.
         let driver = "vfs";
-        Self { lab, name, driver }
+        let beside = None;
+        Self {
+            lab,
+            name,
+            driver,
+            beside,
+        }
     }
 
     /// Empty storage that keeps a layer once, however many images have it: for large ones. It needs a file system
     /// that overlayfs takes.
     pub fn overlay(lab: &'lab Lab, name: &'static str) -> Self {
         let driver = "overlay";
-        Self { lab, name, driver }
+        Self {
+            driver,
+            ..Self::new(lab, name)
+        }
+    }
+
+    /// The same, in which what [`Self::beside`] keeps is there as well, without a copy.
+    pub fn with_kept(lab: &'lab Lab, name: &'static str) -> Self {
+        let beside = Some(Self::beside());
+        Self {
+            beside,
+            ..Self::overlay(lab, name)
+        }
+    }
+
+    /// A folder of the lab's cache: storage of images that many tests begin with.
+    pub fn beside() -> PathBuf {
+        let folder = toolbox::cache().join("images");
+        std::fs::create_dir_all(&folder).or_fail("make the storage of the cache");
+        folder
     }
 
     /// `podman` on it.
@@ -79,5 +106,10 @@ impl<'lab> Storage<'lab> {
             .arg("--runroot")
             .arg(dir("run"))
             .arg(format!("--storage-driver={}", self.driver))
+            .args(
+                self.beside
+                    .iter()
+                    .map(|beside| format!("--storage-opt=overlay.imagestore={}", beside.display())),
+            )
     }
 }

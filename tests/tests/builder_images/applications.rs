@@ -55,7 +55,7 @@ fn builds_and_runs(sample_of: &Sample) {
     let Sample {
         language, packages, ..
     } = sample_of;
-    let builder = builder_image::loaded_with(&lab, &storage, language, packages);
+    let builder = builder_image::loaded_with(&lab, language, packages);
     let source = sample(&lab, sample_of.folder);
     (sample_of.prepare)(&lab, &source);
     let mut build = Build {

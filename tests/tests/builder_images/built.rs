@@ -17,7 +17,7 @@ const TRUST: &[&str] = &["NODE_EXTRA_CA_CERTS", "PIP_CERT", "SSL_CERT_FILE"];
 pub(crate) struct Build<'lab> {
     pub(crate) lab: &'lab Lab,
     pub(crate) storage: &'lab Storage<'lab>,
-    pub(crate) builder: &'lab str,
+    pub(crate) builder: String,
     pub(crate) source: PathBuf,
     /// Mounted where the image says.
     pub(crate) cache: Option<PathBuf>,
@@ -43,7 +43,7 @@ impl Build<'_> {
         let out = self.lab.dir(format!("out-{:016x}", fastrand::u64(..)));
         let dockerfile = out.join("Dockerfile");
         let mut s2i = self.lab.program("s2i").arg("build").arg(&self.source);
-        s2i = s2i.args([self.builder, image, "--as-dockerfile"]);
+        s2i = s2i.args([self.builder.as_str(), image, "--as-dockerfile"]);
         s2i = s2i.arg(&dockerfile).args([
             "--image-scripts-url",
             "image:///usr/libexec/s2i",

@@ -38,7 +38,7 @@ fn labels_say_what_a_catalogue_must_know_and_the_command_says_the_usage() {
     for language in all {
         let lab = Lab::new("labels");
         let storage = storage(&lab);
-        let image = builder_image::loaded(&lab, &storage, &language);
+        let image = &builder_image::loaded(&lab, &language);
         let said = storage.podman().args(["image", "inspect", image]).ok();
         let said: Value = serde_json::from_str(&said).or_fail("JSON");
         let config = &said[0]["Config"];
@@ -138,7 +138,7 @@ fn what_cannot_be_made_is_refused_before_work_begins() {
 fn an_incremental_build_begins_with_the_downloads_that_were_kept() {
     let lab = Lab::new("incremental");
     let storage = storage(&lab);
-    let builder = builder_image::loaded(&lab, &storage, "go");
+    let builder = builder_image::loaded(&lab, "go");
     let source = sample(&lab, "go");
     std::fs::create_dir_all(source.join(".s2i")).or_fail("make .s2i");
     std::fs::write(source.join(".s2i/environment"), "S2I_KEEP_CACHE=true\n").or_fail("write");
@@ -163,7 +163,7 @@ fn an_incremental_build_begins_with_the_downloads_that_were_kept() {
 fn what_a_script_of_the_source_installs_is_not_that_of_the_build_before() {
     let lab = Lab::new("hooks");
     let storage = storage(&lab);
-    let builder = builder_image::loaded(&lab, &storage, "nodejs");
+    let builder = builder_image::loaded(&lab, "nodejs");
     let source = sample(&lab, "nodejs");
     replace(
         &source.join("package.json"),
@@ -232,7 +232,7 @@ fn refused(lab: &Lab, storage: &Storage<'_>, source: PathBuf) -> String {
     let build = Build {
         lab,
         storage,
-        builder: builder_image::loaded(lab, storage, "nodejs"),
+        builder: builder_image::loaded(lab, "nodejs"),
         source,
         cache: None,
         variables: &[],

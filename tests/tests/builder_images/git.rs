@@ -11,7 +11,7 @@ use crate::storage;
 fn go_with_a_private_module() {
     let lab = Lab::new("private");
     let storage = storage(&lab);
-    let builder = builder_image::loaded(&lab, &storage, "go");
+    let builder = builder_image::loaded(&lab, "go");
     lab.write(
         "greet/go.mod",
         "module git.example.com/team/greet.git\n\ngo 1.22\n",
@@ -100,7 +100,7 @@ fn python_with_a_package_of_git_in_the_lock_of_uv() {
     let mut build = Build {
         lab: &lab,
         storage: &storage,
-        builder: builder_image::loaded(&lab, &storage, "python"),
+        builder: builder_image::loaded(&lab, "python"),
         source,
         cache: Some(cache(&lab)),
         variables: &[],
@@ -110,7 +110,7 @@ fn python_with_a_package_of_git_in_the_lock_of_uv() {
     let mends = "slipway builder-image create LANGUAGE --package git";
     assert!(said.contains(mends), "what would help is said: {said}");
 
-    build.builder = builder_image::loaded_with(&lab, &storage, "python", &["git"]);
+    build.builder = builder_image::loaded_with(&lab, "python", &["git"]);
     let first = build.run("localhost/app:first");
     assert_eq!(first, build.run("localhost/app:again"), "a full cache");
     let command = ["/usr/libexec/s2i/run"];

@@ -13,5 +13,5 @@ use tests::{Lab, podman::Storage};
 
 /// A lab with storage for large images.
 fn storage(lab: &Lab) -> Storage<'_> {
-    Storage::overlay(lab, "s")
+    Storage::with_kept(lab, "s")
 }

@@ -22,7 +22,6 @@ mod drive;
 mod error;
 mod event;
 mod events;
-mod failed;
 mod figures;
 mod finish;
 mod git_files;

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use builder::ledger::{Brief, Kept, Key, Kind, Ledger, LedgerError, Write};
+use builder::records::{Run, StateKind};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct FileLedger {
     pub(crate) is_broken: AtomicBool,
     /// How many records of runs were read.
     pub(crate) runs_read: AtomicUsize,
+    /// Of the next write of a run that stands so the answer is lost.
+    pub(crate) loses: Mutex<Option<StateKind>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,15 +34,6 @@ struct Line {
 /// By kind, namespace and name.
 type Lines = BTreeMap<String, Line>;
 
-const KINDS: [Kind; 6] = [
-    Kind::Build,
-    Kind::Run,
-    Kind::BuilderImage,
-    Kind::Secret,
-    Kind::Delivery,
-    Kind::Event,
-];
-
 impl FileLedger {
     pub(crate) fn new(path: &Path) -> Self {
         Self {
@@ -47,6 +41,7 @@ impl FileLedger {
             writing: Mutex::default(),
             is_broken: AtomicBool::new(false),
             runs_read: AtomicUsize::new(0),
+            loses: Mutex::default(),
         }
     }
 
@@ -70,6 +65,20 @@ impl FileLedger {
         all
     }
 
+    /// Whether the answer to these is lost.
+    fn is_lost(&self, writes: &[Write]) -> bool {
+        let Some(state) = *self.loses.lock().unwrap() else {
+            return false;
+        };
+        writes.iter().any(|write| match write {
+            Write::Put { key, body, .. } if key.kind == Kind::Run => {
+                let run: Run = serde_json::from_slice(body).unwrap();
+                run.state.kind() == state
+            }
+            _ => false,
+        })
+    }
+
     fn has_read(&self, kept: &[Kept]) {
         let runs = kept.iter().filter(|kept| kept.key.kind == Kind::Run);
         self.runs_read.fetch_add(runs.count(), Ordering::SeqCst);
@@ -85,7 +94,10 @@ fn kept((text, line): (String, Line)) -> Kept {
     let kind = parts.next().unwrap();
     Kept {
         key: Key {
-            kind: *KINDS.iter().find(|known| known.as_str() == kind).unwrap(),
+            kind: *Kind::ALL
+                .iter()
+                .find(|known| known.as_str() == kind)
+                .unwrap(),
             namespace: parts.next().unwrap().to_owned(),
             name: parts.next().unwrap().to_owned(),
         },
@@ -110,6 +122,7 @@ impl Ledger for FileLedger {
         }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = self.load();
+        let is_lost = self.is_lost(&writes);
         for write in writes {
             let (key, expected) = match &write {
                 Write::Put { key, revision, .. } => (key.clone(), *revision),
@@ -137,6 +150,10 @@ impl Ledger for FileLedger {
         let staged = self.path.with_extension("new");
         std::fs::write(&staged, serde_json::to_vec(&lines).unwrap()).unwrap();
         std::fs::rename(&staged, &self.path).unwrap();
+        if is_lost {
+            *self.loses.lock().unwrap() = None;
+            return Err(LedgerError::Unavailable("no answer".to_owned()));
+        }
         Ok(())
     }
 

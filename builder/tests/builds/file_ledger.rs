@@ -20,6 +20,8 @@ pub(crate) struct FileLedger {
     pub(crate) runs_read: AtomicUsize,
     /// Of the next write of a run that stands so the answer is lost.
     pub(crate) loses: Mutex<Option<StateKind>>,
+    /// No run that stands so is written now.
+    pub(crate) refuses: Mutex<Option<StateKind>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +44,7 @@ impl FileLedger {
             is_broken: AtomicBool::new(false),
             runs_read: AtomicUsize::new(0),
             loses: Mutex::default(),
+            refuses: Mutex::default(),
         }
     }
 
@@ -65,24 +68,21 @@ impl FileLedger {
         all
     }
 
-    /// Whether the answer to these is lost.
-    fn is_lost(&self, writes: &[Write]) -> bool {
-        let Some(state) = *self.loses.lock().unwrap() else {
-            return false;
-        };
-        writes.iter().any(|write| match write {
-            Write::Put { key, body, .. } if key.kind == Kind::Run => {
-                let run: Run = serde_json::from_slice(body).unwrap();
-                run.state.kind() == state
-            }
-            _ => false,
-        })
-    }
-
     fn has_read(&self, kept: &[Kept]) {
         let runs = kept.iter().filter(|kept| kept.key.kind == Kind::Run);
         self.runs_read.fetch_add(runs.count(), Ordering::SeqCst);
     }
+}
+
+/// Whether a run that stands so is among these.
+fn has_run(writes: &[Write], state: Option<StateKind>) -> bool {
+    writes.iter().any(|write| match write {
+        Write::Put { key, body, .. } if key.kind == Kind::Run && state.is_some() => {
+            let run: Run = serde_json::from_slice(body).unwrap();
+            Some(run.state.kind()) == state
+        }
+        _ => false,
+    })
 }
 
 fn text(key: &Key) -> String {
@@ -117,12 +117,13 @@ impl Ledger for FileLedger {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
-        if self.is_broken.load(Ordering::SeqCst) {
+        let is_refused = has_run(&writes, *self.refuses.lock().unwrap());
+        if is_refused || self.is_broken.load(Ordering::SeqCst) {
             return Err(LedgerError::Unavailable("the disk is full".to_owned()));
         }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = self.load();
-        let is_lost = self.is_lost(&writes);
+        let is_lost = has_run(&writes, *self.loses.lock().unwrap());
         for write in writes {
             let (key, expected) = match &write {
                 Write::Put { key, revision, .. } => (key.clone(), *revision),

@@ -1,12 +1,11 @@
 //! A ledger that has written what it was asked to, and whose answer nobody hears.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use builder::builds::BuildsError;
 use builder::records::{Run, State, StateKind};
 
-use crate::lab::{Lab, asked, now, reason, spec};
+use crate::lab::{Lab, asked, eventually, now, reason, spec};
 
 /// A build whose next run loses the answer of the write by which it comes to stand so.
 async fn losing(words: &str, state: StateKind) -> Lab {
@@ -19,15 +18,11 @@ async fn losing(words: &str, state: StateKind) -> Lab {
 
 /// The first run, when it is so.
 async fn first(lab: &Lab, is_so: impl Fn(&Run) -> bool) -> Run {
-    for _ in 0..6000 {
-        match lab.builds.run("shop", "app-1").await {
-            Ok(run) if is_so(&run.value) => return run.value,
-            Ok(_) | Err(BuildsError::NotFound { .. }) => {}
-            Err(error) => panic!("{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{:?}", lab.builds.run("shop", "app-1").await)
+    eventually("it is so", async || {
+        let run = lab.builds.run("shop", "app-1").await;
+        run.ok().map(|run| run.value).filter(&is_so)
+    })
+    .await
 }
 
 /// It was begun once, and is told of once.
@@ -87,8 +82,8 @@ async fn a_success_is_recorded_once() {
 async fn a_failure_is_recorded_once() {
     let lab = losing("fail", StateKind::Failed).await;
     lab.start().await;
-    first(&lab, |run| reason(run) == "AssembleFailed").await;
     let run = first(&lab, |run| run.state.has_ended()).await;
+    assert_eq!(reason(&run), "AssembleFailed");
     lab.ended(&run).await;
     assert_eq!(*lab.ledger.loses.lock().unwrap(), None, "nothing was lost");
     lab.run().await;

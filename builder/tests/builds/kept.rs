@@ -22,7 +22,7 @@ pub(crate) async fn layer(lab: &Lab, source: &str) -> PathBuf {
 }
 
 /// Sends a source of which this snapshot's config is said.
-async fn send(lab: &Lab, layer: &Snapshot, of: &Snapshot) -> String {
+pub(crate) async fn send(lab: &Lab, layer: &Snapshot, of: &Snapshot) -> String {
     let config = config(of, IgnoreMode::Classic).unwrap();
     push_snapshot(&lab.images, layer, CONFIG_TYPE, &config).await
 }

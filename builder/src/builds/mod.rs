@@ -19,6 +19,7 @@ mod catalogue;
 mod credential;
 mod definitions;
 mod drive;
+mod ending;
 mod error;
 mod event;
 mod events;

@@ -25,7 +25,7 @@ use crate::records::{OwnReason, Run, RunResult, State};
 const REST: Duration = Duration::from_secs(60);
 
 /// How long a run rests whose record was not to be read or written.
-const AWAY: Duration = Duration::from_secs(5);
+pub(super) const AWAY: Duration = Duration::from_secs(5);
 
 /// How long is waited for threads of runs that have ended.
 const THREADS_END: Duration = Duration::from_secs(5);
@@ -128,12 +128,12 @@ impl Builds {
 
     /// Reads a run anew after a while and lets it wait if it does, or if it is said to be at work since `begun`, an attempt of
     /// which this server had no answer: nobody is at it.
-    pub(super) fn take_up_later(&self, id: RunId, begun: Option<u32>) {
+    fn take_up_later(&self, id: RunId, begun: Option<u32>) {
         let builds = self.clone();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(AWAY).await;
-                // One that was asked for again, of the same name.
+                // Somebody has looked for those that wait.
                 if builds.queue().has(&id) {
                     return;
                 }

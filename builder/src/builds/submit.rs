@@ -208,7 +208,7 @@ impl Builds {
                 Err(LedgerError::Conflict(key)) if key.kind == Kind::Build => {
                     return Ok(None);
                 }
-                Err(error) => return Err(self.not_made(&run, error)),
+                Err(error) => return Err(self.not_made(error)),
             }
         }
     }
@@ -233,18 +233,18 @@ impl Builds {
             Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {
                 Err(super::record::exists(&run))
             }
-            Err(error) => Err(self.not_made(&run, error)),
+            Err(error) => Err(self.not_made(error)),
         }
     }
 
     /// Why a run was not made. Where there is no answer it may have been: then it is looked for.
-    fn not_made(&self, run: &Run, error: LedgerError) -> BuildsError {
+    fn not_made(&self, error: LedgerError) -> BuildsError {
         match error {
             LedgerError::Conflict(key) => {
                 BuildsError::Repeated(format!("{} {}", key.kind.as_str(), key.name))
             }
             LedgerError::Unavailable(_) => {
-                self.take_up_later(id(run), None);
+                self.look_for_unheard();
                 error.into()
             }
             LedgerError::Refused(_) => error.into(),

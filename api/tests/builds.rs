@@ -630,31 +630,42 @@ async fn what_was_published_is_told_page_by_page() {
     let events = "/api/v1/namespaces/team/buildevents";
     let nothing = server.get(events, &who).await.json();
     assert_eq!(nothing, json!({"items": []}));
-    let name = |number: u64| format!("{:013}-x", 1_800_000_000_000 + number);
     let event = |number: u64| {
         json!({
-            "kind": "build.succeeded", "namespace": "team", "build": "app", "run": format!("app-{number}"),
-            "repository": "team/app", "digest": format!("sha256:{number:064}"), "tags": ["v1"], "at": 1_800_000_000_000 + number,
+            "id": format!("{number:032x}"), "kind": "build.succeeded", "namespace": "team", "build": "app",
+            "run": format!("app-{number}"), "repository": "team/app", "digest": format!("sha256:{number:064}"), "tags": ["v1"],
+            "at": 1_800_000_000_000 - number,
         })
     };
-    let put = |namespace: &str, name: String, body: String| Write::Put {
-        key: Key {
-            kind: Kind::Event,
+    let put = |kind: Kind, namespace: &str, name: &str, revision: Option<u64>, body: String| {
+        let key = Key {
+            kind,
             namespace: namespace.to_owned(),
-            name,
-        },
-        revision: None,
-        open: true,
-        brief: None,
-        body: body.into_bytes(),
+            name: name.to_owned(),
+        };
+        Write::Put {
+            key,
+            revision,
+            open: false,
+            brief: None,
+            body: body.into_bytes(),
+        }
+    };
+    let at = |namespace: &str, number: u64, body: String| {
+        put(Kind::Event, namespace, &format!("{number:016}"), None, body)
     };
     let mut writes: Vec<_> = (1..=3)
-        .map(|number| put("team", name(number), event(number).to_string()))
+        .map(|number| at("team", number, event(number).to_string()))
         .collect();
     // Of a newer version, and of somebody else.
-    writes.push(put("team", name(0), "{}".to_owned()));
-    writes.push(put("other", name(9), event(9).to_string()));
+    writes.push(at("team", 4, "{}".to_owned()));
+    writes.push(at("other", 5, event(5).to_string()));
     server.ledger.write(writes).await.unwrap();
+    for revision in 0..4 {
+        let before = (revision > 0).then_some(revision);
+        let count = put(Kind::EventCount, "team", "events", before, "{}".to_owned());
+        server.ledger.write(vec![count]).await.unwrap();
+    }
 
     let page = server.get(&format!("{events}?limit=2"), &who).await.json();
     let runs = |page: &Value| -> Vec<Value> {
@@ -663,22 +674,30 @@ async fn what_was_published_is_told_page_by_page() {
     };
     assert_eq!(runs(&page), ["app-1", "app-2"]);
     let mut first = event(1);
-    first["id"] = name(1).into();
+    first["position"] = 1.into();
     assert_eq!(page["items"][0], first);
-    assert_eq!(page["continue"], name(2));
-    let rest = format!("{events}?limit=2&continue={}", name(2));
-    let rest = server.get(&rest, &who).await.json();
-    assert_eq!(runs(&rest), ["app-3"]);
-    assert!(rest.get("continue").is_none(), "{rest}");
-    // Whoever has read all asks for what comes behind it, or for what may have come a moment late.
-    let behind = server
-        .get(&format!("{events}?continue={}", name(3)), &who)
-        .await;
-    assert_eq!(behind.json(), json!({"items": []}));
-    let late = server
-        .get(&format!("{events}?continue=1800000000003"), &who)
-        .await;
-    assert_eq!(runs(&late.json()), ["app-3"]);
+    assert_eq!(page["continue"], "2");
+    for rest in [
+        "limit=2&continue=2",
+        "after=2",
+        "after=0&continue=2",
+        "after=2&continue=",
+    ] {
+        let rest = server.get(&format!("{events}?{rest}"), &who).await.json();
+        assert_eq!(runs(&rest), ["app-3"]);
+        assert!(rest.get("continue").is_none(), "{rest}");
+    }
+    // Whoever has read all asks for what comes behind it.
+    for behind in [3, 4] {
+        let behind = server.get(&format!("{events}?after={behind}"), &who).await;
+        assert_eq!(behind.json(), json!({"items": []}));
+    }
+    for wrong in ["after=5", "continue=x", "continue=1800000000003-x"] {
+        let answer = server.get(&format!("{events}?{wrong}"), &who).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("position"), "{detail}");
+    }
 
     let bad = server.get(&format!("{events}?limit=0"), &who).await;
     assert_eq!(bad.status, StatusCode::BAD_REQUEST);

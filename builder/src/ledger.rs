@@ -36,17 +36,20 @@ pub enum Kind {
     Delivery,
     /// Events for others, in the order of their names.
     Event,
+    /// How many events a namespace has had: so many as its one record of this kind has revisions.
+    EventCount,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Build,
         Self::Run,
         Self::BuilderImage,
         Self::Secret,
         Self::Delivery,
         Self::Event,
+        Self::EventCount,
     ];
 
     /// The kind's name where it is stored.
@@ -58,6 +61,7 @@ impl Kind {
             Self::Secret => "secret",
             Self::Delivery => "delivery",
             Self::Event => "event",
+            Self::EventCount => "event-count",
         }
     }
 }
@@ -80,7 +84,7 @@ pub struct Kept {
     pub key: Key,
     /// 1 when it was made, one more with each write.
     pub revision: u64,
-    /// Whether something is still to be done about it: a run that has not ended, an event that nobody took.
+    /// Whether something is still to be done about it: a run that has not ended, a build that is triggered.
     pub open: bool,
     /// JSON.
     pub body: Vec<u8>,

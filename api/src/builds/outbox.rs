@@ -7,7 +7,7 @@ use builder::records::FailureReason;
 use http::StatusCode;
 use registry::http::Problem;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Building, problem};
 use crate::{Builder, Listed, Page, Permission, Query, Reply, Route};
@@ -18,17 +18,41 @@ pub(super) fn route(building: &Building) -> Route {
     let may = Permission::Build(BuildRight::GetBuilds);
     Route::get(EVENTS, "list-build-events", may, list, building.clone())
         .summary("What builds have published and which have failed, the oldest first: 1000 of a namespace, of 30 days")
-        .query::<Page>()
+        .query::<Which>()
         .reply::<Listed<BuildEvent>>(StatusCode::OK)
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Which {
+    /// Entries in the answer at most: 1 to 1000, usually 100.
+    limit: Option<u32>,
+    /// Those behind this position: of the last event that was read. 0, or nothing, is before the first.
+    after: Option<u64>,
+    /// Where to go on: what the page before said under `continue`, instead of `after`.
+    r#continue: Option<String>,
+}
+
+impl Which {
+    fn after(&self, page: &Page) -> Result<u64, Problem> {
+        let Some(next) = page.after() else {
+            return Ok(self.after.unwrap_or_default());
+        };
+        let message = "continue: the position of an event, as the page before said it";
+        next.parse().map_err(|_| Problem::invalid(message))
+    }
 }
 
 /// That a run was published, or has failed.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct BuildEvent {
-    /// In the order of time; `continue` takes it, so that whoever has read an event goes on behind it. Two of the same moment may come
-    /// the other way round: who follows begins a minute before, `at` less 60000 in 13 digits, and passes over what they know.
+    /// Its own for ever.
     id: String,
+    /// 1 of a namespace's first event, one more of each that is recorded after it; what is lacking before the first that is listed was
+    /// removed. Whoever asks for those `after` the last that they have read misses none.
+    position: u64,
     /// `build.succeeded` or `build.failed`; others may come.
     kind: &'static str,
     namespace: String,
@@ -51,14 +75,15 @@ struct BuildEvent {
     /// Of a failure: why, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// When, in milliseconds since 1970.
+    /// When the run ended, in milliseconds since 1970; it may have been recorded later.
     at: u64,
 }
 
 impl BuildEvent {
-    fn of((id, event): (String, Recorded)) -> Self {
+    fn of((position, event): (u64, Recorded)) -> Self {
         let mut told = Self {
-            id,
+            id: event.id,
+            position,
             kind: "build.succeeded",
             namespace: event.namespace,
             build: event.build,
@@ -93,17 +118,16 @@ impl BuildEvent {
 async fn list(
     State(building): State<Building>,
     may: Builder,
-    Query(page): Query<Page>,
+    Query(which): Query<Which>,
 ) -> Result<Reply<Listed<BuildEvent>>, Problem> {
+    let page = Page::new(which.limit, which.r#continue.clone());
     let limit = page.limit()?.min(PageOf::MAX);
-    let found = building
-        .builds
-        .events(may.namespace(), page.after(), limit)
-        .await;
+    let after = which.after(&page)?;
+    let found = building.builds.events(may.namespace(), after, limit).await;
     let found = found.map_err(problem)?;
     let last = found.items.last().filter(|_| found.more);
     let listed = Listed {
-        r#continue: last.map(|(id, _)| id.clone()),
+        r#continue: last.map(|(position, _)| position.to_string()),
         items: found.items.into_iter().map(BuildEvent::of).collect(),
     };
     Ok(Reply(StatusCode::OK, listed))

@@ -52,7 +52,7 @@ impl Places {
         let own = taken.get(&whose).copied().unwrap_or_default();
         if now >= all || own >= of_one {
             let message = format!(
-                "{now} {what}, {own} of them by you, and {of_one} of one caller and {all} of all are the most: end some, or try \
+                "{now} {what}, {own} of them by you, and {of_one} of one caller and {all} of all are the most: try \
                  again in {RETRY_AFTER} s"
             );
             return Err(Problem::too_many_of(message, RETRY_AFTER));

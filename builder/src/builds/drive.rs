@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::definitions::millis;
+use super::ending::Ending;
 use super::finish::{cancelled, fail, requeue};
 use super::live::{Open, Stop, Why};
 use super::log::{LogWriter, folder};
@@ -22,6 +23,9 @@ use crate::records::{OwnReason, Run, RunResult, State};
 
 /// How long the queue sleeps at most.
 const REST: Duration = Duration::from_secs(60);
+
+/// How long a run rests whose record was not to be read or written.
+pub(super) const AWAY: Duration = Duration::from_secs(5);
 
 /// How long is waited for threads of runs that have ended.
 const THREADS_END: Duration = Duration::from_secs(5);
@@ -84,18 +88,18 @@ impl Builds {
                            again, or allow more time in spec.timeouts.queue";
             let failure = failure(OwnReason::QueueTimeout, message);
             let end = |run: &mut Run| fail(run, &failure, now);
-            self.end_waiting(&id, end, now).await;
+            self.end_waiting(&id, end).await;
         }
         let superseded = self.queue().superseded();
         for (id, newer) in superseded {
             let by = format!("the newer run {}", newer.name);
             let end = |run: &mut Run| cancelled(run, &by, now);
-            self.end_waiting(&id, end, now).await;
+            self.end_waiting(&id, end).await;
         }
     }
 
     /// Ends a run that waits. It is out of the queue; if it cannot be recorded now, it waits again.
-    async fn end_waiting(&self, id: &RunId, end: impl Fn(&mut Run), now: u64) {
+    async fn end_waiting(&self, id: &RunId, end: impl Fn(&mut Run)) {
         let ended = async {
             loop {
                 let mut run = self.run(&id.namespace, &id.name).await?;
@@ -103,7 +107,7 @@ impl Builds {
                     return Ok(());
                 }
                 end(&mut run.value);
-                match self.put_end(&run, now).await {
+                match self.put_end(&run).await {
                     Err(BuildsError::Busy(_)) => {}
                     Err(error) => return Err(error),
                     Ok(()) => {
@@ -117,26 +121,49 @@ impl Builds {
             Ok(()) | Err(BuildsError::NotFound { .. }) => self.live().end(id),
             Err(error) => {
                 tracing::warn!(run = id.name, %error, "the end of a waiting run is not recorded");
-                self.take_up_later(id.clone());
+                self.take_up_later(id.clone(), None);
             }
         }
     }
 
-    /// Reads a run anew after a while and lets it wait if it does.
-    fn take_up_later(&self, id: RunId) {
+    /// Reads a run anew after a while and lets it wait if it does, or if it is said to be at work since `begun`, an attempt of
+    /// which this server had no answer: nobody is at it.
+    fn take_up_later(&self, id: RunId, begun: Option<u32>) {
         let builds = self.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_secs(5)).await;
-                match builds.run(&id.namespace, &id.name).await {
+                tokio::time::sleep(AWAY).await;
+                // Somebody has looked for those that wait.
+                if builds.queue().has(&id) {
+                    return;
+                }
+                match builds.take_up_again(&id, begun).await {
                     Err(BuildsError::Unavailable(_)) => {}
-                    Ok(run) if run.value.state == State::Queued => {
-                        return builds.wait_again(&run.value);
-                    }
-                    _ => return builds.live().end(&id),
+                    Ok(Some(run)) => return builds.wait_again(&run),
+                    Ok(None) | Err(_) => return builds.live().end(&id),
                 }
             }
         });
+    }
+
+    /// The run, if it is to wait.
+    async fn take_up_again(
+        &self,
+        id: &RunId,
+        begun: Option<u32>,
+    ) -> Result<Option<Run>, BuildsError> {
+        let found = self.run(&id.namespace, &id.name).await?;
+        if found.value.state == State::Running && Some(found.value.attempts) == begun {
+            let now = millis(SystemTime::now());
+            let progress = Progress::new(self.clone(), found);
+            progress.change(|run| let_wait(run, now)).await?;
+            let run = progress.run().await;
+            if run.state.has_ended() {
+                self.figures().ended(&run);
+            }
+            return Ok((run.state == State::Queued).then_some(run));
+        }
+        Ok((found.value.state == State::Queued).then_some(found.value))
     }
 
     /// Lets a run wait that the ledger says waits; how long it may counts from now.
@@ -151,12 +178,13 @@ impl Builds {
 
     /// One run, from its turn to its end.
     async fn work(&self, id: RunId, open: Arc<Open>) {
-        match self.begin(&id).await {
+        let mut attempt = None;
+        match self.begin(&id, &mut attempt).await {
             Ok(Some(progress)) => self.carry_out(&id, &open, Arc::new(progress)).await,
             Ok(None) => self.live().end(&id),
             Err(error) => {
                 tracing::warn!(run = id.name, %error, "a run cannot begin now");
-                self.take_up_later(id.clone());
+                self.take_up_later(id.clone(), attempt);
             }
         }
         self.queue().ended(&id);
@@ -167,8 +195,13 @@ impl Builds {
         self.wake();
     }
 
-    /// Records that a run is at work; `None` if it is not wanted any more: then that is recorded.
-    async fn begin(&self, id: &RunId) -> Result<Option<Progress>, BuildsError> {
+    /// Records that a run is at work; `None` if it is not wanted any more: then that is recorded. `attempt` becomes the number
+    /// of the one that is in the ledger, or may be: the answer may be what is missing.
+    async fn begin(
+        &self,
+        id: &RunId,
+        attempt: &mut Option<u32>,
+    ) -> Result<Option<Progress>, BuildsError> {
         loop {
             let mut run = match self.run(&id.namespace, &id.name).await {
                 Err(BuildsError::NotFound { .. }) => return Ok(None),
@@ -185,6 +218,7 @@ impl Builds {
                 run.value.state = State::Running;
                 run.value.attempts += 1;
                 run.value.started = Some(now);
+                *attempt = Some(run.value.attempts);
             }
             match self.store().replace(run).await {
                 Err(BuildsError::Changed { .. }) => {}
@@ -217,6 +251,10 @@ impl Builds {
         let recorded = self.record(ending, &progress, open, now).await;
         if let Err(error) = recorded {
             tracing::error!(run = id.name, %error, "the end of a run is not recorded");
+            // Its end was, and somebody has removed it since.
+            if matches!(error, BuildsError::NotFound { .. }) {
+                self.live().end(id);
+            }
         }
         let ended = progress.run().await;
         if ended.state.has_ended() {
@@ -283,16 +321,7 @@ impl Builds {
                 insist(stop, || progress.change(end)).await
             }
             // That the server was ended is nothing that the run did.
-            Ending::Waits => {
-                let wait = |run: &mut Run| {
-                    if let Some(by) = run.cancel.clone() {
-                        return cancelled(run, &by, now);
-                    }
-                    requeue(run);
-                    run.attempts = run.attempts.saturating_sub(1);
-                };
-                progress.change(wait).await
-            }
+            Ending::Waits => progress.change(|run| let_wait(run, now)).await,
             Ending::Unknown => {
                 let leave = |run: &mut Run| run.attempts = run.attempts.saturating_sub(1);
                 progress.change(leave).await
@@ -301,64 +330,11 @@ impl Builds {
     }
 }
 
-/// What becomes of a run that is at work no more.
-enum Ending {
-    Succeeded(RunResult),
-    Failed(Failure),
-    Cancelled(String),
-    Waits,
-    /// It may have been published: the next server asks the registry by the result that is noted.
-    Unknown,
-}
-
-impl Ending {
-    fn of(outcome: Result<RunResult, Failure>, stop: &Stop, run: &Run) -> Self {
-        let error = match outcome {
-            // Somebody's wish came too late.
-            Ok(result) => return Self::Succeeded(result),
-            Err(error) => error,
-        };
-        if stop.server_ends() && run.result.is_some() {
-            return Self::Unknown;
-        }
-        match stop.why() {
-            None => Self::Failed(error),
-            Some(Why::Cancelled(by)) => Self::Cancelled(by.clone()),
-            Some(Why::ServerEnds) => Self::Waits,
-            Some(Why::TimedOut) => {
-                let seconds = run.spec.timeouts.run;
-                let limit = seconds.map_or_else(
-                    || "this server's configuration allows".to_owned(),
-                    |seconds| format!("the {seconds} seconds of spec.timeouts.run (--timeout)"),
-                );
-                let message = format!(
-                    "it took longer than {limit}: the log's last lines say where; allow more time, or give it a cache"
-                );
-                // Why it had no end, if the driver knows.
-                if error.reason == OwnReason::TooManyProcesses.into() {
-                    let message = format!("{}; {message}", error.message);
-                    return Self::Failed(Failure { message, ..error });
-                }
-                Self::Failed(failure(OwnReason::RunTimeout, message))
-            }
-        }
+/// Lets a run that was at work wait again, which is not held against it, unless somebody wants it to end.
+fn let_wait(run: &mut Run, now: u64) {
+    if let Some(by) = run.cancel.clone() {
+        return cancelled(run, &by, now);
     }
-
-    /// The log's last line.
-    fn said(&self) -> String {
-        match self {
-            Self::Succeeded(result) if result.tags.is_empty() => {
-                format!("built {}", result.image)
-            }
-            Self::Succeeded(result) => {
-                format!("published {} as {}", result.image, result.tags.join(", "))
-            }
-            Self::Failed(failure) => format!("{}: {}", failure.reason, failure.message),
-            Self::Cancelled(by) => format!("cancelled by {by}"),
-            Self::Waits => "the server ends: this run will begin anew".to_owned(),
-            Self::Unknown => "the server ends before the registry has said whether the image is published: the next one \
-                              looks"
-                .to_owned(),
-        }
-    }
+    requeue(run);
+    run.attempts = run.attempts.saturating_sub(1);
 }

@@ -1,11 +1,11 @@
-//! Events for others, in the order of time, until they are old.
+//! Events for others, in the order in which they were recorded, until they are old.
 
 use std::time::SystemTime;
 
 use super::definitions::millis;
-use super::event::{BuildEvent, name_of};
+use super::event::{BuildEvent, name, position};
 use super::name::check_namespace;
-use super::{Builds, BuildsError};
+use super::{Builds, BuildsError, Invalid};
 use crate::ledger::{Kept, Kind, LedgerError, Write};
 
 /// How many events of a namespace are kept.
@@ -20,37 +20,54 @@ const STRIDE: usize = 500;
 /// Events of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Events {
-    /// By their names, in the order of these: of the time that they happened at.
-    pub items: Vec<(String, BuildEvent)>,
+    /// By their positions, the first one first.
+    pub items: Vec<(u64, BuildEvent)>,
     /// Whether more come after the last.
     pub more: bool,
 }
 
 impl Builds {
-    /// The events of a namespace behind the name `after`, the oldest first, at most `limit`. What was recorded at the same moment as
-    /// another may come before one that was read already. An event that cannot be read is left out.
+    /// The events of a namespace behind the position `after`, the oldest first, at most `limit`; 0 is before the first. What is
+    /// recorded later has a higher position. An event that cannot be read is left out. [`BuildsError::Invalid`] if there was no
+    /// such position yet.
     pub async fn events(
         &self,
         namespace: &str,
-        after: Option<&str>,
+        after: u64,
         limit: usize,
     ) -> Result<Events, BuildsError> {
         check_namespace(namespace)?;
         let ledger = self.store().ledger();
-        let mut after = after.map(str::to_owned);
+        let mut from = name(after);
         let mut items = Vec::new();
         while items.len() <= limit {
-            let page = ledger.list(Kind::Event, namespace, "", after.as_deref(), STRIDE);
+            let page = ledger.list(Kind::Event, namespace, "", Some(&from), STRIDE);
             let page = page.await?;
             let Some(last) = page.last() else { break };
-            after = Some(last.key.name.clone());
+            from.clone_from(&last.key.name);
             items.extend(page.into_iter().filter_map(|Kept { key, body, .. }| {
-                Some((key.name, serde_json::from_slice(&body).ok()?))
+                Some((position(&key.name)?, serde_json::from_slice(&body).ok()?))
             }));
+        }
+        if items.is_empty() {
+            self.check_position(namespace, after).await?;
         }
         let more = items.len() > limit;
         items.truncate(limit);
         Ok(Events { items, more })
+    }
+
+    /// Whoever waits behind what was never there would miss what comes.
+    async fn check_position(&self, namespace: &str, after: u64) -> Result<(), BuildsError> {
+        let last = self.last_event(namespace).await?;
+        if after <= last {
+            return Ok(());
+        }
+        let message = format!(
+            "{after} is no position: the newest event of {namespace:?} is at {last}; if it was one, the server has older \
+             records than it had: begin anew, from 0"
+        );
+        Err(Invalid::new("after", message).into())
     }
 
     /// Removes the events that are old or too many, of all namespaces.
@@ -70,32 +87,45 @@ impl Builds {
         }
     }
 
+    /// The first go first, so that those which are left have no gap.
     async fn prune_events(&self, namespace: &str, now: u64) -> Result<(), BuildsError> {
         let ledger = self.store().ledger();
-        let mut surplus = ledger
-            .count(Kind::Event, namespace)
-            .await?
-            .saturating_sub(MOST);
-        let young = name_of(now.saturating_sub(AGE));
+        let since = now.saturating_sub(AGE);
+        let (mut gone, mut kept) = (Vec::new(), Vec::new());
         let mut after: Option<String> = None;
         loop {
             let page = ledger.list(Kind::Event, namespace, "", after.as_deref(), STRIDE);
             let page = page.await?;
-            let Some(last) = page.last() else {
-                return Ok(());
-            };
+            let Some(last) = page.last() else { break };
             after = Some(last.key.name.clone());
-            for Kept { key, revision, .. } in page {
-                if surplus == 0 && key.name >= young {
-                    return Ok(());
-                }
-                surplus = surplus.saturating_sub(1);
-                match ledger.write(vec![Write::Remove { key, revision }]).await {
-                    // Somebody has taken it.
-                    Ok(()) | Err(LedgerError::Conflict(_)) => {}
-                    Err(error) => return Err(error.into()),
+            for event in page {
+                let is_young = is_young(&event, since);
+                let Kept { key, revision, .. } = event;
+                match position(&key.name) {
+                    Some(_) => kept.push((key, revision, is_young)),
+                    // Of a version that had none, or nobody's.
+                    None => gone.push(Write::Remove { key, revision }),
                 }
             }
         }
+        let young = kept.iter().position(|(_, _, is_young)| *is_young);
+        let surplus = kept.len().saturating_sub(MOST);
+        let first = young.unwrap_or(kept.len()).max(surplus);
+        let old = kept.into_iter().take(first);
+        gone.extend(old.map(|(key, revision, _)| Write::Remove { key, revision }));
+        for some in gone.chunks(STRIDE) {
+            match ledger.write(some.to_vec()).await {
+                // Somebody else tidies.
+                Ok(()) | Err(LedgerError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
+}
+
+/// Whether an event is kept for its age. One that cannot be read may be of a newer version, and is, until there are too many.
+fn is_young(event: &Kept, since: u64) -> bool {
+    let read = serde_json::from_slice::<BuildEvent>(&event.body);
+    read.map_or(true, |event| event.at >= since)
 }

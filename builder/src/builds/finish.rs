@@ -1,20 +1,19 @@
 //! The end of a run: its state, its build's status and the event for others, in one write.
 
-use super::event;
+use super::event::Occurrence;
 use super::progress::Progress;
-use super::record::put;
+use super::record::{Recorded, put};
 use super::scribe::end_phase;
 use super::submit::is_check;
 use super::{Builds, BuildsError};
 use crate::driver::Failure;
-use crate::images::ImageName;
 use crate::ledger::Write;
 use crate::records::{Build, Run, RunResult, State};
 
 /// Longest message of a failure that a record keeps; the log has it whole.
 const MAX_MESSAGE: usize = 4000;
 
-/// How often a build's status is tried to be written while others write it.
+/// How often an end is tried to be written at once while others write what goes with it.
 const TRIES: usize = 100;
 
 impl Builds {
@@ -25,36 +24,55 @@ impl Builds {
         result: &RunResult,
         now: u64,
     ) -> Result<(), BuildsError> {
-        let run = progress.run().await;
         let end = |run: &mut Run| {
             end_phase(&mut run.phases, now);
             run.ended = Some(now);
             run.state = State::Succeeded;
             run.result = Some(result.clone());
         };
-        if is_check(&run) {
-            return progress.change(end).await;
-        }
-        let image = ImageName::parse(&result.image, &[]);
-        let image = image.map_err(|error| BuildsError::Unavailable(error.to_string()))?;
-        let digest = image.digest().map(|digest| digest.to_string());
-        let digest = digest.unwrap_or_default();
-        let event = event::succeeded(&run, result, image.repo().as_str(), &digest, now)?;
+        self.end(progress, end).await
+    }
+
+    /// Records that a run has failed.
+    pub(super) async fn fail(
+        &self,
+        progress: &Progress,
+        failure: &Failure,
+        now: u64,
+    ) -> Result<(), BuildsError> {
+        self.end(progress, |run| fail(run, failure, now)).await
+    }
+
+    /// Records the end of a run as `end` makes it, once however often it is asked for.
+    async fn end(&self, progress: &Progress, end: impl Fn(&mut Run)) -> Result<(), BuildsError> {
         let mut tried = 0;
         loop {
-            let mut others = vec![event.clone()];
-            others.extend(self.status(&run, &digest).await?);
-            match progress.change_with(end, &others).await {
-                // The build was changed between.
+            let mut run = progress.run().await;
+            end(&mut run);
+            let mut others = self.told(&run).await?;
+            others.extend(self.status(&run).await?);
+            match progress.change_with(&end, &others).await {
+                // Another run of the namespace has ended, or the build was changed, between.
                 Err(BuildsError::Busy(_)) if tried < TRIES => tried += 1,
+                Err(BuildsError::Busy(why)) => return Err(BuildsError::Unavailable(why)),
                 other => return other,
             }
         }
     }
 
-    /// The build's new status; `None` if there is no build any more, or a newer run has succeeded already.
-    async fn status(&self, run: &Run, digest: &str) -> Result<Option<Write>, BuildsError> {
-        let Some(name) = &run.build else {
+    /// Writes the end of a run that waited. [`BuildsError::Busy`] if it was changed meanwhile, or another has ended between.
+    pub(super) async fn put_end(&self, run: &Recorded<Run>) -> Result<(), BuildsError> {
+        let mut writes = vec![put(&run.value, Some(run.revision))?];
+        writes.extend(self.told(&run.value).await?);
+        Ok(self.store().ledger().write(writes).await?)
+    }
+
+    /// The build's new status; `None` if that is not what has happened, there is no build any more, or a newer run has
+    /// succeeded already.
+    async fn status(&self, run: &Run) -> Result<Option<Write>, BuildsError> {
+        let (Some(name), Some(Occurrence::Succeeded { digest, .. })) =
+            (&run.build, Occurrence::of(run))
+        else {
             return Ok(None);
         };
         let namespace = &run.metadata.namespace;
@@ -74,7 +92,7 @@ impl Builds {
             return Ok(None);
         }
         build.status.succeeded = Some(run.metadata.name.clone());
-        build.status.image = Some(digest.to_owned());
+        build.status.image = Some(digest);
         build.status.builder.clone_from(&run.resolved.builder);
         put(&build, Some(found.revision)).map(Some)
     }

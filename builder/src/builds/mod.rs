@@ -19,10 +19,10 @@ mod catalogue;
 mod credential;
 mod definitions;
 mod drive;
+mod ending;
 mod error;
 mod event;
 mod events;
-mod failed;
 mod figures;
 mod finish;
 mod git_files;
@@ -51,6 +51,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
@@ -89,6 +90,8 @@ struct Inner {
     figures: Figures,
     /// Of those who follow logs, so many read at the same time.
     log_turns: Arc<Semaphore>,
+    /// Somebody is about to look for runs that wait in the ledger alone.
+    looking: AtomicBool,
     /// Something may be to do for the queue.
     wake: Notify,
     /// Threads that read or write for runs: they outlive the futures that wait for them.
@@ -121,6 +124,7 @@ impl Builds {
             live: Live::default(),
             figures: Figures::default(),
             log_turns: Arc::new(Semaphore::new(log::READERS)),
+            looking: AtomicBool::new(false),
             wake: Notify::new(),
             threads: TaskTracker::new(),
         }))

@@ -6,9 +6,9 @@ use tokio::sync::Mutex;
 
 use super::live::Stop;
 use super::record::{Recorded, put};
-use super::{Builds, BuildsError};
+use super::{Builds, BuildsError, What};
 use crate::ledger::{LedgerError, Write};
-use crate::records::Run;
+use crate::records::{Metadata, Run};
 
 /// How long nothing is tried after records were not to be written.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -38,14 +38,15 @@ impl Progress {
         self.change_with(change, &[]).await
     }
 
-    /// Changes the run and writes others with it: all or nothing. [`BuildsError::Busy`] if one of the others was changed.
+    /// Changes the run and writes others with it: all or nothing. [`BuildsError::Busy`] if one of the others was changed. What
+    /// has ended stays as it is: its end was written, and the answer lost.
     pub(super) async fn change_with(
         &self,
         change: impl Fn(&mut Run),
         others: &[Write],
     ) -> Result<(), BuildsError> {
         let mut current = self.run.lock().await;
-        loop {
+        while !current.value.state.has_ended() {
             let mut run = current.value.clone();
             change(&mut run);
             let own = put(&run, Some(current.revision))?;
@@ -61,11 +62,28 @@ impl Progress {
                     return Ok(());
                 }
                 Err(LedgerError::Conflict(other)) if other == key => {
-                    *current = self.builds.store().get(&key.namespace, &key.name).await?;
+                    *current = self.read_anew(&current.value).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
+    }
+
+    /// The run as the ledger has it. [`BuildsError::NotFound`] also if another has its name by now.
+    async fn read_anew(&self, run: &Run) -> Result<Recorded<Run>, BuildsError> {
+        let Metadata {
+            namespace, name, ..
+        } = &run.metadata;
+        let found: Recorded<Run> = self.builds.store().get(namespace, name).await?;
+        if found.value.uid == run.uid {
+            return Ok(found);
+        }
+        Err(BuildsError::NotFound {
+            what: What::Run,
+            namespace: namespace.clone(),
+            name: name.clone(),
+        })
     }
 }
 

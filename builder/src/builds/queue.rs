@@ -111,13 +111,18 @@ impl Queue {
 
     /// Takes a run in; one that is known already stays where it is.
     pub(super) fn push(&mut self, run: Waiting) {
-        if self.working.contains_key(&run.id) || self.is_waiting(&run.id) {
+        if self.has(&run.id) {
             return;
         }
         self.know(&run.id.namespace);
         let line = self.waiting.entry(run.id.namespace.clone()).or_default();
         let at = line.partition_point(|other| (other.asked, &other.id) < (run.asked, &run.id));
         line.insert(at, run);
+    }
+
+    /// Whether a run waits or is at work.
+    pub(super) fn has(&self, id: &RunId) -> bool {
+        self.working.contains_key(id) || self.is_waiting(id)
     }
 
     fn is_waiting(&self, id: &RunId) -> bool {

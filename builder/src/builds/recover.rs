@@ -4,11 +4,13 @@
 //! its tags, it has succeeded, and that is recorded as it would have been. If not, nothing is published, as a manifest and
 //! its tags are one step: the run waits once more, or has failed if it was interrupted before.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use oci::Reference;
 
 use super::definitions::millis;
+use super::drive::AWAY;
 use super::finish::{cancelled, requeue};
 use super::progress::Progress;
 use super::reason::failure;
@@ -16,7 +18,7 @@ use super::record::Recorded;
 use super::submit::id;
 use super::{Builds, BuildsError};
 use crate::images::{ImageName, ImagesError};
-use crate::ledger::Kind;
+use crate::ledger::{Kept, Kind};
 use crate::records::{OwnReason, Run, RunResult, State};
 
 /// How often a run is begun, the first time counted.
@@ -41,14 +43,12 @@ impl Builds {
                 self.queue().know(&namespace);
             }
         }
-        let mut after: Option<(String, String)> = None;
+        let mut after = None;
         loop {
-            let place = after.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
-            let page = self.store().ledger().open(Kind::Run, place, 500).await?;
-            let Some(last) = page.last() else {
+            let page = self.open_runs(&mut after).await?;
+            if page.is_empty() {
                 return Ok(());
-            };
-            after = Some((last.key.namespace.clone(), last.key.name.clone()));
+            }
             for kept in page {
                 // One that cannot be read, or that something is wrong with, holds nobody else.
                 let Some(run) = self.store().readable::<Run>(&kept) else {
@@ -60,6 +60,57 @@ impl Builds {
                         tracing::error!(run = kept.key.name, %error, "a run cannot be taken up");
                     }
                     Ok(()) => {}
+                }
+            }
+        }
+    }
+
+    /// Records of runs that have not ended, some behind those of before.
+    async fn open_runs(
+        &self,
+        after: &mut Option<(String, String)>,
+    ) -> Result<Vec<Kept>, BuildsError> {
+        let place = after.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
+        let page = self.store().ledger().open(Kind::Run, place, 500).await?;
+        if let Some(last) = page.last() {
+            *after = Some((last.key.namespace.clone(), last.key.name.clone()));
+        }
+        Ok(page)
+    }
+
+    /// Looks after a while for runs that were made though nobody had an answer: they wait in the ledger and nowhere else. One
+    /// looks for all.
+    pub(super) fn look_for_unheard(&self) {
+        if self.0.looking.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let builds = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(AWAY).await;
+                // What is not heard of from here on wants another look.
+                builds.0.looking.store(false, Ordering::SeqCst);
+                let looked = builds.take_up_unheard().await;
+                if looked.is_ok() || builds.0.looking.swap(true, Ordering::SeqCst) {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn take_up_unheard(&self) -> Result<(), BuildsError> {
+        let mut after = None;
+        loop {
+            let page = self.open_runs(&mut after).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let runs = page
+                .iter()
+                .filter_map(|kept| self.store().readable::<Run>(kept));
+            for Recorded { value: run, .. } in runs {
+                if run.state == State::Queued && !self.queue().has(&id(&run)) {
+                    self.wait_again(&run);
                 }
             }
         }

@@ -112,7 +112,19 @@ impl Desk {
     }
 
     fn finish(&mut self) -> std::io::Result<()> {
-        self.writer.finish(millis(SystemTime::now()))
+        let done = self.writer.finish(millis(SystemTime::now()));
+        self.tell();
+        done
+    }
+
+    /// Says to who follows how much there is to be read.
+    fn tell(&self) {
+        let bytes = self.writer.written();
+        self.written.send_if_modified(|written| {
+            let more = written.bytes != bytes;
+            written.bytes = bytes;
+            more
+        });
     }
 
     /// The next event; `Some(None)` if it is time to write what there is, `None` if none will come.
@@ -128,12 +140,7 @@ impl Desk {
 
     fn log(&mut self, act: impl FnOnce(&mut LogWriter) -> std::io::Result<()>) {
         let done = act(&mut self.writer);
-        let bytes = self.writer.written();
-        self.written.send_if_modified(|written| {
-            let more = written.bytes != bytes;
-            written.bytes = bytes;
-            more
-        });
+        self.tell();
         if let Err(error) = done
             && !self.is_told
         {

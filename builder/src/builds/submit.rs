@@ -208,7 +208,7 @@ impl Builds {
                 Err(LedgerError::Conflict(key)) if key.kind == Kind::Build => {
                     return Ok(None);
                 }
-                Err(error) => return Err(repeated(error)),
+                Err(error) => return Err(self.not_made(error)),
             }
         }
     }
@@ -233,7 +233,21 @@ impl Builds {
             Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {
                 Err(super::record::exists(&run))
             }
-            Err(error) => Err(repeated(error)),
+            Err(error) => Err(self.not_made(error)),
+        }
+    }
+
+    /// Why a run was not made. Where there is no answer it may have been: then it is looked for.
+    fn not_made(&self, error: LedgerError) -> BuildsError {
+        match error {
+            LedgerError::Conflict(key) => {
+                BuildsError::Repeated(format!("{} {}", key.kind.as_str(), key.name))
+            }
+            LedgerError::Unavailable(_) => {
+                self.look_for_unheard();
+                error.into()
+            }
+            LedgerError::Refused(_) => error.into(),
         }
     }
 
@@ -363,13 +377,4 @@ fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemT
 fn unique(prefix: &str) -> String {
     let id = uuid::Uuid::new_v4().simple().to_string();
     format!("{prefix}-{}", &id[..12])
-}
-
-fn repeated(error: LedgerError) -> BuildsError {
-    match error {
-        LedgerError::Conflict(key) => {
-            BuildsError::Repeated(format!("{} {}", key.kind.as_str(), key.name))
-        }
-        error => error.into(),
-    }
 }

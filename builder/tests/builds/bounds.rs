@@ -1,14 +1,17 @@
 //! How much a namespace may have, whoever asks at the same time.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use builder::builds::{Age, BuildsError, PageOf, RunsOf, SecretContent, What};
+use builder::builds::{
+    Age, BuildEvent, BuildsError, Occurrence, PageOf, RunsOf, SecretContent, Settings, What,
+};
 use builder::ledger::{Key, Kind, Ledger as _, Write};
-use builder::records::{BuilderImage, RunPolicy, SecretUse, State, StateKind};
+use builder::records::{BuilderImage, OwnReason, RunPolicy, SecretUse, State, StateKind};
 use builder::source::SourceNetwork;
 
-use crate::lab::{Lab, actor, asked, now, secret_files, spec};
+use crate::lab::{Lab, actor, asked, now, secret_files, spec, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_has_no_more_of_anything_than_it_may() {
@@ -254,65 +257,142 @@ async fn a_namespace_keeps_so_many_runs_and_each_build_its_newest_success() {
     assert_eq!(logs.count(), 3);
 }
 
-#[tokio::test]
-async fn old_events_go_whoever_took_some() {
-    let lab = Lab::new().await;
-    let source = lab.source(&[("app.py", "print()")]).await;
-    lab.build(spec(&source, "x")).await;
-    lab.run().await;
-    let key = |name: String| Key {
-        kind: Kind::Event,
-        namespace: "shop".to_owned(),
-        name,
+/// The write of an event at a position.
+fn event(namespace: &str, position: u64, at: SystemTime) -> Write {
+    let at = at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let event = BuildEvent {
+        id: position.to_string(),
+        namespace: namespace.to_owned(),
+        build: None,
+        run: format!("run-{position}"),
+        at: u64::try_from(at.as_millis()).unwrap(),
+        what: Occurrence::Failed {
+            reason: OwnReason::TestFailed.into(),
+            message: String::new(),
+        },
     };
-    // Of a moment ago: what is old goes for that alone.
-    let since = now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let first = since.as_millis() - 100_000;
-    let writes = (0..1004).map(|number| Write::Put {
-        key: key(format!("{:013}", first + number)),
+    let body = serde_json::to_vec(&event).unwrap();
+    written(namespace, format!("{position:016}"), body)
+}
+
+fn written(namespace: &str, name: String, body: Vec<u8>) -> Write {
+    Write::Put {
+        key: Key {
+            kind: Kind::Event,
+            namespace: namespace.to_owned(),
+            name,
+        },
         revision: None,
-        open: true,
+        open: false,
         brief: None,
-        body: b"{}".to_vec(),
-    });
-    let mut writes: Vec<_> = writes.collect();
-    lab.ledger.write(writes.split_off(1000)).await.unwrap();
-    lab.ledger.write(writes).await.unwrap();
+        body,
+    }
+}
+
+async fn positions(lab: &Lab, namespace: &str) -> Vec<u64> {
+    let events = lab.builds.events(namespace, 0, 5000).await.unwrap();
+    events.items.iter().map(|(position, _)| *position).collect()
+}
+
+#[tokio::test]
+async fn of_too_many_events_the_first_go() {
+    let lab = Lab::new().await;
+    let events = (1..=1005).map(|position| event("shop", position, now()));
+    let mut events: Vec<_> = events.collect();
+    lab.ledger.write(events.split_off(1000)).await.unwrap();
+    lab.ledger.write(events).await.unwrap();
     lab.builds.tidy(now()).await.unwrap();
-    let count = lab.ledger.count(Kind::Event, "shop").await.unwrap();
-    assert_eq!(count, 1000);
-    let oldest = lab.ledger.list(Kind::Event, "shop", "", None, 1).await;
-    // The run's own is the youngest.
-    assert_eq!(oldest.unwrap()[0].key.name, format!("{:013}", first + 5));
+    let left = positions(&lab, "shop").await;
+    assert_eq!(left, (6..=1005).collect::<Vec<_>>());
 }
 
 #[tokio::test]
 async fn events_of_a_namespace_without_runs_grow_old_too() {
     let lab = Lab::new().await;
-    let day = Duration::from_secs(86_400);
-    let at = |days: u32| {
-        let at = now() - day * days;
-        at.duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap()
-            .as_millis()
-    };
-    let writes = [31, 29].map(|days| Write::Put {
-        key: Key {
-            kind: Kind::Event,
-            namespace: "gone".to_owned(),
-            name: format!("{:013}-x", at(days)),
-        },
-        revision: None,
-        open: true,
-        brief: None,
-        body: b"{}".to_vec(),
-    });
-    lab.ledger.write(writes.to_vec()).await.unwrap();
+    let ago = |days: u32| now() - Duration::from_secs(86_400) * days;
+    let writes = vec![
+        event("gone", 1, ago(31)),
+        event("gone", 2, ago(29)),
+        // The clock was set back: none goes before one that stays.
+        event("gone", 3, ago(31)),
+        written("gone", format!("{:016}", 4), b"{}".to_vec()),
+        written("gone", "1700000000000-x".to_owned(), b"{}".to_vec()),
+    ];
+    lab.ledger.write(writes).await.unwrap();
+    assert_eq!(
+        positions(&lab, "gone").await,
+        [1, 2, 3],
+        "the others are none"
+    );
     lab.builds.tidy(now()).await.unwrap();
-    let left = lab.ledger.list(Kind::Event, "gone", "", None, 9).await;
-    let left = left.unwrap();
-    assert_eq!(left.len(), 1);
-    assert!(left[0].key.name > format!("{:013}", at(30)));
+    assert_eq!(positions(&lab, "gone").await, [2, 3]);
+    let left = lab.ledger.count(Kind::Event, "gone").await.unwrap();
+    assert_eq!(left, 3, "one may be of a newer version");
+}
+
+#[tokio::test]
+async fn no_position_is_given_twice() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    lab.run().await;
+    lab.run().await;
+    assert_eq!(positions(&lab, "shop").await, [1, 2]);
+    let later = now() + Duration::from_secs(86_400) * 31;
+    lab.builds.tidy(later).await.unwrap();
+    assert_eq!(lab.ledger.count(Kind::Event, "shop").await.unwrap(), 0);
+    lab.run().await;
+    let behind = lab.builds.events("shop", 2, 10).await.unwrap();
+    assert_eq!(behind.items[0].0, 3);
+    assert!(!behind.more);
+    assert_eq!(positions(&lab, "shop").await, [3]);
+    // Who has read the newest waits for the next; who says that they have read what never was would miss it.
+    let none = lab.builds.events("shop", 3, 10).await.unwrap();
+    assert!(none.items.is_empty());
+    let wrong = lab.builds.events("shop", 4, 10).await;
+    assert!(matches!(wrong, Err(BuildsError::Invalid(_))), "{wrong:?}");
+    assert!(lab.builds.events("other", 0, 10).await.is_ok());
+}
+
+/// Runs that end at the same moment: each has a position of its own, and none is passed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_misses_no_event_whoever_ends_at_the_same_time() {
+    const RUNS: u64 = 8;
+    let all_at_once = |settings: &mut Settings| {
+        settings.workers = 8;
+        settings.namespace_workers = 8;
+    };
+    let lab = Lab::with(all_at_once, SourceNetwork::default()).await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "wait");
+    wanted.policy = RunPolicy::Parallel;
+    lab.build(wanted).await;
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        runs.push(lab.start().await);
+    }
+    for run in &runs {
+        lab.says(run, "working with wait").await;
+    }
+    lab.open_gate();
+    let mut seen: Vec<(u64, String)> = Vec::new();
+    let follow = async {
+        while seen.len() < runs.len() {
+            let after = seen.last().map_or(0, |(position, _)| *position);
+            let more = lab.builds.events("shop", after, 3).await.unwrap();
+            seen.extend(more.items.into_iter().map(|(at, event)| (at, event.run)));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    within("an event of each", follow).await;
+    let positions = seen.iter().map(|(position, _)| *position);
+    assert_eq!(
+        positions.collect::<Vec<_>>(),
+        (1..=RUNS).collect::<Vec<_>>()
+    );
+    let names: BTreeSet<_> = seen.iter().map(|(_, run)| run.clone()).collect();
+    let asked = runs.iter().map(|run| run.metadata.name.clone()).collect();
+    assert_eq!(names, asked);
 }
 
 #[tokio::test]
@@ -336,8 +416,7 @@ async fn another_namespace_gets_a_worker_while_one_has_much_to_do() {
     let mut follow = lab.builds.follow("other", &name, 0).await.unwrap();
     let end = async { while follow.next().await.unwrap().is_some() {} };
     // It would wait for ever for the others' gate.
-    let ended = tokio::time::timeout(Duration::from_secs(60), end).await;
-    ended.expect("it gets no worker");
+    within("it gets a worker", end).await;
     let run = lab.builds.run("other", &name).await.unwrap().value;
     assert!(run.state.has_ended(), "{run:?}");
     assert_eq!(lab.builds.load().working, 1);

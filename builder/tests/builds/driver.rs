@@ -22,7 +22,7 @@ use crate::lab::file;
 
 #[derive(Debug)]
 pub(crate) struct TarDriver {
-    /// A run with `WORDS=wait` waits until this file is there.
+    /// A run with `WORDS=wait` waits until this file is there; one with `WORDS=much` does, and then says more than packs into a page.
     pub(crate) gate: PathBuf,
     /// There is no room for a run while this file is there.
     pub(crate) full: PathBuf,
@@ -96,7 +96,7 @@ impl Driver for TarDriver {
                 message: "assemble ended with 1".to_owned(),
             });
         }
-        while ["wait", "fork"].contains(&words.as_str()) && !self.gate.exists() {
+        while ["wait", "fork", "much"].contains(&words.as_str()) && !self.gate.exists() {
             if cancel.is_cancelled() {
                 let (reason, message) = match words.as_str() {
                     "fork" => (OwnReason::TooManyProcesses, "it was refused processes"),
@@ -108,6 +108,10 @@ impl Driver for TarDriver {
                 });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if words == "much" {
+            let much = (0..1000).map(|_| uuid::Uuid::new_v4().to_string());
+            say(much.collect()).await;
         }
         let _ = job.events.send(Event::Phase(Phase::Export)).await;
         let (digest, repo) = job.bases.iter().next().unwrap();

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use builder::ledger::{Brief, Kept, Key, Kind, Ledger, LedgerError, Write};
+use builder::records::{Run, StateKind};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub(crate) struct FileLedger {
     pub(crate) is_broken: AtomicBool,
     /// How many records of runs were read.
     pub(crate) runs_read: AtomicUsize,
+    /// Of the next write of a run that stands so the answer is lost.
+    pub(crate) loses: Mutex<Option<StateKind>>,
+    /// No run that stands so is written now.
+    pub(crate) refuses: Mutex<Option<StateKind>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,15 +36,6 @@ struct Line {
 /// By kind, namespace and name.
 type Lines = BTreeMap<String, Line>;
 
-const KINDS: [Kind; 6] = [
-    Kind::Build,
-    Kind::Run,
-    Kind::BuilderImage,
-    Kind::Secret,
-    Kind::Delivery,
-    Kind::Event,
-];
-
 impl FileLedger {
     pub(crate) fn new(path: &Path) -> Self {
         Self {
@@ -47,6 +43,8 @@ impl FileLedger {
             writing: Mutex::default(),
             is_broken: AtomicBool::new(false),
             runs_read: AtomicUsize::new(0),
+            loses: Mutex::default(),
+            refuses: Mutex::default(),
         }
     }
 
@@ -76,6 +74,17 @@ impl FileLedger {
     }
 }
 
+/// Whether a run that stands so is among these.
+fn has_run(writes: &[Write], state: Option<StateKind>) -> bool {
+    writes.iter().any(|write| match write {
+        Write::Put { key, body, .. } if key.kind == Kind::Run && state.is_some() => {
+            let run: Run = serde_json::from_slice(body).unwrap();
+            Some(run.state.kind()) == state
+        }
+        _ => false,
+    })
+}
+
 fn text(key: &Key) -> String {
     format!("{}\n{}\n{}", key.kind.as_str(), key.namespace, key.name)
 }
@@ -85,7 +94,10 @@ fn kept((text, line): (String, Line)) -> Kept {
     let kind = parts.next().unwrap();
     Kept {
         key: Key {
-            kind: *KINDS.iter().find(|known| known.as_str() == kind).unwrap(),
+            kind: *Kind::ALL
+                .iter()
+                .find(|known| known.as_str() == kind)
+                .unwrap(),
             namespace: parts.next().unwrap().to_owned(),
             name: parts.next().unwrap().to_owned(),
         },
@@ -105,11 +117,13 @@ impl Ledger for FileLedger {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
-        if self.is_broken.load(Ordering::SeqCst) {
+        let is_refused = has_run(&writes, *self.refuses.lock().unwrap());
+        if is_refused || self.is_broken.load(Ordering::SeqCst) {
             return Err(LedgerError::Unavailable("the disk is full".to_owned()));
         }
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = self.load();
+        let is_lost = has_run(&writes, *self.loses.lock().unwrap());
         for write in writes {
             let (key, expected) = match &write {
                 Write::Put { key, revision, .. } => (key.clone(), *revision),
@@ -137,6 +151,10 @@ impl Ledger for FileLedger {
         let staged = self.path.with_extension("new");
         std::fs::write(&staged, serde_json::to_vec(&lines).unwrap()).unwrap();
         std::fs::rename(&staged, &self.path).unwrap();
+        if is_lost {
+            *self.loses.lock().unwrap() = None;
+            return Err(LedgerError::Unavailable("no answer".to_owned()));
+        }
         Ok(())
     }
 

@@ -71,7 +71,6 @@ async fn a_source_becomes_an_image_with_tags() {
     assert_eq!(build.status.image, Some(manifest.digest().to_string()));
     let events = lab.events().await;
     assert_eq!(events.len(), 1);
-    assert!(events[0].open);
     let event: BuildEvent = serde_json::from_slice(&events[0].body).unwrap();
     let Occurrence::Succeeded {
         repository, digest, ..
@@ -85,6 +84,7 @@ async fn a_source_becomes_an_image_with_tags() {
         ("app-1", "shop/app")
     );
     assert_eq!(event.build.as_deref(), Some("app"));
+    assert_eq!((&event.id, Some(event.at)), (&run.uid, run.ended));
 
     // The log after the fact, from one phase on.
     let mut log = lab.builds.log("shop", "app-1").await.unwrap();

@@ -11,7 +11,8 @@ use builder::source::SourceNetwork;
 use builder::source::git::References;
 
 use crate::image::{execution, push};
-use crate::lab::{Lab, asked, now, reason, said, secret_files, spec};
+use crate::kept::send;
+use crate::lab::{Lab, asked, eventually, now, reason, said, secret_files, snapshot, spec};
 use crate::servers::{PASSWORD, Servers, USER};
 
 async fn lab(servers: &Servers) -> Lab {
@@ -370,4 +371,31 @@ async fn scripts_of_a_url_are_kept_for_the_same_run_again() {
     let blobs = lab.images.folder(name.repo()).join("blobs/sha256");
     std::fs::remove_file(blobs.join(name.digest().unwrap().hex())).unwrap();
     assert_eq!(reason(&same().await.0), "FetchScriptsFailed");
+}
+
+/// A source that is another than its artifact says is planned with anew: with the same scripts.
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_of_a_url_are_fetched_once_for_a_run() {
+    let servers = Servers::start("builds-once");
+    for name in ["assemble", "run"] {
+        servers.lab.write(format!("lfs/s2i/{name}"), "#!/bin/sh\n");
+    }
+    let lab = lab(&servers).await;
+    let files = |text: &str| snapshot(lab.folder.path(), &[("app.py", text)]);
+    let liar = send(&lab, &files("1"), &files("2")).await;
+    let mut wanted = spec(&liar, "hello");
+    wanted.scripts_url = Some(format!("https://localhost:{}/lfs/s2i", servers.port));
+    lab.build(wanted).await;
+    let (run, lines) = lab.ended(&lab.start().await).await;
+    assert_eq!(run.state, State::Succeeded, "{}", said(&lines));
+    assert!(said(&lines).contains("the source is another than its artifact says"));
+    // It is written down after it was answered.
+    let asked = eventually("it was asked", async || {
+        let asked = servers
+            .requests()
+            .matches("GET /lfs/s2i/assemble HTTP")
+            .count();
+        Some(asked).filter(|asked| *asked > 0)
+    });
+    assert_eq!(asked.await, 1, "{}", servers.requests());
 }

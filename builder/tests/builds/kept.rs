@@ -22,7 +22,7 @@ pub(crate) async fn layer(lab: &Lab, source: &str) -> PathBuf {
 }
 
 /// Sends a source of which this snapshot's config is said.
-async fn send(lab: &Lab, layer: &Snapshot, of: &Snapshot) -> String {
+pub(crate) async fn send(lab: &Lab, layer: &Snapshot, of: &Snapshot) -> String {
     let config = config(of, IgnoreMode::Classic).unwrap();
     push_snapshot(&lab.images, layer, CONFIG_TYPE, &config).await
 }
@@ -50,6 +50,7 @@ async fn a_source_is_read_when_it_is_built_and_not_before() {
     assert_eq!(first.state, State::Succeeded, "{lines}");
     assert_eq!(lines.matches(&warning).count(), 1, "{lines}");
 
+    let whole = std::fs::read(layer(&lab, &source).await).unwrap();
     std::fs::write(layer(&lab, &source).await, "rot").unwrap();
     let (second, lines) = run(&lab, &source, false).await;
     assert_eq!(second.state, State::Succeeded, "{lines}");
@@ -58,6 +59,26 @@ async fn a_source_is_read_when_it_is_built_and_not_before() {
     assert!(lines.contains(&warning), "{lines}");
     let (built, _) = run(&lab, &source, true).await;
     assert_eq!(reason(&built), "SourceRefused");
+
+    // The same source in other artifacts is read before anybody says that an image is of them.
+    let (rotten, other) = (
+        another(&lab, &files, 1).await,
+        another(&lab, &files, 2).await,
+    );
+    std::fs::write(layer(&lab, &source).await, "rot").unwrap();
+    let (refused, lines) = run(&lab, &rotten, false).await;
+    assert_eq!(reason(&refused), "SourceRefused", "{lines}");
+    std::fs::write(layer(&lab, &source).await, whole).unwrap();
+    let (third, lines) = run(&lab, &other, false).await;
+    assert!(third.result.unwrap().reused, "{lines}");
+    assert_eq!(third.resolved.source, Some(other));
+}
+
+/// The same source in an artifact of its own.
+async fn another(lab: &Lab, files: &Snapshot, number: usize) -> String {
+    let mut config = config(files, IgnoreMode::Classic).unwrap();
+    config.extend(std::iter::repeat_n(b'\n', number));
+    push_snapshot(&lab.images, files, CONFIG_TYPE, &config).await
 }
 
 #[tokio::test]
@@ -89,6 +110,16 @@ async fn whoever_says_what_a_source_is_not_gets_what_it_is() {
         built.result.unwrap().image,
         honest.result.clone().unwrap().image
     );
+    // Nor is the image of what it says taken for one of what it is.
+    let (reused, lines) = run(&lab, &liar, false).await;
+    assert!(
+        lines.contains("the source is another than its artifact says"),
+        "{lines}"
+    );
+    assert_eq!(reused.resolved.plan, honest.resolved.plan);
+    let result = reused.result.unwrap();
+    assert!(result.reused);
+    assert_eq!(result.image, honest.result.clone().unwrap().image);
     // Nor does it make anybody take its image for that of the source which it named.
     let (first, _) = run(&lab, &send(&lab, &one, &one).await, false).await;
     assert_ne!(first.result.unwrap().image, honest.result.unwrap().image);

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::file_ledger::FileLedger;
 use crate::lab::{
-    actor, all, asked, driver, now, parts, push_builder, push_source, said, settings, spec,
+    actor, all, asked, driver, eventually, now, parts, push_builder, push_source, said, settings,
+    spec,
 };
 
 const FOLDER: &str = "SLIPWAY_KILL_FOLDER";
@@ -292,17 +293,11 @@ async fn check(folder: &Path, step: usize) -> bool {
 async fn ends_well(folder: &Path, builds: &Builds, before: &Run, step: usize) {
     let name = &before.metadata.name;
     // It may be taken up only now: then there is nothing to follow yet.
-    while !builds
-        .run("shop", name)
-        .await
-        .unwrap()
-        .value
-        .state
-        .has_ended()
-    {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    let run = builds.run("shop", name).await.unwrap().value;
+    let run = eventually("the end", async || {
+        let run = builds.run("shop", name).await.unwrap().value;
+        Some(run).filter(|run| run.state.has_ended())
+    })
+    .await;
     assert_eq!(run.state, State::Succeeded, "step {step}: {run:#?}");
     let digest = tag(folder, "v1").await.unwrap();
     assert_eq!(tag(folder, "app-1").await, Some(digest));

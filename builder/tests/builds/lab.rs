@@ -5,7 +5,7 @@ use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use builder::builds::log::{Entry, LogLine, LogReader};
 use builder::builds::{
@@ -178,6 +178,30 @@ pub(crate) fn asked() -> Asked {
     Asked::new(actor(), Cause::Asked { by })
 }
 
+/// How long what must come may take. Nothing is measured by it: a suite fails instead of hanging.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Waits for something.
+pub(crate) async fn within<T>(what: &str, done: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, done).await {
+        Ok(done) => done,
+        Err(_) => tests::fail(format!("not in {PATIENCE:?}: {what}")),
+    }
+}
+
+/// Looks now and then until there is something.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within(what, looking).await
+}
+
 /// What an event of a failure tells.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -281,9 +305,12 @@ impl Lab {
         let name = &run.metadata.name;
         let mut follow = self.builds.follow("shop", name, 0).await.unwrap();
         let mut lines = Vec::new();
-        while let Some(more) = follow.next().await.unwrap() {
-            lines.extend(more);
-        }
+        let follow = async {
+            while let Some(more) = follow.next().await.unwrap() {
+                lines.extend(more);
+            }
+        };
+        within(&format!("the end of {name}"), follow).await;
         let run = self.builds.run("shop", name).await.unwrap().value;
         assert!(run.state.has_ended(), "{run:#?}");
         (run, lines)
@@ -298,12 +325,16 @@ impl Lab {
     pub(crate) async fn says(&self, run: &Run, text: &str) {
         let name = &run.metadata.name;
         let mut follow = self.builds.follow("shop", name, 0).await.unwrap();
-        while let Some(lines) = follow.next().await.unwrap() {
-            if said(&lines).contains(text) {
-                return;
+        let heard = async {
+            while let Some(lines) = follow.next().await.unwrap() {
+                if said(&lines).contains(text) {
+                    return true;
+                }
             }
-        }
-        assert!(text.is_empty(), "it never said {text}");
+            false
+        };
+        let is_said = within(&format!("{name} says {text}"), heard).await;
+        assert!(is_said, "it never said {text}");
     }
 
     pub(crate) fn open_gate(&self) {
@@ -319,7 +350,6 @@ impl Lab {
     pub(crate) async fn failures(&self) -> Vec<Failed> {
         let events = self.events().await.into_iter();
         let failures = events.map(|event| {
-            assert!(event.open);
             let event: BuildEvent = serde_json::from_slice(&event.body).unwrap();
             let Occurrence::Failed { reason, message } = event.what else {
                 tests::fail(format!("{event:?}"));

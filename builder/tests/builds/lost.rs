@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use builder::builds::Builds;
@@ -17,7 +16,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::file_ledger::FileLedger;
-use crate::lab::{actor, asked, driver, now, parts, push_builder, push_source, settings, spec};
+use crate::lab::{
+    actor, asked, driver, eventually, now, parts, push_builder, push_source, settings, spec,
+};
 
 /// What happens to the manifest of a result, and from then on to every answer, while `is_silent`.
 #[derive(Clone, Debug)]
@@ -150,9 +151,10 @@ async fn lab(stores: bool) -> Lab {
     made.await.unwrap();
     let (stop, driving) = drive(&builds);
     let run = builds.start("shop", "app", asked(), now()).await;
-    while !registry.was_asked.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the registry is asked", async || {
+        registry.was_asked.load(Ordering::SeqCst).then_some(())
+    })
+    .await;
     Lab {
         folder,
         registry,
@@ -186,14 +188,11 @@ impl Lab {
     }
 
     async fn ended(&self, builds: &Builds) -> Run {
-        loop {
+        eventually("the end", async || {
             let run = builds.run("shop", &self.run.metadata.name).await;
-            let run = run.unwrap().value;
-            if run.state.has_ended() {
-                return run;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            Some(run.unwrap().value).filter(|run| run.state.has_ended())
+        })
+        .await
     }
 
     async fn events(&self) -> usize {

@@ -28,3 +28,4 @@ mod repository;
 #[path = "../sources/servers.rs"]
 #[expect(dead_code, reason = "the sources' tests use more of it")]
 mod servers;
+mod unheard;

@@ -1,5 +1,6 @@
 //! Runs that wait, are cancelled, take too long, and outlive the server.
 
+use std::io::Write as _;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
@@ -8,9 +9,9 @@ use builder::images::ImageName;
 use builder::ledger::{Kind, Ledger as _, Write};
 use builder::records::{Run, RunPolicy, SourceSpec, State};
 use builder::source::SourceNetwork;
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use crate::lab::{Lab, actor, all, asked, now, reason, said, spec};
+use crate::lab::{Lab, actor, all, asked, eventually, now, reason, said, spec};
+use crate::logs::Disk;
 
 /// A lab whose build waits for the gate.
 async fn waiting(policy: RunPolicy) -> Lab {
@@ -153,7 +154,8 @@ async fn why_a_run_did_not_end_in_time_is_said() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;
     let mut wanted = spec(&source, "fork");
-    wanted.timeouts.run = Some(5);
+    // The driver has to be reached in that.
+    wanted.timeouts.run = Some(10);
     lab.build(wanted).await;
     let ended = lab.ended(&lab.start().await).await.0;
     assert_eq!(reason(&ended), "TooManyProcesses");
@@ -162,7 +164,7 @@ async fn why_a_run_did_not_end_in_time_is_said() {
     };
     for word in [
         "it was refused processes",
-        "the 5 seconds of spec.timeouts.run",
+        "the 10 seconds of spec.timeouts.run",
     ] {
         assert!(message.contains(word), "{message}");
     }
@@ -220,7 +222,8 @@ async fn a_server_ends_though_a_read_hangs() {
     let made = std::process::Command::new("mkfifo").arg(&blob).status();
     assert!(made.unwrap().success());
     let mut options = std::fs::File::options();
-    let silent = options.read(true).write(true).open(&blob).unwrap();
+    let mut silent = options.read(true).write(true).open(&blob).unwrap();
+    silent.write_all(b"x").unwrap();
     let mut build = lab.builds.build("shop", "app").await.unwrap().value;
     build.spec.source = SourceSpec::Image { reference: source };
     let replaced = lab
@@ -228,7 +231,9 @@ async fn a_server_ends_though_a_read_hangs() {
         .replace("shop", "app", build.spec, actor(), None, now());
     replaced.await.unwrap();
     let run = lab.start().await;
-    lab.says(&run, "Fetch").await;
+    // The thread has read that, and wants more.
+    let unread = || rustix::io::ioctl_fionread(&silent).unwrap();
+    eventually("it reads", async || (unread() == 0).then_some(())).await;
     lab.end().await;
     assert_eq!(state(&lab, &run).await, State::Queued);
     // Or this test would wait for it.
@@ -375,29 +380,14 @@ async fn a_run_for_which_there_is_no_room_fetches_nothing() {
     assert_eq!(lab.run().await.state, State::Succeeded);
 }
 
-/// A small file system in memory.
-struct Small(tempfile::TempDir);
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = unmount(self.0.path(), UnmountFlags::DETACH);
-    }
-}
-
 #[tokio::test]
 async fn a_disk_that_is_full_before_anything_runs_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Some(c"size=1m");
-    mount(
-        "tmpfs",
-        folder.path(),
-        "tmpfs",
-        MountFlags::empty(),
-        options,
-    )
-    .unwrap();
-    let small = Small(folder);
-    let scratch = |settings: &mut Settings| small.0.path().clone_into(&mut settings.scratch);
+    let small = folder.path().join("small");
+    let Some(_disk) = Disk::new(&small, c"size=1m") else {
+        return;
+    };
+    let scratch = |settings: &mut Settings| settings.scratch.clone_from(&small);
     let lab = Lab::with(scratch, SourceNetwork::default()).await;
     let large = "x".repeat(2 << 20);
     let source = lab.source(&[("app.py", &large)]).await;

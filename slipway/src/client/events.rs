@@ -5,7 +5,7 @@ use futures_util::stream::BoxStream;
 use reqwest::header::{ACCEPT, HeaderName};
 use reqwest::{Method, Response, StatusCode};
 
-use super::{Client, explain, failure, stayed, streamed, whole};
+use super::{Client, explain, failure, may_pass, stayed, streamed, whole};
 
 /// Most bytes of an event: more than a line of a log has.
 const MAX_EVENT: usize = 4 << 20;
@@ -50,9 +50,7 @@ impl Client {
                 chunks: answer.bytes_stream().boxed(),
                 unread: Vec::new(),
             })),
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Ok(None)
-            }
+            status if may_pass(status) => Ok(None),
             _ => {
                 let body = whole(&mut answer).await?;
                 Err(failure::explain(&self.server, &answer, &body))

@@ -101,6 +101,18 @@ impl Client {
         self.read(self.request(Method::GET, path)?).await
     }
 
+    /// The same; `None`: the server did not answer, and may in a while. The error is for what will not pass.
+    pub(crate) async fn poll<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
+        let Ok(answer) = self.reply_to(self.request(Method::GET, path)?).await else {
+            return Ok(None);
+        };
+        if may_pass(answer.status()) {
+            return Ok(None);
+        }
+        let (status, body) = self.checked(answer).await?;
+        self.understood(status, &body).map(Some)
+    }
+
     /// The answer to `POST path` with this body.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
@@ -250,6 +262,11 @@ impl Client {
         }
         Err(failure::explain(&self.server, &answer, &body))
     }
+}
+
+/// Whether the same request may be answered otherwise in a while.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// The body of an answer, of bounded size.

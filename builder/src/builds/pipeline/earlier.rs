@@ -13,6 +13,8 @@ const LOOKED_AT: usize = 20;
 /// An earlier run with the same plan, and what it made.
 pub(super) struct Earlier {
     pub(super) run: String,
+    /// The kept source that it was made of.
+    pub(super) source: Option<String>,
     pub(super) image: ImageName,
     pub(super) manifest: oci::Manifest,
     pub(super) result: RunResult,
@@ -55,6 +57,7 @@ impl Pipeline<'_> {
             if let Some(manifest) = found.await? {
                 return Ok(Some(Earlier {
                     run: run.value.metadata.name,
+                    source: run.value.resolved.source,
                     image,
                     manifest,
                     result,

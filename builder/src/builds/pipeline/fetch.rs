@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Pipeline;
+use super::earlier::Earlier;
 use crate::builds::brief::Brief;
 use crate::builds::reason::failure;
 use crate::builds::spec::Source;
@@ -26,6 +27,13 @@ pub(super) struct Fetched {
     kept: ImageName,
     /// `None`: in the registry, and not read yet.
     snapshot: Option<Snapshot>,
+}
+
+impl Fetched {
+    /// Whether an earlier run had this very artifact.
+    pub(super) fn is_of(&self, earlier: &Earlier) -> bool {
+        earlier.source.as_ref() == Some(&self.kept.to_string())
+    }
 }
 
 /// A source that was kept.

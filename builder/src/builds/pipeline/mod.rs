@@ -76,16 +76,25 @@ impl<'a> Pipeline<'a> {
         let bases = self.unless_stopped(Box::pin(self.resolve())).await?;
         self.phase(Phase::Fetch).await;
         let mut source = self.unless_stopped(Box::pin(self.fetch())).await?;
+        let scripts = self.unless_stopped(Box::pin(self.scripts())).await?;
         let (planned, snapshot) = loop {
-            let planned = self.plan(&bases, &source);
+            let planned = self.plan(&bases, &source, &scripts);
             let planned = self.unless_stopped(Box::pin(planned)).await?;
-            if let Some(earlier) = self.unless_stopped(self.earlier(&planned)).await? {
+            let earlier = self.unless_stopped(self.earlier(&planned)).await?;
+            // What that run was made of need not be read again. Any other source is, or the record of this run would say that the
+            // image is of what only says so.
+            if let Some(earlier) = earlier.as_ref().filter(|run| source.is_of(run)) {
                 self.phase(Phase::Publish).await;
-                return self.publish_again(&earlier).await;
+                return self.publish_again(earlier).await;
             }
             let snapshot = Box::pin(self.snapshot(&mut source));
-            if let Some(snapshot) = self.unless_stopped(snapshot).await? {
-                break (planned, snapshot);
+            match (self.unless_stopped(snapshot).await?, earlier) {
+                (Some(_), Some(earlier)) => {
+                    self.phase(Phase::Publish).await;
+                    return self.publish_again(&earlier).await;
+                }
+                (Some(snapshot), None) => break (planned, snapshot),
+                (None, _) => {}
             }
         };
         self.unless_stopped(self.may_move_tags()).await?;

@@ -6,6 +6,7 @@ use oci::{Algorithm, Digest};
 
 use super::fetch::Fetched;
 use super::resolve::Bases;
+use super::scripts::FetchedScripts;
 use super::{Pipeline, compare};
 use crate::builds::spec::Source;
 use crate::builds::{reason, spec};
@@ -29,7 +30,12 @@ pub(super) struct Planned {
 }
 
 impl Pipeline<'_> {
-    pub(super) async fn plan(&self, bases: &Bases, source: &Fetched) -> Result<Planned, Failure> {
+    pub(super) async fn plan(
+        &self,
+        bases: &Bases,
+        source: &Fetched,
+        scripts: &FetchedScripts,
+    ) -> Result<Planned, Failure> {
         let wanted = self.wanted;
         let spec = &self.run.spec;
         let builder = bases.builder.plan_image(bases.builder_name.clone());
@@ -42,8 +48,7 @@ impl Pipeline<'_> {
             label_namespace: spec.output.label_namespace.clone(),
         };
         let mut request = Request::new(builder, source.source.clone(), output);
-        let (scripts, fetched) = self.scripts().await?;
-        request.fetched_scripts = scripts;
+        request.fetched_scripts.clone_from(&scripts.named);
         let (mounts, mut secrets) = self.secrets().await?;
         request.secrets = mounts;
         request.injections = self.injections(&mut secrets).await?;
@@ -89,7 +94,7 @@ impl Pipeline<'_> {
         Ok(Planned {
             plan,
             digest,
-            scripts: fetched,
+            scripts: scripts.contents.clone(),
             secrets,
         })
     }

@@ -24,31 +24,36 @@ const MEDIA_TYPE: &str = "application/vnd.slipway.script";
 /// The annotation of a layer that says which script it is.
 const TITLE: &str = "org.opencontainers.image.title";
 
+/// Scripts as a plan has them.
+#[derive(Default)]
+pub(super) struct FetchedScripts {
+    /// Which there are.
+    pub(super) named: BTreeMap<Script, Digest>,
+    pub(super) contents: BTreeMap<Digest, Vec<u8>>,
+}
+
 /// Scripts, by what they are.
 type Scripts = BTreeMap<Script, Vec<u8>>;
 
 impl Pipeline<'_> {
-    /// The scripts at the URL, or, for a run that is to give the same as an earlier one, those which that one had kept: their digests,
-    /// and what these name.
-    pub(super) async fn scripts(
-        &self,
-    ) -> Result<(BTreeMap<Script, Digest>, BTreeMap<Digest, Vec<u8>>), Failure> {
+    /// The scripts at the URL, or, for a run that is to give the same as an earlier one, those which that one had kept. Once
+    /// for a run: another time others may be there.
+    pub(super) async fn scripts(&self) -> Result<FetchedScripts, Failure> {
         let Some(ScriptsUrl::Web(url)) = &self.wanted.scripts_url else {
-            return Ok(Default::default());
+            return Ok(FetchedScripts::default());
         };
         let kept = self.run.resolved.scripts.as_ref();
         let found = match kept.filter(|_| is_check(self.run)) {
             Some(kept) => self.kept_scripts(kept).await?,
             None => self.new_scripts(url).await?,
         };
-        let mut named = BTreeMap::new();
-        let mut contents = BTreeMap::new();
+        let mut scripts = FetchedScripts::default();
         for (script, content) in found {
             let digest = Digest::of(Algorithm::Sha256, &content);
-            named.insert(script, digest);
-            contents.insert(digest, content);
+            scripts.named.insert(script, digest);
+            scripts.contents.insert(digest, content);
         }
-        Ok((named, contents))
+        Ok(scripts)
     }
 
     async fn new_scripts(&self, url: &str) -> Result<Scripts, Failure> {

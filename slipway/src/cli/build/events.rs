@@ -7,10 +7,10 @@ use crate::cli::{Printing, Remote};
 
 #[derive(Debug, Args)]
 pub(crate) struct EventsArgs {
-    /// Only those behind this one: its id, as JSON has it.
-    #[arg(long, value_name = "ID")]
-    pub(crate) after: Option<String>,
-    /// Go on with what comes, until Ctrl-C; JSON is one line for each then.
+    /// Only those behind this one: its position, as JSON has it.
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) after: Option<u64>,
+    /// Go on with what comes, until Ctrl-C; JSON is one line for each then. A server that is away is waited for.
     #[arg(long, short)]
     pub(crate) follow: bool,
     #[command(flatten)]

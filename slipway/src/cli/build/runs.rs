@@ -28,7 +28,8 @@ pub(crate) struct RunBuild {
     /// The builder image: one of this registry, or an entry of the catalogue (slipway builder-image list).
     #[arg(long, value_name = "IMAGE")]
     pub(crate) builder: String,
-    /// Run, even if the same source, builder image and settings have made an image already.
+    /// Run, even if the same source, builder image and settings have made an image already. Where the tag is there, this takes the right to
+    /// move it, whatever comes out.
     #[arg(long)]
     pub(crate) no_reuse: bool,
     /// Begin with empty caches; it runs whatever has made an image already, and leaves its caches to the next run.
@@ -88,7 +89,8 @@ pub(crate) struct StartBuild {
     /// This source in the registry instead of the build's.
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["revision", "dir"])]
     pub(crate) source: Option<String>,
-    /// Run, even if the same source, builder image and settings have made an image already.
+    /// Run, even if the same source, builder image and settings have made an image already. Where the tag is there, this takes the right to
+    /// move it, whatever comes out.
     #[arg(long)]
     pub(crate) no_reuse: bool,
     /// Begin with empty caches; it runs whatever has made an image already, and leaves its caches to the next run.

@@ -1,11 +1,9 @@
 //! What builds have published, and which have failed.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use url::form_urlencoded::byte_serialize;
 
 use super::answers::clean;
 use super::{Place, connect};
@@ -19,12 +17,17 @@ const MOST: usize = 100_000;
 /// How often a server is asked for more.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// How far back events may still come, in milliseconds: two that end at the same time are recorded one after the other.
-const LATE: u64 = 60_000;
+/// Events asked for at a time.
+const PAGE: usize = 500;
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    items: Vec<Event>,
+}
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 struct Event {
-    id: String,
+    position: u64,
     kind: String,
     run: String,
     at: u64,
@@ -81,48 +84,81 @@ pub(super) async fn list(args: EventsArgs) -> anyhow::Result<()> {
     let client = connect(args.remote).await?;
     let place = Place(Some(&args.of.namespace));
     let is_json = args.printing.form() == Output::Json;
-    let events = behind(&client, place, args.after.as_deref()).await?;
-    if !args.follow {
-        if is_json {
-            return print::json(&json!({ "items": events }));
-        }
-        let mut rows = vec![
-            ["TIME", "EVENT", "RUN", "RESULT", "TAGS"]
-                .map(str::to_owned)
-                .to_vec(),
-        ];
-        rows.extend(events.iter().map(Event::row));
-        return print::whole(table::lines(&rows).as_bytes());
+    if args.follow {
+        return follow(&client, place, args.after, is_json).await;
     }
-    let mut known = BTreeMap::new();
-    let (mut new, mut from) = (events, args.after);
+    let query = format!("&after={}", args.after.unwrap_or_default());
+    let events: Vec<Event> = place.list(&client, "buildevents", &query, MOST).await?;
+    if is_json {
+        return print::json(&json!({ "items": events }));
+    }
+    let mut rows = vec![
+        ["TIME", "EVENT", "RUN", "RESULT", "TAGS"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(events.iter().map(Event::row));
+    print::whole(table::lines(&rows).as_bytes())
+}
+
+/// Prints events as they come, across a server that is away for a while, until nobody reads any more.
+async fn follow(
+    client: &Client,
+    place: Place<'_>,
+    mut last: Option<u64>,
+    is_json: bool,
+) -> anyhow::Result<()> {
+    let mut is_away = false;
     loop {
-        for event in new {
+        let after = last.unwrap_or_default();
+        let path = place.path(&format!("buildevents?limit={PAGE}&after={after}"));
+        let page: Option<Page> = client.poll(&path).await?;
+        if is_away != page.is_none() {
+            is_away = page.is_none();
+            let is = if is_away {
+                "does not answer: trying on"
+            } else {
+                "answers again"
+            };
+            eprintln!("{} {is}", client.server());
+        }
+        let events = page.map(|page| page.items).unwrap_or_default();
+        let is_full = events.len() == PAGE;
+        for event in events {
+            if let Some((first, to)) = missed(last, event.position) {
+                eprintln!("events {first} to {to} were removed before they were read here");
+            }
+            last = Some(event.position);
             let line = if is_json {
                 serde_json::to_string(&event)?
             } else {
                 event.row().join("  ")
             };
-            print::whole(format!("{line}\n").as_bytes())?;
-            known.insert(event.id, event.at);
+            if !print::tame(format!("{line}\n").as_bytes())? {
+                return Ok(());
+            }
         }
-        if let Some(newest) = known.values().max().copied() {
-            let since = newest.saturating_sub(LATE);
-            known.retain(|_, at| *at >= since);
-            // Not before what was asked for.
-            from = from.max(Some(format!("{since:013}")));
+        if !is_full {
+            tokio::time::sleep(EVERY).await;
         }
-        tokio::time::sleep(EVERY).await;
-        new = behind(&client, place, from.as_deref()).await?;
-        new.retain(|event| !known.contains_key(&event.id));
     }
 }
 
-async fn behind(
-    client: &Client,
-    place: Place<'_>,
-    after: Option<&str>,
-) -> anyhow::Result<Vec<Event>> {
-    let from: String = byte_serialize(after.unwrap_or_default().as_bytes()).collect();
-    place.list_from(client, "buildevents", from, "", MOST).await
+/// Positions between the last that was read and the one that came after it: they have no gaps but of what was removed.
+fn missed(last: Option<u64>, next: u64) -> Option<(u64, u64)> {
+    let first = last? + 1;
+    (first < next).then(|| (first, next - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missed;
+
+    #[test]
+    fn what_was_not_read_is_known() {
+        assert_eq!(missed(None, 9), None, "nobody asked for those before");
+        assert_eq!(missed(Some(8), 9), None);
+        assert_eq!(missed(Some(7), 9), Some((8, 8)));
+        assert_eq!(missed(Some(0), 9), Some((1, 8)));
+    }
 }

@@ -37,19 +37,7 @@ impl Place<'_> {
         query: &str,
         most: usize,
     ) -> anyhow::Result<Vec<T>> {
-        self.list_from(client, of, String::new(), query, most).await
-    }
-
-    /// The same, but only what comes behind `from`, as a query has it.
-    pub(in crate::commands) async fn list_from<T: DeserializeOwned>(
-        self,
-        client: &Client,
-        of: &str,
-        mut from: String,
-        query: &str,
-        most: usize,
-    ) -> anyhow::Result<Vec<T>> {
-        let mut items = Vec::new();
+        let (mut items, mut from) = (Vec::new(), String::new());
         while items.len() < most {
             let limit = (most - items.len()).min(PAGE);
             let path = self.path(of);

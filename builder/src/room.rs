@@ -1,7 +1,9 @@
 //! Room on the builder's disk.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::statvfs;
 
@@ -18,6 +20,24 @@ pub struct NoRoom {
     pub free: u64,
     /// Bytes that are kept free.
     pub keep: u64,
+}
+
+/// The word for machines that have too little room, of runs and of sources alike.
+pub(crate) const PRESSURE: &str = "DiskPressure";
+
+/// How many bytes the builder itself has written for one run. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written(Arc<AtomicU64>);
+
+/// A sink whose bytes are counted.
+pub(crate) struct Counted<W> {
+    sink: W,
+    written: Written,
+}
+
+/// What is said where the disk of builds is full: `message` says at what.
+pub(crate) fn full(message: &str) -> String {
+    format!("the server's disk for builds (builder.dir) is full: {message}")
 }
 
 /// Whether a call failed for want of room on a disk.
@@ -47,5 +67,33 @@ impl NoRoom {
     /// How many bytes are missing.
     pub(crate) fn missing(&self) -> u64 {
         self.keep.saturating_sub(self.free)
+    }
+}
+
+impl Written {
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts what goes into a sink.
+    pub(crate) fn counting<W>(&self, sink: W) -> Counted<W> {
+        let written = self.clone();
+        Counted { sink, written }
+    }
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.sink.write(bytes)?;
+        self.written.add(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }

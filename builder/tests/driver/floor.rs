@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use builder::plan::{Cache, Sharing};
+use builder::plan::Cache;
 use builder::s2i::ContainerPath;
 use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -61,7 +61,6 @@ fn cached(mut asked: Asked, id: &str, at: &str) -> Asked {
     asked.request.caches.push(Cache {
         id: id.to_owned(),
         at: ContainerPath::parse(at).unwrap(),
-        sharing: Sharing::Locked,
         from: None,
     });
     asked

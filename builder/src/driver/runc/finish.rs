@@ -85,7 +85,8 @@ impl Work<'_> {
             limit: settings.unpacking.bytes,
             threads: settings.threads,
         };
-        let mut sink = BufWriter::with_capacity(256 << 10, &mut file);
+        let counted = self.writing.ours().counting(&mut file);
+        let mut sink = BufWriter::with_capacity(256 << 10, counted);
         let made = export(&rootfs.changes(), &options, &mut sink, &self.cancel);
         let layer = made.map_err(|error| failure::export(&error))?;
         sink.flush().map_err(scratch)?;

@@ -14,7 +14,7 @@ use crate::layer::Layer;
 use crate::rootfs::Rootfs;
 use crate::tree::{Met, walk};
 
-/// How long caches are still searched when the run is over: it is waited for.
+/// How long the caches of a run are still searched when it is over: it is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Work<'_> {
@@ -51,7 +51,8 @@ impl Work<'_> {
         marked.map_err(|error| failure::machine("marking caches", &error))
     }
 
-    /// Gives caches back. Those in which this run put a secret are emptied, and so are those that could not be searched.
+    /// Gives caches back. Those in which this run put a secret are emptied, and so are those that could not be searched. A run that
+    /// was stopped for the disk searches none: what it wrote is to go.
     pub(super) fn give_back(&mut self, rootfs: &Rootfs<'_>, caches: Vec<Cache>) {
         if caches.is_empty() {
             return;
@@ -75,13 +76,8 @@ impl Work<'_> {
 
     /// Whether a cache is to be emptied, which is said.
     fn leaks_into(&mut self, rootfs: &Rootfs<'_>, cache: &Cache) -> bool {
-        let ends = std::cell::OnceCell::new();
-        let cancel = self.cancel.clone();
-        let is_over = || {
-            let ends = || *ends.get_or_init(|| Instant::now() + PATIENCE);
-            cancel.is_cancelled() && Instant::now() >= ends()
-        };
         loop {
+            let is_over = || self.is_searched_no_longer();
             let found = scan::folder(&cache.files(), cache.since(), &self.secrets, is_over);
             let why = match found {
                 Ok(None) => return false,
@@ -96,6 +92,11 @@ impl Work<'_> {
             self.note(format!("cache {} is emptied: {why}", cache.id()));
             return true;
         }
+    }
+
+    fn is_searched_no_longer(&self) -> bool {
+        let ends = || *self.search_ends.get_or_init(|| Instant::now() + PATIENCE);
+        self.writing.stopped().is_some() || (self.cancel.is_cancelled() && Instant::now() >= ends())
     }
 
     /// Looks for the doubtful words of the secrets in the source and in the base image, and takes those for no secrets that
@@ -123,7 +124,7 @@ impl Work<'_> {
             let stopped = walk(
                 &folder,
                 |_| Ok(true),
-                |met: Met| {
+                |met: Met<'_>| {
                     if self.cancel.is_cancelled() {
                         return Ok(ControlFlow::Break(()));
                     }

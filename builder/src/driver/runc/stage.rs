@@ -118,14 +118,12 @@ impl<'m> Work<'m> {
             .mounts
             .iter()
             .filter_map(|mount| match mount {
-                Mount::Cache {
-                    id, from, sharing, ..
-                } => Some((id, from.as_deref(), *sharing)),
+                Mount::Cache { id, from, .. } => Some((id, from.as_deref())),
                 Mount::Secret { .. } => None,
             })
             .enumerate()
             .collect();
-        wanted.sort_unstable_by_key(|(_, (id, ..))| *id);
+        wanted.sort_unstable_by_key(|(_, (id, _))| *id);
         if let Some(two) = wanted.windows(2).find(|two| two[0].1.0 == two[1].1.0) {
             let id = two[0].1.0;
             // It would wait for itself.
@@ -134,7 +132,7 @@ impl<'m> Work<'m> {
         }
         let most = self.limits.disk.unwrap_or(u64::MAX);
         let mut taken = Vec::new();
-        for (index, (id, from, sharing)) in wanted {
+        for (index, (id, from)) in wanted {
             let namespace = &self.job.namespace;
             let waits = || {
                 self.note(format!(
@@ -147,7 +145,7 @@ impl<'m> Work<'m> {
                 Some(from) => Begin::AsCopyOf(from, most),
                 None => Begin::AsLeft,
             };
-            let cache = caches.take(namespace, id, begin, sharing, waits, &self.cancel);
+            let cache = caches.take(namespace, id, begin, waits, &self.cancel);
             let broken = |error| failure::machine(&format!("cache {id}"), &error);
             let cache = cache.map_err(broken)?.ok_or_else(failure::cancelled)?;
             taken.push((index, cache));
@@ -251,6 +249,7 @@ impl<'m> Work<'m> {
             bytes: limits.bytes,
             entries: limits.entries,
             cancelled: &self.cancel,
+            written: self.writing.ours(),
         }
     }
 }

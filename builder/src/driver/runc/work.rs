@@ -1,5 +1,6 @@
 //! One run, from a job to what is built.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,7 +48,9 @@ pub(super) struct Work<'m> {
     /// How often the last program was refused a process or thread.
     refusals: u64,
     pub(super) used: Used,
-    writing: Writing<'m>,
+    pub(super) writing: Writing<'m>,
+    /// When its caches are not searched any longer: first asked for when the run is over.
+    pub(super) search_ends: OnceCell<Instant>,
 }
 
 /// With less free on the disk than this, a program's error is put down to that: too little to write anything of weight, and
@@ -95,7 +98,8 @@ impl<'m> Work<'m> {
         }
         Ok(Self {
             machine,
-            writing: machine.writers.enter(cancel.clone()),
+            writing: machine.writers.enter(cancel.clone(), limits.disk),
+            search_ends: OnceCell::new(),
             source,
             secrets: Secrets::of(&job.plan, &job.secrets, &BTreeSet::new())?,
             known: BTreeSet::new(),
@@ -118,7 +122,7 @@ impl<'m> Work<'m> {
     pub(super) fn run(mut self) -> Result<Built, Failure> {
         self.all().map_err(|failure| {
             if let Some(lacking) = self.writing.stopped() {
-                return failure::no_room(lacking);
+                return failure::evicted(lacking);
             }
             if self.cancel.is_cancelled() && self.refusals > 0 {
                 return failure::endless(self.refusals, self.limits.processes);
@@ -200,7 +204,8 @@ impl<'m> Work<'m> {
         let image = BaseImage::by_digest(&**images, actor, repo, digest, &platform);
         let image = self.runtime.block_on(image);
         let image = image.map_err(|error| failure::image(stage.name, &error))?;
-        let layers = self.machine.layers.layers(
+        let layers = self.machine.layers.layers_for(
+            self.writing.ours(),
             &image.blobs(images, actor, &self.runtime),
             &self.machine.settings.unpacking,
             SystemTime::now(),
@@ -258,6 +263,16 @@ impl<'m> Work<'m> {
             Some(_) => self.machine.settings.artifacts,
             None => self.machine.settings.output,
         };
+        // What goes into the raw file is ours, and in no folder of the process's.
+        let seen = raw.as_ref().and_then(|file| file.try_clone().ok());
+        let ours = self.writing.ours();
+        let mut counted = 0;
+        let mut count = || {
+            let length = seen.as_ref().and_then(|file| file.metadata().ok());
+            let length = length.map_or(0, |file| file.len());
+            ours.add(length.saturating_sub(counted));
+            counted = length.max(counted);
+        };
         let output = Output { lines, bytes, raw };
         let (events, secrets, unwanted) = (&self.job.events, &self.secrets, &self.unwanted);
         let forward = async {
@@ -274,7 +289,7 @@ impl<'m> Work<'m> {
                 }
             }
         };
-        self.writing.program(&process.gauge, self.used.disk);
+        self.writing.begins(&process.gauge);
         let run = self.machine.host.run(root, process, output, &self.cancel);
         let folder = &self.machine.settings.folder;
         // What cannot be asked is not held against anybody.
@@ -285,13 +300,19 @@ impl<'m> Work<'m> {
             let mut run = std::pin::pin!(run);
             loop {
                 free = free.min(now_free());
+                count();
                 tokio::select! {
                     outcome = &mut run => break outcome,
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
         });
+        count();
         self.least_free = free.min(now_free());
+        if let Ok(outcome) = &outcome {
+            self.used.disk += outcome.usage.disk;
+        }
+        self.writing.ended(self.used.disk);
         let outcome = outcome?;
         self.refusals = if outcome.succeeded() {
             0
@@ -300,7 +321,6 @@ impl<'m> Work<'m> {
         };
         self.used.cpu += outcome.usage.cpu;
         self.used.memory = self.used.memory.max(outcome.usage.memory);
-        self.used.disk += outcome.usage.disk;
         for path in &outcome.left_behind {
             self.note(format!(
                 "{} was made to mount something on, and is in the image because something was put there",

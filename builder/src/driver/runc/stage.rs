@@ -103,7 +103,7 @@ impl<'m> Work<'m> {
             return Err(self.blame(reason, program, &outcome));
         }
         let Some(kept) = kept else { return Ok(None) };
-        if outcome.usage.output_dropped > 0 {
+        if outcome.usage.raw_dropped > 0 {
             let limit = self.machine.settings.artifacts;
             let text = format!("{program} gave more than {limit} bytes");
             return Err(failure::new(reason, text));

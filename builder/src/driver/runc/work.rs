@@ -21,7 +21,7 @@ use crate::records::FailureReason;
 use crate::room;
 use crate::rootfs::{Rootfs, StoredLayer};
 use crate::s2i::Reason;
-use crate::sandbox::{self, Limits, Outcome, Output, Process, Root, SandboxError};
+use crate::sandbox::{self, Limits, Outcome, Output, Process, Raw, Root, SandboxError};
 
 /// A run under way.
 pub(super) struct Work<'m> {
@@ -259,10 +259,6 @@ impl<'m> Work<'m> {
         raw: Option<std::fs::File>,
     ) -> Result<Outcome, SandboxError> {
         let (lines, mut said) = mpsc::channel(64);
-        let bytes = match &raw {
-            Some(_) => self.machine.settings.artifacts,
-            None => self.machine.settings.output,
-        };
         // What goes into the raw file is ours, and in no folder of the process's.
         let seen = raw.as_ref().and_then(|file| file.try_clone().ok());
         let ours = self.writing.ours();
@@ -273,6 +269,11 @@ impl<'m> Work<'m> {
             ours.add(length.saturating_sub(counted));
             counted = length.max(counted);
         };
+        let (bytes, most) = (
+            self.machine.settings.output,
+            self.machine.settings.artifacts,
+        );
+        let raw = raw.map(|file| Raw { file, bytes: most });
         let output = Output { lines, bytes, raw };
         let (events, secrets, unwanted) = (&self.job.events, &self.secrets, &self.unwanted);
         let forward = async {

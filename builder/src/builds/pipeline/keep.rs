@@ -13,6 +13,7 @@ use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::plan::{Commit, Source};
 use crate::records::OwnReason;
+use crate::scratch;
 use crate::source::{self, ARTIFACT_TYPE, CONFIG_TYPE, Snapshot, pack};
 
 const URL: &str = "org.opencontainers.image.source";
@@ -31,10 +32,10 @@ impl Pipeline<'_> {
         let tar = snapshot
             .open()
             .map_err(|error| machine("the source", &error))?;
-        let scratch = self.builds.settings().scratch.clone();
+        let folder = self.builds.settings().scratch.clone();
         let tar = self.until_stopped(tar);
         let threads = &self.builds.0.threads;
-        let packed = threads.spawn_blocking(move || pack(tar, tempfile::tempfile_in(scratch)?));
+        let packed = threads.spawn_blocking(move || pack(tar, scratch::unnamed(&folder)?));
         let packed = packed
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -62,7 +63,7 @@ impl Pipeline<'_> {
     /// Stores a few bytes as a blob.
     pub(super) async fn put_small(&self, repo: &RepoName, bytes: &[u8]) -> Result<Digest, Failure> {
         let file = || {
-            let mut file = tempfile::tempfile_in(&self.builds.settings().scratch)?;
+            let mut file = scratch::unnamed(&self.builds.settings().scratch)?;
             file.write_all(bytes)?;
             file.rewind()?;
             Ok(file)

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::artifacts::Artifacts;
 use super::caches::{Begin, Cache};
-use super::settings::scratch_file;
 use super::work::Work;
 use super::{Failure, failure, process};
 use crate::overlay::Mount as Mounted;
@@ -13,6 +12,7 @@ use crate::records::FailureReason;
 use crate::rootfs::{Bounds, Files, FilesError, Owner, Rootfs, StoredLayer};
 use crate::s2i::{ContainerPath, Origin, Reason};
 use crate::sandbox::Root;
+use crate::scratch;
 use crate::tree::TreePath;
 
 /// A stage that has run.
@@ -82,14 +82,14 @@ impl<'m> Work<'m> {
         let paths: Vec<PathBuf> = caches.iter().map(Cache::files).collect();
         let mut process = process::planned(run, &self.job.secrets, &paths)?;
         self.confine(&mut process)?;
-        let scratch = |error| failure::machine("keeping what save-artifacts gives", &error);
+        let keeping = |error| failure::machine("keeping what save-artifacts gives", &error);
         let mut raw = None;
         if run.output_is_artifacts {
             let folder = self.machine.settings.scratch();
-            raw = Some(scratch_file(&folder).map_err(scratch)?);
+            raw = Some(scratch::unnamed(&folder).map_err(keeping)?);
         }
         let kept = raw.as_ref().map(std::fs::File::try_clone).transpose();
-        let kept = kept.map_err(scratch)?;
+        let kept = kept.map_err(keeping)?;
         let (root, mount) = root(rootfs)?;
         self.mark(&caches)?;
         let outcome = self.execute(&root, &process, raw);
@@ -108,7 +108,7 @@ impl<'m> Work<'m> {
             let text = format!("{program} gave more than {limit} bytes");
             return Err(failure::new(reason, text));
         }
-        Artifacts::of(kept).map_err(scratch)
+        Artifacts::of(kept).map_err(keeping)
     }
 
     /// The caches that a program uses, in the order of its mounts. They are taken in one order for all runs, lest two wait for

@@ -55,7 +55,7 @@ impl Uploads {
 /// The bytes of a file.
 fn read(file: Arc<File>) -> ByteStream {
     let step = |(file, offset): (Arc<File>, u64)| async move {
-        let work = move || -> io::Result<Option<(Bytes, (Arc<File>, u64))>> {
+        let work = move || {
             let mut bytes = vec![0; STEP];
             let read = loop {
                 match file.read_at(&mut bytes, offset) {
@@ -64,7 +64,8 @@ fn read(file: Arc<File>) -> ByteStream {
                 }
             };
             bytes.truncate(read);
-            Ok((read > 0).then_some((bytes.into(), (file, offset + read as u64))))
+            let next = (file, offset + read as u64);
+            io::Result::Ok((read > 0).then(|| (Bytes::from(bytes), next)))
         };
         let done = spawn_blocking(work).await.map_err(io::Error::other);
         let broken = |error: io::Error| BodyError::Broken(error.to_string());

@@ -9,6 +9,7 @@ use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tokio_util::sync::CancellationToken;
 
+use super::image::Tar;
 use super::lab::{Asked, Lab, Ran};
 
 /// What stays free, of 128 MiB.
@@ -149,6 +150,55 @@ async fn a_run_is_stopped_before_the_disk_is_full_and_the_others_go_on() {
         left.len() == 1 && left[0].contains("size=131072k"),
         "{left:?}"
     );
+}
+
+/// What the builder writes for a run is the run's, too: neither program writes much.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_had_the_most_unpacked_is_stopped_when_others_write() {
+    let (disk, lab) = lab().await;
+    let waits = "until [ -e /gate/go ]; do sleep 0.1; done";
+    let scripts = [("assemble", waits), ("run", "true")];
+    let layer = Tar::new().raw("large", &vec![b'x'; 40 << 20]).bytes();
+    let large = lab.builder("shop/large:1", &scripts, &[layer]).await;
+    let small = format!("head -c 4194304 /dev/zero > a; {waits}");
+    let small = lab.assembling(&small).await;
+    let source = lab.source(&[("a", "b")]);
+    let asked = |image, id| cached(Lab::asked(image, &source), id, "/gate");
+    let stop = CancellationToken::new();
+    let runs = async {
+        let large = async {
+            let large = lab.run_beside(asked(&large, "large")).await;
+            // Its layers go, which nobody uses any more.
+            disk.has_room().await;
+            open_gate(&disk);
+            large
+        };
+        let (large, mut small, ()) = tokio::join!(
+            large,
+            lab.run_beside(asked(&small, "small")),
+            others_write(&disk)
+        );
+        is_evicted(&large);
+        small.built();
+        stop.cancel();
+    };
+    tokio::join!(runs, lab.driver.keep_room(&stop));
+}
+
+/// Leaves less than the floor once two runs have what they need.
+async fn others_write(disk: &Disk) {
+    let entries = disk.0.join("caches/entries");
+    let taken = || std::fs::read_dir(&entries).map_or(0, Iterator::count);
+    let mut tries = 0..600;
+    while taken() < 2 && tries.next().is_some() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(taken(), 2);
+    // Also the small one's.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let pushed = disk.free() - FLOOR + (4 << 20);
+    let pushed = vec![7; usize::try_from(pushed).unwrap()];
+    std::fs::write(disk.0.join("pushed"), pushed).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

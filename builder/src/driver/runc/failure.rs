@@ -112,8 +112,8 @@ pub(super) fn evicted(lacking: &NoRoom) -> Failure {
     new(
         OwnReason::Evicted,
         format!(
-            "the build was stopped, as it had written the most of all at work when the server's disk for builds had {} MiB left, of \
-             which {} are kept free (builder.minFreeBytes): let it write less, or ask whoever runs the server for more room",
+            "the build was stopped: it had written the most of all at work when the server's disk for builds had {} MiB left, less \
+             than the {} that are kept free (builder.minFreeBytes); let it write less, or ask whoever runs the server for more room",
             lacking.free >> 20,
             lacking.keep >> 20
         ),

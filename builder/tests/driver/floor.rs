@@ -48,14 +48,15 @@ impl Drop for Disk {
     }
 }
 
-async fn lab() -> (Disk, Lab) {
+/// The disk goes first: a folder that something is mounted on cannot be removed.
+async fn lab() -> (Lab, Disk) {
     let mut disk = None;
     let lab = Lab::with(|settings| {
         disk = Some(Disk::at(&settings.folder));
         settings.unpacking.min_free = FLOOR;
     });
     let lab = lab.await;
-    (disk.unwrap(), lab)
+    (lab, disk.unwrap())
 }
 
 fn cached(mut asked: Asked, id: &str, at: &str) -> Asked {
@@ -81,7 +82,8 @@ const CROWDS: &str = "(while :; do sleep 1 & done) || true; \
 async fn modest(lab: &Lab, image: &Image) -> Ran {
     let waits =
         "head -c 1000000 /dev/zero > a; until [ -e /gate/go ]; do sleep 0.1; done; rm /gate/go";
-    let asked = Lab::asked(image, &lab.source(&[("do", waits)]));
+    let mut asked = Lab::asked(image, &lab.source(&[("do", waits)]));
+    asked.request.limits.seconds = Some(120);
     lab.run_beside(cached(asked, "gate", "/gate")).await
 }
 
@@ -105,7 +107,7 @@ fn is_evicted(ran: &Ran) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_stopped_before_the_disk_is_full_and_the_others_go_on() {
-    let (disk, lab) = lab().await;
+    let (lab, disk) = lab().await;
     let image = lab.assembling("eval \"$(cat /tmp/src/do)\"").await;
     let stop = CancellationToken::new();
     let asked = |does: &str| Lab::asked(&image, &lab.source(&[("do", does)]));
@@ -155,7 +157,7 @@ async fn a_run_is_stopped_before_the_disk_is_full_and_the_others_go_on() {
 /// What the builder writes for a run is the run's, too: neither program writes much.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_had_the_most_unpacked_is_stopped_when_others_write() {
-    let (disk, lab) = lab().await;
+    let (lab, disk) = lab().await;
     let waits = "until [ -e /gate/go ]; do sleep 0.1; done";
     let scripts = [("assemble", waits), ("run", "true")];
     let layer = Tar::new().raw("large", &vec![b'x'; 40 << 20]).bytes();
@@ -163,7 +165,11 @@ async fn who_has_had_the_most_unpacked_is_stopped_when_others_write() {
     let small = format!("head -c 4194304 /dev/zero > a; {waits}");
     let small = lab.assembling(&small).await;
     let source = lab.source(&[("a", "b")]);
-    let asked = |image, id| cached(Lab::asked(image, &source), id, "/gate");
+    let asked = |image, id| {
+        let mut asked = cached(Lab::asked(image, &source), id, "/gate");
+        asked.request.limits.seconds = Some(120);
+        asked
+    };
     let stop = CancellationToken::new();
     let runs = async {
         let large = async {
@@ -203,7 +209,7 @@ async fn others_write(disk: &Disk) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unused_caches_go_for_whoever_else_writes_to_the_disk() {
-    let (disk, lab) = lab().await;
+    let (lab, disk) = lab().await;
     let image = lab
         .assembling("head -c 33554432 /dev/zero > /cache/f")
         .await;

@@ -1,5 +1,6 @@
 //! Room on the builder's disk.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +33,13 @@ pub(crate) struct Written(Arc<AtomicU64>);
 /// A sink whose bytes are counted.
 pub(crate) struct Counted<W> {
     sink: W,
+    written: Written,
+}
+
+/// A file that another writes, whose bytes are counted when it is looked at.
+pub(crate) struct Growing {
+    file: Option<File>,
+    counted: u64,
     written: Written,
 }
 
@@ -84,6 +92,24 @@ impl Written {
         let written = self.clone();
         Counted { sink, written }
     }
+
+    /// Counts what a file has from now on, if there is one.
+    pub(crate) fn growing(&self, file: Option<&File>) -> Growing {
+        Growing {
+            file: file.and_then(|file| file.try_clone().ok()),
+            counted: 0,
+            written: self.clone(),
+        }
+    }
+}
+
+impl Growing {
+    pub(crate) fn look(&mut self) {
+        let found = self.file.as_ref().and_then(|file| file.metadata().ok());
+        let length = found.map_or(0, |found| found.len());
+        self.written.add(length.saturating_sub(self.counted));
+        self.counted = self.counted.max(length);
+    }
 }
 
 impl<W: Write> Write for Counted<W> {
@@ -95,5 +121,29 @@ impl<W: Write> Write for Counted<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_counted_once() {
+        let written = Written::default();
+        written.counting(io::sink()).write_all(&[0; 1000]).unwrap();
+        assert_eq!(written.clone().bytes(), 1000);
+        let mut file = tempfile::tempfile().unwrap();
+        let mut growing = written.growing(Some(&file));
+        for bytes in [1000, 1300, 1300] {
+            growing.look();
+            growing.look();
+            assert_eq!(written.bytes(), bytes);
+            if bytes == 1000 {
+                file.write_all(&[0; 300]).unwrap();
+            }
+        }
+        written.growing(None).look();
+        assert_eq!(written.bytes(), 1300);
     }
 }

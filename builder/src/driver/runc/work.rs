@@ -259,21 +259,14 @@ impl<'m> Work<'m> {
         raw: Option<std::fs::File>,
     ) -> Result<Outcome, SandboxError> {
         let (lines, mut said) = mpsc::channel(64);
-        // What goes into the raw file is ours, and in no folder of the process's.
-        let seen = raw.as_ref().and_then(|file| file.try_clone().ok());
-        let ours = self.writing.ours();
-        let mut counted = 0;
-        let mut count = || {
-            let length = seen.as_ref().and_then(|file| file.metadata().ok());
-            let length = length.map_or(0, |file| file.len());
-            ours.add(length.saturating_sub(counted));
-            counted = length.max(counted);
-        };
-        let (bytes, most) = (
-            self.machine.settings.output,
-            self.machine.settings.artifacts,
-        );
-        let raw = raw.map(|file| Raw { file, bytes: most });
+        let settings = &self.machine.settings;
+        // It is in no folder of the process's.
+        let mut growing = self.writing.ours().growing(raw.as_ref());
+        let raw = raw.map(|file| Raw {
+            file,
+            bytes: settings.artifacts,
+        });
+        let bytes = settings.output;
         let output = Output { lines, bytes, raw };
         let (events, secrets, unwanted) = (&self.job.events, &self.secrets, &self.unwanted);
         let forward = async {
@@ -292,7 +285,7 @@ impl<'m> Work<'m> {
         };
         self.writing.begins(&process.gauge);
         let run = self.machine.host.run(root, process, output, &self.cancel);
-        let folder = &self.machine.settings.folder;
+        let folder = &settings.folder;
         // What cannot be asked is not held against anybody.
         let now_free = || room::free(folder).unwrap_or(u64::MAX);
         let mut free = u64::MAX;
@@ -301,14 +294,14 @@ impl<'m> Work<'m> {
             let mut run = std::pin::pin!(run);
             loop {
                 free = free.min(now_free());
-                count();
+                growing.look();
                 tokio::select! {
                     outcome = &mut run => break outcome,
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
         });
-        count();
+        growing.look();
         self.least_free = free.min(now_free());
         if let Ok(outcome) = &outcome {
             self.used.disk += outcome.usage.disk;

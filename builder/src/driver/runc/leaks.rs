@@ -1,5 +1,6 @@
 //! No secret goes where others find it: into a result, or into a cache that later runs have.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -16,6 +17,17 @@ use crate::tree::{Met, walk};
 
 /// How long the caches of a run are still searched when it is over: it is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// When the caches of a run that is over are not searched any longer: one time for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Patience(OnceCell<Instant>);
+
+impl Patience {
+    /// Begins when it is first asked of a run that is over.
+    fn has_ended(&self, is_over: bool, now: Instant) -> bool {
+        is_over && now >= *self.0.get_or_init(|| now + PATIENCE)
+    }
+}
 
 impl Work<'_> {
     /// Refuses a result that has a secret in it.
@@ -95,8 +107,8 @@ impl Work<'_> {
     }
 
     fn is_searched_no_longer(&self) -> bool {
-        let ends = || *self.search_ends.get_or_init(|| Instant::now() + PATIENCE);
-        self.writing.stopped().is_some() || (self.cancel.is_cancelled() && Instant::now() >= ends())
+        let is_over = self.cancel.is_cancelled();
+        self.writing.stopped().is_some() || self.patience.has_ended(is_over, Instant::now())
     }
 
     /// Looks for the doubtful words of the secrets in the source and in the base image, and takes those for no secrets that
@@ -139,5 +151,24 @@ impl Work<'_> {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caches_of_a_run_that_is_over_have_one_time_together() {
+        let patience = Patience::default();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert!(!patience.has_ended(false, now));
+        // The first cache's search goes on, and takes all of it.
+        assert!(!patience.has_ended(true, after(100)));
+        assert!(!patience.has_ended(true, after(109)));
+        assert!(patience.has_ended(true, after(111)));
+        // The second's.
+        assert!(patience.has_ended(true, after(112)));
     }
 }

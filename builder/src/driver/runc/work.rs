@@ -1,6 +1,5 @@
 //! One run, from a job to what is built.
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
+use super::leaks::Patience;
 use super::pressure::Writing;
 use super::secrets::Secrets;
 use super::source::Source;
@@ -49,8 +49,7 @@ pub(super) struct Work<'m> {
     refusals: u64,
     pub(super) used: Used,
     pub(super) writing: Writing<'m>,
-    /// When its caches are not searched any longer: first asked for when the run is over.
-    pub(super) search_ends: OnceCell<Instant>,
+    pub(super) patience: Patience,
 }
 
 /// With less free on the disk than this, a program's error is put down to that: too little to write anything of weight, and
@@ -99,7 +98,7 @@ impl<'m> Work<'m> {
         Ok(Self {
             machine,
             writing: machine.writers.enter(cancel.clone(), limits.disk),
-            search_ends: OnceCell::new(),
+            patience: Patience::default(),
             source,
             secrets: Secrets::of(&job.plan, &job.secrets, &BTreeSet::new())?,
             known: BTreeSet::new(),

@@ -54,6 +54,7 @@ mod room;
 pub mod rootfs;
 pub mod s2i;
 pub mod sandbox;
+mod scratch;
 pub mod secrets;
 pub mod source;
 mod tree;

@@ -1,7 +1,10 @@
 //! Room on the builder's disk.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::statvfs;
 
@@ -18,6 +21,31 @@ pub struct NoRoom {
     pub free: u64,
     /// Bytes that are kept free.
     pub keep: u64,
+}
+
+/// The word for machines that have too little room, of runs and of sources alike.
+pub(crate) const PRESSURE: &str = "DiskPressure";
+
+/// How many bytes the builder itself has written for one run. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written(Arc<AtomicU64>);
+
+/// A sink whose bytes are counted.
+pub(crate) struct Counted<W> {
+    sink: W,
+    written: Written,
+}
+
+/// A file that another writes, whose bytes are counted when it is looked at.
+pub(crate) struct Growing {
+    file: Option<File>,
+    counted: u64,
+    written: Written,
+}
+
+/// What is said where the disk of builds is full: `message` says at what.
+pub(crate) fn full(message: &str) -> String {
+    format!("the server's disk for builds (builder.dir) is full: {message}")
 }
 
 /// Whether a call failed for want of room on a disk.
@@ -47,5 +75,75 @@ impl NoRoom {
     /// How many bytes are missing.
     pub(crate) fn missing(&self) -> u64 {
         self.keep.saturating_sub(self.free)
+    }
+}
+
+impl Written {
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts what goes into a sink.
+    pub(crate) fn counting<W>(&self, sink: W) -> Counted<W> {
+        let written = self.clone();
+        Counted { sink, written }
+    }
+
+    /// Counts what a file has from now on, if there is one.
+    pub(crate) fn growing(&self, file: Option<&File>) -> Growing {
+        Growing {
+            file: file.and_then(|file| file.try_clone().ok()),
+            counted: 0,
+            written: self.clone(),
+        }
+    }
+}
+
+impl Growing {
+    pub(crate) fn look(&mut self) {
+        let found = self.file.as_ref().and_then(|file| file.metadata().ok());
+        let length = found.map_or(0, |found| found.len());
+        self.written.add(length.saturating_sub(self.counted));
+        self.counted = self.counted.max(length);
+    }
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.sink.write(bytes)?;
+        self.written.add(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_counted_once() {
+        let written = Written::default();
+        written.counting(io::sink()).write_all(&[0; 1000]).unwrap();
+        assert_eq!(written.clone().bytes(), 1000);
+        let mut file = tempfile::tempfile().unwrap();
+        let mut growing = written.growing(Some(&file));
+        for bytes in [1000, 1300, 1300] {
+            growing.look();
+            growing.look();
+            assert_eq!(written.bytes(), bytes);
+            if bytes == 1000 {
+                file.write_all(&[0; 300]).unwrap();
+            }
+        }
+        written.growing(None).look();
+        assert_eq!(written.bytes(), 1300);
     }
 }

@@ -1,5 +1,6 @@
 //! Upload sessions: how a blob comes in, and how it comes in without being sent again.
 
+use std::fs::File;
 use std::time::SystemTime;
 
 use auth::{Permit, Pull, Push};
@@ -102,6 +103,20 @@ impl Registry {
             .uploads
             .whole(permit.repo(), digest, body, length, cause.clone())
             .await?;
+        Ok(())
+    }
+
+    /// A blob that is in a file of this process, which nobody writes to any more; it is not copied where that can be.
+    pub async fn put_file(
+        &self,
+        permit: &Permit<Push>,
+        digest: &Digest,
+        file: File,
+        cause: &Cause,
+    ) -> Result<(), Error> {
+        let uploads = &self.storage.uploads;
+        let put = uploads.file(permit.repo(), digest, file, cause.clone());
+        put.await?;
         Ok(())
     }
 

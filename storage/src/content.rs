@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use oci::{Algorithm, Digest, Hasher};
+use oci::{Algorithm, Digest, Hasher, Hashers};
 use tokio::task::spawn_blocking;
 
-use crate::{Content, Object, StorageError};
+use crate::{Content, Object, Progress, StorageError};
 
 /// Bytes read at a time for hashing.
 const STEP: usize = 256 << 10;
@@ -29,6 +30,19 @@ pub(crate) async fn digest(object: Object, algorithm: Algorithm) -> Result<Diges
     }
 }
 
+/// A file as an upload of which all has come.
+pub(crate) async fn hashed(
+    file: Arc<File>,
+    algorithm: Algorithm,
+) -> Result<Progress, StorageError> {
+    blocking(move || {
+        let mut hashers = Hashers::new(&[algorithm]);
+        let offset = read(&file, |bytes| hashers.update(bytes))?;
+        Ok(Progress { offset, hashers })
+    })
+    .await
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StorageError> {
@@ -46,13 +60,19 @@ fn whole(file: &File, size: u64) -> io::Result<Bytes> {
 
 fn hash(file: &File, algorithm: Algorithm) -> io::Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
+    read(file, |bytes| hasher.update(bytes))?;
+    Ok(hasher.finish())
+}
+
+/// Reads a file from its beginning; how many bytes it has.
+fn read(file: &File, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut buffer = vec![0; STEP];
     let mut offset = 0;
     loop {
         match file.read_at(&mut buffer, offset) {
-            Ok(0) => return Ok(hasher.finish()),
+            Ok(0) => return Ok(offset),
             Ok(read) => {
-                hasher.update(&buffer[..read]);
+                take(&buffer[..read]);
                 offset += read as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -1,5 +1,6 @@
 //! A store that fails when it is told to, for tests of what is above it.
 
+use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -221,6 +222,14 @@ impl ObjectStore for FaultyStore {
                 failure: Some(fault().into()),
             },
         }
+    }
+
+    async fn adopt(&self, file: &Arc<File>, staged: &Key) -> Result<bool, StoreError> {
+        self.call(self.inner.adopt(file, staged)).await
+    }
+
+    async fn settle(&self, file: &Arc<File>) -> Result<(), StoreError> {
+        self.call(self.inner.settle(file)).await
     }
 
     async fn publish(&self, staged: &Key, to: &Key) -> Result<(), StoreError> {

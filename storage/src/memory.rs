@@ -4,7 +4,8 @@
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -181,6 +182,14 @@ impl ObjectStore for MemoryStore {
             progress,
             failure: None,
         }
+    }
+
+    async fn adopt(&self, _: &Arc<File>, _: &Key) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn settle(&self, _: &Arc<File>) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn publish(&self, staged: &Key, to: &Key) -> Result<(), StoreError> {

@@ -47,6 +47,14 @@ pub trait ObjectStore: fmt::Debug + Send + Sync + 'static {
     /// when the body broke off: the client may go on from there.
     async fn append(&self, staged: &Key, at: Progress, body: ByteStream) -> Appended;
 
+    /// Makes a file that has no name yet (`O_TMPFILE`) a staged object without copying it, where it is on the disk that this store
+    /// keeps objects on; nobody may write to it any more. False: it is not, and its bytes are to be [appended](Self::append).
+    /// They are durable after [`ObjectStore::settle`].
+    async fn adopt(&self, file: &Arc<File>, staged: &Key) -> Result<bool, StoreError>;
+
+    /// Makes an adopted object's bytes durable.
+    async fn settle(&self, file: &Arc<File>) -> Result<(), StoreError>;
+
     /// Moves a staged object to its name, durably. What is there is replaced, which heals it.
     async fn publish(&self, staged: &Key, to: &Key) -> Result<(), StoreError>;
 

@@ -43,6 +43,7 @@ macro_rules! object_store_suite {
             append_of_nothing_makes_an_empty_object,
             publish_moves_and_heals,
             publish_of_nothing_is_not_found,
+            what_is_adopted_is_published_and_what_is_not_leaves_nothing,
             an_open_object_outlives_its_name,
             racing_puts_and_deletes_leave_one_of_them,
         );
@@ -339,6 +340,27 @@ pub async fn publish_of_nothing_is_not_found(store: Store) {
     let published = store.publish(&staged(6), &blob).await;
     assert!(matches!(published, Err(StoreError::NotFound(_))));
     assert!(store.get(&blob).await.is_err());
+}
+
+/// Whether a file is adopted depends on disks: never is it half.
+pub async fn what_is_adopted_is_published_and_what_is_not_leaves_nothing(store: Store) {
+    let mut file = tempfile::tempfile().expect("a file");
+    std::io::Write::write_all(&mut file, b"built").expect("write");
+    let (file, key) = (
+        Arc::new(file),
+        layout::scratch(&UploadId::from_random([8; 16])),
+    );
+    let blob = layout::blob(&Digest::of(Algorithm::Sha256, b"built"));
+    if store.adopt(&file, &key).await.expect("adopt") {
+        store.settle(&file).await.expect("settle");
+        assert_eq!(store.head(&key).await.expect("head").size, 5);
+        store.publish(&key, &blob).await.expect("publish");
+        assert_eq!(read(&store, &blob).await, "built");
+    }
+    assert!(matches!(
+        store.head(&key).await,
+        Err(StoreError::NotFound(_))
+    ));
 }
 
 /// A pull that has begun ends well, though the object is replaced and deleted meanwhile.

@@ -6,6 +6,7 @@
 
 mod busy;
 mod error;
+mod file;
 mod publish;
 mod purge;
 mod receive;
@@ -14,6 +15,7 @@ mod whole;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -169,6 +171,20 @@ impl Uploads {
                 .await
         })
         .await
+    }
+
+    /// A blob that is in a file of this process, which nobody writes to any more. Where the store can, the file itself becomes
+    /// the blob's, and is not copied. Its digest is checked all the same.
+    pub async fn file(
+        &self,
+        repo: &RepoName,
+        digest: &Digest,
+        file: File,
+        cause: impl Into<Cause>,
+    ) -> Result<u64, UploadError> {
+        let (this, repo, digest) = (self.clone(), repo.clone(), *digest);
+        let cause = cause.into();
+        detached(async move { this.receive_file(&repo, &digest, file, &cause).await }).await
     }
 
     /// Drops the session and its bytes.

@@ -5,7 +5,7 @@ use std::io;
 use crate::driver::Failure;
 use crate::images::{ImagesError, ReadError};
 use crate::records::{FailureReason, OwnReason};
-use crate::room::is_full;
+use crate::room::{full, is_full};
 use crate::s2i::{Reason, Refusal};
 use crate::source::Fault;
 
@@ -98,8 +98,7 @@ pub(super) fn image(reason: Reason, error: ReadError) -> Failure {
 /// What no caller expects: a thread that ended, a disk that failed or is full.
 pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
     if is_full(error) {
-        let message =
-            format!("the server's disk for builds (builder.dir) is full: {what}: {error}");
+        let message = full(&format!("{what}: {error}"));
         return failure(OwnReason::DiskPressure, message);
     }
     let reason = Reason::FileSystemOperationFailed;

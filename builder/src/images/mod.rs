@@ -69,7 +69,8 @@ pub trait Images: fmt::Debug + Send + Sync + 'static {
         digest: &Digest,
     ) -> Result<bool, ImagesError>;
 
-    /// Stores a file, from its beginning, as a blob. That its content has the digest is checked.
+    /// Stores a file, from its beginning, as a blob. That its content has the digest is checked. Nobody writes to it any more: the
+    /// file itself may become the blob's.
     async fn put_blob(
         &self,
         actor: &Actor,

@@ -248,7 +248,6 @@ impl<'a> Compilation<'a> {
             id: cache.id.clone(),
             from: cache.from.clone(),
             at: cache.at.clone(),
-            sharing: cache.sharing,
         }));
         Ok(mounts)
     }

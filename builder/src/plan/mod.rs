@@ -25,9 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use quantity::bytes;
 pub use request::{Cache, Image, Output, Request, Secret};
 pub use source::{Commit, Source};
-pub use step::{
-    Base, Content, Copy, IfItFails, Mount, Place, Run, Sharing, Stage, StageName, Step,
-};
+pub use step::{Base, Content, Copy, IfItFails, Mount, Place, Run, Stage, StageName, Step};
 
 use crate::s2i::ExecutionConfig;
 

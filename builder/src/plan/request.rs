@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use oci::Digest;
 
-use super::{Limits, Network, Sharing, Source};
+use super::{Limits, Network, Source};
 use crate::s2i::{
     AllowedUids, Artifact, ContainerPath, EnvFilter, ImageConfig, Injection, Script, ScriptsUrl,
     User, Variable,
@@ -105,8 +105,6 @@ pub struct Cache {
     pub from: Option<String>,
     /// Where it is.
     pub at: ContainerPath,
-    /// Who else may use it meanwhile.
-    pub sharing: Sharing,
 }
 
 impl Request {

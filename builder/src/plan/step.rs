@@ -146,7 +146,7 @@ pub enum Mount {
         /// Where.
         at: ContainerPath,
     },
-    /// A folder that outlives the build.
+    /// A folder that outlives the build. One build at a time has it; another waits.
     #[serde(rename_all = "camelCase")]
     Cache {
         /// Which one, within the namespace.
@@ -156,18 +156,5 @@ pub enum Mount {
         from: Option<String>,
         /// Where.
         at: ContainerPath,
-        /// Who else may use it meanwhile.
-        sharing: Sharing,
     },
-}
-
-/// Who may use a cache at the same time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sharing {
-    /// One build; another waits.
-    #[default]
-    Locked,
-    /// Any number: the tools can bear it.
-    Shared,
 }

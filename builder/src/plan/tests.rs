@@ -127,7 +127,6 @@ fn everything_a_request_can_say() {
         id: "pip".to_owned(),
         from: None,
         at: path("/opt/app-root/src/.cache/pip"),
-        sharing: Sharing::Locked,
     }];
     request.clean = true;
     request.network = Network::RegistriesOnly;

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::room::PRESSURE;
 use crate::s2i::Reason;
 use crate::source::FaultClass;
 
@@ -107,6 +108,8 @@ pub enum OwnReason {
     SandboxUnavailable,
     /// This machine's disk is nearly full.
     DiskPressure,
+    /// This machine's disk was nearly full, and of all runs at work this one had written the most.
+    Evicted,
     /// Somebody wants it to end. No run has failed of it.
     #[schemars(skip)]
     Cancelled,
@@ -134,7 +137,8 @@ impl OwnReason {
             Self::RecordsUnavailable => "RecordsUnavailable",
             Self::Interrupted => "Interrupted",
             Self::SandboxUnavailable => "SandboxUnavailable",
-            Self::DiskPressure => "DiskPressure",
+            Self::DiskPressure => PRESSURE,
+            Self::Evicted => "Evicted",
             Self::Cancelled => "Cancelled",
         }
     }

@@ -67,7 +67,7 @@ impl<'a> Archive<'a> {
         if self.cancelled.is_cancelled() {
             return Err(UnpackError::Cancelled);
         }
-        self.budget.take_bytes(read)?;
+        self.budget.come(read)?;
         let (written, taken) = (self.hasher.written(), self.taken.get());
         let most = self.budget.limits.ratio;
         if written > RATIO_FROM && written / taken.max(1) > most {

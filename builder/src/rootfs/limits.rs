@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::UnpackError;
-use crate::room::NoRoom;
+use crate::room::{NoRoom, Written};
 
 /// What all layers of one image together may make of a disk, those that are there already counted. Beyond any of these it is
 /// refused, and what was being unpacked is removed.
@@ -55,19 +55,27 @@ pub(super) struct Budget {
     pub(super) limits: Limits,
     bytes: Left,
     pub(super) entries: Arc<Left>,
+    written: Written,
 }
 
 impl Budget {
-    pub(super) fn new(limits: &Limits) -> Self {
+    /// What comes is counted in `written`.
+    pub(super) fn new(limits: &Limits, written: &Written) -> Self {
         Self {
             limits: *limits,
             bytes: Left::new(limits.bytes),
             entries: Arc::new(Left::new(limits.entries)),
+            written: written.clone(),
         }
     }
 
     /// So many bytes of an archive have come.
-    pub(super) fn take_bytes(&self, count: u64) -> Result<(), UnpackError> {
+    pub(super) fn come(&self, count: u64) -> Result<(), UnpackError> {
+        self.written.add(count);
+        self.take_bytes(count)
+    }
+
+    fn take_bytes(&self, count: u64) -> Result<(), UnpackError> {
         if self.bytes.take(count) {
             return Ok(());
         }

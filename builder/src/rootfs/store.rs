@@ -18,6 +18,7 @@ use super::record::Record;
 use super::unpack::unpack;
 use super::{UnpackError, durable, sweep};
 use crate::overlay::Marks;
+use crate::room::Written;
 use crate::tree::{Tree, remove_tree};
 use crate::{Compression, IdMap, Range};
 
@@ -119,7 +120,19 @@ impl LayerStore {
         now: SystemTime,
         cancelled: &CancellationToken,
     ) -> Result<Vec<StoredLayer>, UnpackError> {
-        let budget = Budget::new(limits);
+        self.layers_for(&Written::default(), blobs, limits, now, cancelled)
+    }
+
+    /// The same; the bytes of archives that are unpacked are counted in `written` as they come.
+    pub(crate) fn layers_for(
+        &self,
+        written: &Written,
+        blobs: &[Blob<'_>],
+        limits: &Limits,
+        now: SystemTime,
+        cancelled: &CancellationToken,
+    ) -> Result<Vec<StoredLayer>, UnpackError> {
+        let budget = Budget::new(limits, written);
         let given_up = cancelled.child_token();
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
@@ -161,7 +174,8 @@ impl LayerStore {
         now: SystemTime,
         cancelled: &CancellationToken,
     ) -> Result<StoredLayer, UnpackError> {
-        self.layer_within(blob, &Budget::new(limits), now, cancelled)
+        let budget = Budget::new(limits, &Written::default());
+        self.layer_within(blob, &budget, now, cancelled)
     }
 
     fn layer_within(

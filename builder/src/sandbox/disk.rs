@@ -14,7 +14,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
@@ -42,6 +42,14 @@ const BLOCK: u64 = 512;
 pub(super) struct Disk {
     folders: Arc<[PathBuf]>,
     at_start: u64,
+    last: Arc<Mutex<Option<Measure>>>,
+}
+
+/// By how much they had grown at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measure {
+    pub(super) at: Instant,
+    pub(super) bytes: u64,
 }
 
 impl Disk {
@@ -50,14 +58,38 @@ impl Disk {
         let mut disk = Self {
             folders: folders.into(),
             at_start: 0,
+            last: Arc::default(),
         };
-        disk.at_start = disk.measure(BTreeSet::new()).await?;
+        disk.at_start = disk.measure(BTreeSet::new(), None).await?.unwrap_or(0);
         Ok(disk)
     }
 
     /// By how much they have grown; `open` are the processes whose deleted files count too.
     pub(super) async fn grown(&self, open: BTreeSet<u32>) -> Result<u64, SandboxError> {
-        Ok(self.measure(open).await?.saturating_sub(self.at_start))
+        let bytes = self.measure(open, None).await?.unwrap_or(u64::MAX);
+        Ok(self.note(bytes))
+    }
+
+    /// The same, if it is known by `until`.
+    pub(super) async fn grown_by(
+        &self,
+        until: Instant,
+        open: BTreeSet<u32>,
+    ) -> Result<Option<u64>, SandboxError> {
+        let bytes = self.measure(open, Some(until)).await?;
+        Ok(bytes.map(|bytes| self.note(bytes)))
+    }
+
+    /// What was measured last, whoever asked for it.
+    pub(super) fn last(&self) -> Option<Measure> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, bytes: u64) -> u64 {
+        let bytes = bytes.saturating_sub(self.at_start);
+        let at = Instant::now();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Measure { at, bytes });
+        bytes
     }
 
     /// Ends once they have grown beyond `limit`.
@@ -106,17 +138,25 @@ impl Disk {
         Ok(free)
     }
 
-    async fn measure(&self, processes: BTreeSet<u32>) -> Result<u64, SandboxError> {
+    /// All that is there. `None`: it took longer than `until`.
+    async fn measure(
+        &self,
+        processes: BTreeSet<u32>,
+        until: Option<Instant>,
+    ) -> Result<Option<u64>, SandboxError> {
         let folders = Arc::clone(&self.folders);
         let measured = tokio::task::spawn_blocking(move || {
-            let mut counted = Counted::default();
+            let mut counted = Counted {
+                until,
+                ..Counted::default()
+            };
             for folder in folders.iter() {
                 counted.tree(folder)?;
             }
             for pid in processes {
                 counted.deleted(pid);
             }
-            Ok(counted.bytes)
+            Ok((!counted.is_late()).then_some(counted.bytes))
         });
         let measured = measured
             .await
@@ -131,16 +171,24 @@ struct Counted {
     /// Files with several names, by device and number.
     linked: HashSet<(u64, u64)>,
     devices: HashSet<u64>,
+    /// Nothing is counted from then on.
+    until: Option<Instant>,
 }
 
 impl Counted {
+    fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
     /// Adds a tree. Nothing is followed; what vanishes meanwhile is not counted.
     fn tree(&mut self, path: &Path) -> Result<(), Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(path, flags, Mode::empty())?;
         self.devices.insert(rustix::fs::fstat(&top)?.st_dev);
         let mut open = vec![Dir::new(top)?];
-        while let Some(folder) = open.last_mut() {
+        while let Some(folder) = open.last_mut()
+            && !self.is_late()
+        {
             let Some(entry) = folder.next() else {
                 open.pop();
                 continue;
@@ -185,6 +233,9 @@ impl Counted {
             return;
         };
         for file in files.flatten() {
+            if self.is_late() {
+                return;
+            }
             let Ok(metadata) = fs::metadata(file.path()) else {
                 continue;
             };

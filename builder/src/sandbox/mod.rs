@@ -50,7 +50,7 @@ pub use host::{Host, Settings};
 pub use ids::{InvalidIds, SandboxIds};
 pub use nest::nested;
 pub use outcome::{Outcome, Reason, Usage};
-pub use output::{Line, Output, Stream};
+pub use output::{Line, Output, Raw, Stream};
 pub use process::{Capabilities, InvalidProcess, Limits, Mount, Process, SecretFile, Source};
 pub use record::Recovered;
 pub use root::Root;

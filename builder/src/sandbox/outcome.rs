@@ -62,4 +62,6 @@ pub struct Usage {
     pub output: u64,
     /// Bytes of those that were beyond the limit and dropped.
     pub output_dropped: u64,
+    /// Bytes of those that were of a raw standard output.
+    pub raw_dropped: u64,
 }

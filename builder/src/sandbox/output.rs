@@ -20,12 +20,20 @@ pub struct Output {
     /// Takes the lines of both streams in the order in which they arrive. A full channel makes the process wait; a closed
     /// one drops what comes.
     pub lines: Sender<Line>,
-    /// Of more bytes than these the end is kept and sent when the process has ended, after a line that says how much is
-    /// left out.
+    /// Of more bytes of lines than these the end is kept and sent when the process has ended, after a line that says how much
+    /// is left out.
     pub bytes: u64,
-    /// Takes standard output as it is, up to `bytes`, instead of as lines: an archive of `save-artifacts`. What is more is
-    /// dropped.
-    pub raw: Option<File>,
+    /// Takes standard output as it is, instead of as lines: an archive of `save-artifacts`.
+    pub raw: Option<Raw>,
+}
+
+/// Where standard output goes as it is.
+#[derive(Debug)]
+pub struct Raw {
+    /// Takes it.
+    pub file: File,
+    /// What is more is dropped.
+    pub bytes: u64,
 }
 
 /// One line, without its end.
@@ -53,6 +61,8 @@ pub enum Stream {
 pub(super) struct Read {
     pub(super) bytes: u64,
     pub(super) dropped: u64,
+    /// Those of them that were raw.
+    pub(super) raw_dropped: u64,
 }
 
 /// Reads both streams to their ends.
@@ -64,8 +74,8 @@ pub(super) async fn pump(
     let Output { lines, bytes, raw } = output;
     let heard = Mutex::new(Heard::new(lines, bytes));
     let out = async {
-        if let Some(file) = raw {
-            return copy(stdout, file, bytes).await;
+        if let Some(raw) = raw {
+            return copy(stdout, raw).await;
         }
         read(stdout, Stream::Out, &heard).await;
         Ok(Read::default())
@@ -90,19 +100,18 @@ async fn read(mut from: impl AsyncRead + Unpin, stream: Stream, heard: &Mutex<He
     }
 }
 
-async fn copy(
-    mut from: impl AsyncRead + Unpin,
-    to: File,
-    limit: u64,
-) -> Result<Read, SandboxError> {
-    let mut to = tokio::fs::File::from_std(to);
-    let kept = tokio::io::copy(&mut (&mut from).take(limit), &mut to).await;
+async fn copy(mut from: impl AsyncRead + Unpin, to: Raw) -> Result<Read, SandboxError> {
+    let mut file = tokio::fs::File::from_std(to.file);
+    let kept = tokio::io::copy(&mut (&mut from).take(to.bytes), &mut file).await;
     let kept = kept.map_err(SandboxError::io("write the output's file"))?;
-    let flushed = tokio::io::AsyncWriteExt::flush(&mut to).await;
+    let flushed = tokio::io::AsyncWriteExt::flush(&mut file).await;
     flushed.map_err(SandboxError::io("write the output's file"))?;
     let dropped = tokio::io::copy(&mut from, &mut tokio::io::sink())
         .await
         .unwrap_or(0);
-    let bytes = kept + dropped;
-    Ok(Read { bytes, dropped })
+    Ok(Read {
+        bytes: kept + dropped,
+        dropped,
+        raw_dropped: dropped,
+    })
 }

@@ -68,6 +68,10 @@ impl Drop for Record {
             return;
         }
         self.cgroup.kill();
+        // At once if nothing is in it any more: a server that ends waits for no thread.
+        if self.cgroup.try_remove() && remove(&self.folder).is_ok() {
+            return;
+        }
         let cgroup = std::mem::take(&mut self.cgroup);
         let folder = std::mem::take(&mut self.folder);
         // What cannot be removed now is removed by the next start.
@@ -122,6 +126,17 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+
+    /// A server that ends waits for no thread. The group that is not there is an empty one that was removed.
+    #[test]
+    fn what_has_no_process_is_forgotten_at_once() {
+        let runs = tempfile::tempdir().unwrap();
+        let cgroup = Cgroup::of(vec![runs.path().join("group")]);
+        let record = Record::make(runs.path(), "run", cgroup).unwrap();
+        assert!(runs.path().join("run").exists());
+        drop(record);
+        assert!(!runs.path().join("run").exists());
+    }
 
     /// The group is a plain folder, which stays as long as a file is in it: a process that does not die at once.
     #[test]

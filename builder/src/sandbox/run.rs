@@ -228,6 +228,7 @@ impl Run<'_> {
             disk: grown,
             output: read.bytes,
             output_dropped: read.dropped,
+            raw_dropped: read.raw_dropped,
         };
         let (exit, stop) = match ended {
             Ok(exit) => (exit, None),

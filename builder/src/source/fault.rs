@@ -4,7 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 
-use crate::room::is_full;
+use crate::room::{PRESSURE, is_full};
 
 /// The machine-readable class of a failed fetch: Shipwright's names (its `pkg/git/error_parser.go`) for what it tells
 /// apart, and some more.
@@ -75,7 +75,7 @@ impl FaultClass {
             Self::SourceTimedOut => "SourceTimedOut",
             Self::SourceRefused => "SourceRefused",
             Self::GitError => "GitError",
-            Self::DiskPressure => "DiskPressure",
+            Self::DiskPressure => PRESSURE,
             Self::Machine => "Machine",
         }
     }

@@ -24,6 +24,19 @@ pub(crate) fn is_kept(name: &[u8]) -> bool {
 
 /// The attributes that are kept of `name` in `directory`; of the directory itself if the name is empty.
 pub(crate) fn read(directory: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<Xattrs> {
+    those(directory, name, is_kept)
+}
+
+/// All that there are.
+pub(super) fn all(directory: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<Xattrs> {
+    those(directory, name, |attribute| !attribute.is_empty())
+}
+
+fn those(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    is_meant: impl Fn(&[u8]) -> bool,
+) -> rustix::io::Result<Xattrs> {
     let path = through_proc(directory, name);
     let mut list = Vec::new();
     // Between the two calls it may grow; `ERANGE` then, and on the tightest of file systems.
@@ -43,7 +56,7 @@ pub(crate) fn read(directory: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result
     }
     let names = list.split(|byte| *byte == 0);
     let mut found = Xattrs::new();
-    for attribute in names.filter(|attribute| is_kept(attribute)) {
+    for attribute in names.filter(|attribute| is_meant(attribute)) {
         if let Some(value) = get(directory, name, attribute)? {
             found.insert(attribute.to_vec(), value);
         }

@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use builder::driver::{Driver as _, Event};
-use builder::plan::{Cache, Image, Sharing};
+use builder::plan::{Cache, Image};
 use builder::s2i::ContainerPath;
 use tokio_util::sync::CancellationToken;
 
 use super::image::listing;
 use super::lab::{Asked, Lab};
 
-fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>), sharing: Sharing) -> Asked {
+fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>)) -> Asked {
     let mut asked = Lab::asked(image, &lab.source(&[("x", "x")]));
     asked.request.caches = vec![Cache {
         id: cache.0.to_owned(),
         from: cache.1.map(str::to_owned),
         at: ContainerPath::parse("/opt/app/.cache/tool").unwrap(),
-        sharing,
     }];
     asked
 }
@@ -26,7 +25,7 @@ async fn a_cache_that_a_secret_was_put_into_is_emptied() {
     let lab = Lab::new().await;
     let run = async |assemble: &str, with_secret: bool| {
         let image = lab.assembling(&format!("{assemble}; echo out > out")).await;
-        let mut asked = asked(&lab, &image, ("main", None), Sharing::Locked);
+        let mut asked = asked(&lab, &image, ("main", None));
         if with_secret {
             let npmrc = b"_authToken=9f86d081884c7d659a2feaa0c55ad015\n";
             asked.secret("npm", ".npmrc", npmrc);
@@ -57,7 +56,7 @@ async fn a_cache_that_a_secret_was_put_into_is_emptied() {
     let image = lab
         .assembling("cp /run/secrets/npm/.npmrc .cache/tool/; exit 1")
         .await;
-    let mut failing = asked(&lab, &image, ("main", None), Sharing::Locked);
+    let mut failing = asked(&lab, &image, ("main", None));
     failing.secret(
         "npm",
         ".npmrc",
@@ -80,9 +79,7 @@ async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
     let lab = Lab::new().await;
     let assemble = "cat .cache/tool/log || true; echo kept-$(id -u) >> .cache/tool/log; [ -w .cache ]; echo out > out";
     let image = lab.assembling(assemble).await;
-    let mut first = lab
-        .run(asked(&lab, &image, ("main", None), Sharing::Locked))
-        .await;
+    let mut first = lab.run(asked(&lab, &image, ("main", None))).await;
     let names: Vec<_> = listing(first.built()).into_keys().collect();
     let wanted = [
         "opt/",
@@ -93,68 +90,34 @@ async fn a_cache_is_kept_from_run_to_run_and_in_no_image() {
         "tmp/src/x",
     ];
     assert_eq!(names, wanted, "neither the cache nor where it was mounted");
-    let second = lab
-        .run(asked(&lab, &image, ("main", None), Sharing::Locked))
-        .await;
+    let second = lab.run(asked(&lab, &image, ("main", None))).await;
     assert!(second.text().contains("kept-1001"), "{}", second.text());
 
-    let branch = lab
-        .run(asked(
-            &lab,
-            &image,
-            ("branch", Some("main")),
-            Sharing::Locked,
-        ))
-        .await;
+    let branch = lab.run(asked(&lab, &image, ("branch", Some("main")))).await;
     assert_eq!(
         branch.text().matches("kept-1001").count(),
         2,
         "{}",
         branch.text()
     );
-    let other = lab
-        .run(asked(&lab, &image, ("other", None), Sharing::Locked))
-        .await;
+    let other = lab.run(asked(&lab, &image, ("other", None))).await;
     assert!(!other.text().contains("kept"), "{}", other.text());
 
-    let mut anew = asked(&lab, &image, ("main", None), Sharing::Locked);
+    let mut anew = asked(&lab, &image, ("main", None));
     anew.empty_caches = true;
     let anew = lab.run(anew).await;
     assert!(!anew.text().contains("kept"), "{}", anew.text());
-    let next = lab
-        .run(asked(&lab, &image, ("main", None), Sharing::Locked))
-        .await;
+    let next = lab.run(asked(&lab, &image, ("main", None))).await;
     assert_eq!(next.text().matches("kept-1001").count(), 1);
-}
-
-/// Each says that it is there and waits for the other: possible only together.
-#[tokio::test]
-async fn a_shared_cache_has_several_users_at_a_time() {
-    let lab = Lab::new().await;
-    let assemble = "cd .cache/tool; touch here-$(cat /tmp/src/x); \
-         for i in $(seq 200); do [ $(ls | wc -l) = 2 ] && exit 0; sleep 0.1; done; exit 1";
-    let image = lab.assembling(assemble).await;
-    let run = |name: &'static str| {
-        let source = lab.source(&[("x", name)]);
-        let mut asked = asked(&lab, &image, ("main", None), Sharing::Shared);
-        asked.request.source = source.source();
-        asked.source = source.open().unwrap();
-        asked
-    };
-    let (one, two) = (run("one"), run("two"));
-    let (one, two) = tokio::join!(lab.run_beside(one), lab.run_beside(two));
-    for ran in [&one, &two] {
-        assert!(ran.result.is_ok(), "{:?}", ran.result);
-    }
 }
 
 /// The second begins when the first has ended.
 #[tokio::test]
-async fn a_locked_cache_has_one_user_at_a_time() {
+async fn a_cache_has_one_user_at_a_time() {
     let lab = Lab::new().await;
     let assemble = "cd .cache/tool; [ ! -e busy ]; touch busy; sleep 0.5; rm busy";
     let image = lab.assembling(assemble).await;
-    let run = || asked(&lab, &image, ("main", None), Sharing::Locked);
+    let run = || asked(&lab, &image, ("main", None));
     let (one, two, three) = tokio::join!(
         lab.run_beside(run()),
         lab.run_beside(run()),
@@ -169,7 +132,7 @@ async fn a_locked_cache_has_one_user_at_a_time() {
 async fn a_cache_is_not_mounted_twice() {
     let lab = Lab::new().await;
     let image = lab.assembling("true").await;
-    let mut asked = asked(&lab, &image, ("main", None), Sharing::Locked);
+    let mut asked = asked(&lab, &image, ("main", None));
     let mut second = asked.request.caches[0].clone();
     second.at = ContainerPath::parse("/opt/app/.other").unwrap();
     asked.request.caches.push(second);
@@ -182,7 +145,7 @@ async fn a_cache_is_not_mounted_twice() {
 async fn a_run_that_waits_for_a_cache_says_so_and_not_for_longer_than_it_may() {
     let lab = Lab::new().await;
     let image = lab.assembling("echo has it; sleep 1000").await;
-    let holding = asked(&lab, &image, ("main", None), Sharing::Locked);
+    let holding = asked(&lab, &image, ("main", None));
     let cancel = CancellationToken::new();
     let (job, mut said) = holding.job("holds".to_owned(), Arc::new(lab.images.clone()));
     let hold = lab.driver.run(job, &cancel);
@@ -192,7 +155,7 @@ async fn a_run_that_waits_for_a_cache_says_so_and_not_for_longer_than_it_may() {
                 break;
             }
         }
-        let mut waiting = asked(&lab, &image, ("main", None), Sharing::Locked);
+        let mut waiting = asked(&lab, &image, ("main", None));
         waiting.request.limits.seconds = Some(1);
         let waited = lab.run_beside(waiting).await;
         cancel.cancel();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use builder::driver::Driver as _;
 use builder::driver::runc::Runc;
 use builder::images::Layouts;
-use builder::plan::{Cache, Sharing};
+use builder::plan::Cache;
 use builder::s2i::ContainerPath;
 use tests::remains::until_none;
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,6 @@ async fn asked(lab: &Lab, layers: usize) -> Asked {
         id: "main".to_owned(),
         from: None,
         at: ContainerPath::parse("/opt/app/.cache").unwrap(),
-        sharing: Sharing::Locked,
     }];
     asked.secret("token", "file", SECRET);
     asked.test = Some(["sleep", "0.1"].map(str::to_owned).to_vec());

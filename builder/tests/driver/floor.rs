@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use builder::plan::{Cache, Sharing};
+use builder::plan::{Cache, Image};
 use builder::s2i::ContainerPath;
 use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tokio_util::sync::CancellationToken;
 
-use super::lab::{Asked, Lab};
+use super::image::Tar;
+use super::lab::{Asked, Lab, Ran};
 
-/// What stays free, of 384 MiB.
-const FLOOR: u64 = 96 << 20;
+/// What stays free, of 128 MiB.
+const FLOOR: u64 = 32 << 20;
 
 /// A disk of its own for a driver, which ends with this.
 struct Disk(PathBuf);
@@ -22,7 +23,7 @@ impl Disk {
     fn at(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         let flags = MountFlags::empty();
-        mount("tmpfs", folder, "tmpfs", flags, Some(c"size=384m")).unwrap();
+        mount("tmpfs", folder, "tmpfs", flags, Some(c"size=128m")).unwrap();
         Self(folder.to_owned())
     }
 
@@ -47,59 +48,100 @@ impl Drop for Disk {
     }
 }
 
-async fn lab() -> (Disk, Lab) {
+/// The disk goes first: a folder that something is mounted on cannot be removed.
+async fn lab() -> (Lab, Disk) {
     let mut disk = None;
     let lab = Lab::with(|settings| {
         disk = Some(Disk::at(&settings.folder));
         settings.unpacking.min_free = FLOOR;
     });
     let lab = lab.await;
-    (disk.unwrap(), lab)
+    (lab, disk.unwrap())
 }
 
 fn cached(mut asked: Asked, id: &str, at: &str) -> Asked {
     asked.request.caches.push(Cache {
         id: id.to_owned(),
         at: ContainerPath::parse(at).unwrap(),
-        sharing: Sharing::Locked,
         from: None,
     });
     asked
 }
 
-/// Writes 400 MiB, 20 of them every fifth of a second, and says when there was no more room.
-const FILLS: &str =
-    "for i in $(seq 20); do head -c 20971520 /dev/zero > $F$i || exit 9; sleep 0.2; done";
+/// Fills the disk: most of it at once, then 1 MiB at a time, which from the floor on takes seconds.
+const FILLS: &str = "head -c 67108864 /dev/zero > ${F}0; \
+     for i in $(seq 64); do head -c 1048576 /dev/zero > $F$i || { echo no more room; exit 9; }; sleep 0.1; done";
+/// The same in a file that is deleted and still open.
+const HIDDEN: &str = "exec 3> gone; rm gone; head -c 67108864 /dev/zero >&3; \
+     for i in $(seq 64); do head -c 1048576 /dev/zero >&3 || { echo no more room; exit 9; }; sleep 0.1; done";
+/// Is refused processes, and lives with it.
+const CROWDS: &str = "(while :; do sleep 1 & done) || true; \
+     read t _ < /proc/uptime; end=$((${t%.*} + 3)); while read t _ < /proc/uptime; [ ${t%.*} -lt $end ]; do :; done";
+
+/// Its program ends when there is a file `go` in its cache.
+async fn modest(lab: &Lab, image: &Image) -> Ran {
+    let waits =
+        "head -c 1000000 /dev/zero > a; until [ -e /gate/go ]; do sleep 0.1; done; rm /gate/go";
+    let mut asked = Lab::asked(image, &lab.source(&[("do", waits)]));
+    asked.request.limits.seconds = Some(120);
+    lab.run_beside(cached(asked, "gate", "/gate")).await
+}
+
+/// Lets it go on.
+fn open_gate(disk: &Disk) {
+    let entries = std::fs::read_dir(disk.0.join("caches/entries")).unwrap();
+    for entry in entries {
+        std::fs::write(entry.unwrap().path().join("files/go"), "").unwrap();
+    }
+}
+
+fn is_evicted(ran: &Ran) {
+    let failure = ran.failure();
+    assert_eq!(failure.reason.as_str(), "Evicted", "{failure}");
+    for words in ["had written the most", "builder.minFreeBytes"] {
+        assert!(failure.message.contains(words), "{failure}");
+    }
+    let said = ran.text();
+    assert!(!said.contains("no more room"), "{said}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_stopped_before_the_disk_is_full_and_the_others_go_on() {
-    let (disk, lab) = lab().await;
+    let (lab, disk) = lab().await;
     let image = lab.assembling("eval \"$(cat /tmp/src/do)\"").await;
     let stop = CancellationToken::new();
-    let written = |file: &str| FILLS.replace("$F", file);
-    // What is deleted and still open takes as much.
-    let hidden = "exec 3> gone; rm gone; for i in $(seq 20); do head -c 20971520 /dev/zero >&3 || exit 9; sleep 0.2; done";
+    let asked = |does: &str| Lab::asked(&image, &lab.source(&[("do", does)]));
+    let fills = |file: &str| format!("F={file}; {FILLS}");
     let runs = async {
-        let modest = lab.source(&[("do", "head -c 1000000 /dev/zero > a; sleep 8")]);
-        for greedy in [written("/opt/app/f"), hidden.to_owned()] {
-            let greedy = lab.source(&[("do", &greedy)]);
-            let (greedy, mut modest) = tokio::join!(
-                lab.run_beside(Lab::asked(&image, &greedy)),
-                lab.run_beside(Lab::asked(&image, &modest)),
-            );
-            let failure = greedy.failure();
-            assert_eq!(failure.reason.as_str(), "DiskPressure", "{failure}");
-            assert!(
-                failure.message.contains("builder.minFreeBytes"),
-                "{failure}"
-            );
+        // What is deleted and still open takes as much; who is refused processes is not stopped for those.
+        let mut crowded = asked(&format!("{CROWDS}; {}", fills("/opt/app/f")));
+        crowded.request.limits.pids = Some(40);
+        for greedy in [asked(HIDDEN), crowded] {
+            let greedy = async {
+                let greedy = lab.run_beside(greedy).await;
+                disk.has_room().await;
+                open_gate(&disk);
+                greedy
+            };
+            let (greedy, mut modest) = tokio::join!(greedy, modest(&lab, &image));
+            is_evicted(&greedy);
             modest.built();
         }
-        let greedy = lab.source(&[("do", &written("/cache/f"))]);
-        let greedy = cached(Lab::asked(&image, &greedy), "npm", "/cache");
+        // Its cache is not searched for its secret: it goes, as there is to be room soon.
+        let mut greedy = cached(asked(&fills("/cache/f")), "npm", "/cache");
+        greedy.secret(
+            "npm",
+            "token",
+            b"_authToken=9f86d081884c7d659a2feaa0c55ad015",
+        );
         let greedy = lab.run_beside(greedy).await;
-        assert_eq!(greedy.failure().reason.as_str(), "DiskPressure");
-        // Its cache is nobody's now.
+        is_evicted(&greedy);
+        let said = greedy.text();
+        assert!(said.contains("cache npm is emptied"), "{said}");
+        disk.has_room().await;
+        // Without one it is nobody's now.
+        let greedy = cached(asked(&fills("/cache/f")), "npm", "/cache");
+        is_evicted(&lab.run_beside(greedy).await);
         disk.has_room().await;
         stop.cancel();
     };
@@ -107,16 +149,69 @@ async fn a_run_is_stopped_before_the_disk_is_full_and_the_others_go_on() {
     // All that is left is the disk.
     let left = lab.left();
     assert!(
-        left.len() == 1 && left[0].contains("size=393216k"),
+        left.len() == 1 && left[0].contains("size=131072k"),
         "{left:?}"
     );
 }
 
+/// What the builder writes for a run is the run's, too: neither program writes much.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_had_the_most_unpacked_is_stopped_when_others_write() {
+    let (lab, disk) = lab().await;
+    let waits = "until [ -e /gate/go ]; do sleep 0.1; done";
+    let scripts = [("assemble", waits), ("run", "true")];
+    let layer = Tar::new().raw("large", &vec![b'x'; 40 << 20]).bytes();
+    let large = lab.builder("shop/large:1", &scripts, &[layer]).await;
+    let small = format!("head -c 4194304 /dev/zero > a; {waits}");
+    let small = lab.assembling(&small).await;
+    let source = lab.source(&[("a", "b")]);
+    let asked = |image, id| {
+        let mut asked = cached(Lab::asked(image, &source), id, "/gate");
+        asked.request.limits.seconds = Some(120);
+        asked
+    };
+    let stop = CancellationToken::new();
+    let runs = async {
+        let large = async {
+            let large = lab.run_beside(asked(&large, "large")).await;
+            // Its layers go, which nobody uses any more.
+            disk.has_room().await;
+            open_gate(&disk);
+            large
+        };
+        let (large, mut small, ()) = tokio::join!(
+            large,
+            lab.run_beside(asked(&small, "small")),
+            others_write(&disk)
+        );
+        is_evicted(&large);
+        small.built();
+        stop.cancel();
+    };
+    tokio::join!(runs, lab.driver.keep_room(&stop));
+}
+
+/// Leaves less than the floor once two runs have what they need.
+async fn others_write(disk: &Disk) {
+    let entries = disk.0.join("caches/entries");
+    let taken = || std::fs::read_dir(&entries).map_or(0, Iterator::count);
+    let mut tries = 0..600;
+    while taken() < 2 && tries.next().is_some() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(taken(), 2);
+    // Also the small one's.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let pushed = disk.free() - FLOOR + (4 << 20);
+    let pushed = vec![7; usize::try_from(pushed).unwrap()];
+    std::fs::write(disk.0.join("pushed"), pushed).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unused_caches_go_for_whoever_else_writes_to_the_disk() {
-    let (disk, lab) = lab().await;
+    let (lab, disk) = lab().await;
     let image = lab
-        .assembling("head -c 104857600 /dev/zero > /cache/f")
+        .assembling("head -c 33554432 /dev/zero > /cache/f")
         .await;
     let source = lab.source(&[("a", "b")]);
     let asked = cached(Lab::asked(&image, &source), "npm", "/cache");
@@ -124,7 +219,7 @@ async fn unused_caches_go_for_whoever_else_writes_to_the_disk() {
     let stop = CancellationToken::new();
     let others = async {
         let before = disk.free();
-        assert!(before < (384 - 100) << 20, "{before}");
+        assert!(before < (128 - 32) << 20, "{before}");
         let pushed = vec![7; usize::try_from(before - FLOOR + (8 << 20)).unwrap()];
         std::fs::write(disk.0.join("pushed"), pushed).unwrap();
         disk.has_room().await;

@@ -392,6 +392,7 @@ impl Drop for Small {
 
 #[tokio::test]
 async fn a_full_disk_of_the_server_is_not_put_down_to_the_build() {
+    tests::toolbox::needs_sandbox();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().to_owned();
     mount(

@@ -2,7 +2,7 @@
 
 use builder::driver::runc::{Runc, Settings};
 use builder::images::Layouts;
-use builder::plan::{Cache, Sharing};
+use builder::plan::Cache;
 use builder::s2i::ContainerPath;
 use builder::sandbox;
 
@@ -53,7 +53,6 @@ async fn inside() {
             id: "main".to_owned(),
             from: None,
             at: ContainerPath::parse("/opt/app/.cache").unwrap(),
-            sharing: Sharing::Locked,
         }];
         asked.secret("token", "file", b"very-secret-token");
         asked.test = Some(["cat", "/opt/app/result"].map(str::to_owned).to_vec());

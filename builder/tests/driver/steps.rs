@@ -249,8 +249,10 @@ async fn incremental(lab: &Lab, save: &str) -> (Image, Image) {
 
 #[tokio::test]
 async fn artifacts_of_the_previous_image_are_taken_over() {
-    let lab = Lab::new().await;
-    let (builder, previous) = incremental(&lab, "cd /opt/app && tar cf - deps").await;
+    // What it says besides is no part of them, and has its own bound.
+    let lab = Lab::with(|settings| (settings.artifacts, settings.output) = (64 << 10, 1000)).await;
+    let save = "yes archiving | head -c 500000 >&2; cd /opt/app && tar cf - deps";
+    let (builder, previous) = incremental(&lab, save).await;
     let mut asked = Lab::asked(&builder, &lab.source(&[("x", "2")]));
     asked.request.previous = Some(previous.clone());
     asked.base(&previous);
@@ -272,6 +274,7 @@ async fn artifacts_of_the_previous_image_are_taken_over() {
         Phase::Export,
     ];
     assert_eq!(ran.phases(), wanted);
+    assert!(ran.text().contains("bytes of output are left out here"));
 }
 
 /// None of it keeps the build from being made.

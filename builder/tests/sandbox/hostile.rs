@@ -164,41 +164,85 @@ async fn an_images_devices_are_none() {
 /// nobody's mounts.
 #[tokio::test]
 async fn t71_builds_that_share_a_cache_cannot_move_each_others_mounts() {
+    let program = compile(ROUNDS);
     let lab = Lab::new().await;
-    let cache = lab.folder.path().join("cache");
     let canary = lab.folder.path().join("canary");
-    fs::create_dir(&cache).unwrap();
     fs::write(&canary, "whole").unwrap();
-    let text = format!(
-        "i=0; while [ $i -lt 1700 ]; do i=$((i+1)); mkdir -p /cache/a/b; echo x > /cache/a/b/f; rm -rf /cache/a; \
-         ln -s {} /cache/a; echo broken > /cache/a/$(basename {}); rm -f /cache/a; ln -s / /cache/a; rm -f /cache/a/etc/passwd; \
-         rm -f /cache/a; done; true",
-        lab.folder.path().display(),
-        canary.display()
-    );
+    // Each begins while the cache of the pair before is as that left it.
+    let cache = lab.folder.path().join("cache");
+    fs::create_dir(&cache).unwrap();
     for number in 0..3 {
-        let [one, two] = ["one", "two"].map(|name| lab.root(&format!("{name}{number}")));
-        let mut process = script_as("root", &text);
-        process.capabilities = Capabilities::Packages;
-        let shared = Source::Cache(cache.clone());
-        process
-            .mount(Mount::new("/cache", shared).unwrap())
-            .unwrap();
-        let (first, second) = tokio::join!(lab.run(&one, &process), lab.run(&two, &process));
-        assert!(first.unwrap().outcome.succeeded());
-        assert!(second.unwrap().outcome.succeeded());
+        let ready = |name: &str, other: &str| {
+            let root = lab.root(&format!("{name}{number}"));
+            fs::copy(program.path().join("program"), root.join("bin/rounds")).unwrap();
+            let outside = lab.folder.path().display();
+            let text = format!("/bin/rounds {name}{number} {other}{number} {outside}");
+            let mut process = script_as("root", &text);
+            process.capabilities = Capabilities::Packages;
+            let shared = Source::Cache(cache.clone());
+            process
+                .mount(Mount::new("/cache", shared).unwrap())
+                .unwrap();
+            (root, process)
+        };
+        let ((one, first), (two, second)) = (ready("one", "two"), ready("two", "one"));
+        let (first, second) = tokio::join!(lab.run(&one, &first), lab.run(&two, &second));
+        for said in [first.unwrap(), second.unwrap()] {
+            assert_eq!(said.out(), "met\n", "{:?} {:?}", said.outcome, said.lines);
+        }
     }
     assert_eq!(fs::read_to_string(&canary).unwrap(), "whole");
     assert!(fs::metadata("/etc/passwd").unwrap().len() > 0);
 }
 
+/// 3,400 rounds in `/cache`, and more until it has met the other there. Arguments: its name, the other's, and a folder of
+/// the host that has a file `canary`.
+const ROUNDS: &str = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static int met = 0;
+static void put(const char *path) {
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (file >= 0) { if (write(file, "broken", 6) < 0) {} close(file); }
+}
+/// What only the other can have put there.
+static void made(int result) { if (result != 0 && errno == EEXIST) met = 1; }
+int main(int count, char **words) {
+    if (count != 4 || chdir("/cache") != 0) return 1;
+    put(words[1]);
+    for (int tries = 0; access(words[2], F_OK) != 0; tries++) {
+        if (tries > 60000) { puts("alone"); return 1; }
+        usleep(1000);
+    }
+    for (int round = 0; round < 3400 || (!met && round < 3400000); round++) {
+        made(mkdir("a", 0755));
+        made(mkdir("a/b", 0755));
+        put("a/b/f");
+        unlink("a/b/f");
+        rmdir("a/b");
+        rmdir("a");
+        made(symlink(words[3], "a"));
+        put("a/canary");
+        unlink("a");
+        made(symlink("/", "a"));
+        unlink("a/etc/passwd");
+        unlink("a");
+    }
+    puts(met ? "met" : "alone");
+    return 0;
+}
+"#;
+
 /// What busybox has no command for, as system calls of a small program.
 #[tokio::test]
 async fn refused_system_calls_are_refused() {
-    let program = compile();
+    let program = compile(CALLS);
     let lab = Lab::new().await;
     let root = lab.root("root");
-    fs::copy(program.path().join("calls"), root.join("bin/calls")).unwrap();
+    fs::copy(program.path().join("program"), root.join("bin/calls")).unwrap();
     for user in ["app", "root"] {
         let mut process = script_as(user, "/bin/calls");
         process.capabilities = Capabilities::Packages;
@@ -207,12 +251,12 @@ async fn refused_system_calls_are_refused() {
     }
 }
 
-fn compile() -> tempfile::TempDir {
+fn compile(text: &str) -> tempfile::TempDir {
     tests::toolbox::needs(&["cc"]);
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("calls.c"), CALLS).unwrap();
+    fs::write(folder.path().join("program.c"), text).unwrap();
     let status = std::process::Command::new("cc")
-        .args(["-static", "-o", "calls", "calls.c"])
+        .args(["-static", "-o", "program", "program.c"])
         .current_dir(folder.path())
         .status();
     assert!(status.unwrap().success(), "cc has no static C library");

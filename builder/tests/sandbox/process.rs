@@ -6,7 +6,8 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use builder::sandbox::{
-    Capabilities, Output, Process, Reason, Root, SandboxError, Settings, Standing, Stream, examine,
+    Capabilities, Output, Process, Raw, Reason, Root, SandboxError, Settings, Standing, Stream,
+    examine,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -188,7 +189,10 @@ async fn an_overlay_is_written_above() {
     let output = Output {
         lines,
         bytes: 1000,
-        raw: Some(File::create(at("raw")).unwrap()),
+        raw: Some(Raw {
+            file: File::create(at("raw")).unwrap(),
+            bytes: 1000,
+        }),
     };
     let process = script_as(
         "root",

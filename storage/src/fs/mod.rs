@@ -229,6 +229,17 @@ impl ObjectStore for FsStore {
         append::append(self, staged, at, body).await
     }
 
+    async fn adopt(&self, file: &Arc<File>, staged: &Key) -> Result<bool, StoreError> {
+        let (file, staged) = (Arc::clone(file), staged.clone());
+        self.blocking(move |disk| disk.adopt(&file, &staged)).await
+    }
+
+    async fn settle(&self, file: &Arc<File>) -> Result<(), StoreError> {
+        let file = Arc::clone(file);
+        self.blocking(move |disk| disk.synced_data(file.sync_all()))
+            .await
+    }
+
     async fn publish(&self, staged: &Key, to: &Key) -> Result<(), StoreError> {
         let (staged, to) = (staged.clone(), to.clone());
         self.blocking(move |disk| disk.publish(&staged, &to)).await

@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, linkat};
 
 use super::{Disk, absent, folders, refused};
 use crate::{Durability, Key, StoreError};
@@ -29,6 +32,22 @@ impl Disk {
             let _ = fs::remove_file(&scratch);
         }
         written
+    }
+
+    /// Gives a file its first name. An error of any kind is no more than a reason to copy it: it is on another disk, had a name
+    /// once, or there is no `/proc`. Where it is the disk's fault, the copy says so.
+    pub(super) fn adopt(&self, file: &File, staged: &Key) -> Result<bool, StoreError> {
+        self.writable()?;
+        // By its descriptor alone (`AT_EMPTY_PATH`) only root may.
+        let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let linked = linkat(
+            CWD,
+            unnamed,
+            CWD,
+            self.path(staged),
+            AtFlags::SYMLINK_FOLLOW,
+        );
+        Ok(linked.is_ok())
     }
 
     /// Moves a staged file, whose bytes are synced already, to its name.

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod faults;
+mod file;
 
 const OWNER: &str = "user:alice";
 const LIMIT: u64 = 1 << 20;

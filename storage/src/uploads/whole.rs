@@ -6,7 +6,7 @@ use super::publish::Staged;
 use super::receive::check_length;
 use super::{UploadError, Uploads, new_id};
 use crate::audit::Cause;
-use crate::{ByteStream, Progress, layout};
+use crate::{ByteStream, Key, Progress, layout};
 
 impl Uploads {
     pub(super) async fn receive_whole(
@@ -30,21 +30,44 @@ impl Uploads {
             Some(error) => Err(self.failed(error, length)),
             None => check_length(length, progress.offset),
         };
+        let published = match stored {
+            Ok(()) => {
+                self.publish_whole(repo, &key, digest, &progress, cause)
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        self.or_forgotten(&key, published).await
+    }
+
+    pub(super) async fn publish_whole(
+        &self,
+        repo: &RepoName,
+        key: &Key,
+        digest: &Digest,
+        progress: &Progress,
+        cause: &Cause,
+    ) -> Result<u64, UploadError> {
         let staged = Staged {
             repo,
             key: key.clone(),
             session: None,
         };
-        let published = match stored {
-            Ok(()) => self.publish(&staged, digest, &progress, cause).await,
-            Err(error) => Err(error),
-        };
-        if published.is_err() {
+        self.publish(&staged, digest, progress, cause).await
+    }
+
+    /// After an error the staged bytes are of no use: nobody can go on from there.
+    pub(super) async fn or_forgotten<T>(
+        &self,
+        key: &Key,
+        done: Result<T, UploadError>,
+    ) -> Result<T, UploadError> {
+        if done.is_err() {
             // What stays here goes when the store is opened again.
-            if let Err(error) = self.store.delete(&key).await {
+            if let Err(error) = self.store.delete(key).await {
                 tracing::warn!(%error, %key, "a failed upload's bytes stay for now");
             }
         }
-        published
+        done
     }
 }

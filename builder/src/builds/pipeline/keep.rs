@@ -10,9 +10,10 @@ use serde_json::json;
 use super::Pipeline;
 use crate::builds::reason::{failure, machine};
 use crate::driver::Failure;
-use crate::images::{ImageName, Images};
+use crate::images::ImageName;
 use crate::plan::{Commit, Source};
-use crate::records::{Actor, OwnReason};
+use crate::records::OwnReason;
+use crate::scratch;
 use crate::source::{self, ARTIFACT_TYPE, CONFIG_TYPE, Snapshot, pack};
 
 const URL: &str = "org.opencontainers.image.source";
@@ -31,10 +32,10 @@ impl Pipeline<'_> {
         let tar = snapshot
             .open()
             .map_err(|error| machine("the source", &error))?;
-        let scratch = self.builds.settings().scratch.clone();
+        let folder = self.builds.settings().scratch.clone();
         let tar = self.until_stopped(tar);
         let threads = &self.builds.0.threads;
-        let packed = threads.spawn_blocking(move || pack(tar, tempfile::tempfile_in(scratch)?));
+        let packed = threads.spawn_blocking(move || pack(tar, scratch::unnamed(&folder)?));
         let packed = packed
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -44,7 +45,7 @@ impl Pipeline<'_> {
             config.map_err(|error| machine("the source's config", &io::Error::from(error)))?;
         let actor = &self.run.actor;
         let images = self.images();
-        let digest = put_small(&**images, actor, &repo, &config).await?;
+        let digest = self.put_small(&repo, &config).await?;
         let config = json!({"mediaType": CONFIG_TYPE, "digest": digest, "size": config.len()});
         let manifest = manifest(snapshot, &config, &layer)?;
         images.put_blob(actor, &repo, &layer.digest, file).await?;
@@ -58,25 +59,21 @@ impl Pipeline<'_> {
         RepoName::of_sources(self.namespace(), owner)
             .map_err(|error| failure(OwnReason::InvalidSpec, format!("{owner}: {error}")))
     }
-}
 
-/// Stores a few bytes as a blob.
-pub(super) async fn put_small(
-    images: &dyn Images,
-    actor: &Actor,
-    repo: &RepoName,
-    bytes: &[u8],
-) -> Result<Digest, Failure> {
-    let file = || {
-        let mut file = tempfile::tempfile()?;
-        file.write_all(bytes)?;
-        file.rewind()?;
-        Ok(file)
-    };
-    let file = file().map_err(|error: io::Error| machine("a temporary file", &error))?;
-    let digest = Digest::of(Algorithm::Sha256, bytes);
-    images.put_blob(actor, repo, &digest, file).await?;
-    Ok(digest)
+    /// Stores a few bytes as a blob.
+    pub(super) async fn put_small(&self, repo: &RepoName, bytes: &[u8]) -> Result<Digest, Failure> {
+        let file = || {
+            let mut file = scratch::unnamed(&self.builds.settings().scratch)?;
+            file.write_all(bytes)?;
+            file.rewind()?;
+            Ok(file)
+        };
+        let file = file().map_err(|error: io::Error| machine("a temporary file", &error))?;
+        let digest = Digest::of(Algorithm::Sha256, bytes);
+        let put = self.images().put_blob(&self.run.actor, repo, &digest, file);
+        put.await?;
+        Ok(digest)
+    }
 }
 
 fn manifest(

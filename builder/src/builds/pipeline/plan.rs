@@ -11,7 +11,7 @@ use super::{Pipeline, compare};
 use crate::builds::spec::Source;
 use crate::builds::{reason, spec};
 use crate::driver::{Failure, SecretFiles};
-use crate::plan::{Cache, Output, Plan, Request, Secret, Sharing};
+use crate::plan::{Cache, Output, Plan, Request, Secret};
 use crate::records::{Build, BuildSpec, CacheSpec, Run, SecretUse, SourceSpec};
 use crate::s2i::{ContainerPath, Injection};
 
@@ -167,7 +167,6 @@ impl Pipeline<'_> {
             caches.push(Cache {
                 id: id(&own),
                 from: from.as_ref().map(id),
-                sharing: Sharing::Locked,
                 at: at.clone(),
             });
         }

@@ -7,7 +7,7 @@ use oci::{Descriptor, Manifest, MediaType, Tag};
 use serde_json::json;
 
 use super::earlier::Earlier;
-use super::keep::{parse, put_small};
+use super::keep::parse;
 use super::plan::Planned;
 use super::resolve::Bases;
 use super::{Pipeline, stopped};
@@ -64,7 +64,7 @@ impl Pipeline<'_> {
                 }
                 Ok(())
             };
-            let config = put_small(&**images, actor, repo, &built.config);
+            let config = self.put_small(repo, &built.config);
             tokio::try_join!(self.mount_layers(base), layer, config).map(drop)
         })
         .await?;

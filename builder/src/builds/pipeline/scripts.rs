@@ -77,7 +77,7 @@ impl Pipeline<'_> {
         let (images, actor) = (self.images(), &self.run.actor);
         let mut layers = Vec::new();
         for (script, content) in scripts {
-            let digest = keep::put_small(&**images, actor, &repo, content).await?;
+            let digest = self.put_small(&repo, content).await?;
             layers.push(json!({
                 "mediaType": MEDIA_TYPE,
                 "digest": digest,
@@ -85,7 +85,7 @@ impl Pipeline<'_> {
                 "annotations": {TITLE: script.to_string()},
             }));
         }
-        let empty = keep::put_small(&**images, actor, &repo, b"{}").await?;
+        let empty = self.put_small(&repo, b"{}").await?;
         let manifest = keep::parse(&json!({
             "schemaVersion": 2,
             "mediaType": MediaType::OCI_MANIFEST.as_str(),

@@ -4,7 +4,7 @@
 //! entries/<name>/files/   what programs put there; owned by the sandbox's users
 //! entries/<name>/record   of which namespace and id, and how many bytes it had after its last use
 //! entries/<name>/unsearched  while a run with secrets uses it: whether it put one there is not known yet
-//! locks/<name>            held by who uses it, alone or shared; its time is that of the last use
+//! locks/<name>            held alone by who uses it, shared by who copies it; its time is that of the last use
 //! incoming/<name>/        a new one, while it is made
 //! trash/                  what is being removed
 //! ```
@@ -25,7 +25,6 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Mtime;
-use crate::plan::Sharing;
 use crate::rootfs::{Lock, Mode};
 use crate::tree::{Tree, copy_tree, remove_tree, tree_bytes};
 
@@ -60,7 +59,7 @@ pub(super) enum Begin<'a> {
     AsLeft,
     /// The same; in a new one a copy of the cache of this id, if that is there and has at most so many bytes.
     AsCopyOf(&'a str, u64),
-    /// Nothing: what was left there is removed. One that is shared is nobody else's meanwhile.
+    /// Nothing: what was left there is removed.
     Empty,
 }
 
@@ -90,77 +89,61 @@ impl Caches {
         Ok(caches)
     }
 
-    /// A namespace's cache, made if it is not there. Who wants it alone waits
-    /// for all who use it, and `waits` is called once before it does. `None`: cancelled before.
+    /// A namespace's cache, made if it is not there. Whoever wants it waits for who has it, and `waits` is called once before. `None`:
+    /// cancelled before.
     pub(super) fn take(
         &self,
         namespace: &str,
         id: &str,
         begin: Begin<'_>,
-        sharing: Sharing,
         waits: impl FnOnce(),
         cancelled: &CancellationToken,
     ) -> io::Result<Option<Cache>> {
         let name = name_of(namespace, id);
         let folder = self.root.join("entries").join(&name);
         let path = self.root.join("locks").join(&name);
-        let is_emptied = matches!(begin, Begin::Empty);
-        let mode = match sharing {
-            Sharing::Shared if !is_emptied => Mode::Shared,
-            Sharing::Shared | Sharing::Locked => Mode::Exclusive,
-        };
-        let mut waits = Some(waits);
-        loop {
-            let mut lock = Lock::try_take(&path, mode)?;
-            if lock.is_none() {
-                if let Some(waits) = waits.take() {
-                    waits();
-                }
-                lock = Lock::take(&path, mode, cancelled)?;
-            }
-            let Some(lock) = lock else {
-                return Ok(None);
-            };
-            if folder.exists() {
-                lock.stamp(SystemTime::now())?;
-                // What is noted ends to be true now: whoever is killed in its use leaves it to be measured.
-                remove(&folder.join(RECORD))?;
-                // Nobody knows what a run that was killed has left there.
-                if is_emptied || folder.join(UNSEARCHED).exists() {
-                    self.discard(&folder.join(FILES))?;
-                }
-                // Whoever emptied it may have been killed in between.
-                fs::create_dir_all(folder.join(FILES))?;
-                remove(&folder.join(UNSEARCHED))?;
-                return Ok(Some(Cache {
-                    record: Record {
-                        namespace: namespace.to_owned(),
-                        id: id.to_owned(),
-                        bytes: 0,
-                    },
-                    folder,
-                    since: a_moment_ago(),
-                    _lock: lock,
-                }));
-            }
-            drop(lock);
-            let Some(_alone) = Lock::to_make(&path)? else {
-                continue;
-            };
-            if !folder.exists() {
-                let incoming = self.root.join("incoming").join(&name);
-                self.discard(&incoming)?;
-                fs::create_dir(&incoming)?;
-                if let Begin::AsCopyOf(from, most) = begin
-                    && from != id
-                    && !self.copy(namespace, from, &incoming, most, cancelled)?
-                {
-                    return Ok(None);
-                }
-                fs::create_dir_all(incoming.join(FILES))?;
-                fs::rename(&incoming, &folder)?;
-            }
+        let mut lock = Lock::try_take(&path, Mode::Exclusive)?;
+        if lock.is_none() {
+            waits();
+            lock = Lock::take(&path, Mode::Exclusive, cancelled)?;
         }
+        let Some(lock) = lock else {
+            return Ok(None);
+        };
+        if folder.exists() {
+            // What is noted ends to be true now: whoever is killed in its use leaves it to be measured.
+            remove(&folder.join(RECORD))?;
+            // Nobody knows what a run that was killed has left there.
+            if matches!(begin, Begin::Empty) || folder.join(UNSEARCHED).exists() {
+                self.discard(&folder.join(FILES))?;
+            }
+            // Whoever emptied it may have been killed in between.
+            fs::create_dir_all(folder.join(FILES))?;
+            remove(&folder.join(UNSEARCHED))?;
+        } else {
+            let incoming = self.root.join("incoming").join(&name);
+            self.discard(&incoming)?;
+            fs::create_dir(&incoming)?;
+            if let Begin::AsCopyOf(from, most) = begin
+                && from != id
+                && !self.copy(namespace, from, &incoming, most, cancelled)?
+            {
+                return Ok(None);
+            }
+            fs::create_dir_all(incoming.join(FILES))?;
+            fs::rename(&incoming, &folder)?;
+        }
+        lock.stamp(SystemTime::now())?;
+        Ok(Some(Cache {
+            record: Record {
+                namespace: namespace.to_owned(),
+                id: id.to_owned(),
+                bytes: 0,
+            },
+            folder,
+            since: a_moment_ago(),
+            _lock: lock,
+        }))
     }
 
     /// Removes caches that nobody uses, the longest unused first, until those that stay have at most as many bytes as are kept; and

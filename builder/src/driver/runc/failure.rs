@@ -17,6 +17,7 @@
 //! | there are more secrets than can be looked for | `TooManySecrets` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
+//! | it had written the most of all at work when this machine's disk had less free than stays free | `Evicted` |
 //! | this machine's disk is full or has less free than stays free, or was full while a program ran that ended with an error | `DiskPressure` |
 //! | this machine's disk or a program of it failed | `FileSystemOperationFailed` |
 
@@ -28,7 +29,7 @@ use crate::images::ReadError;
 use crate::layer::ExportError;
 use crate::plan::StageName;
 use crate::records::{FailureReason, OwnReason};
-use crate::room::{NoRoom, is_full};
+use crate::room::{NoRoom, full, is_full};
 use crate::rootfs::{FilesError, UnpackError};
 use crate::s2i::{ASSEMBLE_USER, Reason, Refusal, SCRIPTS_URL};
 use crate::sandbox::{self, Limits, Outcome, SandboxError};
@@ -101,10 +102,22 @@ pub(super) fn machine(what: &str, error: &io::Error) -> Failure {
 /// A call that failed, in these words: for want of room, or for another fault of this machine.
 fn of_disk(error: &io::Error, message: String) -> Failure {
     if is_full(error) {
-        let message = format!("the server's disk for builds (builder.dir) is full: {message}");
-        return new(OwnReason::DiskPressure, message);
+        return new(OwnReason::DiskPressure, full(&message));
     }
     new(Reason::FileSystemOperationFailed, message)
+}
+
+/// A run that was stopped for the others' sake.
+pub(super) fn evicted(lacking: &NoRoom) -> Failure {
+    new(
+        OwnReason::Evicted,
+        format!(
+            "the build was stopped: it had written the most of all at work when the server's disk for builds had {} MiB left, less \
+             than the {} that are kept free (builder.minFreeBytes); let it write less, or ask whoever runs the server for more room",
+            lacking.free >> 20,
+            lacking.keep >> 20
+        ),
+    )
 }
 
 /// This machine's disk is nearly full.

@@ -3,13 +3,13 @@
 use std::io::{BufWriter, Seek as _, Write as _};
 
 use super::super::{Built, Event, Failure, Phase};
-use super::settings::scratch_file;
 use super::work::Work;
 use super::{config, failure, process};
 use crate::images::BaseImage;
 use crate::layer::{self, Layer, export};
 use crate::rootfs::Rootfs;
 use crate::s2i::{ExecutionConfig, Reason, metadata_labels, result};
+use crate::scratch;
 use crate::tree::TreePath;
 
 /// `assemble` writes a few labels.
@@ -76,8 +76,8 @@ impl Work<'_> {
 
     fn layer(&self, rootfs: &Rootfs<'_>) -> Result<Option<(Layer, std::fs::File)>, Failure> {
         let settings = &self.machine.settings;
-        let scratch = |error| failure::machine("writing the layer", &error);
-        let mut file = scratch_file(&settings.scratch()).map_err(scratch)?;
+        let writing = |error| failure::machine("writing the layer", &error);
+        let mut file = scratch::unnamed(&settings.scratch()).map_err(writing)?;
         let options = layer::Options {
             compression: self.job.compression,
             epoch: self.job.epoch,
@@ -85,12 +85,13 @@ impl Work<'_> {
             limit: settings.unpacking.bytes,
             threads: settings.threads,
         };
-        let mut sink = BufWriter::with_capacity(256 << 10, &mut file);
+        let counted = self.writing.ours().counting(&mut file);
+        let mut sink = BufWriter::with_capacity(256 << 10, counted);
         let made = export(&rootfs.changes(), &options, &mut sink, &self.cancel);
         let layer = made.map_err(|error| failure::export(&error))?;
-        sink.flush().map_err(scratch)?;
+        sink.flush().map_err(writing)?;
         drop(sink);
-        file.rewind().map_err(scratch)?;
+        file.rewind().map_err(writing)?;
         Ok((layer.entries > 0).then_some((layer, file)))
     }
 

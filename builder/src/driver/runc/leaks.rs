@@ -1,5 +1,6 @@
 //! No secret goes where others find it: into a result, or into a cache that later runs have.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -14,8 +15,19 @@ use crate::layer::Layer;
 use crate::rootfs::Rootfs;
 use crate::tree::{Met, walk};
 
-/// How long caches are still searched when the run is over: it is waited for.
+/// How long the caches of a run are still searched when it is over: it is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// When the caches of a run that is over are not searched any longer: one time for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Patience(OnceCell<Instant>);
+
+impl Patience {
+    /// Begins when it is first asked of a run that is over.
+    fn has_ended(&self, is_over: bool, now: Instant) -> bool {
+        is_over && now >= *self.0.get_or_init(|| now + PATIENCE)
+    }
+}
 
 impl Work<'_> {
     /// Refuses a result that has a secret in it.
@@ -51,7 +63,8 @@ impl Work<'_> {
         marked.map_err(|error| failure::machine("marking caches", &error))
     }
 
-    /// Gives caches back. Those in which this run put a secret are emptied, and so are those that could not be searched.
+    /// Gives caches back. Those in which this run put a secret are emptied, and so are those that could not be searched. A run that
+    /// was stopped for the disk searches none: what it wrote is to go.
     pub(super) fn give_back(&mut self, rootfs: &Rootfs<'_>, caches: Vec<Cache>) {
         if caches.is_empty() {
             return;
@@ -75,13 +88,8 @@ impl Work<'_> {
 
     /// Whether a cache is to be emptied, which is said.
     fn leaks_into(&mut self, rootfs: &Rootfs<'_>, cache: &Cache) -> bool {
-        let ends = std::cell::OnceCell::new();
-        let cancel = self.cancel.clone();
-        let is_over = || {
-            let ends = || *ends.get_or_init(|| Instant::now() + PATIENCE);
-            cancel.is_cancelled() && Instant::now() >= ends()
-        };
         loop {
+            let is_over = || self.is_searched_no_longer();
             let found = scan::folder(&cache.files(), cache.since(), &self.secrets, is_over);
             let why = match found {
                 Ok(None) => return false,
@@ -96,6 +104,11 @@ impl Work<'_> {
             self.note(format!("cache {} is emptied: {why}", cache.id()));
             return true;
         }
+    }
+
+    fn is_searched_no_longer(&self) -> bool {
+        let is_over = self.cancel.is_cancelled();
+        self.writing.stopped().is_some() || self.patience.has_ended(is_over, Instant::now())
     }
 
     /// Looks for the doubtful words of the secrets in the source and in the base image, and takes those for no secrets that
@@ -123,7 +136,7 @@ impl Work<'_> {
             let stopped = walk(
                 &folder,
                 |_| Ok(true),
-                |met: Met| {
+                |met: Met<'_>| {
                     if self.cancel.is_cancelled() {
                         return Ok(ControlFlow::Break(()));
                     }
@@ -138,5 +151,24 @@ impl Work<'_> {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caches_of_a_run_that_is_over_have_one_time_together() {
+        let patience = Patience::default();
+        let now = Instant::now();
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert!(!patience.has_ended(false, now));
+        // The first cache's search goes on, and takes all of it.
+        assert!(!patience.has_ended(true, after(100)));
+        assert!(!patience.has_ended(true, after(109)));
+        assert!(patience.has_ended(true, after(111)));
+        // The second's.
+        assert!(patience.has_ended(true, after(112)));
     }
 }

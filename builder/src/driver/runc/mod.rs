@@ -124,9 +124,10 @@ impl Runc {
     }
 
     /// Sees to it that as much of the disk stays free as is to, until `stop`: with less, layers and caches go that nobody uses, and if
-    /// that is not enough the run that has written the most is stopped (`DiskPressure`), then the next.
+    /// that is not enough the run that has written the most is stopped (`Evicted`), then the next.
     pub async fn keep_room(&self, stop: &CancellationToken) {
         let mut pause = IDLE;
+        let mut is_told = false;
         while stop
             .run_until_cancelled(tokio::time::sleep(pause))
             .await
@@ -141,10 +142,17 @@ impl Runc {
                 }
                 Err(error) => Err(error),
             };
+            let is_stuck = matches!(relieved, Ok(true));
+            if is_stuck && !is_told {
+                tracing::warn!(
+                    "less of the disk of builds is free than is kept free (builder.minFreeBytes), and nothing is left that could go: no \
+                     run begins until there is room"
+                );
+            }
+            is_told = is_stuck;
             pause = match relieved {
-                Ok(false) if self.0.writers.is_empty() => IDLE,
-                Ok(false) => TICK,
-                Ok(true) => IDLE,
+                Ok(false) if !self.0.writers.is_empty() => TICK,
+                Ok(_) => IDLE,
                 Err(error) => {
                     tracing::warn!(%error, "there may be too little room on the disk of builds");
                     PAUSE

@@ -18,6 +18,9 @@ use crate::archive::{ArchiveError, Entry, Kind, Mtime, Reader};
 use crate::layer::Layer;
 use crate::tree::{Met, TreePath, walk};
 
+#[cfg(test)]
+mod tests;
+
 /// A secret where it must not be.
 pub(super) struct Leak {
     pub(super) failure: Failure,
@@ -112,9 +115,14 @@ pub(super) fn folder(
             }
             Ok(stat.ctime >= since)
         },
-        |mut met: Met| {
+        |mut met: Met<'_>| {
+            let attributes = met.attributes()?;
+            let attributes = attributes
+                .iter()
+                .flat_map(|(name, value)| [&name[..], &value[..]]);
             let mut hit = [met.path.as_bytes(), &met.target]
                 .into_iter()
+                .chain(attributes)
                 .find_map(|bytes| secrets.find(bytes));
             let mut search = secrets.search();
             while let Some(file) = met.file.as_mut().filter(|_| hit.is_none()) {

@@ -89,7 +89,7 @@ impl Secrets {
         Self::new(files, known)
     }
 
-    fn new<'a>(
+    pub(super) fn new<'a>(
         files: impl Iterator<Item = (&'a str, &'a str, &'a [u8])>,
         known: &BTreeSet<Vec<u8>>,
     ) -> Result<Self, Failure> {

@@ -1,6 +1,6 @@
 //! How builds run on this machine.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::rootfs;
 use crate::sandbox::{self, AddressRules, Egress, HostRule};
@@ -81,9 +81,4 @@ impl Settings {
             Network::Full => Egress::Full { addresses },
         }
     }
-}
-
-/// An unnamed file that is read and written.
-pub(super) fn scratch_file(folder: &Path) -> std::io::Result<std::fs::File> {
-    tempfile::tempfile_in(folder)
 }

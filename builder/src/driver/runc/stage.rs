@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::artifacts::Artifacts;
 use super::caches::{Begin, Cache};
-use super::settings::scratch_file;
 use super::work::Work;
 use super::{Failure, failure, process};
 use crate::overlay::Mount as Mounted;
@@ -13,6 +12,7 @@ use crate::records::FailureReason;
 use crate::rootfs::{Bounds, Files, FilesError, Owner, Rootfs, StoredLayer};
 use crate::s2i::{ContainerPath, Origin, Reason};
 use crate::sandbox::Root;
+use crate::scratch;
 use crate::tree::TreePath;
 
 /// A stage that has run.
@@ -82,14 +82,14 @@ impl<'m> Work<'m> {
         let paths: Vec<PathBuf> = caches.iter().map(Cache::files).collect();
         let mut process = process::planned(run, &self.job.secrets, &paths)?;
         self.confine(&mut process)?;
-        let scratch = |error| failure::machine("keeping what save-artifacts gives", &error);
+        let keeping = |error| failure::machine("keeping what save-artifacts gives", &error);
         let mut raw = None;
         if run.output_is_artifacts {
             let folder = self.machine.settings.scratch();
-            raw = Some(scratch_file(&folder).map_err(scratch)?);
+            raw = Some(scratch::unnamed(&folder).map_err(keeping)?);
         }
         let kept = raw.as_ref().map(std::fs::File::try_clone).transpose();
-        let kept = kept.map_err(scratch)?;
+        let kept = kept.map_err(keeping)?;
         let (root, mount) = root(rootfs)?;
         self.mark(&caches)?;
         let outcome = self.execute(&root, &process, raw);
@@ -103,12 +103,12 @@ impl<'m> Work<'m> {
             return Err(self.blame(reason, program, &outcome));
         }
         let Some(kept) = kept else { return Ok(None) };
-        if outcome.usage.output_dropped > 0 {
+        if outcome.usage.raw_dropped > 0 {
             let limit = self.machine.settings.artifacts;
             let text = format!("{program} gave more than {limit} bytes");
             return Err(failure::new(reason, text));
         }
-        Artifacts::of(kept).map_err(scratch)
+        Artifacts::of(kept).map_err(keeping)
     }
 
     /// The caches that a program uses, in the order of its mounts. They are taken in one order for all runs, lest two wait for
@@ -118,14 +118,12 @@ impl<'m> Work<'m> {
             .mounts
             .iter()
             .filter_map(|mount| match mount {
-                Mount::Cache {
-                    id, from, sharing, ..
-                } => Some((id, from.as_deref(), *sharing)),
+                Mount::Cache { id, from, .. } => Some((id, from.as_deref())),
                 Mount::Secret { .. } => None,
             })
             .enumerate()
             .collect();
-        wanted.sort_unstable_by_key(|(_, (id, ..))| *id);
+        wanted.sort_unstable_by_key(|(_, (id, _))| *id);
         if let Some(two) = wanted.windows(2).find(|two| two[0].1.0 == two[1].1.0) {
             let id = two[0].1.0;
             // It would wait for itself.
@@ -134,7 +132,7 @@ impl<'m> Work<'m> {
         }
         let most = self.limits.disk.unwrap_or(u64::MAX);
         let mut taken = Vec::new();
-        for (index, (id, from, sharing)) in wanted {
+        for (index, (id, from)) in wanted {
             let namespace = &self.job.namespace;
             let waits = || {
                 self.note(format!(
@@ -147,7 +145,7 @@ impl<'m> Work<'m> {
                 Some(from) => Begin::AsCopyOf(from, most),
                 None => Begin::AsLeft,
             };
-            let cache = caches.take(namespace, id, begin, sharing, waits, &self.cancel);
+            let cache = caches.take(namespace, id, begin, waits, &self.cancel);
             let broken = |error| failure::machine(&format!("cache {id}"), &error);
             let cache = cache.map_err(broken)?.ok_or_else(failure::cancelled)?;
             taken.push((index, cache));
@@ -251,6 +249,7 @@ impl<'m> Work<'m> {
             bytes: limits.bytes,
             entries: limits.entries,
             cancelled: &self.cancel,
+            written: self.writing.ours(),
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{Built, Event, Failure, Job, Phase, Used};
 use super::artifacts::Artifacts;
+use super::leaks::Patience;
 use super::pressure::Writing;
 use super::secrets::Secrets;
 use super::source::Source;
@@ -20,7 +21,7 @@ use crate::records::FailureReason;
 use crate::room;
 use crate::rootfs::{Rootfs, StoredLayer};
 use crate::s2i::Reason;
-use crate::sandbox::{self, Limits, Outcome, Output, Process, Root, SandboxError};
+use crate::sandbox::{self, Limits, Outcome, Output, Process, Raw, Root, SandboxError};
 
 /// A run under way.
 pub(super) struct Work<'m> {
@@ -47,7 +48,8 @@ pub(super) struct Work<'m> {
     /// How often the last program was refused a process or thread.
     refusals: u64,
     pub(super) used: Used,
-    writing: Writing<'m>,
+    pub(super) writing: Writing<'m>,
+    pub(super) patience: Patience,
 }
 
 /// With less free on the disk than this, a program's error is put down to that: too little to write anything of weight, and
@@ -95,7 +97,8 @@ impl<'m> Work<'m> {
         }
         Ok(Self {
             machine,
-            writing: machine.writers.enter(cancel.clone()),
+            writing: machine.writers.enter(cancel.clone(), limits.disk),
+            patience: Patience::default(),
             source,
             secrets: Secrets::of(&job.plan, &job.secrets, &BTreeSet::new())?,
             known: BTreeSet::new(),
@@ -118,7 +121,7 @@ impl<'m> Work<'m> {
     pub(super) fn run(mut self) -> Result<Built, Failure> {
         self.all().map_err(|failure| {
             if let Some(lacking) = self.writing.stopped() {
-                return failure::no_room(lacking);
+                return failure::evicted(lacking);
             }
             if self.cancel.is_cancelled() && self.refusals > 0 {
                 return failure::endless(self.refusals, self.limits.processes);
@@ -200,7 +203,8 @@ impl<'m> Work<'m> {
         let image = BaseImage::by_digest(&**images, actor, repo, digest, &platform);
         let image = self.runtime.block_on(image);
         let image = image.map_err(|error| failure::image(stage.name, &error))?;
-        let layers = self.machine.layers.layers(
+        let layers = self.machine.layers.layers_for(
+            self.writing.ours(),
             &image.blobs(images, actor, &self.runtime),
             &self.machine.settings.unpacking,
             SystemTime::now(),
@@ -254,10 +258,14 @@ impl<'m> Work<'m> {
         raw: Option<std::fs::File>,
     ) -> Result<Outcome, SandboxError> {
         let (lines, mut said) = mpsc::channel(64);
-        let bytes = match &raw {
-            Some(_) => self.machine.settings.artifacts,
-            None => self.machine.settings.output,
-        };
+        let settings = &self.machine.settings;
+        // It is in no folder of the process's.
+        let mut growing = self.writing.ours().growing(raw.as_ref());
+        let raw = raw.map(|file| Raw {
+            file,
+            bytes: settings.artifacts,
+        });
+        let bytes = settings.output;
         let output = Output { lines, bytes, raw };
         let (events, secrets, unwanted) = (&self.job.events, &self.secrets, &self.unwanted);
         let forward = async {
@@ -274,9 +282,9 @@ impl<'m> Work<'m> {
                 }
             }
         };
-        self.writing.program(&process.gauge, self.used.disk);
+        self.writing.begins(&process.gauge);
         let run = self.machine.host.run(root, process, output, &self.cancel);
-        let folder = &self.machine.settings.folder;
+        let folder = &settings.folder;
         // What cannot be asked is not held against anybody.
         let now_free = || room::free(folder).unwrap_or(u64::MAX);
         let mut free = u64::MAX;
@@ -285,13 +293,19 @@ impl<'m> Work<'m> {
             let mut run = std::pin::pin!(run);
             loop {
                 free = free.min(now_free());
+                growing.look();
                 tokio::select! {
                     outcome = &mut run => break outcome,
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
         });
+        growing.look();
         self.least_free = free.min(now_free());
+        if let Ok(outcome) = &outcome {
+            self.used.disk += outcome.usage.disk;
+        }
+        self.writing.ended(self.used.disk);
         let outcome = outcome?;
         self.refusals = if outcome.succeeded() {
             0
@@ -300,7 +314,6 @@ impl<'m> Work<'m> {
         };
         self.used.cpu += outcome.usage.cpu;
         self.used.memory = self.used.memory.max(outcome.usage.memory);
-        self.used.disk += outcome.usage.disk;
         for path in &outcome.left_behind {
             self.note(format!(
                 "{} was made to mount something on, and is in the image because something was put there",

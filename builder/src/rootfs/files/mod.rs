@@ -19,6 +19,7 @@ use super::error::OF_THE_LAYER;
 use super::place::Places;
 use crate::IdMap;
 use crate::overlay::{Marks, Mount};
+use crate::room::Written;
 use crate::s2i::{ContainerPath, User};
 use crate::sandbox::{look_up, plain};
 use crate::tree::{Tree, TreePath, remove_tree};
@@ -47,6 +48,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) entries: u64,
     /// Whoever asked for it no longer wants it.
     pub(crate) cancelled: &'a CancellationToken,
+    /// Counts the bytes of files' content.
+    pub(crate) written: &'a Written,
 }
 
 /// Why files were not brought in or taken out, by what can be done about it. What was brought before stays.
@@ -247,6 +250,7 @@ fn pour(
             FilesError::TooLarge(format!("{path}: all files together are over {limit} bytes"))
         })?;
         take(&buffer[..read]).map_err(|error| FilesError::disk(path, error))?;
+        bounds.written.add(read as u64);
     }
 }
 

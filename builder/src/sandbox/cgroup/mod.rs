@@ -181,7 +181,7 @@ impl Cgroup {
     }
 
     /// Removes what is empty; whether nothing is left.
-    fn try_remove(&self) -> bool {
+    pub(super) fn try_remove(&self) -> bool {
         let gone = |folder: &PathBuf| match fs::remove_dir(folder) {
             Ok(()) => true,
             Err(error) => error.kind() == ErrorKind::NotFound,

@@ -1,7 +1,7 @@
 //! The registry of this process, as builds see it: with the rights of whom a run acts for, and their name in the record.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,18 +11,13 @@ use auth::{Gate, Identity, Permit, Pull, Push, Refusal, Retag};
 use builder::images::{Images, ImagesError};
 use builder::records::Actor;
 use bytes::{Buf as _, Bytes};
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use oci::{Digest, Manifest, Reference, RepoName, Tag};
 use registry::{Error, Mounted, Registry};
 use storage::audit::{Cause, Entry, Origin, Outcome, Place, Proof, Verb};
-use storage::{BodyError, Content, Durability, Object, StorageError, UploadError};
-use tokio_util::io::ReaderStream;
+use storage::{Content, Durability, Object, StorageError, UploadError};
 
 #[cfg(test)]
 mod tests;
-
-/// Bytes of a file on their way into the registry at a time.
-const STEP: usize = 1 << 20;
 
 /// The registry, for the run of a build.
 #[derive(Debug, Clone)]
@@ -244,21 +239,13 @@ impl Images for RegistryImages {
         actor: &Actor,
         repo: &RepoName,
         digest: &Digest,
-        mut content: File,
+        content: File,
     ) -> Result<(), ImagesError> {
         let now = SystemTime::now();
         let who = self.identity(actor, now).await?;
         let permit = self.permit::<Push>(&who, repo, Verb::Upload, now).await?;
-        content.rewind().map_err(unreadable)?;
-        let length = content.metadata().map_err(unreadable)?.len();
-        let file = tokio::fs::File::from_std(content);
-        let body = ReaderStream::with_capacity(file, STEP)
-            .map_err(|error| BodyError::Broken(error.to_string()))
-            .boxed();
         let cause = self.cause(&who, now);
-        let put = self
-            .registry
-            .put_blob(&permit, digest, body, Some(length), &cause);
+        let put = self.registry.put_file(&permit, digest, content, &cause);
         put.await.map_err(failed)
     }
 
@@ -350,9 +337,4 @@ fn refused(refusal: Refusal) -> ImagesError {
         | Refusal::InsufficientScope(_)
         | Refusal::NoTokens => ImagesError::Forbidden(refusal.to_string()),
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "as map_err hands it over")]
-fn unreadable(error: io::Error) -> ImagesError {
-    ImagesError::Unavailable(format!("what was built cannot be read back: {error}"))
 }

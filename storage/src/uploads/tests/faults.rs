@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oci::{Digest, UploadId};
 use tempfile::TempDir;
 
+use super::file::unnamed;
 use super::{LIMIT, OWNER, at, body, bytes, range, repo, sha256, unlocked};
 use crate::faulty::{Fault, FaultyStore};
 use crate::fsck::{Options, fsck};
@@ -52,6 +53,9 @@ async fn deeds(storage: &Storage) -> Told {
         .whole(&b, &sha256(b""), body([]), Some(0), at(5))
         .await;
     told.note("b", sha256(b""), &empty);
+    let file = unnamed(&std::env::temp_dir(), b"built");
+    let built = uploads.file(&b, &sha256(b"built"), file, at(5)).await;
+    told.note("b", sha256(b"built"), &built);
     match storage.blobs.mount(&a, &b, &sha256(b"whole"), at(6)).await {
         Ok(true) => told.held.push(("a", sha256(b"whole"))),
         _ => told.refused += 1,
@@ -72,7 +76,12 @@ async fn again(storage: &Storage, told: &Told) {
             Err(error) => panic!("a session is not finished: {error:?}"),
         }
     }
-    for (repo, content) in [(&a, &b"one two"[..]), (&b, b"whole"), (&a, b"whole")] {
+    for (repo, content) in [
+        (&a, &b"one two"[..]),
+        (&b, b"whole"),
+        (&a, b"whole"),
+        (&b, b"built"),
+    ] {
         let pushed = uploads
             .whole(repo, &sha256(content), body([content]), None, at(8))
             .await;

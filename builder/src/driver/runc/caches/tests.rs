@@ -4,17 +4,16 @@ use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
 use super::{Begin, Cache, Caches, name_of};
-use crate::plan::Sharing;
 
 const MOST: u64 = 1 << 30;
 
-fn take(caches: &Caches, id: &str, from: Option<&str>, sharing: Sharing) -> Cache {
-    begin(caches, id, as_copy_of(from), sharing)
+fn take(caches: &Caches, id: &str, from: Option<&str>) -> Cache {
+    begin(caches, id, as_copy_of(from))
 }
 
-fn begin(caches: &Caches, id: &str, begin: Begin<'_>, sharing: Sharing) -> Cache {
+fn begin(caches: &Caches, id: &str, begin: Begin<'_>) -> Cache {
     let never = CancellationToken::new();
-    let taken = caches.take("shop", id, begin, sharing, || (), &never);
+    let taken = caches.take("shop", id, begin, || (), &never);
     taken.unwrap().unwrap()
 }
 
@@ -23,7 +22,7 @@ fn as_copy_of(from: Option<&str>) -> Begin<'_> {
 }
 
 fn write(caches: &Caches, id: &str, bytes: usize) {
-    let cache = take(caches, id, None, Sharing::Locked);
+    let cache = take(caches, id, None);
     fs::write(cache.files().join("file"), vec![b'x'; bytes]).unwrap();
     cache.settle().unwrap();
 }
@@ -42,21 +41,21 @@ fn what_a_killed_run_with_secrets_left_is_nobodys() {
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();
     write(&caches, "pip", 10);
     let names = |cache: &Cache| fs::read_dir(cache.files()).unwrap().count();
-    let used = take(&caches, "pip", None, Sharing::Locked);
+    let used = take(&caches, "pip", None);
     used.mark_unsearched().unwrap();
     drop(used);
     // Nor is it copied.
-    let copy = take(&caches, "pip-branch", Some("pip"), Sharing::Locked);
+    let copy = take(&caches, "pip-branch", Some("pip"));
     assert_eq!(names(&copy), 0);
-    let again = take(&caches, "pip", None, Sharing::Locked);
+    let again = take(&caches, "pip", None);
     assert_eq!(names(&again), 0);
     fs::write(again.files().join("file"), b"x").unwrap();
     again.mark_unsearched().unwrap();
     again.settle().unwrap();
-    let again = take(&caches, "pip", None, Sharing::Locked);
+    let again = take(&caches, "pip", None);
     assert_eq!(names(&again), 1, "it was searched");
     caches.empty(again).unwrap();
-    assert_eq!(names(&take(&caches, "pip", None, Sharing::Locked)), 0);
+    assert_eq!(names(&take(&caches, "pip", None)), 0);
 }
 
 #[test]
@@ -64,18 +63,11 @@ fn a_cache_is_there_again_for_its_namespace_alone() {
     let folder = tempfile::tempdir().unwrap();
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();
     write(&caches, "pip", 10);
-    let again = take(&caches, "pip", None, Sharing::Locked);
+    let again = take(&caches, "pip", None);
     assert_eq!(fs::read(again.files().join("file")).unwrap(), [b'x'; 10]);
     let never = CancellationToken::new();
     let other = caches
-        .take(
-            "other",
-            "pip",
-            Begin::AsLeft,
-            Sharing::Locked,
-            || (),
-            &never,
-        )
+        .take("other", "pip", Begin::AsLeft, || (), &never)
         .unwrap()
         .unwrap();
     assert_eq!(fs::read_dir(other.files()).unwrap().count(), 0);
@@ -87,12 +79,12 @@ fn a_cache_begins_empty_for_who_wants_it_so_and_keeps_what_comes_then() {
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();
     write(&caches, "main", 10);
     write(&caches, "pip", 10);
-    for (id, sharing) in [("pip", Sharing::Locked), ("new", Sharing::Shared)] {
-        let empty = begin(&caches, id, Begin::Empty, sharing);
+    for id in ["pip", "new"] {
+        let empty = begin(&caches, id, Begin::Empty);
         assert_eq!(fs::read_dir(empty.files()).unwrap().count(), 0, "{id}");
         fs::write(empty.files().join("next"), "x").unwrap();
         empty.settle().unwrap();
-        let next = take(&caches, id, Some("main"), sharing);
+        let next = take(&caches, id, Some("main"));
         let names = fs::read_dir(next.files())
             .unwrap()
             .map(|e| e.unwrap().file_name());
@@ -105,80 +97,49 @@ fn a_cache_begins_empty_for_who_wants_it_so_and_keeps_what_comes_then() {
     // Killed while it was emptied.
     let entry = caches.root.join("entries").join(name_of("shop", "pip"));
     fs::remove_dir_all(entry.join("files")).unwrap();
-    let again = take(&caches, "pip", None, Sharing::Locked);
+    let again = take(&caches, "pip", None);
     assert_eq!(fs::read_dir(again.files()).unwrap().count(), 0);
 }
 
-/// Shared with those who use it, it would be emptied under them.
+/// Also whoever empties it: it would be emptied under who has it.
 #[test]
-fn who_empties_a_shared_cache_waits_for_its_users() {
+fn who_wants_a_cache_waits_for_who_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();
-    let used = take(&caches, "pip", None, Sharing::Shared);
-    let file = used.files().join("file");
-    fs::write(&file, "x").unwrap();
-    let cancel = CancellationToken::new();
-    std::thread::scope(|scope| {
-        let (says, said) = std::sync::mpsc::channel();
-        let waits = move || says.send(()).unwrap();
-        let empty = || caches.take("shop", "pip", Begin::Empty, Sharing::Shared, waits, &cancel);
-        let waiting = scope.spawn(empty);
-        said.recv().unwrap();
-        assert!(file.exists());
-        drop(used);
-        let empty = waiting.join().unwrap().unwrap().unwrap();
-        assert_eq!(fs::read_dir(empty.files()).unwrap().count(), 0);
-    });
-}
-
-#[test]
-fn who_wants_it_alone_waits() {
-    let folder = tempfile::tempdir().unwrap();
-    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
-    let one = take(&caches, "pip", None, Sharing::Shared);
-    let two = take(&caches, "pip", None, Sharing::Shared);
-    let cancel = CancellationToken::new();
-    std::thread::scope(|scope| {
-        let (says, said) = std::sync::mpsc::channel();
-        let waits = move || says.send(()).unwrap();
-        let wait = || {
-            caches.take(
-                "shop",
-                "pip",
-                Begin::AsLeft,
-                Sharing::Locked,
-                waits,
-                &cancel,
-            )
-        };
-        let waiting = scope.spawn(wait);
-        said.recv().unwrap();
-        drop(one);
-        drop(two);
-        assert!(waiting.join().unwrap().unwrap().is_some());
-    });
-    let _held = take(&caches, "pip", None, Sharing::Locked);
-    cancel.cancel();
-    for sharing in [Sharing::Locked, Sharing::Shared] {
-        assert!(
-            caches
-                .take("shop", "pip", Begin::AsLeft, sharing, || (), &cancel)
-                .unwrap()
-                .is_none()
-        );
+    for (begin, left) in [(Begin::AsLeft, 1), (Begin::Empty, 0)] {
+        let used = take(&caches, "pip", None);
+        let file = used.files().join("file");
+        fs::write(&file, "x").unwrap();
+        let never = CancellationToken::new();
+        std::thread::scope(|scope| {
+            let (says, said) = std::sync::mpsc::channel();
+            let waits = move || says.send(()).unwrap();
+            let wait = || caches.take("shop", "pip", begin, waits, &never);
+            let waiting = scope.spawn(wait);
+            said.recv().unwrap();
+            assert!(file.exists());
+            drop(used);
+            let next = waiting.join().unwrap().unwrap().unwrap();
+            assert_eq!(fs::read_dir(next.files()).unwrap().count(), left);
+        });
     }
+    let _held = take(&caches, "pip", None);
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let waited = caches.take("shop", "pip", Begin::AsLeft, || (), &cancel);
+    assert!(waited.unwrap().is_none());
 }
 
 #[test]
 fn a_new_branch_begins_with_the_default_branchs() {
     let folder = tempfile::tempdir().unwrap();
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();
-    let main = take(&caches, "main", None, Sharing::Locked);
+    let main = take(&caches, "main", None);
     fs::create_dir_all(main.files().join("deep/er")).unwrap();
     fs::write(main.files().join("deep/er/file"), "of main").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", main.files().join("link")).unwrap();
     main.settle().unwrap();
-    let branch = take(&caches, "branch", Some("main"), Sharing::Locked);
+    let branch = take(&caches, "branch", Some("main"));
     assert_eq!(
         fs::read_to_string(branch.files().join("deep/er/file")).unwrap(),
         "of main"
@@ -191,14 +152,14 @@ fn a_new_branch_begins_with_the_default_branchs() {
     );
     fs::write(branch.files().join("deep/er/file"), "of branch").unwrap();
     drop(branch);
-    let main = take(&caches, "main", None, Sharing::Locked);
+    let main = take(&caches, "main", None);
     assert_eq!(
         fs::read_to_string(main.files().join("deep/er/file")).unwrap(),
         "of main"
     );
     // In use, gone or its own: an empty one.
     for from in ["main", "nowhere", "three"] {
-        let empty = take(&caches, "three", Some(from), Sharing::Locked);
+        let empty = take(&caches, "three", Some(from));
         assert_eq!(fs::read_dir(empty.files()).unwrap().count(), 0, "{from}");
     }
 }
@@ -255,7 +216,7 @@ fn what_a_killed_process_left_is_removed_or_used_again() {
 fn what_cannot_be_measured_is_not_kept() {
     let folder = tempfile::tempdir().unwrap();
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();
-    let cache = take(&caches, "deep", None, Sharing::Locked);
+    let cache = take(&caches, "deep", None);
     let mut at = crate::tree::Tree::open(&cache.files()).unwrap();
     for _ in 0..3000 {
         rustix::fs::mkdirat(at.fd(), "d", rustix::fs::Mode::RWXU).unwrap();
@@ -270,22 +231,26 @@ fn what_cannot_be_measured_is_not_kept() {
     assert!(!is_there(&caches, "deep"));
 }
 
-/// Two that find none make one, and neither waits until the other is done with it.
 #[test]
-fn a_new_shared_cache_is_shared_at_once() {
+fn two_that_find_none_make_one() {
     let folder = tempfile::tempdir().unwrap();
     let caches = Caches::open(folder.path(), 1 << 30).unwrap();
     for number in 0..20 {
+        let id = number.to_string();
         let both = std::sync::Barrier::new(2);
         std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
+            for file in ["one", "two"] {
+                let (caches, id, both) = (&caches, &id, &both);
+                scope.spawn(move || {
                     both.wait();
-                    let _held = take(&caches, &number.to_string(), None, Sharing::Shared);
-                    both.wait();
+                    let cache = take(caches, id, None);
+                    fs::write(cache.files().join(file), "x").unwrap();
+                    cache.settle().unwrap();
                 });
             }
         });
+        let files = take(&caches, &id, None).files();
+        assert_eq!(fs::read_dir(files).unwrap().count(), 2, "{id}");
     }
 }
 
@@ -295,7 +260,7 @@ fn what_a_use_adds_is_counted_although_it_was_not_noted() {
     let caches = Caches::open(folder.path(), 50_000).unwrap();
     write(&caches, "pip", 10);
     // Killed in its next use, or not to be counted after it.
-    let cache = take(&caches, "pip", None, Sharing::Locked);
+    let cache = take(&caches, "pip", None);
     fs::write(cache.files().join("more"), vec![b'x'; 100_000]).unwrap();
     drop(cache);
     caches.prune().unwrap();
@@ -310,7 +275,7 @@ fn a_cache_that_is_too_large_is_not_copied() {
     let never = CancellationToken::new();
     for (id, most, copied) in [("small", 50_000, false), ("large", 200_000, true)] {
         let from = Begin::AsCopyOf("main", most);
-        let cache = caches.take("shop", id, from, Sharing::Locked, || (), &never);
+        let cache = caches.take("shop", id, from, || (), &never);
         let cache = cache.unwrap().unwrap();
         let files: Vec<_> = fs::read_dir(cache.files()).unwrap().collect();
         assert_eq!(files.len() == 1, copied, "{id}: {files:?}");

@@ -387,7 +387,7 @@ async fn what_is_not_what_it_says_is_refused() {
 async fn a_large_blob_goes_in_and_comes_out_from_its_beginning() {
     let lab = lab().await;
     let (ada, repo) = (lab.actor("ada").await, repo_of("team/app"));
-    let content: Vec<u8> = (0..=250).cycle().take(3 * STEP + 7).collect();
+    let content: Vec<u8> = (0..=250).cycle().take((3 << 20) + 7).collect();
     let digest = sha256(&content);
     let put = lab.images.put_blob(&ada, &repo, &digest, file(&content));
     put.await.unwrap();

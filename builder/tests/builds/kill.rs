@@ -2,8 +2,6 @@
 //! ledger says afterwards is true, and the run comes to its end.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -14,9 +12,9 @@ use builder::builds::{BuildEvent, Builds, Occurrence, RunsOf};
 use builder::driver::{Built, Driver, Failure, Job};
 use builder::images::{ImageName, Images, ImagesError, Layouts};
 use builder::ledger::{Brief, Kept, Key, Kind, Ledger, LedgerError, Write};
-use builder::records::{Actor, Build, Run, State};
+use builder::records::{Build, Run, State};
 use builder::source::SourceNetwork;
-use oci::{Digest, Manifest, Reference, RepoName, Tag};
+use oci::Digest;
 use tokio_util::sync::CancellationToken;
 
 use crate::file_ledger::FileLedger;
@@ -24,6 +22,7 @@ use crate::lab::{
     actor, all, asked, driver, eventually, now, parts, push_builder, push_source, said, settings,
     spec,
 };
+use crate::watched::{Call, Watch, Watched};
 
 const FOLDER: &str = "SLIPWAY_KILL_FOLDER";
 const STEP: &str = "SLIPWAY_KILL_STEP";
@@ -119,57 +118,15 @@ impl Ledger for Stepped<FileLedger> {
 }
 
 #[async_trait]
-impl Images for Stepped<Layouts> {
-    fn for_run(&self, _run: &str) -> Arc<dyn Images> {
-        Arc::new(Self(Arc::clone(&self.0), Arc::clone(&self.1)))
+impl Watch for Killer {
+    async fn before(&self, _call: Call<'_>) -> Result<(), ImagesError> {
+        self.step();
+        Ok(())
     }
 
-    async fn manifest(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        reference: &Reference,
-    ) -> Result<Option<Manifest>, ImagesError> {
-        stepped!(self, self.0.manifest(actor, repo, reference))
-    }
-
-    async fn blob(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        digest: &Digest,
-    ) -> Result<Option<Box<dyn Read + Send>>, ImagesError> {
-        stepped!(self, self.0.blob(actor, repo, digest))
-    }
-
-    async fn mount(
-        &self,
-        actor: &Actor,
-        into: &RepoName,
-        from: &RepoName,
-        digest: &Digest,
-    ) -> Result<bool, ImagesError> {
-        stepped!(self, self.0.mount(actor, into, from, digest))
-    }
-
-    async fn put_blob(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        digest: &Digest,
-        content: File,
-    ) -> Result<(), ImagesError> {
-        stepped!(self, self.0.put_blob(actor, repo, digest, content))
-    }
-
-    async fn put_manifest(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        manifest: &Manifest,
-        tags: &[Tag],
-    ) -> Result<(), ImagesError> {
-        stepped!(self, self.0.put_manifest(actor, repo, manifest, tags))
+    async fn after(&self, _call: Call<'_>) -> Result<(), ImagesError> {
+        self.step();
+        Ok(())
     }
 }
 
@@ -191,12 +148,15 @@ async fn server() {
         done: AtomicUsize::new(0),
     });
     let ledger = Arc::new(FileLedger::new(&folder.join("ledger")));
-    let images = Arc::new(Layouts::new(folder.join("images")));
+    let images = Watched {
+        images: Layouts::new(folder.join("images")),
+        watch: Arc::clone(&killer),
+    };
     let own: Arc<dyn Driver> = driver(&folder);
     let parts = parts(
         &folder,
         Arc::new(Stepped(ledger, Arc::clone(&killer))),
-        Arc::new(Stepped(images, Arc::clone(&killer))),
+        Arc::new(images),
         Arc::new(Stepped(own, killer)),
         SourceNetwork::default(),
     );

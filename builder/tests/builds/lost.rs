@@ -1,7 +1,5 @@
 //! A registry whose answers are lost when a run publishes, and one that will not publish.
 
-use std::fs::File;
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +7,9 @@ use async_trait::async_trait;
 use builder::builds::Builds;
 use builder::images::{Images, ImagesError, Layouts};
 use builder::ledger::{Kind, Ledger as _};
-use builder::records::{Actor, Run, State};
+use builder::records::{Run, State};
 use builder::source::SourceNetwork;
-use oci::{Digest, Manifest, Reference, RepoName, Tag};
+use oci::{Digest, RepoName};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -19,102 +17,24 @@ use crate::file_ledger::FileLedger;
 use crate::lab::{
     actor, asked, driver, eventually, now, parts, push_builder, push_source, settings, spec,
 };
+use crate::watched::{Call, Watch, Watched};
 
-/// What happens to the manifest of a result, and from then on to every answer, while `is_silent`.
-#[derive(Clone, Debug)]
+/// Loses what is said of a result's manifest, and from then on every answer, while `is_silent`.
+#[derive(Debug, Default)]
 struct Mute {
-    images: Layouts,
     /// Whether the manifest is stored before the answer is lost.
     stores: bool,
-    is_silent: Arc<AtomicBool>,
-    was_asked: Arc<AtomicBool>,
-    /// It answers, and nobody may move a tag.
-    keeps_tags: bool,
+    is_silent: AtomicBool,
+    was_asked: AtomicBool,
 }
 
-fn lost<T>() -> Result<T, ImagesError> {
+fn lost() -> Result<(), ImagesError> {
     Err(ImagesError::Unavailable("no answer".to_owned()))
 }
 
-#[async_trait]
-impl Images for Mute {
-    fn for_run(&self, _run: &str) -> Arc<dyn Images> {
-        Arc::new(self.clone())
-    }
-
-    async fn may_push(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        tags: &[Tag],
-    ) -> Result<(), ImagesError> {
-        for tag in tags.iter().filter(|_| self.keeps_tags) {
-            let reference = tag.clone().into();
-            let there = self.images.manifest(actor, repo, &reference).await?;
-            if there.is_some() {
-                let told = format!("tag {tag} exists");
-                return Err(ImagesError::Forbidden(told));
-            }
-        }
-        Ok(())
-    }
-
-    async fn manifest(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        reference: &Reference,
-    ) -> Result<Option<Manifest>, ImagesError> {
-        if self.is_silent.load(Ordering::SeqCst) {
-            self.was_asked.store(true, Ordering::SeqCst);
-            return lost();
-        }
-        self.images.manifest(actor, repo, reference).await
-    }
-
-    async fn blob(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        digest: &Digest,
-    ) -> Result<Option<Box<dyn Read + Send>>, ImagesError> {
-        self.images.blob(actor, repo, digest).await
-    }
-
-    async fn mount(
-        &self,
-        actor: &Actor,
-        into: &RepoName,
-        from: &RepoName,
-        digest: &Digest,
-    ) -> Result<bool, ImagesError> {
-        self.images.mount(actor, into, from, digest).await
-    }
-
-    async fn put_blob(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        digest: &Digest,
-        content: File,
-    ) -> Result<(), ImagesError> {
-        self.images.put_blob(actor, repo, digest, content).await
-    }
-
-    async fn put_manifest(
-        &self,
-        actor: &Actor,
-        repo: &RepoName,
-        manifest: &Manifest,
-        tags: &[Tag],
-    ) -> Result<(), ImagesError> {
-        let is_result = repo.as_str() == "shop/app" && !self.keeps_tags;
-        if !is_result || self.stores {
-            self.images
-                .put_manifest(actor, repo, manifest, tags)
-                .await?;
-        }
-        if is_result {
+impl Mute {
+    fn loses(&self, repo: &RepoName) -> Result<(), ImagesError> {
+        if repo.as_str() == "shop/app" {
             self.is_silent.store(true, Ordering::SeqCst);
             return lost();
         }
@@ -122,9 +42,51 @@ impl Images for Mute {
     }
 }
 
+#[async_trait]
+impl Watch for Mute {
+    async fn before(&self, call: Call<'_>) -> Result<(), ImagesError> {
+        match call {
+            Call::Manifest if self.is_silent.load(Ordering::SeqCst) => {
+                self.was_asked.store(true, Ordering::SeqCst);
+                lost()
+            }
+            Call::PutManifest(repo) if !self.stores => self.loses(repo),
+            _ => Ok(()),
+        }
+    }
+
+    async fn after(&self, call: Call<'_>) -> Result<(), ImagesError> {
+        match call {
+            Call::PutManifest(repo) => self.loses(repo),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lets nobody move a tag.
+#[derive(Debug)]
+struct Keeper(Layouts);
+
+#[async_trait]
+impl Watch for Keeper {
+    async fn before(&self, call: Call<'_>) -> Result<(), ImagesError> {
+        let Call::MayPush(actor, repo, tags) = call else {
+            return Ok(());
+        };
+        for tag in tags {
+            let reference = tag.clone().into();
+            if self.0.manifest(actor, repo, &reference).await?.is_some() {
+                let told = format!("tag {tag} exists");
+                return Err(ImagesError::Forbidden(told));
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Lab {
     folder: TempDir,
-    registry: Mute,
+    registry: Watched<Mute>,
     ledger: Arc<FileLedger>,
     builds: Builds,
     run: Run,
@@ -138,12 +100,13 @@ async fn lab(stores: bool) -> Lab {
     let images = Layouts::new(folder.path().join("images"));
     push_builder(&images).await;
     let source = push_source(&images, folder.path(), &[("app.py", "print()")]).await;
-    let registry = Mute {
-        images,
+    let watch = Mute {
         stores,
-        is_silent: Arc::default(),
-        was_asked: Arc::default(),
-        keeps_tags: false,
+        ..Mute::default()
+    };
+    let registry = Watched {
+        images,
+        watch: Arc::new(watch),
     };
     let ledger = Arc::new(FileLedger::new(&folder.path().join("ledger")));
     let builds = service(&folder, &ledger, Arc::new(registry.clone()));
@@ -152,7 +115,11 @@ async fn lab(stores: bool) -> Lab {
     let (stop, driving) = drive(&builds);
     let run = builds.start("shop", "app", asked(), now()).await;
     eventually("the registry is asked", async || {
-        registry.was_asked.load(Ordering::SeqCst).then_some(())
+        registry
+            .watch
+            .was_asked
+            .load(Ordering::SeqCst)
+            .then_some(())
     })
     .await;
     Lab {
@@ -214,7 +181,7 @@ async fn what_the_registry_has_done_is_recorded_when_it_answers_again() {
         // Somebody's wish comes too late, and is no reason to say what nobody knows.
         let cancelled = lab.builds.cancel("shop", "app-1", "bob", now()).await;
         assert_eq!(cancelled.unwrap().value.state, State::Running);
-        lab.registry.is_silent.store(false, Ordering::SeqCst);
+        lab.registry.watch.is_silent.store(false, Ordering::SeqCst);
         let run = lab.ended(&lab.builds).await;
         if stores {
             assert_eq!(run.state, State::Succeeded);
@@ -281,24 +248,15 @@ async fn who_may_not_move_the_tag_that_is_there_is_told_before_anything_runs() {
     let images = Layouts::new(folder.path().join("images"));
     push_builder(&images).await;
     let source = push_source(&images, folder.path(), &[("app.py", "print()")]).await;
-    let registry = Mute {
+    let registry = Watched {
+        watch: Arc::new(Keeper(images.clone())),
         images,
-        stores: true,
-        is_silent: Arc::default(),
-        was_asked: Arc::default(),
-        keeps_tags: true,
     };
     let ledger = Arc::new(FileLedger::new(&folder.path().join("ledger")));
     let driver = driver(folder.path());
     let own = Arc::clone(&driver);
     let network = SourceNetwork::default();
-    let parts = parts(
-        folder.path(),
-        ledger,
-        Arc::new(registry.clone()),
-        own,
-        network,
-    );
+    let parts = parts(folder.path(), ledger, Arc::new(registry), own, network);
     let builds = Builds::new(parts, settings(folder.path()));
     let made = builds.create("shop", "app", spec(&source, "x"), actor(), now());
     made.await.unwrap();

@@ -29,3 +29,4 @@ mod repository;
 #[expect(dead_code, reason = "the sources' tests use more of it")]
 mod servers;
 mod unheard;
+mod watched;

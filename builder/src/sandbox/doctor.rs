@@ -30,6 +30,8 @@ pub struct Check {
 pub enum Standing {
     /// As it should be.
     Good,
+    /// As it should be, but its version had holes that distributions mend without another number.
+    Old,
     /// Runs work, but not all that they can be asked for, or not as safely.
     Limited,
     /// No run works.
@@ -120,7 +122,7 @@ async fn runtime(settings: &Settings) -> Check {
          -52881, unless your distribution has mended them; here the runtime has no privilege on the host, which those need, but \
          newer is better"
     );
-    check(name, Standing::Limited, detail)
+    check(name, Standing::Old, detail)
 }
 
 /// Whether a runc has all mendings: those of November 2025, and that of CVE-2026-41579, which is in 1.3.6 and 1.4.3.

@@ -1,0 +1,124 @@
+//! The units of the guides, run by a real systemd: a reader's way through `docs/run.md` and `docs/build-machine.md`, word for word, and then what
+//! an operator does with a service.
+//!
+//! The machine is one of namespaces over this one's files (`boot.sh`), so it has what is installed here, and the kernel's control groups as they
+//! are here, of whichever version.
+
+mod guide;
+mod machine;
+
+use guide::Section;
+use machine::Machine;
+use tests::Lab;
+
+const SECTION: &str = "As a service";
+
+/// Pushes the image `team/box:1`.
+const PUSH: &str = "
+export SLIPWAY_SERVER=127.0.0.1:5000
+ready() { curl --retry 60 --retry-connrefused --retry-delay 1 -sSf http://127.0.0.1:5000/readyz; }
+echo 'a long password' | slipway login --username ada --password-stdin
+slipway copy oci:box:1 127.0.0.1:5000/team/box:1
+";
+
+/// What holds of a service of any kind.
+const SERVICE: &str = "
+test -z \"$(systemd-analyze verify slipway.service 2>&1)\"
+test \"$(systemctl is-enabled slipway)\" = enabled
+first=\"$(systemctl show --property MainPID --value slipway)\"
+kill -KILL \"$first\"
+for _ in $(seq 100); do
+  now=\"$(systemctl show --property MainPID --value slipway)\"
+  case \"$now\" in 0 | \"$first\") sleep 0.1 ;; *) break ;; esac
+done
+ready
+slipway ls team/box | grep -x 1
+systemctl restart slipway
+ready
+slipway ls team/box | grep -x 1
+systemctl stop slipway
+test \"$(systemctl show --property Result --value slipway)\" = success
+journalctl --unit slipway --lines 20 | grep ' stopped$'
+test \"$(stat --format %a /var/lib/slipway)\" = 700
+";
+
+/// What holds where builds are run: one that is at work when the server is restarted is not lost, and nothing of it stays.
+const BUILDS: &str = "
+mkdir app && echo hello > app/hello
+slipway build run --dir app --builder team/box:1 --output team/app:v1 $limits
+touch app/slow
+slipway build run long --dir app --builder team/box:1 --output team/app:v2 --detach
+for _ in $(seq 300); do
+  if slipway build logs long -n team | grep 'built by 1001'; then break; fi
+  sleep 0.1
+done
+systemctl restart slipway
+ready
+slipway build logs long -n team --follow
+slipway build logs long -n team | grep 'this run will begin anew'
+slipway ls team/app | grep -x v2
+systemctl stop slipway
+test -z \"$(find /sys/fs/cgroup -path '*/slipway/*' -type d)\"
+if pgrep --exact busybox; then exit 1; fi
+systemctl start slipway
+ready
+";
+
+/// A reader of the guide, in whose place the words are put in that are typed.
+fn typed(commands: &str) -> String {
+    let add = "slipway user add ada";
+    assert!(commands.contains(add), "{commands}");
+    let with_password = format!("{add} --password-stdin <<< 'a long password'");
+    commands.replace(add, &with_password)
+}
+
+/// The files that both kinds of service have, and the commands that make them work.
+fn registry() -> (String, String) {
+    let run = Section::of("run.md", SECTION);
+    let files = run.block("[Unit]") + &run.block("# /etc/slipway.yaml");
+    (files, typed(&run.block("useradd")))
+}
+
+#[test]
+fn the_unit_of_a_registry_keeps_it_running() {
+    let lab = Lab::new("systemd");
+    let machine = Machine::boot(&lab);
+    machine.run(include_str!("box.sh"));
+    let (files, commands) = registry();
+    machine.run(&(files + &commands));
+    machine.run(&format!("{PUSH}{SERVICE}"));
+    let owner = machine.run("stat --format %U /var/lib/slipway/index.db");
+    assert_eq!(owner.trim(), "slipway");
+}
+
+#[test]
+fn the_unit_of_root_builds_within_limits() {
+    let lab = Lab::new("systemd-root");
+    let machine = Machine::boot(&lab);
+    machine.run(include_str!("box.sh"));
+    let guide = Section::of("build-machine.md", SECTION);
+    let (files, commands) = registry();
+    let more = guide.block("User=root") + &guide.block("# at the end of");
+    // As the guide says: the files belong to root, and what is run is run by root.
+    let as_root = |commands: String| {
+        let commands = commands.replace("--owner slipway --group slipway ", "");
+        commands.replace("runuser -u slipway -- ", "")
+    };
+    machine.run(&(files + &more + &as_root(commands)));
+    machine.run(&as_root(guide.block("slipway build doctor")));
+    let limits = "limits='--memory 256m --cpus 1 --pids 100'";
+    machine.run(&format!("{limits}\n{PUSH}{BUILDS}{SERVICE}"));
+}
+
+#[test]
+fn the_unit_of_an_ordinary_user_builds() {
+    let lab = Lab::new("systemd-user");
+    let machine = Machine::boot(&lab);
+    machine.run(include_str!("box.sh"));
+    let guide = Section::of("build-machine.md", SECTION);
+    let (files, commands) = registry();
+    machine.run(&(files + &commands));
+    let more = guide.block("User=slipway") + &guide.block("# at the end of");
+    machine.run(&(more + &guide.block("usermod") + &guide.block("slipway build doctor")));
+    machine.run(&format!("limits=\n{PUSH}{BUILDS}{SERVICE}"));
+}

@@ -331,11 +331,7 @@ fn what_fails_is_not_published_and_says_why() {
             ("before", "cp /run/secrets/token/token /opt/app/kept\n"),
         ],
     );
-    let windows = scene.source("windows", &[("hello", "")]);
-    let assemble = windows.join(".s2i/bin/assemble");
-    fs::create_dir_all(assemble.parent().unwrap()).unwrap();
-    fs::write(&assemble, "#!/bin/sh\r\nexit 0\r\n").unwrap();
-    fs::set_permissions(&assemble, PermissionsExt::from_mode(0o755)).unwrap();
+    let windows = of_windows(&scene);
     for (dir, more, reason) in [
         (&windows, &["--tag", "crlf"][..], "line ends of Windows"),
         (&failing, &["--secret", "token"], "AssembleFailed"),
@@ -402,6 +398,16 @@ fn what_fails_is_not_published_and_says_why() {
         !holds(&scene_folder, CANARY.as_bytes()),
         "nothing on disk has the secret's bytes"
     );
+}
+
+/// A source whose script was saved with the line ends of Windows.
+fn of_windows(scene: &Scene) -> PathBuf {
+    let windows = scene.source("windows", &[("hello", "")]);
+    let assemble = windows.join(".s2i/bin/assemble");
+    fs::create_dir_all(assemble.parent().unwrap()).unwrap();
+    fs::write(&assemble, "#!/bin/sh\r\nexit 0\r\n").unwrap();
+    fs::set_permissions(&assemble, PermissionsExt::from_mode(0o755)).unwrap();
+    windows
 }
 
 /// Why it failed is said in the log, with these words; below it only that it did, and the reason.

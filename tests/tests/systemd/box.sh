@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Makes the builder image box:1 of busybox, in an OCI layout.
 mkdir -p files/bin files/s2i files/opt/app files/tmp
 cp "$(command -v busybox)" files/bin/busybox

@@ -1,6 +1,6 @@
 //! What a guide tells its reader to do, as a script.
 
-use tests::{OrFail, toolbox};
+use tests::{OrFail, fail, toolbox};
 
 /// The blocks of a section, in order: files to write, and commands.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl Section {
     pub(crate) fn block(&self, words: &str) -> String {
         let mut found = self.0.iter().filter(|block| block.contains(words));
         let (Some(block), None) = (found.next(), found.next()) else {
-            panic!("one block with {words:?}: {:#?}", self.0)
+            fail(format!("one block with {words:?}: {:#?}", self.0))
         };
         let first = block.lines().next().unwrap_or_default();
         let (path, how) = match first.strip_prefix("# at the end of ") {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tests::program::Ended;
-use tests::{Daemon, Lab, OrFail, eventually_or, machine, server, toolbox};
+use tests::{Daemon, Lab, OrFail, eventually_or, fail, machine, server, toolbox};
 
 /// A booted machine, with a network, processes, control groups and files of its own. What it writes is gone with it.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl<'lab> Machine<'lab> {
         let ended = self.enter(script);
         if !ended.status.success() {
             let log = self.enter("journalctl --unit slipway --no-pager --lines 30");
-            panic!("{}\n{}", ended.report, log.stdout);
+            fail(format!("{}\n{}", ended.report, log.stdout));
         }
         ended.stdout
     }

@@ -16,7 +16,6 @@ const SECTION: &str = "As a service";
 /// Pushes the image `team/box:1`.
 const PUSH: &str = "
 export SLIPWAY_SERVER=127.0.0.1:5000
-ready() { curl --retry 60 --retry-connrefused --retry-delay 1 -sSf http://127.0.0.1:5000/readyz; }
 echo 'a long password' | slipway login --username ada --password-stdin
 slipway copy oci:box:1 127.0.0.1:5000/team/box:1
 ";
@@ -31,10 +30,17 @@ for _ in $(seq 100); do
   now=\"$(systemctl show --property MainPID --value slipway)\"
   case \"$now\" in 0 | \"$first\") sleep 0.1 ;; *) break ;; esac
 done
-ready
+# It may be beginning still, and then this waits for it.
+systemctl start slipway
 slipway ls team/box | grep -x 1
+# What no server starts with is told at once, and the unit is not lost by it.
+cp /etc/slipway.yaml good.yaml
+echo 'listens: nothing' >> /etc/slipway.yaml
+if systemctl restart slipway; then exit 1; fi
+journalctl --unit slipway --lines 20 | grep 'did you mean listen'
+cp good.yaml /etc/slipway.yaml
+systemctl reset-failed slipway
 systemctl restart slipway
-ready
 slipway ls team/box | grep -x 1
 systemctl stop slipway
 test \"$(systemctl show --property Result --value slipway)\" = success
@@ -53,7 +59,6 @@ for _ in $(seq 300); do
   sleep 0.1
 done
 systemctl restart slipway
-ready
 slipway build logs long -n team --follow
 slipway build logs long -n team | grep 'this run will begin anew'
 slipway ls team/app | grep -x v2
@@ -61,7 +66,6 @@ systemctl stop slipway
 test -z \"$(find /sys/fs/cgroup -path '*/slipway/*' -type d)\"
 if pgrep --exact busybox; then exit 1; fi
 systemctl start slipway
-ready
 ";
 
 /// A reader of the guide, in whose place the words are put in that are typed.

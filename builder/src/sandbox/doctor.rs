@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::mount::{FsOpenFlags, fsopen};
+
 use super::cgroup::Hierarchies;
 use super::host::{Settings, is_initial};
 use super::ids::SandboxIds;
@@ -202,6 +204,8 @@ async fn user_namespaces(ids: &SandboxIds) -> Check {
 
 fn overlay() -> Check {
     let name = "overlayfs";
+    // Whoever asks for it first has the kernel load its module.
+    let _ = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC);
     let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if known.lines().any(|line| line.ends_with("\toverlay")) {
         return check(name, Standing::Good, "the kernel has it");

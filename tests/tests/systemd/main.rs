@@ -2,9 +2,10 @@
 //! an operator does with a service.
 //!
 //! The machine is one of namespaces over this one's files (`boot.sh`), so it has what is installed here, and the kernel's control groups as they
-//! are here, of whichever version.
+//! are here, of whichever version; once it is one of its own (`kernel.rs`).
 
 mod guide;
+mod kernel;
 mod machine;
 
 use guide::Section;
@@ -12,6 +13,9 @@ use machine::Machine;
 use tests::Lab;
 
 const SECTION: &str = "As a service";
+
+/// Makes a builder image.
+const BOX: &str = include_str!("box.sh");
 
 /// Pushes the image `team/box:1`.
 const PUSH: &str = "
@@ -87,7 +91,7 @@ fn registry() -> (String, String) {
 fn the_unit_of_a_registry_keeps_it_running() {
     let lab = Lab::new("systemd");
     let machine = Machine::boot(&lab);
-    machine.run(include_str!("box.sh"));
+    machine.run(BOX);
     let (files, commands) = registry();
     machine.run(&(files + &commands));
     machine.run(&format!("{PUSH}{SERVICE}"));
@@ -95,30 +99,37 @@ fn the_unit_of_a_registry_keeps_it_running() {
     assert_eq!(owner.trim(), "slipway");
 }
 
-#[test]
-fn the_unit_of_root_builds_within_limits() {
-    let lab = Lab::new("systemd-root");
-    let machine = Machine::boot(&lab);
-    machine.run(include_str!("box.sh"));
+/// All that is done with a service of root's.
+fn of_root() -> String {
     let guide = Section::of("build-machine.md", SECTION);
     let (files, commands) = registry();
     let more = guide.block("User=root") + &guide.block("# at the end of");
+    let commands = commands + &guide.block("slipway build doctor");
     // As the guide says: the files belong to root, and what is run is run by root.
-    let as_root = |commands: String| {
-        let commands = commands.replace("--owner slipway --group slipway ", "");
-        commands.replace("runuser -u slipway -- ", "")
-    };
-    machine.run(&(files + &more + &as_root(commands)));
-    machine.run(&as_root(guide.block("slipway build doctor")));
+    let commands = commands.replace("--owner slipway --group slipway ", "");
+    let commands = commands.replace("runuser -u slipway -- ", "");
     let limits = "limits='--memory 256m --cpus 1 --pids 100'";
-    machine.run(&format!("{limits}\n{PUSH}{BUILDS}{SERVICE}"));
+    format!("{BOX}{files}{more}{commands}\n{limits}\n{PUSH}{BUILDS}{SERVICE}")
+}
+
+#[test]
+fn the_unit_of_root_builds_within_limits() {
+    let lab = Lab::new("systemd-root");
+    Machine::boot(&lab).run(&of_root());
+}
+
+/// The kernel here is whatever it is; that of Debian 12 is the one that most will have.
+#[test]
+fn the_unit_of_root_builds_on_the_kernel_of_debian() {
+    let lab = Lab::new("systemd-kernel");
+    kernel::run(&lab, &of_root());
 }
 
 #[test]
 fn the_unit_of_an_ordinary_user_builds() {
     let lab = Lab::new("systemd-user");
     let machine = Machine::boot(&lab);
-    machine.run(include_str!("box.sh"));
+    machine.run(BOX);
     let guide = Section::of("build-machine.md", SECTION);
     let (files, commands) = registry();
     machine.run(&(files + &commands));

@@ -362,6 +362,12 @@ async fn t26_a_tokens_limits_hold_for_builds() {
             let created = server.post(&builds, &authorization, &new).await.status;
             let replaced = server.put(&app, &authorization, "", &changed).await.status;
             let listed = server.get(&builds, &authorization).await.status;
+            // Which secrets there are, those are told who may list them.
+            let lacking = json!({"spec": {"secrets": [{"name": "nosuch"}], "source": spec["source"], "builder": "b", "output": spec["output"]}});
+            let lacking = server.put(&app, &authorization, "", &lacking).await;
+            let told =
+                lacking.status == StatusCode::OK && !lacking.json()["missingSecrets"].is_null();
+            assert_eq!(told, who == "root", "{number}: {who} in {namespace}");
             let secrets = format!("/api/v1/namespaces/{namespace}/secrets");
             let secrets = server.get(&secrets, &authorization).await.status;
             let removed = server.remove(&app, &authorization).await;

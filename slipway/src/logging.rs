@@ -26,6 +26,9 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The target of warnings that are about the machine and not the configuration.
+pub(crate) const OF_MACHINE: &str = "machine";
+
 /// Lets a command say what is odd but no error, one line each, and counts it. Call it once.
 pub(crate) fn start_warnings() -> Warnings {
     let warnings = Warnings::default();
@@ -42,7 +45,7 @@ pub(crate) fn start_warnings() -> Warnings {
     warnings
 }
 
-/// How many there were.
+/// How many there were, but for those [of the machine](OF_MACHINE).
 #[derive(Clone, Default)]
 pub(crate) struct Warnings(Arc<AtomicUsize>);
 
@@ -53,8 +56,10 @@ impl Warnings {
 }
 
 impl<S: tracing::Subscriber> Layer<S> for Warnings {
-    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() != OF_MACHINE {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

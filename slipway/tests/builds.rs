@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -330,8 +331,10 @@ fn what_fails_is_not_published_and_says_why() {
             ("before", "cp /run/secrets/token/token /opt/app/kept\n"),
         ],
     );
+    let windows = of_windows(&scene);
     for (dir, more, reason) in [
-        (&failing, &["--secret", "token"][..], "AssembleFailed"),
+        (&windows, &["--tag", "crlf"][..], "line ends of Windows"),
+        (&failing, &["--secret", "token"], "AssembleFailed"),
         (&leaking, &["--secret", "token"], "SecretInResult"),
         (&scene.src(), &["--test", "false"], "TestFailed"),
         (
@@ -395,6 +398,16 @@ fn what_fails_is_not_published_and_says_why() {
         !holds(&scene_folder, CANARY.as_bytes()),
         "nothing on disk has the secret's bytes"
     );
+}
+
+/// A source whose script was saved with the line ends of Windows.
+fn of_windows(scene: &Scene) -> PathBuf {
+    let windows = scene.source("windows", &[("hello", "")]);
+    let assemble = windows.join(".s2i/bin/assemble");
+    fs::create_dir_all(assemble.parent().unwrap()).unwrap();
+    fs::write(&assemble, "#!/bin/sh\r\nexit 0\r\n").unwrap();
+    fs::set_permissions(&assemble, PermissionsExt::from_mode(0o755)).unwrap();
+    windows
 }
 
 /// Why it failed is said in the log, with these words; below it only that it did, and the reason.
@@ -507,6 +520,46 @@ fn the_servers_of_a_secret_for_git_are_listed() {
     let hosts = serde_json::json!(["git.example.com", "other:8443"]);
     assert_eq!(listed["items"][0]["hosts"], hosts);
     assert!(!listed.to_string().contains(CANARY), "{listed}");
+}
+
+#[test]
+fn who_may_see_secrets_is_told_which_a_build_lacks() {
+    let scene = Scene::new();
+    let create = [
+        "build",
+        "create",
+        "lacking",
+        "--git",
+        "https://git.example.com/team/app.git",
+        "--builder",
+        "team/box:1",
+        "--output",
+        "team/app:v1",
+        "--webhook=github=nosuch",
+        "--secret=none",
+        "--git-secret=forge",
+    ];
+    let note = |name: &str| format!("there is no secret {name} in team yet\n");
+    let notes: String = ["forge", "none", "nosuch"]
+        .map(|name| format!("note: {}", note(name)))
+        .concat();
+    assert_eq!(stderr(&scene.run("ada", &create)), notes);
+    let set = ["secret", "set", "none", "-n", "team", "--from-stdin", "a"];
+    let set = run(&mut scene.command("ada", &set), CANARY);
+    assert!(set.status.success(), "{}", stderr(&set));
+    let set = ["build", "set", "lacking", "-n", "team"];
+    let set = scene.run("ada", &[&set[..], &["--unset=git-secret"]].concat());
+    assert_eq!(stderr(&set), format!("note: {}", note("nosuch")));
+    let show = ["build", "show", "lacking", "-n", "team"];
+    let shown = scene.done("ada", &show);
+    let line = format!("note        {}", note("nosuch"));
+    assert!(shown.contains(&line), "{shown}");
+    let shown = scene.json("ada", &show);
+    assert_eq!(shown["missingSecrets"], serde_json::json!(["nosuch"]));
+    // Who may look at builds only may not find out which secrets there are.
+    let seen = scene.done("bob", &show);
+    assert!(seen.contains("webhook") && !seen.contains("note"), "{seen}");
+    assert_eq!(scene.json("bob", &show).get("missingSecrets"), None);
 }
 
 #[test]

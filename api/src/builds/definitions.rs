@@ -4,7 +4,7 @@ use auth::BuildRight;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use builder::builds::{Asked, PageOf, Recorded};
+use builder::builds::{Asked, BuildsError, PageOf, Recorded};
 use builder::records::{self, BuildSpec, Cause, SourceSpec};
 use http::header::{ETAG, IF_MATCH, LOCATION};
 use http::{HeaderMap, StatusCode};
@@ -172,16 +172,19 @@ async fn create(
         .map_err(problem)?;
     let id = MadeId(new.name.clone());
     let location = [(LOCATION, place(namespace, "builds", &new.name))];
-    Ok((Extension(id), location, shown(StatusCode::CREATED, made)).into_response())
+    let shown = shown(&building, &caller, StatusCode::CREATED, made).await;
+    Ok((Extension(id), location, shown).into_response())
 }
 
 async fn get(
     State(building): State<Building>,
     may: Builder,
+    caller: Caller,
     Path((_, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let found = building.builds.build(may.namespace(), &name).await;
-    Ok(shown(StatusCode::OK, found.map_err(problem)?))
+    let found = found.map_err(problem)?;
+    Ok(shown(&building, &caller, StatusCode::OK, found).await)
 }
 
 async fn replace(
@@ -206,7 +209,7 @@ async fn replace(
         )
         .await
         .map_err(if_matched)?;
-    Ok(shown(StatusCode::OK, changed))
+    Ok(shown(&building, &caller, StatusCode::OK, changed).await)
 }
 
 async fn delete(
@@ -244,11 +247,43 @@ async fn start(
     Ok(made(&building, namespace, run.map_err(problem)?))
 }
 
-/// The build with its `ETag`.
-fn shown(status: StatusCode, build: Recorded<records::Build>) -> Response {
-    let build = Build::of(build);
+/// The build with its `ETag`, as `caller` may see it.
+async fn shown(
+    building: &Building,
+    caller: &Caller,
+    status: StatusCode,
+    build: Recorded<records::Build>,
+) -> Response {
+    let missing = missing_secrets(building, caller, &build.value).await;
+    let build = Build::of(build).lacking(missing);
     let tag = format!("\"{}\"", build.revision);
     ([(ETAG, tag)], Reply(status, build)).into_response()
+}
+
+/// The secrets that a build names and that are not there, for those who may see which there are. Where that cannot be told now, the build
+/// is shown without: a run would say it, too.
+async fn missing_secrets(
+    building: &Building,
+    caller: &Caller,
+    build: &records::Build,
+) -> Vec<String> {
+    let (namespace, names) = (&build.metadata.namespace, build.spec.secret_names());
+    let mut missing = Vec::new();
+    if names.is_empty() {
+        return missing;
+    }
+    let gate = building.registry.gate();
+    let may = gate.permit_build(&caller.who, BuildRight::ListSecrets, Some(namespace));
+    if may.await.is_err() {
+        return missing;
+    }
+    for name in names {
+        let found = building.builds.secret(namespace, name).await;
+        if matches!(found, Err(BuildsError::NotFound { .. })) {
+            missing.push(name.to_owned());
+        }
+    }
+    missing
 }
 
 /// The revision that `If-Match` names (RFC 9110 §13.1.1); `None` where any will do.

@@ -19,6 +19,9 @@ pub(super) struct Build {
     owner: String,
     spec: BuildSpec,
     status: Status,
+    /// Secrets that the spec names and that are not there: not in lists, and only for those who may list the namespace's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    missing_secrets: Vec<String>,
 }
 
 impl Build {
@@ -30,6 +33,15 @@ impl Build {
             owner: value.owner.name,
             spec: value.spec,
             status: value.status,
+            missing_secrets: Vec::new(),
+        }
+    }
+
+    /// The same, for those who may see which secrets there are.
+    pub(super) fn lacking(self, missing_secrets: Vec<String>) -> Self {
+        Self {
+            missing_secrets,
+            ..self
         }
     }
 }

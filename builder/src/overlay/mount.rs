@@ -90,7 +90,7 @@ pub(crate) struct Writable<'a> {
 }
 
 /// Mounts `lower`, the topmost first, on Linux 5.11 or newer, below `writable`. Without that, there must be two of `lower` at least. `place` is
-/// an empty directory, used in passing where the kernel is older than 6.5.
+/// an empty directory, used in passing where the kernel is older than 6.7.
 ///
 /// Directories are not redirected and metadata is not copied without its data, whatever the kernel was configured for: a
 /// layer made of such an upper directory would be unreadable anywhere else. Syncs in it are not waited for (`volatile`):
@@ -131,7 +131,8 @@ pub(super) fn options(
     options
 }
 
-/// Names the lower directories one by one, as many as there are. `None` if the kernel cannot (before Linux 6.5).
+/// Names the lower directories one by one, as many as there are. `None` if the kernel cannot: 6.5 and 6.6 refuse the option, and those before
+/// take any, and refuse the mount without a word of why.
 pub(super) fn one_by_one(
     lower: &[BorrowedFd<'_>],
     options: &[(&str, Option<String>)],
@@ -151,7 +152,16 @@ pub(super) fn one_by_one(
         };
         explained(&fs, result)?;
     }
-    explained(&fs, fsconfig_create(&fs))?;
+    match fsconfig_create(&fs) {
+        Err(Errno::INVAL) => {
+            let words = explanation(&fs);
+            if words.is_empty() {
+                return Ok(None);
+            }
+            return Err(failed(Errno::INVAL, &words));
+        }
+        other => explained(&fs, other)?,
+    }
     let attributes = MountAttrFlags::empty();
     Ok(Some(fsmount(
         &fs,
@@ -190,20 +200,27 @@ fn path_of(directory: BorrowedFd<'_>) -> String {
     format!("/proc/thread-self/fd/{}", directory.as_raw_fd())
 }
 
-/// Adds what the kernel has to say about a refused mount: it leaves lines in the descriptor.
+/// Adds what the kernel has to say about a refused mount.
 fn explained(fs: &OwnedFd, result: rustix::io::Result<()>) -> io::Result<()> {
-    let Err(error) = result else { return Ok(()) };
+    result.map_err(|error| failed(error, &explanation(fs)))
+}
+
+fn failed(error: Errno, words: &str) -> io::Error {
+    let error = io::Error::from(error);
+    io::Error::new(error.kind(), format!("overlayfs: {error}: {words}"))
+}
+
+/// The lines that the kernel leaves in the descriptor.
+fn explanation(fs: &OwnedFd) -> String {
     let mut lines = Vec::new();
     let mut buffer = [0; 1024];
     while let Ok(read) = rustix::io::read(fs, &mut buffer) {
-        lines.push(String::from_utf8_lossy(&buffer[..read]).trim().to_owned());
         if read == 0 || lines.len() == 8 {
             break;
         }
+        lines.push(String::from_utf8_lossy(&buffer[..read]).trim().to_owned());
     }
-    let error = io::Error::from(error);
-    let text = format!("overlayfs: {error}: {}", lines.join("; "));
-    Err(io::Error::new(error.kind(), text))
+    lines.join("; ")
 }
 
 /// Takes away what is mounted below `directory`, left there by a process that was killed. Says how many mounts there were.

@@ -1,6 +1,6 @@
 //! What is to be built, as it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,21 @@ pub struct BuildSpec {
     /// How long ended runs are kept.
     #[serde(default)]
     pub retention: Retention,
+}
+
+impl BuildSpec {
+    /// The secrets of its namespace that it names, whatever for.
+    pub fn secret_names(&self) -> BTreeSet<&str> {
+        let git = match &self.source {
+            SourceSpec::Git { secret, .. } => secret.as_deref(),
+            SourceSpec::Image { .. } => None,
+        };
+        let mounted = self.secrets.iter().map(|mount| &*mount.name);
+        let injected = self.injections.iter().map(|files| &*files.secret);
+        let hooks = self.triggers.webhooks.iter().map(|hook| &*hook.secret);
+        let all = git.into_iter().chain(mounted).chain(injected).chain(hooks);
+        all.collect()
+    }
 }
 
 /// Where the source is.

@@ -162,6 +162,11 @@ fn hint(variable: &Variable) -> Option<String> {
             "the quotes are part of {name}'s value: the file is not read by a shell"
         ));
     }
+    if name.contains(['"', '\'']) {
+        return Some(format!(
+            "the quotes are part of the name {name}: the file is not read by a shell"
+        ));
+    }
     if name.starts_with('#') {
         return Some(format!(
             "{name:?} is taken as a name: a comment begins in the first column"

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use registry::http::{Front, Sink};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,9 @@ pub(crate) async fn run(config: Config, sink: Option<Sink>) -> anyhow::Result<()
     for listener in listeners {
         accepting.spawn(accept::run(listener, Arc::clone(&server)));
     }
+    tell_systemd(NotifyState::Ready);
     signals.next().await;
+    tell_systemd(NotifyState::Stopping);
     tracing::info!("stopping: no new connections, requests under way may finish");
     accepting.shutdown().await;
     drain(&server, config.drain_timeout.get(), &mut signals).await;
@@ -155,6 +158,13 @@ fn announce(config: &Config, listeners: &[tokio::net::TcpListener]) {
     exposed::warn(config);
     if config.auth.is_open() {
         tracing::warn!("no authentication is configured: whoever can connect may do everything");
+    }
+}
+
+/// Tells whoever started this program as a service of `Type=notify` (`sd_notify(3)`); nothing where nobody wants to know.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!("NOTIFY_SOCKET: systemd cannot be told how this server stands: {error}");
     }
 }
 

@@ -77,8 +77,11 @@ fn every_route_of_builds_asks_the_cluster_whoever_calls_and_however() {
     }
     bind(&cluster, &lab, "other", "admin", "user=outsider");
     until("the ClusterRoles are aggregated", || {
-        let may = |who, verb| reviewed(&cluster, &lab, who, verb, "builds");
-        may("owner", "delete") && may("editor", "create") && may("viewer", "get")
+        let may = |who, verb, resource| reviewed(&cluster, &lab, who, verb, resource);
+        let all = ["builds", "builderimages", "buildsecrets"];
+        all.iter()
+            .all(|of| may("owner", "delete", of) && may("editor", "list", of))
+            && all[..2].iter().all(|of| may("viewer", "list", of))
     });
     // What was a no while they were not, is one for no longer than this.
     std::thread::sleep(Duration::from_secs(2));

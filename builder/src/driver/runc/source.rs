@@ -62,8 +62,22 @@ impl Source {
             }
             let mut content = Vec::new();
             let read = archive.read_to_end(&mut content);
-            return read.map(|_| content).map_err(|error| error.to_string());
+            read.map_err(|error| error.to_string())?;
+            if names_no_program(&content) {
+                return Err(format!(
+                    "{wanted} of the source has the line ends of Windows (CRLF), so that its first line names a program which is nowhere: \
+                     give it those of Unix (LF); in .gitattributes: {wanted} text eol=lf"
+                ));
+            }
+            return Ok(content);
         }
         Err(format!("{wanted} is not in the source"))
     }
+}
+
+/// Whether the first line names an interpreter whose name, or argument, ends in a carriage return: `execve(2)` takes it as it is, and says
+/// that there is no such file.
+fn names_no_program(script: &[u8]) -> bool {
+    let line = script.split(|byte| *byte == b'\n').next();
+    line.is_some_and(|line| line.starts_with(b"#!") && line.ends_with(b"\r"))
 }

@@ -36,9 +36,9 @@ fn lines_that_are_none_are_passed_over_with_their_number() {
 
 #[test]
 fn what_a_shell_would_read_otherwise_is_kept_with_a_warning() {
-    let (variables, warnings) = read("A=\"quoted\"\nA='again'\n#B=1\n #C=1\n");
-    assert_eq!(variables, ["A=\"quoted\"", "A='again'", "#C=1"]);
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    let (variables, warnings) = read("A=\"quoted\"\nA='again'\n#B=1\n #C=1\n\"D\"=1\n");
+    assert_eq!(variables, ["A=\"quoted\"", "A='again'", "#C=1", "\"D\"=1"]);
+    assert_eq!(warnings.len(), 5, "{warnings:?}");
     assert!(warnings[2].contains("set again"), "{warnings:?}");
 }
 

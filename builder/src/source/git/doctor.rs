@@ -39,5 +39,5 @@ fn standing(found: version::Version) -> (Standing, String) {
         "{number}: versions before 2.43.7 and 2.50.1 have CVE-2025-48384 and others, unless your distribution has mended them; here git \
          makes no working copy and has no rights, which those need, but newer is better"
     );
-    (Standing::Limited, detail)
+    (Standing::Old, detail)
 }

@@ -30,6 +30,12 @@ pub(super) struct Build {
     pub(super) owner: String,
     pub(super) spec: Value,
     pub(super) status: Value,
+    #[serde(
+        rename = "missingSecrets",
+        default,
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    missing_secrets: Vec<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -106,6 +112,13 @@ pub(super) struct RunResult {
 }
 
 impl Build {
+    /// What it names and is not there, a sentence each.
+    pub(super) fn lacks(&self) -> impl Iterator<Item = String> {
+        let namespace = &self.metadata.namespace;
+        let missing = self.missing_secrets.iter();
+        missing.map(move |name| clean(&format!("there is no secret {name} in {namespace} yet")))
+    }
+
     /// The URLs that forges are given, at the server as one speaks to it.
     pub(super) fn webhooks(&self, client: &Client) -> anyhow::Result<Vec<String>> {
         let Metadata {

@@ -241,6 +241,9 @@ pub(super) fn said(client: &Client, build: &Build, what: &str, json: bool) -> an
     for webhook in build.webhooks(client)? {
         print::line(&format!("webhook {webhook}"))?;
     }
+    for lack in build.lacks() {
+        eprintln!("note: {lack}");
+    }
     Ok(())
 }
 

@@ -57,6 +57,7 @@ fn found(check: Check) -> Found {
         name: check.name,
         standing: match check.standing {
             Standing::Good => "good",
+            Standing::Old => "old",
             Standing::Limited => "limited",
             Standing::Missing => "missing",
         },

@@ -208,6 +208,9 @@ fn of_build(client: &Client, build: &Build) -> anyhow::Result<String> {
     for webhook in build.webhooks(client)? {
         line(&mut lines, "webhook", &webhook);
     }
+    for lack in build.lacks() {
+        line(&mut lines, "note", &lack);
+    }
     line(&mut lines, "schedule", &text(&spec["triggers"]["schedule"]));
     if let Some(since) = build.status["missed"]["since"].as_u64() {
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(since);

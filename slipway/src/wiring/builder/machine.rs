@@ -7,6 +7,7 @@ use ::builder::source::git;
 
 use super::settings;
 use crate::config::{Config, Enabled};
+use crate::logging::OF_MACHINE;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +93,7 @@ fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {
         told.collect::<Vec<_>>().join("; ")
     };
     let (missing, limited) = (of(Standing::Missing), of(Standing::Limited));
+    let old = of(Standing::Old);
     if !missing.is_empty() {
         anyhow::ensure!(
             enabled != Enabled::Yes,
@@ -104,8 +106,12 @@ fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {
     }
     if !limited.is_empty() {
         tracing::warn!(
+            target: OF_MACHINE,
             "this machine runs builds with limits (see slipway build doctor): {limited}"
         );
+    }
+    if !old.is_empty() {
+        tracing::info!("builds are run with versions to look at (see slipway build doctor): {old}");
     }
     Ok(true)
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -16,7 +17,7 @@ use crate::source::git::sessions::Sessions;
 struct Site {
     root: TempDir,
     repository: PathBuf,
-    session: Session,
+    session: Arc<Session>,
 }
 
 /// A session with a repository, in a folder that only the server may look into.
@@ -30,7 +31,7 @@ fn site() -> Site {
     let repository = root.path().join("repository.git");
     std::fs::create_dir(&repository).unwrap();
     user.give(&repository).unwrap();
-    let session = Session::local(&repository, &sessions).unwrap();
+    let session = Arc::new(Session::local(&repository, &sessions).unwrap());
     let site = Site {
         root,
         repository,
@@ -200,7 +201,7 @@ async fn t75_git_reaches_its_server_and_nothing_else() {
         Path::new("/x"),
         &sessions,
     );
-    let remote = session.unwrap();
+    let remote = Arc::new(session.unwrap());
     let read = |host: &str, port: u16| {
         format!("alias.x=!bash -c 'cat < /dev/tcp/{host}/{port} && echo; getent hosts example.com'")
     };
@@ -216,7 +217,7 @@ async fn t75_git_reaches_its_server_and_nothing_else() {
         let allowance = Allowance {
             until: Instant::now() + Duration::from_secs(60),
             output: 1000,
-            disk: None,
+            growth: None,
         };
         let ended = run(session, &["-c", &read(host, port), "x"], b"", allowance).await;
         let said = ended.unwrap().stdout;

@@ -128,7 +128,7 @@ impl Servers {
         until("nginx has noted it", || log().contains(&mark));
         let log = log();
         let others = log.lines().filter(|line| !line.contains(MARK));
-        others.map(|line| format!("{line}\n")).collect()
+        others.flat_map(|line| [line, "\n"]).collect()
     }
 
     /// An sshd that lets the user of this test in with one key.

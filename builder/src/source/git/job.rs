@@ -348,19 +348,22 @@ impl Job<'_> {
         }
         let (mode, stop) = (self.source.ignore, self.stop.clone());
         let scratch = self.mirrors.root().to_path_buf();
-        self.in_time(move || {
+        let written = move || {
             let repositories = all.iter().map(|fetched| fetched.objects.clone());
             let mut contents = Stored {
                 repositories: repositories.collect(),
                 lfs: brought,
             };
             let mut snapshot = snapshot::write(tree, &mut contents, mode, &scratch, &stop)?;
-            drop(all);
             warnings.append(&mut snapshot.warnings);
             snapshot.warnings = warnings;
-            Ok(snapshot)
-        })
-        .await
+            Ok((snapshot, all))
+        };
+        let (snapshot, all) = self.in_time(written).await?;
+        for fetched in all {
+            fetched.objects.end().await;
+        }
+        Ok(snapshot)
     }
 
     /// Runs what blocks on a thread that may, for as long as there is time; it looks at `stop` itself.

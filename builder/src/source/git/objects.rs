@@ -142,6 +142,14 @@ impl Objects {
         Ok(values.map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
     }
 
+    /// Ends the program and removes its session, and returns when both are gone. Dropped, they go soon.
+    pub(crate) async fn end(self) {
+        if let Some(reader) = Arc::into_inner(self.reader) {
+            reader.end().await;
+        }
+        Session::end(self.session).await;
+    }
+
     /// Who reads it, for one at a time. What it does blocks.
     pub(super) fn reader(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)

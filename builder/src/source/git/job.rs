@@ -16,7 +16,7 @@ use super::lfs;
 use super::mirror::{Mirror, Mirrors};
 use super::objects::Objects;
 use super::process::timed_out;
-use super::references::References;
+use super::references::{References, short};
 use super::remote::{Remote, Resolved};
 use super::revision::{ObjectId, Revision};
 use super::submodules::{MAX_DEPTH, urls};
@@ -387,15 +387,4 @@ struct Wanted<'a> {
     context_dir: &'a ContextDir,
     credential: Option<&'a Credential>,
     known: &'a (dyn Fn(&str) -> bool + Sync),
-}
-
-/// A branch's or tag's name without what git has in front of it.
-fn short(reference: Option<&str>) -> String {
-    let Some(reference) = reference else {
-        return String::new();
-    };
-    let name = reference
-        .strip_prefix("refs/heads/")
-        .or(reference.strip_prefix("refs/tags/"));
-    name.unwrap_or(reference).to_owned()
 }

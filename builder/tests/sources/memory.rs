@@ -75,6 +75,18 @@ async fn measured() {
             let fault = servers.fetch(&source).await.unwrap_err();
             assert_eq!(fault.class(), FaultClass::SourceTooLarge, "{fault}");
         }
+        "wide" => {
+            // In one folder, some more than are taken.
+            let servers = Servers::start("memory-wide");
+            let wide = servers.repository("public/wide.git");
+            let most = SourceLimits::default().entries;
+            let tree = wide.wide_tree(&wide.blob(b""), most + 1);
+            wide.commit("main", &tree, "wide");
+            let source = servers.source("public/wide.git");
+            let fault = servers.fetch(&source).await.unwrap_err();
+            assert_eq!(fault.class(), FaultClass::SourceTooLarge, "{fault}");
+            assert!(fault.to_string().contains("500000"), "{fault}");
+        }
         other => panic!("{other}"),
     }
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -84,7 +96,7 @@ async fn measured() {
 
 #[test]
 fn t33_memory_is_bounded() {
-    for what in ["x", "g", "L", "K", "entries", "paths", "submodules"] {
+    for what in ["x", "g", "L", "K", "entries", "paths", "submodules", "wide"] {
         let ran = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "memory::measured", "--ignored", "--nocapture"])
             .env(MEASURED, what)

@@ -74,6 +74,16 @@ impl<'a> Repository<'a> {
         self.object("tree", &content)
     }
 
+    /// A tree with so many files, all alike, whose names have 94 bytes each. It is never in this process.
+    pub(crate) fn wide_tree(&self, blob: &str, files: usize) -> String {
+        let entries =
+            format!("printf(\"100644 %094d\\0%s\", $_, pack(\"H*\", \"{blob}\")) for 1..{files}");
+        let script =
+            format!("perl -e '{entries}' | git hash-object -w --literally --stdin -t tree");
+        let shell = self.lab.program("sh").env("GIT_DIR", &self.folder);
+        shell.args(["-c", &script]).ok().trim().to_owned()
+    }
+
     /// Commits a tree upon a branch's tip and moves the branch. Gives the commit's id.
     pub(crate) fn commit(&self, branch: &str, tree: &str, message: &str) -> String {
         let reference = format!("refs/heads/{branch}");

@@ -10,7 +10,7 @@ use builder::source::git::{Credential, GitFetcher, GitSource, GitUrl, Mirrors};
 use builder::source::{Fault, Reach, Snapshot, SourceLimits, SourceNetwork};
 use tests::daemon::Daemon;
 use tests::tls::Authority;
-use tests::{Lab, OrFail, toolbox};
+use tests::{Lab, OrFail, toolbox, until};
 
 use crate::repository::Repository;
 
@@ -116,9 +116,19 @@ impl Servers {
         self.fetcher(self.network()).fetch("shop", source).await
     }
 
-    /// The requests that nginx has seen, one a line.
+    /// The requests that nginx has answered, one a line.
     pub(crate) fn requests(&self) -> String {
-        std::fs::read_to_string(self.lab.path("access.log")).unwrap_or_default()
+        const MARK: &str = "GET /mark/";
+        let log = || std::fs::read_to_string(self.lab.path("access.log")).unwrap_or_default();
+        // It answers one at a time, and notes each behind its answer: when it has noted this, it has noted all before.
+        let number = log().matches(MARK).count();
+        let url = format!("http://127.0.0.1:{}/mark/{number}", self.plain_port);
+        self.lab.program("curl").args(["--silent", &url]).ok();
+        let mark = format!("{MARK}{number} ");
+        until("nginx has noted it", || log().contains(&mark));
+        let log = log();
+        let others = log.lines().filter(|line| !line.contains(MARK));
+        others.flat_map(|line| [line, "\n"]).collect()
     }
 
     /// An sshd that lets the user of this test in with one key.

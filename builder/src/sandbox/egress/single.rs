@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -62,6 +63,9 @@ pub(crate) struct Single {
 /// At once; git opens two at most.
 const MAX_CONNECTIONS: usize = 16;
 
+/// After a connection that could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
+
 impl Single {
     /// From what [`listen`] gave to the server, which has these addresses.
     pub(crate) fn open(listeners: Vec<TcpListener>, servers: &[SocketAddr]) -> io::Result<Self> {
@@ -92,19 +96,29 @@ async fn carry_all(
     failure: Arc<Mutex<Option<io::Error>>>,
 ) {
     let mut tasks = JoinSet::new();
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await
-        && let Ok((inside, _)) = listener.accept().await
-    {
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         while tasks.try_join_next().is_some() {}
+        let inside = match listener.accept().await {
+            Ok((inside, _)) => inside,
+            Err(error) => {
+                note(&failure, error);
+                // Out of descriptors, most likely: those of others come back. Who connects waits.
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
         let (servers, failure) = (Arc::clone(&servers), Arc::clone(&failure));
         tasks.spawn(async move {
-            let outside = relay::first_of(&servers).await.map_err(|error| {
-                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            });
+            let outside = relay::first_of(&servers).await;
+            let outside = outside.map_err(|error| note(&failure, error));
             relay::join(inside, outside.ok()).await;
             drop(place);
         });
     }
+}
+
+fn note(failure: &Mutex<Option<io::Error>>, error: io::Error) {
+    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
 }
 
 /// The loopback interface of the calling thread's network (`rtnetlink(7)`).

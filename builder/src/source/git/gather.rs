@@ -6,11 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::job::Fetched;
 use super::lfs;
-use super::objects::{Blobs, Kind, Listed, Objects};
+use super::objects::Objects;
+use super::reader::{Reader, missing};
 use super::revision::ObjectId;
+use super::trees::{Kind, Listed, list};
 use crate::source::snapshot::Contents;
 use crate::source::tree::{Node, Tree};
-use crate::source::{Fault, FaultClass, SourceLimits};
+use crate::source::{Fault, SourceLimits};
 
 /// Where a file's content is.
 #[derive(Clone, Debug)]
@@ -23,7 +25,7 @@ pub(super) enum Content {
 
 /// The repositories that a source is made of, and its large files.
 pub(super) struct Stored {
-    pub(super) readers: Vec<Blobs>,
+    pub(super) repositories: Vec<Objects>,
     pub(super) lfs: Option<lfs::Files>,
 }
 
@@ -31,7 +33,7 @@ impl Contents<Content> for Stored {
     fn copy(&mut self, content: &Content, size: u64, to: &mut dyn Write) -> Result<(), Fault> {
         match (content, &mut self.lfs) {
             (Content::Blob { repository, id }, _) => {
-                self.readers[*repository as usize].copy(id, size, to)
+                self.repositories[*repository as usize].copy(id, size, to)
             }
             (Content::Lfs { id, .. }, Some(files)) => files.copy(id, size, to),
             (Content::Lfs { .. }, None) => Ok(()),
@@ -97,8 +99,8 @@ impl Gathered {
         let mut submodules = Submodules::default();
         // A `.gitattributes` above the context directory is not here to be read: then there may be pointers.
         let mut has_pointers = !of.is_whole;
-        let mut reader = of.objects.blobs()?;
-        of.objects.list(&of.tree, |entry| {
+        let mut reader = of.objects.reader();
+        list(&mut reader, &of.tree, |reader, entry| {
             if self.stop.is_cancelled() {
                 return Err(Fault::stopped());
             }
@@ -110,10 +112,9 @@ impl Gathered {
                         .push((entry.path.clone(), entry.id.clone()));
                 }
             }
-            has_pointers = has_pointers || names_lfs(&entry, &mut reader)?;
+            has_pointers = has_pointers || names_lfs(&entry, reader)?;
             let path = below(&of.at, &entry.path);
-            self.tree
-                .insert(&path, node(entry, repository, &mut reader)?)
+            self.tree.insert(&path, node(entry, repository, reader)?)
         })?;
         if has_pointers {
             self.look_for_pointers(repository, &mut reader)?;
@@ -121,7 +122,7 @@ impl Gathered {
         Ok(submodules)
     }
 
-    fn look_for_pointers(&mut self, of: u32, reader: &mut Blobs) -> Result<(), Fault> {
+    fn look_for_pointers(&mut self, of: u32, reader: &mut Reader) -> Result<(), Fault> {
         let Self {
             tree,
             pointers,
@@ -152,13 +153,8 @@ impl Gathered {
     }
 }
 
-fn node(entry: Listed, repository: u32, reader: &mut Blobs) -> Result<Node<Content>, Fault> {
-    let size = || {
-        let message = format!("object {} is not in the repository", entry.id.as_str());
-        entry
-            .size
-            .ok_or_else(|| Fault::new(FaultClass::GitError, message))
-    };
+fn node(entry: Listed, repository: u32, reader: &mut Reader) -> Result<Node<Content>, Fault> {
+    let size = || entry.size.ok_or_else(|| missing(&entry.id));
     Ok(match entry.kind {
         Kind::Folder | Kind::Submodule => Node::Folder,
         Kind::Link if size()? > MAX_LINK => {
@@ -179,7 +175,7 @@ fn node(entry: Listed, repository: u32, reader: &mut Blobs) -> Result<Node<Conte
 }
 
 /// Whether it is a `.gitattributes` that names the filter of Git LFS.
-fn names_lfs(entry: &Listed, reader: &mut Blobs) -> Result<bool, Fault> {
+fn names_lfs(entry: &Listed, reader: &mut Reader) -> Result<bool, Fault> {
     let is_attributes = entry.path.rsplit(|b| *b == b'/').next() == Some(b".gitattributes");
     match entry.size {
         Some(size) if is_attributes && size <= lfs::MAX_ATTRIBUTES => {
@@ -202,9 +198,9 @@ fn link(target: Vec<u8>) -> Result<Vec<u8>, Fault> {
     Ok(target)
 }
 
-fn read(reader: &mut Blobs, id: &ObjectId, size: u64) -> Result<Vec<u8>, Fault> {
+fn read(reader: &mut Reader, id: &ObjectId, size: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    reader.copy(id, size, &mut bytes)?;
+    reader.blob(id, size, &mut bytes)?;
     Ok(bytes)
 }
 

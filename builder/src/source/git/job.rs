@@ -7,18 +7,19 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::blocking::blocking;
 use super::context::ContextDir;
 use super::credential::Credential;
 use super::fetcher::GitSource;
 use super::gather::{Gathered, Listing, Stored, Submodules, below};
 use super::lfs;
 use super::mirror::{Mirror, Mirrors};
-use super::objects::{Blobs, Objects};
+use super::objects::Objects;
 use super::process::timed_out;
-use super::references::References;
+use super::references::{References, short};
 use super::remote::{Remote, Resolved};
 use super::revision::{ObjectId, Revision};
-use super::submodules::{MAX_DEPTH, blocking, urls};
+use super::submodules::{MAX_DEPTH, urls};
 use super::url::GitUrl;
 use crate::s2i::Warning;
 use crate::source::snapshot;
@@ -133,10 +134,13 @@ impl Job<'_> {
                 self.until,
             );
             let remote = remote.await?;
-            match remote.references().await {
-                Ok(found) => return Ok(found),
+            let found = remote.references().await;
+            let elsewhere = found.as_ref().err().map(|fault| remote.elsewhere(fault));
+            remote.end().await;
+            match elsewhere.flatten() {
                 // Once at most: what has the suffix has no other name.
-                Err(fault) => url = remote.elsewhere(&fault).ok_or(fault)?,
+                Some(other) => url = other,
+                None => return found,
             }
         }
     }
@@ -170,11 +174,10 @@ impl Job<'_> {
     /// Brings a commit into a mirror, unless it is known, and says with a fault where else the repository may be.
     async fn bring(
         &self,
-        mut mirror: Mirror,
+        mirror: Mirror,
         url: &GitUrl,
         wanted: Wanted<'_>,
     ) -> Result<Brought, (Fault, Option<GitUrl>)> {
-        let alone = |fault| (fault, None);
         let remote = Remote::open(
             url,
             wanted.credential,
@@ -184,7 +187,19 @@ impl Job<'_> {
             self.limits,
             self.until,
         );
-        let remote = remote.await.map_err(alone)?;
+        let remote = remote.await.map_err(|fault| (fault, None))?;
+        let brought = self.brought(&remote, mirror, url, wanted).await;
+        remote.end().await;
+        brought
+    }
+
+    async fn brought(
+        &self,
+        remote: &Remote,
+        mut mirror: Mirror,
+        url: &GitUrl,
+        wanted: Wanted<'_>,
+    ) -> Result<Brought, (Fault, Option<GitUrl>)> {
         let resolved = remote.resolve(wanted.revision).await;
         let resolved = resolved.map_err(|fault| {
             let elsewhere = remote.elsewhere(&fault);
@@ -194,9 +209,8 @@ impl Job<'_> {
         if resolved.reference.is_some() && (wanted.known)(resolved.commit.as_str()) {
             return Ok(Brought::Known(resolved));
         }
-        let fetched = self.objects(&remote, &mirror, resolved, wanted.context_dir);
-        let (commit, reference, objects, tree) = fetched.await.map_err(alone)?;
-        drop(remote);
+        let fetched = self.objects(remote, &mirror, resolved, wanted.context_dir);
+        let (commit, reference, objects, tree) = fetched.await.map_err(|fault| (fault, None))?;
         mirror.fetched();
         Ok(Brought::Here(Box::new(Fetched {
             at: Vec::new(),
@@ -213,14 +227,21 @@ impl Job<'_> {
 
     async fn objects(
         &self,
-        remote: &Remote<'_>,
+        remote: &Remote,
         mirror: &Mirror,
         resolved: Resolved,
         context_dir: &ContextDir,
     ) -> Result<(ObjectId, Option<String>, Objects, ObjectId), Fault> {
-        let commit = remote.fetch(&resolved, context_dir.is_root()).await?;
-        let sessions = self.mirrors.sessions();
-        let objects = Objects::of(mirror.folder(), sessions, self.limits, self.until)?;
+        // What will read is started while the server is talked to.
+        let fetched = remote.fetch(&resolved, context_dir.is_root());
+        let objects = Objects::of(
+            mirror.folder(),
+            self.mirrors.sessions(),
+            self.limits,
+            self.until,
+            self.stop.clone(),
+        );
+        let (commit, objects) = tokio::try_join!(fetched, objects)?;
         let tree = objects.tree(&commit, context_dir.as_str()).await?;
         let mut missing = objects.missing(&tree).await?;
         if !context_dir.is_root() {
@@ -327,20 +348,22 @@ impl Job<'_> {
         }
         let (mode, stop) = (self.source.ignore, self.stop.clone());
         let scratch = self.mirrors.root().to_path_buf();
-        self.in_time(move || {
-            let readers: Result<Vec<Blobs>, Fault> =
-                all.iter().map(|fetched| fetched.objects.blobs()).collect();
+        let written = move || {
+            let repositories = all.iter().map(|fetched| fetched.objects.clone());
             let mut contents = Stored {
-                readers: readers?,
+                repositories: repositories.collect(),
                 lfs: brought,
             };
             let mut snapshot = snapshot::write(tree, &mut contents, mode, &scratch, &stop)?;
-            drop(all);
             warnings.append(&mut snapshot.warnings);
             snapshot.warnings = warnings;
-            Ok(snapshot)
-        })
-        .await
+            Ok((snapshot, all))
+        };
+        let (snapshot, all) = self.in_time(written).await?;
+        for fetched in all {
+            fetched.objects.end().await;
+        }
+        Ok(snapshot)
     }
 
     /// Runs what blocks on a thread that may, for as long as there is time; it looks at `stop` itself.
@@ -364,15 +387,4 @@ struct Wanted<'a> {
     context_dir: &'a ContextDir,
     credential: Option<&'a Credential>,
     known: &'a (dyn Fn(&str) -> bool + Sync),
-}
-
-/// A branch's or tag's name without what git has in front of it.
-fn short(reference: Option<&str>) -> String {
-    let Some(reference) = reference else {
-        return String::new();
-    };
-    let name = reference
-        .strip_prefix("refs/heads/")
-        .or(reference.strip_prefix("refs/tags/"));
-    name.unwrap_or(reference).to_owned()
 }

@@ -21,7 +21,7 @@ use crate::source::SourceNetwork;
 use crate::source::web::bound;
 
 /// How long it is waited for: who calls has little more in some places, and git has longer.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 const QUESTION: &str = "application/x-git-upload-pack-request";
 const ANSWER: &str = "application/x-git-upload-pack-result";

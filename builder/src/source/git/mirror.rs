@@ -1,19 +1,20 @@
 //! Repositories that were fetched before, so that the next fetch brings only what is new.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use oci::{Algorithm, Digest};
 
+use super::blocking::blocking;
 use super::confinement::User;
-use super::process::{Allowance, run, size_of, timed_out};
-use super::session::Session;
+use super::process::{size_of, timed_out};
 use super::sessions::Sessions;
 use super::url::GitUrl;
 use crate::sandbox::SandboxIds;
-use crate::source::{Fault, FaultClass};
+use crate::source::Fault;
 
 #[cfg(test)]
 mod tests;
@@ -65,7 +66,7 @@ impl Mirrors {
 
     /// Removes what a server that was killed left of its talks with others, credentials among it. To be called when a server
     /// begins, before anything is fetched.
-    pub fn recover(&self) -> std::io::Result<()> {
+    pub fn recover(&self) -> io::Result<()> {
         self.sessions.clear()
     }
 
@@ -85,49 +86,47 @@ impl Mirrors {
         url: &GitUrl,
         until: Instant,
     ) -> Result<Mirror, Fault> {
-        let of_namespace = self.of_namespace(namespace)?;
+        let of_namespace = self.folder_of(namespace);
         let name = hash(&url.to_string());
         let folder = of_namespace.join(format!("{name}.git"));
-        let open = |kind: &str| {
-            let file = of_namespace.join(format!("{name}.{kind}"));
-            File::create(file).map_err(|error| broken(&error))
+        let git = self.sessions.user();
+        let open = {
+            let (of_namespace, folder) = (of_namespace.clone(), folder.clone());
+            move || open(&of_namespace, &name, &folder, git).map_err(|error| broken(&error))
         };
-        let used = open("lock")?;
-        if (is_worn(&folder) || is_foreign(&folder, self.sessions.user()))
-            && wait(|| used.try_lock(), soon()).await.is_ok()
-        {
-            std::fs::remove_dir_all(&folder).map_err(|error| broken(&error))?;
-            used.unlock().map_err(|error| broken(&error))?;
-        }
+        let (used, fetching) = blocking(open).await?;
         wait(|| used.try_lock_shared(), until).await?;
         // For pruning; the file's only content is its time.
         let _ = used.set_modified(SystemTime::now());
-        let fetching = open("fetch")?;
         wait(|| fetching.try_lock(), until).await?;
         let mirror = Mirror {
             folder,
-            accepted_hosts: self.accepted_hosts(namespace)?,
+            accepted_hosts: accepted_hosts(&of_namespace),
             _used: used,
             fetching: Some(fetching),
         };
-        mirror.prepare(&self.sessions, until).await?;
-        Ok(mirror)
+        // With its locks, lest another prepares it too where nobody waits for this any more.
+        let prepare = move || {
+            prepare(&mirror.folder, git).map_err(|error| broken(&error))?;
+            Ok(mirror)
+        };
+        blocking(prepare).await
     }
 
     /// Where ssh servers' keys are kept that a namespace took at their word.
     pub(crate) fn accepted_hosts(&self, namespace: &str) -> Result<PathBuf, Fault> {
-        Ok(self.of_namespace(namespace)?.join("accepted_hosts"))
+        let folder = self.folder_of(namespace);
+        std::fs::create_dir_all(&folder).map_err(|error| broken(&error))?;
+        Ok(accepted_hosts(&folder))
     }
 
-    fn of_namespace(&self, namespace: &str) -> Result<PathBuf, Fault> {
-        let folder = self.root.join(hash(namespace));
-        std::fs::create_dir_all(&folder).map_err(|error| broken(&error))?;
-        Ok(folder)
+    fn folder_of(&self, namespace: &str) -> PathBuf {
+        self.root.join(hash(namespace))
     }
 
     /// Removes mirrors, the longest unused first, until all together have at most `most` bytes; and those unused since
     /// `before`. Those in use stay. Gives the bytes that are left. Blocks.
-    pub fn prune(&self, most: u64, before: SystemTime) -> std::io::Result<u64> {
+    pub fn prune(&self, most: u64, before: SystemTime) -> io::Result<u64> {
         let mut found = Vec::new();
         for namespace in read_dir(&self.root)? {
             for file in read_dir(&namespace)? {
@@ -170,53 +169,89 @@ impl Mirror {
     pub(crate) fn fetched(&mut self) {
         self.fetching = None;
     }
+}
 
-    async fn prepare(&self, sessions: &Sessions, until: Instant) -> Result<(), Fault> {
-        // What a fetch that was killed leaves. Nobody else fetches: the lock is ours. Where git was made to put a link in the place of
-        // a folder, nothing is looked at behind it.
-        let parts = ["", "objects", "objects/pack"];
-        let is_folder =
-            |part| std::fs::symlink_metadata(self.folder.join(part)).is_ok_and(|it| it.is_dir());
-        let files = if parts.into_iter().all(is_folder) {
-            read_dir(&self.folder.join("objects/pack")).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
-        let locks = locks.map(|lock| self.folder.join(lock));
-        let unfinished = files.into_iter().filter(|file| {
-            let name = file.file_name().unwrap_or_default();
-            name.as_encoded_bytes().starts_with(b"tmp_")
-        });
-        for file in unfinished.chain(locks) {
-            let _ = std::fs::remove_file(file);
-        }
-        if self.folder.join("HEAD").exists() {
-            return Ok(());
-        }
-        // Made beside its place: what is there is whole, also if this is killed.
-        let new = self.folder.with_extension("new");
-        let _ = std::fs::remove_dir_all(&new);
-        let _ = std::fs::remove_dir_all(&self.folder);
-        let folder = new.display().to_string();
-        let allowance = Allowance {
-            until,
-            output: 4096,
-            disk: None,
-        };
-        let made = std::fs::create_dir(&new).and_then(|()| sessions.user().give(&new));
-        made.map_err(|error| broken(&error))?;
-        let session = Session::local(&new, sessions)?;
-        let arguments = ["init", "--quiet", "--bare", "--template=", "--", &folder];
-        let ended = run(&session, &arguments, b"", allowance).await?;
-        if ended.success {
-            return std::fs::rename(&new, &self.folder).map_err(|error| broken(&error));
-        }
-        Err(Fault::new(
-            FaultClass::Machine,
-            format!("git cannot make a repository: {}", ended.printed),
-        ))
+/// The two locks of a repository. One that had better be made anew is removed, if nobody uses it.
+fn open(of_namespace: &Path, name: &str, folder: &Path, git: User) -> io::Result<(File, File)> {
+    std::fs::create_dir_all(of_namespace)?;
+    let lock = |kind: &str| File::create(of_namespace.join(format!("{name}.{kind}")));
+    let (used, fetching) = (lock("lock")?, lock("fetch")?);
+    if (is_worn(folder) || is_foreign(folder, git)) && is_free(&used) {
+        std::fs::remove_dir_all(folder)?;
+        used.unlock()?;
     }
+    Ok((used, fetching))
+}
+
+/// Makes a repository if it is not there, and removes what a fetch that was killed has left. Nobody else fetches: the lock is ours.
+fn prepare(folder: &Path, user: User) -> io::Result<()> {
+    // Where git was made to put a link in the place of a folder, nothing is looked at behind it.
+    let parts = ["", "objects", "objects/pack"];
+    let is_folder = |part| std::fs::symlink_metadata(folder.join(part)).is_ok_and(|it| it.is_dir());
+    let files = if parts.into_iter().all(is_folder) {
+        read_dir(&folder.join("objects/pack")).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
+    let locks = locks.map(|lock| folder.join(lock));
+    let unfinished = files.into_iter().filter(|file| {
+        let name = file.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(b"tmp_")
+    });
+    for file in unfinished.chain(locks) {
+        let _ = std::fs::remove_file(file);
+    }
+    if folder.join("HEAD").exists() {
+        return Ok(());
+    }
+    // Made beside its place: what is there is whole, also if this is killed.
+    let new = folder.with_extension("new");
+    let _ = std::fs::remove_dir_all(&new);
+    let _ = std::fs::remove_dir_all(folder);
+    make(&new, user)?;
+    std::fs::rename(&new, folder)
+}
+
+/// What `git init --bare` makes of nothing (gitrepository-layout(5)), and no more: without git, which takes longer to start.
+fn make(folder: &Path, user: User) -> io::Result<()> {
+    for part in FOLDERS {
+        let part = folder.join(part);
+        DirBuilder::new().create(&part)?;
+        user.give(&part)?;
+    }
+    for (name, text) in FILES {
+        let file = folder.join(name);
+        let mut made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&file)?;
+        made.write_all(text.as_bytes())?;
+        user.give(&file)?;
+    }
+    Ok(())
+}
+
+const FOLDERS: &[&str] = &[
+    "",
+    "objects",
+    "objects/info",
+    "objects/pack",
+    "refs",
+    "refs/heads",
+    "refs/tags",
+];
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "config",
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n",
+    ),
+    ("HEAD", "ref: refs/heads/none\n"),
+];
+
+fn accepted_hosts(of_namespace: &Path) -> PathBuf {
+    of_namespace.join("accepted_hosts")
 }
 
 /// A name that decides no path.
@@ -267,14 +302,14 @@ fn is_free(lock: &File) -> bool {
     true
 }
 
-fn read_dir(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+fn read_dir(folder: &Path) -> io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
     }
 }
 
-fn broken(error: &std::io::Error) -> Fault {
+fn broken(error: &io::Error) -> Fault {
     Fault::machine("the cache of repositories", error)
 }

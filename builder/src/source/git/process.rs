@@ -1,11 +1,15 @@
 //! Running one command of git: bounded in time, output, memory and disk, and gone with all its children when it is dropped.
 
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::blocking::blocking;
 use super::confinement::UNCONFINED;
 use super::session::{Session, not_started};
 use crate::sandbox::single::Single;
@@ -26,8 +30,8 @@ pub(crate) struct Allowance<'a> {
     pub(crate) until: Instant,
     /// Bytes of standard output.
     pub(crate) output: usize,
-    /// A folder that must not grow beyond so many bytes while it runs.
-    pub(crate) disk: Option<(&'a Path, u64)>,
+    /// A folder that must not grow by more bytes than these while it runs.
+    pub(crate) growth: Option<(&'a Path, u64)>,
 }
 
 /// Bytes of standard error that are kept.
@@ -41,20 +45,18 @@ const WATCH: Duration = Duration::from_millis(200);
 
 /// Runs `git` with `arguments` in the session's repository and waits for its end.
 pub(crate) async fn run(
-    session: &Session,
+    session: &Arc<Session>,
     arguments: &[&str],
     input: &[u8],
     allowance: Allowance<'_>,
 ) -> Result<Ended, Fault> {
-    let file_bytes = allowance.disk.map_or(u64::MAX, |(_, most)| most);
-    let runtime = tokio::runtime::Handle::current();
-    let started = session.start(arguments, file_bytes, |command| {
-        let _entered = runtime.enter();
-        let mut command: tokio::process::Command = command.into();
-        command.stdin(std::process::Stdio::piped()).spawn()
-    });
-    let (mut child, listeners) = started.map_err(|error| not_started(&error))?;
-    let group = Group::of(child.id());
+    let starting = start(Arc::clone(session), arguments, allowance.growth);
+    let Started {
+        mut child,
+        group,
+        listeners,
+        disk,
+    } = starting.await?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -80,16 +82,16 @@ pub(crate) async fn run(
     let (stdout, printed, status) = tokio::select! {
         ended = all => ended,
         () = tokio::time::sleep_until(until) => return Err(timed_out()),
-        () = outgrown(allowance.disk) => {
+        () = outgrown(disk.as_ref()) => {
             return Err(outsized());
         }
     };
     group.ended();
     let status = status.map_err(|error| Fault::machine("waiting for git", &error))?;
     let (stdout, whole) = stdout;
-    if let Some((folder, most)) = allowance.disk
+    if let Some(disk) = disk
         && !status.success()
-        && size_of(folder) >= most
+        && disk.size().await >= disk.most
     {
         // Stopped by the bound on its files before the folder was looked at.
         return Err(outsized());
@@ -115,6 +117,62 @@ pub(crate) async fn run(
         stdout,
         printed,
     })
+}
+
+/// A command that was started, and not waited for.
+struct Started {
+    child: tokio::process::Child,
+    group: Group,
+    listeners: Vec<TcpListener>,
+    disk: Option<Disk>,
+}
+
+/// Starts one. Where nobody waits for that any more, it is killed as soon as it was started.
+async fn start(
+    session: Arc<Session>,
+    arguments: &[&str],
+    growth: Option<(&Path, u64)>,
+) -> Result<Started, Fault> {
+    let growth = growth.map(|(folder, by)| (folder.to_path_buf(), by));
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    let runtime = tokio::runtime::Handle::current();
+    let start = move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let disk = growth.map(|(folder, by)| Disk {
+            most: size_of(&folder).saturating_add(by),
+            folder,
+        });
+        let file_bytes = disk.as_ref().map_or(u64::MAX, |disk| disk.most);
+        let started = session.start(&arguments, file_bytes, |command| {
+            let _entered = runtime.enter();
+            let mut command: tokio::process::Command = command.into();
+            let child = command.stdin(Stdio::piped()).spawn()?;
+            let group = Group::of(child.id());
+            Ok((child, group))
+        });
+        let ((child, group), listeners) = started.map_err(|error| not_started(&error))?;
+        Ok(Started {
+            child,
+            group,
+            listeners,
+            disk,
+        })
+    };
+    blocking(start).await
+}
+
+/// A folder, and how many bytes it may have.
+struct Disk {
+    folder: PathBuf,
+    most: u64,
+}
+
+impl Disk {
+    async fn size(&self) -> u64 {
+        let folder = self.folder.clone();
+        let size = tokio::task::spawn_blocking(move || size_of(&folder));
+        size.await.unwrap_or(u64::MAX)
+    }
 }
 
 fn outsized() -> Fault {
@@ -143,19 +201,19 @@ async fn bounded(mut from: impl AsyncRead + Unpin, most: usize) -> (Vec<u8>, boo
 }
 
 /// Ends when the folder has grown too large; never if there is none to watch.
-async fn outgrown(disk: Option<(&Path, u64)>) {
-    let Some((folder, most)) = disk else {
+async fn outgrown(disk: Option<&Disk>) {
+    let Some(disk) = disk else {
         return std::future::pending().await;
     };
     loop {
         tokio::time::sleep(WATCH).await;
-        if size_of(folder) > most {
+        if disk.size().await > disk.most {
             return;
         }
     }
 }
 
-/// The bytes of all files below a folder. What goes meanwhile counts nothing.
+/// The bytes of all files below a folder. Blocks. What goes meanwhile counts nothing.
 pub(crate) fn size_of(folder: &Path) -> u64 {
     let mut sum = 0;
     let mut folders = vec![folder.to_path_buf()];
@@ -172,6 +230,7 @@ pub(crate) fn size_of(folder: &Path) -> u64 {
 }
 
 /// A process and all that it started. Dropped before its end was seen, it is killed.
+#[derive(Debug)]
 pub(crate) struct Group(Option<Pid>);
 
 impl Group {

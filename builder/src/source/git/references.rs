@@ -68,3 +68,14 @@ impl References {
         }
     }
 }
+
+/// A branch's or tag's name without what git has in front of it.
+pub(super) fn short(reference: Option<&str>) -> String {
+    let Some(reference) = reference else {
+        return String::new();
+    };
+    let name = reference
+        .strip_prefix("refs/heads/")
+        .or(reference.strip_prefix("refs/tags/"));
+    name.unwrap_or(reference).to_owned()
+}

@@ -1,14 +1,18 @@
 //! Talking to a server: which commit is meant, and bringing its objects.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::OnceCell;
+
+use super::blocking::blocking;
 use super::complaint::{is_redirect, understand};
 use super::credential::Credential;
 use super::listing::Listing;
 use super::ls_refs::LsRefs;
-use super::process::{Allowance, Ended, run, size_of};
+use super::process::{Allowance, Ended, run};
 use super::references::References;
 use super::revision::{ObjectId, RefName, Revision};
 use super::session::{Session, proxy_of};
@@ -18,14 +22,40 @@ use crate::source::{Fault, FaultClass, SourceLimits, SourceNetwork};
 
 /// A server and a repository of it, as one run sees them.
 #[derive(Debug)]
-pub(crate) struct Remote<'a> {
-    url: GitUrl,
-    repository: &'a Path,
-    session: Session,
+pub(crate) struct Remote {
+    talk: Talk,
+    /// Made when git is needed: nearly always `ls_refs` says all that is asked.
+    session: OnceCell<Arc<Session>>,
     ls_refs: Option<LsRefs>,
     has_credential: bool,
     until: Instant,
     limits: SourceLimits,
+}
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+struct Talk {
+    url: GitUrl,
+    repository: PathBuf,
+    servers: Vec<SocketAddr>,
+    credential: Option<Credential>,
+    network: SourceNetwork,
+    accepted_hosts: PathBuf,
+    sessions: Sessions,
+}
+
+impl Talk {
+    fn session(&self) -> Result<Session, Fault> {
+        Session::remote(
+            &self.url,
+            &self.repository,
+            self.servers.clone(),
+            self.credential.as_ref(),
+            &self.network,
+            &self.accepted_hosts,
+            &self.sessions,
+        )
+    }
 }
 
 /// A commit, and the branch or tag that led to it.
@@ -42,14 +72,14 @@ pub(super) const MAX_REFERENCES: usize = 4 << 20;
 /// Bytes of other answers.
 const MAX_ANSWER: usize = 64 << 10;
 
-impl<'a> Remote<'a> {
-    /// Checks where the server is and what it may be shown, and prepares a session with it. Nothing is sent yet.
+impl Remote {
+    /// Checks where the server is and what it may be shown. Nothing is sent yet.
     /// `repository` is what is fetched into; where nothing is, nothing can be.
     pub(crate) async fn open(
         url: &GitUrl,
         credential: Option<&Credential>,
         network: &SourceNetwork,
-        (repository, accepted_hosts): (&'a Path, &Path),
+        (repository, accepted_hosts): (&Path, &Path),
         sessions: &Sessions,
         limits: SourceLimits,
         until: Instant,
@@ -69,19 +99,18 @@ impl<'a> Remote<'a> {
                 .collect(),
             Some(proxy) => SourceNetwork::proxy_at(proxy.server()).await?,
         };
-        let session = Session::remote(
-            url,
-            repository,
-            servers,
-            credential,
-            network,
-            accepted_hosts,
-            sessions,
-        )?;
-        Ok(Self {
+        let talk = Talk {
             url: url.clone(),
-            repository,
-            session,
+            repository: repository.to_path_buf(),
+            servers,
+            credential: credential.cloned(),
+            network: network.clone(),
+            accepted_hosts: accepted_hosts.to_path_buf(),
+            sessions: sessions.clone(),
+        };
+        Ok(Self {
+            talk,
+            session: OnceCell::new(),
             ls_refs: LsRefs::of(url, &addresses, credential, network),
             has_credential: credential.is_some(),
             until,
@@ -110,7 +139,7 @@ impl<'a> Remote<'a> {
         chosen(&wanted, &listing).ok_or_else(|| {
             Fault::new(
                 FaultClass::GitRevisionNotFound,
-                format!("{}: {}", self.url, missing(revision)),
+                format!("{}: {}", self.talk.url, missing(revision)),
             )
         })
     }
@@ -139,7 +168,13 @@ impl<'a> Remote<'a> {
     pub(crate) async fn fetch(&self, wanted: &Resolved, blobs: bool) -> Result<ObjectId, Fault> {
         let commit = wanted.commit.as_str();
         // Where it was fetched to before; it was whole then, but for files' content.
-        if self.repository.join("refs/slipway").join(commit).exists() {
+        if self
+            .talk
+            .repository
+            .join("refs/slipway")
+            .join(commit)
+            .exists()
+        {
             return Ok(wanted.commit.clone());
         }
         let filter = if blobs {
@@ -172,14 +207,14 @@ impl<'a> Remote<'a> {
         let found = self.parse(&format!("{commit}^{{commit}}")).await;
         found.map_err(|_| {
             let revision = Revision::Commit(wanted.commit.clone());
-            let message = format!("{}: {}", self.url, missing(&revision));
+            let message = format!("{}: {}", self.talk.url, missing(&revision));
             Fault::new(FaultClass::GitRevisionNotFound, message)
         })
     }
 
     /// Brings what all references have, with its history.
     async fn fetch_all(&self, options: &[&str]) -> Result<(), Fault> {
-        let deepen = if self.repository.join("shallow").exists() {
+        let deepen = if self.talk.repository.join("shallow").exists() {
             "--unshallow"
         } else {
             "--force"
@@ -268,26 +303,33 @@ impl<'a> Remote<'a> {
     }
 
     async fn run(&self, arguments: &[&str], input: &[u8], output: usize) -> Result<Ended, Fault> {
-        let folder = self.repository;
         let allowance = Allowance {
             until: self.until,
             output,
-            disk: Some((
-                folder,
-                size_of(folder).saturating_add(self.limits.fetched_bytes),
-            )),
+            growth: Some((&*self.talk.repository, self.limits.fetched_bytes)),
         };
-        run(&self.session, arguments, input, allowance).await
+        let session = self.session.get_or_try_init(async || {
+            let talk = self.talk.clone();
+            blocking(move || talk.session()).await.map(Arc::new)
+        });
+        run(session.await?, arguments, input, allowance).await
+    }
+
+    /// Removes what was made for talking, credentials among it, and returns when it is gone. Dropped, it goes soon.
+    pub(crate) async fn end(self) {
+        if let Some(session) = self.session.into_inner() {
+            Session::end(session).await;
+        }
     }
 
     fn fault(&self, ended: &Ended) -> Fault {
-        understand(&self.url, self.has_credential, &ended.printed)
+        understand(&self.talk.url, self.has_credential, &ended.printed)
     }
 
     /// The same repository under the name that servers send others to, if an error says that this is what happened.
     pub(crate) fn elsewhere(&self, fault: &Fault) -> Option<GitUrl> {
         is_redirect(&fault.to_string())
-            .then(|| self.url.with_suffix())
+            .then(|| self.talk.url.with_suffix())
             .flatten()
     }
 }

@@ -91,6 +91,13 @@ impl ObjectId {
         hex.then(|| Self(text.to_ascii_lowercase().into()))
     }
 
+    /// That of an id as it is stored in trees, 20 or 32 bytes.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        Self(digits.map(digit).collect())
+    }
+
     /// The hex.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -8,11 +8,13 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+use super::blocking::Aside;
 use super::config::Config;
 use super::confinement::Confinement;
 use super::credential::Credential;
@@ -34,7 +36,7 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Session {
     /// Of the server alone.
-    dir: TempDir,
+    dir: Aside<TempDir>,
     /// Within it, git's own.
     home: PathBuf,
     repository: PathBuf,
@@ -46,7 +48,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// For talking to the server of `url` at `servers` (where a proxy leads to it, the proxy's addresses), and for fetching into
+    /// Blocks. For talking to the server of `url` at `servers` (where a proxy leads to it, the proxy's addresses), and for fetching into
     /// `repository`; where nothing is, nothing can be fetched.
     pub(crate) fn remote(
         url: &GitUrl,
@@ -97,7 +99,7 @@ impl Session {
         let confinement =
             Confinement::prepare(sessions.user(), dir.path(), &home, &own, &programs, &named);
         Ok(Self {
-            dir,
+            dir: Aside::new(dir),
             home,
             repository: repository.to_path_buf(),
             confinement: confinement.map_err(|error| unprepared(&error))?,
@@ -107,14 +109,14 @@ impl Session {
         })
     }
 
-    /// For reading what is there already in a repository: no protocol is allowed at all.
+    /// Blocks. For reading what is there already in a repository: no protocol is allowed at all.
     pub(crate) fn local(repository: &Path, sessions: &Sessions) -> Result<Self, Fault> {
         let (dir, home) = begin(sessions)?;
         let environment = environment_of(&home, &Config::hardened(), "none")?;
         let confinement =
             Confinement::prepare(sessions.user(), dir.path(), &home, &[repository], &[], &[]);
         Ok(Self {
-            dir,
+            dir: Aside::new(dir),
             home,
             repository: repository.to_path_buf(),
             confinement: confinement.map_err(|error| unprepared(&error))?,
@@ -125,7 +127,7 @@ impl Session {
     }
 
     /// Starts `git` in the session's repository, with nothing else about it, writing no file of more bytes than these; and the way from
-    /// it to the server. Its process leads a group of its own. `spawn` is called on a thread that has given up what git may not have.
+    /// it to the server. Its process leads a group of its own. Blocks: making a network waits for those that the kernel is removing. `spawn` is called on a thread that has given up what git may not have.
     pub(crate) fn start<T: Send>(
         &self,
         arguments: &[&str],
@@ -136,6 +138,13 @@ impl Session {
         launch::apart(self.confinement.namespaces(&self.servers), || {
             spawn(command)
         })
+    }
+
+    /// Removes it, and returns when it is gone.
+    pub(crate) async fn end(session: Arc<Self>) {
+        if let Some(session) = Arc::into_inner(session) {
+            session.dir.end().await;
+        }
     }
 
     /// Where connections of commands go.

@@ -24,10 +24,7 @@ pub(crate) async fn urls(
     file: &ObjectId,
     repository: &GitUrl,
 ) -> Result<BTreeMap<Vec<u8>, GitUrl>, Fault> {
-    let file_id = file.clone();
-    let reader = objects.clone();
-    let size = blocking(move || reader.size(&file_id)).await?;
-    if size > MAX_FILE {
+    if objects.size(file).await? > MAX_FILE {
         return Err(Fault::too_large(
             "the repository's .gitmodules has more than 64 KiB",
         ));
@@ -62,17 +59,4 @@ pub(crate) async fn urls(
         urls.insert(path.into_bytes(), parsed);
     }
     Ok(urls)
-}
-
-/// Runs what blocks on a thread that may.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Fault::machine(
-            "reading the source",
-            &std::io::Error::other(error),
-        )),
-    }
 }

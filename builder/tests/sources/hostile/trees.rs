@@ -59,6 +59,11 @@ const TREES: &[(&str, Made, Expected)] = &[
         REFUSED,
     ),
     (
+        "a path below as a name",
+        |r| named(r, b"bin/assemble"),
+        REFUSED,
+    ),
+    (
         "an absolute path as a name",
         |r| named(r, b"/etc/passwd"),
         REFUSED,

@@ -82,3 +82,46 @@ async fn a_server_that_is_not_there_is_told_of() {
     let failure = single.failure().unwrap();
     assert!(failure.contains("refused"), "{failure}");
 }
+
+/// Not a test of its own: it takes all descriptors of its process.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "started by a_connection_that_cannot_be_taken_ends_nothing"]
+async fn out_of_descriptors() {
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let inside = TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let mut client = TcpStream::connect(inside.local_addr().unwrap()).unwrap();
+    let limit = rustix::process::Rlimit {
+        current: Some(64),
+        maximum: Some(64),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    let all: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    let single = Single::open(vec![inside], &[server.local_addr().unwrap()]).unwrap();
+    let noted = async {
+        while single.failure().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(all);
+        server.accept().await
+    };
+    let noted = tokio::time::timeout(Duration::from_secs(60), noted);
+    let (mut stream, _) = noted.await.unwrap().unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"server")
+        .await
+        .unwrap();
+    drop(stream);
+    let mut said = String::new();
+    client.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "server");
+}
+
+#[test]
+fn a_connection_that_cannot_be_taken_ends_nothing() {
+    let name = "sandbox::egress::single::tests::out_of_descriptors";
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+    process.args(["--exact", name, "--ignored"]);
+    let ended = process.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(said.contains("1 passed"), "{said}");
+}

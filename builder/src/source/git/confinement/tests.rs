@@ -1,10 +1,15 @@
 //! What a program that a stranger got to run finds: not the server's user, and nothing to write to but its own.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::thread::UnshareFlags;
 use tempfile::TempDir;
 
 use super::*;
@@ -16,7 +21,7 @@ use crate::source::git::sessions::Sessions;
 struct Site {
     root: TempDir,
     repository: PathBuf,
-    session: Session,
+    session: Arc<Session>,
 }
 
 /// A session with a repository, in a folder that only the server may look into.
@@ -30,7 +35,7 @@ fn site() -> Site {
     let repository = root.path().join("repository.git");
     std::fs::create_dir(&repository).unwrap();
     user.give(&repository).unwrap();
-    let session = Session::local(&repository, &sessions).unwrap();
+    let session = Arc::new(Session::local(&repository, &sessions).unwrap());
     let site = Site {
         root,
         repository,
@@ -200,10 +205,9 @@ async fn t75_git_reaches_its_server_and_nothing_else() {
         Path::new("/x"),
         &sessions,
     );
-    let remote = session.unwrap();
-    let read = |host: &str, port: u16| {
-        format!("alias.x=!bash -c 'cat < /dev/tcp/{host}/{port} && echo; getent hosts example.com'")
-    };
+    let remote = Arc::new(session.unwrap());
+    let read =
+        |host: &str, port: u16| format!("alias.x=!bash -c 'cat < /dev/tcp/{host}/{port} && echo'");
     for (session, host, port, answer) in [
         (&remote, "127.0.0.1", server.port(), "server\n"),
         // Where it means to go decides nothing.
@@ -216,12 +220,82 @@ async fn t75_git_reaches_its_server_and_nothing_else() {
         let allowance = Allowance {
             until: Instant::now() + Duration::from_secs(60),
             output: 1000,
-            disk: None,
+            growth: None,
         };
         let ended = run(session, &["-c", &read(host, port), "x"], b"", allowance).await;
         let said = ended.unwrap().stdout;
         assert_eq!(String::from_utf8_lossy(&said), answer, "{host}:{port}");
     }
+}
+
+/// Says of every name that it is 192.0.2.53, and tells how often it was asked (RFC 1035, 4.1).
+fn name_server(at: Ipv4Addr) -> Arc<AtomicUsize> {
+    let socket = UdpSocket::bind((at, 53)).unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut question) {
+            count.fetch_add(1, Ordering::SeqCst);
+            let name = question[12..length].iter().position(|byte| *byte == 0);
+            let end = 12 + name.unwrap() + 5;
+            let is_for_ipv4 = question[end - 4..end - 2] == [0, 1];
+            let mut answer = question[..end].to_vec();
+            answer[2..12].copy_from_slice(&[
+                0x81,
+                0x80,
+                0,
+                1,
+                0,
+                u8::from(is_for_ipv4),
+                0,
+                0,
+                0,
+                0,
+            ]);
+            if is_for_ipv4 {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 53]);
+            }
+            socket.send_to(&answer, from).unwrap();
+        }
+    });
+    asked
+}
+
+#[test]
+fn t75_git_asks_no_name_server() {
+    if !is_root() {
+        return;
+    }
+    let site = site();
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let at = Ipv4Addr::new(127, 53, high, low);
+    let asked = name_server(at);
+    let resolv = site.root.path().join("resolv.conf");
+    std::fs::write(&resolv, format!("nameserver {at}\n")).unwrap();
+    let question = "getent -s dns ahostsv4 slipway.test.";
+    // A thread of its own, whose file system has another configuration.
+    let (outside, inside) = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            #[expect(deprecated, reason = "what is not safe is the flag for files")]
+            rustix::thread::unshare(UnshareFlags::NEWNS).unwrap();
+            let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", all).unwrap();
+            mount_bind(&resolv, "/etc/resolv.conf").unwrap();
+            let outside = Command::new("sh").args(["-c", question]).output().unwrap();
+            let outside = String::from_utf8(outside.stdout).unwrap();
+            let asked = asked.swap(0, Ordering::SeqCst);
+            let inside = site.shell(&format!("cat /etc/resolv.conf; {question}; echo $?"));
+            ((outside, asked), inside)
+        });
+        thread.join().unwrap()
+    });
+    assert!(
+        outside.0.starts_with("192.0.2.53 ") && outside.1 > 0,
+        "{outside:?}"
+    );
+    assert_eq!(inside, format!("nameserver {at}\n2\n"));
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
 #[test]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::source::FaultClass;
+use crate::source::git::session::Session;
 
 fn url(name: &str) -> GitUrl {
     format!("https://git.example.com/{name}").parse().unwrap()

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::confinement::User;
@@ -173,10 +174,10 @@ async fn connections_go_to_the_checked_address_whatever_the_name_says_now() {
         let allowance = Allowance {
             until: Instant::now() + Duration::from_secs(60),
             output: 1000,
-            disk: None,
+            growth: None,
         };
         let arguments = ["ls-remote", &url.to_string()];
-        let ended = run(&session.unwrap(), &arguments, b"", allowance).await;
+        let ended = run(&Arc::new(session.unwrap()), &arguments, b"", allowance).await;
         assert!(!ended.unwrap().success, "{url}: nobody answers there");
         assert_eq!(said.try_recv(), Ok(true), "{url}");
         while said.try_recv().is_ok() {}

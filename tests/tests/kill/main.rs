@@ -8,6 +8,7 @@
 mod ledger;
 mod writer;
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -23,32 +24,28 @@ const ROUNDS_PER_FOLDER: u64 = 25;
 fn no_acknowledged_write_is_lost_when_the_server_is_killed_at_random_moments() {
     let rounds = kills::rounds(20);
     let mut random = kills::random(rounds);
-    let mut restarts = Vec::new();
-    let mut acknowledged = 0;
-    let mut done = 0;
-    while done < rounds {
-        let lab = Lab::new("kill");
-        let mut server = Server::start(&lab, &settings());
-        let mut ledgers: Vec<Ledger> = (0..WRITERS).map(Ledger::new).collect();
-        for _ in 0..ROUNDS_PER_FOLDER.min(rounds - done) {
-            done += 1;
-            kill_while_writing(&mut server, &mut ledgers, &mut random);
-            restarts.push(server.start_again());
-            let lost = check(&server, &mut ledgers);
-            if !lost.is_empty() {
-                fail(format!("round {done}:\n{}", lost.join("\n")));
-            }
-            // Every byte is read by the check above, and by the deep one when the folder is done with.
-            server.command(&lab, &["storage", "fsck"]).ok();
-        }
-        acknowledged += ledgers
-            .iter()
-            .map(|ledger| ledger.acknowledged)
-            .sum::<u64>();
-        server.stop();
-        server.fsck_is_clean(&lab);
-        println!("{done} kills, {acknowledged} acknowledged writes, 0 lost");
-    }
+    let folders: Vec<_> = (0..rounds.div_ceil(ROUNDS_PER_FOLDER))
+        .map(|folder| {
+            let left = rounds - folder * ROUNDS_PER_FOLDER;
+            (left.min(ROUNDS_PER_FOLDER), random.fork())
+        })
+        .collect();
+    // A server and its writers keep two cores at work.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = Mutex::new(folders.into_iter());
+    let told: Vec<Told> = std::thread::scope(|scope| {
+        let work = || {
+            let take = || next.lock().or_fail("the next folder").next();
+            let told = std::iter::from_fn(|| take().map(|(rounds, random)| kill(rounds, random)));
+            told.collect::<Vec<_>>()
+        };
+        let workers: Vec<_> = (0..(cores / 2).max(1)).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended
+            .flat_map(|told| told.unwrap_or_else(|why| std::panic::resume_unwind(why)))
+            .collect()
+    });
+    let mut restarts: Vec<_> = told.iter().flat_map(|told| told.restarts.clone()).collect();
     restarts.sort_unstable();
     let at = |percent: usize| {
         restarts
@@ -62,10 +59,44 @@ fn no_acknowledged_write_is_lost_when_the_server_is_killed_at_random_moments() {
         at(99),
         at(100)
     );
+    assert_eq!(restarts.len() as u64, rounds);
+    let acknowledged: u64 = told.iter().map(|told| told.acknowledged).sum();
     assert!(
         acknowledged > rounds,
         "the clients did write: {acknowledged} writes in {rounds} rounds"
     );
+}
+
+/// What was seen on one data folder.
+struct Told {
+    restarts: Vec<Duration>,
+    acknowledged: u64,
+}
+
+/// So many kills on one data folder.
+fn kill(rounds: u64, mut random: fastrand::Rng) -> Told {
+    let lab = Lab::new("kill");
+    let mut server = Server::start(&lab, &settings());
+    let mut ledgers: Vec<Ledger> = (0..WRITERS).map(Ledger::new).collect();
+    let mut restarts = Vec::new();
+    for round in 1..=rounds {
+        kill_while_writing(&mut server, &mut ledgers, &mut random);
+        restarts.push(server.start_again());
+        let lost = check(&server, &mut ledgers);
+        if !lost.is_empty() {
+            fail(format!("round {round}:\n{}", lost.join("\n")));
+        }
+        // Every byte is read by the check above, and by the deep one when the folder is done with.
+        server.command(&lab, &["storage", "fsck"]).ok();
+    }
+    server.stop();
+    server.fsck_is_clean(&lab);
+    let acknowledged = ledgers.iter().map(|ledger| ledger.acknowledged).sum();
+    println!("{rounds} kills, {acknowledged} acknowledged writes, 0 lost");
+    Told {
+        restarts,
+        acknowledged,
+    }
 }
 
 #[test]

@@ -21,6 +21,7 @@ use reach::streamed;
 pub(crate) use reach::{http, reach, stayed, transfers};
 pub(crate) use reached::{How, forget, last_server, remember, remembered};
 pub(crate) use server::Server;
+use unreachable::is_away;
 pub(crate) use unreachable::{explain, in_spite_of};
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,16 +102,22 @@ impl Client {
         self.read(self.request(Method::GET, path)?).await
     }
 
-    /// The same; `None`: the server did not answer, and may in a while. The error is for what will not pass.
+    /// The same; `None`: the server, which was there before, is away, and may answer in a while. The error is for what will not
+    /// pass.
     pub(crate) async fn poll<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
-        let Ok(answer) = self.reply_to(self.request(Method::GET, path)?).await else {
-            return Ok(None);
+        let request = self.request(Method::GET, path)?;
+        let read = async {
+            let answer = self.reply_to(request).await?;
+            if may_pass(answer.status()) {
+                return Ok(None);
+            }
+            let (status, body) = self.checked(answer).await?;
+            self.understood(status, &body).map(Some)
         };
-        if may_pass(answer.status()) {
-            return Ok(None);
+        match read.await {
+            Err(error) if self.was_taken.load(Ordering::Relaxed) && is_away(&error) => Ok(None),
+            other => other,
         }
-        let (status, body) = self.checked(answer).await?;
-        self.understood(status, &body).map(Some)
     }
 
     /// The answer to `POST path` with this body.

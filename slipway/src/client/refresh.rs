@@ -5,7 +5,8 @@ use auth::Secret;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 
-use super::{Login, Server, explain, failure, stayed, whole};
+use super::unreachable::Away;
+use super::{Login, Server, explain, failure, may_pass, stayed, whole};
 
 #[derive(Deserialize)]
 struct Granted {
@@ -46,7 +47,11 @@ pub(super) async fn exchange(
         return Err(failure::login_wanted(server, Some(login), &said));
     }
     if !answer.status().is_success() {
-        return Err(failure::explain(server, &answer, &body));
+        let said = failure::explain(server, &answer, &body);
+        if may_pass(answer.status()) {
+            return Err(Away(said.to_string()).into());
+        }
+        return Err(said);
     }
     // What is wrong with it is told without what is in it.
     let granted = serde_json::from_slice::<Granted>(&body).ok();

@@ -28,6 +28,24 @@ impl fmt::Display for Untrusted {
 
 impl Error for Untrusted {}
 
+/// A server that may answer, or answer otherwise, in a while.
+#[derive(Debug)]
+pub(super) struct Away(pub(super) String);
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Away {}
+
+/// Whether the same request may be answered in a while: the server was away, or went while it answered.
+pub(super) fn is_away(error: &anyhow::Error) -> bool {
+    let is = |cause: &(dyn Error + 'static)| cause.is::<Away>() || cause.is::<reqwest::Error>();
+    error.chain().any(is)
+}
+
 /// The same error, where a file of authorities was named and is not the right one.
 pub(crate) fn in_spite_of(error: anyhow::Error, ca_file: Option<&Path>) -> anyhow::Error {
     match (error.downcast_ref::<Untrusted>(), ca_file) {
@@ -46,11 +64,12 @@ pub(crate) fn explain(base: &Url, error: &reqwest::Error) -> anyhow::Error {
         let base = base.clone();
         return anyhow::Error::new(Untrusted { base, why });
     }
-    match mend(base, error) {
-        Some(mend) => anyhow::anyhow!("{base}: {mend}"),
-        // The chain without its head, which is the URL once more.
-        None => anyhow::anyhow!("{base}: {}", innermost(error)),
+    // The chain without its head, which is the URL once more.
+    let why = mend(base, error).unwrap_or_else(|| innermost(error));
+    if cause::<rustls::Error>(error).is_some() {
+        return anyhow::anyhow!("{base}: {why}");
     }
+    Away(format!("{base}: {why}")).into()
 }
 
 fn mend(base: &Url, error: &reqwest::Error) -> Option<String> {

@@ -6,7 +6,8 @@ cat > files/s2i/assemble <<'SH'
 #!/bin/busybox sh
 set -e
 echo "built by $(busybox id -u)"
-[ ! -e /tmp/src/slow ] || busybox sleep 5
+# Until somebody ends it.
+[ ! -e /tmp/src/slow ] || busybox sleep 600 || echo woken
 busybox cp -r /tmp/src/. /opt/app/
 SH
 printf '#!/bin/busybox sh\nexec busybox cat /opt/app/hello\n' > files/s2i/run

@@ -26,7 +26,7 @@ slipway copy oci:box:1 127.0.0.1:5000/team/box:1
 
 /// What holds of a service of any kind.
 const SERVICE: &str = "
-test -z \"$(systemd-analyze verify slipway.service 2>&1)\"
+if systemd-analyze verify slipway.service 2>&1 | grep slipway; then exit 1; fi
 test \"$(systemctl is-enabled slipway)\" = enabled
 first=\"$(systemctl show --property MainPID --value slipway)\"
 kill -KILL \"$first\"
@@ -58,16 +58,32 @@ mkdir app && echo hello > app/hello
 slipway build run --dir app --builder team/box:1 --output team/app:v1 $limits
 touch app/slow
 slipway build run long --dir app --builder team/box:1 --output team/app:v2 --detach
-for _ in $(seq 300); do
-  if slipway build logs long -n team | grep 'built by 1001'; then break; fi
+begun() {
+  for _ in $(seq 600); do
+    if [ \"$(slipway build logs long -n team | grep -c 'built by 1001')\" = \"$1\" ]; then return; fi
+    sleep 0.1
+  done
+  exit 1
+}
+begun 1
+systemctl restart slipway
+begun 2
+for _ in $(seq 100); do
+  if pkill --exact busybox; then break; fi
   sleep 0.1
 done
-systemctl restart slipway
 slipway build logs long -n team --follow
 slipway build logs long -n team | grep 'this run will begin anew'
+slipway build logs long -n team | grep woken
 slipway ls team/app | grep -x v2
 systemctl stop slipway
-test -z \"$(find /sys/fs/cgroup -path '*/slipway/*' -type d)\"
+# The kernel takes a moment to empty them.
+groups() { find /sys/fs/cgroup -path '*/slipway/*' -type d; }
+for _ in $(seq 100); do
+  if [ -z \"$(groups)\" ]; then break; fi
+  sleep 0.1
+done
+test -z \"$(groups)\"
 if pgrep --exact busybox; then exit 1; fi
 systemctl start slipway
 ";

@@ -1,0 +1,62 @@
+//! `slipway build events --follow` beside a server that goes and comes, and answers that no waiting mends.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests panic to report")]
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::Output;
+
+use support::{run, slipway, stdout, stub};
+
+const NONE: (&str, &str) = ("200 OK", r#"{"items": []}"#);
+const EVENT: (&str, &str) = (
+    "200 OK",
+    r#"{"items": [{"position": 1, "kind": "build.failed", "run": "app-1", "at": 0, "reason": "Machine", "message": "no"}]}"#,
+);
+/// Its body is to be longer.
+const CUT: (&str, &str) = ("200 OK\r\nTransfer-Encoding: chunked", "ff\r\n{");
+const BUSY: (&str, &str) = ("503 Service Unavailable", "");
+const REVOKED: (&str, &str) = ("401 Unauthorized", "");
+
+/// What somebody sees who follows a server that gives these answers one after the other, and the last again and again.
+fn followed(answers: &'static [(&str, &str)]) -> (Output, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let mut answers = answers.iter().peekable();
+    let mut last = *answers.peek().unwrap();
+    stub::serve(listener, move |_, _| {
+        last = answers.next().unwrap_or(last);
+        (last.0.to_owned(), last.1.to_owned())
+    });
+    let mut command = slipway();
+    command.args(["build", "events", "-n", "team", "--follow"]);
+    let output = run(command.args(["--server", &host, "--plain-http"]), "");
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    (output, said)
+}
+
+#[test]
+fn a_server_that_is_away_for_a_while_is_waited_for() {
+    let (output, said) = followed(&[NONE, CUT, BUSY, EVENT, REVOKED]);
+    assert!(stdout(&output).contains("app-1"), "{output:?}");
+    let said: Vec<&str> = said.lines().collect();
+    let [away, again, end] = said[..] else {
+        panic!("{said:#?}");
+    };
+    assert!(away.ends_with("does not answer: trying on"), "{away}");
+    assert!(again.ends_with("answers again"), "{again}");
+    assert!(end.contains("slipway login"), "{end}");
+    assert!(!output.status.success());
+}
+
+#[test]
+fn a_server_that_was_never_there_is_not_waited_for() {
+    let mut command = slipway();
+    command.args(["build", "events", "-n", "team", "--follow"]);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+    let host = format!("localhost:{}", port.unwrap().port());
+    let output = run(command.args(["--server", &host, "--plain-http"]), "");
+    let said = support::error_line(&output);
+    assert!(said.contains("connection refused"), "{said}");
+}

@@ -51,6 +51,7 @@ pub(crate) async fn run(
     allowance: Allowance<'_>,
 ) -> Result<Ended, Fault> {
     let starting = start(Arc::clone(session), arguments, allowance.growth);
+    // The last is dropped first: the group before the child, as in there.
     let Started {
         mut child,
         group,
@@ -121,8 +122,9 @@ pub(crate) async fn run(
 
 /// A command that was started, and not waited for.
 struct Started {
-    child: tokio::process::Child,
+    /// Dropped before the child, which may be waited for then.
     group: Group,
+    child: tokio::process::Child,
     listeners: Vec<TcpListener>,
     disk: Option<Disk>,
 }
@@ -148,12 +150,12 @@ async fn start(
             let mut command: tokio::process::Command = command.into();
             let child = command.stdin(Stdio::piped()).spawn()?;
             let group = Group::of(child.id());
-            Ok((child, group))
+            Ok((group, child))
         });
-        let ((child, group), listeners) = started.map_err(|error| not_started(&error))?;
+        let ((group, child), listeners) = started.map_err(|error| not_started(&error))?;
         Ok(Started {
-            child,
             group,
+            child,
             listeners,
             disk,
         })

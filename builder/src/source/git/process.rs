@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use super::blocking::blocking;
 use super::confinement::UNCONFINED;
 use super::session::{Session, not_started};
-use crate::sandbox::single::Single;
+use crate::sandbox::single::{Failure, Single};
 use crate::source::{Fault, FaultClass};
 
 /// A command that ended.
@@ -97,14 +97,16 @@ pub(crate) async fn run(
         // Stopped by the bound on its files before the folder was looked at.
         return Err(outsized());
     }
+    let shown = session.shown(&printed.0);
     let printed = match way.failure() {
-        Some(failure) if !status.success() => {
-            format!(
-                "failed to connect: {failure}; {}",
-                session.shown(&printed.0)
-            )
+        Some(Failure::Machine(why)) if !status.success() => {
+            let message = format!("git's connections could not be taken: {why}; {shown}");
+            return Err(Fault::new(FaultClass::Machine, message));
         }
-        _ => session.shown(&printed.0),
+        Some(Failure::Server(why)) if !status.success() => {
+            format!("failed to connect: {why}; {shown}")
+        }
+        _ => shown,
     };
     if status.code() == Some(UNCONFINED) {
         let message = format!("git cannot be run as a user without rights: {printed}");

@@ -258,19 +258,16 @@ fn gone(error: &io::Error) -> Fault {
 }
 
 pub(super) fn missing(id: &ObjectId) -> Fault {
-    let message = format!("object {} is not in the repository", id.as_str());
-    Fault::new(FaultClass::GitError, message)
+    Fault::lost(format!("object {} is not in the repository", id.as_str()))
 }
 
 fn cut(id: &ObjectId) -> Fault {
-    let message = format!("object {} ends early", id.as_str());
-    Fault::new(FaultClass::GitError, message)
+    Fault::lost(format!("object {} ends early", id.as_str()))
 }
 
 fn unreadable(line: &str) -> Fault {
-    let message = format!(
+    Fault::lost(format!(
         "git could not read the repository: it answered {:?}",
         line.trim_end()
-    );
-    Fault::new(FaultClass::GitError, message)
+    ))
 }

@@ -93,6 +93,7 @@ impl fmt::Display for FaultClass {
 pub struct Fault {
     class: FaultClass,
     message: String,
+    is_lost: bool,
 }
 
 impl Fault {
@@ -100,6 +101,15 @@ impl Fault {
         Self {
             class,
             message: message.into(),
+            is_lost: false,
+        }
+    }
+
+    /// What was fetched is not there, or cannot be read.
+    pub(crate) fn lost(message: impl Into<String>) -> Self {
+        Self {
+            is_lost: true,
+            ..Self::new(FaultClass::GitError, message)
         }
     }
 
@@ -130,5 +140,10 @@ impl Fault {
     /// The class.
     pub fn class(&self) -> FaultClass {
         self.class
+    }
+
+    /// Whether it may be otherwise once the same is fetched into a new place.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 }

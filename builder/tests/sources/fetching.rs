@@ -187,6 +187,47 @@ async fn a_branch_that_moves_away_while_it_is_fetched_is_what_it_is_then() {
 }
 
 #[tokio::test]
+async fn a_mirror_that_lost_what_it_had_is_fetched_anew() {
+    let servers = Servers::start("lost");
+    let repository = servers.repository("public/app.git");
+    repository.files("main", &[("file", "first")]);
+    let app = servers.source("public/app.git");
+    let packs = || -> Vec<_> {
+        let found = servers.lab.program("find").arg(servers.mirrors());
+        let found = found.args(["-path", "*/objects/pack/*"]).ok();
+        found.lines().map(std::path::PathBuf::from).collect()
+    };
+    for damaged in [false, true] {
+        servers.fetch(&app).await.unwrap();
+        for pack in packs() {
+            std::fs::remove_file(&pack).unwrap();
+            if damaged {
+                std::fs::write(&pack, "no pack").unwrap();
+            }
+        }
+        let snapshot = servers.fetch(&app).await.unwrap();
+        assert_eq!(only_file(&snapshot), "first");
+    }
+}
+
+#[tokio::test]
+async fn repositories_of_sha256_are_refused_by_name() {
+    let servers = Servers::start("sha256");
+    let repository = servers.repository_of("public/app.git", "sha256");
+    let commit = repository.files("main", &[("file", "first")]);
+    assert_eq!(commit.len(), 64);
+    let app = servers.source("public/app.git");
+    for revision in ["", "main", &commit, &commit[..40]] {
+        let fault = at(&servers, &app, revision).await.unwrap_err();
+        assert_eq!(fault.class(), FaultClass::SourceRefused, "{fault}");
+        assert!(fault.to_string().contains("SHA-256"), "{fault}");
+    }
+    let fetcher = servers.fetcher(servers.network());
+    let fault = fetcher.references("shop", &app).await.unwrap_err();
+    assert!(fault.to_string().contains("SHA-256"), "{fault}");
+}
+
+#[tokio::test]
 async fn http_is_spoken_to_this_machine_alone() {
     let servers = Servers::start("plain");
     servers

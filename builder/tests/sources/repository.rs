@@ -14,10 +14,11 @@ pub(crate) struct Repository<'a> {
 pub(crate) type Entry<'a> = (&'a str, &'a [u8], String);
 
 impl<'a> Repository<'a> {
-    pub(crate) fn new(lab: &'a Lab, path: &str) -> Self {
+    pub(crate) fn new(lab: &'a Lab, path: &str, hash: &str) -> Self {
         let folder = lab.dir("repositories").join(path);
         lab.program("git")
             .args(["init", "--quiet", "--bare", "--initial-branch=main"])
+            .arg(format!("--object-format={hash}"))
             .arg(&folder)
             .ok();
         let repository = Self { lab, folder };

@@ -79,7 +79,12 @@ impl Servers {
 
     /// A new repository to put commits into, served as `https://localhost:PORT/<path>`.
     pub(crate) fn repository(&self, path: &str) -> Repository<'_> {
-        Repository::new(&self.lab, path)
+        self.repository_of(path, "sha1")
+    }
+
+    /// One whose objects are named by this hash.
+    pub(crate) fn repository_of(&self, path: &str, hash: &str) -> Repository<'_> {
+        Repository::new(&self.lab, path, hash)
     }
 
     pub(crate) fn url(&self, path: &str) -> GitUrl {

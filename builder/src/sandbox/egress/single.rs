@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::net::netlink::SocketAddrNetlink;
@@ -57,7 +57,23 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Debug, Default)]
 pub(crate) struct Single {
     tasks: JoinSet<()>,
-    failure: Arc<Mutex<Option<io::Error>>>,
+    failures: Arc<Mutex<Failures>>,
+}
+
+/// Why connections do not come about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// This machine cannot take them from the program, which waits.
+    Machine(String),
+    /// The server could not be connected to. The program was told so by a reset alone.
+    Server(String),
+}
+
+#[derive(Debug, Default)]
+struct Failures {
+    /// Until one is taken again.
+    machine: Option<String>,
+    server: Option<String>,
 }
 
 /// At once; git opens two at most.
@@ -73,19 +89,20 @@ impl Single {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         for listener in listeners {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            let (servers, failure) = (Arc::from(servers), Arc::clone(&single.failure));
+            let (servers, failures) = (Arc::from(servers), Arc::clone(&single.failures));
             let places = Arc::clone(&places);
             single
                 .tasks
-                .spawn(carry_all(listener, servers, places, failure));
+                .spawn(carry_all(listener, servers, places, failures));
         }
         Ok(single)
     }
 
-    /// Why the server could not be connected to, if that is so. The program was told so by a reset alone.
-    pub(crate) fn failure(&self) -> Option<String> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.as_ref().map(ToString::to_string)
+    /// Why connections do not come about, if that is so.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let Failures { machine, server } = &*known(&self.failures);
+        let machine = machine.clone().map(Failure::Machine);
+        machine.or_else(|| server.clone().map(Failure::Server))
     }
 }
 
@@ -93,32 +110,36 @@ async fn carry_all(
     listener: tokio::net::TcpListener,
     servers: Arc<[SocketAddr]>,
     places: Arc<Semaphore>,
-    failure: Arc<Mutex<Option<io::Error>>>,
+    failures: Arc<Mutex<Failures>>,
 ) {
     let mut tasks = JoinSet::new();
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         while tasks.try_join_next().is_some() {}
         let inside = match listener.accept().await {
-            Ok((inside, _)) => inside,
+            Ok((inside, _)) => {
+                known(&failures).machine = None;
+                inside
+            }
             Err(error) => {
-                note(&failure, error);
+                known(&failures).machine = Some(error.to_string());
                 // Out of descriptors, most likely: those of others come back. Who connects waits.
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
-        let (servers, failure) = (Arc::clone(&servers), Arc::clone(&failure));
+        let (servers, failures) = (Arc::clone(&servers), Arc::clone(&failures));
         tasks.spawn(async move {
             let outside = relay::first_of(&servers).await;
-            let outside = outside.map_err(|error| note(&failure, error));
+            let outside =
+                outside.map_err(|error| known(&failures).server = Some(error.to_string()));
             relay::join(inside, outside.ok()).await;
             drop(place);
         });
     }
 }
 
-fn note(failure: &Mutex<Option<io::Error>>, error: io::Error) {
-    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+fn known(failures: &Mutex<Failures>) -> MutexGuard<'_, Failures> {
+    failures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The loopback interface of the calling thread's network (`rtnetlink(7)`).

@@ -1,6 +1,7 @@
 //! What `git` means by what it prints.
 
 use super::url::{GitUrl, Scheme};
+use crate::room::full;
 use crate::source::{Fault, FaultClass};
 
 #[cfg(test)]
@@ -127,7 +128,7 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
         }
         FaultClass::GitRemoteUnreachable => "the server cannot be reached",
         FaultClass::SourceRefused => "the repository holds what git calls malformed or malicious",
-        FaultClass::DiskPressure => "the server's disk for builds (builder.dir) is full",
+        FaultClass::DiskPressure => return Fault::new(class, full(&format!("{url} ({printed})"))),
         _ if is_redirect(printed) => {
             "the server sends us elsewhere, which is not followed: use the new URL"
         }

@@ -1,6 +1,7 @@
 //! Fetching repositories.
 
 use std::borrow::Cow;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -110,6 +111,7 @@ impl GitFetcher {
             until: Instant::now() + self.limits.time,
             known,
             stop: CancellationToken::new(),
+            taken: Mutex::default(),
         }
     }
 }

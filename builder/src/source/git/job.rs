@@ -1,8 +1,8 @@
 //! One fetch, from the first question to the snapshot.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -11,15 +11,15 @@ use super::blocking::blocking;
 use super::context::ContextDir;
 use super::credential::Credential;
 use super::fetcher::GitSource;
-use super::gather::{Gathered, Listing, Stored, Submodules, below};
+use super::gather::{Gathered, Listing, Stored};
 use super::lfs;
 use super::mirror::{Mirror, Mirrors};
 use super::objects::Objects;
 use super::process::timed_out;
 use super::references::{References, short};
-use super::remote::{Remote, Resolved};
+use super::remote::Remote;
+use super::resolved::Resolved;
 use super::revision::{ObjectId, Revision};
-use super::submodules::{MAX_DEPTH, urls};
 use super::url::GitUrl;
 use crate::s2i::Warning;
 use crate::source::snapshot;
@@ -37,6 +37,8 @@ pub(super) struct Job<'a> {
     pub(super) known: &'a (dyn Fn(&str) -> bool + Sync),
     /// Ends what reads mirrors once nobody waits for the fetch.
     pub(super) stop: CancellationToken,
+    /// Whose mirrors it took.
+    pub(super) taken: Mutex<Vec<GitUrl>>,
 }
 
 /// What became of a fetch.
@@ -54,7 +56,7 @@ pub enum Found {
 }
 
 /// A commit, and where it is.
-enum Brought {
+pub(super) enum Brought {
     Here(Box<Fetched>),
     Known(Resolved),
 }
@@ -78,6 +80,14 @@ pub(super) struct Fetched {
 impl Job<'_> {
     pub(super) async fn run(&self) -> Result<Found, Fault> {
         let _dropped = self.stop.clone().drop_guard();
+        match self.found().await {
+            // A mirror's disk lost it, most likely, and it would be so in each run to come.
+            Err(fault) if fault.is_lost() && self.discard().await? => self.found().await,
+            found => found,
+        }
+    }
+
+    async fn found(&self) -> Result<Found, Fault> {
         let root = match self.root().await? {
             Brought::Here(root) => *root,
             Brought::Known(resolved) => {
@@ -121,7 +131,7 @@ impl Job<'_> {
 
     /// What the repository offers. Nothing is fetched, and nobody's fetch is waited for.
     pub(super) async fn references(&self) -> Result<References, Fault> {
-        let accepted_hosts = self.mirrors.accepted_hosts(self.namespace)?;
+        let accepted_hosts = self.mirrors.accepted_hosts(self.namespace).await?;
         let mut url = self.source.url.clone();
         loop {
             let remote = Remote::open(
@@ -155,24 +165,38 @@ impl Job<'_> {
             credential,
             known: self.known,
         };
-        let mirror = self
-            .mirrors
-            .take(self.namespace, &source.url, self.until)
-            .await?;
+        let mirror = self.take(&source.url).await?;
         match self.bring(mirror, &source.url, wanted).await {
             Ok(brought) => Ok(brought),
             Err((fault, None)) => Err(fault),
             // The server sends us to where it has the repository: not followed, but this one name is tried.
             Err((_, Some(url))) => {
-                let mirror = self.mirrors.take(self.namespace, &url, self.until).await?;
+                let mirror = self.take(&url).await?;
                 let again = self.bring(mirror, &url, wanted).await;
                 again.map_err(|(fault, _)| fault)
             }
         }
     }
 
+    pub(super) async fn take(&self, url: &GitUrl) -> Result<Mirror, Fault> {
+        let taken = self.taken.lock();
+        taken
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(url.clone());
+        self.mirrors.take(self.namespace, url, self.until).await
+    }
+
+    /// Removes the mirrors that were taken; whether one of them is gone.
+    async fn discard(&self) -> Result<bool, Fault> {
+        let taken = self.taken.lock();
+        let taken = std::mem::take(&mut *taken.unwrap_or_else(PoisonError::into_inner));
+        let (mirrors, namespace) = (self.mirrors.clone(), self.namespace.to_owned());
+        let gone = move |url: &GitUrl| mirrors.discard(&namespace, url);
+        blocking(move || Ok(taken.iter().filter(|url| gone(url)).count() > 0)).await
+    }
+
     /// Brings a commit into a mirror, unless it is known, and says with a fault where else the repository may be.
-    async fn bring(
+    pub(super) async fn bring(
         &self,
         mirror: Mirror,
         url: &GitUrl,
@@ -252,73 +276,6 @@ impl Job<'_> {
         Ok((commit, resolved.reference, objects, tree))
     }
 
-    /// Fetches the submodules that a repository names, if they are wanted.
-    async fn submodules(
-        &self,
-        of: &Fetched,
-        named: Submodules,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Vec<Fetched>, Fault> {
-        if named.count == 0 {
-            return Ok(Vec::new());
-        }
-        if !self.source.submodules {
-            for (path, _) in named.first.iter().take(SHOWN) {
-                warnings.push(Warning::new(format!(
-                    "{} is a submodule and stays empty: the build does not ask for submodules",
-                    path.escape_ascii()
-                )));
-            }
-            if named.count > SHOWN {
-                let more = named.count - named.first.len().min(SHOWN);
-                warnings.push(Warning::new(format!("and so do {more} more submodules")));
-            }
-            return Ok(Vec::new());
-        }
-        if named.count > self.limits.submodules {
-            return Err(Fault::too_large("the source has too many submodules"));
-        }
-        if of.depth == MAX_DEPTH {
-            return Err(Fault::too_large(
-                "submodules are within each other too deep",
-            ));
-        }
-        let urls = match of.objects.file(&of.commit, ".gitmodules").await? {
-            Some(file) => urls(&of.objects, &file, &of.url).await?,
-            None => BTreeMap::new(),
-        };
-        let mut found = Vec::new();
-        for (path, commit) in named.first {
-            let mut in_repository = of.context_dir.as_str().as_bytes().to_vec();
-            if !in_repository.is_empty() {
-                in_repository.push(b'/');
-            }
-            in_repository.extend(&path);
-            let Some(url) = urls.get(&in_repository) else {
-                return Err(Fault::hostile(format!(
-                    "{} is a submodule that .gitmodules has no URL for",
-                    path.escape_ascii()
-                )));
-            };
-            let credential = self.source.credential.as_ref();
-            let wanted = Wanted {
-                revision: &Revision::Commit(commit),
-                context_dir: &ContextDir::default(),
-                credential: credential.filter(|_| url.same_server(&self.source.url)),
-                known: &|_| false,
-            };
-            let mirror = self.mirrors.take(self.namespace, url, self.until).await?;
-            let brought = self.bring(mirror, url, wanted).await;
-            let Brought::Here(mut fetched) = brought.map_err(|(fault, _)| fault)? else {
-                continue;
-            };
-            fetched.at = below(&of.at, &path);
-            fetched.depth = of.depth + 1;
-            found.push(*fetched);
-        }
-        Ok(found)
-    }
-
     /// Reads everything out of the mirrors.
     async fn snapshot(
         &self,
@@ -377,14 +334,11 @@ impl Job<'_> {
     }
 }
 
-/// How many submodules that stay empty are named.
-const SHOWN: usize = 20;
-
 /// What of a repository is wanted, and with what credential.
 #[derive(Clone, Copy)]
-struct Wanted<'a> {
-    revision: &'a Revision,
-    context_dir: &'a ContextDir,
-    credential: Option<&'a Credential>,
-    known: &'a (dyn Fn(&str) -> bool + Sync),
+pub(super) struct Wanted<'a> {
+    pub(super) revision: &'a Revision,
+    pub(super) context_dir: &'a ContextDir,
+    pub(super) credential: Option<&'a Credential>,
+    pub(super) known: &'a (dyn Fn(&str) -> bool + Sync),
 }

@@ -114,14 +114,27 @@ impl Mirrors {
     }
 
     /// Where ssh servers' keys are kept that a namespace took at their word.
-    pub(crate) fn accepted_hosts(&self, namespace: &str) -> Result<PathBuf, Fault> {
+    pub(crate) async fn accepted_hosts(&self, namespace: &str) -> Result<PathBuf, Fault> {
         let folder = self.folder_of(namespace);
-        std::fs::create_dir_all(&folder).map_err(|error| broken(&error))?;
-        Ok(accepted_hosts(&folder))
+        let make = move || {
+            std::fs::create_dir_all(&folder).map_err(|error| broken(&error))?;
+            Ok(accepted_hosts(&folder))
+        };
+        blocking(make).await
     }
 
     fn folder_of(&self, namespace: &str) -> PathBuf {
         self.root.join(hash(namespace))
+    }
+
+    /// Removes a mirror, if nobody uses it; whether it is gone. Blocks.
+    pub(crate) fn discard(&self, namespace: &str, url: &GitUrl) -> bool {
+        let folder = self.folder_of(namespace);
+        let name = hash(&url.to_string());
+        let Ok(lock) = File::open(folder.join(format!("{name}.lock"))) else {
+            return false;
+        };
+        is_free(&lock) && std::fs::remove_dir_all(folder.join(format!("{name}.git"))).is_ok()
     }
 
     /// Removes mirrors, the longest unused first, until all together have at most `most` bytes; and those unused since
@@ -185,24 +198,16 @@ fn open(of_namespace: &Path, name: &str, folder: &Path, git: User) -> io::Result
 
 /// Makes a repository if it is not there, and removes what a fetch that was killed has left. Nobody else fetches: the lock is ours.
 fn prepare(folder: &Path, user: User) -> io::Result<()> {
-    // Where git was made to put a link in the place of a folder, nothing is looked at behind it.
-    let parts = ["", "objects", "objects/pack"];
-    let is_folder = |part| std::fs::symlink_metadata(folder.join(part)).is_ok_and(|it| it.is_dir());
-    let files = if parts.into_iter().all(is_folder) {
-        read_dir(&folder.join("objects/pack")).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
     let locks = ["shallow.lock", "packed-refs.lock", "config.lock"];
     let locks = locks.map(|lock| folder.join(lock));
-    let unfinished = files.into_iter().filter(|file| {
+    let unfinished = packs(folder).into_iter().filter(|file| {
         let name = file.file_name().unwrap_or_default();
         name.as_encoded_bytes().starts_with(b"tmp_")
     });
     for file in unfinished.chain(locks) {
         let _ = std::fs::remove_file(file);
     }
-    if folder.join("HEAD").exists() {
+    if is_whole(folder) {
         return Ok(());
     }
     // Made beside its place: what is there is whole, also if this is killed.
@@ -213,23 +218,33 @@ fn prepare(folder: &Path, user: User) -> io::Result<()> {
     std::fs::rename(&new, folder)
 }
 
+/// Whether a repository has what [`make`] wrote: after a loss of power there may be files of the right names without their content,
+/// because nothing waits until that is on the disk. git makes the configuration longer and leaves `HEAD` as it is.
+fn is_whole(folder: &Path) -> bool {
+    FILES.iter().all(|(name, text)| {
+        let found = std::fs::symlink_metadata(folder.join(name));
+        found.is_ok_and(|found| found.is_file() && found.len() >= text.len() as u64)
+    })
+}
+
 /// What `git init --bare` makes of nothing (gitrepository-layout(5)), and no more: without git, which takes longer to start.
 fn make(folder: &Path, user: User) -> io::Result<()> {
     for part in FOLDERS {
-        let part = folder.join(part);
-        DirBuilder::new().create(&part)?;
-        user.give(&part)?;
+        DirBuilder::new().create(folder.join(part))?;
     }
     for (name, text) in FILES {
-        let file = folder.join(name);
-        let mut made = OpenOptions::new()
+        let mut options = OpenOptions::new();
+        let mut file = options
             .write(true)
             .create_new(true)
-            .open(&file)?;
-        made.write_all(text.as_bytes())?;
-        user.give(&file)?;
+            .open(folder.join(name))?;
+        file.write_all(text.as_bytes())?;
     }
-    Ok(())
+    // From the inside out: nothing is changed below a folder that is no longer ours.
+    let files = FILES.iter().map(|(name, _)| name);
+    files
+        .chain(FOLDERS.iter().rev())
+        .try_for_each(|part| user.give(&folder.join(part)))
 }
 
 const FOLDERS: &[&str] = &[
@@ -259,9 +274,21 @@ fn hash(text: &str) -> String {
     Digest::of(Algorithm::Sha256, text.as_bytes()).hex()
 }
 
+/// What lies beside a repository's packs, and they. Where git was made to put a link in the place of a folder, nothing is looked at
+/// behind it.
+pub(super) fn packs(repository: &Path) -> Vec<PathBuf> {
+    let folders = ["", "objects", "objects/pack"].map(|part| repository.join(part));
+    let is_folder = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
+    if folders.iter().all(is_folder) {
+        read_dir(&folders[2]).unwrap_or_default()
+    } else {
+        Vec::new()
+    }
+}
+
 /// Whether a repository had better be made anew.
 fn is_worn(folder: &Path) -> bool {
-    let files = read_dir(&folder.join("objects/pack")).unwrap_or_default();
+    let files = packs(folder);
     let is_pack = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "pack");
     files.iter().filter(is_pack).count() > MAX_PACKS || size_of(folder) > MAX_BYTES
 }

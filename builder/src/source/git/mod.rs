@@ -36,6 +36,7 @@ mod process;
 mod reader;
 mod references;
 mod remote;
+mod resolved;
 mod revision;
 mod session;
 mod sessions;

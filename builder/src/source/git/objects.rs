@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::{Aside, blocking};
 use super::commit;
+use super::mirror::packs;
 use super::process::{Allowance, run};
 use super::reader::{Reader, missing};
 use super::revision::ObjectId;
@@ -173,10 +174,8 @@ impl Objects {
         if ended.success {
             return Ok(ended.stdout);
         }
-        Err(Fault::new(
-            FaultClass::GitError,
-            format!("git {} failed: {}", arguments[0], ended.printed),
-        ))
+        let message = format!("git {} failed: {}", arguments[0], ended.printed);
+        Err(Fault::lost(message))
     }
 }
 
@@ -217,7 +216,6 @@ fn tree(reader: &mut Reader, commit: &ObjectId, path: &str) -> Result<ObjectId, 
 
 /// Whether something was fetched into a repository without its files' content: git marks packs so (gitformat-pack(5), ".promisor").
 fn lacks_content(repository: &Path) -> bool {
-    let packs = std::fs::read_dir(repository.join("objects/pack"));
-    let mut packs = packs.into_iter().flatten().flatten();
-    packs.any(|file| Path::new(&file.file_name()).extension() == Some("promisor".as_ref()))
+    let is_marked = |file: &PathBuf| file.extension() == Some("promisor".as_ref());
+    packs(repository).iter().any(is_marked)
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use super::blocking::blocking;
 use super::confinement::UNCONFINED;
 use super::session::{Session, not_started};
-use crate::sandbox::single::Single;
+use crate::sandbox::single::{Failure, Single};
 use crate::source::{Fault, FaultClass};
 
 /// A command that ended.
@@ -51,6 +51,7 @@ pub(crate) async fn run(
     allowance: Allowance<'_>,
 ) -> Result<Ended, Fault> {
     let starting = start(Arc::clone(session), arguments, allowance.growth);
+    // The last is dropped first: the group before the child, as in there.
     let Started {
         mut child,
         group,
@@ -96,14 +97,16 @@ pub(crate) async fn run(
         // Stopped by the bound on its files before the folder was looked at.
         return Err(outsized());
     }
+    let shown = session.shown(&printed.0);
     let printed = match way.failure() {
-        Some(failure) if !status.success() => {
-            format!(
-                "failed to connect: {failure}; {}",
-                session.shown(&printed.0)
-            )
+        Some(Failure::Machine(why)) if !status.success() => {
+            let message = format!("git's connections could not be taken: {why}; {shown}");
+            return Err(Fault::new(FaultClass::Machine, message));
         }
-        _ => session.shown(&printed.0),
+        Some(Failure::Server(why)) if !status.success() => {
+            format!("failed to connect: {why}; {shown}")
+        }
+        _ => shown,
     };
     if status.code() == Some(UNCONFINED) {
         let message = format!("git cannot be run as a user without rights: {printed}");
@@ -121,8 +124,9 @@ pub(crate) async fn run(
 
 /// A command that was started, and not waited for.
 struct Started {
-    child: tokio::process::Child,
+    /// Dropped before the child, which may be waited for then.
     group: Group,
+    child: tokio::process::Child,
     listeners: Vec<TcpListener>,
     disk: Option<Disk>,
 }
@@ -148,12 +152,12 @@ async fn start(
             let mut command: tokio::process::Command = command.into();
             let child = command.stdin(Stdio::piped()).spawn()?;
             let group = Group::of(child.id());
-            Ok((child, group))
+            Ok((group, child))
         });
-        let ((child, group), listeners) = started.map_err(|error| not_started(&error))?;
+        let ((group, child), listeners) = started.map_err(|error| not_started(&error))?;
         Ok(Started {
-            child,
             group,
+            child,
             listeners,
             disk,
         })

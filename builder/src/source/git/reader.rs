@@ -80,17 +80,17 @@ impl Reader {
         ids: impl IntoIterator<Item = &'a ObjectId>,
     ) -> Result<Vec<Option<About>>, Fault> {
         let mut question = String::new();
-        let mut count = 0;
+        let mut asked = Vec::new();
         for id in ids {
             question.extend(["info ", id.as_str(), "\n"]);
-            count += 1;
+            asked.push(id);
         }
-        if count == 0 {
+        if asked.is_empty() {
             return Ok(Vec::new());
         }
         self.ask(question)?;
-        let found = (0..count).map(|_| self.answer()).collect();
-        self.astray = false;
+        let found = asked.into_iter().map(|id| self.answer(id)).collect();
+        self.astray = Result::is_err(&found);
         found
     }
 
@@ -139,7 +139,7 @@ impl Reader {
     /// Asks for an object's content, which has so many bytes.
     fn open(&mut self, id: &ObjectId, kind: ObjectKind) -> Result<u64, Fault> {
         self.ask(format!("contents {}\n", id.as_str()))?;
-        match self.answer()? {
+        match self.answer(id)? {
             Some(about) if about.kind == kind => Ok(about.size),
             _ => Err(missing(id)),
         }
@@ -169,6 +169,7 @@ impl Reader {
                 self.astray = false;
                 Ok(())
             }
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(gone(&error)),
             _ => Err(cut(id)),
         }
     }
@@ -185,13 +186,16 @@ impl Reader {
         asked.map_err(|error| gone(&error))
     }
 
-    /// The line that each answer begins with: `<id> <type> <size>`, or `<id> missing`.
-    fn answer(&mut self) -> Result<Option<About>, Fault> {
+    /// The line that each answer begins with, here of this object: `<id> <type> <size>`, or `<id> missing`.
+    fn answer(&mut self, of: &ObjectId) -> Result<Option<About>, Fault> {
         let mut line = Vec::new();
         let read = (&mut self.answers).take(256).read_until(b'\n', &mut line);
         read.map_err(|error| gone(&error))?;
         let line = String::from_utf8_lossy(&line);
-        let mut words = line.trim_end().split(' ').skip(1);
+        let mut words = line.trim_end().split(' ');
+        if words.next() != Some(of.as_str()) {
+            return Err(unreadable(&line));
+        }
         let kind = match words.next() {
             Some("blob") => ObjectKind::Blob,
             Some("commit") => ObjectKind::Commit,
@@ -254,19 +258,16 @@ fn gone(error: &io::Error) -> Fault {
 }
 
 pub(super) fn missing(id: &ObjectId) -> Fault {
-    let message = format!("object {} is not in the repository", id.as_str());
-    Fault::new(FaultClass::GitError, message)
+    Fault::lost(format!("object {} is not in the repository", id.as_str()))
 }
 
 fn cut(id: &ObjectId) -> Fault {
-    let message = format!("object {} ends early", id.as_str());
-    Fault::new(FaultClass::GitError, message)
+    Fault::lost(format!("object {} ends early", id.as_str()))
 }
 
 fn unreadable(line: &str) -> Fault {
-    let message = format!(
+    Fault::lost(format!(
         "git could not read the repository: it answered {:?}",
         line.trim_end()
-    );
-    Fault::new(FaultClass::GitError, message)
+    ))
 }

@@ -14,7 +14,8 @@ use super::listing::Listing;
 use super::ls_refs::LsRefs;
 use super::process::{Allowance, Ended, run};
 use super::references::References;
-use super::revision::{ObjectId, RefName, Revision};
+use super::resolved::{Resolved, chosen, missing, patterns};
+use super::revision::{ObjectId, Revision};
 use super::session::{Session, proxy_of};
 use super::sessions::Sessions;
 use super::url::{GitUrl, Scheme};
@@ -56,14 +57,6 @@ impl Talk {
             &self.sessions,
         )
     }
-}
-
-/// A commit, and the branch or tag that led to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Resolved {
-    pub(crate) commit: ObjectId,
-    /// As the server has it, `refs/heads/main`; `None` if the commit was named by its id.
-    pub(crate) reference: Option<String>,
 }
 
 /// Bytes of the list of references that are read.
@@ -144,8 +137,20 @@ impl Remote {
         })
     }
 
-    /// What the server lists of these names and patterns, and it may be of more.
-    async fn listing<'n>(&self, wanted: &[&'n str]) -> Result<Listing, Fault> {
+    /// What the server lists of these names and patterns, and it may be of more. Refused where nothing of it could be fetched: a mirror
+    /// has one kind of ids, and it is there before the server has said which it has.
+    async fn listing(&self, wanted: &[&str]) -> Result<Listing, Fault> {
+        let listing = self.listed(wanted).await?;
+        if listing.iter().all(|reference| reference.id.is_sha1()) {
+            return Ok(listing);
+        }
+        Err(Fault::hostile(format!(
+            "{}: the repository names its objects by SHA-256, and builds fetch from those that name them by SHA-1 alone",
+            self.talk.url
+        )))
+    }
+
+    async fn listed<'n>(&self, wanted: &[&'n str]) -> Result<Listing, Fault> {
         if let Some(ls_refs) = &self.ls_refs {
             // What an annotated tag points at is told with the tag.
             let prefix = |name: &&'n str| name.trim_end_matches('*').trim_end_matches("^{}");
@@ -168,13 +173,7 @@ impl Remote {
     pub(crate) async fn fetch(&self, wanted: &Resolved, blobs: bool) -> Result<ObjectId, Fault> {
         let commit = wanted.commit.as_str();
         // Where it was fetched to before; it was whole then, but for files' content.
-        if self
-            .talk
-            .repository
-            .join("refs/slipway")
-            .join(commit)
-            .exists()
-        {
+        if self.has("refs/slipway", commit).await? {
             return Ok(wanted.commit.clone());
         }
         let filter = if blobs {
@@ -212,9 +211,15 @@ impl Remote {
         })
     }
 
+    /// Whether a folder of the repository has a file of this name.
+    async fn has(&self, folder: &str, name: &str) -> Result<bool, Fault> {
+        let file = self.talk.repository.join(folder).join(name);
+        blocking(move || Ok(file.exists())).await
+    }
+
     /// Brings what all references have, with its history.
     async fn fetch_all(&self, options: &[&str]) -> Result<(), Fault> {
-        let deepen = if self.talk.repository.join("shallow").exists() {
+        let deepen = if self.has("", "shallow").await? {
             "--unshallow"
         } else {
             "--force"
@@ -331,60 +336,5 @@ impl Remote {
         is_redirect(&fault.to_string())
             .then(|| self.talk.url.with_suffix())
             .flatten()
-    }
-}
-
-/// The references to ask for, the best first.
-fn patterns(revision: &Revision) -> Vec<String> {
-    let head = |name: &RefName| format!("refs/heads/{}", name.as_str());
-    let tag = |name: &RefName| {
-        let name = name.as_str();
-        // What an annotated tag points at comes before the tag itself.
-        [
-            format!("refs/tags/{name}^{{}}"),
-            format!("refs/tags/{name}"),
-        ]
-    };
-    match revision {
-        Revision::Default | Revision::Commit(_) => vec!["HEAD".to_owned()],
-        Revision::Branch(name) => vec![head(name)],
-        Revision::Tag(name) => tag(name).to_vec(),
-        Revision::Name(name) => [head(name)].into_iter().chain(tag(name)).collect(),
-    }
-}
-
-/// The best of `wanted` that is listed.
-fn chosen(wanted: &[String], listing: &Listing) -> Option<Resolved> {
-    wanted.iter().find_map(|name| {
-        let found = listing.find(name)?;
-        let reference = found.target.as_ref().unwrap_or(name);
-        let reference = reference.trim_end_matches("^{}");
-        Some(Resolved {
-            commit: found.id.clone(),
-            // A name of the server's choosing: only if it is one.
-            reference: reference
-                .strip_prefix("refs/")
-                .filter(|rest| RefName::parse(rest).is_ok())
-                .map(|_| reference.to_owned()),
-        })
-    })
-}
-
-fn missing(revision: &Revision) -> String {
-    match revision {
-        Revision::Default => "the repository has no default branch: is it empty?".to_owned(),
-        Revision::Branch(name) => format!("there is no branch {:?}", name.as_str()),
-        Revision::Tag(name) => format!("there is no tag {:?}", name.as_str()),
-        Revision::Commit(id) => format!("there is no commit {}", id.as_str()),
-        Revision::Name(name) => {
-            let name = name.as_str();
-            let abbreviated = name.len() >= 7 && name.bytes().all(|b| b.is_ascii_hexdigit());
-            let hint = if abbreviated {
-                " (a commit is named by all 40 digits of its id)"
-            } else {
-                ""
-            };
-            format!("there is no branch or tag {name:?}{hint}")
-        }
     }
 }

@@ -98,6 +98,10 @@ impl ObjectId {
         Self(digits.map(digit).collect())
     }
 
+    pub(super) fn is_sha1(&self) -> bool {
+        self.0.len() == 40
+    }
+
     /// The hex.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -4,8 +4,11 @@ use super::reader::{ObjectKind, Reader};
 use super::revision::ObjectId;
 use crate::source::Fault;
 
+mod order;
 #[cfg(test)]
 mod tests;
+
+use order::Order;
 
 /// An entry of a tree and all of those above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +30,13 @@ pub(super) enum Kind {
     Submodule,
 }
 
-/// How many files git is asked about at a time.
-const ASKED: usize = 1000;
+/// How many files git is asked about at a time: a pipe has room for the question (64 KiB, pipe(7)), lest writing it waits for git.
+const ASKED: usize = 500;
 
 /// Calls `each` for every entry below a tree, folders before what is in them. Blocks.
 ///
-/// Of what `each` has not refused, only the names of folders are kept that are still to be gone into: its bounds are those of this, too.
+/// Of what `each` has not refused, only the names of folders are kept that are still to be gone into. None is there twice, so that
+/// its bounds are those of this, too.
 pub(super) fn list(
     reader: &mut Reader,
     tree: &ObjectId,
@@ -117,9 +121,10 @@ fn folder(
     }
 }
 
-/// A tree's entries: `<mode, octal> <name>\0<id>` each, nothing between them.
+/// A tree's entries: `<mode, octal> <name>\0<id>` each, nothing between them, in git's [`Order`].
 struct Entries {
     bytes: Vec<u8>,
+    order: Order,
     /// Where the last one begins, and the next.
     last: usize,
     next: usize,
@@ -142,6 +147,7 @@ impl Entries {
     fn of(bytes: Vec<u8>, tree: &ObjectId) -> Self {
         Self {
             bytes,
+            order: Order::default(),
             last: 0,
             next: 0,
             id_bytes: tree.as_str().len() / 2,
@@ -153,7 +159,10 @@ impl Entries {
             .bytes
             .get(self.next..)
             .filter(|rest| !rest.is_empty())?;
-        let parsed = parse(rest, self.id_bytes);
+        let parsed = parse(rest, self.id_bytes).filter(|(entry, _)| {
+            let is_folder = entry.kind == Kind::Folder;
+            self.order.takes(entry.name, is_folder)
+        });
         self.last = self.next;
         self.next = match parsed {
             Some((_, length)) => self.next + length,
@@ -172,6 +181,7 @@ impl Entries {
     fn begin_again(&mut self, bytes: usize) {
         self.bytes.truncate(bytes);
         self.bytes.shrink_to_fit();
+        self.order = Order::default();
         self.next = 0;
     }
 }
@@ -211,5 +221,8 @@ const MAX_MODE: usize = 8;
 
 fn odd(bytes: &[u8]) -> Fault {
     let shown = &bytes[..bytes.len().min(80)];
-    Fault::hostile(format!("a tree has an entry {}", shown.escape_ascii()))
+    Fault::hostile(format!(
+        "a tree has an entry that is malformed, there twice, or out of its order: {}",
+        shown.escape_ascii()
+    ))
 }

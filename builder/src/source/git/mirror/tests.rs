@@ -104,7 +104,7 @@ async fn credentials_that_a_killed_server_left_are_removed() {
     let credential = Credential::basic("ann", "canary-of-a-password").unwrap();
     let network = SourceNetwork::default();
     let servers = vec!["192.0.2.1:443".parse().unwrap()];
-    let accepted = mirrors.accepted_hosts("a").unwrap();
+    let accepted = mirrors.accepted_hosts("a").await.unwrap();
     let session = Session::remote(
         &url("x"),
         Path::new("/nowhere"),
@@ -165,4 +165,37 @@ async fn a_worn_mirror_is_made_anew_when_nobody_uses_it() {
         }
     }
     assert!(!first.exists() && !last.exists());
+}
+
+#[tokio::test]
+async fn what_a_loss_of_power_left_is_made_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    for (name, text) in FILES {
+        let mirror = mirrors.take("a", &url("x"), soon()).await.unwrap();
+        let file = mirror.folder().join(name);
+        let kept = mirror.folder().join("kept");
+        drop(mirror);
+        std::fs::write(&kept, "").unwrap();
+        drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+        assert!(kept.exists());
+        std::fs::write(&file, "").unwrap();
+        drop(mirrors.take("a", &url("x"), soon()).await.unwrap());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), *text);
+        assert!(!kept.exists(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_that_somebody_uses_is_not_discarded() {
+    let root = tempfile::tempdir().unwrap();
+    let mirrors = Mirrors::new(root.path().to_path_buf());
+    assert!(!mirrors.discard("a", &url("x")), "there is none");
+    let mirror = mirrors.take("a", &url("x"), soon()).await.unwrap();
+    let folder = mirror.folder().to_path_buf();
+    assert!(!mirrors.discard("a", &url("x")) && folder.exists());
+    drop(mirror);
+    // A process that another test starts may have a copy of the lock for a moment.
+    let gone = (0..100).any(|_| mirrors.discard("a", &url("x")));
+    assert!(gone && !folder.exists());
 }

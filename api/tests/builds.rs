@@ -693,12 +693,27 @@ async fn what_was_published_is_told_page_by_page() {
         assert_eq!(runs(&rest), ["app-3"]);
         assert!(rest.get("continue").is_none(), "{rest}");
     }
+    // Who says which event they have read is told if it is another by now; of one that cannot be read nobody knows.
+    let known = format!("after=2&id={:032x}", 2);
+    for rest in [&*known, "limit=2&continue=2&after=2&id=other"] {
+        let rest = server.get(&format!("{events}?{rest}"), &who).await.json();
+        assert_eq!(runs(&rest), ["app-3"]);
+    }
+    let unknown = server.get(&format!("{events}?after=4&id=x"), &who).await;
+    assert_eq!(unknown.json(), json!({"items": []}));
     // Whoever has read all asks for what comes behind it.
     for behind in [3, 4] {
         let behind = server.get(&format!("{events}?after={behind}"), &who).await;
         assert_eq!(behind.json(), json!({"items": []}));
     }
-    for wrong in ["after=5", "continue=x", "continue=1800000000003-x"] {
+    for wrong in [
+        "after=5",
+        "after=2&id=other",
+        "after=0&id=other",
+        "id=other",
+        "continue=x",
+        "continue=1800000000003-x",
+    ] {
         let answer = server.get(&format!("{events}?{wrong}"), &who).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}");
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();

@@ -4,7 +4,7 @@ use auth::BuildRight;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use builder::builds::{Asked, BuildsError, PageOf, Recorded};
+use builder::builds::{Asked, PageOf, Recorded};
 use builder::records::{self, BuildSpec, Cause, SourceSpec};
 use http::header::{ETAG, IF_MATCH, LOCATION};
 use http::{HeaderMap, StatusCode};
@@ -267,23 +267,17 @@ async fn missing_secrets(
     caller: &Caller,
     build: &records::Build,
 ) -> Vec<String> {
-    let (namespace, names) = (&build.metadata.namespace, build.spec.secret_names());
-    let mut missing = Vec::new();
-    if names.is_empty() {
-        return missing;
+    let (namespace, spec) = (&build.metadata.namespace, &build.spec);
+    if spec.secret_names().is_empty() {
+        return Vec::new();
     }
     let gate = building.registry.gate();
-    let may = gate.permit_build(&caller.who, BuildRight::ListSecrets, Some(namespace));
-    if may.await.is_err() {
-        return missing;
+    let may = gate.may_build(&caller.who, BuildRight::ListSecrets, Some(namespace));
+    if !may.await.unwrap_or_default() {
+        return Vec::new();
     }
-    for name in names {
-        let found = building.builds.secret(namespace, name).await;
-        if matches!(found, Err(BuildsError::NotFound { .. })) {
-            missing.push(name.to_owned());
-        }
-    }
-    missing
+    let missing = building.builds.missing_secrets(namespace, spec).await;
+    missing.unwrap_or_default()
 }
 
 /// The revision that `If-Match` names (RFC 9110 §13.1.1); `None` where any will do.

@@ -30,17 +30,25 @@ struct Which {
     limit: Option<u32>,
     /// Those behind this position: of the last event that was read. 0, or nothing, is before the first.
     after: Option<u64>,
+    /// The `id` of the event at `after`: refused if another is there by now, because the server has older records than it had.
+    id: Option<String>,
     /// Where to go on: what the page before said under `continue`, instead of `after`.
     r#continue: Option<String>,
 }
 
 impl Which {
-    fn after(&self, page: &Page) -> Result<u64, Problem> {
+    /// The position, with the id of the event there if it was said.
+    fn after(&self, page: &Page) -> Result<(u64, Option<&str>), Problem> {
+        if self.id.is_some() && self.after.is_none_or(|after| after == 0) {
+            let message = "id: of the event at the position after, which is lacking";
+            return Err(Problem::invalid(message));
+        }
         let Some(next) = page.after() else {
-            return Ok(self.after.unwrap_or_default());
+            return Ok((self.after.unwrap_or_default(), self.id.as_deref()));
         };
         let message = "continue: the position of an event, as the page before said it";
-        next.parse().map_err(|_| Problem::invalid(message))
+        let next = next.parse().map_err(|_| Problem::invalid(message))?;
+        Ok((next, None))
     }
 }
 
@@ -51,7 +59,7 @@ struct BuildEvent {
     /// Its own for ever.
     id: String,
     /// 1 of a namespace's first event, one more of each that is recorded after it; what is lacking before the first that is listed was
-    /// removed. Whoever asks for those `after` the last that they have read misses none.
+    /// removed, or cannot be read. Whoever asks for those `after` the last that they have read, with its `id`, misses none.
     position: u64,
     /// `build.succeeded` or `build.failed`; others may come.
     kind: &'static str,
@@ -122,9 +130,9 @@ async fn list(
 ) -> Result<Reply<Listed<BuildEvent>>, Problem> {
     let page = Page::new(which.limit, which.r#continue.clone());
     let limit = page.limit()?.min(PageOf::MAX);
-    let after = which.after(&page)?;
-    let found = building.builds.events(may.namespace(), after, limit).await;
-    let found = found.map_err(problem)?;
+    let (after, id) = which.after(&page)?;
+    let found = building.builds.events(may.namespace(), after, id, limit);
+    let found = found.await.map_err(problem)?;
     let last = found.items.last().filter(|_| found.more);
     let listed = Listed {
         r#continue: last.map(|(position, _)| position.to_string()),

@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::definitions::millis;
 use super::ending::Ending;
-use super::finish::{cancelled, fail, requeue};
+use super::finish::{cancelled, fail, let_wait};
 use super::live::{Open, Stop, Why};
 use super::log::{LogWriter, folder};
 use super::pipeline::Pipeline;
@@ -24,9 +25,6 @@ use crate::records::{OwnReason, Run, RunResult, State};
 /// How long the queue sleeps at most.
 const REST: Duration = Duration::from_secs(60);
 
-/// How long a run rests whose record was not to be read or written.
-pub(super) const AWAY: Duration = Duration::from_secs(5);
-
 /// How long is waited for threads of runs that have ended.
 const THREADS_END: Duration = Duration::from_secs(5);
 
@@ -38,6 +36,10 @@ impl Builds {
             () = stop.cancelled() => return,
             () = Box::pin(self.recover()) => {}
         }
+        let looking = {
+            let builds = self.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move { builds.keep_looking().await }))
+        };
         let mut working = JoinSet::new();
         let mut tidying = Box::pin(self.keep_tidy(stop.clone()));
         while !stop.is_cancelled() {
@@ -56,6 +58,7 @@ impl Builds {
                 () = &mut tidying => {}
             }
         }
+        drop(looking);
         self.live().stop_all(&Why::ServerEnds);
         while working.join_next().await.is_some() {}
         self.0.threads.close();
@@ -98,7 +101,7 @@ impl Builds {
         }
     }
 
-    /// Ends a run that waits. It is out of the queue; if it cannot be recorded now, it waits again.
+    /// Ends a run that waits. It is out of the queue; if it cannot be recorded now, it is looked for, and waits again.
     async fn end_waiting(&self, id: &RunId, end: impl Fn(&mut Run)) {
         let ended = async {
             loop {
@@ -121,49 +124,9 @@ impl Builds {
             Ok(()) | Err(BuildsError::NotFound { .. }) => self.live().end(id),
             Err(error) => {
                 tracing::warn!(run = id.name, %error, "the end of a waiting run is not recorded");
-                self.take_up_later(id.clone(), None);
+                self.look_for_unheard();
             }
         }
-    }
-
-    /// Reads a run anew after a while and lets it wait if it does, or if it is said to be at work since `begun`, an attempt of
-    /// which this server had no answer: nobody is at it.
-    fn take_up_later(&self, id: RunId, begun: Option<u32>) {
-        let builds = self.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(AWAY).await;
-                // Somebody has looked for those that wait.
-                if builds.queue().has(&id) {
-                    return;
-                }
-                match builds.take_up_again(&id, begun).await {
-                    Err(BuildsError::Unavailable(_)) => {}
-                    Ok(Some(run)) => return builds.wait_again(&run),
-                    Ok(None) | Err(_) => return builds.live().end(&id),
-                }
-            }
-        });
-    }
-
-    /// The run, if it is to wait.
-    async fn take_up_again(
-        &self,
-        id: &RunId,
-        begun: Option<u32>,
-    ) -> Result<Option<Run>, BuildsError> {
-        let found = self.run(&id.namespace, &id.name).await?;
-        if found.value.state == State::Running && Some(found.value.attempts) == begun {
-            let now = millis(SystemTime::now());
-            let progress = Progress::new(self.clone(), found);
-            progress.change(|run| let_wait(run, now)).await?;
-            let run = progress.run().await;
-            if run.state.has_ended() {
-                self.figures().ended(&run);
-            }
-            return Ok((run.state == State::Queued).then_some(run));
-        }
-        Ok((found.value.state == State::Queued).then_some(found.value))
     }
 
     /// Lets a run wait that the ledger says waits; how long it may counts from now.
@@ -178,13 +141,12 @@ impl Builds {
 
     /// One run, from its turn to its end.
     async fn work(&self, id: RunId, open: Arc<Open>) {
-        let mut attempt = None;
-        match self.begin(&id, &mut attempt).await {
+        match self.begin(&id).await {
             Ok(Some(progress)) => self.carry_out(&id, &open, Arc::new(progress)).await,
             Ok(None) => self.live().end(&id),
             Err(error) => {
                 tracing::warn!(run = id.name, %error, "a run cannot begin now");
-                self.take_up_later(id.clone(), attempt);
+                self.look_for_unheard();
             }
         }
         self.queue().ended(&id);
@@ -195,13 +157,8 @@ impl Builds {
         self.wake();
     }
 
-    /// Records that a run is at work; `None` if it is not wanted any more: then that is recorded. `attempt` becomes the number
-    /// of the one that is in the ledger, or may be: the answer may be what is missing.
-    async fn begin(
-        &self,
-        id: &RunId,
-        attempt: &mut Option<u32>,
-    ) -> Result<Option<Progress>, BuildsError> {
+    /// Records that a run is at work; `None` if it is not wanted any more: then that is recorded.
+    async fn begin(&self, id: &RunId) -> Result<Option<Progress>, BuildsError> {
         loop {
             let mut run = match self.run(&id.namespace, &id.name).await {
                 Err(BuildsError::NotFound { .. }) => return Ok(None),
@@ -218,7 +175,6 @@ impl Builds {
                 run.value.state = State::Running;
                 run.value.attempts += 1;
                 run.value.started = Some(now);
-                *attempt = Some(run.value.attempts);
             }
             match self.store().replace(run).await {
                 Err(BuildsError::Changed { .. }) => {}
@@ -328,13 +284,4 @@ impl Builds {
             }
         }
     }
-}
-
-/// Lets a run that was at work wait again, which is not held against it, unless somebody wants it to end.
-fn let_wait(run: &mut Run, now: u64) {
-    if let Some(by) = run.cancel.clone() {
-        return cancelled(run, &by, now);
-    }
-    requeue(run);
-    run.attempts = run.attempts.saturating_sub(1);
 }

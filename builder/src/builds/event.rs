@@ -106,11 +106,7 @@ impl Builds {
             brief: None,
             body,
         };
-        let key = Key {
-            kind: Kind::Event,
-            namespace: namespace.clone(),
-            name: name(last + 1),
-        };
+        let key = key(namespace, last + 1);
         Ok(vec![
             put(count(namespace), (last > 0).then_some(last), b"{}".to_vec()),
             put(key, None, body),
@@ -130,6 +126,15 @@ fn count(namespace: &str) -> Key {
         kind: Kind::EventCount,
         namespace: namespace.to_owned(),
         name: "events".to_owned(),
+    }
+}
+
+/// The record of the event at a position.
+pub(super) fn key(namespace: &str, position: u64) -> Key {
+    Key {
+        kind: Kind::Event,
+        namespace: namespace.to_owned(),
+        name: name(position),
     }
 }
 

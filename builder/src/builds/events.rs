@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::definitions::millis;
-use super::event::{BuildEvent, name, position};
+use super::event::{BuildEvent, key, name, position};
 use super::name::check_namespace;
 use super::{Builds, BuildsError, Invalid};
 use crate::ledger::{Kept, Kind, LedgerError, Write};
@@ -28,16 +28,21 @@ pub struct Events {
 
 impl Builds {
     /// The events of a namespace behind the position `after`, the oldest first, at most `limit`; 0 is before the first. What is
-    /// recorded later has a higher position. An event that cannot be read is left out. [`BuildsError::Invalid`] if there was no
-    /// such position yet.
+    /// recorded later has a higher position. An event that cannot be read is left out. `id` is that of the event at `after`, for
+    /// whoever knows it. [`BuildsError::Invalid`] if there was no such position yet, or another event is there: records are older
+    /// than they were, and what has come since was given positions for the second time.
     pub async fn events(
         &self,
         namespace: &str,
         after: u64,
+        id: Option<&str>,
         limit: usize,
     ) -> Result<Events, BuildsError> {
         check_namespace(namespace)?;
         let ledger = self.store().ledger();
+        if let Some(id) = id {
+            self.check_event(namespace, after, id).await?;
+        }
         let mut from = name(after);
         let mut items = Vec::new();
         while items.len() <= limit {
@@ -68,6 +73,26 @@ impl Builds {
              records than it had: begin anew, from 0"
         );
         Err(Invalid::new("after", message).into())
+    }
+
+    /// The same where others have come up to that position since. Of an event that was removed nobody knows any more which it was.
+    async fn check_event(
+        &self,
+        namespace: &str,
+        position: u64,
+        id: &str,
+    ) -> Result<(), BuildsError> {
+        let found = self.store().ledger().get(&key(namespace, position)).await?;
+        let found = found.and_then(|kept| serde_json::from_slice::<BuildEvent>(&kept.body).ok());
+        if found.is_none_or(|event| event.id == id) {
+            return Ok(());
+        }
+        let message = format!(
+            "the event of {namespace:?} at {position} is another one: if {id:?} was there, the server has older records than it \
+             had, and what has come since has positions that others had before: begin anew, from 0; events that you have met \
+             already have the ids that they had"
+        );
+        Err(Invalid::new("id", message).into())
     }
 
     /// Removes the events that are old or too many, of all namespaces.

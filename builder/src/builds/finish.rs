@@ -127,3 +127,12 @@ pub(super) fn requeue(run: &mut Run) {
         run.resolved = crate::records::Resolved::default();
     }
 }
+
+/// Lets a run that was at work wait again, which is not held against it, unless somebody wants it to end.
+pub(super) fn let_wait(run: &mut Run, now: u64) {
+    if let Some(by) = run.cancel.clone() {
+        return cancelled(run, &by, now);
+    }
+    requeue(run);
+    run.attempts = run.attempts.saturating_sub(1);
+}

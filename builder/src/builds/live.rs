@@ -31,6 +31,11 @@ impl Live {
         self.map().get(id).cloned()
     }
 
+    /// Which there are.
+    pub(super) fn ids(&self) -> Vec<RunId> {
+        self.map().keys().cloned().collect()
+    }
+
     /// The run has ended: who follows its log reads the rest.
     pub(super) fn end(&self, id: &RunId) {
         if let Some(open) = self.map().remove(id) {

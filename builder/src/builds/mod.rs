@@ -51,7 +51,6 @@ mod version;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, Semaphore};
@@ -90,8 +89,8 @@ struct Inner {
     figures: Figures,
     /// Of those who follow logs, so many read at the same time.
     log_turns: Arc<Semaphore>,
-    /// Somebody is about to look for runs that wait in the ledger alone.
-    looking: AtomicBool,
+    /// Something had no answer: runs may be open in the ledger that nobody has.
+    unheard: Notify,
     /// Something may be to do for the queue.
     wake: Notify,
     /// Threads that read or write for runs: they outlive the futures that wait for them.
@@ -124,7 +123,7 @@ impl Builds {
             live: Live::default(),
             figures: Figures::default(),
             log_turns: Arc::new(Semaphore::new(log::READERS)),
-            looking: AtomicBool::new(false),
+            unheard: Notify::new(),
             wake: Notify::new(),
             threads: TaskTracker::new(),
         }))

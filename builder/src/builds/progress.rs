@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::live::Stop;
-use super::record::{Recorded, put};
+use super::record::{Record as _, Recorded, changed, put};
 use super::{Builds, BuildsError, What};
 use crate::ledger::{LedgerError, Write};
-use crate::records::{Metadata, Run};
+use crate::records::{Metadata, Run, State};
 
 /// How long nothing is tried after records were not to be written.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -33,13 +33,14 @@ impl Progress {
         self.run.lock().await.value.clone()
     }
 
-    /// Changes the run.
+    /// Changes the run: see [`Progress::change_with`].
     pub(super) async fn change(&self, change: impl Fn(&mut Run)) -> Result<(), BuildsError> {
         self.change_with(change, &[]).await
     }
 
     /// Changes the run and writes others with it: all or nothing. [`BuildsError::Busy`] if one of the others was changed. What
-    /// has ended stays as it is: its end was written, and the answer lost.
+    /// has ended stays as it is: that is well where it has ended as `change` would end it, for then the end was written and the
+    /// answer lost. Else it is [`BuildsError::Changed`]: somebody else has ended it, and nothing is to come of it any more.
     pub(super) async fn change_with(
         &self,
         change: impl Fn(&mut Run),
@@ -50,10 +51,7 @@ impl Progress {
             let mut run = current.value.clone();
             change(&mut run);
             let own = put(&run, Some(current.revision))?;
-            let Write::Put { key, .. } = &own else {
-                return Ok(());
-            };
-            let key = key.clone();
+            let key = run.key();
             let writes = std::iter::once(own).chain(others.iter().cloned());
             match self.builds.store().ledger().write(writes.collect()).await {
                 Ok(()) => {
@@ -67,7 +65,10 @@ impl Progress {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        if has_ended_by(&current.value, change) {
+            return Ok(());
+        }
+        Err(changed(&current.value))
     }
 
     /// The run as the ledger has it. [`BuildsError::NotFound`] also if another has its name by now.
@@ -85,6 +86,15 @@ impl Progress {
             name: name.clone(),
         })
     }
+}
+
+/// Whether a run has ended as a change would end it. What the change makes of it is seen at a run that is at work: of one that has
+/// ended, a change that ends none leaves the state as it is.
+fn has_ended_by(ended: &Run, change: impl Fn(&mut Run)) -> bool {
+    let mut run = ended.clone();
+    run.state = State::Running;
+    change(&mut run);
+    run.state.kind() == ended.state.kind()
 }
 
 /// Tries something until records, or the registry, answer, or the server ends.

@@ -62,6 +62,8 @@ pub(super) struct Queue {
     working: BTreeMap<RunId, Option<String>>,
     /// Places that are kept for runs which are being asked for, by namespace.
     kept: BTreeMap<String, usize>,
+    /// The namespaces of those of them that stay kept, as nobody knows whether the run was made.
+    unheard: Vec<String>,
     /// Whose turn it was last.
     last: Option<String>,
     /// A namespace that has runs or builds, and whether another has.
@@ -76,6 +78,7 @@ impl Queue {
             waiting: BTreeMap::new(),
             working: BTreeMap::new(),
             kept: BTreeMap::new(),
+            unheard: Vec::new(),
             last: None,
             known: None,
             are_several: false,
@@ -107,6 +110,16 @@ impl Queue {
                 self.kept.remove(namespace);
             }
         }
+    }
+
+    /// A place that was kept stays so until its run was looked for, which may have been made.
+    pub(super) fn leave(&mut self, namespace: String) {
+        self.unheard.push(namespace);
+    }
+
+    /// Takes out those places, to [give each back](Self::give_back) when their runs were looked for.
+    pub(super) fn take_unheard(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unheard)
     }
 
     /// Takes a run in; one that is known already stays where it is.

@@ -1,17 +1,18 @@
-//! Taking up what an earlier process left.
+//! Taking up open runs that nobody has: what an earlier process left, and what this one had no answer of.
+//!
+//! One looks for all, and knows by the queue whether somebody has a run: that alone lets runs wait, or begin, that are in the
+//! ledger already.
 //!
 //! A run that was at work is looked at by what its record says it was about to publish. If the registry has that, under all
 //! its tags, it has succeeded, and that is recorded as it would have been. If not, nothing is published, as a manifest and
 //! its tags are one step: the run waits once more, or has failed if it was interrupted before.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use oci::Reference;
 
 use super::definitions::millis;
-use super::drive::AWAY;
-use super::finish::{cancelled, requeue};
+use super::finish::{cancelled, let_wait, requeue};
 use super::progress::Progress;
 use super::reason::failure;
 use super::record::Recorded;
@@ -24,8 +25,20 @@ use crate::records::{OwnReason, Run, RunResult, State};
 /// How often a run is begun, the first time counted.
 const ATTEMPTS: u32 = 2;
 
-/// How long nothing is tried after something did not answer.
+/// How long nothing is tried after something did not answer at the start.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The same while others work.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// Why nobody has a run that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The process that had it has ended, perhaps by this run.
+    Process,
+    /// The ledger had written what this process did not hear of.
+    Answer,
+}
 
 impl Builds {
     /// Takes up every run that has not ended. Tries until all are.
@@ -43,18 +56,47 @@ impl Builds {
                 self.queue().know(&namespace);
             }
         }
+        self.take_up_all(Left::Process).await
+    }
+
+    /// Says that something had no answer: a run may be open that nobody has.
+    pub(super) fn look_for_unheard(&self) {
+        self.0.unheard.notify_one();
+    }
+
+    /// Looks for such runs a while after that was said, as long as somebody waits for it.
+    pub(super) async fn keep_looking(&self) {
+        let mut places = Vec::new();
+        loop {
+            self.0.unheard.notified().await;
+            tokio::time::sleep(AWAY).await;
+            // What is not heard of from here on wants another look.
+            places.append(&mut self.queue().take_unheard());
+            while let Err(error) = self.take_up_all(Left::Answer).await {
+                tracing::warn!(%error, "runs that had no answer cannot be looked for now, tried again");
+                tokio::time::sleep(AWAY).await;
+            }
+            let mut queue = self.queue();
+            for namespace in places.drain(..) {
+                queue.give_back(&namespace);
+            }
+        }
+    }
+
+    /// Takes up every open run that nobody has; what is in memory of one that has ended by now ends, too.
+    async fn take_up_all(&self, left: Left) -> Result<(), BuildsError> {
         let mut after = None;
         loop {
             let page = self.open_runs(&mut after).await?;
             if page.is_empty() {
-                return Ok(());
+                break;
             }
             for kept in page {
                 // One that cannot be read, or that something is wrong with, holds nobody else.
                 let Some(run) = self.store().readable::<Run>(&kept) else {
                     continue;
                 };
-                match self.take_up(run).await {
+                match self.take_up(run, left).await {
                     Err(error @ BuildsError::Unavailable(_)) => return Err(error),
                     Err(error) => {
                         tracing::error!(run = kept.key.name, %error, "a run cannot be taken up");
@@ -63,6 +105,17 @@ impl Builds {
                 }
             }
         }
+        for id in self.live().ids() {
+            if self.queue().has(&id) {
+                continue;
+            }
+            match self.run(&id.namespace, &id.name).await {
+                Err(error @ BuildsError::Unavailable(_)) => return Err(error),
+                Ok(run) if !run.value.state.has_ended() => {}
+                Ok(_) | Err(_) => self.live().end(&id),
+            }
+        }
+        Ok(())
     }
 
     /// Records of runs that have not ended, some behind those of before.
@@ -78,54 +131,23 @@ impl Builds {
         Ok(page)
     }
 
-    /// Looks after a while for runs that were made though nobody had an answer: they wait in the ledger and nowhere else. One
-    /// looks for all.
-    pub(super) fn look_for_unheard(&self) {
-        if self.0.looking.swap(true, Ordering::SeqCst) {
-            return;
+    /// A run that is open, or was when it was read: who has it since is seen by the queue.
+    async fn take_up(&self, run: Recorded<Run>, left: Left) -> Result<(), BuildsError> {
+        let id = id(&run.value);
+        if self.queue().has(&id) {
+            return Ok(());
         }
-        let builds = self.clone();
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(AWAY).await;
-                // What is not heard of from here on wants another look.
-                builds.0.looking.store(false, Ordering::SeqCst);
-                let looked = builds.take_up_unheard().await;
-                if looked.is_ok() || builds.0.looking.swap(true, Ordering::SeqCst) {
-                    return;
-                }
-            }
-        });
-    }
-
-    async fn take_up_unheard(&self) -> Result<(), BuildsError> {
-        let mut after = None;
-        loop {
-            let page = self.open_runs(&mut after).await?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            let runs = page
-                .iter()
-                .filter_map(|kept| self.store().readable::<Run>(kept));
-            for Recorded { value: run, .. } in runs {
-                if run.state == State::Queued && !self.queue().has(&id(&run)) {
-                    self.wait_again(&run);
-                }
-            }
-        }
-    }
-
-    async fn take_up(&self, run: Recorded<Run>) -> Result<(), BuildsError> {
         match run.value.state {
             State::Queued => {
                 self.wait_again(&run.value);
                 Ok(())
             }
             State::Running => {
-                let id = id(&run.value);
-                if self.take_up_running(run).await? {
-                    self.live().end(&id);
+                match self.take_up_running(run, left).await {
+                    Ok(true) => self.live().end(&id),
+                    // It had ended since it was read.
+                    Ok(false) | Err(BuildsError::Changed { .. }) => {}
+                    Err(error) => return Err(error),
                 }
                 Ok(())
             }
@@ -134,7 +156,7 @@ impl Builds {
     }
 
     /// Whether it has ended now.
-    async fn take_up_running(&self, run: Recorded<Run>) -> Result<bool, BuildsError> {
+    async fn take_up_running(&self, run: Recorded<Run>, left: Left) -> Result<bool, BuildsError> {
         let now = millis(SystemTime::now());
         let was = run.value.clone();
         let progress = Progress::new(self.clone(), run);
@@ -142,25 +164,25 @@ impl Builds {
             && self.is_published(&was, result).await?
         {
             self.succeed(&progress, result, now).await?;
-            self.figures().ended(&progress.run().await);
-            return Ok(true);
-        }
-        if let Some(by) = &was.cancel {
+        } else if let Some(by) = &was.cancel {
             progress.change(|run| cancelled(run, by, now)).await?;
-            self.figures().ended(&progress.run().await);
-            return Ok(true);
-        }
-        if was.attempts >= ATTEMPTS {
+        } else if left == Left::Answer {
+            progress.change(|run| let_wait(run, now)).await?;
+        } else if was.attempts < ATTEMPTS {
+            progress.change(requeue).await?;
+        } else {
             let message = "the server ended while this run was at work, twice: see the server's log; if the run takes more \
                            memory than the machine has, give it a limit in spec.limits.memoryBytes";
             let failure = failure(OwnReason::Interrupted, message);
             self.fail(&progress, &failure, now).await?;
-            self.figures().ended(&progress.run().await);
-            return Ok(true);
         }
-        progress.change(requeue).await?;
-        self.wait_again(&progress.run().await);
-        Ok(false)
+        let run = progress.run().await;
+        if run.state == State::Queued {
+            self.wait_again(&run);
+            return Ok(false);
+        }
+        self.figures().ended(&run);
+        Ok(true)
     }
 
     /// Whether what a run was about to publish is what the registry has.

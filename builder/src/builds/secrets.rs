@@ -12,7 +12,8 @@ use super::record::{Page, PageOf, Record as _, Recorded, key};
 use super::{Builds, BuildsError, Invalid, name};
 use crate::driver::SecretFiles;
 use crate::hooks::Keys;
-use crate::records::{Metadata, Secret, SecretUse};
+use crate::ledger::Kind;
+use crate::records::{BuildSpec, Metadata, Secret, SecretUse};
 
 /// Most bytes of a secret's files together: what Kubernetes takes.
 const MAX_BYTES: usize = 1 << 20;
@@ -81,6 +82,27 @@ impl Builds {
         page: &PageOf,
     ) -> Result<Page<Secret>, BuildsError> {
         self.store().page(namespace, page).await
+    }
+
+    /// The secrets that a spec names and that are not there. Names are listed, and no secret is read.
+    pub async fn missing_secrets(
+        &self,
+        namespace: &str,
+        spec: &BuildSpec,
+    ) -> Result<Vec<String>, BuildsError> {
+        let mut missing = spec.secret_names();
+        let mut after: Option<String> = None;
+        while !missing.is_empty() {
+            let ledger = self.store().ledger();
+            let page = ledger.briefs(Kind::Secret, namespace, "", after.as_deref(), PageOf::MAX);
+            let page = page.await?;
+            let Some(last) = page.last() else { break };
+            for found in &page {
+                missing.remove(&*found.name);
+            }
+            after = Some(last.name.clone());
+        }
+        Ok(missing.into_iter().map(str::to_owned).collect())
     }
 
     /// The servers that a secret for git may be shown to, which are no secret; `None` of one for something else, and where they cannot be

@@ -206,9 +206,10 @@ impl Builds {
                 // A run without a build that was given this name.
                 Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {}
                 Err(LedgerError::Conflict(key)) if key.kind == Kind::Build => {
+                    place.give_back();
                     return Ok(None);
                 }
-                Err(error) => return Err(self.not_made(error)),
+                Err(error) => return Err(not_made(error, place)),
             }
         }
     }
@@ -231,23 +232,10 @@ impl Builds {
         match self.store().ledger().write(writes).await {
             Ok(()) => Ok(self.enqueue(run, place, &wanted, now)),
             Err(LedgerError::Conflict(key)) if key.kind == Kind::Run => {
+                place.give_back();
                 Err(super::record::exists(&run))
             }
-            Err(error) => Err(self.not_made(error)),
-        }
-    }
-
-    /// Why a run was not made. Where there is no answer it may have been: then it is looked for.
-    fn not_made(&self, error: LedgerError) -> BuildsError {
-        match error {
-            LedgerError::Conflict(key) => {
-                BuildsError::Repeated(format!("{} {}", key.kind.as_str(), key.name))
-            }
-            LedgerError::Unavailable(_) => {
-                self.look_for_unheard();
-                error.into()
-            }
-            LedgerError::Refused(_) => error.into(),
+            Err(error) => Err(not_made(error, place)),
         }
     }
 
@@ -325,17 +313,43 @@ fn branch(source: &SourceSpec) -> Option<String> {
     }
 }
 
-/// A place in the queue that is kept; given back when it is dropped, unless it was taken.
+/// A place in the queue that is kept for a run which is being made. Who drops it does not know whether the run was: there was no
+/// answer, or nobody waited for it. Then the run is looked for, and has its place until then.
 struct Place<'a> {
     builds: &'a Builds,
     namespace: Option<String>,
 }
 
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
+impl Place<'_> {
+    /// The run was not made.
+    fn give_back(mut self) {
         if let Some(namespace) = self.namespace.take() {
             self.builds.queue().give_back(&namespace);
         }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(namespace) = self.namespace.take() {
+            self.builds.queue().leave(namespace);
+            self.builds.look_for_unheard();
+        }
+    }
+}
+
+/// Why a run was not made, or may have been.
+fn not_made(error: LedgerError, place: Place<'_>) -> BuildsError {
+    match error {
+        LedgerError::Conflict(key) => {
+            place.give_back();
+            BuildsError::Repeated(format!("{} {}", key.kind.as_str(), key.name))
+        }
+        LedgerError::Refused(_) => {
+            place.give_back();
+            error.into()
+        }
+        LedgerError::Unavailable(_) => error.into(),
     }
 }
 

@@ -210,23 +210,22 @@ async fn no_more_runs_wait_than_may_whoever_asks_at_the_same_time() {
     }
     assert_eq!(asked_for, 5);
     assert_eq!(lab.builds.load().waiting, 5);
-    // A place that nobody took is free again.
+    // A place that nobody took is free again: one has that name.
     let first = lab.builds.runs("shop", &RunsOf::default()).await.unwrap();
     let first = first.items[0].value.metadata.name.clone();
     lab.builds
         .cancel("shop", &first, "ann", now())
         .await
         .unwrap();
-    lab.ledger.is_broken.store(true, Ordering::SeqCst);
-    let once = || {
+    let once = |name| {
         lab.builds
-            .run_once("shop", None, spec(&source, "x"), asked(), now())
+            .run_once("shop", name, spec(&source, "x"), asked(), now())
     };
-    once().await.unwrap_err();
-    lab.ledger.is_broken.store(false, Ordering::SeqCst);
-    once().await.unwrap();
+    let same = once(Some(first.as_str())).await;
+    assert!(matches!(same, Err(BuildsError::Exists { .. })), "{same:?}");
+    once(None).await.unwrap();
     assert!(matches!(
-        once().await,
+        once(None).await,
         Err(BuildsError::QueueFull { waiting: 5, .. })
     ));
 }
@@ -290,7 +289,7 @@ fn written(namespace: &str, name: String, body: Vec<u8>) -> Write {
 }
 
 async fn positions(lab: &Lab, namespace: &str) -> Vec<u64> {
-    let events = lab.builds.events(namespace, 0, 5000).await.unwrap();
+    let events = lab.builds.events(namespace, 0, None, 5000).await.unwrap();
     events.items.iter().map(|(position, _)| *position).collect()
 }
 
@@ -342,16 +341,54 @@ async fn no_position_is_given_twice() {
     lab.builds.tidy(later).await.unwrap();
     assert_eq!(lab.ledger.count(Kind::Event, "shop").await.unwrap(), 0);
     lab.run().await;
-    let behind = lab.builds.events("shop", 2, 10).await.unwrap();
+    let behind = lab.builds.events("shop", 2, None, 10).await.unwrap();
     assert_eq!(behind.items[0].0, 3);
     assert!(!behind.more);
     assert_eq!(positions(&lab, "shop").await, [3]);
     // Who has read the newest waits for the next; who says that they have read what never was would miss it.
-    let none = lab.builds.events("shop", 3, 10).await.unwrap();
+    let none = lab.builds.events("shop", 3, None, 10).await.unwrap();
     assert!(none.items.is_empty());
-    let wrong = lab.builds.events("shop", 4, 10).await;
+    let wrong = lab.builds.events("shop", 4, None, 10).await;
     assert!(matches!(wrong, Err(BuildsError::Invalid(_))), "{wrong:?}");
-    assert!(lab.builds.events("other", 0, 10).await.is_ok());
+    assert!(lab.builds.events("other", 0, None, 10).await.is_ok());
+}
+
+/// The records of before are there again, and the positions of what came since are given to others.
+#[tokio::test]
+async fn who_has_read_what_is_no_more_is_told() {
+    let mut lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "x")).await;
+    lab.run().await;
+    let path = lab.folder.path().join("ledger");
+    let older = std::fs::read(&path).unwrap();
+    lab.run().await;
+    let ids = async |lab: &Lab| {
+        let events = lab.builds.events("shop", 0, None, 10).await.unwrap();
+        let ids = events.items.into_iter().map(|(_, event)| event.id);
+        ids.collect::<Vec<_>>()
+    };
+    let before = ids(&lab).await;
+    lab.end().await;
+    std::fs::write(&path, older).unwrap();
+    lab.restart().await;
+    lab.run().await;
+    lab.run().await;
+    let by_now = ids(&lab).await;
+    assert_eq!(by_now[0], before[0]);
+    let behind = async |position, id: &str| {
+        let events = lab.builds.events("shop", position, Some(id), 10).await;
+        events.map(|events| events.items.len())
+    };
+    assert_eq!(behind(1, &before[0]).await.unwrap(), 2);
+    assert_eq!(behind(2, &by_now[1]).await.unwrap(), 1);
+    let told = behind(2, &before[1]).await.unwrap_err();
+    assert!(matches!(told, BuildsError::Invalid(_)), "{told:?}");
+    assert!(told.to_string().contains("begin anew"), "{told}");
+    // Of what is old nobody knows any more which it was.
+    let later = now() + Duration::from_secs(86_400) * 31;
+    lab.builds.tidy(later).await.unwrap();
+    assert_eq!(behind(2, &before[1]).await.unwrap(), 0);
 }
 
 /// Runs that end at the same moment: each has a position of its own, and none is passed over.
@@ -379,7 +416,7 @@ async fn a_follower_misses_no_event_whoever_ends_at_the_same_time() {
     let follow = async {
         while seen.len() < runs.len() {
             let after = seen.last().map_or(0, |(position, _)| *position);
-            let more = lab.builds.events("shop", after, 3).await.unwrap();
+            let more = lab.builds.events("shop", after, None, 3).await.unwrap();
             seen.extend(more.items.into_iter().map(|(at, event)| (at, event.run)));
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

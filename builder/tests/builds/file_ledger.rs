@@ -20,6 +20,8 @@ pub(crate) struct FileLedger {
     pub(crate) runs_read: AtomicUsize,
     /// Of the next write of a run that stands so the answer is lost.
     pub(crate) loses: Mutex<Option<StateKind>>,
+    /// Whoever waits for such an answer waits for ever.
+    pub(crate) hangs: AtomicBool,
     /// No run that stands so is written now.
     pub(crate) refuses: Mutex<Option<StateKind>>,
 }
@@ -44,6 +46,7 @@ impl FileLedger {
             is_broken: AtomicBool::new(false),
             runs_read: AtomicUsize::new(0),
             loses: Mutex::default(),
+            hangs: AtomicBool::new(false),
             refuses: Mutex::default(),
         }
     }
@@ -71,6 +74,48 @@ impl FileLedger {
     fn has_read(&self, kept: &[Kept]) {
         let runs = kept.iter().filter(|kept| kept.key.kind == Kind::Run);
         self.runs_read.fetch_add(runs.count(), Ordering::SeqCst);
+    }
+
+    /// Whether the answer is lost.
+    fn write_now(&self, writes: Vec<Write>) -> Result<bool, LedgerError> {
+        let is_refused = has_run(&writes, *self.refuses.lock().unwrap());
+        if is_refused || self.is_broken.load(Ordering::SeqCst) {
+            return Err(LedgerError::Unavailable("the disk is full".to_owned()));
+        }
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.load();
+        let is_lost = has_run(&writes, *self.loses.lock().unwrap());
+        for write in writes {
+            let (key, expected) = match &write {
+                Write::Put { key, revision, .. } => (key.clone(), *revision),
+                Write::Remove { key, revision } => (key.clone(), Some(*revision)),
+            };
+            let text = text(&key);
+            if lines.get(&text).map(|line| line.revision) != expected {
+                return Err(LedgerError::Conflict(key));
+            }
+            match write {
+                Write::Put {
+                    open, brief, body, ..
+                } => {
+                    let line = Line {
+                        brief: brief.map(|brief| String::from_utf8(brief).unwrap()),
+                        revision: expected.unwrap_or(0) + 1,
+                        open,
+                        body: String::from_utf8(body).unwrap(),
+                    };
+                    lines.insert(text, line);
+                }
+                Write::Remove { .. } => drop(lines.remove(&text)),
+            }
+        }
+        let staged = self.path.with_extension("new");
+        std::fs::write(&staged, serde_json::to_vec(&lines).unwrap()).unwrap();
+        std::fs::rename(&staged, &self.path).unwrap();
+        if is_lost {
+            *self.loses.lock().unwrap() = None;
+        }
+        Ok(is_lost)
     }
 }
 
@@ -117,45 +162,13 @@ impl Ledger for FileLedger {
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
-        let is_refused = has_run(&writes, *self.refuses.lock().unwrap());
-        if is_refused || self.is_broken.load(Ordering::SeqCst) {
-            return Err(LedgerError::Unavailable("the disk is full".to_owned()));
+        let written = self.write_now(writes);
+        match written {
+            Ok(true) if self.hangs.load(Ordering::SeqCst) => std::future::pending().await,
+            Ok(true) => Err(LedgerError::Unavailable("no answer".to_owned())),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
         }
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut lines = self.load();
-        let is_lost = has_run(&writes, *self.loses.lock().unwrap());
-        for write in writes {
-            let (key, expected) = match &write {
-                Write::Put { key, revision, .. } => (key.clone(), *revision),
-                Write::Remove { key, revision } => (key.clone(), Some(*revision)),
-            };
-            let text = text(&key);
-            if lines.get(&text).map(|line| line.revision) != expected {
-                return Err(LedgerError::Conflict(key));
-            }
-            match write {
-                Write::Put {
-                    open, brief, body, ..
-                } => {
-                    let line = Line {
-                        brief: brief.map(|brief| String::from_utf8(brief).unwrap()),
-                        revision: expected.unwrap_or(0) + 1,
-                        open,
-                        body: String::from_utf8(body).unwrap(),
-                    };
-                    lines.insert(text, line);
-                }
-                Write::Remove { .. } => drop(lines.remove(&text)),
-            }
-        }
-        let staged = self.path.with_extension("new");
-        std::fs::write(&staged, serde_json::to_vec(&lines).unwrap()).unwrap();
-        std::fs::rename(&staged, &self.path).unwrap();
-        if is_lost {
-            *self.loses.lock().unwrap() = None;
-            return Err(LedgerError::Unavailable("no answer".to_owned()));
-        }
-        Ok(())
     }
 
     async fn list(

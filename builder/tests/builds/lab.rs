@@ -258,7 +258,7 @@ impl Lab {
         lab
     }
 
-    fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.stop = CancellationToken::new();
         let (builds, stop) = (self.builds.clone(), self.stop.clone());
         self.driving = Some(tokio::spawn(async move { builds.drive(stop).await }));

@@ -3,7 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use builder::builds::BuildsError;
-use builder::records::{Run, State, StateKind};
+use builder::builds::log::{Entry, LogLine};
+use builder::ledger::{Key, Kind, Ledger as _, Write};
+use builder::records::{Run, RunPolicy, State, StateKind};
+use builder::source::SourceNetwork;
 
 use crate::lab::{Lab, asked, eventually, now, reason, spec};
 
@@ -25,6 +28,12 @@ async fn first(lab: &Lab, is_so: impl Fn(&Run) -> bool) -> Run {
     .await
 }
 
+/// A run that was made, at its end.
+async fn has_ended(lab: &Lab, name: &str) -> Run {
+    let run = lab.builds.run("shop", name).await.unwrap().value;
+    lab.ended(&run).await.0
+}
+
 /// It was begun once, and is told of once.
 async fn has_ended_once(lab: &Lab, kind: StateKind) {
     let run = first(lab, |run| run.state.has_ended()).await;
@@ -35,7 +44,7 @@ async fn has_ended_once(lab: &Lab, kind: StateKind) {
     // Who waits for it is not left waiting, and the next has its turn.
     lab.ended(&run).await;
     assert_eq!(lab.run().await.state.kind(), kind);
-    let events = lab.builds.events("shop", 0, 10).await.unwrap().items;
+    let events = lab.builds.events("shop", 0, None, 10).await.unwrap().items;
     let told = events.iter().map(|(at, event)| (*at, event.run.as_str()));
     assert_eq!(told.collect::<Vec<_>>(), [(1, "app-1"), (2, "app-2")]);
     assert_eq!(events[0].1.id, run.uid);
@@ -47,6 +56,113 @@ async fn a_run_that_was_asked_for_has_its_turn() {
     let asked = lab.builds.start("shop", "app", asked(), now()).await;
     assert!(matches!(asked, Err(BuildsError::Unavailable(_))));
     has_ended_once(&lab, StateKind::Succeeded).await;
+}
+
+/// Whoever asked has gone before the ledger had written.
+#[tokio::test]
+async fn a_run_that_nobody_waits_for_any_more_has_its_turn() {
+    let lab = losing("hello", StateKind::Queued).await;
+    lab.ledger.hangs.store(true, Ordering::SeqCst);
+    tokio::select! {
+        _ = lab.builds.start("shop", "app", asked(), now()) => unreachable!("there is no answer"),
+        _ = first(&lab, |_| true) => {}
+    }
+    lab.ledger.hangs.store(false, Ordering::SeqCst);
+    has_ended_once(&lab, StateKind::Succeeded).await;
+}
+
+/// Whether any of those was made is not known, so each has its place until it was looked for.
+#[tokio::test]
+async fn no_more_are_asked_for_than_may_wait_while_nothing_is_heard() {
+    let mut lab = Lab::with(
+        |settings| settings.namespace_waiting = 2,
+        SourceNetwork::default(),
+    )
+    .await;
+    // Nobody looks yet.
+    lab.end().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "hello")).await;
+    let builds = lab.builds.clone();
+    let start = || Box::pin(builds.start("shop", "app", asked(), now()));
+    *lab.ledger.loses.lock().unwrap() = Some(StateKind::Queued);
+    assert!(matches!(start().await, Err(BuildsError::Unavailable(_))));
+    lab.ledger.is_broken.store(true, Ordering::SeqCst);
+    assert!(matches!(start().await, Err(BuildsError::Unavailable(_))));
+    assert!(matches!(
+        start().await,
+        Err(BuildsError::QueueFull { waiting: 2, .. })
+    ));
+    lab.ledger.is_broken.store(false, Ordering::SeqCst);
+    lab.begin();
+    let run = eventually("there is room again", async || start().await.ok()).await;
+    assert_eq!(run.value.metadata.name, "app-2");
+    lab.ended(&run.value).await;
+    has_ended(&lab, "app-1").await;
+}
+
+/// Somebody looks for what was not heard of: what others are at stays theirs.
+#[tokio::test]
+async fn a_run_at_work_is_left_at_work() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    let mut wanted = spec(&source, "wait");
+    wanted.policy = RunPolicy::Parallel;
+    lab.build(wanted).await;
+    let working = lab.start().await;
+    lab.says(&working, "working with wait").await;
+    *lab.ledger.loses.lock().unwrap() = Some(StateKind::Queued);
+    let unheard = lab.builds.start("shop", "app", asked(), now()).await;
+    assert!(matches!(unheard, Err(BuildsError::Unavailable(_))));
+    let unheard = lab.builds.run("shop", "app-2").await.unwrap().value;
+    lab.says(&unheard, "working with wait").await;
+    let run = first(&lab, |_| true).await;
+    assert_eq!((run.state, run.attempts), (State::Running, 1));
+    lab.open_gate();
+    for name in ["app-1", "app-2"] {
+        let run = has_ended(&lab, name).await;
+        assert_eq!((run.state, run.attempts), (State::Succeeded, 1));
+    }
+    assert_eq!(lab.driver.runs.load(Ordering::SeqCst), 2);
+}
+
+/// Nothing of it is published, whoever has ended it.
+#[tokio::test]
+async fn a_run_that_the_ledger_says_has_ended_publishes_nothing() {
+    let lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "wait")).await;
+    let run = lab.start().await;
+    lab.says(&run, "working with wait").await;
+    let mut ended = lab.builds.run("shop", "app-1").await.unwrap();
+    let by = "bob".to_owned();
+    ended.value.state = State::Cancelled { by };
+    let write = Write::Put {
+        key: Key {
+            kind: Kind::Run,
+            namespace: "shop".to_owned(),
+            name: "app-1".to_owned(),
+        },
+        revision: Some(ended.revision),
+        open: false,
+        brief: None,
+        body: serde_json::to_vec(&ended.value).unwrap(),
+    };
+    lab.ledger.write(vec![write]).await.unwrap();
+    lab.open_gate();
+    eventually("nobody is at it", async || {
+        (lab.builds.load().working == 0).then_some(())
+    })
+    .await;
+    let (run, said) = lab.ended(&run).await;
+    assert_eq!(run, ended.value);
+    assert!(lab.tag("shop/app:v1").await.is_none());
+    assert!(lab.events().await.is_empty());
+    let is_published =
+        |line: &LogLine| matches!(&line.entry, Entry::Note(text) if text.starts_with("published"));
+    assert!(!said.iter().any(is_published), "{said:#?}");
+    // The next has its turn.
+    assert_eq!(lab.run().await.state, State::Succeeded);
 }
 
 #[tokio::test]
@@ -111,7 +227,7 @@ async fn the_end_of_a_run_that_waited_is_recorded_once() {
     lab.open_gate();
     lab.ended(&working).await;
     assert_eq!(*lab.ledger.loses.lock().unwrap(), None, "nothing was lost");
-    let events = lab.builds.events("shop", 0, 10).await.unwrap().items;
+    let events = lab.builds.events("shop", 0, None, 10).await.unwrap().items;
     let told = events.iter().map(|(at, event)| (*at, event.run.as_str()));
     assert_eq!(told.collect::<Vec<_>>(), [(1, "app-2"), (2, "app-1")]);
 }

@@ -10,6 +10,9 @@ pub(crate) struct EventsArgs {
     /// Only those behind this one: its position, as JSON has it.
     #[arg(long, value_name = "POSITION")]
     pub(crate) after: Option<u64>,
+    /// The id of the event there: it is an error if another is there by now, because the server has older records than it had.
+    #[arg(long, value_name = "ID", requires = "after")]
+    pub(crate) id: Option<String>,
     /// Go on with what comes, until Ctrl-C; JSON is one line for each then. A server that is away is waited for.
     #[arg(long, short)]
     pub(crate) follow: bool,

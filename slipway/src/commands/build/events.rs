@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use url::form_urlencoded::byte_serialize;
 
 use super::answers::clean;
 use super::{Place, connect};
@@ -27,6 +28,7 @@ struct Page {
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 struct Event {
+    id: String,
     position: u64,
     kind: String,
     run: String,
@@ -80,14 +82,42 @@ impl Event {
     }
 }
 
+/// The last event that was read.
+#[derive(Debug)]
+struct Read {
+    position: u64,
+    /// So that the server sees whether another has its position by now.
+    id: Option<String>,
+}
+
+impl Read {
+    /// What asks for those behind it.
+    fn query(&self) -> String {
+        let mut query = format!("&after={}", self.position);
+        if let Some(id) = &self.id {
+            query.push_str("&id=");
+            query.extend(byte_serialize(id.as_bytes()));
+        }
+        query
+    }
+}
+
 pub(super) async fn list(args: EventsArgs) -> anyhow::Result<()> {
     let client = connect(args.remote).await?;
     let place = Place(Some(&args.of.namespace));
     let is_json = args.printing.form() == Output::Json;
     if args.follow {
-        return follow(&client, place, args.after, is_json).await;
+        let last = args.after.map(|position| Read {
+            position,
+            id: args.id,
+        });
+        return follow(&client, place, last, is_json).await;
     }
-    let query = format!("&after={}", args.after.unwrap_or_default());
+    let query = args.after.map(|position| {
+        let id = args.id;
+        Read { position, id }.query()
+    });
+    let query = query.unwrap_or_default();
     let events: Vec<Event> = place.list(&client, "buildevents", &query, MOST).await?;
     if is_json {
         return print::json(&json!({ "items": events }));
@@ -105,13 +135,13 @@ pub(super) async fn list(args: EventsArgs) -> anyhow::Result<()> {
 async fn follow(
     client: &Client,
     place: Place<'_>,
-    mut last: Option<u64>,
+    mut last: Option<Read>,
     is_json: bool,
 ) -> anyhow::Result<()> {
     let mut is_away = false;
     loop {
-        let after = last.unwrap_or_default();
-        let path = place.path(&format!("buildevents?limit={PAGE}&after={after}"));
+        let after = last.as_ref().map(Read::query).unwrap_or_default();
+        let path = place.path(&format!("buildevents?limit={PAGE}{after}"));
         let page: Option<Page> = client.poll(&path).await?;
         if is_away != page.is_none() {
             is_away = page.is_none();
@@ -125,10 +155,16 @@ async fn follow(
         let events = page.map(|page| page.items).unwrap_or_default();
         let is_full = events.len() == PAGE;
         for event in events {
-            if let Some((first, to)) = missed(last, event.position) {
-                eprintln!("events {first} to {to} were removed before they were read here");
+            let before = last.as_ref().map(|last| last.position);
+            if let Some((first, to)) = missed(before, event.position) {
+                eprintln!(
+                    "events {first} to {to} were removed before they were read here, or are such as the server cannot read"
+                );
             }
-            last = Some(event.position);
+            last = Some(Read {
+                position: event.position,
+                id: Some(event.id.clone()),
+            });
             let line = if is_json {
                 serde_json::to_string(&event)?
             } else {
@@ -144,7 +180,8 @@ async fn follow(
     }
 }
 
-/// Positions between the last that was read and the one that came after it: they have no gaps but of what was removed.
+/// Positions between the last that was read and the one that came after it: they have no gaps but of what was removed, and of
+/// what another version wrote.
 fn missed(last: Option<u64>, next: u64) -> Option<(u64, u64)> {
     let first = last? + 1;
     (first < next).then(|| (first, next - 1))
@@ -152,7 +189,18 @@ fn missed(last: Option<u64>, next: u64) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::missed;
+    use super::{Read, missed};
+
+    #[test]
+    fn what_was_read_is_said_to_the_server() {
+        let position = 7;
+        let query = |id: Option<&str>| {
+            let id = id.map(str::to_owned);
+            Read { position, id }.query()
+        };
+        assert_eq!(query(None), "&after=7");
+        assert_eq!(query(Some("0a&b=c")), "&after=7&id=0a%26b%3Dc");
+    }
 
     #[test]
     fn what_was_not_read_is_known() {

@@ -13,6 +13,7 @@ use super::confinement::User;
 use super::process::{size_of, timed_out};
 use super::sessions::Sessions;
 use super::url::GitUrl;
+use crate::room::Written;
 use crate::sandbox::SandboxIds;
 use crate::source::Fault;
 
@@ -30,6 +31,8 @@ mod tests;
 pub struct Mirrors {
     root: PathBuf,
     sessions: Sessions,
+    /// Counts what is fetched.
+    written: Written,
 }
 
 /// A repository that stays there until this is dropped.
@@ -38,7 +41,7 @@ pub(crate) struct Mirror {
     folder: PathBuf,
     accepted_hosts: PathBuf,
     /// Shared. Its time of change says when the mirror was last used.
-    _used: File,
+    used: File,
     /// Alone, until [`Mirror::fetched`].
     fetching: Option<File>,
 }
@@ -54,7 +57,11 @@ impl Mirrors {
     pub fn new(root: PathBuf) -> Self {
         // No namespace's folder: those are called by hashes.
         let sessions = Sessions::new(root.join("sessions"), User::usual());
-        Self { root, sessions }
+        Self {
+            root,
+            sessions,
+            written: Written::default(),
+        }
     }
 
     /// Where users inside a build are these outside: git runs as one of them.
@@ -68,6 +75,18 @@ impl Mirrors {
     /// begins, before anything is fetched.
     pub fn recover(&self) -> io::Result<()> {
         self.sessions.clear()
+    }
+
+    /// The same, for one run: what is fetched for it is counted in `written`.
+    pub(super) fn for_run(&self, written: &Written) -> Self {
+        Self {
+            written: written.clone(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn written(&self) -> &Written {
+        &self.written
     }
 
     pub(super) fn sessions(&self) -> &Sessions {
@@ -102,7 +121,7 @@ impl Mirrors {
         let mirror = Mirror {
             folder,
             accepted_hosts: accepted_hosts(&of_namespace),
-            _used: used,
+            used,
             fetching: Some(fetching),
         };
         // With its locks, lest another prepares it too where nobody waits for this any more.
@@ -165,6 +184,12 @@ impl Mirror {
         &self.accepted_hosts
     }
 
+    /// Both locks once more: as long as one of each is there, so is the mirror.
+    pub(super) fn locks(&self) -> io::Result<[File; 2]> {
+        let fetching = self.fetching.as_ref().unwrap_or(&self.used);
+        Ok([self.used.try_clone()?, fetching.try_clone()?])
+    }
+
     /// Lets others fetch. What is there stays.
     pub(crate) fn fetched(&mut self) {
         self.fetching = None;
@@ -185,6 +210,20 @@ fn open(of_namespace: &Path, name: &str, folder: &Path, git: User) -> io::Result
 
 /// Makes a repository if it is not there, and removes what a fetch that was killed has left. Nobody else fetches: the lock is ours.
 fn prepare(folder: &Path, user: User) -> io::Result<()> {
+    remove_unfinished(folder);
+    if folder.join("HEAD").exists() {
+        return Ok(());
+    }
+    // Made beside its place: what is there is whole, also if this is killed.
+    let new = folder.with_extension("new");
+    let _ = std::fs::remove_dir_all(&new);
+    let _ = std::fs::remove_dir_all(folder);
+    make(&new, user)?;
+    std::fs::rename(&new, folder)
+}
+
+/// Removes what a fetch that was killed has left. To be called by whoever holds the lock of those who fetch.
+pub(super) fn remove_unfinished(folder: &Path) {
     // Where git was made to put a link in the place of a folder, nothing is looked at behind it.
     let parts = ["", "objects", "objects/pack"];
     let is_folder = |part| std::fs::symlink_metadata(folder.join(part)).is_ok_and(|it| it.is_dir());
@@ -202,15 +241,6 @@ fn prepare(folder: &Path, user: User) -> io::Result<()> {
     for file in unfinished.chain(locks) {
         let _ = std::fs::remove_file(file);
     }
-    if folder.join("HEAD").exists() {
-        return Ok(());
-    }
-    // Made beside its place: what is there is whole, also if this is killed.
-    let new = folder.with_extension("new");
-    let _ = std::fs::remove_dir_all(&new);
-    let _ = std::fs::remove_dir_all(folder);
-    make(&new, user)?;
-    std::fs::rename(&new, folder)
 }
 
 /// What `git init --bare` makes of nothing (gitrepository-layout(5)), and no more: without git, which takes longer to start.

@@ -164,12 +164,12 @@ impl Writer {
         }
     }
 
-    /// What was unpacked for it and is another's, too.
+    /// What was unpacked for it and is another's, too: of `all`, which it is one of.
     fn shared(&self, all: &[Arc<Self>]) -> u64 {
         let own = self.layers().clone();
         let is_used = |layer: &Digest| {
-            let mut others = all.iter().filter(|other| !std::ptr::eq(&***other, self));
-            others.any(|other| other.layers().contains_key(layer))
+            let users = all.iter().filter(|one| one.layers().contains_key(layer));
+            users.count() > 1
         };
         let shared = own.iter().filter(|(layer, _)| is_used(layer));
         shared.map(|(_, bytes)| *bytes).sum()

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use builder::driver::{Driver as _, Writing};
 use builder::driver::runc::Runc;
+use builder::driver::{Driver as _, Writing};
 use builder::images::Layouts;
 use builder::plan::Cache;
 use builder::s2i::ContainerPath;

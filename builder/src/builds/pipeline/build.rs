@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::Pipeline;
 use super::fetch::Fetched;
 use super::plan::Planned;
 use super::resolve::Bases;
-use super::Pipeline;
 use crate::builds::reason::machine;
 use crate::driver::{Built, Failure, Job};
 use crate::source::Snapshot;
@@ -44,7 +44,12 @@ impl Pipeline<'_> {
             writing: self.writing.clone(),
             events: self.events.clone(),
         };
-        let built = self.builds.parts().driver.run(job, self.stop.token()).await?;
+        let built = self
+            .builds
+            .parts()
+            .driver
+            .run(job, self.stop.token())
+            .await?;
         if self.cancel.is_cancelled() {
             return Err(self.why_stopped());
         }

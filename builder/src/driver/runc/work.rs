@@ -212,7 +212,9 @@ impl<'m> Work<'m> {
             &self.cancel,
         );
         let layers = layers.map_err(|error| failure::layers(stage.name, &error))?;
-        let unpacked = layers.iter().map(|layer| (*layer.diff_id(), layer.unpacked()));
+        let unpacked = layers
+            .iter()
+            .map(|layer| (*layer.diff_id(), layer.unpacked()));
         self.writing.stands_on(unpacked);
         Ok(Ready {
             stage: stage.clone(),

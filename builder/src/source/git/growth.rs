@@ -1,7 +1,6 @@
 //! What a fetch adds to a mirror: counted for the run that it is for while it comes, and removed if the fetch is broken off.
 
 use std::convert::Infallible;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
 
-use super::mirror::{Mirror, remove_unfinished};
+use super::mirror::Mirror;
 use super::process::size_of;
 use crate::room::Written;
 use crate::source::Fault;
@@ -28,7 +27,8 @@ pub(super) async fn counted<T>(
     fetch: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
     let unfinished = Unfinished::of(mirror, written);
-    let unfinished = unfinished.map_err(|error| Fault::machine("the cache of repositories", &error))?;
+    let unfinished =
+        unfinished.map_err(|error| Fault::machine("the cache of repositories", &error))?;
     let mut growth = Growth::of(mirror.folder(), written).await;
     let fetched = {
         let fetch = pin!(fetch);
@@ -85,12 +85,11 @@ impl Growth {
 
 /// A fetch that has not ended yet. If it never does, what it left goes at once, and not when somebody fetches there again: the disk may
 /// be what it was broken off for. Until then it counts.
-struct Unfinished(Option<(PathBuf, [File; 2], Written)>);
+struct Unfinished(Option<(Box<dyn FnOnce() + Send>, Written)>);
 
 impl Unfinished {
     fn of(mirror: &Mirror, written: &Written) -> io::Result<Self> {
-        let folder = mirror.folder().to_path_buf();
-        Ok(Self(Some((folder, mirror.locks()?, written.clone()))))
+        Ok(Self(Some((Box::new(mirror.tidying()?), written.clone()))))
     }
 
     fn finish(mut self) {
@@ -100,16 +99,16 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let Some((folder, locks, written)) = self.0.take() else {
+        let Some((tidy, written)) = self.0.take() else {
             return;
         };
-        let remove = move || {
-            remove_unfinished(&folder);
-            drop((locks, written));
+        let tidy = move || {
+            tidy();
+            drop(written);
         };
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-            Err(_) => remove(),
+            Ok(runtime) => drop(runtime.spawn_blocking(tidy)),
+            Err(_) => tidy(),
         }
     }
 }

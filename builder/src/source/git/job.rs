@@ -343,14 +343,18 @@ impl Job<'_> {
             )));
         }
         let (mode, stop) = (self.source.ignore, self.stop.clone());
-        let (scratch, counted) = (self.mirrors.root().to_path_buf(), self.mirrors.written().clone());
+        let (scratch, counted) = (
+            self.mirrors.root().to_path_buf(),
+            self.mirrors.written().clone(),
+        );
         let written = move || {
             let repositories = all.iter().map(|fetched| fetched.objects.clone());
             let mut contents = Stored {
                 repositories: repositories.collect(),
                 lfs: brought,
             };
-            let mut snapshot = snapshot::write(tree, &mut contents, mode, (&scratch, &counted), &stop)?;
+            let mut snapshot =
+                snapshot::write(tree, &mut contents, mode, (&scratch, &counted), &stop)?;
             warnings.append(&mut snapshot.warnings);
             snapshot.warnings = warnings;
             Ok((snapshot, all))

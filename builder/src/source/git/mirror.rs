@@ -39,6 +39,8 @@ pub struct Mirrors {
 #[derive(Debug)]
 pub(crate) struct Mirror {
     folder: PathBuf,
+    /// Whose it is: git's.
+    user: User,
     accepted_hosts: PathBuf,
     /// Shared. Its time of change says when the mirror was last used.
     used: File,
@@ -120,6 +122,7 @@ impl Mirrors {
         wait(|| fetching.try_lock(), until).await?;
         let mirror = Mirror {
             folder,
+            user: git,
             accepted_hosts: accepted_hosts(&of_namespace),
             used,
             fetching: Some(fetching),
@@ -184,10 +187,17 @@ impl Mirror {
         &self.accepted_hosts
     }
 
-    /// Both locks once more: as long as one of each is there, so is the mirror.
-    pub(super) fn locks(&self) -> io::Result<[File; 2]> {
-        let fetching = self.fetching.as_ref().unwrap_or(&self.used);
-        Ok([self.used.try_clone()?, fetching.try_clone()?])
+    /// What is to be done where a fetch is broken off: it removes what that has left. Until then the mirror stays, and nobody else
+    /// fetches into it. Blocks.
+    pub(super) fn tidying(&self) -> io::Result<impl FnOnce() + Send + use<>> {
+        let shared = self.used.try_clone()?;
+        let alone = self.fetching.as_ref().map(File::try_clone).transpose()?;
+        let (folder, user) = (self.folder.clone(), self.user);
+        Ok(move || {
+            // Tried again by whoever fetches next.
+            let _ = prepare(&folder, user);
+            drop((shared, alone));
+        })
     }
 
     /// Lets others fetch. What is there stays.
@@ -210,20 +220,6 @@ fn open(of_namespace: &Path, name: &str, folder: &Path, git: User) -> io::Result
 
 /// Makes a repository if it is not there, and removes what a fetch that was killed has left. Nobody else fetches: the lock is ours.
 fn prepare(folder: &Path, user: User) -> io::Result<()> {
-    remove_unfinished(folder);
-    if folder.join("HEAD").exists() {
-        return Ok(());
-    }
-    // Made beside its place: what is there is whole, also if this is killed.
-    let new = folder.with_extension("new");
-    let _ = std::fs::remove_dir_all(&new);
-    let _ = std::fs::remove_dir_all(folder);
-    make(&new, user)?;
-    std::fs::rename(&new, folder)
-}
-
-/// Removes what a fetch that was killed has left. To be called by whoever holds the lock of those who fetch.
-pub(super) fn remove_unfinished(folder: &Path) {
     // Where git was made to put a link in the place of a folder, nothing is looked at behind it.
     let parts = ["", "objects", "objects/pack"];
     let is_folder = |part| std::fs::symlink_metadata(folder.join(part)).is_ok_and(|it| it.is_dir());
@@ -241,6 +237,15 @@ pub(super) fn remove_unfinished(folder: &Path) {
     for file in unfinished.chain(locks) {
         let _ = std::fs::remove_file(file);
     }
+    if folder.join("HEAD").exists() {
+        return Ok(());
+    }
+    // Made beside its place: what is there is whole, also if this is killed.
+    let new = folder.with_extension("new");
+    let _ = std::fs::remove_dir_all(&new);
+    let _ = std::fs::remove_dir_all(folder);
+    make(&new, user)?;
+    std::fs::rename(&new, folder)
 }
 
 /// What `git init --bare` makes of nothing (gitrepository-layout(5)), and no more: without git, which takes longer to start.

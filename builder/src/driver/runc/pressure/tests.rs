@@ -144,12 +144,12 @@ async fn others_are_stopped_all_the_same_when_half_of_what_was_free_is_gone() {
 #[tokio::test]
 async fn who_publishes_is_not_stopped() {
     let writers = Writers::default();
-    let [publishes, writes] = [(); 2].map(|()| enter(&writers, None));
+    let [publishes, builds] = [(); 2].map(|()| enter(&writers, None));
     publishes.ours().add(1 << 20);
     publishes.finish().unwrap();
     assert!(writers.stop_largest(LACKING).await);
-    assert_eq!(are_stopped([&publishes, &writes]), [false, true]);
+    assert_eq!(are_stopped([&publishes, &builds]), [false, true]);
     assert!(!writers.stop_largest(LACKING).await);
-    let failure = writes.finish().unwrap_err();
+    let failure = builds.finish().unwrap_err();
     assert_eq!(failure.reason.as_str(), "Evicted");
 }

@@ -64,9 +64,10 @@ impl Writers {
         let all = self.at_work().clone();
         let at_work = all.iter().filter(|writer| writer.may_be_stopped());
         let measured = at_work.map(async |writer| (writer.written(WALK, &all).await, writer));
-        let measured = join_all(measured).await;
-        let Some((written, largest)) = measured.into_iter().max_by_key(|(written, _)| *written)
-        else {
+        let measured = join_all(measured).await.into_iter();
+        // Nothing comes free where nothing was written.
+        let measured = measured.filter(|(written, _)| *written > 0);
+        let Some((written, largest)) = measured.max_by_key(|(written, _)| *written) else {
             return false;
         };
         let free = lacking.free;

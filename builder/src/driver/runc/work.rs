@@ -94,8 +94,8 @@ impl<'m> Work<'m> {
         let writing = job.writing.clone();
         writing.limit(limits.disk);
         machine.writers.enter(&writing);
-        let evicted = writing.cancel().clone();
-        runtime.spawn(end(limits.wall, evicted, cancel.clone()));
+        let stopped = writing.cancel().clone();
+        runtime.spawn(end(limits.wall, stopped, cancel.clone()));
         Ok(Self {
             machine,
             writing,
@@ -354,8 +354,8 @@ impl<'m> Work<'m> {
     }
 }
 
-/// Cancels when time is over, or when it is evicted.
-async fn end(wall: Option<Duration>, evicted: CancellationToken, cancel: CancellationToken) {
+/// Ends a run's work when its time is over, or when all of the run is stopped.
+async fn end(wall: Option<Duration>, stopped: CancellationToken, cancel: CancellationToken) {
     let over = async {
         match wall {
             Some(wall) => tokio::time::sleep(wall).await,
@@ -364,7 +364,7 @@ async fn end(wall: Option<Duration>, evicted: CancellationToken, cancel: Cancell
     };
     tokio::select! {
         () = over => {}
-        () = evicted.cancelled() => {}
+        () = stopped.cancelled() => {}
         () = cancel.cancelled() => {}
     }
     cancel.cancel();

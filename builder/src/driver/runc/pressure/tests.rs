@@ -8,13 +8,14 @@ use crate::sandbox::Gauge;
 
 const LACKING: NoRoom = NoRoom { free: 1, keep: 2 };
 
-/// A run.
+/// A run that has written next to nothing.
 fn enter(writers: &Writers, limit: Option<u64>) -> Writing {
     let writing = Writing::new(CancellationToken::new());
     writing.limit(limit);
     writers.enter(&writing);
     // Whoever fetches has, and so does whoever builds.
     writers.enter(&writing);
+    writing.ours().add(1);
     writing
 }
 
@@ -139,6 +140,16 @@ async fn others_are_stopped_all_the_same_when_half_of_what_was_free_is_gone() {
         assert!(writers.waits(lacking(waits_at), now));
         assert!(!writers.waits(lacking(next_at), now));
     }
+}
+
+#[tokio::test]
+async fn who_has_written_nothing_is_not_stopped() {
+    let writers = Writers::default();
+    let nothing = Writing::new(CancellationToken::new());
+    writers.enter(&nothing);
+    assert!(!writers.stop_largest(LACKING).await);
+    nothing.ours().add(1);
+    assert!(writers.stop_largest(LACKING).await);
 }
 
 #[tokio::test]

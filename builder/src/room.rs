@@ -87,6 +87,11 @@ impl Written {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Whether nobody else counts here any more.
+    pub(crate) fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Counts what goes into a sink.
     pub(crate) fn counting<W>(&self, sink: W) -> Counted<W> {
         let written = self.clone();

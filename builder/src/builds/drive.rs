@@ -193,7 +193,12 @@ impl Builds {
         let folder = folder(&self.settings().logs, &run);
         let name = format!("{}/{}", id.namespace, id.name);
         let writer = LogWriter::new(&folder, self.settings().log_bytes);
-        let scribe = Scribe::begin(name, writer, Arc::clone(&progress), open.written.clone());
+        let scribe = Scribe::begin(
+            name,
+            (writer, self.settings().log_patience),
+            Arc::clone(&progress),
+            open.written.clone(),
+        );
         if run.attempts > 1 {
             let text = "the server ended while this run was at work: it begins anew";
             let _ = scribe.events().send(Event::Note(text.to_owned())).await;

@@ -1,6 +1,6 @@
 //! Writing down what a run says, while it says it.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -18,9 +18,6 @@ use crate::records::PhaseTiming;
 /// How long a line may be in memory only.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// How often the end of a log is tried to be written, each [`FLUSH`]: longer than that a run does not wait for it.
-const LAST_TRIES: u32 = 5;
-
 /// Takes what a run says and writes it: lines to the log, phases to the record too.
 pub(super) struct Scribe {
     events: Sender<Event>,
@@ -32,6 +29,8 @@ pub(super) struct Scribe {
 /// What it works with.
 struct Desk {
     writer: LogWriter,
+    /// For so long the end of a log is tried to be written, each [`FLUSH`].
+    patience: Duration,
     /// The run, for the server's log.
     run: String,
     /// It was said that the log is not written now.
@@ -46,7 +45,7 @@ impl Scribe {
     /// Begins in a thread that may block.
     pub(super) fn begin(
         run: String,
-        writer: LogWriter,
+        (writer, patience): (LogWriter, Duration),
         progress: std::sync::Arc<Progress>,
         written: watch::Sender<Written>,
     ) -> Self {
@@ -54,6 +53,7 @@ impl Scribe {
         let end = CancellationToken::new();
         let desk = Desk {
             writer,
+            patience,
             run,
             is_told: false,
             events: receiver,
@@ -100,14 +100,13 @@ impl Desk {
                 }
             }
         }
-        for _ in 1..LAST_TRIES {
-            if self.finish().is_ok() {
+        let until = Instant::now() + self.patience;
+        while let Err(error) = self.finish() {
+            if Instant::now() >= until {
+                tracing::error!(run = self.run, %error, "the end of a run's log is lost");
                 return;
             }
             std::thread::sleep(FLUSH);
-        }
-        if let Err(error) = self.finish() {
-            tracing::error!(run = self.run, %error, "the end of a run's log is lost");
         }
     }
 

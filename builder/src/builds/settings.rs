@@ -59,6 +59,8 @@ pub struct Settings {
     pub kept_at_least: Duration,
     /// Longest log of a run, in bytes of text.
     pub log_bytes: u64,
+    /// For so long a run waits at its end for a log that cannot be written.
+    pub log_patience: Duration,
     /// The most that a run may use up.
     pub limits: Limits,
     /// Whether limits of memory, processors and processes can be enforced; where they cannot, a spec that asks for one is refused.
@@ -139,6 +141,7 @@ impl Settings {
             },
             kept_at_least: Duration::from_secs(24 * 3600),
             log_bytes: 64 << 20,
+            log_patience: Duration::from_secs(5),
             limits: Limits::default(),
             enforces_limits: true,
             usual: Limits::default(),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::reason::MACHINE;
 use super::{Builds, BuildsError, Invalid, What, name};
 use crate::Compression;
-use crate::driver::{Event, Job};
+use crate::driver::{Event, Job, Writing};
 use crate::plan::Limits;
 use crate::records::Actor;
 
@@ -62,6 +62,7 @@ impl Builds {
             empty_caches: true,
             compression: Compression::Plain,
             epoch: UNIX_EPOCH,
+            writing: Writing::new(CancellationToken::new()),
             events,
         };
         let listening = async {

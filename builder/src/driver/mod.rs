@@ -4,6 +4,7 @@
 //! [`Built`], layers in files and a configuration, which the run hands to the registry once every gate has passed.
 
 pub mod runc;
+mod writing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +24,8 @@ use crate::plan::Plan;
 use crate::records::{Actor, FailureReason};
 use crate::{Compression, sandbox};
 
+pub use writing::Writing;
+
 /// Runs plans.
 #[async_trait]
 pub trait Driver: fmt::Debug + Send + Sync + 'static {
@@ -30,8 +33,9 @@ pub trait Driver: fmt::Debug + Send + Sync + 'static {
     /// what it gives back.
     async fn run(&self, job: Job, cancel: &CancellationToken) -> Result<Built, Failure>;
 
-    /// Asked before a run begins: whether there is room for one. What nobody uses may be removed for it.
-    async fn make_room(&self) -> Result<(), Failure> {
+    /// Asked before a run begins: whether there is room for it. What nobody uses may be removed. From then on it is one of those that
+    /// fill the disk, and may be stopped for the others' sake.
+    async fn make_room(&self, _run: &Writing) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -65,6 +69,8 @@ pub struct Job {
     pub compression: Compression,
     /// No file of the result is younger: when the source was committed.
     pub epoch: SystemTime,
+    /// Counts what is written for the run.
+    pub writing: Writing,
     /// What is said while it runs.
     pub events: Sender<Event>,
 }

@@ -66,6 +66,7 @@ pub struct StoredLayer {
     path: PathBuf,
     tree: Tree,
     pub(super) record: Record,
+    is_new: bool,
     _lock: Lock,
 }
 
@@ -73,6 +74,11 @@ impl StoredLayer {
     /// The digest of its archive.
     pub fn diff_id(&self) -> &Digest {
         &self.diff_id
+    }
+
+    /// How many bytes of its archive were unpacked for whoever asked: all, or, if it was there, none.
+    pub(crate) fn unpacked(&self) -> u64 {
+        if self.is_new { self.record.bytes } else { 0 }
     }
 
     /// Where its files are.
@@ -189,11 +195,12 @@ impl LayerStore {
         (blob.open)().map(drop).map_err(UnpackError::Source)?;
         let name = name_of(blob);
         let lock = self.root.join("locks").join(&name);
-        let mut is_counted = false;
+        let mut is_new = false;
         loop {
             let used = take(&lock, Mode::Shared, cancelled)?;
-            if let Some(layer) = self.stored(blob, used, now)? {
-                if !is_counted {
+            if let Some(mut layer) = self.stored(blob, used, now)? {
+                layer.is_new = is_new;
+                if !is_new {
                     budget.take_stored(layer.record.bytes, layer.record.entries)?;
                 }
                 return Ok(layer);
@@ -203,7 +210,7 @@ impl LayerStore {
             let folder = self.layer_folder(&name);
             if !durable::is_whole(&folder).map_err(|error| disk(&folder, error))? {
                 self.make(blob, &name, budget, cancelled)?;
-                is_counted = true;
+                is_new = true;
             }
             drop(alone);
         }
@@ -271,6 +278,7 @@ impl LayerStore {
             tree: Tree::open(&folder.join(TREE)).map_err(disk)?,
             path: folder.join(TREE),
             record,
+            is_new: false,
             _lock: lock,
         }))
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Snapshot;
 use super::hashing::HashingFile;
 use crate::plan::Source;
+use crate::room::Written;
 use crate::s2i::{IgnoreMode, SourceScripts, Warning};
 
 /// What the artifact says that it is (image-spec `manifest.md`, `artifactType`).
@@ -31,7 +32,16 @@ const LEVEL: i32 = 3;
 
 /// Compresses a snapshot's tar into an empty file: the file, at its beginning, and the layer that it is.
 pub fn pack(tar: impl Read, into: File) -> io::Result<(File, Descriptor)> {
-    let mut encoder = zstd::stream::write::Encoder::new(HashingFile::new(into), LEVEL)?;
+    pack_for(&Written::default(), tar, into)
+}
+
+/// The same; its bytes are counted in `written` as they come.
+pub(crate) fn pack_for(
+    written: &Written,
+    tar: impl Read,
+    into: File,
+) -> io::Result<(File, Descriptor)> {
+    let mut encoder = zstd::stream::write::Encoder::new(HashingFile::new(into, written), LEVEL)?;
     io::copy(&mut BufReader::with_capacity(256 << 10, tar), &mut encoder)?;
     let (mut file, digest, size) = encoder.finish()?.finish()?;
     file.rewind()?;

@@ -5,17 +5,22 @@ use std::io::{self, BufWriter, Write};
 
 use oci::{Algorithm, Digest, Hasher};
 
+use crate::room::Written;
+
 /// A file, and SHA-256 of what was written to it.
 pub(super) struct HashingFile {
     file: BufWriter<File>,
     hasher: Hasher,
+    counted: Written,
 }
 
 impl HashingFile {
-    pub(super) fn new(file: File) -> Self {
+    /// What is written is counted in `counted`.
+    pub(super) fn new(file: File, counted: &Written) -> Self {
         Self {
             file: BufWriter::with_capacity(256 << 10, file),
             hasher: Hasher::new(Algorithm::Sha256),
+            counted: counted.clone(),
         }
     }
 
@@ -39,6 +44,7 @@ impl Write for HashingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hasher.update(&bytes[..written]);
+        self.counted.add(written as u64);
         Ok(written)
     }
 

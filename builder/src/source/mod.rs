@@ -21,7 +21,7 @@ pub mod upload;
 mod web;
 
 pub use artifact::{ARTIFACT_TYPE, CONFIG_TYPE, config, pack};
-pub(crate) use artifact::{MAX_CONFIG_BYTES, said};
+pub(crate) use artifact::{MAX_CONFIG_BYTES, pack_for, said};
 pub use fault::{Fault, FaultClass};
 pub use limits::SourceLimits;
 pub use network::SourceNetwork;

@@ -11,6 +11,7 @@ use super::Fault;
 use super::hashing::HashingFile;
 use super::tree::{Node, Reached, Tree};
 use crate::plan::{Commit, Source};
+use crate::room::Written;
 use crate::s2i::{EnvironmentFile, Ignore, IgnoreMode, SourceScripts, Warning};
 use crate::until::Until;
 
@@ -84,12 +85,13 @@ pub(crate) trait Contents<C> {
     fn copy(&mut self, content: &C, size: u64, to: &mut dyn Write) -> Result<(), Fault>;
 }
 
-/// Applies `.s2iignore` and makes the archive, in the folder `scratch`. Ends with a fault if it is stopped.
+/// Applies `.s2iignore` and makes the archive, in the folder `scratch`, whose bytes are counted as they come. Ends with a
+/// fault if it is stopped.
 pub(crate) fn write<C>(
     mut tree: Tree<C>,
     contents: &mut impl Contents<C>,
     mode: IgnoreMode,
-    scratch: &Path,
+    (scratch, written): (&Path, &Written),
     stop: &CancellationToken,
 ) -> Result<Snapshot, Fault> {
     let mut warnings = Vec::new();
@@ -115,7 +117,7 @@ pub(crate) fn write<C>(
     };
     let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
-    let mut archive = tar::Builder::new(HashingFile::new(file));
+    let mut archive = tar::Builder::new(HashingFile::new(file, written));
     for (path, node) in tree.iter() {
         append(&mut archive, contents, (path, node), stop)?;
     }

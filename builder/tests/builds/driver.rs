@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use builder::Compression;
-use builder::driver::{Built, Driver, Event, Failure, Job, Phase, Used};
+use builder::driver::{Built, Driver, Event, Failure, Job, Phase, Used, Writing};
 use builder::images::{BaseImage, Platform};
 use builder::layer::Layer;
 use builder::plan::{Mount, Step};
@@ -62,7 +62,7 @@ fn caches(job: &Job) -> Vec<String> {
 
 #[async_trait]
 impl Driver for TarDriver {
-    async fn make_room(&self) -> Result<(), Failure> {
+    async fn make_room(&self, _run: &Writing) -> Result<(), Failure> {
         if !self.full.exists() {
             return Ok(());
         }

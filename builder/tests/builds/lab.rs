@@ -234,13 +234,26 @@ impl Lab {
         network: SourceNetwork,
     ) -> Self {
         let images = Layouts::new(folder.path().join("images"));
+        let served: Arc<dyn Images> = Arc::new(images.clone());
+        Self::at(folder, (images, served), driver, own, change, network).await
+    }
+
+    /// The same with images that are elsewhere, and what serves them.
+    pub(crate) async fn at(
+        folder: TempDir,
+        (images, served): (Layouts, Arc<dyn Images>),
+        driver: Arc<TarDriver>,
+        own: Arc<dyn Driver>,
+        change: impl FnOnce(&mut Settings),
+        network: SourceNetwork,
+    ) -> Self {
         let ledger = Arc::new(FileLedger::new(&folder.path().join("ledger")));
         let mut settings = settings(folder.path());
         change(&mut settings);
         let parts = parts(
             folder.path(),
             Arc::clone(&ledger) as Arc<dyn Ledger>,
-            Arc::new(images.clone()),
+            served,
             own,
             network,
         );

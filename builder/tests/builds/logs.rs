@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use builder::builds::Settings;
 use builder::builds::log::Entry;
 use builder::records::{State, StateKind};
 use builder::source::SourceNetwork;
@@ -25,7 +26,7 @@ async fn of_a_log_that_is_too_long_the_end_is_kept() {
     let cgroup = format!("slipway-logs-{}", std::process::id());
     let runc = runc_of(folder.path(), &cgroup, |settings| settings.output = MOST).await;
     let unused = driver(folder.path());
-    let few = |settings: &mut builder::builds::Settings| settings.log_bytes = MOST;
+    let few = |settings: &mut Settings| settings.log_bytes = MOST;
     let lab = Lab::of(folder, unused, runc, few, SourceNetwork::default()).await;
     // 6 MB of lines, then the error.
     let assemble = "i=0; more='compiling and compiling and compiling'; while [ $i -lt 100 ]; do i=$((i+1)); more=\"$more
@@ -91,7 +92,9 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_for_a_moment_takes_no_line_of_a_log() {
-    let lab = Lab::new().await;
+    // The test frees it, however long it takes to look.
+    let patient = |settings: &mut Settings| settings.log_patience = Duration::from_secs(120);
+    let lab = Lab::with(patient, SourceNetwork::default()).await;
     let Some(disk) = Disk::new(&lab.folder.path().join("logs"), c"size=128k") else {
         return;
     };

@@ -8,6 +8,7 @@ mod caches;
 mod damage;
 mod driver;
 mod file_ledger;
+mod floor;
 mod flow;
 mod git;
 mod hooks;

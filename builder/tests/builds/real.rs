@@ -32,7 +32,7 @@ pub(crate) async fn runc_of(
     folder: &Path,
     cgroup: &str,
     change: impl FnOnce(&mut Settings),
-) -> Arc<dyn Driver> {
+) -> Arc<Runc> {
     tests::toolbox::needs_sandbox();
     let mut sandbox = sandbox::Settings::root(folder.join("sandbox")).unwrap();
     sandbox.cgroup = Path::new("/").join(cgroup);

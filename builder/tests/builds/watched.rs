@@ -31,6 +31,11 @@ pub(crate) trait Watch: fmt::Debug + Send + Sync + 'static {
     async fn after(&self, _call: Call<'_>) -> Result<(), ImagesError> {
         Ok(())
     }
+
+    /// A blob, as whoever asked reads it.
+    fn read(&self, blob: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        blob
+    }
 }
 
 /// A registry in layouts, and who watches it.
@@ -90,7 +95,9 @@ impl<W: Watch> Images for Watched<W> {
         repo: &RepoName,
         digest: &Digest,
     ) -> Result<Option<Box<dyn Read + Send>>, ImagesError> {
-        watched!(self, Call::Blob, self.images.blob(actor, repo, digest))
+        let answer: Result<_, ImagesError> =
+            watched!(self, Call::Blob, self.images.blob(actor, repo, digest));
+        Ok(answer?.map(|blob| self.watch.read(blob)))
     }
 
     async fn mount(

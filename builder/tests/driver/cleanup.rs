@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use builder::driver::Driver as _;
 use builder::driver::runc::Runc;
+use builder::driver::{Driver as _, Writing};
 use builder::images::Layouts;
 use builder::plan::Cache;
 use builder::s2i::ContainerPath;
@@ -146,7 +146,8 @@ async fn what_nobody_uses_makes_room_and_where_that_is_not_enough_nothing_begins
         .await;
     let source = lab.source(&[("a", "b")]);
     lab.run(Lab::asked(&image, &source)).await.built();
-    lab.driver.make_room().await.unwrap();
+    let run = Writing::new(CancellationToken::new());
+    lab.driver.make_room(&run).await.unwrap();
     let layers = |folder: &Path| {
         let stores = fs::read_dir(folder.join("driver/layers")).unwrap();
         let layers =
@@ -161,7 +162,7 @@ async fn what_nobody_uses_makes_room_and_where_that_is_not_enough_nothing_begins
     let mut settings = settings(lab.folder.path(), "slipway-driver-full");
     settings.unpacking.min_free = u64::MAX;
     let (driver, _) = Runc::open(settings).await.unwrap();
-    let failure = driver.make_room().await.unwrap_err();
+    let failure = driver.make_room(&run).await.unwrap_err();
     assert_eq!(failure.reason.as_str(), "DiskPressure");
     assert!(
         failure.message.contains("builder.minFreeBytes"),

@@ -70,10 +70,10 @@ fn cached(mut asked: Asked, id: &str, at: &str) -> Asked {
 
 /// Fills the disk: most of it at once, then 1 MiB at a time, which from the floor on takes seconds.
 const FILLS: &str = "head -c 67108864 /dev/zero > ${F}0; \
-     for i in $(seq 64); do head -c 1048576 /dev/zero > $F$i || { echo no more room; exit 9; }; sleep 0.1; done";
+     for i in $(seq 64); do head -c 1048576 /dev/zero > $F$i || { echo no more room; exit 9; }; sleep 0.2; done";
 /// The same in a file that is deleted and still open.
 const HIDDEN: &str = "exec 3> gone; rm gone; head -c 67108864 /dev/zero >&3; \
-     for i in $(seq 64); do head -c 1048576 /dev/zero >&3 || { echo no more room; exit 9; }; sleep 0.1; done";
+     for i in $(seq 64); do head -c 1048576 /dev/zero >&3 || { echo no more room; exit 9; }; sleep 0.2; done";
 /// Is refused processes, and lives with it.
 const CROWDS: &str = "(while :; do sleep 1 & done) || true; \
      read t _ < /proc/uptime; end=$((${t%.*} + 3)); while read t _ < /proc/uptime; [ ${t%.*} -lt $end ]; do :; done";

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use builder::Compression;
 use builder::driver::runc::{Runc, Settings};
-use builder::driver::{Built, Driver, Event, Failure, Job, Phase, SecretFiles};
+use builder::driver::{Built, Driver, Event, Failure, Job, Phase, SecretFiles, Writing};
 use builder::images::{BaseImage, ImageName, Images, Layouts, Platform};
 use builder::plan::{Commit, Image, Output, Request, Secret, Source};
 use builder::records::Actor;
@@ -304,6 +304,7 @@ impl Asked {
             test: self.test,
             compression: Compression::Gzip,
             epoch: self.epoch,
+            writing: Writing::new(CancellationToken::new()),
             events,
         };
         (job, receiver)

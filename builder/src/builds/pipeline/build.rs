@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::Pipeline;
 use super::fetch::Fetched;
 use super::plan::Planned;
 use super::resolve::Bases;
-use super::{Pipeline, stopped};
 use crate::builds::reason::machine;
 use crate::driver::{Built, Failure, Job};
 use crate::source::Snapshot;
@@ -20,9 +20,8 @@ impl Pipeline<'_> {
         snapshot: &Snapshot,
         planned: &Planned,
     ) -> Result<Built, Failure> {
-        let cancel = self.stop.token();
-        if cancel.is_cancelled() {
-            return Err(stopped());
+        if self.cancel.is_cancelled() {
+            return Err(self.why_stopped());
         }
         let source_file = snapshot.open();
         let job = Job {
@@ -42,11 +41,17 @@ impl Pipeline<'_> {
             test: self.run.spec.test.as_ref().map(|test| test.command.clone()),
             compression: self.builds.settings().compression,
             epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(source.epoch),
+            writing: self.writing.clone(),
             events: self.events.clone(),
         };
-        let built = self.builds.parts().driver.run(job, cancel).await?;
-        if cancel.is_cancelled() {
-            return Err(stopped());
+        let built = self
+            .builds
+            .parts()
+            .driver
+            .run(job, self.stop.token())
+            .await?;
+        if self.cancel.is_cancelled() {
+            return Err(self.why_stopped());
         }
         Ok(built)
     }

@@ -119,7 +119,7 @@ impl Pipeline<'_> {
     ) -> Result<Vec<String>, String> {
         let then = self.layer(repo, then).await?;
         let now = self.layer(self.repo(), now).await?;
-        let stop = self.stop.token().clone();
+        let stop = self.cancel.clone();
         let read = self.builds.0.threads.spawn_blocking(move || {
             // Few bytes may be very many uncompressed.
             let open = |(compression, blob): (Compression, _)| {

@@ -145,7 +145,7 @@ impl Pipeline<'_> {
             ));
         };
         self.note(format!("fetching {}", source.url)).await;
-        let git = &self.builds.parts().git;
+        let git = self.builds.parts().git.for_run(self.writing.ours());
         let is_known = |commit: &str| known.contains_key(commit);
         let found = git.fetch_unless(self.namespace(), &source, &is_known);
         let (mut new, mut earlier) = (None, None);

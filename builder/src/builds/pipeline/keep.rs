@@ -14,7 +14,7 @@ use crate::images::ImageName;
 use crate::plan::{Commit, Source};
 use crate::records::OwnReason;
 use crate::scratch;
-use crate::source::{self, ARTIFACT_TYPE, CONFIG_TYPE, Snapshot, pack};
+use crate::source::{self, ARTIFACT_TYPE, CONFIG_TYPE, Snapshot};
 
 const URL: &str = "org.opencontainers.image.source";
 const COMMIT: &str = "org.opencontainers.image.revision";
@@ -34,8 +34,10 @@ impl Pipeline<'_> {
             .map_err(|error| machine("the source", &error))?;
         let folder = self.builds.settings().scratch.clone();
         let tar = self.until_stopped(tar);
+        let written = self.writing.ours().clone();
         let threads = &self.builds.0.threads;
-        let packed = threads.spawn_blocking(move || pack(tar, scratch::unnamed(&folder)?));
+        let packed = threads
+            .spawn_blocking(move || source::pack_for(&written, tar, scratch::unnamed(&folder)?));
         let packed = packed
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));

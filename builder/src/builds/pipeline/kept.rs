@@ -88,17 +88,18 @@ impl Pipeline<'_> {
         let settings = self.builds.settings();
         let (ignore, limits) = (self.run.spec.ignore, settings.source);
         let scratch = settings.scratch.clone();
-        let (blob, stop) = (self.until_stopped(blob), self.stop.token().clone());
+        let (blob, stop) = (self.until_stopped(blob), self.cancel.clone());
+        let written = self.writing.ours().clone();
         let read = self.builds.0.threads.spawn_blocking(move || {
             let mut checked = Checked::new(blob, &layer, limits);
             let snapshot = match compression {
                 Compression::Plain | Compression::Gzip => {
-                    upload::archive(&mut checked, ignore, limits, &scratch, &stop)
+                    upload::archive_for(&written, &mut checked, ignore, limits, (&scratch, &stop))
                 }
                 Compression::Zstd => {
                     let decoder = compression.reader(BufReader::new(&mut checked));
                     let decoder = decoder.map_err(|error| machine("zstd", &error))?;
-                    upload::archive(decoder, ignore, limits, &scratch, &stop)
+                    upload::archive_for(&written, decoder, ignore, limits, (&scratch, &stop))
                 }
             }?;
             checked.finish()?;

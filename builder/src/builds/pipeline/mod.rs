@@ -23,13 +23,14 @@ mod scripts;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
 
 use super::Builds;
 use super::live::Stop;
 use super::progress::Progress;
 use super::reason::failure;
 use super::spec::Wanted;
-use crate::driver::{Event, Failure, Phase};
+use crate::driver::{Event, Failure, Phase, Writing};
 use crate::images::Images;
 use crate::records::{OwnReason, Run, RunResult};
 use crate::until::Until;
@@ -42,6 +43,9 @@ pub(super) struct Pipeline<'a> {
     wanted: &'a Wanted,
     progress: &'a Progress,
     stop: &'a Stop,
+    /// Ends the run where it is not published yet: it is stopped, or the others need the disk.
+    cancel: CancellationToken,
+    writing: Writing,
     events: &'a Sender<Event>,
     /// The registry, with what is done there on this run's account.
     images: Arc<dyn Images>,
@@ -56,6 +60,7 @@ impl<'a> Pipeline<'a> {
         stop: &'a Stop,
         events: &'a Sender<Event>,
     ) -> Self {
+        let cancel = stop.token().child_token();
         let name = format!("{}/{}", run.metadata.namespace, run.metadata.name);
         Self {
             images: builds.parts().images.for_run(&name),
@@ -64,6 +69,8 @@ impl<'a> Pipeline<'a> {
             wanted,
             progress,
             stop,
+            writing: Writing::new(cancel.clone()),
+            cancel,
             events,
         }
     }
@@ -71,8 +78,8 @@ impl<'a> Pipeline<'a> {
     /// The whole way.
     pub(super) async fn run(&self) -> Result<RunResult, Failure> {
         self.phase(Phase::Resolve).await;
-        self.unless_stopped(self.builds.parts().driver.make_room())
-            .await?;
+        let driver = &self.builds.parts().driver;
+        self.unless_stopped(driver.make_room(&self.writing)).await?;
         let bases = self.unless_stopped(Box::pin(self.resolve())).await?;
         self.phase(Phase::Fetch).await;
         let mut source = self.unless_stopped(Box::pin(self.fetch())).await?;
@@ -84,13 +91,13 @@ impl<'a> Pipeline<'a> {
             // What that run was made of need not be read again. Any other source is, or the record of this run would say that the
             // image is of what only says so.
             if let Some(earlier) = earlier.as_ref().filter(|run| source.is_of(run)) {
-                self.phase(Phase::Publish).await;
+                self.begin_publishing().await?;
                 return self.publish_again(earlier).await;
             }
             let snapshot = Box::pin(self.snapshot(&mut source));
             match (self.unless_stopped(snapshot).await?, earlier) {
                 (Some(_), Some(earlier)) => {
-                    self.phase(Phase::Publish).await;
+                    self.begin_publishing().await?;
                     return self.publish_again(&earlier).await;
                 }
                 (Some(snapshot), None) => break (planned, snapshot),
@@ -99,7 +106,7 @@ impl<'a> Pipeline<'a> {
         };
         self.unless_stopped(self.may_move_tags()).await?;
         let built = self.build(&bases, &source, &snapshot, &planned).await?;
-        self.phase(Phase::Publish).await;
+        self.begin_publishing().await?;
         self.publish(&bases, &planned, built).await
     }
 
@@ -110,14 +117,25 @@ impl<'a> Pipeline<'a> {
     ) -> Result<T, Failure> {
         tokio::select! {
             biased;
-            () = self.stop.token().cancelled() => Err(stopped()),
+            () = self.cancel.cancelled() => Err(self.why_stopped()),
             done = step => done,
         }
     }
 
     /// The same bytes, for a thread that nobody waits for once the run is stopped.
     fn until_stopped<R>(&self, reader: R) -> Until<R> {
-        Until::new(reader, self.stop.token().clone())
+        Until::new(reader, self.cancel.clone())
+    }
+
+    fn why_stopped(&self) -> Failure {
+        self.writing.evicted().unwrap_or_else(stopped)
+    }
+
+    /// From here on it writes next to nothing to the disk of builds, and is stopped for nobody's sake.
+    async fn begin_publishing(&self) -> Result<(), Failure> {
+        self.writing.finish()?;
+        self.phase(Phase::Publish).await;
+        Ok(())
     }
 
     async fn phase(&self, phase: Phase) {

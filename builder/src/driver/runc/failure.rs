@@ -17,7 +17,7 @@
 //! | there are more secrets than can be looked for | `TooManySecrets` |
 //! | the test ended with an error | `TestFailed` |
 //! | this machine lacks something | `SandboxUnavailable` |
-//! | it had written the most of all at work when this machine's disk had less free than stays free | `Evicted` |
+//! | it had written the most of all at work when this machine's disk had less free than stays free | `Evicted`, by [`Writing`](crate::driver::Writing) |
 //! | this machine's disk is full or has less free than stays free, or was full while a program ran that ended with an error | `DiskPressure` |
 //! | this machine's disk or a program of it failed | `FileSystemOperationFailed` |
 
@@ -105,19 +105,6 @@ fn of_disk(error: &io::Error, message: String) -> Failure {
         return new(OwnReason::DiskPressure, full(&message));
     }
     new(Reason::FileSystemOperationFailed, message)
-}
-
-/// A run that was stopped for the others' sake.
-pub(super) fn evicted(lacking: &NoRoom) -> Failure {
-    new(
-        OwnReason::Evicted,
-        format!(
-            "the build was stopped: it had written the most of all at work when the server's disk for builds had {} MiB left, less \
-             than the {} that are kept free (builder.minFreeBytes); let it write less, or ask whoever runs the server for more room",
-            lacking.free >> 20,
-            lacking.keep >> 20
-        ),
-    )
 }
 
 /// This machine's disk is nearly full.

@@ -108,7 +108,7 @@ impl Work<'_> {
 
     fn is_searched_no_longer(&self) -> bool {
         let is_over = self.cancel.is_cancelled();
-        self.writing.stopped().is_some() || self.patience.has_ended(is_over, Instant::now())
+        self.writing.evicted().is_some() || self.patience.has_ended(is_over, Instant::now())
     }
 
     /// Looks for the doubtful words of the secrets in the source and in the base image, and takes those for no secrets that

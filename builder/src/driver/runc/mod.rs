@@ -31,7 +31,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Built, Driver, Failure, Job};
+use super::{Built, Driver, Failure, Job, Writing};
 use crate::room::NoRoom;
 use crate::rootfs::LayerStore;
 use crate::sandbox::{Host, Recovered, SandboxError};
@@ -223,8 +223,9 @@ impl Machine {
 
 #[async_trait]
 impl Driver for Runc {
-    async fn make_room(&self) -> Result<(), Failure> {
+    async fn make_room(&self, run: &Writing) -> Result<(), Failure> {
         let own = Arc::clone(&self.0);
+        own.writers.enter(run);
         let made = tokio::task::spawn_blocking(move || own.make_room()).await;
         match made.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(None) => Ok(()),

@@ -7,10 +7,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::{Built, Event, Failure, Job, Phase, Used};
+use super::super::{Built, Event, Failure, Job, Phase, Used, Writing};
 use super::artifacts::Artifacts;
 use super::leaks::Patience;
-use super::pressure::Writing;
 use super::secrets::Secrets;
 use super::source::Source;
 use super::stage::Done;
@@ -33,7 +32,7 @@ pub(super) struct Work<'m> {
     pub(super) known: BTreeSet<Vec<u8>>,
     /// What the stage [`StageName::Artifacts`] gave.
     pub(super) artifacts: Option<Artifacts>,
-    /// Ends whatever the run is at: somebody cancelled it, or its time is over.
+    /// Ends whatever the run is at: somebody cancelled it, its time is over, or the others need the disk.
     pub(super) cancel: CancellationToken,
     /// Somebody cancelled it.
     unwanted: CancellationToken,
@@ -48,7 +47,7 @@ pub(super) struct Work<'m> {
     /// How often the last program was refused a process or thread.
     refusals: u64,
     pub(super) used: Used,
-    pub(super) writing: Writing<'m>,
+    pub(super) writing: Writing,
     pub(super) patience: Patience,
 }
 
@@ -92,12 +91,14 @@ impl<'m> Work<'m> {
             wall: least(plan.seconds.map(Duration::from_secs), most.wall),
         };
         let cancel = unwanted.child_token();
-        if let Some(wall) = limits.wall {
-            runtime.spawn(cancel_after(wall, cancel.clone()));
-        }
+        let writing = job.writing.clone();
+        writing.limit(limits.disk);
+        machine.writers.enter(&writing);
+        let stopped = writing.cancel().clone();
+        runtime.spawn(end(limits.wall, stopped, cancel.clone()));
         Ok(Self {
             machine,
-            writing: machine.writers.enter(cancel.clone(), limits.disk),
+            writing,
             patience: Patience::default(),
             source,
             secrets: Secrets::of(&job.plan, &job.secrets, &BTreeSet::new())?,
@@ -120,8 +121,8 @@ impl<'m> Work<'m> {
     /// lacks processes, for those.
     pub(super) fn run(mut self) -> Result<Built, Failure> {
         self.all().map_err(|failure| {
-            if let Some(lacking) = self.writing.stopped() {
-                return failure::evicted(lacking);
+            if let Some(evicted) = self.writing.evicted() {
+                return evicted;
             }
             if self.cancel.is_cancelled() && self.refusals > 0 {
                 return failure::endless(self.refusals, self.limits.processes);
@@ -211,6 +212,10 @@ impl<'m> Work<'m> {
             &self.cancel,
         );
         let layers = layers.map_err(|error| failure::layers(stage.name, &error))?;
+        let unpacked = layers
+            .iter()
+            .map(|layer| (*layer.diff_id(), layer.unpacked()));
+        self.writing.stands_on(unpacked);
         Ok(Ready {
             stage: stage.clone(),
             image,
@@ -349,11 +354,20 @@ impl<'m> Work<'m> {
     }
 }
 
-async fn cancel_after(wall: Duration, cancel: CancellationToken) {
+/// Ends a run's work when its time is over, or when all of the run is stopped.
+async fn end(wall: Option<Duration>, stopped: CancellationToken, cancel: CancellationToken) {
+    let over = async {
+        match wall {
+            Some(wall) => tokio::time::sleep(wall).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        () = tokio::time::sleep(wall) => cancel.cancel(),
+        () = over => {}
+        () = stopped.cancelled() => {}
         () = cancel.cancelled() => {}
     }
+    cancel.cancel();
 }
 
 fn phase(stage: StageName) -> Phase {

@@ -14,6 +14,7 @@ use super::references::References;
 use super::revision::Revision;
 use super::url::GitUrl;
 use super::version;
+use crate::room::Written;
 use crate::s2i::IgnoreMode;
 use crate::source::{Fault, FaultClass, Snapshot, SourceLimits, SourceNetwork};
 
@@ -53,6 +54,14 @@ impl GitFetcher {
             mirrors,
             network,
             limits,
+        }
+    }
+
+    /// The same for one run: what it writes is counted in `written` as it comes.
+    pub(crate) fn for_run(&self, written: &Written) -> Self {
+        Self {
+            mirrors: self.mirrors.for_run(written),
+            ..self.clone()
         }
     }
 

@@ -12,6 +12,7 @@ use super::context::ContextDir;
 use super::credential::Credential;
 use super::fetcher::GitSource;
 use super::gather::{Gathered, Listing, Stored};
+use super::growth::counted;
 use super::lfs;
 use super::mirror::{Mirror, Mirrors};
 use super::objects::Objects;
@@ -256,8 +257,10 @@ impl Job<'_> {
         resolved: Resolved,
         context_dir: &ContextDir,
     ) -> Result<(ObjectId, Option<String>, Objects, ObjectId), Fault> {
+        let written = self.mirrors.written();
         // What will read is started while the server is talked to.
         let fetched = remote.fetch(&resolved, context_dir.is_root());
+        let fetched = counted(written, mirror, fetched);
         let objects = Objects::of(
             mirror.folder(),
             self.mirrors.sessions(),
@@ -272,7 +275,10 @@ impl Job<'_> {
             // It is at the repository's root whatever folder is wanted, and says where submodules are.
             missing.extend(objects.file(&commit, ".gitmodules").await.ok().flatten());
         }
-        remote.fetch_objects(&missing, &commit).await?;
+        if !missing.is_empty() {
+            let fetched = remote.fetch_objects(&missing, &commit);
+            counted(written, mirror, fetched).await?;
+        }
         Ok((commit, resolved.reference, objects, tree))
     }
 
@@ -287,31 +293,25 @@ impl Job<'_> {
         let mut brought = None;
         if self.source.lfs {
             let urls: Vec<GitUrl> = all.iter().map(|fetched| fetched.url.clone()).collect();
-            let files = lfs::Files::bring(
-                &tree,
-                &urls,
-                self.source,
-                &self.network,
-                self.limits,
-                self.until,
-                self.mirrors.root(),
-            )
-            .await?;
-            brought = Some(files);
+            brought = Some(lfs::Files::bring(&tree, &urls, self).await?);
         } else if pointers > 0 {
             warnings.push(Warning::new(format!(
                 "{pointers} files are pointers of Git LFS, not content: the build does not ask for LFS"
             )));
         }
         let (mode, stop) = (self.source.ignore, self.stop.clone());
-        let scratch = self.mirrors.root().to_path_buf();
+        let (scratch, counted) = (
+            self.mirrors.root().to_path_buf(),
+            self.mirrors.written().clone(),
+        );
         let written = move || {
             let repositories = all.iter().map(|fetched| fetched.objects.clone());
             let mut contents = Stored {
                 repositories: repositories.collect(),
                 lfs: brought,
             };
-            let mut snapshot = snapshot::write(tree, &mut contents, mode, &scratch, &stop)?;
+            let mut snapshot =
+                snapshot::write(tree, &mut contents, mode, (&scratch, &counted), &stop)?;
             warnings.append(&mut snapshot.warnings);
             snapshot.warnings = warnings;
             Ok((snapshot, all))

@@ -9,18 +9,17 @@ mod server;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write};
-use std::path::Path;
-use std::time::Instant;
 
 use oci::{Algorithm, Hasher};
 
 use self::server::{Action, Server};
-use super::fetcher::GitSource;
 use super::gather::Content;
+use super::job::Job;
 use super::process::timed_out;
 use super::url::GitUrl;
+use crate::room::Written;
+use crate::source::Fault;
 use crate::source::tree::{Node, Tree};
-use crate::source::{Fault, SourceLimits, SourceNetwork};
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +91,7 @@ fn pointers(tree: &Tree<Content>) -> impl Iterator<Item = (u32, &str, u64)> {
 pub(super) struct Files {
     spool: File,
     at: BTreeMap<String, u64>,
+    written: Written,
 }
 
 impl Files {
@@ -99,24 +99,24 @@ impl Files {
     pub(super) async fn bring(
         tree: &Tree<Content>,
         urls: &[GitUrl],
-        source: &GitSource,
-        network: &SourceNetwork,
-        limits: SourceLimits,
-        until: Instant,
-        scratch: &Path,
+        job: &Job<'_>,
     ) -> Result<Self, Fault> {
-        let spool = tempfile::tempfile_in(scratch)
+        let Job {
+            source, mirrors, ..
+        } = job;
+        let spool = tempfile::tempfile_in(mirrors.root())
             .map_err(|error| Fault::machine("a temporary file for LFS", &error))?;
         let mut files = Self {
             spool,
             at: BTreeMap::new(),
+            written: mirrors.written().clone(),
         };
         let wanted: BTreeSet<(&str, u64)> =
             pointers(tree).map(|(_, id, size)| (id, size)).collect();
         let sum = wanted
             .iter()
             .fold(0u64, |sum, (_, size)| sum.saturating_add(*size));
-        if sum > limits.fetched_bytes {
+        if sum > job.limits.fetched_bytes {
             return Err(Fault::too_large(
                 "the files of Git LFS are larger than builds may fetch",
             ));
@@ -131,7 +131,7 @@ impl Files {
                 }
                 let credential = source.credential.as_ref();
                 let credential = credential.filter(|_| url.same_server(&source.url));
-                let server = Server::of(url, credential, network)?;
+                let server = Server::of(url, credential, &job.network)?;
                 let all: Vec<(&str, u64)> = wanted.into_iter().collect();
                 for batch in all.chunks(BATCH) {
                     // Asked even for what another repository has brought: whether it may be had is this server's to say.
@@ -144,7 +144,7 @@ impl Files {
             }
             Ok(())
         };
-        let until = tokio::time::Instant::from_std(until);
+        let until = tokio::time::Instant::from_std(job.until);
         match tokio::time::timeout_at(until, bring).await {
             Ok(result) => result.map(|()| files),
             Err(_) => Err(timed_out()),
@@ -172,6 +172,7 @@ impl Files {
                 break;
             }
             self.spool.write_all(&chunk).map_err(failed)?;
+            self.written.add(chunk.len() as u64);
         }
         if hasher.written() != size || hasher.finish().hex() != id {
             return Err(Fault::hostile(format!(

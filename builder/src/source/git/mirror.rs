@@ -13,6 +13,7 @@ use super::confinement::User;
 use super::process::{size_of, timed_out};
 use super::sessions::Sessions;
 use super::url::GitUrl;
+use crate::room::Written;
 use crate::sandbox::SandboxIds;
 use crate::source::Fault;
 
@@ -30,15 +31,19 @@ mod tests;
 pub struct Mirrors {
     root: PathBuf,
     sessions: Sessions,
+    /// Counts what is fetched.
+    written: Written,
 }
 
 /// A repository that stays there until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Mirror {
     folder: PathBuf,
+    /// Whose it is: git's.
+    user: User,
     accepted_hosts: PathBuf,
     /// Shared. Its time of change says when the mirror was last used.
-    _used: File,
+    used: File,
     /// Alone, until [`Mirror::fetched`].
     fetching: Option<File>,
 }
@@ -54,7 +59,11 @@ impl Mirrors {
     pub fn new(root: PathBuf) -> Self {
         // No namespace's folder: those are called by hashes.
         let sessions = Sessions::new(root.join("sessions"), User::usual());
-        Self { root, sessions }
+        Self {
+            root,
+            sessions,
+            written: Written::default(),
+        }
     }
 
     /// Where users inside a build are these outside: git runs as one of them.
@@ -68,6 +77,18 @@ impl Mirrors {
     /// begins, before anything is fetched.
     pub fn recover(&self) -> io::Result<()> {
         self.sessions.clear()
+    }
+
+    /// The same, for one run: what is fetched for it is counted in `written`.
+    pub(super) fn for_run(&self, written: &Written) -> Self {
+        Self {
+            written: written.clone(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn written(&self) -> &Written {
+        &self.written
     }
 
     pub(super) fn sessions(&self) -> &Sessions {
@@ -101,8 +122,9 @@ impl Mirrors {
         wait(|| fetching.try_lock(), until).await?;
         let mirror = Mirror {
             folder,
+            user: git,
             accepted_hosts: accepted_hosts(&of_namespace),
-            _used: used,
+            used,
             fetching: Some(fetching),
         };
         // With its locks, lest another prepares it too where nobody waits for this any more.
@@ -176,6 +198,19 @@ impl Mirror {
     /// Where ssh servers' keys are kept that were taken at their word.
     pub(crate) fn accepted_hosts(&self) -> &Path {
         &self.accepted_hosts
+    }
+
+    /// What is to be done where a fetch is broken off: it removes what that has left. Until then the mirror stays, and nobody else
+    /// fetches into it. Blocks.
+    pub(super) fn tidying(&self) -> io::Result<impl FnOnce() + Send + use<>> {
+        let shared = self.used.try_clone()?;
+        let alone = self.fetching.as_ref().map(File::try_clone).transpose()?;
+        let (folder, user) = (self.folder.clone(), self.user);
+        Ok(move || {
+            // Tried again by whoever fetches next.
+            let _ = prepare(&folder, user);
+            drop((shared, alone));
+        })
     }
 
     /// Lets others fetch. What is there stays.

@@ -24,6 +24,7 @@ mod credential;
 mod doctor;
 mod fetcher;
 mod gather;
+mod growth;
 mod host;
 mod job;
 mod launch;

@@ -51,7 +51,7 @@ fn snapshot(nodes: Vec<(Vec<u8>, Node<&'static [u8]>)>) -> Snapshot {
         tree(nodes),
         &mut Given,
         IgnoreMode::Classic,
-        &std::env::temp_dir(),
+        (&std::env::temp_dir(), &Written::default()),
         &CancellationToken::new(),
     )
     .unwrap()
@@ -164,7 +164,7 @@ fn a_file_that_is_shorter_than_it_says_is_refused() {
         tree,
         &mut Given,
         IgnoreMode::Classic,
-        &std::env::temp_dir(),
+        (&std::env::temp_dir(), &Written::default()),
         &CancellationToken::new(),
     );
     assert!(written.is_err());

@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::{Kind, Reader};
-use crate::room::is_full;
+use crate::room::{Written, is_full};
 use crate::s2i::IgnoreMode;
 use crate::source::snapshot::{self, Contents};
 use crate::source::tree::{Node, Tree};
@@ -36,6 +36,17 @@ pub fn archive(
     scratch: &Path,
     stop: &CancellationToken,
 ) -> Result<Snapshot, Fault> {
+    archive_for(&Written::default(), input, mode, limits, (scratch, stop))
+}
+
+/// The same; what it writes is counted in `written` as it comes.
+pub(crate) fn archive_for(
+    written: &Written,
+    input: impl Read,
+    mode: IgnoreMode,
+    limits: SourceLimits,
+    (scratch, stop): (&Path, &CancellationToken),
+) -> Result<Snapshot, Fault> {
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut magic = Vec::new();
     (&mut input)
@@ -57,8 +68,8 @@ pub fn archive(
     let bounded = input.take(limits.bytes.saturating_add(overhead));
     // Few bytes may be very many uncompressed.
     let bounded = Until::new(bounded, stop.clone());
-    let (tree, mut spool) = read(bounded, limits, Spool::new(scratch)?)?;
-    snapshot::write(tree, &mut spool, mode, scratch, stop)
+    let (tree, mut spool) = read(bounded, limits, Spool::new(scratch, written)?)?;
+    snapshot::write(tree, &mut spool, mode, (scratch, written), stop)
 }
 
 /// Where content is in the spool.
@@ -124,20 +135,25 @@ fn is_left_out(path: &TreePath) -> bool {
 struct Spool {
     file: File,
     end: u64,
+    written: Written,
 }
 
 impl Spool {
-    fn new(scratch: &Path) -> Result<Self, Fault> {
+    fn new(scratch: &Path, written: &Written) -> Result<Self, Fault> {
         let file = tempfile::tempfile_in(scratch)
             .map_err(|error| Fault::machine("a temporary file for the archive", &error))?;
-        Ok(Self { file, end: 0 })
+        Ok(Self {
+            file,
+            end: 0,
+            written: written.clone(),
+        })
     }
 
     fn take(&mut self, content: &mut impl Read, most: u64) -> Result<(At, u64), Fault> {
         let at = self.end;
         let room = most.saturating_sub(at);
         let mut bounded = content.take(room + 1);
-        let copied = std::io::copy(&mut bounded, &mut self.file);
+        let copied = std::io::copy(&mut bounded, &mut self.written.counting(&self.file));
         // One call reads there and writes here: only writing lacks room.
         let size = copied.map_err(|error| {
             if is_full(&error) {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio_util::sync::CancellationToken;
 
+use crate::room::Written;
 use crate::s2i::{IgnoreMode, Warning};
 use crate::source::snapshot::{self, Contents};
 use crate::source::tree::{Node, Tree};
@@ -68,7 +69,13 @@ pub fn directory(
     }
     // It is the user's own program, which ends with all that it does.
     let never = CancellationToken::new();
-    let mut snapshot = snapshot::write(tree, &mut Folder(root), mode, scratch, &never)?;
+    let mut snapshot = snapshot::write(
+        tree,
+        &mut Folder(root),
+        mode,
+        (scratch, &Written::default()),
+        &never,
+    )?;
     warnings.append(&mut snapshot.warnings);
     snapshot.warnings = warnings;
     Ok(snapshot)

@@ -4,4 +4,5 @@ mod archive;
 mod directory;
 
 pub use archive::archive;
+pub(crate) use archive::archive_for;
 pub use directory::directory;

@@ -272,6 +272,48 @@ fn an_ordinary_users_server_is_root_where_it_matters() {
     }
 }
 
+/// What it says of a server is what the server would find: root of the user's namespace.
+#[test]
+fn an_ordinary_users_configuration_is_checked_where_its_server_works() {
+    let user = given();
+    let (folder, program) = public();
+    let file = folder.path().join("slipway.yaml");
+    let run = |enabled: &str, arguments: &[&str]| {
+        std::fs::write(&file, format!("builder: {{enabled: {enabled}}}\n")).unwrap();
+        Command::new("setpriv")
+            .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
+            .arg(&program)
+            .args(arguments)
+            .arg("--config")
+            .arg(&file)
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    let found = report(&run("true", &["build", "doctor", "--json"]));
+    for enabled in ["true", "auto", "false"] {
+        let checked = run(enabled, &["config", "check"]);
+        let said = String::from_utf8(checked.stderr).unwrap();
+        let is_good = enabled != "true" || found["canRun"] == true;
+        assert_eq!(checked.status.success(), is_good, "{found} {said}");
+        assert!(!said.contains("must be a file"), "{enabled}: {said}");
+        // Only there can a namespace's root be limited by what it is not.
+        let is_said = enabled == "true" && is_good;
+        assert_eq!(said.contains("limits need root"), is_said, "{said}");
+    }
+    // What is wrong is said once, and with the numbers of users that people know.
+    std::fs::create_dir(folder.path().join("closed")).unwrap();
+    for (enabled, word) in [
+        ("1", "auto or true or false".to_owned()),
+        ("true, dir: closed", format!("user {user} may not write")),
+    ] {
+        let wrong = run(enabled, &["config", "check"]);
+        let said = String::from_utf8(wrong.stderr).unwrap();
+        assert!(!wrong.status.success() && said.contains(&word), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
 /// The program begins twice there, and would find nothing in a pipe the second time: all that it says would be forgotten.
 #[test]
 fn a_configuration_that_can_be_read_once_holds() {

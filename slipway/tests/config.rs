@@ -228,6 +228,30 @@ fn a_variable_of_others_may_be_any_bytes() {
     assert!(line.contains("SLIPWAY_DATA_DIR"), "{line}");
 }
 
+/// A pipeline that checks strictly has the variables by which it asks a server for builds.
+#[test]
+fn variables_of_clients_are_known() {
+    let strict = |name: &str| {
+        let mut command = slipway();
+        command.args(["config", "check", "--strict"]);
+        command.env("SLIPWAY_BUILDER__ENABLED", "false");
+        run(command.env(name, "x"), "")
+    };
+    for name in [
+        "SLIPWAY_SERVER",
+        "SLIPWAY_NAMESPACE",
+        "SLIPWAY_URL",
+        "SLIPWAY_TOKEN",
+    ] {
+        let said = strict(name);
+        assert!(said.status.success(), "{name}: {said:?}");
+    }
+    let said = strict("SLIPWAY_NAMESPACES");
+    let told = String::from_utf8_lossy(&said.stderr);
+    assert!(!said.status.success(), "{said:?}");
+    assert!(told.contains("SLIPWAY_NAMESPACES: is no key"), "{told}");
+}
+
 #[test]
 fn what_is_odd_in_rules_is_said_and_is_good_all_the_same() {
     let folder = tempfile::tempdir().unwrap();

@@ -160,33 +160,94 @@ fn the_folder_of_builds_is_tried() {
     assert!(!checked("true"), "it would not start");
 }
 
-/// What a machine cannot do is said to whoever checks a configuration, and is no fault of it.
+/// What a machine cannot do is said to whoever checks a configuration, and is no fault of it; what a key says is.
 #[test]
 fn a_strict_check_is_of_the_configuration() {
     if !can_mount() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let slipway = |arguments: &str| {
+    let slipway = |first: &str, dir: &str, arguments: &str| {
         Command::new("unshare")
             .args(["--mount", "sh", "-ec"])
-            .arg(format!(
-                "mkdir -p m; mount -t tmpfs m m; exec {SLIPWAY} {arguments}"
-            ))
-            .env("SLIPWAY_BUILDER__DIR", "m/builds")
+            .arg(format!("{first}\nexec {SLIPWAY} {arguments}"))
+            .env("SLIPWAY_BUILDER__DIR", dir)
+            .env("SLIPWAY_BUILDER__MIN_FREE_BYTES", "0")
             .env("SLIPWAY_BUILDER__ENABLED", "true")
             .current_dir(folder.path())
             .output()
             .unwrap()
     };
-    let found = report(&slipway("build doctor --json"));
-    assert_eq!(standing(&found, "builder.dir")["standing"], "limited");
-    let checked = slipway("config check --strict");
-    let said = String::from_utf8(checked.stderr).unwrap();
-    assert_eq!(found["canRun"], checked.status.success(), "{found} {said}");
-    assert!(said.contains("in memory"), "{said}");
-    // Numbers of versions condemn nothing, so that they are for doctor alone.
-    assert!(!said.contains("CVE"), "{said}");
+    let no_git = "for file in /usr/local/bin/git /usr/bin/git; do \
+                  [ ! -e $file ] || mount --bind /dev/null $file; done";
+    let in_memory = "mkdir -p m; mount -t tmpfs m m";
+    for (first, dir, limited, word, counts) in [
+        (no_git, "builds", "git", "no builds from git", false),
+        (in_memory, "m/builds", "builder.dir", "in memory", true),
+    ] {
+        let found = report(&slipway(first, dir, "build doctor --json"));
+        assert_eq!(standing(&found, limited)["standing"], "limited", "{found}");
+        let check = |strict: &str| {
+            let checked = slipway(first, dir, &format!("config check {strict}"));
+            let said = String::from_utf8(checked.stderr).unwrap();
+            // Numbers of versions condemn nothing, so that they are for doctor alone.
+            assert!(!said.contains("CVE"), "{said}");
+            (checked.status.success(), said)
+        };
+        let ((is_good, _), (is_strictly, said)) = (check(""), check("--strict"));
+        assert_eq!(found["canRun"], is_good, "{found} {said}");
+        // A folder of tests may be in memory itself.
+        let is_limited = standing(&found, "builder.dir")["standing"] != "good";
+        assert_eq!(is_strictly, is_good && !is_limited, "{found} {said}");
+        assert!(is_limited || !counts, "{found}");
+        assert!(!is_good || said.contains(word), "{said}");
+    }
+}
+
+/// On a disk that is smaller than what is kept free no run ever begins, and on one with less left none does now.
+#[test]
+fn the_disk_of_builds_has_room() {
+    if !can_mount() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let slipway = |keep: &str, enabled: &str, arguments: &str| {
+        let small = "mkdir -p s; mount -t tmpfs -o size=64m s s; head -c 16M /dev/zero > s/filler";
+        Command::new("unshare")
+            .args(["--mount", "sh", "-ec"])
+            .arg(format!("{small}\nexec {SLIPWAY} {arguments}"))
+            .env("SLIPWAY_BUILDER__DIR", "s/builds")
+            .env("SLIPWAY_BUILDER__MIN_FREE_BYTES", keep)
+            .env("SLIPWAY_BUILDER__ENABLED", enabled)
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    for (mebibytes, expected, words) in [
+        (65, "missing", "has 64 MiB in all, and 65 MiB"),
+        (60, "limited", "has 48 MiB left, and 60 MiB"),
+        (40, "good", "has 48 MiB left, and 40 MiB"),
+    ] {
+        let keep = (mebibytes << 20).to_string();
+        let found = report(&slipway(&keep, "true", "build doctor --json"));
+        let check = standing(&found, "builder.minFreeBytes");
+        assert_eq!(check["standing"], expected, "{check}");
+        assert!(check["detail"].as_str().unwrap().contains(words), "{check}");
+        let is_missing = expected == "missing";
+        assert!(!is_missing || found["canRun"] == false, "{found}");
+        for enabled in ["true", "auto", "false"] {
+            let checked = slipway(&keep, enabled, "config check");
+            let said = String::from_utf8(checked.stderr).unwrap();
+            let is_good = enabled != "true" || found["canRun"] == true;
+            assert_eq!(checked.status.success(), is_good, "{enabled}: {said}");
+            let is_said = match enabled {
+                "true" => is_missing || (is_good && expected == "limited"),
+                "auto" => is_missing,
+                _ => false,
+            };
+            assert_eq!(said.contains(words), is_said, "{enabled}: {said}");
+        }
+    }
 }
 
 /// Without git, builds from elsewhere still run; but it is said.
@@ -269,6 +330,48 @@ fn an_ordinary_users_server_is_root_where_it_matters() {
         let user = standing(&found, "user");
         assert_eq!(user["standing"], "missing");
         assert!(user["detail"].as_str().unwrap().contains(why), "{user}");
+    }
+}
+
+/// What it says of a server is what the server would find: root of the user's namespace.
+#[test]
+fn an_ordinary_users_configuration_is_checked_where_its_server_works() {
+    let user = given();
+    let (folder, program) = public();
+    let file = folder.path().join("slipway.yaml");
+    let run = |enabled: &str, arguments: &[&str]| {
+        std::fs::write(&file, format!("builder: {{enabled: {enabled}}}\n")).unwrap();
+        Command::new("setpriv")
+            .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
+            .arg(&program)
+            .args(arguments)
+            .arg("--config")
+            .arg(&file)
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    let found = report(&run("true", &["build", "doctor", "--json"]));
+    for enabled in ["true", "auto", "false"] {
+        let checked = run(enabled, &["config", "check"]);
+        let said = String::from_utf8(checked.stderr).unwrap();
+        let is_good = enabled != "true" || found["canRun"] == true;
+        assert_eq!(checked.status.success(), is_good, "{found} {said}");
+        assert!(!said.contains("must be a file"), "{enabled}: {said}");
+        // Only there can a namespace's root be limited by what it is not.
+        let is_said = enabled == "true" && is_good;
+        assert_eq!(said.contains("limits need root"), is_said, "{said}");
+    }
+    // What is wrong is said once, and with the numbers of users that people know.
+    std::fs::create_dir(folder.path().join("closed")).unwrap();
+    for (enabled, word) in [
+        ("1", "auto or true or false".to_owned()),
+        ("true, dir: closed", format!("user {user} may not write")),
+    ] {
+        let wrong = run(enabled, &["config", "check"]);
+        let said = String::from_utf8(wrong.stderr).unwrap();
+        assert!(!wrong.status.success() && said.contains(&word), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
     }
 }
 

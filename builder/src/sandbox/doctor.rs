@@ -14,7 +14,7 @@ mod place;
 #[cfg(test)]
 mod tests;
 
-pub use place::examine_folder;
+pub use place::{examine_folder, examine_room};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

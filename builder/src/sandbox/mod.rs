@@ -42,7 +42,7 @@ mod trust;
 mod user;
 mod view;
 
-pub use doctor::{Check, Standing, enforces_limits, examine, examine_folder};
+pub use doctor::{Check, Standing, enforces_limits, examine, examine_folder, examine_room};
 pub use egress::{AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream};
 pub use error::SandboxError;
 pub use gauge::Gauge;

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use clap::CommandFactory as _;
 
-use crate::cli::{BuildCommand, Cli, Command};
+use crate::cli::{BuildCommand, Cli, Command, ConfigCommand};
 use crate::config::Enabled;
 use crate::invoked::Invoked;
 
@@ -38,9 +38,8 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => {
             let config = crate::config::load(args.file.config.as_deref(), args.insecure_open)?;
             crate::logging::start(&config.log)?;
-            if config.builder.enabled != Enabled::No {
-                crate::nested::enter(args.file.config.as_deref())?;
-            }
+            let runs_builds = || config.builder.enabled != Enabled::No;
+            crate::nested::enter(args.file.config.as_deref(), runs_builds)?;
             // Outside the runtime: the exporter has a thread and a client of its own.
             let traces = crate::telemetry::start(&config.telemetry)?;
             let sink = traces.as_ref().map(crate::telemetry::Traces::sink);
@@ -66,14 +65,19 @@ pub(crate) fn run(cli: Cli, invoked: Invoked) -> anyhow::Result<ExitCode> {
         Command::Inspect(args) => runtime()?.block_on(images::inspect(args))?,
         Command::Build(command) => {
             if let BuildCommand::Doctor(args) = &command {
-                crate::nested::enter(args.file.config.as_deref())?;
+                crate::nested::enter(args.file.config.as_deref(), || true)?;
             }
             return runtime()?.block_on(build::run(command));
         }
         Command::BuilderImage(command) => runtime()?.block_on(builder_image::run(command))?,
         Command::Secret(command) => runtime()?.block_on(secret::run(command))?,
         Command::Tunnel { way } => builder::source::git::tunnel(&way)?,
-        Command::Config(command) => runtime()?.block_on(config::run(command))?,
+        Command::Config(command) => {
+            if let ConfigCommand::Check { file, .. } = &command {
+                config::enter(file)?;
+            }
+            runtime()?.block_on(config::run(command))?;
+        }
         Command::Storage(command) => return runtime()?.block_on(storage::run(command)),
         Command::Token(command) => runtime()?.block_on(token::run(command))?,
         Command::User(command) => user::run(command)?,

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::Config;
 
-/// Variables of commands, which are no keys.
-const COMMANDS: [&str; 2] = ["CONFIG", "SERVER"];
+/// Variables of commands, which are no keys, and those that docs/pipelines.md has a pipeline set.
+const COMMANDS: [&str; 5] = ["CONFIG", "SERVER", "NAMESPACE", "URL", "TOKEN"];
 /// The longest name that two mistakes turn into another word altogether.
 const SHORT: usize = 5;
 
@@ -93,7 +93,10 @@ fn upper(camel: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{all, edits, meant};
+    use clap::CommandFactory as _;
+
+    use super::{all, edits, is_of_commands, meant};
+    use crate::cli::Cli;
 
     #[test]
     fn every_key_has_a_name() {
@@ -107,6 +110,23 @@ mod tests {
         ] {
             assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
         }
+    }
+
+    /// No word of the command line is taken for a key that is none.
+    #[test]
+    fn variables_of_all_commands_are_known() {
+        fn look(command: &clap::Command, found: &mut usize) {
+            for variable in command.get_arguments().filter_map(clap::Arg::get_env) {
+                if let Some(name) = variable.to_str().unwrap().strip_prefix("SLIPWAY_") {
+                    assert!(is_of_commands(name), "{name}");
+                    *found += 1;
+                }
+            }
+            command.get_subcommands().for_each(|one| look(one, found));
+        }
+        let mut found = 0;
+        look(&Cli::command(), &mut found);
+        assert!(found > 3, "{found}");
     }
 
     #[test]
@@ -138,6 +158,9 @@ mod tests {
             "FOO",
             "CONFIG",
             "SERVER",
+            "NAMESPACE",
+            "TOKEN",
+            "URL",
             "PORT",
             "SERVICE_HOST",
             "SERVICE_PORT",

@@ -12,6 +12,9 @@ use crate::logging::OF_MACHINE;
 #[cfg(test)]
 mod tests;
 
+const DIR: &str = "builder.dir";
+const MIN_FREE: &str = "builder.minFreeBytes";
+
 /// Whether builds are run here. Says in the log what lacks; fails where they are to be run and cannot.
 pub(in crate::wiring) async fn runs_builds(config: &Config) -> anyhow::Result<bool> {
     if config.builder.enabled == Enabled::No {
@@ -48,19 +51,25 @@ pub(crate) async fn examine(config: &Config) -> anyhow::Result<Vec<Check>> {
 
 /// Warns where a server that may run builds could not, for what its configuration alone decides: the folder.
 pub(in crate::wiring) fn warn_of_folder(config: &Config) -> anyhow::Result<()> {
-    if let Some(Check { detail, .. }) =
-        folder(config)?.filter(|check| check.standing == Standing::Missing)
-    {
-        tracing::warn!("builder.dir: {detail}");
+    let mut found = folder(config)?;
+    found.retain(|check| check.standing == Standing::Missing);
+    for Check { name, detail, .. } in found {
+        tracing::warn!("{name}: {detail}");
     }
     Ok(())
 }
 
-/// The folder of builds; `None` for who is no root and mounts nothing, which is said already.
-fn folder(config: &Config) -> anyhow::Result<Option<Check>> {
-    let is_root = rustix::process::geteuid().is_root();
+/// The folder of builds and its disk; nothing for who is no root and mounts nothing, which is said already.
+fn folder(config: &Config) -> anyhow::Result<Vec<Check>> {
     let dir = settings::dir(config)?;
-    Ok(is_root.then(|| sandbox::examine_folder("builder.dir", &dir)))
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Vec::new());
+    }
+    let place = sandbox::examine_folder(DIR, &dir);
+    // Where a folder will not do, its disk is not the one to look at.
+    let room = (place.standing != Standing::Missing)
+        .then(|| sandbox::examine_room(MIN_FREE, config.builder.min_free_bytes, DIR, &dir));
+    Ok([place].into_iter().chain(room).collect())
 }
 
 /// How runs are set up on this machine.
@@ -87,13 +96,21 @@ fn state(config: &Config) -> anyhow::Result<PathBuf> {
 }
 
 fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {
-    let of = |standing: Standing| {
-        let some = checks.iter().filter(|check| check.standing == standing);
-        let told = some.map(|check| format!("{}: {}", check.name, check.detail));
+    let told = |checks: &[&Check]| {
+        let told = checks
+            .iter()
+            .map(|check| format!("{}: {}", check.name, check.detail));
         told.collect::<Vec<_>>().join("; ")
     };
-    let (missing, limited) = (of(Standing::Missing), of(Standing::Limited));
-    let old = of(Standing::Old);
+    let of = |standing: Standing| -> Vec<&Check> {
+        let some = checks.iter().filter(|check| check.standing == standing);
+        some.collect()
+    };
+    let (missing, old) = (told(&of(Standing::Missing)), told(&of(Standing::Old)));
+    // What a key says is the configuration's, not the machine's.
+    let (by_key, limited): (Vec<_>, Vec<_>) = of(Standing::Limited)
+        .into_iter()
+        .partition(|check| [DIR, MIN_FREE].contains(&check.name));
     if !missing.is_empty() {
         anyhow::ensure!(
             enabled != Enabled::Yes,
@@ -104,10 +121,14 @@ fn decide(enabled: Enabled, checks: &[Check]) -> anyhow::Result<bool> {
         );
         return Ok(false);
     }
+    for Check { name, detail, .. } in by_key {
+        tracing::warn!("{name}: {detail}");
+    }
     if !limited.is_empty() {
         tracing::warn!(
             target: OF_MACHINE,
-            "this machine runs builds with limits (see slipway build doctor): {limited}"
+            "this machine runs builds with limits (see slipway build doctor): {}",
+            told(&limited)
         );
     }
     if !old.is_empty() {

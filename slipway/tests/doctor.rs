@@ -1,6 +1,7 @@
 //! Whether a machine can run builds.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,6 +12,15 @@ use tempfile::TempDir;
 const SLIPWAY: &str = env!("CARGO_BIN_EXE_slipway");
 /// A user that was given no ids.
 const NOBODY: &str = "65534";
+
+/// A program without the variables of whoever runs the tests: a strict check would tell of them.
+fn clean(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SLIPWAY_")) {
+        command.env_remove(name);
+    }
+    command
+}
 
 fn report(output: &Output) -> Value {
     let told = String::from_utf8_lossy(&output.stdout);
@@ -30,7 +40,7 @@ fn public() -> (TempDir, PathBuf) {
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
     let program = folder.path().join("slipway");
     // By another process: what this one has open for writing, others that it starts meanwhile have too, and nobody can run it.
-    let copied = Command::new("cp").arg(SLIPWAY).arg(&program).status();
+    let copied = clean("cp").arg(SLIPWAY).arg(&program).status();
     assert!(copied.unwrap().success());
     (folder, program)
 }
@@ -40,7 +50,7 @@ fn doctor_as(user: &str, program: &Path, folder: &Path) -> Output {
         rustix::process::geteuid().is_root(),
         "only root can become another user"
     );
-    Command::new("setpriv")
+    clean("setpriv")
         .args(["--reuid", user, "--regid", user, "--clear-groups", "--"])
         .arg(program)
         .args(["build", "doctor", "--json"])
@@ -52,7 +62,7 @@ fn doctor_as(user: &str, program: &Path, folder: &Path) -> Output {
 /// Whether file systems can be mounted here, which is said where it is not so.
 fn can_mount() -> bool {
     let try_it = ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"];
-    let can = Command::new("unshare").args(try_it).output();
+    let can = clean("unshare").args(try_it).output();
     let can = can.unwrap().status.success();
     if !can {
         println!("skipped: nothing can be mounted here");
@@ -65,7 +75,7 @@ fn given() -> String {
     let given = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
     let mut names = given.lines().filter_map(|line| line.split(':').next());
     let id = names.find_map(|name| {
-        let output = Command::new("id").args(["-u", name]).output().ok()?;
+        let output = clean("id").args(["-u", name]).output().ok()?;
         let id = String::from_utf8(output.stdout).ok()?.trim().to_owned();
         (!id.is_empty() && id != "0").then_some(id)
     });
@@ -76,7 +86,7 @@ fn given() -> String {
 fn what_is_missing_is_said_and_is_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let run = |runtime: &str, arguments: &[&str]| {
-        Command::new(SLIPWAY)
+        clean(SLIPWAY)
             .args(["build", "doctor"])
             .args(arguments)
             .env("SLIPWAY_BUILDER__RUNTIME", runtime)
@@ -113,7 +123,7 @@ fn the_folder_of_builds_is_tried() {
     }
     let folder = tempfile::tempdir().unwrap();
     let doctor = |first: &str, dir: &str| {
-        let output = Command::new("unshare")
+        let output = clean("unshare")
             .args(["--mount", "sh", "-ec"])
             .arg(format!("{first}\nexec {SLIPWAY} build doctor --json"))
             .env("SLIPWAY_BUILDER__DIR", dir)
@@ -144,7 +154,7 @@ fn the_folder_of_builds_is_tried() {
     assert!(!Path::new("/proc/x").exists());
     // Who only checks the configuration hears of it, too.
     let checked = |enabled: &str| {
-        let output = Command::new("unshare")
+        let output = clean("unshare")
             .args(["--mount", "sh", "-ec"])
             .arg(format!("rm -r o; {layered}\nexec {SLIPWAY} config check"))
             .env("SLIPWAY_BUILDER__DIR", "o/m/builds")
@@ -168,7 +178,7 @@ fn a_strict_check_is_of_the_configuration() {
     }
     let folder = tempfile::tempdir().unwrap();
     let slipway = |first: &str, dir: &str, arguments: &str| {
-        Command::new("unshare")
+        clean("unshare")
             .args(["--mount", "sh", "-ec"])
             .arg(format!("{first}\nexec {SLIPWAY} {arguments}"))
             .env("SLIPWAY_BUILDER__DIR", dir)
@@ -213,7 +223,7 @@ fn the_disk_of_builds_has_room() {
     let folder = tempfile::tempdir().unwrap();
     let slipway = |keep: &str, enabled: &str, arguments: &str| {
         let small = "mkdir -p s; mount -t tmpfs -o size=64m s s; head -c 16M /dev/zero > s/filler";
-        Command::new("unshare")
+        clean("unshare")
             .args(["--mount", "sh", "-ec"])
             .arg(format!("{small}\nexec {SLIPWAY} {arguments}"))
             .env("SLIPWAY_BUILDER__DIR", "s/builds")
@@ -260,7 +270,7 @@ fn git_and_ssh_are_looked_for() {
     let doctor = |hidden: &[&str]| {
         let hide = "for program; do for file in /usr/local/bin/$program /usr/bin/$program; do \
                     [ ! -e $file ] || mount --bind /dev/null $file; done; done";
-        let output = Command::new("unshare")
+        let output = clean("unshare")
             .args(["--mount", "sh", "-c"])
             .arg(format!("{hide}; exec {SLIPWAY} build doctor --json"))
             .arg("sh")
@@ -317,7 +327,7 @@ fn an_ordinary_users_server_is_root_where_it_matters() {
         ),
         (&["--no-new-privs"], "NoNewPrivileges"),
     ] {
-        let output = Command::new("setpriv")
+        let output = clean("setpriv")
             .args(["--reuid", &user, "--regid", &user, "--clear-groups"])
             .args(more)
             .arg(&program)
@@ -341,7 +351,7 @@ fn an_ordinary_users_configuration_is_checked_where_its_server_works() {
     let file = folder.path().join("slipway.yaml");
     let run = |enabled: &str, arguments: &[&str]| {
         std::fs::write(&file, format!("builder: {{enabled: {enabled}}}\n")).unwrap();
-        Command::new("setpriv")
+        clean("setpriv")
             .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
             .arg(&program)
             .args(arguments)
@@ -381,14 +391,11 @@ fn a_configuration_that_can_be_read_once_holds() {
     let user = given();
     let (folder, program) = public();
     let pipe = folder.path().join("pipe");
-    let made = Command::new("mkfifo")
-        .args(["-m", "666"])
-        .arg(&pipe)
-        .status();
+    let made = clean("mkfifo").args(["-m", "666"]).arg(&pipe).status();
     assert!(made.unwrap().success());
     let to = pipe.clone();
     std::thread::spawn(move || std::fs::write(to, "builder: {runtime: /nowhere/runc}\n"));
-    let output = Command::new("timeout")
+    let output = clean("timeout")
         .args([
             "60",
             "setpriv",

@@ -52,7 +52,7 @@ impl FromStr for Schedule {
             .build();
         let cron = parser
             .parse(text)
-            .map_err(|error| match wrong(text, &parser) {
+            .map_err(|error| match wrong(text, parser) {
                 Some((name, field)) => invalid(&format!("{field} is no {name}")),
                 None => invalid(&error),
             })?;
@@ -66,7 +66,7 @@ impl FromStr for Schedule {
 }
 
 /// The field that is none, and what it should be, which the library does not say.
-fn wrong<'a>(text: &'a str, parser: &CronParser) -> Option<(&'static str, &'a str)> {
+fn wrong(text: &str, parser: CronParser) -> Option<(&'static str, &str)> {
     let names = [
         "minute",
         "hour",

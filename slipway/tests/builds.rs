@@ -743,6 +743,19 @@ fn a_run_that_waits_says_why_to_who_looks_and_who_follows() {
     assert!(shown.contains(&format!("queued, waits {why}\n")), "{shown}");
     let listed = scene.done("bob", &["build", "runs", "-n", "team"]);
     assert!(listed.contains("queued: WorkersBusy"), "{listed}");
+    let git = ["--git", "https://git.example.com/team/app.git"];
+    scene.done(
+        "ada",
+        &[&["build", "create", "kept"], &git[..], &of].concat(),
+    );
+    let delete = ["build", "delete", "--all", "-n", "team"];
+    let refused = error_line(&scene.run("ada", &delete));
+    assert!(refused.contains("nothing is removed"), "{refused}");
+    assert!(
+        refused.contains("r1") && refused.contains("r2"),
+        "{refused}"
+    );
+    scene.done("bob", &["build", "show", "kept", "-n", "team"]);
     for run in ["r2", "r1"] {
         scene.done("ada", &["build", "cancel", run, "-n", "team"]);
     }
@@ -1015,6 +1028,82 @@ fn a_token_builds_and_a_build_goes_with_its_runs() {
         serde_json::json!([]),
         "its runs are gone with it"
     );
+}
+
+#[test]
+fn a_builder_image_is_asked_by_every_word_that_builds_have_for_it() {
+    let scene = Scene::new();
+    let add = ["builder-image", "add", "small", "-n", "team"];
+    let of = ["--image=team/box:1", "--language=busy", "--version=1.36.1"];
+    scene.done("ada", &[&add[..], &of].concat());
+    let image = format!("{}/team/box:1", scene.server.host);
+    for word in ["small", "busy", "busy:1.36", "team/box:1", &image] {
+        let usage = ["builder-image", "usage", word, "-n", "team"];
+        assert_eq!(scene.done("ada", &usage), "Give me a file hello.\n");
+    }
+    for word in ["nosuch", "busy:2"] {
+        let usage = ["builder-image", "usage", word, "-n", "team"];
+        let said = error_line(&scene.run("ada", &usage));
+        let expected = format!("there is no builder image {word} ");
+        assert!(said.contains(&expected), "{said}");
+    }
+
+    let create = |name: &str, word: &str| {
+        let git = ["--git", "https://git.example.com/team/app.git"];
+        let of = ["--builder", word, "--output", "team/app:v1"];
+        scene.run("ada", &[&["build", "create", name], &git[..], &of].concat())
+    };
+    for (name, word) in [("one", "small"), ("two", "busy:1"), ("three", "team/no:1")] {
+        assert_eq!(stderr(&create(name, word)), "", "{word}");
+    }
+    let note = "there is no builder image nosuch for team yet\n";
+    assert_eq!(stderr(&create("four", "nosuch")), format!("note: {note}"));
+    let show = ["build", "show", "four", "-n", "team"];
+    let shown = scene.done("bob", &show);
+    assert!(shown.contains(&format!("note        {note}")), "{shown}");
+    assert_eq!(scene.json("bob", &show)["missingBuilder"], "nosuch");
+}
+
+#[test]
+fn a_refusal_names_what_is_wrong() {
+    let scene = Scene::new();
+    let run = ["build", "run"];
+    let of = ["--builder", "team/box:1", "--output"];
+    let git = ["--git", "https://git.example.com/team/app.git"];
+    for (args, said) in [
+        (
+            [&run[..], &["--dir", "src"], &of, &["team/X:1"]].concat(),
+            "slipway: --output team/X:1: invalid repository name",
+        ),
+        (
+            [&run[..], &["Bad_Name", "--dir", "src"], &of, &["team/x:1"]].concat(),
+            "slipway: \"Bad_Name\" is no name of a run",
+        ),
+        (
+            [&run[..], &git, &of, &["other/x:1"]].concat(),
+            "slipway: --output other/x:1: it must lie in the namespace of the build, which is team, as -n or SLIPWAY_NAMESPACE says",
+        ),
+    ] {
+        let mut command = scene.command("ada", &args);
+        let output = support::run(command.env("SLIPWAY_NAMESPACE", "team"), "");
+        let error = error_line(&output);
+        assert!(error.starts_with(said), "{error}");
+    }
+    let theirs =
+        "apiVersion: build.openshift.io/v1\nkind: BuildConfig\nmetadata: {name: a}\nspec: {}\n";
+    let file = scene.folder.path().join("theirs.yaml");
+    fs::write(&file, theirs).unwrap();
+    let apply = ["build", "apply", "-n", "team", "--file", "theirs.yaml"];
+    let error = error_line(&scene.run("ada", &apply));
+    assert!(error.contains("slipway build convert"), "{error}");
+
+    let set = ["secret", "set", "conf", "-n", "team", "--from-stdin", "a"];
+    let set = support::run(&mut scene.command("ada", &set), CANARY);
+    assert!(set.status.success(), "{}", stderr(&set));
+    let failed = scene.build(&scene.src(), "v1", &["--inject-keep", "conf:conf"]);
+    let said = stderr(&failed);
+    let expected = "it was set --for build, and this takes one that was set --for image";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]

@@ -255,7 +255,8 @@ async fn shown(
     build: Recorded<records::Build>,
 ) -> Response {
     let missing = missing_secrets(building, caller, &build.value).await;
-    let build = Build::of(build).lacking(missing);
+    let builder = missing_builder(building, caller, &build.value).await;
+    let build = Build::of(build).lacking(missing, builder);
     let tag = format!("\"{}\"", build.revision);
     ([(ETAG, tag)], Reply(status, build)).into_response()
 }
@@ -278,6 +279,21 @@ async fn missing_secrets(
     }
     let missing = building.builds.missing_secrets(namespace, spec).await;
     missing.unwrap_or_default()
+}
+
+/// What the build's `builder` names, where the catalogue has no such entry, for those who may see which there are.
+async fn missing_builder(
+    building: &Building,
+    caller: &Caller,
+    build: &records::Build,
+) -> Option<String> {
+    let (namespace, word) = (&build.metadata.namespace, &build.spec.builder);
+    let gate = building.registry.gate();
+    let right = BuildRight::ListBuilderImages;
+    let may = gate.permit_build(&caller.who, right, Some(namespace));
+    may.await.ok()?;
+    let lacks = building.builds.lacks_builder(namespace, word).await;
+    lacks.is_ok_and(|lacks| lacks).then(|| word.clone())
 }
 
 /// The revision that `If-Match` names (RFC 9110 §13.1.1); `None` where any will do.

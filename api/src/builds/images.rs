@@ -62,7 +62,7 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             usage,
             state(),
         )
-        .summary("Run the script usage of the builder image that a name means in a namespace")
+        .summary("Run the script usage of the builder image that a name means in a namespace, as spec.builder of a build has it")
         .body::<Nothing>()
         .reply::<Usage>(StatusCode::OK),
         Route::get(

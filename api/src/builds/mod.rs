@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Caller, Route};
 use places::{Most, Places};
+pub use references::PATIENCE;
 use view::BuildRun;
 
 /// Most bytes of a request with a spec.

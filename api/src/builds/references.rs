@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use builder::builds::ProbeError;
 use builder::records::SourceSpec;
 use builder::source::FaultClass;
-use builder::source::git::{ObjectId, RefName, References as Offered};
+use builder::source::git::{GitUrl, ObjectId, RefName, References as Offered};
 use http::StatusCode;
 use registry::http::Problem;
 use schemars::JsonSchema;
@@ -24,7 +24,7 @@ const NOT_TO_BE_HAD: &str =
     "The repository is not to be had; the detail begins with the reason that a run would have";
 
 /// How long a git server is asked: somebody waits for the answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who may make a build may have it ask, with the same secrets.
 pub(super) fn routes(building: &Building) -> Vec<Route> {
@@ -126,12 +126,23 @@ async fn ask(
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(Ok(offered)) => Ok(Reply(StatusCode::OK, References::of(&offered))),
         Ok(Err(error)) => Err(fault(error)),
-        Err(_) => Err(Problem::unprocessable(format!(
-            "{}: the git server did not answer within {} s",
-            FaultClass::SourceTimedOut,
-            PATIENCE.as_secs()
-        ))),
+        Err(_) => Err(Problem::unprocessable(silent(source))),
     }
+}
+
+/// What is said of a git server that does not answer: which it is.
+fn silent(source: &SourceSpec) -> String {
+    let url = match source {
+        SourceSpec::Git { url, .. } => url.parse::<GitUrl>().ok(),
+        SourceSpec::Image { .. } => None,
+    };
+    let server = url.map(|url| format!(" {}:{}", url.host(), url.port()));
+    format!(
+        "{}: the git server{} did not answer within {} s",
+        FaultClass::SourceTimedOut,
+        server.unwrap_or_default(),
+        PATIENCE.as_secs()
+    )
 }
 
 /// Reasons are those of runs, in front of their words.
@@ -150,5 +161,26 @@ fn fault(error: ProbeError) -> Problem {
             )
         }
         ProbeError::Fault(fault) => Problem::unprocessable(format!("{}: {fault}", fault.class())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use builder::records::SourceSpec;
+
+    use super::silent;
+
+    #[test]
+    fn a_git_server_that_says_nothing_is_named() {
+        for (url, server) in [
+            ("http://127.0.0.1:8709/x.git", "127.0.0.1:8709"),
+            ("git@git.example.com:team/app.git", "git.example.com:22"),
+        ] {
+            let source = serde_json::json!({"kind": "git", "url": url});
+            let source: SourceSpec = serde_json::from_value(source).unwrap();
+            let said = silent(&source);
+            let expected = format!("SourceTimedOut: the git server {server} did not answer");
+            assert!(said.starts_with(&expected), "{said}");
+        }
     }
 }

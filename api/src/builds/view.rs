@@ -22,6 +22,10 @@ pub(super) struct Build {
     /// Secrets that the spec names and that are not there: not in lists, and only for those who may list the namespace's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     missing_secrets: Vec<String>,
+    /// What the spec's builder names and the catalogue has not: not in lists, and only for those who may list the namespace's builder
+    /// images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    missing_builder: Option<String>,
 }
 
 impl Build {
@@ -34,13 +38,19 @@ impl Build {
             spec: value.spec,
             status: value.status,
             missing_secrets: Vec::new(),
+            missing_builder: None,
         }
     }
 
-    /// The same, for those who may see which secrets there are.
-    pub(super) fn lacking(self, missing_secrets: Vec<String>) -> Self {
+    /// The same, with what it names and is not there, of what one may see.
+    pub(super) fn lacking(
+        self,
+        missing_secrets: Vec<String>,
+        missing_builder: Option<String>,
+    ) -> Self {
         Self {
             missing_secrets,
+            missing_builder,
             ..self
         }
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::definitions::metadata;
 use super::record::{Page, PageOf, Recorded};
 use super::version::Version;
-use super::{Builds, BuildsError, Invalid, name};
+use super::{Builds, BuildsError, Invalid, What, name, spec};
 use crate::images::{BaseImage, ImageName, ImagesError, Platform, ReadError};
 use crate::records::{Actor, BuilderImage};
 use crate::s2i::ExecutionConfig;
@@ -157,6 +157,34 @@ impl Builds {
             ),
         };
         Err(Invalid::new("spec.builder", message).into())
+    }
+
+    /// The image that a word means, of those that `spec.builder` may have; [`BuildsError::NotFound`] if the catalogue lacks what it names.
+    pub(super) async fn meant(
+        &self,
+        namespace: &str,
+        word: &str,
+    ) -> Result<ImageName, BuildsError> {
+        let named = spec::builder(word, &self.settings().hosts)?;
+        match self.builder_name(namespace, &named).await {
+            Ok((image, _)) => Ok(image),
+            Err(BuildsError::Invalid(_)) => Err(BuildsError::NotFound {
+                what: What::BuilderImage,
+                namespace: namespace.to_owned(),
+                name: word.to_owned(),
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the catalogue lacks what `spec.builder` names. Whether there is an image of a name is not looked at: that takes rights
+    /// of its own.
+    pub async fn lacks_builder(&self, namespace: &str, word: &str) -> Result<bool, BuildsError> {
+        match self.meant(namespace, word).await {
+            Ok(_) => Ok(false),
+            Err(BuildsError::NotFound { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes an entry; the image stays.

@@ -150,7 +150,7 @@ impl Builds {
         let found = self.secret(namespace, name).await?.value;
         if found.used_for != used_for {
             let message = format!(
-                "the secret {name} may not be used for this: it was made for {:?}, wanted is {used_for:?}",
+                "the secret {name} may not be used for this: it was set --for {}, and this takes one that was set --for {used_for}",
                 found.used_for
             );
             return Err(BuildsError::Busy(message));

@@ -215,7 +215,8 @@ pub(super) fn source(spec: &SourceSpec, hosts: &[String]) -> Result<Source, Inva
     }
 }
 
-fn builder(text: &str, hosts: &[String]) -> Result<BuilderName, Invalid> {
+/// What a word for a builder image names.
+pub(super) fn builder(text: &str, hosts: &[String]) -> Result<BuilderName, Invalid> {
     if is_entry_name(text) {
         return Ok(BuilderName::Entry(text.to_owned()));
     }

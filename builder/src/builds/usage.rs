@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::reason::MACHINE;
-use super::{Builds, BuildsError, Invalid, What, name};
+use super::{Builds, BuildsError, Invalid};
 use crate::Compression;
 use crate::driver::{Event, Job, Writing};
 use crate::plan::Limits;
@@ -21,22 +21,16 @@ const MAX_BYTES: usize = 64 << 10;
 const SECONDS: u64 = 60;
 
 impl Builds {
-    /// Runs the script `usage` of an entry's image in the sandbox, without a network, and gives what it says. The image is read
-    /// with the actor's rights. Dropping the future ends the script.
+    /// Runs the script `usage` of a builder image, by any word that `spec.builder` may have for it, in the sandbox, without a network,
+    /// and gives what it says. The image is read with the actor's rights. Dropping the future ends the script.
     pub async fn usage(
         &self,
         namespace: &str,
-        entry: &str,
+        word: &str,
         actor: &Actor,
     ) -> Result<String, BuildsError> {
-        let found = self.find_builder_image(namespace, entry).await?;
-        let found = found.ok_or_else(|| BuildsError::NotFound {
-            what: What::BuilderImage,
-            namespace: namespace.to_owned(),
-            name: entry.to_owned(),
-        })?;
+        let named = self.meant(namespace, word).await?;
         let settings = self.settings();
-        let named = name::image(&found.value.image, &settings.hosts, "image")?;
         let image = self.image(&named, actor).await?;
         let limits = Limits {
             seconds: Some(settings.limits.seconds.unwrap_or(SECONDS).min(SECONDS)),

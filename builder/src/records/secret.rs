@@ -1,5 +1,7 @@
 //! A secret of a namespace.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,4 +36,16 @@ pub enum SecretUse {
     Webhook,
     /// Files that may stay in an image, which everyone who pulls it can read: configuration rather than a secret.
     Image,
+}
+
+impl fmt::Display for SecretUse {
+    /// As `--for` of `slipway secret set` has it, and JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Build => "build",
+            Self::Git => "git",
+            Self::Webhook => "webhook",
+            Self::Image => "image",
+        })
+    }
 }

@@ -50,7 +50,12 @@ impl FromStr for Schedule {
             .seconds(Seconds::Disallowed)
             .year(Year::Disallowed)
             .build();
-        let cron = parser.parse(text).map_err(|error| invalid(&error))?;
+        let cron = parser
+            .parse(text)
+            .map_err(|error| match wrong(text, parser) {
+                Some((name, field)) => invalid(&format!("{field} is no {name}")),
+                None => invalid(&error),
+            })?;
         // The 30th of February.
         let begin = DateTime::constant(2024, 1, 1, 0, 0, 0, 0);
         if cron.find_next_occurrence(&begin, true).is_err() {
@@ -58,6 +63,24 @@ impl FromStr for Schedule {
         }
         Ok(Self(cron))
     }
+}
+
+/// The field that is none, and what it should be, which the library does not say.
+fn wrong(text: &str, parser: CronParser) -> Option<(&'static str, &str)> {
+    let names = [
+        "minute",
+        "hour",
+        "day of the month",
+        "month",
+        "day of the week",
+    ];
+    let fields = names.into_iter().zip(text.split_ascii_whitespace());
+    let mut alone = fields.enumerate().map(|(index, named)| {
+        let mut fields = ["*"; 5];
+        fields[index] = named.1;
+        (named, parser.parse(&fields.join(" ")))
+    });
+    alone.find_map(|(named, read)| read.is_err().then_some(named))
 }
 
 fn civil(at: SystemTime) -> Option<DateTime> {

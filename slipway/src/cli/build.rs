@@ -123,7 +123,7 @@ pub(crate) enum BuildCommand {
         /// The builds or runs.
         #[arg(required_unless_present = "all")]
         names: Vec<String>,
-        /// All of the namespace. What waits or is at work is to be cancelled first.
+        /// All of the namespace. What waits or is at work is to be cancelled first: until then nothing is removed.
         #[arg(long, conflicts_with = "names")]
         all: bool,
         #[command(flatten)]

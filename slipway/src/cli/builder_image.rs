@@ -3,7 +3,7 @@
 mod create;
 
 use builder::PUBLIC_IMAGES;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::{Args, Subcommand};
 
 pub(crate) use create::CreateBuilderImage;
@@ -59,8 +59,8 @@ pub(crate) enum BuilderImageCommand {
     #[command(after_help = "Example:
   slipway builder-image usage python -n team")]
     Usage {
-        /// The entry, of the namespace or everybody's.
-        #[arg(value_parser = plain)]
+        /// The builder image, as --builder of a build has it: an entry, a language, a language with its version (go:1.24), or an image.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
         #[command(flatten)]
         of: Namespace,

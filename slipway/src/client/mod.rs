@@ -17,8 +17,8 @@ pub(crate) use authfile::{AuthFiles, Login};
 pub(crate) use challenge::{Challenge, Hosts, may_see};
 pub(crate) use events::Event;
 pub(crate) use logins::{ByKubeconfig, Kept, Logins};
-use reach::streamed;
 pub(crate) use reach::{http, reach, stayed, transfers};
+use reach::{patient, streamed};
 pub(crate) use reached::{How, forget, last_server, remember, remembered};
 pub(crate) use server::Server;
 use unreachable::is_away;
@@ -128,6 +128,22 @@ impl Client {
     ) -> anyhow::Result<T> {
         self.read(self.request(Method::POST, path)?.json(body))
             .await
+    }
+
+    /// The answer to `GET path`, for which the server waits for others.
+    pub(crate) async fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let request = self.request(Method::GET, path)?;
+        self.read(patient(request)).await
+    }
+
+    /// The answer to `POST path` with this body, for which the server waits for others.
+    pub(crate) async fn post_patiently<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let request = self.request(Method::POST, path)?.json(body);
+        self.read(patient(request)).await
     }
 
     /// The answer to `GET path`; `None` where there is no such thing.

@@ -11,6 +11,9 @@ use crate::cli::Transport;
 use crate::commands::VERSION;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// For a server that asks another one, or runs a program, before it answers: longer than it gives either
+/// ([`api::builds::PATIENCE`]), so that it is the one to say who was silent.
+const PATIENCE: Duration = Duration::from_secs(90);
 const MAX_REDIRECTS: usize = 5;
 
 /// The first base that answers as a registry does. When none does, the first error tells most: what
@@ -63,9 +66,14 @@ pub(crate) fn http(transport: &Transport) -> anyhow::Result<Client> {
     let builder = Client::builder()
         .timeout(TIMEOUT)
         .connect_timeout(TIMEOUT)
-        .read_timeout(2 * TIMEOUT)
+        .read_timeout(PATIENCE)
         .redirect(reqwest::redirect::Policy::none());
     trusting(builder, transport)
+}
+
+/// The same request where the server waits for others before it answers.
+pub(super) fn patient(request: RequestBuilder) -> RequestBuilder {
+    request.timeout(PATIENCE)
 }
 
 /// The same request for what goes on for as long as the server says something, which it does at least every 15 seconds.
@@ -117,4 +125,35 @@ fn trusting(mut builder: ClientBuilder, transport: &Transport) -> anyhow::Result
         }
     }
     Ok(builder.user_agent(user_agent()).build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::{http, patient};
+    use crate::cli::Transport;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_others_is_waited_for_longer_than_they_are() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            tokio::time::sleep(api::builds::PATIENCE + Duration::from_secs(10)).await;
+            let answer = b"HTTP/1.1 422 x\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        });
+        let transport = Transport {
+            plain_http: true,
+            ca_file: None,
+        };
+        let client = http(&transport).unwrap();
+        let answer = patient(client.get(url)).send().await.unwrap();
+        assert_eq!(answer.status(), 422);
+    }
 }

@@ -5,8 +5,9 @@ mod public;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use url::form_urlencoded::byte_serialize;
 
-use super::build::{Place, connect};
+use super::build::{Place, connect, local};
 use super::{print, table};
 use crate::cli::{AddBuilderImage, BuilderImageCommand, Output};
 
@@ -36,8 +37,9 @@ pub(super) async fn run(command: BuilderImageCommand) -> anyhow::Result<()> {
         BuilderImageCommand::Usage { name, of, remote } => {
             let client = connect(remote).await?;
             let place = Place(Some(&of.namespace));
-            let path = place.path(&format!("builderimages/{name}/usage"));
-            let said: Value = client.post(&path, &json!({})).await?;
+            let word: String = byte_serialize(local(&name, client.server()).as_bytes()).collect();
+            let path = place.path(&format!("builderimages/{word}/usage"));
+            let said: Value = client.post_patiently(&path, &json!({})).await?;
             let text = said["usage"].as_str().unwrap_or_default();
             print::tame(text.as_bytes()).map(drop)
         }

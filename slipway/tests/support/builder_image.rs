@@ -20,6 +20,9 @@ cp -R /tmp/src/. /opt/app/
 const RUN: &str = "#!/bin/sh
 exec cat /opt/app/hello
 ";
+const USAGE: &str = "#!/bin/sh
+echo Give me a file hello.
+";
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\napp:x:1001:0:app:/opt/app:/bin/sh\n";
 
 /// Fails the running test on a machine that cannot build, and says what it lacks.
@@ -59,7 +62,7 @@ pub fn write(layout: &Path) {
         ("bin/busybox", &busybox[..]),
         ("s2i/assemble", ASSEMBLE.as_bytes()),
         ("s2i/run", RUN.as_bytes()),
-        ("s2i/usage", RUN.as_bytes()),
+        ("s2i/usage", USAGE.as_bytes()),
         ("etc/passwd", PASSWD.as_bytes()),
     ] {
         entry(path, tar::EntryType::Regular, 0o755, 0, content);

@@ -101,6 +101,18 @@ fn what_is_no_schedule_is_refused_in_words() {
 }
 
 #[test]
+fn the_field_that_is_wrong_is_named() {
+    for (text, said) in [
+        ("61 * * * *", ": 61 is no minute; "),
+        ("0 5-24 * * *", ": 5-24 is no hour; "),
+        ("0 0 1 FOO *", ": FOO is no month; "),
+    ] {
+        let error = text.parse::<Schedule>().expect_err(text).to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+#[test]
 fn a_clock_that_is_set_back_makes_nothing_due() {
     let since = at("2026-11-20T12:00:00Z");
     let schedule: Schedule = "* * * * *".parse().unwrap();

@@ -36,6 +36,12 @@ pub(super) struct Build {
         skip_serializing_if = "Vec::is_empty"
     )]
     missing_secrets: Vec<String>,
+    #[serde(
+        rename = "missingBuilder",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    missing_builder: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -115,8 +121,13 @@ impl Build {
     /// What it names and is not there, a sentence each.
     pub(super) fn lacks(&self) -> impl Iterator<Item = String> {
         let namespace = &self.metadata.namespace;
-        let missing = self.missing_secrets.iter();
-        missing.map(move |name| clean(&format!("there is no secret {name} in {namespace} yet")))
+        let secrets = self.missing_secrets.iter();
+        let secrets =
+            secrets.map(move |name| format!("there is no secret {name} in {namespace} yet"));
+        let builder = self.missing_builder.iter();
+        let builder = builder
+            .map(move |word| format!("there is no builder image {word} for {namespace} yet"));
+        secrets.chain(builder).map(|said| clean(&said))
     }
 
     /// The URLs that forges are given, at the server as one speaks to it.

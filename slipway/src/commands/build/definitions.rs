@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use builder::records::BuildSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::answers::Build;
+use super::answers::{Build, clean};
 use super::set::lay_over;
 use super::{Place, connect, spec, start};
 use crate::cli::{CreateBuild, Namespace, Output, Printing, Remote};
@@ -58,6 +58,7 @@ pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
             None => start::namespace_of(&output)?,
         };
         let output = start::placed(&output, &namespace, client.server());
+        start::within(&output, &namespace)?;
         let builder = start::local(&builder, client.server()).to_owned();
         let mut spec = json!(spec::spec(source, builder, &output, args.spec)?);
         lay_over(&mut spec, spec::kept(args.kept));
@@ -119,7 +120,7 @@ async fn applied(
     }
 }
 
-/// Without names: all builds, then the runs of none.
+/// Without names: all builds, then the runs of none; nothing, if a run has not ended.
 pub(super) async fn delete(
     names: Option<&[String]>,
     of: &Namespace,
@@ -128,6 +129,7 @@ pub(super) async fn delete(
     let client = connect(remote).await?;
     let place = Place(Some(&of.namespace));
     let Some(names) = names else {
+        refuse_open(&client, place).await?;
         for of in ["builds", "buildruns"] {
             let names = place.names(&client, of).await?;
             remove(&client, place, &names).await?;
@@ -135,6 +137,25 @@ pub(super) async fn delete(
         return Ok(());
     };
     remove(&client, place, names).await
+}
+
+/// Before anything is removed: the server refuses one build after the other, and what was removed by then is gone.
+async fn refuse_open(client: &Client, place: Place<'_>) -> anyhow::Result<()> {
+    let runs: Vec<Value> = place.list(client, "buildruns", "", usize::MAX).await?;
+    let is_open = |run: &&Value| matches!(run["state"]["is"].as_str(), Some("queued" | "running"));
+    let open = runs.iter().filter(is_open);
+    let open: Vec<_> = open
+        .filter_map(|run| run["metadata"]["name"].as_str())
+        .map(clean)
+        .collect();
+    let namespace = place.0.unwrap_or_default();
+    anyhow::ensure!(
+        open.is_empty(),
+        "nothing is removed: runs of namespace {namespace} have not ended; cancel them first: \
+         slipway build cancel {} -n {namespace}",
+        open.join(" ")
+    );
+    Ok(())
 }
 
 async fn remove(client: &Client, place: Place<'_>, names: &[String]) -> anyhow::Result<()> {
@@ -160,6 +181,11 @@ fn read(file: &Path) -> anyhow::Result<Vec<Definition>> {
     let place = file.display().to_string();
     let mut found = Vec::new();
     for document in documents(&text) {
+        if let Some(kind) = foreign(&document) {
+            anyhow::bail!(
+                "{place}: a {kind} is no build of Slipway's: slipway build convert writes it as one, for slipway build apply"
+            );
+        }
         let read = config::read::<Definition>(&document, "build");
         found.extend(read.map_err(|error| anyhow::anyhow!("{place}:{error}"))?);
     }
@@ -173,6 +199,18 @@ fn read(file: &Path) -> anyhow::Result<Vec<Definition>> {
         );
     }
     Ok(found)
+}
+
+/// What a document is that `slipway build convert` reads.
+fn foreign(document: &str) -> Option<String> {
+    let read = config::read::<Value>(document, "document").ok()??;
+    let text = |key: &str| read[key].as_str().unwrap_or_default();
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    let is_foreign = kind == "BuildConfig"
+        || ["build.openshift.io/", "shipwright.io/"]
+            .iter()
+            .any(|group| version.starts_with(group));
+    is_foreign.then(|| clean(kind))
 }
 
 /// What a file says, or standard input.

@@ -21,6 +21,7 @@ use crate::cli::{BuildCommand, Remote};
 use crate::client::{ACCOUNT, Client};
 
 pub(super) use path::Place;
+pub(super) use start::local;
 
 pub(super) async fn run(command: BuildCommand) -> anyhow::Result<ExitCode> {
     match command {

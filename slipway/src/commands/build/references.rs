@@ -37,12 +37,13 @@ pub(super) async fn list(
         (Some((url, secret)), _) => {
             let source = json!({"kind": "git", "url": url, "secret": secret});
             let wanted = json!({ "source": source });
-            client.post(&place.path("references"), &wanted).await?
+            let path = place.path("references");
+            client.post_patiently(&path, &wanted).await?
         }
         (None, build) => {
             let build = build.unwrap_or_default();
             let path = place.path(&format!("builds/{build}/references"));
-            client.get(&path).await?
+            client.get_patiently(&path).await?
         }
     };
     match printing.form() {

@@ -18,13 +18,11 @@ use crate::cli::AuthFile;
 use crate::client::Client;
 use crate::client::images::{ImageName, Place, Plan, Repository, Session, copy};
 
-/// Sends the folder, or the tar, with the rights that the login has there, as `name` of the namespace, and says how a spec
-/// names it. `-` is a tar on standard input.
+/// Sends the folder, or the tar, with the rights that the login has there, and says how a spec names it. `-` is a tar on standard input.
 pub(super) async fn upload(
     client: &Client,
     auth_file: AuthFile,
-    namespace: &str,
-    name: &str,
+    repository: RepoName,
     from: &Path,
     ignore: IgnoreMode,
 ) -> anyhow::Result<SourceSpec> {
@@ -34,7 +32,6 @@ pub(super) async fn upload(
         "{}: neither folder nor file: --dir names the folder to build, or a tar of it",
         from.display()
     );
-    let repository = RepoName::of_sources(namespace, name).context("the build's name")?;
     let transport = client.transport();
     // Before it is packed: that takes its time.
     let session = Session::open(client.server(), &auth_file, &transport).await?;

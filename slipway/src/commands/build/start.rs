@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use builder::s2i::IgnoreMode;
+use oci::RepoName;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -45,13 +46,14 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
     }
     let client = connect(args.remote).await?;
     let output = placed(&args.output, &namespace, client.server());
+    within(&output, &namespace)?;
     let source = match (named, &args.dir) {
         (Some(named), _) => named,
         (None, dir) => {
-            let name = args.name.clone().unwrap_or_else(|| short_name(&output));
+            let repository = sources_of(&namespace, args.name.as_deref(), &output)?;
             let dir = dir.as_deref().context("--dir")?;
             let ignore = spec::ignore(args.spec.ignore);
-            source::upload(&client, auth_file, &namespace, &name, dir, ignore).await?
+            source::upload(&client, auth_file, repository, dir, ignore).await?
         }
     };
     let builder = local(&args.builder, client.server()).to_owned();
@@ -80,7 +82,8 @@ pub(super) async fn start(args: StartBuild) -> anyhow::Result<ExitCode> {
             let path = Place(Some(&namespace)).path(&format!("builds/{name}"));
             let build: Of = client.get(&path).await?;
             let ignore = build.spec.ignore;
-            Some(source::upload(&client, auth_file, &namespace, &name, dir, ignore).await?)
+            let repository = RepoName::of_sources(&namespace, &name).context("the build's name")?;
+            Some(source::upload(&client, auth_file, repository, dir, ignore).await?)
         }
     };
     let mut wanted = json!({ "fresh": args.no_reuse, "noCache": args.no_cache });
@@ -228,7 +231,7 @@ pub(super) fn namespace_of(output: &str) -> anyhow::Result<String> {
 }
 
 /// An image's name without the server's own, by which all output calls it.
-pub(super) fn local<'a>(image: &'a str, server: &Server) -> &'a str {
+pub(in crate::commands) fn local<'a>(image: &'a str, server: &Server) -> &'a str {
     let rest = image.strip_prefix(server.name());
     let rest = rest.and_then(|rest| rest.strip_prefix('/'));
     rest.unwrap_or(image)
@@ -240,6 +243,30 @@ pub(super) fn placed(output: &str, namespace: &str, server: &Server) -> String {
         name if name.contains('/') => name.to_owned(),
         name => format!("{namespace}/{name}"),
     }
+}
+
+/// Refuses a result in another namespace than that which was given apart, which a variable may have done.
+pub(super) fn within(output: &str, namespace: &str) -> anyhow::Result<()> {
+    match output.split_once('/') {
+        Some((own, _)) if own != namespace && !own.contains(['.', ':']) && own != "localhost" => {
+            anyhow::bail!(
+                "--output {output}: it must lie in the namespace of the build, which is {namespace}, as -n or SLIPWAY_NAMESPACE says"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the source of a run goes: as the run is called, else as the image.
+fn sources_of(namespace: &str, name: Option<&str>, output: &str) -> anyhow::Result<RepoName> {
+    let Some(name) = name else {
+        let repository = RepoName::of_sources(namespace, &short_name(output));
+        return repository.with_context(|| format!("--output {output}"));
+    };
+    let repository = RepoName::of_sources(namespace, name);
+    repository.with_context(|| {
+        format!("{name:?} is no name of a run: lower-case letters, digits and '-'")
+    })
 }
 
 /// What a source is called whose run has no name: as the image, on one level.

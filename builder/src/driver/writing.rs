@@ -13,7 +13,7 @@ use crate::room::{NoRoom, Written};
 use crate::sandbox::Gauge;
 
 /// One run's part of the disk, from before it fetches anything until it publishes. Clones are of one run, which is over when the last
-/// is dropped, and with it whatever counts in [`Writing::ours`]: only then is what it wrote gone.
+/// is dropped, and with it whatever its threads count in: only then is what it wrote gone.
 #[derive(Clone, Debug)]
 pub struct Writing {
     own: Arc<Writer>,

@@ -12,7 +12,7 @@ use support::{run, slipway, stdout, stub};
 const NONE: (&str, &str) = ("200 OK", r#"{"items": []}"#);
 const EVENT: (&str, &str) = (
     "200 OK",
-    r#"{"items": [{"position": 1, "kind": "build.failed", "run": "app-1", "at": 0, "reason": "Machine", "message": "no"}]}"#,
+    r#"{"items": [{"position": 1, "id": "a", "kind": "build.failed", "run": "app-1", "at": 0, "reason": "Machine", "message": "no"}]}"#,
 );
 /// Its body is to be longer.
 const CUT: (&str, &str) = ("200 OK\r\nTransfer-Encoding: chunked", "ff\r\n{");

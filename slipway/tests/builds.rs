@@ -424,7 +424,7 @@ fn said_once(said: &str, words: &str) {
 #[test]
 fn what_is_bounded_is_said_with_its_key() {
     // More than is free, and less than the disk has.
-    let disk = rustix::fs::statvfs(&std::env::temp_dir()).unwrap();
+    let disk = rustix::fs::statvfs(std::env::temp_dir()).unwrap();
     let keep = (disk.f_bavail + (disk.f_blocks - disk.f_bfree) / 2) * disk.f_frsize;
     let scene = Scene::with(&format!(
         "enabled: true, namespaceBuilds: 1, minFreeBytes: {keep}"

@@ -13,10 +13,12 @@ use rustix::fs::statvfs;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::git::source as git;
 use crate::image::{busybox, execution, push, scripts};
 use crate::lab::{Lab, actor, asked, driver, eventually, now, push_source, reason, said, spec};
 use crate::logs::Disk;
 use crate::real::runc_of;
+use crate::servers::Servers;
 use crate::watched::{Watch, Watched};
 
 /// What stays free, of 64 MiB.
@@ -44,7 +46,7 @@ impl Read for Slowly {
 }
 
 /// A service with runc whose disk is small, and whose images are on another.
-async fn lab(images: &TempDir) -> Option<(Lab, Arc<Runc>, Disk)> {
+async fn lab(images: &TempDir, network: SourceNetwork) -> Option<(Lab, Arc<Runc>, Disk)> {
     let folder = tempfile::Builder::new()
         .prefix("slipway-builds-")
         .tempdir()
@@ -67,9 +69,15 @@ async fn lab(images: &TempDir) -> Option<(Lab, Arc<Runc>, Disk)> {
         unused,
         Arc::clone(&runc) as _,
         |_| (),
-        SourceNetwork::default(),
+        network,
     );
     Some((lab.await, runc, disk))
+}
+
+/// Whether there is as much room as is to stay free.
+fn has_room(lab: &Lab) -> bool {
+    let found = statvfs(lab.folder.path()).unwrap();
+    found.f_bavail * found.f_frsize >= FLOOR
 }
 
 async fn build(lab: &Lab, name: &str, spec: BuildSpec) {
@@ -88,7 +96,7 @@ fn open_gate(lab: &Lab) {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_fills_the_disk_by_fetching_is_stopped_and_not_who_builds() {
     let elsewhere = tempfile::tempdir().unwrap();
-    let Some((lab, keeper, _disk)) = lab(&elsewhere).await else {
+    let Some((lab, keeper, _disk)) = lab(&elsewhere, SourceNetwork::default()).await else {
         return;
     };
     let waits = "echo at work; head -c 1000000 /dev/zero > /opt/app/a; \
@@ -117,14 +125,62 @@ async fn who_fills_the_disk_by_fetching_is_stopped_and_not_who_builds() {
         assert_eq!(reason(&greedy), "Evicted", "{}", said(&lines));
         assert!(said(&lines).contains("had written the most"));
         // Threads that read for it let go of what they have, and only then is another looked for.
-        let free = async || {
-            let found = statvfs(lab.folder.path()).unwrap();
-            (found.f_bavail * found.f_frsize >= FLOOR).then_some(())
-        };
-        eventually("there is room", free).await;
+        eventually("there is room", async || has_room(&lab).then_some(())).await;
         open_gate(&lab);
         let (modest, lines) = lab.ended(&modest).await;
         assert_eq!(modest.state, State::Succeeded, "{}", said(&lines));
+        stop.cancel();
+    };
+    tokio::join!(runs, keeper.keep_room(&stop));
+}
+
+/// A repository of one file that cannot be made smaller.
+fn noise(servers: &Servers, path: &str, bytes: usize) {
+    let repository = servers.repository(path);
+    let mut noise = vec![0; bytes];
+    let mut random = std::fs::File::open("/dev/urandom").unwrap();
+    random.read_exact(&mut noise).unwrap();
+    let noise = repository.blob(&noise);
+    let tree = repository.tree(&[("100644", b"noise", noise)]);
+    repository.commit("main", &tree, "all of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_fetched_by_git_goes_when_room_is_lacking() {
+    let servers = Servers::start("builds-floor");
+    noise(&servers, "public/large.git", 40 << 20);
+    // Together more than what may be written.
+    let several = ["a", "b", "c", "d", "e", "f"];
+    for name in several {
+        noise(&servers, &format!("public/{name}.git"), 6 << 20);
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let Some((lab, keeper, _disk)) = lab(&elsewhere, servers.network()).await else {
+        return;
+    };
+    let layers = [busybox(), scripts(&[("assemble", "true"), ("run", "true")])];
+    push(&lab.images, "shop/builder:1", &layers, execution()).await;
+    let run = async |name: &str| {
+        let mut wanted = spec("shop/x:1", "x");
+        wanted.network = Some(Network::None);
+        wanted.source = git(&servers, &format!("public/{name}.git"), None);
+        build(&lab, name, wanted).await;
+        let run = lab.builds.start("shop", name, asked(), now()).await;
+        let (run, lines) = lab.ended(&run.unwrap().value).await;
+        (run, said(&lines))
+    };
+
+    let stop = CancellationToken::new();
+    let runs = async {
+        let (large, said) = run("large").await;
+        // How fast it writes decides whether it is stopped or meets the disk's end.
+        let reasons = ["Evicted", "DiskPressure"];
+        assert!(reasons.contains(&reason(&large).as_str()), "{said}");
+        for name in several {
+            eventually("there is room", async || has_room(&lab).then_some(())).await;
+            let (run, said) = run(name).await;
+            assert_eq!(run.state, State::Succeeded, "{said}");
+        }
         stop.cancel();
     };
     tokio::join!(runs, keeper.keep_room(&stop));

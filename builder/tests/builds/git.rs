@@ -19,7 +19,8 @@ async fn lab(servers: &Servers) -> Lab {
     Lab::with(|_| (), servers.network()).await
 }
 
-fn source(servers: &Servers, path: &str, secret: Option<&str>) -> SourceSpec {
+/// A repository's default branch as source.
+pub(crate) fn source(servers: &Servers, path: &str, secret: Option<&str>) -> SourceSpec {
     SourceSpec::Git {
         url: servers.url(path).to_string(),
         revision: None,

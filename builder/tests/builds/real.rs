@@ -12,6 +12,7 @@ use builder::images::Layouts;
 use builder::records::{SecretMount, SecretUse, State, TestSpec};
 use builder::sandbox;
 use builder::source::SourceNetwork;
+use builder::source::git::Mirrors;
 use tests::remains::{control_groups, mounts};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,7 @@ pub(crate) async fn runc_of(
     let mut sandbox = sandbox::Settings::root(folder.join("sandbox")).unwrap();
     sandbox.cgroup = Path::new("/").join(cgroup);
     let mut settings = Settings::new(folder.join("driver"), sandbox);
+    settings.mirrors = Mirrors::new(folder.join("mirrors"));
     change(&mut settings);
     Arc::new(Runc::open(settings).await.unwrap().0)
 }

@@ -308,7 +308,7 @@ async fn limits_end_a_build_with_their_name() {
                 ..Limits::default()
             },
             "TooManyProcesses",
-            "assemble started more processes and threads than its limit of 50: raise limits.pids, or start fewer",
+            "assemble started more processes and threads than its limit of 50: raise limits.pids (--pids), or start fewer",
         ),
         (
             "i=0; while true; do head -c 1000000 /dev/urandom > f$i; i=$((i+1)); done",
@@ -338,6 +338,32 @@ async fn limits_end_a_build_with_their_name() {
             (failure.reason.as_str(), &*failure.message),
             (reason, message)
         );
+    }
+}
+
+/// What hides a fault from its build does not hide it from the log.
+#[tokio::test]
+async fn limits_that_a_build_lived_with_are_told_of() {
+    let lab = Lab::new().await;
+    let greedy = "sh -c 'x=0123456789abcdef; while :; do x=$x$x; done' || true";
+    let crowded = "for i in $(seq 200); do sleep 2 & done || true; wait; exit 0";
+    for (assemble, notes) in [
+        (
+            greedy,
+            ["killed for memory (1, limit of 64 MiB)", "--memory"],
+        ),
+        (crowded, ["threads were refused (", "limit of 50)"]),
+    ] {
+        let image = lab.assembling(&format!("({assemble}) || true")).await;
+        let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+        asked.request.limits.memory_bytes = Some(64 << 20);
+        asked.request.limits.pids = Some(50);
+        let ran = lab.run(asked).await;
+        let said = ran.text();
+        assert!(ran.result.is_ok(), "{:?}: {said}", ran.result);
+        for note in notes {
+            assert!(said.contains(note), "{said}");
+        }
     }
 }
 

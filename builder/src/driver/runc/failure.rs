@@ -65,6 +65,10 @@ pub(super) fn endless(refusals: u64, limit: Option<u32>) -> Failure {
     )
 }
 
+fn mebibytes(limit: Option<u64>) -> String {
+    limit.map_or(String::new(), |limit| format!(" of {} MiB", limit >> 20))
+}
+
 fn number(limit: Option<u32>) -> String {
     limit.map_or(String::new(), |limit| format!(" of {limit}"))
 }
@@ -131,9 +135,6 @@ pub(super) fn program(
     outcome: &Outcome,
     limits: &Limits,
 ) -> Failure {
-    let limited = |limit: Option<u64>| {
-        limit.map_or(String::new(), |limit| format!(" of {} MiB", limit >> 20))
-    };
     match outcome.reason {
         sandbox::Reason::Cancelled => cancelled(),
         sandbox::Reason::TimedOut => timed_out(limits.wall),
@@ -141,13 +142,13 @@ pub(super) fn program(
             OwnReason::OutOfMemory,
             format!(
                 "{program} used more memory than its limit{}: raise limits.memoryBytes (--memory), or use less",
-                limited(limits.memory)
+                mebibytes(limits.memory)
             ),
         ),
         sandbox::Reason::TooManyProcesses => new(
             OwnReason::TooManyProcesses,
             format!(
-                "{program} started more processes and threads than its limit{}: raise limits.pids, or start fewer",
+                "{program} started more processes and threads than its limit{}: raise limits.pids (--pids), or start fewer",
                 number(limits.processes)
             ),
         ),
@@ -155,7 +156,7 @@ pub(super) fn program(
             OwnReason::DiskLimitExceeded,
             format!(
                 "{program} wrote more to disk than its limit{}: raise limits.diskBytes (--disk), or write less",
-                limited(limits.disk)
+                mebibytes(limits.disk)
             ),
         ),
         sandbox::Reason::Succeeded | sandbox::Reason::Failed => {
@@ -170,6 +171,32 @@ pub(super) fn program(
             )
         }
     }
+}
+
+/// What a program that succeeded had to live with: what it made may not be whole.
+pub(super) fn endured(outcome: &Outcome, limits: &Limits) -> Vec<String> {
+    let usage = &outcome.usage;
+    let mut endured = Vec::new();
+    if !outcome.succeeded() {
+        return endured;
+    }
+    if usage.memory_kills > 0 {
+        endured.push(format!(
+            "processes were killed for memory ({}, limit{}), and the build went on: if the result is not whole, raise \
+             limits.memoryBytes (--memory)",
+            usage.memory_kills,
+            mebibytes(limits.memory)
+        ));
+    }
+    if usage.process_refusals > 0 {
+        endured.push(format!(
+            "processes or threads were refused ({}, limit{}), and the build went on: if the result is not whole, raise \
+             limits.pids (--pids)",
+            usage.process_refusals,
+            number(limits.processes)
+        ));
+    }
+    endured
 }
 
 /// A program that could not be run.

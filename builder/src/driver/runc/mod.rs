@@ -25,7 +25,7 @@ mod work;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -66,6 +66,8 @@ const TICK: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 /// Until it is tried again where the disk itself failed.
 const PAUSE: Duration = Duration::from_secs(10);
+/// A mirror that nobody used for so long goes, however much room there is.
+const MIRRORS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why there is no driver.
 #[derive(Debug, thiserror::Error)]
@@ -110,12 +112,13 @@ impl Runc {
         Ok((Self(Arc::new(machine)), recovered))
     }
 
-    /// Removes layers and caches beyond what the settings keep, the longest unused first. Runs go on meanwhile.
+    /// Removes layers, mirrors and caches beyond what the settings keep, the longest unused first. Runs go on meanwhile.
     pub async fn sweep(&self) -> io::Result<()> {
         let own = Arc::clone(&self.0);
         let swept = tokio::task::spawn_blocking(move || {
             let _alone = own.removing.lock().unwrap_or_else(PoisonError::into_inner);
             own.sweep_layers(own.settings.keep_layers)?;
+            own.prune_mirrors(own.settings.keep_mirrors)?;
             own.caches.prune().map(drop)
         });
         swept
@@ -123,8 +126,8 @@ impl Runc {
             .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
-    /// Sees to it that as much of the disk stays free as is to, until `stop`: with less, layers and caches go that nobody uses, and if
-    /// that is not enough the run that has written the most is stopped (`Evicted`), then the next.
+    /// Sees to it that as much of the disk stays free as is to, until `stop`: with less, layers, mirrors and caches go that nobody uses, and
+    /// if that is not enough the run that has written the most is stopped (`Evicted`), then the next.
     pub async fn keep_room(&self, stop: &CancellationToken) {
         let mut pause = IDLE;
         let mut is_told = false;
@@ -180,13 +183,20 @@ impl Machine {
         Ok(kept)
     }
 
+    /// Removes mirrors beyond `keep` bytes, and those that nobody used for long; how many bytes stay.
+    fn prune_mirrors(&self, keep: u64) -> io::Result<u64> {
+        let before = SystemTime::now().checked_sub(MIRRORS_KEPT);
+        let before = before.unwrap_or(SystemTime::UNIX_EPOCH);
+        self.settings.mirrors.prune(keep, before)
+    }
+
     /// Whether too little of the disk is free.
     fn lacking(&self) -> io::Result<Option<NoRoom>> {
         NoRoom::below(self.settings.unpacking.min_free, &self.settings.folder)
     }
 
     /// Looks whether there is room on the disk. Where there is not, what nobody uses is removed, as much as is lacking: layers
-    /// first, which can be had again from the registry. `None`: there is room now.
+    /// first, which can be had again from the registry, then mirrors, which take a server elsewhere. `None`: there is room now.
     fn make_room(&self) -> io::Result<Option<NoRoom>> {
         if self.lacking()?.is_none() {
             return Ok(None);
@@ -194,11 +204,14 @@ impl Machine {
         let _alone = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         let layers =
             |most: Option<u64>| self.sweep_layers(most.unwrap_or(self.settings.keep_layers));
+        let mirrors =
+            |most: Option<u64>| self.prune_mirrors(most.unwrap_or(self.settings.keep_mirrors));
         let caches = |most: Option<u64>| match most {
             Some(most) => self.caches.prune_to(most),
             None => self.caches.prune(),
         };
         self.remove(layers)?;
+        self.remove(mirrors)?;
         self.remove(caches)?;
         self.lacking()
     }

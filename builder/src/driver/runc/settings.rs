@@ -6,6 +6,7 @@ use crate::rootfs;
 use crate::sandbox::{self, AddressRules, Egress, HostRule};
 
 use crate::plan::Network;
+use crate::source::git::Mirrors;
 
 /// How builds run on this machine.
 #[derive(Clone, Debug)]
@@ -20,6 +21,10 @@ pub struct Settings {
     pub keep_layers: u64,
     /// How many bytes of caches are kept when nobody uses them.
     pub keep_caches: u64,
+    /// Repositories that sources were fetched from, on the same disk.
+    pub mirrors: Mirrors,
+    /// How many bytes of mirrors are kept when nobody uses them.
+    pub keep_mirrors: u64,
     /// What each run may use up at most, and does where its plan says nothing. A limit that this machine cannot enforce fails
     /// every run; `None` leaves it to the plan.
     pub limits: sandbox::Limits,
@@ -38,15 +43,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Everything in one folder: 20 GiB of layers, 20 GiB of caches, 64 MiB of output, 4 GiB of artifacts; no limits, no
+    /// Everything in one folder: 20 GiB of layers, 20 GiB of caches, 10 GiB of mirrors, 64 MiB of output, 4 GiB of artifacts; no limits, no
     /// registries, public addresses only.
     pub fn new(folder: impl Into<PathBuf>, sandbox: sandbox::Settings) -> Self {
+        let folder = folder.into();
         Self {
-            folder: folder.into(),
+            mirrors: Mirrors::new(folder.join("mirrors")),
+            folder,
             sandbox,
             unpacking: rootfs::Limits::default(),
             keep_layers: 20 << 30,
             keep_caches: 20 << 30,
+            keep_mirrors: 10 << 30,
             limits: sandbox::Limits::default(),
             output: 64 << 20,
             artifacts: 4 << 30,

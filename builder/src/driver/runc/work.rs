@@ -319,6 +319,9 @@ impl<'m> Work<'m> {
         };
         self.used.cpu += outcome.usage.cpu;
         self.used.memory = self.used.memory.max(outcome.usage.memory);
+        for text in failure::endured(&outcome, &self.limits) {
+            self.note(text);
+        }
         for path in &outcome.left_behind {
             self.note(format!(
                 "{} was made to mount something on, and is in the image because something was put there",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ::builder::builds::{Builds, Parts, Quota, Settings};
 use ::builder::driver::runc::{self, OpenError, Runc};
@@ -22,16 +22,12 @@ use crate::config::{Config, Enabled};
 
 /// How often what nobody uses any more is looked for.
 const SWEPT_EVERY: Duration = Duration::from_secs(600);
-/// A mirror that nobody used for so long goes, however much room there is.
-const MIRRORS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Runs builds.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) builds: Builds,
     driver: Runc,
-    mirrors: Mirrors,
-    mirror_bytes: u64,
     triggers: Triggers,
     registry: Arc<Registry>,
 }
@@ -45,7 +41,8 @@ pub(in crate::wiring) async fn service(
         return Ok(None);
     }
     let dir = settings::dir(config)?;
-    let driver = match driver(config, &dir).await? {
+    let mirrors = Mirrors::new(dir.join("mirrors")).with_ids(&machine::sandbox(config)?.ids);
+    let driver = match driver(config, &dir, mirrors.clone()).await? {
         Ok(driver) => driver,
         Err(error) if config.builder.enabled == Enabled::Auto => {
             let error = anyhow::Error::from(error);
@@ -58,15 +55,11 @@ pub(in crate::wiring) async fn service(
     std::fs::create_dir_all(&scratch)
         .with_context(|| format!("builder.dir: {}", scratch.display()))?;
     let network = settings::source_network(config)?;
-    let mirrors = Mirrors::new(dir.join("mirrors")).with_ids(&machine::sandbox(config)?.ids);
+    // Only now: the driver's folder is one server's at a time.
     mirrors
         .recover()
         .with_context(|| format!("builder.dir: {}", dir.display()))?;
-    let git = GitFetcher::new(
-        mirrors.clone(),
-        network.clone(),
-        settings::source_limits(config),
-    );
+    let git = GitFetcher::new(mirrors, network.clone(), settings::source_limits(config));
     let parts = Parts {
         ledger: ledger(registry),
         images: images(config, registry),
@@ -82,17 +75,21 @@ pub(in crate::wiring) async fn service(
         registry: Arc::clone(registry),
         builds,
         driver,
-        mirrors,
-        mirror_bytes: config.builder.git.mirror_bytes,
     }))
 }
 
 /// The inner error is the machine's, the outer the configuration's.
-async fn driver(config: &Config, dir: &Path) -> anyhow::Result<Result<Runc, OpenError>> {
+async fn driver(
+    config: &Config,
+    dir: &Path,
+    mirrors: Mirrors,
+) -> anyhow::Result<Result<Runc, OpenError>> {
     let most = settings::limits(config);
     let settings = runc::Settings {
         keep_layers: config.builder.layers.max_bytes,
         keep_caches: config.builder.cache.max_bytes,
+        mirrors,
+        keep_mirrors: config.builder.git.mirror_bytes,
         limits: sandbox::Limits {
             memory: most.memory_bytes,
             millicpus: most.cpu_millis,
@@ -170,9 +167,8 @@ impl Service {
                 .is_some()
             {
                 if let Err(error) = self.driver.sweep().await {
-                    tracing::warn!(%error, "unused layers and caches of builds stay for now");
+                    tracing::warn!(%error, "unused layers, caches and mirrors of builds stay for now");
                 }
-                self.prune_mirrors().await;
             }
         };
         tokio::join!(
@@ -191,17 +187,6 @@ impl Service {
         tokio::select! {
             () = follow(told, &moves) => drive.await,
             () = &mut drive => {}
-        }
-    }
-
-    async fn prune_mirrors(&self) {
-        let (mirrors, most) = (self.mirrors.clone(), self.mirror_bytes);
-        let pruned = tokio::task::spawn_blocking(move || {
-            let before = SystemTime::now().checked_sub(MIRRORS_KEPT);
-            mirrors.prune(most, before.unwrap_or(SystemTime::UNIX_EPOCH))
-        });
-        if let Ok(Err(error)) = pruned.await {
-            tracing::warn!(%error, "unused mirrors of repositories stay for now");
         }
     }
 }

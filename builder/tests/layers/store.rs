@@ -271,6 +271,39 @@ fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
     assert!(is_damaged(), "synced, it is trusted");
 }
 
+/// Names have reached the disk, and the content of files has not, or not the files either.
+#[test]
+fn what_a_loss_of_power_leaves_of_a_layer_is_in_nobodys_way() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    let blobs = blobs(&[numbered(1)]);
+    let take = || {
+        let layer = lab.store.layer(&blobs[0], &limits(), UNIX_EPOCH, &never);
+        layer.unwrap().path().parent().unwrap().to_owned()
+    };
+    let folder = take();
+    let cut = |name: &str| fs::write(folder.join(name), "").unwrap();
+    let both = || ["record", "unsynced"].into_iter().for_each(cut);
+    let record = || cut("record");
+    let no_record = || fs::remove_file(folder.join("record")).unwrap();
+    let damages: [&dyn Fn(); 3] = [&both, &record, &no_record];
+    for damage in damages {
+        damage();
+        let store = LayerStore::open(&lab.path().join("store"), IdMap::identity()).unwrap();
+        let swept = store.sweep(u64::MAX).unwrap();
+        assert_eq!((swept.leftovers, swept.kept), (1, 0));
+        for folder in ["layers", "locks", "trash"] {
+            assert_eq!(count(&lab.path().join("store"), folder), 0, "{folder}");
+        }
+        take();
+        // Wanted before it is swept.
+        damage();
+        take();
+        assert!(fs::metadata(folder.join("record")).unwrap().len() > 0);
+        assert_eq!(store.sweep(u64::MAX).unwrap().leftovers, 0);
+    }
+}
+
 #[test]
 fn an_image_may_have_a_layer_twice() {
     let lab = Lab::new();

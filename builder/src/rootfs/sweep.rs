@@ -44,10 +44,22 @@ pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
         swept.layers += 1;
     }
     locks(store)?;
-    let layers = children(&store.folder("layers"))?;
-    let layers: Vec<_> = layers.iter().map(PathBuf::as_path).collect();
-    durable::settle(&layers)?;
+    settle(store)?;
     Ok(swept)
+}
+
+/// Syncs the layers that are not, all at once.
+fn settle(store: &LayerStore) -> io::Result<()> {
+    let mut unsynced = Vec::new();
+    for layer in children(&store.folder("layers"))? {
+        if durable::is_unsynced(&layer)? {
+            unsynced.push(layer);
+        }
+    }
+    if !unsynced.is_empty() {
+        durable::sync(&store.folder("layers"))?;
+    }
+    unsynced.iter().try_for_each(|layer| durable::unmark(layer))
 }
 
 /// A layer that could be removed.

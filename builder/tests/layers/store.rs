@@ -14,7 +14,7 @@ use oci::{Algorithm, Digest};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
-use crate::lab::{Lab, blob, exported, in_mount, limits, options};
+use crate::lab::{Lab, blob, exported, in_mount, limits, options, path};
 use crate::survey::survey;
 
 fn numbered(number: usize) -> Archive {
@@ -341,6 +341,38 @@ fn a_build_has_a_name_of_its_own_and_mounts_again() {
     rootfs.remove().unwrap();
     assert!(!at.exists());
     Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap();
+}
+
+/// The kernel does not answer for `..` while anything is renamed, by whomever.
+#[test]
+fn what_an_image_has_is_found_while_others_rename() {
+    let lab = Lab::new();
+    let image = Archive::new()
+        .file("share/s2i/assemble", "found")
+        .symlink("bin/assemble", "../share/../share/s2i/assemble");
+    let rootfs = lab.rootfs(vec![lab.unpack(&image).unwrap()], &[]).unwrap();
+    let mount = rootfs.mount().unwrap();
+    let is_done = CancellationToken::new();
+    let rename = |number: usize| {
+        let [one, two] = ["one", "two"].map(|name| lab.path().join(format!("{name}{number}")));
+        fs::create_dir(&one).unwrap();
+        while !is_done.is_cancelled() {
+            fs::rename(&one, &two).unwrap();
+            fs::rename(&two, &one).unwrap();
+        }
+    };
+    let link = path("bin/assemble");
+    std::thread::scope(|scope| {
+        for number in 0..2 {
+            let rename = &rename;
+            scope.spawn(move || rename(number));
+        }
+        let _done = is_done.clone().drop_guard();
+        for _ in 0..20_000 {
+            assert!(mount.has(&link).unwrap());
+            assert_eq!(mount.read(&link, 100).unwrap(), b"found");
+        }
+    });
 }
 
 const VICTIM: &str = "SLIPWAY_TEST_VICTIM";

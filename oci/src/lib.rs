@@ -22,6 +22,7 @@
 mod code;
 mod descriptor;
 mod digest;
+mod fold;
 mod hasher;
 mod hashers;
 mod manifest;
@@ -39,6 +40,7 @@ mod upload_id;
 pub use code::{ErrorBody, ErrorCode};
 pub use descriptor::Descriptor;
 pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use fold::folded;
 pub use hasher::{Hasher, InvalidCheckpoint};
 pub use hashers::Hashers;
 pub use manifest::{

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
@@ -16,7 +16,7 @@ use rustix::mount::{
 };
 
 use super::Marks;
-use crate::tree::{FileKind, TreePath, stat};
+use crate::tree::{FileKind, TreePath, open_within, stat};
 
 /// A mounted file system that nothing else knows of: it has no place in the tree of mounts, so it ends with the file
 /// descriptor, also when the process is killed.
@@ -38,7 +38,7 @@ impl Mount {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         // A fifo would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = openat2(&self.fd, path.as_bytes(), flags, Mode::empty(), resolve)?;
+        let file = open_within(self.fd(), path.as_bytes(), flags, resolve)?;
         if stat(file.as_fd(), b"")?.kind != FileKind::Regular {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -54,7 +54,7 @@ impl Mount {
     pub fn has(&self, path: &TreePath) -> io::Result<bool> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        match openat2(&self.fd, path.as_bytes(), flags, Mode::empty(), resolve) {
+        match open_within(self.fd(), path.as_bytes(), flags, resolve) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
             Err(error) => Err(error.into()),

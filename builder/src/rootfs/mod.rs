@@ -1,7 +1,7 @@
 //! The root file systems that builds run in: base layers, unpacked once each, stacked by overlayfs.
 
 mod decompress;
-mod durable;
+pub(crate) mod durable;
 mod error;
 mod files;
 mod limits;

@@ -1,10 +1,11 @@
 //! What the store remembers of a layer beside its files.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::durable;
 use super::unpack::Unpacked;
 use crate::tree::TreePath;
 
@@ -33,12 +34,22 @@ impl Record {
         }
     }
 
-    pub(super) fn read(path: &Path) -> io::Result<Self> {
-        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    /// What was noted of the layer in a folder; `None` if it is not there, or not all of it: a loss of power may leave files without
+    /// their content.
+    pub(super) fn of_whole(layer: &Path) -> io::Result<Option<Self>> {
+        if !durable::is_whole(layer)? {
+            return Ok(None);
+        }
+        match std::fs::read(layer.join(NAME)) {
+            Ok(json) => Ok(serde_json::from_slice(&json).ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
-        std::fs::write(path, serde_json::to_vec(self)?)
+    /// Notes it in the layer's folder.
+    pub(super) fn write(&self, layer: &Path) -> io::Result<()> {
+        std::fs::write(layer.join(NAME), serde_json::to_vec(self)?)
     }
 
     pub(super) fn implicit(&self) -> impl Iterator<Item = TreePath> {
@@ -48,3 +59,5 @@ impl Record {
             .filter_map(|path| TreePath::parse(path).ok())
     }
 }
+
+const NAME: &str = "record";

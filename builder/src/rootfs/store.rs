@@ -208,7 +208,8 @@ impl LayerStore {
             let alone = Lock::to_make(&lock).map_err(|error| disk(&lock, error))?;
             let Some(alone) = alone else { continue };
             let folder = self.layer_folder(&name);
-            if !durable::is_whole(&folder).map_err(|error| disk(&folder, error))? {
+            let record = Record::of_whole(&folder).map_err(|error| disk(&folder, error))?;
+            if record.is_none() {
                 self.make(blob, &name, budget, cancelled)?;
                 is_new = true;
             }
@@ -217,7 +218,7 @@ impl LayerStore {
     }
 
     /// Removes layers that nobody uses, the longest unused first, until those that stay have at most `keep` bytes, and
-    /// what processes that were killed left behind. Syncs what stays: a layer that was not swept past once counts as absent
+    /// what processes that were killed and crashes of the machine left behind. Syncs what stays: a layer that was not swept past once counts as absent
     /// after a crash of the machine.
     pub fn sweep(&self, keep: u64) -> io::Result<Swept> {
         sweep::sweep(self, keep)
@@ -265,12 +266,8 @@ impl LayerStore {
     ) -> Result<Option<StoredLayer>, UnpackError> {
         let folder = self.layer_folder(&name_of(blob));
         let disk = |error| disk(&folder, error);
-        if !durable::is_whole(&folder).map_err(disk)? {
+        let Some(record) = Record::of_whole(&folder).map_err(disk)? else {
             return Ok(None);
-        }
-        let record = match Record::read(&folder.join(RECORD)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(disk)?,
         };
         lock.stamp(now).map_err(disk)?;
         Ok(Some(StoredLayer {
@@ -305,7 +302,7 @@ impl LayerStore {
             .unpack(blob, &tree, budget, cancelled)
             .and_then(|record| {
                 let publish = || {
-                    record.write(&incoming.join(RECORD))?;
+                    record.write(&incoming)?;
                     durable::mark(&incoming)?;
                     std::fs::rename(&incoming, self.layer_folder(name))
                 };
@@ -360,12 +357,11 @@ pub struct Swept {
     pub bytes: u64,
     /// Bytes of the layers that stay.
     pub kept: u64,
-    /// Builds' folders and half layers of processes that were killed.
+    /// Builds' folders and half layers of processes that were killed, and layers that a crash of the machine may have damaged.
     pub leftovers: usize,
 }
 
 const TREE: &str = "tree";
-pub(super) const RECORD: &str = "record";
 
 /// The name of a layer in the store.
 fn name_of(blob: &Blob<'_>) -> String {

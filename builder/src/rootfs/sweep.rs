@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::durable;
 use super::lock::{Lock, Mode};
 use super::record::Record;
-use super::store::{LayerStore, RECORD, Swept};
+use super::store::{LayerStore, Swept};
 use crate::overlay::detach_below;
 use crate::tree::{Tree, remove_tree};
 
@@ -20,7 +20,8 @@ pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
         leftovers: runs(store)? + incoming(store)? + trash(store)?,
         ..Swept::default()
     };
-    let mut layers = layers(store)?;
+    let (mut layers, damaged) = layers(store)?;
+    swept.leftovers += damaged;
     swept.kept = layers.iter().map(|layer| layer.bytes).sum();
     layers.sort_unstable_by_key(|layer| layer.used);
     for layer in layers {
@@ -43,10 +44,22 @@ pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
         swept.layers += 1;
     }
     locks(store)?;
-    let layers = children(&store.folder("layers"))?;
-    let layers: Vec<_> = layers.iter().map(PathBuf::as_path).collect();
-    durable::settle(&layers)?;
+    settle(store)?;
     Ok(swept)
+}
+
+/// Syncs the layers that are not, all at once.
+fn settle(store: &LayerStore) -> io::Result<()> {
+    let mut unsynced = Vec::new();
+    for layer in children(&store.folder("layers"))? {
+        if durable::is_unsynced(&layer)? {
+            unsynced.push(layer);
+        }
+    }
+    if !unsynced.is_empty() {
+        durable::sync(&store.folder("layers"))?;
+    }
+    unsynced.iter().try_for_each(|layer| durable::unmark(layer))
 }
 
 /// A layer that could be removed.
@@ -56,27 +69,39 @@ struct Candidate {
     used: SystemTime,
 }
 
-fn layers(store: &LayerStore) -> io::Result<Vec<Candidate>> {
-    let mut found = Vec::new();
+/// The layers that are whole, and how many were removed because they were not.
+fn layers(store: &LayerStore) -> io::Result<(Vec<Candidate>, usize)> {
+    let (mut found, mut damaged) = (Vec::new(), 0);
     for path in children(&store.folder("layers"))? {
         let Some(name) = path.file_name() else {
             continue;
         };
         let lock = store.folder("locks").join(name);
         let used = std::fs::metadata(&lock).and_then(|lock| lock.modified());
-        let bytes = match Record::read(&path.join(RECORD)) {
-            Ok(record) => record.bytes,
-            // Removed by another sweep meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
+        let Some(record) = Record::of_whole(&path)? else {
+            damaged += usize::from(discard_damaged(store, &path, &lock)?);
+            continue;
         };
         found.push(Candidate {
             name: name.to_owned(),
-            bytes,
+            bytes: record.bytes,
             used: used.unwrap_or(SystemTime::UNIX_EPOCH),
         });
     }
-    Ok(found)
+    Ok((found, damaged))
+}
+
+/// Removes a layer that is not whole, unless somebody is making it anew or did meanwhile.
+fn discard_damaged(store: &LayerStore, layer: &Path, lock: &Path) -> io::Result<bool> {
+    let Some(_held) = Lock::try_take(lock, Mode::Exclusive)? else {
+        return Ok(false);
+    };
+    if !layer.exists() || Record::of_whole(layer)?.is_some() {
+        return Ok(false);
+    }
+    store.discard(layer)?;
+    std::fs::remove_file(lock)?;
+    Ok(true)
 }
 
 /// The folders of builds whose process is gone, with what is mounted there.

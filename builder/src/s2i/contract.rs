@@ -1,7 +1,7 @@
 //! What a builder image promises.
 
 use super::image::ExecutionConfig;
-use super::{ContainerPath, Reason, Refusal, ScriptsUrl, User, Warning};
+use super::{ContainerPath, InvalidUser, Reason, Refusal, ScriptsUrl, User, Warning};
 
 #[cfg(test)]
 mod tests;
@@ -73,11 +73,16 @@ impl Contract {
             "" => "/",
             text => text,
         };
+        let own = user("USER", Some(image.user()))?.unwrap_or_default();
+        // The result keeps it as it is written, and with blanks it is another's name.
+        if own.as_str() != image.user() {
+            return Err(refused(role, "USER", image.user(), &InvalidUser::Malformed));
+        }
         Ok(Self {
             scripts_dir: scripts_dir(role, image, warnings)?,
             destination,
             working_dir: path("WORKDIR", working_dir)?,
-            user: user("USER", Some(image.user()))?.unwrap_or_default(),
+            user: own,
             assemble_user: user(ASSEMBLE_USER, image.label(ASSEMBLE_USER))?,
             assemble_runtime_user: user(ASSEMBLE_RUNTIME_USER, image.label(ASSEMBLE_RUNTIME_USER))?,
             input_files: image.label(ASSEMBLE_INPUT_FILES).map(str::to_owned),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use oci::folded;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// An image's configuration (image-spec `config.md`; Docker's image specification 1.2 for `OnBuild`): its platform
@@ -55,8 +57,18 @@ pub struct ExecutionConfig {
 
 impl ImageConfig {
     /// Reads the bytes that the manifest's `config` descriptor names. Bounding their number is the reader's part.
+    ///
+    /// What container engines could read differently is refused: a result keeps keys that mean nothing here, and an engine would take
+    /// `user` beside `User` for the user whom nobody judged.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidImage> {
-        serde_json::from_slice(json).map_err(|error| InvalidImage(error.to_string()))
+        let invalid = |error: serde_json::Error| InvalidImage(error.to_string());
+        let image: Self = serde_json::from_slice(json).map_err(invalid)?;
+        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(json).map_err(invalid)?;
+        check_names("the configuration", members.keys(), OF_IMAGES)?;
+        if let Some(config) = &image.config {
+            check_names("config", config.others.keys(), OF_CONTAINERS)?;
+        }
+        Ok(image)
     }
 
     /// The operating system, such as `linux`.
@@ -122,6 +134,28 @@ impl ExecutionConfig {
     }
 }
 
+/// Refuses a name that differs in case alone from another, or from a known one.
+fn check_names<'a>(
+    at: &str,
+    names: impl Iterator<Item = &'a String>,
+    known: &[&'a str],
+) -> Result<(), InvalidImage> {
+    let known = known.iter().map(|name| (folded(name).collect(), *name));
+    let mut seen: BTreeMap<String, &str> = known.collect();
+    for name in names {
+        let other = seen.insert(folded(name).collect(), name);
+        if let Some(other) = other.filter(|other| *other != name) {
+            let shown = |name: &str| name.chars().take(64).collect::<String>();
+            return Err(InvalidImage(format!(
+                "{at} has {:?}, which container engines take for {:?}: make the image anew without it",
+                shown(name),
+                shown(other)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// `null` counts as absent: Docker writes it.
 fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -135,3 +169,35 @@ where
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an image configuration: {0}")]
 pub struct InvalidImage(String);
+
+/// Image-spec `config.md`.
+const OF_IMAGES: &[&str] = &[
+    "created",
+    "author",
+    "architecture",
+    "os",
+    "os.version",
+    "os.features",
+    "variant",
+    "config",
+    "rootfs",
+    "history",
+];
+
+/// The same of `config`, and what Docker has besides.
+const OF_CONTAINERS: &[&str] = &[
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "StopTimeout",
+    "ArgsEscaped",
+    "Healthcheck",
+    "OnBuild",
+    "Shell",
+];

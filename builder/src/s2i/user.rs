@@ -46,8 +46,13 @@ impl User {
 
     /// The number, if the user is written as one.
     pub fn uid(&self) -> Option<u32> {
-        self.0.split(':').next()?.parse().ok()
+        number(self.0.split(':').next()?)
     }
+}
+
+/// A number in digits alone: `+1` is one to Rust, too, and a name to others.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|_| !text.starts_with('+'))
 }
 
 /// A name or a number as `useradd` and the engines take them.
@@ -62,7 +67,8 @@ fn check_part(part: &str) -> Result<(), InvalidUser> {
         };
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-$@+".contains(&byte);
-    if part.starts_with('-') || !part.bytes().all(allowed) {
+    // `+1` is a name to some engines and a number to others.
+    if part.starts_with(['-', '+']) || !part.bytes().all(allowed) {
         return Err(InvalidUser::Malformed);
     }
     Ok(())
@@ -133,7 +139,7 @@ impl FromStr for AllowedUids {
 
 fn range(text: &str) -> Result<Range, InvalidRange> {
     let invalid = || InvalidRange(text.to_owned());
-    let number = |part: &str| part.parse::<u32>().map_err(|_| invalid());
+    let number = |part: &str| number(part).ok_or_else(invalid);
     let (from, to) = match text.split_once('-') {
         None => {
             let only = number(text)?;

@@ -18,6 +18,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
 
 pub(crate) use copy::{copy_tree, tree_bytes};
 pub use path::{InvalidPath, TreePath};
@@ -62,14 +63,25 @@ impl Tree {
         } else {
             path.as_bytes()
         };
-        // `EAGAIN`: something was renamed meanwhile and the kernel cannot tell whether the path stayed inside.
-        loop {
-            match openat2(&self.0, path, DIRECTORY, Mode::empty(), resolve) {
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                other => return other,
-            }
+        open_within(self.fd(), path, DIRECTORY, resolve)
+    }
+}
+
+/// `openat2(2)`, tried again where it says `EAGAIN`: something on this machine was renamed or mounted while `..` was walked, and
+/// the kernel cannot tell whether the path stayed inside. Not for ever: an image's links can be so long that this is always so.
+pub(crate) fn open_within(
+    directory: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    for _ in 0..MOST_TRIES {
+        match openat2(directory, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
         }
     }
+    Err(Errno::AGAIN)
 }
 
 /// The names in a directory, sorted by their bytes. More than a million are an error.
@@ -108,6 +120,8 @@ pub(crate) fn through_proc(directory: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
 
 /// What a layer has at most by default, and a list of it in memory.
 const MOST_NAMES: usize = 1_000_000;
+/// A usual path is walked in a few microseconds.
+const MOST_TRIES: usize = 10_000;
 const DOT: &CStr = c".";
 const DOT_DOT: &CStr = c"..";
 pub(crate) const DIRECTORY: OFlags = OFlags::RDONLY

@@ -127,6 +127,34 @@ async fn victim() {
     }
 }
 
+/// The names of what the last run wrote are on the disk, and no content is.
+#[tokio::test]
+async fn a_loss_of_power_hinders_neither_the_next_server_nor_its_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let cgroup = format!("slipway-driver-power-{}", std::process::id());
+    let mut lab = Lab::at(folder, cgroup.clone()).await;
+    lab.run(asked(&lab, 0).await).await.built();
+    let driver = lab.folder.path().join("driver");
+    let cut = Command::new("find")
+        .arg(&driver)
+        .args([
+            "-type", "f", "-size", "+0", "-print", "-exec", "truncate", "-s0", "{}", "+",
+        ])
+        .output();
+    let cut = String::from_utf8(cut.unwrap().stdout).unwrap();
+    for name in ["/record", "/unsynced", "/assemble"] {
+        assert!(cut.contains(name), "{name} is not in {cut}");
+    }
+    // The folder is one driver's at a time.
+    let other = Lab::new().await;
+    lab.driver = other.driver.clone();
+    let (next, _) = Runc::open(settings(lab.folder.path(), &cgroup))
+        .await
+        .unwrap();
+    lab.driver = next;
+    lab.run(asked(&lab, 0).await).await.built();
+}
+
 fn uuid() -> String {
     fs::read_to_string("/proc/sys/kernel/random/uuid")
         .unwrap()

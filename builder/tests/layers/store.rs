@@ -14,7 +14,7 @@ use oci::{Algorithm, Digest};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Archive;
-use crate::lab::{Lab, blob, exported, in_mount, limits, options};
+use crate::lab::{Lab, blob, exported, in_mount, limits, options, path};
 use crate::survey::survey;
 
 fn numbered(number: usize) -> Archive {
@@ -271,6 +271,39 @@ fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
     assert!(is_damaged(), "synced, it is trusted");
 }
 
+/// Names have reached the disk, and the content of files has not, or not the files either.
+#[test]
+fn what_a_loss_of_power_leaves_of_a_layer_is_in_nobodys_way() {
+    let lab = Lab::new();
+    let never = CancellationToken::new();
+    let blobs = blobs(&[numbered(1)]);
+    let take = || {
+        let layer = lab.store.layer(&blobs[0], &limits(), UNIX_EPOCH, &never);
+        layer.unwrap().path().parent().unwrap().to_owned()
+    };
+    let folder = take();
+    let cut = |name: &str| fs::write(folder.join(name), "").unwrap();
+    let both = || ["record", "unsynced"].into_iter().for_each(cut);
+    let record = || cut("record");
+    let no_record = || fs::remove_file(folder.join("record")).unwrap();
+    let damages: [&dyn Fn(); 3] = [&both, &record, &no_record];
+    for damage in damages {
+        damage();
+        let store = LayerStore::open(&lab.path().join("store"), IdMap::identity()).unwrap();
+        let swept = store.sweep(u64::MAX).unwrap();
+        assert_eq!((swept.leftovers, swept.kept), (1, 0));
+        for folder in ["layers", "locks", "trash"] {
+            assert_eq!(count(&lab.path().join("store"), folder), 0, "{folder}");
+        }
+        take();
+        // Wanted before it is swept.
+        damage();
+        take();
+        assert!(fs::metadata(folder.join("record")).unwrap().len() > 0);
+        assert_eq!(store.sweep(u64::MAX).unwrap().leftovers, 0);
+    }
+}
+
 #[test]
 fn an_image_may_have_a_layer_twice() {
     let lab = Lab::new();
@@ -308,6 +341,38 @@ fn a_build_has_a_name_of_its_own_and_mounts_again() {
     rootfs.remove().unwrap();
     assert!(!at.exists());
     Rootfs::prepare(&lab.store, "build-1", vec![], &[]).unwrap();
+}
+
+/// The kernel does not answer for `..` while anything is renamed, by whomever.
+#[test]
+fn what_an_image_has_is_found_while_others_rename() {
+    let lab = Lab::new();
+    let image = Archive::new()
+        .file("share/s2i/assemble", "found")
+        .symlink("bin/assemble", "../share/../share/s2i/assemble");
+    let rootfs = lab.rootfs(vec![lab.unpack(&image).unwrap()], &[]).unwrap();
+    let mount = rootfs.mount().unwrap();
+    let is_done = CancellationToken::new();
+    let rename = |number: usize| {
+        let [one, two] = ["one", "two"].map(|name| lab.path().join(format!("{name}{number}")));
+        fs::create_dir(&one).unwrap();
+        while !is_done.is_cancelled() {
+            fs::rename(&one, &two).unwrap();
+            fs::rename(&two, &one).unwrap();
+        }
+    };
+    let link = path("bin/assemble");
+    std::thread::scope(|scope| {
+        for number in 0..2 {
+            let rename = &rename;
+            scope.spawn(move || rename(number));
+        }
+        let _done = is_done.clone().drop_guard();
+        for _ in 0..20_000 {
+            assert!(mount.has(&link).unwrap());
+            assert_eq!(mount.read(&link, 100).unwrap(), b"found");
+        }
+    });
 }
 
 const VICTIM: &str = "SLIPWAY_TEST_VICTIM";

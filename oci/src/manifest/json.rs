@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{InvalidManifest, MAX_DEPTH, MAX_VALUES};
+use crate::fold::folded;
 
 /// Most members of one object that is looked into.
 const MAX_MEMBERS: usize = 10_000;
@@ -34,7 +35,7 @@ impl<'a> Members<'a> {
             }
             if let Some(known) = known
                 .iter()
-                .find(|known| name != *known && folds_to(name, known))
+                .find(|known| name != *known && folded(name).eq(folded(known)))
             {
                 let reason = format!("{at} has {shown:?}, which some read as {known:?}");
                 return Err(InvalidManifest::Ambiguous(reason));
@@ -85,16 +86,6 @@ impl<'de> Deserialize<'de> for Members<'de> {
 /// A member's name, borrowed unless it holds escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Whether Go's case folding makes two names one: ASCII case, and the two letters beyond ASCII that fold into it.
-fn folds_to(name: &str, known: &str) -> bool {
-    let fold = |c: char| match c {
-        '\u{17F}' => 's',
-        '\u{212A}' => 'k',
-        _ => c.to_ascii_lowercase(),
-    };
-    name.chars().map(fold).eq(known.chars().map(fold))
-}
 
 /// The elements of an array, their values still text; `null`, as Go writes an empty list, is none.
 pub(super) fn elements<'a>(text: &'a str, at: &str) -> Result<Vec<&'a RawValue>, InvalidManifest> {

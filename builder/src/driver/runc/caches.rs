@@ -4,13 +4,16 @@
 //! entries/<name>/files/   what programs put there; owned by the sandbox's users
 //! entries/<name>/record   of which namespace and id, and how many bytes it had after its last use
 //! entries/<name>/unsearched  while a run with secrets uses it: whether it put one there is not known yet
+//! entries/<name>/unsynced  in which boot it was used, while what came then may not be on the disk
 //! locks/<name>            held alone by who uses it, shared by who copies it; its time is that of the last use
 //! incoming/<name>/        a new one, while it is made
 //! trash/                  what is being removed
 //! ```
 //!
 //! `<name>` is a digest of namespace and id. Locks end with the process that holds them. A program that was killed may
-//! have left half a file: the tools whose caches these are know that, as their own caches at home have no better luck.
+//! have left half a file: the tools whose caches these are know that, as their own caches at home have no better luck. What a crash of
+//! the machine leaves they do not know: files of the right names without their content, also of programs that had ended. So a
+//! cache that was not synced since its last use is gone after one.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -25,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::archive::Mtime;
-use crate::rootfs::{Lock, Mode};
+use crate::rootfs::{Lock, Mode, durable};
 use crate::tree::{Tree, copy_tree, remove_tree, tree_bytes};
 
 #[cfg(test)]
@@ -110,7 +113,12 @@ impl Caches {
         let Some(lock) = lock else {
             return Ok(None);
         };
+        if !durable::is_whole(&folder)? {
+            self.discard(&folder)?;
+        }
         if folder.exists() {
+            // Before anything changes in it.
+            durable::mark(&folder)?;
             // What is noted ends to be true now: whoever is killed in its use leaves it to be measured.
             remove(&folder.join(RECORD))?;
             // Nobody knows what a run that was killed has left there.
@@ -124,6 +132,7 @@ impl Caches {
             let incoming = self.root.join("incoming").join(&name);
             self.discard(&incoming)?;
             fs::create_dir(&incoming)?;
+            durable::mark(&incoming)?;
             if let Begin::AsCopyOf(from, most) = begin
                 && from != id
                 && !self.copy(namespace, from, &incoming, most, cancelled)?
@@ -168,6 +177,10 @@ impl Caches {
         let mut all = Vec::new();
         for path in children(&self.root.join("entries"))? {
             let lock = self.root.join("locks").join(name(&path));
+            if !durable::is_whole(&path)? {
+                self.discard_damaged(&path, &lock)?;
+                continue;
+            }
             let used = match fs::metadata(&lock) {
                 Ok(lock) => lock.modified()?,
                 Err(_) => SystemTime::UNIX_EPOCH,
@@ -210,6 +223,46 @@ impl Caches {
         Ok(kept)
     }
 
+    /// Removes what a crash of the machine may have damaged, unless somebody takes it now, who does the same.
+    fn discard_damaged(&self, path: &Path, lock: &Path) -> io::Result<()> {
+        if let Some(_held) = Lock::try_take(lock, Mode::Exclusive)?
+            && !durable::is_whole(path)?
+        {
+            self.discard(path)?;
+            fs::remove_file(lock)?;
+        }
+        Ok(())
+    }
+
+    /// Syncs the caches that are not and that nobody uses, all at once.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let _alone = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.root.join("entries");
+        let mut unsynced = Vec::new();
+        for path in children(&entries)? {
+            let lock = self.root.join("locks").join(name(&path));
+            // In this order: whoever takes it removes the record before they stamp the lock.
+            let Ok(used) = fs::metadata(&lock).and_then(|lock| lock.modified()) else {
+                continue;
+            };
+            if durable::is_unsynced(&path)? && Record::read(&path).is_some() {
+                unsynced.push((used, path, lock));
+            }
+        }
+        if !unsynced.is_empty() {
+            durable::sync(&entries)?;
+        }
+        for (used, path, lock) in unsynced {
+            // What was used between the look and now is synced the next time.
+            if let Some(held) = Lock::try_take(&lock, Mode::Exclusive)?
+                && held.stamped()? == used
+            {
+                durable::unmark(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// How many bytes they had when they were last [pruned](Self::prune).
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -231,7 +284,7 @@ impl Caches {
         let Some(_held) = Lock::try_take(&lock, Mode::Shared)? else {
             return Ok(true);
         };
-        if !source.exists() || source.join(UNSEARCHED).exists() {
+        if !durable::is_whole(&source)? || source.join(UNSEARCHED).exists() {
             return Ok(true);
         }
         let copied = copy_tree(&source.join(FILES), &to.join(FILES), most, cancelled);

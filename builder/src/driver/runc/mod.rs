@@ -112,14 +112,16 @@ impl Runc {
         Ok((Self(Arc::new(machine)), recovered))
     }
 
-    /// Removes layers, mirrors and caches beyond what the settings keep, the longest unused first. Runs go on meanwhile.
+    /// Removes layers, mirrors and caches beyond what the settings keep, the longest unused first, and syncs what stays: layers and
+    /// caches that were not swept past since they were written to are gone after a crash of the machine. Runs go on meanwhile.
     pub async fn sweep(&self) -> io::Result<()> {
         let own = Arc::clone(&self.0);
         let swept = tokio::task::spawn_blocking(move || {
             let _alone = own.removing.lock().unwrap_or_else(PoisonError::into_inner);
             own.sweep_layers(own.settings.keep_layers)?;
             own.prune_mirrors(own.settings.keep_mirrors)?;
-            own.caches.prune().map(drop)
+            own.caches.prune()?;
+            own.caches.sync()
         });
         swept
             .await

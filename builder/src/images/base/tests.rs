@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{BaseImage, ReadError};
 use crate::images::{ImageName, Images, Layouts, Platform};
 use crate::records::Actor;
+use crate::s2i::ImageConfig;
 
 fn actor() -> Actor {
     Actor {
@@ -220,6 +221,59 @@ async fn what_is_damaged_or_foreign_is_refused_in_words() {
     }
     let error = lab.read("shop/builder:nothing").await.unwrap_err();
     assert!(matches!(error, ReadError::Missing(_)), "{error:?}");
+}
+
+/// Engines are written in Go, which takes a key in other letters for the known one, and the last of them wins.
+#[tokio::test]
+async fn a_configuration_that_engines_would_read_differently_is_refused() {
+    let lab = Lab::new();
+    for (at, key, known) in [
+        ("config", "user", "User"),
+        ("config", "USER", "User"),
+        ("config", "u\u{17f}er", "User"),
+        ("config", "onbuild", "OnBuild"),
+        ("config", "exposedPorts", "ExposedPorts"),
+        ("config", "wor\u{212a}ingDir", "WorkingDir"),
+        ("config", "of-it", "Of-It"),
+        ("the configuration", "Config", "config"),
+        ("the configuration", "rootf\u{17f}", "rootfs"),
+        ("the configuration", "of-it", "Of-It"),
+    ] {
+        let add = |config: &mut Value| {
+            config["config"] = json!({"User": "1001"});
+            let object = if at == "config" {
+                &mut config["config"]
+            } else {
+                config
+            };
+            object["Of-It"] = json!(null);
+            object[key] = json!(null);
+        };
+        lab.image("v1", add, |_| ()).await;
+        let error = lab.read("shop/builder:v1").await.unwrap_err();
+        assert!(matches!(error, ReadError::Unusable(_)), "{error:?}");
+        let wanted = format!(
+            "is damaged: not an image configuration: {at} has {key:?}, which container engines take for {known:?}"
+        );
+        assert!(error.to_string().contains(&wanted), "{error}");
+    }
+    for twice in [
+        r#"{"config":{"User":"1001","User":"0"}}"#,
+        r#"{"config":{"User":"1001"},"config":{"User":"0"}}"#,
+    ] {
+        let error = ImageConfig::parse(twice.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("duplicate field"), "{error}");
+    }
+    // Labels are told apart by their letters, and what is known to nobody is kept.
+    let labels = json!({"a": "1", "A": "2"});
+    let config = json!({"User": "1001", "Labels": labels, "Of-It": 1, "StopSignal": "SIGTERM"});
+    let add = |of: &mut Value| {
+        of["config"] = config;
+        of["created"] = json!("1970-01-01T00:00:00Z");
+        of["moby.buildkit.cache.v0"] = json!("");
+    };
+    lab.image("v2", add, |_| ()).await;
+    lab.read("shop/builder:v2").await.unwrap();
 }
 
 #[tokio::test]

@@ -112,6 +112,10 @@ fn what_an_image_may_not_say_is_refused() {
             Reason::GenericS2IBuildFailed,
         ),
         (json!({"User": "0 0"}), Reason::GenericS2IBuildFailed),
+        (json!({"User": "+1001"}), Reason::GenericS2IBuildFailed),
+        // Read as a number here, and by engines as the name of an account.
+        (json!({"User": "1001 "}), Reason::GenericS2IBuildFailed),
+        (json!({"User": "1001 :0"}), Reason::GenericS2IBuildFailed),
         (json!({"WorkingDir": "src"}), Reason::GenericS2IBuildFailed),
     ] {
         let refusal = read(&config).0.unwrap_err();

@@ -10,6 +10,7 @@ fn users_are_read_as_images_write_them() {
     assert_eq!(user("1001:0").uid(), Some(1001));
     assert_eq!(user(" default : root ").as_str(), "default:root");
     assert_eq!(user("default").uid(), None);
+    assert_eq!(user("g++").uid(), None);
     assert!(user("").is_empty());
 }
 
@@ -17,7 +18,9 @@ fn users_are_read_as_images_write_them() {
 fn users_that_could_be_mistaken_are_refused() {
     assert_eq!(User::parse("4294967296"), Err(InvalidUser::TooLarge));
     assert_eq!(User::parse("2147483648"), Err(InvalidUser::TooLarge));
-    for text in ["a b", ":", "x:", ":x", "a\nb", "-x", "0/0", "1:2:3"] {
+    for text in [
+        "a b", ":", "x:", ":x", "a\nb", "-x", "0/0", "1:2:3", "+1001", "+0", "1001:+0",
+    ] {
         assert_eq!(User::parse(text), Err(InvalidUser::Malformed), "{text:?}");
     }
 }
@@ -46,7 +49,7 @@ fn ranges_allow_numbers_only() {
 
 #[test]
 fn what_is_no_range_is_refused() {
-    for text in ["a", "-", "5-1", "1-2-3", "1--2"] {
+    for text in ["a", "-", "5-1", "1-2-3", "1--2", "+1", "1-+2"] {
         assert!(text.parse::<AllowedUids>().is_err(), "{text:?}");
     }
 }

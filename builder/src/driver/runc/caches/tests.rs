@@ -212,6 +212,62 @@ fn what_a_killed_process_left_is_removed_or_used_again() {
     );
 }
 
+/// What a loss of power leaves: names without content, and of the mark nothing or another boot's.
+#[test]
+fn what_a_loss_of_power_may_have_damaged_is_nobodys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    let entry = folder.path().join("entries").join(name_of("shop", "main"));
+    let restart = |mark: &str| fs::write(entry.join("unsynced"), mark).unwrap();
+    let names = |cache: Cache| fs::read_dir(cache.files()).unwrap().count();
+    for of_another_boot in ["", "25bee3b2-0f0a-4ac0-8d1c-000000000000\n"] {
+        write(&caches, "main", 10);
+        let branch = take(&caches, "branch", Some("main"));
+        assert_eq!(names(branch), 1, "within one boot it is whole");
+        restart(of_another_boot);
+        let other = format!("other{}", of_another_boot.len());
+        assert_eq!(names(take(&caches, &other, Some("main"))), 0);
+        assert_eq!(names(take(&caches, "main", None)), 0);
+        // A new one begins as what is whole.
+        write(&caches, "main", 10);
+        restart(of_another_boot);
+        let copy = take(&caches, "main", Some("branch"));
+        assert_eq!(names(copy), 1);
+        // Where nobody wants it, too.
+        write(&caches, "main", 10);
+        restart(of_another_boot);
+        caches = Caches::open(folder.path(), 1 << 30).unwrap();
+        assert!(!is_there(&caches, "main"));
+        assert!(is_there(&caches, "branch"));
+    }
+}
+
+#[test]
+fn what_was_synced_after_its_last_use_outlives_a_loss_of_power() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 1 << 30).unwrap();
+    let mark = |id: &str| {
+        let entry = folder.path().join("entries").join(name_of("shop", id));
+        entry.join("unsynced").exists()
+    };
+    for id in ["unused", "used", "again"] {
+        write(&caches, id, 10);
+        assert!(mark(id), "{id}");
+    }
+    let used = take(&caches, "used", None);
+    caches.sync().unwrap();
+    assert_eq!(["unused", "used", "again"].map(mark), [false, true, false]);
+    let again = take(&caches, "again", None);
+    assert!(mark("again"), "before anything changes in it");
+    for cache in [used, again] {
+        cache.settle().unwrap();
+    }
+    caches.sync().unwrap();
+    assert!(!mark("used") && !mark("again"));
+    let left = take(&caches, "unused", None).files();
+    assert_eq!(fs::read(left.join("file")).unwrap(), [b'x'; 10]);
+}
+
 #[test]
 fn what_cannot_be_measured_is_not_kept() {
     let folder = tempfile::tempdir().unwrap();

@@ -366,6 +366,11 @@ pub(super) fn is_check(run: &Run) -> bool {
     matches!(run.cause, Cause::Again { same: true, .. })
 }
 
+/// Whether a run has made what its build, or its image's name, stands for.
+pub(super) fn has_result(run: &Run) -> bool {
+    run.state == State::Succeeded && !is_check(run)
+}
+
 fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemTime) -> Run {
     Run {
         metadata: metadata(namespace, name, now),

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use super::brief::Brief;
 use super::definitions::seconds;
 use super::spec::Wanted;
+use super::submit::has_result;
 use super::{Builds, BuildsError, PageOf, Recorded};
 use crate::images::{BaseImage, ImageName, Platform, ReadError};
 use crate::ledger::{Kept, Kind, Ledger};
-use crate::records::{Actor, Build, BuildSpec, Missed, Run, State, StateKind};
+use crate::records::{Actor, Build, BuildSpec, Missed, Run};
 
 /// An image that a build stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +121,7 @@ impl Builds {
         let digest = image.digest().map(|digest| digest.to_string());
         let mut made = Vec::new();
         let look = |run: Brief| {
-            if run.state == StateKind::Succeeded && run.made == digest {
+            if run.has_result() && run.made == digest {
                 made.push((run.ended, run.name));
             }
         };
@@ -130,7 +131,7 @@ impl Builds {
             // Another repository may have the same image.
             let is_it = |run: &Run| {
                 let result = run.result.as_ref();
-                run.state == State::Succeeded && result.is_some_and(|made| made.image == name)
+                has_result(run) && result.is_some_and(|made| made.image == name)
             };
             match self.store().find::<Run>(namespace, run).await {
                 Ok(Some(run)) if is_it(&run.value) => return Ok(Some(run.value)),

@@ -345,6 +345,23 @@ async fn a_run_that_failed_is_not_tried_again_for_the_same_image() {
     assert_eq!(sweep(&lab, BEGIN + 9000).await, ["app-3"]);
 }
 
+#[tokio::test]
+async fn what_asks_whether_an_image_comes_out_again_has_not_made_it() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "1").await;
+    built(&lab, "app", &json!({})).await;
+    let made = lab.runs().await["app-1"].result.clone().unwrap();
+    let again = lab
+        .builds
+        .again(NAMESPACE, "app-1", true, owner(), at(BEGIN));
+    assert_eq!(again.await.unwrap().value.metadata.name, "app-2");
+    lab.finish(at(BEGIN + 1), |_, on| on.to_owned()).await;
+    assert_eq!(lab.runs().await["app-2"].result, Some(made.clone()));
+    let made = crate::images::ImageName::parse(&made.image, &[]).unwrap();
+    let by = lab.builds.run_that_made(&made).await.unwrap();
+    assert_eq!(by.unwrap().metadata.name, "app-1");
+}
+
 #[test]
 fn no_build_is_in_a_chain_twice() {
     let chain = |names: &[&str]| {

@@ -6,6 +6,7 @@ use builder::builds::{Age, Asked, BuildEvent, BuildsError, Occurrence, PageOf, R
 use builder::driver::Phase;
 use builder::images::ImageName;
 use builder::images::Images as _;
+use builder::ledger::{Key, Kind, Write};
 use builder::records::{
     BuilderImage, Cause, Metadata, SecretMount, SecretUse, SourceSpec, State, TestSpec,
 };
@@ -305,6 +306,13 @@ async fn what_does_not_reproduce_is_kept_without_a_tag() {
     let tag = lab.tag("shop/app:v1").await.unwrap();
     assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
     assert!(lab.tag(&other.image).await.is_some(), "to be looked at");
+
+    // Nor is it what the same plan gave.
+    let next = lab.run().await.result.unwrap();
+    assert_eq!((&next.image, next.reused), (&first.image, true));
+    assert_eq!(next.same_as.as_deref(), Some("app-1"));
+    let tag = lab.tag("shop/app:v1").await.unwrap();
+    assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
 }
 
 #[tokio::test]
@@ -507,9 +515,9 @@ async fn a_delivery_and_a_schedule_start_one_run_each() {
     let source = lab.source(&[("app.py", "print()")]).await;
     lab.build(spec(&source, "x")).await;
     let mut hook = Asked::new(actor(), Cause::Schedule);
-    hook.with = vec![builder::ledger::Write::Put {
-        key: builder::ledger::Key {
-            kind: builder::ledger::Kind::Delivery,
+    hook.with = vec![Write::Put {
+        key: Key {
+            kind: Kind::Delivery,
             namespace: "shop".to_owned(),
             name: "d1".to_owned(),
         },

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::definitions::{metadata, millis};
-use super::queue::{RunId, Waiting};
+use super::queue::{Line, RunId, Waiting};
 use super::record::{Recorded, put};
 use super::spec::Wanted;
 use super::{Builds, BuildsError, Invalid, name};
@@ -11,7 +11,6 @@ use crate::ledger::{Kind, LedgerError, Write};
 use crate::records::{
     Actor, Against, Build, BuildSpec, Cause, Resolved, Run, RunPolicy, SourceSpec, State,
 };
-use crate::source::git::Revision;
 
 /// How a run is asked for.
 #[derive(Clone, Debug)]
@@ -282,7 +281,7 @@ impl Builds {
                 Some(_) => run.spec.policy,
                 None => RunPolicy::Parallel,
             },
-            branch: branch(&run.spec.source),
+            line: Line::of(&run.spec.source),
             asked: (run.asked, super::runs::number(run)),
             until: millis(until),
         };
@@ -293,20 +292,6 @@ impl Builds {
         }
         drop(queue);
         self.wake();
-    }
-}
-
-/// The branch or tag that a source is of, empty for the repository's own; `None` where that is not known.
-fn branch(source: &SourceSpec) -> Option<String> {
-    let SourceSpec::Git { revision, .. } = source else {
-        return None;
-    };
-    match revision.as_deref().unwrap_or_default().parse() {
-        Ok(Revision::Default) => Some(String::new()),
-        Ok(Revision::Branch(name) | Revision::Tag(name) | Revision::Name(name)) => {
-            Some(name.as_str().to_owned())
-        }
-        Ok(Revision::Commit(_)) | Err(_) => None,
     }
 }
 

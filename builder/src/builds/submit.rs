@@ -9,7 +9,7 @@ use super::spec::Wanted;
 use super::{Builds, BuildsError, Invalid, name};
 use crate::ledger::{Kind, LedgerError, Write};
 use crate::records::{
-    Actor, Against, Build, BuildSpec, Cause, Resolved, Run, RunPolicy, SourceSpec, State,
+    Actor, Against, Build, BuildSpec, Cause, Resolved, Run, RunPolicy, SourceSpec, State, Tried,
 };
 
 /// How a run is asked for.
@@ -30,6 +30,9 @@ pub struct Asked {
     /// Of a schedule: when it came due, in seconds since 1970. It is noted at the build in the same step; if one no older is
     /// noted there already, no run is made ([`BuildsError::Repeated`]).
     pub scheduled: Option<u64>,
+    /// Of images that have moved: what they are now. It is noted at the build in the same step; if it is noted there already,
+    /// no run is made ([`BuildsError::Repeated`]).
+    pub tried: Option<Tried>,
     /// Written in the same step, all or nothing: the delivery of a webhook, so that it starts one run only. If one of them
     /// is there already, no run is made ([`BuildsError::Repeated`]).
     pub with: Vec<Write>,
@@ -46,6 +49,7 @@ impl Asked {
             fresh: false,
             no_cache: false,
             scheduled: None,
+            tried: None,
             with: Vec::new(),
         }
     }
@@ -96,6 +100,9 @@ impl Builds {
             let spec = asked.spec(found.value.spec.clone())?;
             if asked.scheduled.is_some() && found.value.status.scheduled >= asked.scheduled {
                 return Err(BuildsError::Repeated(format!("the schedule of {build}")));
+            }
+            if asked.tried.is_some() && found.value.status.tried == asked.tried {
+                return Err(BuildsError::Repeated(format!("the images of {build}")));
             }
             let tried = self.start_as(found, spec, None, &asked, now);
             if let Some(run) = tried.await? {
@@ -186,7 +193,10 @@ impl Builds {
         if asked.scheduled.is_some() {
             build.status.scheduled = asked.scheduled;
         }
-        if asked.scheduled.is_some() || matches!(asked.cause, Cause::ImageMoved { .. }) {
+        if asked.tried.is_some() {
+            build.status.tried.clone_from(&asked.tried);
+        }
+        if asked.scheduled.is_some() || asked.tried.is_some() {
             build.status.missed = None;
         }
         loop {

@@ -9,7 +9,7 @@ use super::submit::has_result;
 use super::{Builds, BuildsError, PageOf, Recorded};
 use crate::images::{BaseImage, ImageName, Platform, ReadError};
 use crate::ledger::{Kept, Kind, Ledger};
-use crate::records::{Actor, Build, BuildSpec, Missed, Run};
+use crate::records::{Actor, Build, BuildSpec, Missed, Run, Status, Tried};
 
 /// An image that a build stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +47,18 @@ impl Builds {
         build: &Recorded<Build>,
         now: SystemTime,
     ) -> Result<(), BuildsError> {
-        let mut begun = build.clone();
-        begun.value.status.scheduled = Some(seconds(now));
-        match self.store().replace(begun).await {
-            Ok(_) | Err(BuildsError::Changed { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let scheduled = Some(seconds(now));
+        self.note(build, |status| status.scheduled = scheduled)
+            .await
+    }
+
+    /// Notes at a build which images that have moved it was tried with, unless it was changed since it was read.
+    pub(crate) async fn note_tried(
+        &self,
+        build: &Recorded<Build>,
+        tried: Option<Tried>,
+    ) -> Result<(), BuildsError> {
+        self.note(build, |status| status.tried = tried).await
     }
 
     /// Notes at a build why its schedule, or an image that has moved, starts nothing, unless it says so already or was changed since it was read.
@@ -66,11 +72,21 @@ impl Builds {
         if known.is_some_and(|known| known.why == why) {
             return Ok(());
         }
-        let mut noted = build.clone();
-        noted.value.status.missed = Some(Missed {
+        let missed = Missed {
             since: known.map_or_else(|| seconds(now), |known| known.since),
             why: why.to_owned(),
-        });
+        };
+        self.note(build, |status| status.missed = Some(missed))
+            .await
+    }
+
+    async fn note(
+        &self,
+        build: &Recorded<Build>,
+        change: impl FnOnce(&mut Status),
+    ) -> Result<(), BuildsError> {
+        let mut noted = build.clone();
+        change(&mut noted.value.status);
         match self.store().replace(noted).await {
             Ok(_) | Err(BuildsError::Changed { .. } | BuildsError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),

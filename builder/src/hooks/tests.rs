@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Answer, Event, HookError, Hooks, Keys, Signed, Verdict, judge, prune, taken, taking};
+use super::deliveries::{taken, taking};
+use super::{Answer, Event, HookError, Hooks, Keys, Signed, Verdict, judge, prune};
 use crate::ledger::{Kind, Ledger as _};
 use crate::records::{Cause, HookKind, SecretUse};
 use crate::source::git::ObjectId;
@@ -766,6 +767,9 @@ async fn a_signed_call_is_told_what_is_wrong_with_it() {
 async fn old_deliveries_are_forgotten_and_the_newest_are_kept() {
     let lab = Lab::new();
     let now = at(NOW);
+    for build in ["app", "other"] {
+        lab.build(build, &json!({}), now).await;
+    }
     let remember = |build: &'static str, what: String, seconds: u64| {
         let write = taking(taken(NAMESPACE, build, &what), at(seconds));
         lab.ledger.write(vec![write])

@@ -12,7 +12,7 @@ mod secret;
 mod spec;
 
 pub use actor::Actor;
-pub use build::{Build, Metadata, Missed, Status};
+pub use build::{Build, Metadata, Missed, Status, Tried};
 pub use image::BuilderImage;
 pub use reason::{FailureReason, OwnReason};
 pub use run::{

@@ -26,8 +26,8 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use deliveries::prune;
 pub use deliveries::{KEPT_FOR, MOST_KEPT};
+pub(crate) use deliveries::{forget, prune};
 pub use event::{Change, Event, GitRef, Push, Unreadable};
 pub use receive::{Answer, HookError, Hooks};
 pub use signature::{Keys, Signed, WINDOW};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Record as _, Store, key};
 use super::runs::Age;
+use super::submit::is_check;
 use super::{BuildsError, What};
 use crate::images::ImageName;
 use crate::ledger::{self, Kept, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, Write};
@@ -26,6 +27,9 @@ pub(super) struct Brief {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<u64>,
     pub(super) state: StateKind,
+    /// Whether it asks if an earlier one reproduces.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) check: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plan: Option<String>,
     /// The digest of the image that came out.
@@ -48,6 +52,7 @@ impl Brief {
             asked: run.asked,
             ended: run.ended,
             state: run.state.kind(),
+            check: is_check(run),
             plan: run.resolved.plan.clone(),
             made: image.and_then(|image| Some(image.digest()?.to_string())),
         }
@@ -59,6 +64,11 @@ impl Brief {
 
     pub(super) fn is_of(&self, build: &str) -> bool {
         self.build.as_deref() == Some(build)
+    }
+
+    /// Whether what it made is a result: what only shows whether something comes out again is none.
+    pub(super) fn has_result(&self) -> bool {
+        self.state == StateKind::Succeeded && !self.check
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -179,6 +189,7 @@ impl Store {
 mod tests {
     use super::super::tests::run_record;
     use super::*;
+    use crate::records::{Cause, State};
 
     #[test]
     fn what_is_read_is_what_was_written() {
@@ -192,6 +203,20 @@ mod tests {
             };
             assert_eq!(Brief::read(&kept), Some(brief));
         }
+        run.state = State::Succeeded;
+        assert!(Brief::of(&run).has_result());
+        run.cause = Cause::Again {
+            run: "app-1".to_owned(),
+            same: true,
+            by: "ann".to_owned(),
+        };
+        let check = Brief::of(&run);
+        assert!(!check.has_result());
+        let check = ledger::Brief {
+            name: check.name.clone(),
+            brief: check.bytes(),
+        };
+        assert!(Brief::read(&check).is_some_and(|read| read.check));
         let other = |brief: Option<&[u8]>| ledger::Brief {
             name: "app-3".to_owned(),
             brief: brief.map(<[u8]>::to_vec),

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::record::{Page, PageOf, Recorded, Walk};
 use super::runs::{is_of, prefix};
 use super::{Builds, BuildsError, Invalid, Settings, Timeout, name, spec};
+use crate::hooks::forget;
 use crate::ledger::Kind;
 use crate::records::{Actor, Build, BuildSpec, Metadata, Run, Status};
 
@@ -108,7 +109,7 @@ impl Builds {
         Ok(ledger.namespaces(Kind::Build, after, limit).await?)
     }
 
-    /// Removes a build, with its runs and their logs; images stay. [`BuildsError::Busy`] if one of its runs waits or is
+    /// Removes a build, with its runs, their logs and what is remembered of its webhooks' calls; images stay. [`BuildsError::Busy`] if one of its runs waits or is
     /// at work.
     pub async fn remove(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
         let found = self.store().get_to_remove::<Build>(namespace, name).await?;
@@ -125,10 +126,11 @@ impl Builds {
                 open.value.metadata.name
             )));
         }
-        // The build first: without it no new run can come, and its runs can be removed at leisure.
+        // The build first: without it no new run can come, and what it leaves can be removed at leisure.
         if let Some(found) = found {
             self.store().remove(&found).await?;
         }
+        forget(self.store().ledger(), namespace, name).await?;
         let prefix = prefix(name);
         let mut walk = Walk::new(namespace, &prefix);
         while let Some(runs) = self.store().more::<Run>(&mut walk).await? {

@@ -94,6 +94,7 @@ impl Builds {
         build.status.succeeded = Some(run.metadata.name.clone());
         build.status.image = Some(digest);
         build.status.builder.clone_from(&run.resolved.builder);
+        build.status.tried = None;
         put(&build, Some(found.revision)).map(Some)
     }
 }

@@ -9,8 +9,11 @@ use std::ops::Bound;
 
 use crate::records::RunPolicy;
 
+mod line;
 #[cfg(test)]
 mod tests;
+
+pub(super) use line::Line;
 
 /// A run, by its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,8 +47,8 @@ pub(super) struct Waiting {
     /// The build whose policy holds for it; `None` if none does.
     pub(super) build: Option<String>,
     pub(super) policy: RunPolicy,
-    /// The branch or tag that it is of, if it is of one: what is newer of another makes it no more needless than it is.
-    pub(super) branch: Option<String>,
+    /// What it is of.
+    pub(super) line: Line,
     /// When it was asked for, and its number among those of its build.
     pub(super) asked: (u64, u64),
     /// When it has waited too long, in milliseconds since 1970.
@@ -247,18 +250,14 @@ impl Queue {
         }
     }
 
-    /// Takes out the runs that a newer one of their build makes needless, each with that one.
+    /// Takes out the runs that a newer one of their build, and of the same there, makes needless, each with that one.
     pub(super) fn superseded(&mut self) -> Vec<(RunId, RunId)> {
         self.take_out(|line, index| {
             let run = &line[index];
             if run.policy != RunPolicy::SerialLatestOnly || run.build.is_none() {
                 return None;
             }
-            let is_newer = |other: &&Waiting| {
-                let is_another =
-                    run.branch.is_some() && other.branch.is_some() && run.branch != other.branch;
-                other.build == run.build && !is_another
-            };
+            let is_newer = |other: &&Waiting| other.build == run.build && other.line == run.line;
             let mut newer = line[index + 1..].iter().rev().filter(is_newer);
             newer.next().map(|newer| newer.id.clone())
         })

@@ -3,13 +3,14 @@
 use std::time::SystemTime;
 
 use super::definitions::{metadata, millis};
-use super::queue::{RunId, Waiting};
+use super::queue::{Line, RunId, Waiting};
 use super::record::{Recorded, put};
 use super::spec::Wanted;
 use super::{Builds, BuildsError, Invalid, name};
 use crate::ledger::{Kind, LedgerError, Write};
-use crate::records::{Actor, Build, BuildSpec, Cause, Resolved, Run, RunPolicy, SourceSpec, State};
-use crate::source::git::Revision;
+use crate::records::{
+    Actor, Against, Build, BuildSpec, Cause, Resolved, Run, RunPolicy, SourceSpec, State, Tried,
+};
 
 /// How a run is asked for.
 #[derive(Clone, Debug)]
@@ -29,6 +30,9 @@ pub struct Asked {
     /// Of a schedule: when it came due, in seconds since 1970. It is noted at the build in the same step; if one no older is
     /// noted there already, no run is made ([`BuildsError::Repeated`]).
     pub scheduled: Option<u64>,
+    /// Of images that have moved: what they are now. It is noted at the build in the same step; if it is noted there already,
+    /// no run is made ([`BuildsError::Repeated`]).
+    pub tried: Option<Tried>,
     /// Written in the same step, all or nothing: the delivery of a webhook, so that it starts one run only. If one of them
     /// is there already, no run is made ([`BuildsError::Repeated`]).
     pub with: Vec<Write>,
@@ -45,6 +49,7 @@ impl Asked {
             fresh: false,
             no_cache: false,
             scheduled: None,
+            tried: None,
             with: Vec::new(),
         }
     }
@@ -96,8 +101,10 @@ impl Builds {
             if asked.scheduled.is_some() && found.value.status.scheduled >= asked.scheduled {
                 return Err(BuildsError::Repeated(format!("the schedule of {build}")));
             }
-            let resolved = Resolved::default();
-            let tried = self.start_as(found, spec, resolved, &asked, now);
+            if asked.tried.is_some() && found.value.status.tried == asked.tried {
+                return Err(BuildsError::Repeated(format!("the images of {build}")));
+            }
+            let tried = self.start_as(found, spec, None, &asked, now);
             if let Some(run) = tried.await? {
                 return Ok(run);
             }
@@ -120,9 +127,7 @@ impl Builds {
         };
         name::check(&name, usize::MAX)?;
         let spec = asked.spec(spec)?;
-        let resolved = Resolved::default();
-        self.once(namespace, &name, spec, resolved, &asked, now)
-            .await
+        self.once(namespace, &name, spec, None, &asked, now).await
     }
 
     /// Asks for what a run did once more: with what the names in its spec stand for now, or (`same`) with the same source,
@@ -136,11 +141,15 @@ impl Builds {
         now: SystemTime,
     ) -> Result<Recorded<Run>, BuildsError> {
         let earlier = self.run(namespace, run).await?.value;
-        if same && earlier.state != State::Succeeded {
-            return Err(BuildsError::Busy(format!(
-                "{run} has not succeeded: there is nothing that another run could be held against"
-            )));
-        }
+        let against = if same {
+            Some(against(&earlier).ok_or_else(|| {
+                BuildsError::Busy(format!(
+                    "{run} has not succeeded: there is nothing that another run could be held against"
+                ))
+            })?)
+        } else {
+            None
+        };
         let cause = Cause::Again {
             run: run.to_owned(),
             same,
@@ -148,26 +157,20 @@ impl Builds {
         };
         let mut asked = Asked::new(actor, cause);
         asked.fresh = same;
-        let pinned = || {
-            if same {
-                earlier.resolved.clone()
-            } else {
-                Resolved::default()
-            }
-        };
         while let Some(build) = &earlier.build {
             let Some(found) = self.store().find::<Build>(namespace, build).await? else {
                 break;
             };
             let spec = earlier.spec.clone();
-            let tried = self.start_as(found, spec, pinned(), &asked, now);
+            let against = against.clone();
+            let tried = self.start_as(found, spec, against, &asked, now);
             if let Some(run) = tried.await? {
                 return Ok(run);
             }
         }
         let name = unique("run");
         let spec = earlier.spec.clone();
-        self.once(namespace, &name, spec, pinned(), &asked, now)
+        self.once(namespace, &name, spec, against, &asked, now)
             .await
     }
 
@@ -176,7 +179,7 @@ impl Builds {
         &self,
         build: Recorded<Build>,
         spec: BuildSpec,
-        resolved: Resolved,
+        against: Option<Against>,
         asked: &Asked,
         now: SystemTime,
     ) -> Result<Option<Recorded<Run>>, BuildsError> {
@@ -190,7 +193,10 @@ impl Builds {
         if asked.scheduled.is_some() {
             build.status.scheduled = asked.scheduled;
         }
-        if asked.scheduled.is_some() || matches!(asked.cause, Cause::ImageMoved { .. }) {
+        if asked.tried.is_some() {
+            build.status.tried.clone_from(&asked.tried);
+        }
+        if asked.scheduled.is_some() || asked.tried.is_some() {
             build.status.missed = None;
         }
         loop {
@@ -198,7 +204,7 @@ impl Builds {
             let name = format!("{}-{}", build.metadata.name, build.status.runs);
             let mut run = run(&namespace, &name, spec.clone(), asked, now);
             run.build = Some(build.metadata.name.clone());
-            run.resolved = resolved.clone();
+            pin(&mut run, against.clone());
             let mut writes = vec![put(&run, None)?, put(&build, Some(revision))?];
             writes.extend(asked.with.iter().cloned());
             match self.store().ledger().write(writes).await {
@@ -219,14 +225,14 @@ impl Builds {
         namespace: &str,
         name: &str,
         spec: BuildSpec,
-        resolved: Resolved,
+        against: Option<Against>,
         asked: &Asked,
         now: SystemTime,
     ) -> Result<Recorded<Run>, BuildsError> {
         let wanted = Wanted::parse(namespace, &spec, self.settings())?;
         let place = self.place(namespace)?;
         let mut run = run(namespace, name, spec, asked, now);
-        run.resolved = resolved;
+        pin(&mut run, against);
         let mut writes = vec![put(&run, None)?];
         writes.extend(asked.with.iter().cloned());
         match self.store().ledger().write(writes).await {
@@ -285,7 +291,7 @@ impl Builds {
                 Some(_) => run.spec.policy,
                 None => RunPolicy::Parallel,
             },
-            branch: branch(&run.spec.source),
+            line: Line::of(&run.spec.source),
             asked: (run.asked, super::runs::number(run)),
             until: millis(until),
         };
@@ -296,20 +302,6 @@ impl Builds {
         }
         drop(queue);
         self.wake();
-    }
-}
-
-/// The branch or tag that a source is of, empty for the repository's own; `None` where that is not known.
-fn branch(source: &SourceSpec) -> Option<String> {
-    let SourceSpec::Git { revision, .. } = source else {
-        return None;
-    };
-    match revision.as_deref().unwrap_or_default().parse() {
-        Ok(Revision::Default) => Some(String::new()),
-        Ok(Revision::Branch(name) | Revision::Tag(name) | Revision::Name(name)) => {
-            Some(name.as_str().to_owned())
-        }
-        Ok(Revision::Commit(_)) | Err(_) => None,
     }
 }
 
@@ -366,6 +358,29 @@ pub(super) fn is_check(run: &Run) -> bool {
     matches!(run.cause, Cause::Again { same: true, .. })
 }
 
+/// Whether a run has made what its build, or its image's name, stands for.
+pub(super) fn has_result(run: &Run) -> bool {
+    run.state == State::Succeeded && !is_check(run)
+}
+
+/// What another run is held against that is to reproduce this one; `None` if it has not succeeded.
+pub(super) fn against(earlier: &Run) -> Option<Against> {
+    let result = earlier.result.as_ref();
+    let made = result.filter(|_| earlier.state == State::Succeeded)?;
+    Some(Against {
+        resolved: earlier.resolved.clone(),
+        image: made.image.clone(),
+    })
+}
+
+/// Lets a run begin with what that one was made of.
+fn pin(run: &mut Run, against: Option<Against>) {
+    if let Some(against) = &against {
+        run.resolved = against.resolved.clone();
+    }
+    run.against = against;
+}
+
 fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemTime) -> Run {
     Run {
         metadata: metadata(namespace, name, now),
@@ -373,6 +388,7 @@ fn run(namespace: &str, name: &str, spec: BuildSpec, asked: &Asked, now: SystemT
         build: None,
         actor: asked.actor.clone(),
         cause: asked.cause.clone(),
+        against: None,
         spec,
         asked: millis(now),
         fresh: asked.fresh || asked.no_cache,

@@ -20,6 +20,7 @@ pub(super) fn run_record(namespace: &str, name: &str) -> Run {
             proof: serde_json::Value::Null,
         },
         cause: Cause::Schedule,
+        against: None,
         spec: serde_json::from_value(spec).unwrap(),
         asked: 0,
         fresh: false,

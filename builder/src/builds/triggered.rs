@@ -5,10 +5,11 @@ use std::time::SystemTime;
 use super::brief::Brief;
 use super::definitions::seconds;
 use super::spec::Wanted;
+use super::submit::has_result;
 use super::{Builds, BuildsError, PageOf, Recorded};
 use crate::images::{BaseImage, ImageName, Platform, ReadError};
 use crate::ledger::{Kept, Kind, Ledger};
-use crate::records::{Actor, Build, BuildSpec, Missed, Run, State, StateKind};
+use crate::records::{Actor, Build, BuildSpec, Missed, Run, Status, Tried};
 
 /// An image that a build stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +47,18 @@ impl Builds {
         build: &Recorded<Build>,
         now: SystemTime,
     ) -> Result<(), BuildsError> {
-        let mut begun = build.clone();
-        begun.value.status.scheduled = Some(seconds(now));
-        match self.store().replace(begun).await {
-            Ok(_) | Err(BuildsError::Changed { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let scheduled = Some(seconds(now));
+        self.note(build, |status| status.scheduled = scheduled)
+            .await
+    }
+
+    /// Notes at a build which images that have moved it was tried with, unless it was changed since it was read.
+    pub(crate) async fn note_tried(
+        &self,
+        build: &Recorded<Build>,
+        tried: Option<Tried>,
+    ) -> Result<(), BuildsError> {
+        self.note(build, |status| status.tried = tried).await
     }
 
     /// Notes at a build why its schedule, or an image that has moved, starts nothing, unless it says so already or was changed since it was read.
@@ -65,11 +72,21 @@ impl Builds {
         if known.is_some_and(|known| known.why == why) {
             return Ok(());
         }
-        let mut noted = build.clone();
-        noted.value.status.missed = Some(Missed {
+        let missed = Missed {
             since: known.map_or_else(|| seconds(now), |known| known.since),
             why: why.to_owned(),
-        });
+        };
+        self.note(build, |status| status.missed = Some(missed))
+            .await
+    }
+
+    async fn note(
+        &self,
+        build: &Recorded<Build>,
+        change: impl FnOnce(&mut Status),
+    ) -> Result<(), BuildsError> {
+        let mut noted = build.clone();
+        change(&mut noted.value.status);
         match self.store().replace(noted).await {
             Ok(_) | Err(BuildsError::Changed { .. } | BuildsError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error),
@@ -120,7 +137,7 @@ impl Builds {
         let digest = image.digest().map(|digest| digest.to_string());
         let mut made = Vec::new();
         let look = |run: Brief| {
-            if run.state == StateKind::Succeeded && run.made == digest {
+            if run.has_result() && run.made == digest {
                 made.push((run.ended, run.name));
             }
         };
@@ -130,7 +147,7 @@ impl Builds {
             // Another repository may have the same image.
             let is_it = |run: &Run| {
                 let result = run.result.as_ref();
-                run.state == State::Succeeded && result.is_some_and(|made| made.image == name)
+                has_result(run) && result.is_some_and(|made| made.image == name)
             };
             match self.store().find::<Run>(namespace, run).await {
                 Ok(Some(run)) if is_it(&run.value) => return Ok(Some(run.value)),

@@ -26,7 +26,7 @@ struct Taken {
 
 /// Where it is remembered that something which starts one run of a build was taken; `what` is it and nothing else. No build's
 /// name has a `.` in it.
-pub(crate) fn taken(namespace: &str, build: &str, what: &str) -> Key {
+pub(super) fn taken(namespace: &str, build: &str, what: &str) -> Key {
     let hash = Digest::of(Algorithm::Sha256, what.as_bytes());
     Key {
         kind: Kind::Delivery,
@@ -36,7 +36,7 @@ pub(crate) fn taken(namespace: &str, build: &str, what: &str) -> Key {
 }
 
 /// The write that takes a call: it conflicts if somebody has taken it before.
-pub(crate) fn taking(key: Key, now: SystemTime) -> Write {
+pub(super) fn taking(key: Key, now: SystemTime) -> Write {
     Write::Put {
         key,
         revision: None,
@@ -46,7 +46,31 @@ pub(crate) fn taking(key: Key, now: SystemTime) -> Write {
     }
 }
 
-/// Forgets what is older than [`KEPT_FOR`], and of each build all but the newest [`MOST_KEPT`].
+/// Forgets what a build has taken that is gone: a new one of its name has taken nothing.
+pub(crate) async fn forget(
+    ledger: &dyn Ledger,
+    namespace: &str,
+    build: &str,
+) -> Result<(), LedgerError> {
+    let prefix = format!("{build}.");
+    loop {
+        let page = ledger.list(Kind::Delivery, namespace, &prefix, None, STRIDE);
+        let page = page.await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let removed = page
+            .into_iter()
+            .map(|Kept { key, revision, .. }| Write::Remove { key, revision });
+        match ledger.write(removed.collect()).await {
+            // Somebody else forgets it, too.
+            Ok(()) | Err(LedgerError::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Forgets what is older than [`KEPT_FOR`], of each build all but the newest `most`, and of builds that are gone everything.
 pub(crate) async fn prune(
     ledger: &dyn Ledger,
     now: SystemTime,
@@ -107,7 +131,13 @@ async fn too_many(
             kept.entry(build).or_default().push((at, key, revision));
         }
     }
-    for mut of_build in kept.into_values() {
+    for (build, mut of_build) in kept {
+        let key = Key {
+            kind: Kind::Build,
+            namespace: namespace.to_owned(),
+            name: build,
+        };
+        let most = ledger.get(&key).await?.map_or(0, |_| most);
         of_build.sort_unstable_by_key(|(at, ..)| std::cmp::Reverse(*at));
         let surplus = of_build.into_iter().skip(most);
         gone.extend(surplus.map(|(_, key, revision)| (key, revision)));

@@ -27,7 +27,7 @@ mod verdict;
 mod tests;
 
 pub use deliveries::{KEPT_FOR, MOST_KEPT};
-pub(crate) use deliveries::{prune, taken, taking};
+pub(crate) use deliveries::{forget, prune};
 pub use event::{Change, Event, GitRef, Push, Unreadable};
 pub use receive::{Answer, HookError, Hooks};
 pub use signature::{Keys, Signed, WINDOW};

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Answer, Event, HookError, Hooks, Keys, Signed, Verdict, judge, prune, taken, taking};
+use super::deliveries::{taken, taking};
+use super::{Answer, Event, HookError, Hooks, Keys, Signed, Verdict, judge, prune};
 use crate::ledger::{Kind, Ledger as _};
 use crate::records::{Cause, HookKind, SecretUse};
 use crate::source::git::ObjectId;
@@ -640,6 +641,47 @@ async fn a_call_starts_one_run_however_often_and_by_how_many_it_is_repeated() {
 }
 
 #[tokio::test]
+async fn what_a_removed_build_has_taken_keeps_no_new_one_of_its_name_from_starting() {
+    let (lab, hooks) = lab().await;
+    let body = github("refs/heads/main", COMMIT, "m").to_string();
+    let headers = signed(HookKind::GitHub, "push", SECRET, &body, at(NOW));
+    let call = async || {
+        let place = (NAMESPACE, "app");
+        let call = hooks.call(place, HookKind::GitHub, &headers, body.as_bytes(), at(NOW));
+        call.await.unwrap()
+    };
+    assert!(matches!(call().await, Answer::Started { .. }));
+    assert!(matches!(call().await, Answer::Known { .. }));
+    let run = lab.builds.cancel(NAMESPACE, "app-1", "ann", at(NOW));
+    run.await.unwrap();
+    let spec = lab.builds.build(NAMESPACE, "app").await.unwrap().value.spec;
+    // One whose name begins alike is another.
+    let other = taking(taken(NAMESPACE, "app-2", "x"), at(NOW));
+    lab.ledger.write(vec![other]).await.unwrap();
+    lab.builds.remove(NAMESPACE, "app").await.unwrap();
+    let left = lab.ledger.count(Kind::Delivery, NAMESPACE).await.unwrap();
+    assert_eq!(left, 1);
+    let made = lab.builds.create(NAMESPACE, "app", spec, owner(), at(NOW));
+    made.await.unwrap();
+    let again = call().await;
+    assert!(
+        matches!(&again, Answer::Started { run, .. } if run == "app-1"),
+        "{again:?}"
+    );
+}
+
+#[tokio::test]
+async fn deliveries_of_builds_that_are_gone_are_forgotten() {
+    let (lab, _) = lab().await;
+    for build in ["app", "gone"] {
+        let write = taking(taken(NAMESPACE, build, "x"), at(NOW));
+        lab.ledger.write(vec![write]).await.unwrap();
+    }
+    assert_eq!(prune(&*lab.ledger, at(NOW), 5).await.unwrap(), 1);
+    assert_eq!(prune(&*lab.ledger, at(NOW), 5).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn every_kind_starts_runs_with_the_secret_in_use_and_the_next() {
     let (lab, hooks) = lab().await;
     let main = "refs/heads/main";
@@ -766,6 +808,9 @@ async fn a_signed_call_is_told_what_is_wrong_with_it() {
 async fn old_deliveries_are_forgotten_and_the_newest_are_kept() {
     let lab = Lab::new();
     let now = at(NOW);
+    for build in ["app", "other"] {
+        lab.build(build, &json!({}), now).await;
+    }
     let remember = |build: &'static str, what: String, seconds: u64| {
         let write = taking(taken(NAMESPACE, build, &what), at(seconds));
         lab.ledger.write(vec![write])

@@ -60,9 +60,24 @@ pub struct Status {
     /// When the schedule last came due, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<u64>,
+    /// The images that have moved since that success and for which a run was started: it is not tried again before one moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Tried>,
     /// What keeps the schedule, or an image that has moved, from starting a run; absent: nothing did when it was last due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<Missed>,
+}
+
+/// What a build was last tried with, of the images that have moved since its newest success; each as `repository@digest`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tried {
+    /// The builder image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<String>,
+    /// The runtime image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
 }
 
 /// A time of the schedule, or a move of an image, at which no run could be started. It is made up for as soon as one can.

@@ -12,10 +12,12 @@ mod secret;
 mod spec;
 
 pub use actor::Actor;
-pub use build::{Build, Metadata, Missed, Status};
+pub use build::{Build, Metadata, Missed, Status, Tried};
 pub use image::BuilderImage;
 pub use reason::{FailureReason, OwnReason};
-pub use run::{Cause, Ingredients, PhaseTiming, Resolved, Run, RunResult, State, StateKind};
+pub use run::{
+    Against, Cause, Ingredients, PhaseTiming, Resolved, Run, RunResult, State, StateKind,
+};
 pub use secret::{Secret, SecretUse};
 pub use spec::{
     BuildSpec, CacheSpec, EnvSpec, HookKind, HookSpec, InjectionSpec, OutputSpec, Retention,

@@ -23,6 +23,9 @@ pub struct Run {
     pub actor: Actor,
     /// Why.
     pub cause: Cause,
+    /// Of a run that is to reproduce another: what is known of that one, which may go meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
     /// What, as the build had it when the run was asked for.
     pub spec: BuildSpec,
     /// When it was asked for, in milliseconds since 1970.
@@ -123,6 +126,16 @@ impl Cause {
         }
         self
     }
+}
+
+/// What a run is held against that is to reproduce an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Against {
+    /// What went into that one.
+    pub resolved: Resolved,
+    /// The image that it made, `repository@digest`.
+    pub image: String,
 }
 
 /// What the names in a spec turned out to be.

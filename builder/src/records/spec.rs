@@ -248,7 +248,8 @@ pub enum RunPolicy {
     /// They wait, and each has its turn.
     #[default]
     Serial,
-    /// They wait, and only the latest of them has its turn, of each branch or tag that they name; the others are cancelled.
+    /// They wait, and only the latest of them has its turn, of each branch, tag, commit or other source that they name; the
+    /// others are cancelled.
     SerialLatestOnly,
     /// They run as soon as there is a worker. Whichever ends last has the tags.
     Parallel,

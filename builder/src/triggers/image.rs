@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::chain::next;
 use super::drive::Triggers;
 use crate::builds::{Asked, BuildsError, Recorded, Standing};
-use crate::hooks::{taken, taking};
 use crate::images::ImageName;
-use crate::records::{Build, Cause, Run};
+use crate::records::{Build, Cause, Run, Tried};
 
 /// At least so long after a run that a moved image caused comes the next one of the same build.
 pub(super) const REST: Duration = Duration::from_secs(60);
@@ -33,8 +32,8 @@ impl Triggers {
         let Build {
             metadata,
             owner,
-            spec,
             status,
+            ..
         } = &build.value;
         let namespace = &*metadata.namespace;
         // Without a success there is nothing that it could have moved from.
@@ -48,16 +47,71 @@ impl Triggers {
             }
             Err(error) => return Err(error),
         };
-        for (standing, from) in pairs(&self.builds().stands_on(namespace, spec).await?, &success) {
+        let (moved, tried) = self.moved(build, &success).await?;
+        let Some(cause) = moved else {
+            // One that is where it was again is tried when it moves the next time.
+            if tried != status.tried {
+                self.builds().note_tried(build, tried).await?;
+            }
+            return Ok(Looked::Fine);
+        };
+        if !self.is_rested(namespace, &metadata.name, now).await? {
+            return Ok(Looked::Later);
+        }
+        if let Err(error) = self.owners().may_build(owner, namespace, now).await {
+            let why = format!("the build's owner cannot build: {error}");
+            self.note(build, &why, now).await?;
+            return Ok(Looked::Fine);
+        }
+        let mut asked = Asked::new(owner.clone(), cause);
+        // One try for what they are now, also of two servers: a run that fails is not tried again before one of them moves.
+        asked.tried = tried;
+        let started = self.builds().start(namespace, &metadata.name, asked, now);
+        match started.await {
+            Ok(run) => Ok(Looked::Started(run.value.metadata.name)),
+            Err(BuildsError::Repeated(_) | BuildsError::NotFound { .. }) => Ok(Looked::Fine),
+            Err(BuildsError::QueueFull { .. }) => Ok(Looked::Later),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The first move since a success that no run was started for, and what the images that have moved are now.
+    async fn moved(
+        &self,
+        build: &Recorded<Build>,
+        success: &Run,
+    ) -> Result<(Option<Cause>, Option<Tried>), BuildsError> {
+        let Build {
+            metadata,
+            owner,
+            spec,
+            status,
+        } = &build.value;
+        let namespace = &*metadata.namespace;
+        let before = status.tried.clone().unwrap_or_default();
+        let mut tried = Tried::default();
+        let mut moved = None;
+        for (standing, from) in pairs(&self.builds().stands_on(namespace, spec).await?, success) {
+            let (before, tried) = if standing.is_runtime {
+                (&before.runtime, &mut tried.runtime)
+            } else {
+                (&before.builder, &mut tried.builder)
+            };
             let to = match self.builds().now(&standing, owner).await {
                 Ok(to) => to,
                 Err(error) => {
                     let build = &metadata.name;
                     tracing::info!(namespace, build, image = %standing.name, %error, "whether the image has moved is not known");
+                    tried.clone_from(before);
                     continue;
                 }
             };
             if from.digest() == to.digest() {
+                continue;
+            }
+            let now = Some(to.to_string());
+            if *before == now {
+                *tried = now;
                 continue;
             }
             let made_by = self.made_by(&to).await?;
@@ -66,34 +120,15 @@ impl Triggers {
                 tracing::debug!(build = this, image = %to, ?made_by, "not built anew: its own result led to the image");
                 continue;
             };
-            if !self.is_rested(namespace, &metadata.name, now).await? {
-                return Ok(Looked::Later);
-            }
-            if let Err(error) = self.owners().may_build(owner, namespace, now).await {
-                let why = format!("the build's owner cannot build: {error}");
-                self.note(build, &why, now).await?;
-                return Ok(Looked::Fine);
-            }
-            let cause = Cause::ImageMoved {
+            *tried = now;
+            moved.get_or_insert_with(|| Cause::ImageMoved {
                 image: standing.name.to_string(),
                 from: from.to_string(),
                 to: to.to_string(),
                 chain,
-            };
-            let mut asked = Asked::new(owner.clone(), cause);
-            // One try for each success and each image that it could be built with, also of two servers: a run that fails is
-            // not tried again before something else changes.
-            let once = format!("image {}\0{to}", success.metadata.name);
-            asked.with = vec![taking(taken(namespace, &metadata.name, &once), now)];
-            let started = self.builds().start(namespace, &metadata.name, asked, now);
-            return match started.await {
-                Ok(run) => Ok(Looked::Started(run.value.metadata.name)),
-                Err(BuildsError::Repeated(_) | BuildsError::NotFound { .. }) => Ok(Looked::Fine),
-                Err(BuildsError::QueueFull { .. }) => Ok(Looked::Later),
-                Err(error) => Err(error),
-            };
+            });
         }
-        Ok(Looked::Fine)
+        Ok((moved, (tried != Tried::default()).then_some(tried)))
     }
 
     /// The chain of the run that made an image, itself at its end; empty if no run of a build here has.

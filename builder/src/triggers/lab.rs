@@ -216,6 +216,7 @@ impl Lab {
             let build = self.builds.build(NAMESPACE, &of).await.unwrap();
             let mut changed: Build = build.value;
             changed.status.succeeded = Some(run.metadata.name.clone());
+            changed.status.tried = None;
             self.put(&kept, &run, false).await;
             let key = crate::ledger::Key {
                 kind: Kind::Build,

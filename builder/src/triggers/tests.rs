@@ -345,6 +345,79 @@ async fn a_run_that_failed_is_not_tried_again_for_the_same_image() {
     assert_eq!(sweep(&lab, BEGIN + 9000).await, ["app-3"]);
 }
 
+#[tokio::test]
+async fn what_asks_whether_an_image_comes_out_again_has_not_made_it() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "1").await;
+    built(&lab, "app", &json!({})).await;
+    let made = lab.runs().await["app-1"].result.clone().unwrap();
+    let again = lab
+        .builds
+        .again(NAMESPACE, "app-1", true, owner(), at(BEGIN));
+    assert_eq!(again.await.unwrap().value.metadata.name, "app-2");
+    lab.finish(at(BEGIN + 1), |_, on| on.to_owned()).await;
+    assert_eq!(lab.runs().await["app-2"].result, Some(made.clone()));
+    let made = crate::images::ImageName::parse(&made.image, &[]).unwrap();
+    let by = lab.builds.run_that_made(&made).await.unwrap();
+    assert_eq!(by.unwrap().metadata.name, "app-1");
+}
+
+/// Cancels a run, which stands for one that failed.
+async fn fail(lab: &Lab, run: &str) {
+    let cancelled = lab.builds.cancel(NAMESPACE, run, "ann", at(BEGIN));
+    cancelled.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_image_that_moves_again_is_tried_again_wherever_it_was_before() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "1").await;
+    built(&lab, "app", &json!({"triggers": {"image": true}})).await;
+    lab.push("team/builder:1", "2").await;
+    assert_eq!(sweep(&lab, BEGIN + 1000).await, ["app-2"]);
+    fail(&lab, "app-2").await;
+    // Back to what there is a success with, and here again.
+    lab.push("team/builder:1", "1").await;
+    assert_eq!(sweep(&lab, BEGIN + 2000).await, [""; 0]);
+    lab.push("team/builder:1", "2").await;
+    assert_eq!(sweep(&lab, BEGIN + 3000).await, ["app-3"]);
+    fail(&lab, "app-3").await;
+    assert_eq!(sweep(&lab, BEGIN + 4000).await, [""; 0], "it has not moved");
+    lab.push("team/builder:1", "3").await;
+    assert_eq!(sweep(&lab, BEGIN + 5000).await, ["app-4"]);
+    fail(&lab, "app-4").await;
+    lab.push("team/builder:1", "2").await;
+    assert_eq!(sweep(&lab, BEGIN + 6000).await, ["app-5"]);
+}
+
+#[tokio::test]
+async fn each_image_of_a_build_is_tried_by_itself_and_once() {
+    let lab = Lab::new();
+    lab.push("team/builder:1", "1").await;
+    let runtime = lab.push("team/runtime:1", "1").await;
+    let more = json!({"triggers": {"image": true}, "runtime": {"image": "team/runtime:1"}});
+    built(&lab, "app", &more).await;
+    lab.push("team/builder:1", "2").await;
+    assert_eq!(sweep(&lab, BEGIN + 1000).await, ["app-2"]);
+    fail(&lab, "app-2").await;
+    lab.push("team/runtime:1", "2").await;
+    assert_eq!(sweep(&lab, BEGIN + 2000).await, ["app-3"]);
+    let cause = lab.runs().await["app-3"].cause.clone();
+    assert!(
+        matches!(&cause, Cause::ImageMoved { image, .. } if image == "team/runtime:1"),
+        "{cause:?}"
+    );
+    fail(&lab, "app-3").await;
+    assert_eq!(sweep(&lab, BEGIN + 3000).await, [""; 0]);
+    // What is not to be had for a while has not moved.
+    let folder = lab.images.folder(runtime.repo());
+    let aside = folder.with_extension("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    assert_eq!(sweep(&lab, BEGIN + 4000).await, [""; 0]);
+    std::fs::rename(&aside, &folder).unwrap();
+    assert_eq!(sweep(&lab, BEGIN + 5000).await, [""; 0]);
+}
+
 #[test]
 fn no_build_is_in_a_chain_twice() {
     let chain = |names: &[&str]| {

@@ -6,8 +6,9 @@ use builder::builds::{Age, Asked, BuildEvent, BuildsError, Occurrence, PageOf, R
 use builder::driver::Phase;
 use builder::images::ImageName;
 use builder::images::Images as _;
+use builder::ledger::{Key, Kind, Ledger as _, Write};
 use builder::records::{
-    BuilderImage, Cause, Metadata, SecretMount, SecretUse, SourceSpec, State, TestSpec,
+    BuilderImage, Cause, Metadata, Run, SecretMount, SecretUse, SourceSpec, State, TestSpec,
 };
 
 use crate::image::{execution, push};
@@ -305,6 +306,69 @@ async fn what_does_not_reproduce_is_kept_without_a_tag() {
     let tag = lab.tag("shop/app:v1").await.unwrap();
     assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
     assert!(lab.tag(&other.image).await.is_some(), "to be looked at");
+
+    // Nor is it what the same plan gave.
+    let next = lab.run().await.result.unwrap();
+    assert_eq!((&next.image, next.reused), (&first.image, true));
+    assert_eq!(next.same_as.as_deref(), Some("app-1"));
+    let tag = lab.tag("shop/app:v1").await.unwrap();
+    assert_eq!(first.image, format!("shop/app@{}", tag.digest()));
+}
+
+/// Asks whether `app-1` reproduces, and removes that one before the answer.
+async fn checked_without(lab: &mut Lab, change: impl AsyncFnOnce(&Lab)) -> Run {
+    lab.end().await;
+    let check = lab.builds.again("shop", "app-1", true, actor(), now());
+    let check = check.await.unwrap().value;
+    change(lab).await;
+    lab.builds.remove_run("shop", "app-1").await.unwrap();
+    lab.restart().await;
+    lab.ended(&check).await.0
+}
+
+#[tokio::test]
+async fn what_a_run_is_held_against_may_go_meanwhile() {
+    for (words, differs) in [("hello", None), ("random", Some("/opt/result: content"))] {
+        let mut lab = Lab::new().await;
+        let source = lab.source(&[("app.py", "print()")]).await;
+        lab.build(spec(&source, words)).await;
+        let first = lab.run().await.result.unwrap();
+        let check = checked_without(&mut lab, async |_| ()).await;
+        let result = check.result.unwrap();
+        let same_as = differs.is_none().then_some("app-1");
+        assert_eq!(result.same_as.as_deref(), same_as);
+        assert_eq!(result.image == first.image, differs.is_none());
+        assert_eq!(result.differs, Vec::from_iter(differs));
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_does_not_know_what_it_is_held_against_gives_no_verdict() {
+    let mut lab = Lab::new().await;
+    let source = lab.source(&[("app.py", "print()")]).await;
+    lab.build(spec(&source, "hello")).await;
+    lab.run().await;
+    // As the version before wrote it, which looked for the earlier run's record at the end.
+    let without = async |lab: &Lab| {
+        let key = Key {
+            kind: Kind::Run,
+            namespace: "shop".to_owned(),
+            name: "app-2".to_owned(),
+        };
+        let kept = lab.ledger.get(&key).await.unwrap().unwrap();
+        let mut body: serde_json::Value = serde_json::from_slice(&kept.body).unwrap();
+        body.as_object_mut().unwrap().remove("against");
+        let write = Write::Put {
+            key,
+            revision: Some(kept.revision),
+            open: kept.open,
+            brief: None,
+            body: body.to_string().into_bytes(),
+        };
+        lab.ledger.write(vec![write]).await.unwrap();
+    };
+    let check = checked_without(&mut lab, without).await;
+    assert_eq!(reason(&check), "RecordsUnavailable");
 }
 
 #[tokio::test]
@@ -507,9 +571,9 @@ async fn a_delivery_and_a_schedule_start_one_run_each() {
     let source = lab.source(&[("app.py", "print()")]).await;
     lab.build(spec(&source, "x")).await;
     let mut hook = Asked::new(actor(), Cause::Schedule);
-    hook.with = vec![builder::ledger::Write::Put {
-        key: builder::ledger::Key {
-            kind: builder::ledger::Kind::Delivery,
+    hook.with = vec![Write::Put {
+        key: Key {
+            kind: Kind::Delivery,
             namespace: "shop".to_owned(),
             name: "d1".to_owned(),
         },

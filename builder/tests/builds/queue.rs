@@ -94,6 +94,26 @@ async fn of_runs_that_wait_only_the_latest_runs() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_sent_makes_no_run_needless_nor_is_it() {
+    let lab = waiting(RunPolicy::SerialLatestOnly).await;
+    let first = lab.start().await;
+    lab.says(&first, "working with wait").await;
+    let own = lab.start().await;
+    let mut folder = asked();
+    let reference = lab.source(&[("app.py", "print(3)")]).await;
+    folder.source = Some(SourceSpec::Image { reference });
+    let folder = lab.builds.start("shop", "app", folder, now());
+    let folder = folder.await.unwrap().value;
+    let newest = lab.start().await;
+    let by = "the newer run app-4".to_owned();
+    assert_eq!(lab.ended(&own).await.0.state, State::Cancelled { by });
+    lab.open_gate();
+    for run in [folder, newest] {
+        assert_eq!(lab.ended(&run).await.0.state, State::Succeeded);
+    }
+}
+
+#[tokio::test]
 async fn runs_side_by_side() {
     let lab = waiting(RunPolicy::Parallel).await;
     let (first, second) = (lab.start().await, lab.start().await);

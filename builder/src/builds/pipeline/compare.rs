@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use super::Pipeline;
 use crate::Compression;
+use crate::builds::reason::failure;
+use crate::builds::submit::against;
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName};
-use crate::records::{Cause, Run};
+use crate::records::{Against, Cause, OwnReason, Run};
 use crate::until::Until;
 
 pub(super) use inputs::ingredients;
@@ -23,35 +25,46 @@ const MOST: usize = 10;
 
 impl Pipeline<'_> {
     /// What of all that decides a result is another than in the run that this one is to reproduce, one sentence each; none if it
-    /// is to reproduce none, or that is gone.
+    /// is to reproduce none.
     pub(super) async fn changed_inputs(&self) -> Result<Vec<String>, Failure> {
-        let Some(earlier) = self.held_against().await? else {
+        let Some((_, then)) = self.held_against().await? else {
             return Ok(Vec::new());
         };
         let now = self.progress.run().await.resolved;
-        Ok(inputs::changed(&earlier.resolved, &now))
+        Ok(inputs::changed(&then.resolved, &now))
     }
 
     /// What is in the image of that run and not in this one's, or the other way round; the first of it. This one's blobs are in its
     /// repository. What cannot be compared is said so: the run has its result all the same.
     pub(super) async fn changed_files(&self, made: &Manifest) -> Result<Vec<String>, Failure> {
-        let Some(earlier) = self.held_against().await?.and_then(|run| run.result) else {
+        let Some((_, then)) = self.held_against().await? else {
             return Ok(Vec::new());
         };
-        let compared = self.compare(&earlier.image, made).await;
+        let compared = self.compare(&then.image, made).await;
         Ok(compared.unwrap_or_else(|why| vec![format!("the images are not compared: {why}")]))
     }
 
-    async fn held_against(&self) -> Result<Option<Run>, Failure> {
+    /// The run that this one is to reproduce, by name, and what is known of it; `None` if it is to reproduce none.
+    pub(super) async fn held_against(&self) -> Result<Option<(String, Against)>, Failure> {
         let Cause::Again {
             run, same: true, ..
         } = &self.run.cause
         else {
             return Ok(None);
         };
+        if let Some(known) = &self.run.against {
+            return Ok(Some((run.clone(), known.clone())));
+        }
+        // Asked for by a version that did not note it.
         let store = self.builds.store();
         let found = store.find::<Run>(self.namespace(), run).await?;
-        Ok(found.map(|found| found.value))
+        let known = found.and_then(|found| against(&found.value));
+        let known = known.ok_or_else(|| {
+            let message =
+                format!("the record of {run} is gone: there is nothing to hold this run against");
+            failure(OwnReason::RecordsUnavailable, message)
+        })?;
+        Ok(Some((run.clone(), known)))
     }
 
     async fn compare(&self, earlier: &str, made: &Manifest) -> Result<Vec<String>, String> {

@@ -3,9 +3,10 @@
 use super::Pipeline;
 use super::plan::Planned;
 use crate::builds::brief::Brief;
+use crate::builds::submit::has_result;
 use crate::driver::Failure;
 use crate::images::ImageName;
-use crate::records::{Run, RunResult, State, StateKind};
+use crate::records::{Run, RunResult};
 
 /// How many runs of the same plan are looked at for an image that is still there.
 const LOOKED_AT: usize = 20;
@@ -22,17 +23,16 @@ pub(super) struct Earlier {
 
 impl Pipeline<'_> {
     /// The newest successful run of this build, or of those without one, with the same plan, time and test, whose image is in the
-    /// repository that this one goes to.
+    /// repository that this one goes to. What only asked whether another reproduces is none: its image was not to have a tag.
     pub(super) async fn earlier(&self, planned: &Planned) -> Result<Option<Earlier>, Failure> {
         if self.run.fresh {
             return Ok(None);
         }
         let now = self.progress.run().await;
         let plan = planned.digest.to_string();
-        let may_be =
-            |run: &Brief| run.state == StateKind::Succeeded && run.plan.as_ref() == Some(&plan);
+        let may_be = |run: &Brief| run.has_result() && run.plan.as_ref() == Some(&plan);
         let is_same = |run: &Run| {
-            run.state == State::Succeeded
+            has_result(run)
                 && run.resolved.plan.as_ref() == Some(&plan)
                 && run.resolved.epoch == now.resolved.epoch
                 && run.spec.test == now.spec.test

@@ -17,7 +17,7 @@ use crate::builds::reason::failure;
 use crate::builds::submit::is_check;
 use crate::driver::{Built, Failure, Used};
 use crate::images::{BaseImage, ImageName, ImagesError};
-use crate::records::{Build, Cause, OwnReason, Run, RunResult};
+use crate::records::{Build, OwnReason, Run, RunResult};
 
 /// Layers of a base that are mounted at a time.
 const MOUNTED_AT_A_TIME: usize = 32;
@@ -164,21 +164,15 @@ impl Pipeline<'_> {
 
     /// The run that made the same image: the one that is done again, or the newest one that succeeded.
     async fn same_as(&self, image: &ImageName) -> Result<Option<String>, Failure> {
-        let store = self.builds.store();
-        let other = match (&self.run.cause, &self.run.build) {
-            (
-                Cause::Again {
-                    run, same: true, ..
-                },
-                _,
-            ) => Some(run.clone()),
-            (_, None) => None,
-            (_, Some(build)) => {
-                let found = store.find::<Build>(self.namespace(), build).await?;
-                found.and_then(|build| build.value.status.succeeded)
-            }
+        if let Some((other, then)) = self.held_against().await? {
+            return Ok((then.image == image.to_string()).then_some(other));
+        }
+        let Some(build) = &self.run.build else {
+            return Ok(None);
         };
-        let Some(other) = other else {
+        let store = self.builds.store();
+        let found = store.find::<Build>(self.namespace(), build).await?;
+        let Some(other) = found.and_then(|build| build.value.status.succeeded) else {
             return Ok(None);
         };
         let run = store.find::<Run>(self.namespace(), &other).await?;

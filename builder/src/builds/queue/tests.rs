@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::*;
 
@@ -16,10 +17,18 @@ fn run(namespace: &str, build: &str, number: u64, policy: RunPolicy) -> Waiting 
         id: id(namespace, &format!("{build}-{number}")),
         build: Some(build.to_owned()),
         policy,
-        branch: None,
+        line: branch("main"),
         asked: (number, number),
         until: 1000 + number,
     }
+}
+
+fn branch(name: &str) -> Line {
+    Line::Branch(name.to_owned())
+}
+
+fn git_or_image(source: serde_json::Value) -> Line {
+    Line::of(&serde_json::from_value(source).unwrap())
 }
 
 fn queue(all: usize, of_namespace: usize) -> Queue {
@@ -116,23 +125,34 @@ fn a_run_of_another_branch_makes_none_needless() {
     let mut queue = queue(1, 1);
     queue.push(run("a", "x", 1, RunPolicy::Serial));
     assert_eq!(begin(&mut queue), ["a/x-1"]);
-    let of = |number: u64, branch: Option<&str>| Waiting {
-        branch: branch.map(str::to_owned),
+    let of = |number: u64, line: Line| Waiting {
+        line,
         ..run("a", "y", number, RunPolicy::SerialLatestOnly)
     };
-    for waiting in [of(2, Some("main")), of(3, Some("nowhere"))] {
+    for waiting in [of(2, branch("main")), of(3, branch("nowhere"))] {
         queue.push(waiting);
     }
     assert_eq!(queue.superseded(), []);
-    queue.push(of(4, Some("main")));
+    queue.push(of(4, branch("main")));
     assert_eq!(queue.superseded(), [(id("a", "y-2"), id("a", "y-4"))]);
-    // Of which branch a commit is is not known.
-    queue.push(of(5, None));
-    let newer = || id("a", "y-5");
-    assert_eq!(
-        queue.superseded(),
-        [(id("a", "y-3"), newer()), (id("a", "y-4"), newer())]
-    );
+    // Of which branch a commit or a folder is is not known: it is that of no run but its own.
+    let image = |digest: &str| git_or_image(json!({"kind": "image", "reference": digest}));
+    let git = |revision: &str| {
+        git_or_image(
+            json!({"kind": "git", "url": "https://git.example/a.git", "revision": revision}),
+        )
+    };
+    let commit = |digit: &str| git(&digit.repeat(40));
+    queue.push(of(5, image("a/sources/y@sha256:1")));
+    queue.push(of(6, commit("1")));
+    queue.push(of(7, commit("2")));
+    assert_eq!(queue.superseded(), []);
+    queue.push(of(8, git("main")));
+    queue.push(of(9, commit("1")));
+    queue.push(of(10, image("a/sources/y@sha256:1")));
+    let gone = [("y-4", "y-8"), ("y-5", "y-10"), ("y-6", "y-9")];
+    let gone = gone.map(|(gone, newer)| (id("a", gone), id("a", newer)));
+    assert_eq!(queue.superseded(), gone);
 }
 
 #[test]

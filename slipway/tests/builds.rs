@@ -850,6 +850,7 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
 
     set_in_place(&scene, &build);
 
+    is_taken_over(&scene, file);
     let listed = scene.done("bob", &["build", "list", "-n", "team"]);
     assert!(
         listed.lines().nth(1).unwrap().starts_with("app "),
@@ -861,6 +862,37 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
 }
 
 /// Some of the build `app` is said otherwise, and the rest stays as it is `known`.
+/// Whoever saves `app`, which is ada's own, has its runs act for them, and is told so.
+fn is_taken_over(scene: &Scene, file: &str) {
+    let apply = ["build", "apply", "--file", file];
+    scene.done("ada", &apply);
+    let by = ["token", "create", "--verb", "build", "--namespace", "team"];
+    let token = scene.done("ada", &by);
+    let mut login = scene.command("ci", &["login", "--username", "ci", "--password-stdin"]);
+    let login = run(login.arg(&scene.server.host), &token);
+    assert!(login.status.success(), "{}", stderr(&login));
+    let said = scene.done("ci", &apply);
+    let build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
+    let id = build["ownerToken"].as_str().unwrap();
+    let theirs = format!("ada by the API token {id}");
+    assert_eq!(
+        said,
+        format!(
+            "build app in namespace team is unchanged; its owner is {theirs} now, and was ada\n"
+        )
+    );
+    let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
+    assert!(shown.contains(&theirs), "{shown}");
+    let said = scene.done("ci", &apply);
+    assert!(said.ends_with("is unchanged\n"), "{said}");
+    let set = ["build", "set", "app", "-n", "team", "--incremental"];
+    let said = scene.done("ada", &set);
+    assert!(
+        said.contains(&format!("is ada now, and was {theirs}\n")),
+        "{said}"
+    );
+}
+
 fn set_in_place(scene: &Scene, known: &Value) {
     let set = [
         "build",

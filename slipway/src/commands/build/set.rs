@@ -87,9 +87,7 @@ pub(super) async fn set(args: SetBuild) -> anyhow::Result<()> {
     let changed: Build = client
         .put(&path, &json!({ "spec": spec }), Some(known.revision))
         .await?;
-    let is_same = changed.spec == known.spec;
-    let what = if is_same { "unchanged" } else { "changed" };
-    said(&client, &changed, what, json)
+    said(&client, &changed, &changed.what_since(&known), json)
 }
 
 /// What is said of the source.

@@ -255,8 +255,9 @@ async fn runs_that_wait_are_listed_cancelled_and_bounded() {
     let same = server
         .post(&format!("{RUNS}/r1/rebuild"), &who, r#"{"same":true}"#)
         .await;
-    assert!(
-        same.status.is_client_error(),
+    assert_eq!(
+        same.status,
+        StatusCode::CONFLICT,
         "it never succeeded: {:?}",
         same.body
     );

@@ -811,7 +811,7 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         "-n",
         "team",
         "--image",
-        "team/box:1",
+        &format!("{}/team/box:1", scene.server.host),
         "--version",
         "1",
     ];
@@ -829,6 +829,7 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         images["items"][0]["displayName"], "Busybox",
         "of the image's label"
     );
+    assert_eq!(images["items"][0]["image"], "team/box:1");
 
     let mut build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
     assert_eq!(build["spec"]["source"]["revision"], "main");
@@ -849,8 +850,8 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     assert!(elsewhere.contains("-n says other"), "{elsewhere}");
 
     set_in_place(&scene, &build);
-
     is_taken_over(&scene, file);
+
     let listed = scene.done("bob", &["build", "list", "-n", "team"]);
     assert!(
         listed.lines().nth(1).unwrap().starts_with("app "),
@@ -861,7 +862,6 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     assert!(line.starts_with("team       app "), "{everywhere}");
 }
 
-/// Some of the build `app` is said otherwise, and the rest stays as it is `known`.
 /// Whoever saves `app`, which is ada's own, has its runs act for them, and is told so.
 fn is_taken_over(scene: &Scene, file: &str) {
     let apply = ["build", "apply", "--file", file];
@@ -893,6 +893,7 @@ fn is_taken_over(scene: &Scene, file: &str) {
     );
 }
 
+/// Some of the build `app` is said otherwise, and the rest stays as it is `known`.
 fn set_in_place(scene: &Scene, known: &Value) {
     let set = [
         "build",
@@ -1147,6 +1148,7 @@ fn a_server_that_runs_no_builds_says_so() {
     let server = Server::start("builder: {enabled: false}\n");
     for args in [
         &["build", "list", "-n", "team"][..],
+        &["build", "list", "--all-namespaces"],
         &["build", "show", "app", "-n", "team"],
         &["builder-image", "list"],
         &["secret", "list", "-n", "team"],

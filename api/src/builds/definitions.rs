@@ -53,7 +53,7 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         .reply::<Build>(StatusCode::CREATED)
         .gives("Location", WHERE)
         .gives("ETag", REVISION)
-        .or(StatusCode::CONFLICT, "There is one of this name"),
+        .or(StatusCode::CONFLICT, "There is one of this name, or the namespace has as many as it may"),
         Route::get(BUILD, "get-build", may(BuildRight::GetBuilds), get, state())
             .summary("A build; its revision is the ETag")
             .reply::<Build>(StatusCode::OK)

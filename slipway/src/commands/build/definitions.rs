@@ -59,8 +59,8 @@ pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
         };
         let output = start::placed(&output, &namespace, client.server());
         start::within(&output, &namespace)?;
-        let builder = start::local(&builder, client.server()).to_owned();
         let mut spec = json!(spec::spec(source, builder, &output, args.spec)?);
+        start::place_images(&mut spec, &namespace, client.server());
         lay_over(&mut spec, spec::kept(args.kept));
         vec![(namespace, json!({"name": args.name, "spec": spec}))]
     };

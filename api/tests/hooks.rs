@@ -4,12 +4,15 @@
 
 mod support;
 
-use std::time::SystemTime;
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{Method, StatusCode};
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
+use http::{Method, Request, StatusCode};
 use serde_json::json;
 use support::{Answer, Server, request, user};
 
@@ -131,7 +134,46 @@ async fn nobody_learns_what_is_there() {
     assert_eq!(got.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
-/// Two long calls at once are more than one client may send at a time.
+/// A vendored tree: 20 commits that list each file.
+#[tokio::test]
+async fn a_push_with_long_lists_of_files_starts_a_run() {
+    let server = server().await;
+    let build = json!({"name": "forge", "spec": {
+        "source": {"kind": "git", "url": "https://git.example.com/team/app.git", "revision": "main"},
+        "builder": "team/go:1",
+        "output": {"image": "team/app:v1"},
+        "triggers": {"webhooks": [{"kind": "gitlab", "secret": "hook"}]},
+    }});
+    let path = "/api/v1/namespaces/team/builds";
+    let made = server
+        .post(path, &user("builder"), &build.to_string())
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+    let files: Vec<_> = (0..15_000)
+        .map(|number| {
+            format!("vendor/git.example.com/library/package-{number:05}/generated/types.go")
+        })
+        .collect();
+    let commits: Vec<_> = (0..20)
+        .map(|number| json!({"id": format!("{number:040x}"), "added": files, "modified": [], "removed": []}))
+        .collect();
+    let push = json!({
+        "ref": "refs/heads/main",
+        "after": format!("{:040x}", 19),
+        "project": {"git_http_url": "https://git.example.com/team/app.git", "default_branch": "main"},
+        "commits": commits,
+    });
+    let push = push.to_string();
+    assert!(push.len() > 16 << 20, "{}", push.len());
+    let mut request = request(Method::POST, "/hooks/team/forge/gitlab", "", &push);
+    let headers = request.headers_mut();
+    headers.insert("x-gitlab-token", SECRET.parse().unwrap());
+    headers.insert("x-gitlab-event", "Push Hook".parse().unwrap());
+    let answer = server.send(request).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{:?}", answer.body);
+}
+
+/// Two long calls at once are taken of one client, a third is more than it may send at a time.
 #[tokio::test]
 async fn who_is_turned_away_does_not_learn_what_is_there_either() {
     let server = server().await;
@@ -146,15 +188,30 @@ async fn who_is_turned_away_does_not_learn_what_is_there_either() {
         .post(path, &user("builder"), &build.to_string())
         .await;
     assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
-    let long = "x".repeat(15 << 20);
+    let long = bytes::Bytes::from("x".repeat(20 << 20));
+    let connection = registry::http::Connection {
+        peer: "192.0.2.7:1234".parse().unwrap(),
+        secure: false,
+        outlet: sendfile::Outlet::default(),
+    };
+    // What is long takes its time to arrive.
     let call = async |path: &str| {
-        let mut request = request(Method::POST, path, "", &long);
+        let frames = [long.clone(), bytes::Bytes::from_static(b"x")];
+        let frames = stream::iter(frames).then(async |bytes| {
+            if bytes.len() == 1 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            Ok::<_, Infallible>(bytes)
+        });
         let signature = format!("sha256={}", "0".repeat(64));
-        let headers = request.headers_mut();
-        headers.insert("x-hub-signature-256", signature.parse().unwrap());
-        headers.insert("x-github-event", "push".parse().unwrap());
-        headers.insert("x-github-delivery", "1".parse().unwrap());
-        server.send(request).await.status
+        let request = Request::post(path)
+            .header("host", "registry.example.com")
+            .header("x-hub-signature-256", signature)
+            .header("x-github-event", "push")
+            .header("x-github-delivery", "1")
+            .body(axum::body::Body::from_stream(frames))
+            .unwrap();
+        server.front.respond(request, &connection).await.status()
     };
     for path in [
         "/hooks/team/forge/github",
@@ -162,12 +219,12 @@ async fn who_is_turned_away_does_not_learn_what_is_there_either() {
         "/hooks/team/none/github",
         "/hooks/none/forge/github",
     ] {
-        let both = async { tokio::join!(call(path), call(path)) };
-        let mut statuses: [StatusCode; 2] = both.await.into();
+        let calls = |count| join_all((0..count).map(|_| call(path)));
+        let mut statuses = calls(3).await;
         statuses.sort();
-        let expected = [StatusCode::NOT_FOUND, StatusCode::TOO_MANY_REQUESTS];
-        assert_eq!(statuses, expected, "{path}");
-        assert_eq!(call(path).await, StatusCode::NOT_FOUND, "{path}: alone");
+        let (refused, full) = (StatusCode::NOT_FOUND, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(statuses, [refused, refused, full], "{path}");
+        assert_eq!(calls(2).await, [refused, refused], "{path}");
     }
 }
 
@@ -182,6 +239,19 @@ async fn too_much_and_too_many_are_turned_away() {
     for path in [HOOK, "/hooks/team/none/generic"] {
         let answer = call(&server, path, SECRET, now, &long).await;
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+    let longest = "x".repeat(25 << 20);
+    for kind in ["github", "gitlab", "gitea"] {
+        for (body, expected) in [
+            (&longest, StatusCode::NOT_FOUND),
+            (&format!("{longest}x"), StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let mut request = request(Method::POST, &format!("/hooks/team/none/{kind}"), "", body);
+            for name in ["x-hub-signature-256", "x-gitlab-token", "x-gitea-signature"] {
+                request.headers_mut().insert(name, "0".parse().unwrap());
+            }
+            assert_eq!(server.send(request).await.status, expected, "{kind}");
+        }
     }
     let mut refused = 0;
     for _ in 0..200 {

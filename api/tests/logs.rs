@@ -89,6 +89,8 @@ async fn a_run_is_followed_to_its_end_and_from_where_one_was() {
         assert_eq!(rest, all[at + 1..], "behind {}", all[at].0);
     }
 
+    parts_are_followed_to_their_end(&server, &log).await;
+
     let text = server.get(&log, &who).await;
     assert_eq!(text.header("content-type"), "text/plain; charset=utf-8");
     let text = String::from_utf8(text.body.to_vec()).unwrap();
@@ -140,6 +142,36 @@ async fn a_run_is_followed_to_its_end_and_from_where_one_was() {
     driving.await.unwrap();
 }
 
+/// A part of a log, and what is not followed, come to an end, too, and go on from where one was.
+async fn parts_are_followed_to_their_end(server: &Server, log: &str) {
+    for query in [
+        "?phase=fetch",
+        "?phase=resolve&follow=false",
+        "?follow=false",
+    ] {
+        let part = format!("{log}{query}");
+        let told = events(&server.send(following(&part, None)).await);
+        let (id, kind, end) = told.last().unwrap();
+        assert_eq!((&**kind, &**id), ("end", "end"), "{query}");
+        assert_eq!(end["state"]["is"], "failed", "{query}");
+        for at in 0..told.len() - 1 {
+            let rest = events(&server.send(following(&part, Some(&told[at].0))).await);
+            assert_eq!(rest, told[at + 1..], "{query}: behind {}", told[at].0);
+        }
+        let again = server.send(following(&part, Some("end"))).await;
+        assert_eq!(again.status, StatusCode::NO_CONTENT, "{query}");
+    }
+    let of_fetch = events(
+        &server
+            .send(following(&format!("{log}?phase=fetch"), None))
+            .await,
+    );
+    let from = format!("{log}?phase=fetch&from={}", of_fetch[0].0);
+    let rest = server.get(&from, &user("builder")).await;
+    let rest = String::from_utf8(rest.body.to_vec()).unwrap();
+    assert_eq!(rest.lines().count(), of_fetch.len() - 2, "{rest}");
+}
+
 #[tokio::test]
 async fn what_lasts_ends_with_the_server_and_says_that_it_is_not_the_end() {
     let server = Server::guarded(false).await;
@@ -150,6 +182,9 @@ async fn what_lasts_ends_with_the_server_and_says_that_it_is_not_the_end() {
         StatusCode::CREATED
     );
     let log = format!("{RUNS}/r1/log");
+    // What has not ended has no end to tell of.
+    let so_far = server.send(following(&format!("{log}?follow=false"), None));
+    assert_eq!(events(&so_far.await), []);
     let stopping = server.stopping.clone();
     let stop = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -220,8 +255,9 @@ async fn runs_that_wait_are_listed_cancelled_and_bounded() {
     let same = server
         .post(&format!("{RUNS}/r1/rebuild"), &who, r#"{"same":true}"#)
         .await;
-    assert!(
-        same.status.is_client_error(),
+    assert_eq!(
+        same.status,
+        StatusCode::CONFLICT,
         "it never succeeded: {:?}",
         same.body
     );

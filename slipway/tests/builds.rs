@@ -811,7 +811,7 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         "-n",
         "team",
         "--image",
-        "team/box:1",
+        &format!("{}/team/box:1", scene.server.host),
         "--version",
         "1",
     ];
@@ -829,6 +829,7 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
         images["items"][0]["displayName"], "Busybox",
         "of the image's label"
     );
+    assert_eq!(images["items"][0]["image"], "team/box:1");
 
     let mut build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
     assert_eq!(build["spec"]["source"]["revision"], "main");
@@ -849,6 +850,7 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     assert!(elsewhere.contains("-n says other"), "{elsewhere}");
 
     set_in_place(&scene, &build);
+    is_taken_over(&scene, file);
 
     let listed = scene.done("bob", &["build", "list", "-n", "team"]);
     assert!(
@@ -858,6 +860,37 @@ fn builds_are_kept_as_files_say_and_built_by_who_may() {
     let everywhere = scene.done("bob", &["build", "list", "--all-namespaces"]);
     let line = everywhere.lines().nth(1).unwrap();
     assert!(line.starts_with("team       app "), "{everywhere}");
+}
+
+/// Whoever saves `app`, which is ada's own, has its runs act for them, and is told so.
+fn is_taken_over(scene: &Scene, file: &str) {
+    let apply = ["build", "apply", "--file", file];
+    scene.done("ada", &apply);
+    let by = ["token", "create", "--verb", "build", "--namespace", "team"];
+    let token = scene.done("ada", &by);
+    let mut login = scene.command("ci", &["login", "--username", "ci", "--password-stdin"]);
+    let login = run(login.arg(&scene.server.host), &token);
+    assert!(login.status.success(), "{}", stderr(&login));
+    let said = scene.done("ci", &apply);
+    let build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
+    let id = build["ownerToken"].as_str().unwrap();
+    let theirs = format!("ada by the API token {id}");
+    assert_eq!(
+        said,
+        format!(
+            "build app in namespace team is unchanged; its owner is {theirs} now, and was ada\n"
+        )
+    );
+    let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
+    assert!(shown.contains(&theirs), "{shown}");
+    let said = scene.done("ci", &apply);
+    assert!(said.ends_with("is unchanged\n"), "{said}");
+    let set = ["build", "set", "app", "-n", "team", "--incremental"];
+    let said = scene.done("ada", &set);
+    assert!(
+        said.contains(&format!("is ada now, and was {theirs}\n")),
+        "{said}"
+    );
 }
 
 /// Some of the build `app` is said otherwise, and the rest stays as it is `known`.
@@ -1115,6 +1148,7 @@ fn a_server_that_runs_no_builds_says_so() {
     let server = Server::start("builder: {enabled: false}\n");
     for args in [
         &["build", "list", "-n", "team"][..],
+        &["build", "list", "--all-namespaces"],
         &["build", "show", "app", "-n", "team"],
         &["builder-image", "list"],
         &["secret", "list", "-n", "team"],

@@ -20,7 +20,7 @@ const BUSY: (&str, &str) = ("503 Service Unavailable", "");
 const REVOKED: (&str, &str) = ("401 Unauthorized", "");
 
 /// What somebody sees who follows a server that gives these answers one after the other, and the last again and again.
-fn followed(answers: &'static [(&str, &str)]) -> (Output, String) {
+fn followed(more: &[&str], answers: &'static [(&str, &str)]) -> (Output, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
     let mut answers = answers.iter().peekable();
@@ -31,6 +31,7 @@ fn followed(answers: &'static [(&str, &str)]) -> (Output, String) {
     });
     let mut command = slipway();
     command.args(["build", "events", "-n", "team", "--follow"]);
+    command.args(more);
     let output = run(command.args(["--server", &host, "--plain-http"]), "");
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     (output, said)
@@ -38,7 +39,7 @@ fn followed(answers: &'static [(&str, &str)]) -> (Output, String) {
 
 #[test]
 fn a_server_that_is_away_for_a_while_is_waited_for() {
-    let (output, said) = followed(&[NONE, CUT, BUSY, EVENT, REVOKED]);
+    let (output, said) = followed(&[], &[NONE, CUT, BUSY, EVENT, REVOKED]);
     assert!(stdout(&output).contains("app-1"), "{output:?}");
     let said: Vec<&str> = said.lines().collect();
     let [away, again, end] = said[..] else {
@@ -48,6 +49,34 @@ fn a_server_that_is_away_for_a_while_is_waited_for() {
     assert!(again.ends_with("answers again"), "{again}");
     assert!(end.contains("slipway login"), "{end}");
     assert!(!output.status.success());
+}
+
+/// As deployers read it: of each key there is one.
+#[derive(Debug, serde::Deserialize, PartialEq)]
+struct Succeeded {
+    repository: String,
+    digest: String,
+    tags: Vec<String>,
+    build: String,
+}
+
+#[test]
+fn a_line_for_programs_is_the_event_as_the_server_says_it() {
+    const PUBLISHED: &str = r#"{"items": [{"position": 1, "id": "a", "kind": "build.succeeded", "run": "app-1", "build": "app",
+        "at": 0, "repository": "team/app", "digest": "sha256:0", "tags": ["v1"], "ofALaterServer": null}]}"#;
+    let (output, _) = followed(&["--json"], &[("200 OK", PUBLISHED), REVOKED]);
+    let line = stdout(&output);
+    let read: Succeeded = serde_json::from_str(&line).unwrap();
+    let expected = Succeeded {
+        repository: "team/app".to_owned(),
+        digest: "sha256:0".to_owned(),
+        tags: vec!["v1".to_owned()],
+        build: "app".to_owned(),
+    };
+    assert_eq!(read, expected);
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let sent: serde_json::Value = serde_json::from_str(PUBLISHED).unwrap();
+    assert_eq!(line, sent["items"][0]);
 }
 
 #[test]

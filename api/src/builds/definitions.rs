@@ -53,7 +53,7 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         .reply::<Build>(StatusCode::CREATED)
         .gives("Location", WHERE)
         .gives("ETag", REVISION)
-        .or(StatusCode::CONFLICT, "There is one of this name"),
+        .or(StatusCode::CONFLICT, "There is one of this name, or the namespace has as many as it may"),
         Route::get(BUILD, "get-build", may(BuildRight::GetBuilds), get, state())
             .summary("A build; its revision is the ETag")
             .reply::<Build>(StatusCode::OK)
@@ -66,7 +66,7 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             replace,
             state(),
         )
-        .summary("Change what a build is; with If-Match only if it is of that revision")
+        .summary("Change what a build is, and whose: runs that nobody starts have the caller's rights from then on. With If-Match only if it is of that revision")
         .body::<ChangedBuild>()
         .reply::<Build>(StatusCode::OK)
         .heeds("If-Match", "The ETag of the build that is to be changed")

@@ -12,7 +12,7 @@ use registry::http::Problem;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Building, Nothing, made_or_changed, place, problem};
+use super::{Building, CHANGED, FULL, Nothing, made_or_changed, place, problem};
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const IMAGES: &str = "/api/v1/namespaces/{namespace}/builderimages";
@@ -54,7 +54,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             state(),
         )
         .summary("Take a namespace's builder image out of the catalogue; the image stays")
-        .no_content(),
+        .no_content()
+        .or(StatusCode::CONFLICT, CHANGED),
         Route::post(
             USAGE,
             "builder-image-usage",
@@ -85,7 +86,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         .summary("Enter a builder image for everybody, or change the entry")
         .body::<Entry>()
         .reply::<BuilderImage>(StatusCode::OK)
-        .may_create(),
+        .may_create()
+        .or(StatusCode::CONFLICT, FULL),
         Route::get(
             ALL_IMAGE,
             "get-everybodys-builder-image",
@@ -104,7 +106,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             state(),
         )
         .summary("Take everybody's builder image out of the catalogue; the image stays")
-        .no_content(),
+        .no_content()
+        .or(StatusCode::CONFLICT, CHANGED),
     ]
 }
 

@@ -44,7 +44,7 @@ pub(super) fn route(building: &Building) -> Route {
         .content(&["text/plain", "text/event-stream"])
         .heeds(
             "Last-Event-ID",
-            "The id of the last event that one had: it goes on behind it",
+            "The id of the last event that one had: it goes on behind it, within the phase where one is asked for",
         )
         .or(
             StatusCode::NO_CONTENT,
@@ -115,8 +115,11 @@ async fn log(
             Lines::live(follow.map_err(problem)?)
         }
         (false, phase) => {
+            // Before it is read: what a run writes until its end is in it.
+            let run = building.builds.run(&namespace, &name).await;
+            let has_ended = run.map_err(problem)?.value.state.has_ended();
             let reader = building.builds.log(&namespace, &name).await;
-            Lines::written(reader.map_err(problem)?, from, phase).await?
+            Lines::written(reader.map_err(problem)?, from, phase, has_ended).await?
         }
     };
     let sent = Sent {
@@ -179,8 +182,8 @@ fn unreadable(error: &io::Error) -> Problem {
 /// Where lines come from.
 struct Lines {
     follow: Follow,
-    /// Whether more is waited for.
-    live: bool,
+    /// Whether the run has ended when there are no more: they are all that there will be.
+    to_the_end: bool,
     /// Lines that end behind this offset are another part's.
     until: u64,
 }
@@ -189,7 +192,7 @@ impl Lines {
     fn live(follow: Follow) -> Self {
         Self {
             follow,
-            live: true,
+            to_the_end: true,
             until: u64::MAX,
         }
     }
@@ -198,15 +201,14 @@ impl Lines {
         mut reader: LogReader,
         from: u64,
         phase: Option<Phase>,
+        has_ended: bool,
     ) -> Result<Self, Problem> {
         let placed = tokio::task::spawn_blocking(move || {
             let until = match phase {
-                None => {
-                    reader.seek(from);
-                    Some(u64::MAX)
-                }
+                None => Some(u64::MAX),
                 Some(phase) => reader.seek_phase(phase)?,
             };
+            reader.go_on(from);
             Ok::<_, io::Error>((reader, until))
         });
         let placed = placed.await.map_err(|error| Problem::internal(&error))?;
@@ -214,7 +216,7 @@ impl Lines {
         let until = until.ok_or_else(|| Problem::not_found("phase: the run has had none of it"))?;
         Ok(Self {
             follow: reader.written(),
-            live: false,
+            to_the_end: has_ended,
             until,
         })
     }
@@ -281,7 +283,7 @@ impl Sent {
     /// The last of it: what became of the run.
     async fn end(&mut self) -> Option<Result<Bytes, Cut>> {
         self.has_ended = true;
-        if !self.lines.live || matches!(self.form, Form::Text { .. }) {
+        if !self.lines.to_the_end || matches!(self.form, Form::Text { .. }) {
             return None;
         }
         let run = self.building.builds.run(&self.namespace, &self.name).await;

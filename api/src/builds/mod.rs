@@ -32,6 +32,11 @@ use view::BuildRun;
 /// Most bytes of a request with a spec.
 const MAX_SPEC: usize = 64 << 10;
 
+/// Answers by 409, in the document's words.
+const FULL: &str =
+    "The namespace has as many as it may, or it is being changed by others at the same time";
+const CHANGED: &str = "It is being changed by others at the same time";
+
 /// Logs that are followed.
 const FOLLOWING: Most = Most {
     what: "logs are being followed",

@@ -35,11 +35,13 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             .summary("What a repository offers to be built, asked of its server with a secret of the namespace")
             .body::<Probe>()
             .reply::<References>(StatusCode::OK)
+            .or(StatusCode::CONFLICT, "The secret is not for this server, or is for something else")
             .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
         Route::get(OF_BUILD, "probe-build", may, of_build, building.clone())
             .summary("What a build's repository offers to be built, asked of its server with the build's secret")
             .reply::<References>(StatusCode::OK)
             .or(StatusCode::NOT_FOUND, "There is no such build, or no such secret")
+            .or(StatusCode::CONFLICT, "The secret is not for this server, or is for something else")
             .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
     ]
 }

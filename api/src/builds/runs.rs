@@ -94,6 +94,10 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         .reply::<BuildRun>(StatusCode::CREATED)
         .gives("Location", WHERE)
         .or(StatusCode::NOT_FOUND, "There is no such run")
+        .or(
+            StatusCode::CONFLICT,
+            "The same is asked for, and it has not succeeded",
+        )
         .or(StatusCode::TOO_MANY_REQUESTS, QUEUE_FULL),
     ]
 }

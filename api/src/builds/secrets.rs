@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::definitions::names;
 use super::view::BuildSecret;
-use super::{Building, made_or_changed, problem};
+use super::{Building, CHANGED, FULL, made_or_changed, problem};
 use crate::{Body, Builder, Caller, Listed, Page, Permission, Query, Reply, Route};
 
 const SECRETS: &str = "/api/v1/namespaces/{namespace}/secrets";
@@ -55,7 +55,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
         .summary("Set a secret, also one that is there. Nobody is ever shown it again")
         .body::<NewSecret>()
         .reply::<BuildSecret>(StatusCode::OK)
-        .may_create(),
+        .may_create()
+        .or(StatusCode::CONFLICT, FULL),
         Route::delete(
             SECRET,
             "delete-build-secret",
@@ -64,7 +65,8 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             state(),
         )
         .summary("Remove a secret. Runs that name it will fail")
-        .no_content(),
+        .no_content()
+        .or(StatusCode::CONFLICT, CHANGED),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Records as they are shown: as they are kept, without what is nobody's business.
 
+use auth::Gate;
 use builder::builds::{Recorded, Wait};
 use builder::records;
 use builder::records::{
@@ -15,8 +16,11 @@ pub(super) struct Build {
     metadata: Metadata,
     /// Grows with each change; the `ETag` too.
     pub(super) revision: u64,
-    /// Whose rights runs have that no person started: who changed the build last.
+    /// Whose rights runs have that no person started: who saved the build last, also as it was.
     owner: String,
+    /// The id of the API token that they saved it by: such runs are within its limits, and end with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner_token: Option<String>,
     spec: BuildSpec,
     status: Status,
     /// Secrets that the spec names and that are not there: not in lists, and only for those who may list the namespace's.
@@ -34,6 +38,7 @@ impl Build {
         Self {
             metadata: value.metadata,
             revision,
+            owner_token: Gate::token_of(&value.owner.proof).map(|id| id.to_string()),
             owner: value.owner.name,
             spec: value.spec,
             status: value.status,

@@ -35,18 +35,21 @@ use room::{Most, Room, Share};
 /// Bytes of bodies that arrive at a time.
 const BODIES: Most = Most {
     all: 8 * MAX_BODY,
-    of_a_client: MAX_BODY,
-    of_a_build: 2 * MAX_BODY,
+    // A forge that turns two long pushes away at once may send neither again.
+    of_a_client: 2 * MAX_BODY,
+    of_a_build: 3 * MAX_BODY,
 };
 
-/// Longest body of forges that name no more: a push has some kilobytes for each of its commits.
-const USUAL_BODY: usize = 1 << 20;
+/// Longest body where no lists of files are sent: Bitbucket's end at 256 KiB, and a script's is its own.
+const SHORT_BODY: usize = 1 << 20;
 
 /// A body that has not arrived by then never will.
 const ARRIVES: Duration = Duration::from_secs(30);
 
-/// A refusal comes no sooner after the body: looking up what is there takes a fraction of it.
+/// A refusal comes no sooner after the body, and as much later for each of so many bytes: looking up what is there, and a MAC
+/// for each of its keys, take a fraction of it.
 const REFUSAL: Duration = Duration::from_millis(100);
+const REFUSED_AT_A_TIME: usize = 8 << 20;
 
 /// How long who was turned away should wait, in seconds.
 const LATER: u64 = 10;
@@ -131,14 +134,18 @@ impl Hall {
             }
             None => Whole::default(),
         };
-        let soonest = Instant::now() + REFUSAL;
+        let pieces = u32::try_from(body.read / REFUSED_AT_A_TIME).unwrap_or(u32::MAX);
+        let soonest = Instant::now() + REFUSAL.saturating_mul(pieces.saturating_add(1));
         // An unknown kind goes the same way as a build without a webhook.
         let (kind, build) = known.map_or((HookKind::Generic, ""), |kind| (kind, build));
         let place = (namespace, build);
         let answer = self
             .hooks
-            .call(place, kind, &parts.headers, &body.bytes, arrival.at);
-        match answer.await {
+            .call(place, kind, &parts.headers, &body.bytes, arrival.at)
+            .await;
+        // What waits to be refused holds nothing.
+        drop(body);
+        match answer {
             Ok(answer) => {
                 let by = match &answer {
                     Answer::Started { run, owner, .. } => Some((owner.clone(), run.clone())),
@@ -215,6 +222,7 @@ async fn read(
         }
         Ok(Whole {
             bytes,
+            read,
             _share: Some(share),
         })
     });
@@ -225,14 +233,17 @@ async fn read(
 #[derive(Default)]
 struct Whole {
     bytes: Vec<u8>,
+    /// How many have arrived, kept or not.
+    read: usize,
     _share: Option<Share>,
 }
 
-/// Longest body of a kind.
+/// Longest body of a kind, whether there is such a webhook or not.
 fn most(kind: HookKind) -> usize {
     match kind {
-        HookKind::GitHub => MAX_BODY,
-        HookKind::GitLab | HookKind::Gitea | HookKind::Bitbucket | HookKind::Generic => USUAL_BODY,
+        // They list the files of each commit.
+        HookKind::GitHub | HookKind::GitLab | HookKind::Gitea => MAX_BODY,
+        HookKind::Bitbucket | HookKind::Generic => SHORT_BODY,
     }
 }
 

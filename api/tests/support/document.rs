@@ -26,7 +26,9 @@ impl Document {
         let place = format!("{method} {path}: {status}");
         let responses = &operation["responses"];
         let said = responses.get(status.as_str());
-        let said = said.or_else(|| responses.get("default").filter(|_| !status.is_success()));
+        // What is there already, or not in the state for it, has its own words.
+        let is_of_all = !status.is_success() && status != StatusCode::CONFLICT;
+        let said = said.or_else(|| responses.get("default").filter(|_| is_of_all));
         let said = said.unwrap_or_else(|| panic!("{place}: the document has no such answer"));
         let said = self.resolved(said);
         let promised = said["headers"].as_object().into_iter().flatten();

@@ -48,6 +48,12 @@ impl Gate {
         serde_json::to_value(proof).ok()
     }
 
+    /// The API token within whose limits a [proof](Gate::proof) holds, if there is one.
+    pub fn token_of(proof: &Value) -> Option<TokenId> {
+        let proof = Proof::deserialize(proof).ok()?;
+        TokenId::parse(&proof.token?)
+    }
+
     /// Whom a [proof](Gate::proof) is of, if they are still there: they, whoever vouched for them, and the API token that
     /// they came by. What they may do is asked for anew with each [permit](Gate::permit).
     ///

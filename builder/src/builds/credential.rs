@@ -86,12 +86,7 @@ fn for_server(
 ) -> Result<(Option<Credential>, String), ProbeError> {
     let hosts = Hosts::of(files).map_err(BuildsError::from)?;
     if !hosts.hold(url) {
-        let (host, port) = (url.host(), url.port());
-        let wanted = if port == url.usual_port() {
-            host.to_owned()
-        } else {
-            format!("{host}:{port}")
-        };
+        let wanted = url.server();
         let named = hosts.names().join(", ");
         let message = format!(
             "the secret {name} is for {named}, not for {wanted}: set it again with --host {wanted} (slipway secret set {name} --for git)"

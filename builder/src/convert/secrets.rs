@@ -2,15 +2,12 @@
 
 use super::Place;
 use super::note::Notes;
+use crate::source::git::GitUrl;
 
 /// A secret that a git server is shown.
 pub(super) fn git(field: String, secret: &str, url: &str, place: &Place, notes: &mut Notes) {
-    let host = url::Url::parse(url).ok();
-    let host = host.as_ref().and_then(url::Url::host_str);
-    // `user@host:path` is no URL.
-    let short = url.split_once(':').map(|(server, _)| server);
-    let short = short.map(|server| server.rsplit('@').next().unwrap_or(server));
-    let host = host.or(short).unwrap_or("HOST");
+    let host = url.parse::<GitUrl>().map(|url| url.server());
+    let host = host.unwrap_or_else(|_| "HOST".to_owned());
     let namespace = &place.namespace;
     notes.ask(
         field,

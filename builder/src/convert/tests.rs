@@ -600,6 +600,55 @@ fn forms_of_tests_after_a_build_are_read() {
 }
 
 #[test]
+fn a_secret_is_set_for_the_server_as_runs_name_it() {
+    for (url, host) in [
+        ("https://git.example.com/a.git", "git.example.com"),
+        ("https://git.example.com:443/a.git", "git.example.com"),
+        ("https://git.example.com:8443/a.git", "git.example.com:8443"),
+        (
+            "ssh://git@git.example.com:2222/a.git",
+            "git.example.com:2222",
+        ),
+        ("ssh://git@git.example.com:22/a.git", "git.example.com"),
+        ("git@git.example.com:a.git", "git.example.com"),
+        ("https://[2001:db8::1]:8443/a.git", "[2001:db8::1]:8443"),
+    ] {
+        let text = ALL_OF_SHIPWRIGHT.replace("https://github.com/shipwright-io/sample-nodejs", url);
+        let notes = one(&text).notes;
+        let said = format!("--for git --host {host} --from-file FILE");
+        assert!(
+            notes.iter().any(|note| note.message.contains(&said)),
+            "{url}: {notes:?}"
+        );
+    }
+}
+
+#[test]
+fn a_time_of_one_kind_of_runs_does_not_take_the_others_away() {
+    for (kept, seconds) in [
+        ("ttlAfterFailed: 1h", None),
+        ("ttlAfterSucceeded: 1h", None),
+        ("ttlAfterFailed: 1h, ttlAfterSucceeded: 2h", Some(7200)),
+    ] {
+        let text = ALL_OF_SHIPWRIGHT.replace("ttlAfterSucceeded: 24h, ttlAfterFailed: 48h", kept);
+        let converted = one(&text);
+        let spec = &converted.build.as_ref().unwrap()["spec"];
+        assert_eq!(spec["retention"]["seconds"].as_u64(), seconds, "{kept}");
+        let (field, _) = kept.split_once(':').unwrap();
+        let field = if seconds.is_some() {
+            "ttlAfterSucceeded"
+        } else {
+            field
+        };
+        let told = told(&converted);
+        assert!(
+            told.contains(&format!("spec.retention.{field}: warning:")),
+            "{kept}: {told:?}"
+        );
+    }
+}
+
+#[test]
 fn lists_runs_and_others_are_told_apart() {
     let run = "{apiVersion: shipwright.io/v1beta1, kind: BuildRun, metadata: {name: once}, spec: {build: {spec: {\
                strategy: {name: source-to-image}, source: {ociArtifact: {image: 'ghcr.io/a/source:1'}}, \

@@ -35,7 +35,7 @@ pub use verdict::{Verdict, judge};
 
 use crate::records::HookKind;
 
-/// Longest body of a call, in bytes: what GitHub sends at most.
+/// Longest body of a call, in bytes: what GitHub and GitLab send at most.
 pub const MAX_BODY: usize = 25 << 20;
 
 impl HookKind {

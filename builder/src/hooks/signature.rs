@@ -55,9 +55,9 @@ impl Keys {
         Self(vec![key])
     }
 
-    /// Whether one of them has made `tag` of `parts`, one after the other (RFC 2104, with SHA-256).
-    fn signed(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
-        self.tried(tag, |key| {
+    /// Whether one of them has made one of `tags` of `parts`, one after the other (RFC 2104, with SHA-256).
+    fn signed(&self, parts: &[&[u8]], tags: &[Vec<u8>]) -> bool {
+        self.tried(tags, |key| {
             let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
             for part in parts {
                 context.update(part);
@@ -66,13 +66,17 @@ impl Keys {
         })
     }
 
-    /// Whether `tag` is what `made` makes of one of them. All are tried, whichever fits.
-    fn tried(&self, tag: &[u8], made: impl Fn(&[u8]) -> hmac::Tag) -> bool {
-        let fits = self.0.iter().map(|key| {
-            let made = made(key);
-            aws_lc_rs::constant_time::verify_slices_are_equal(made.as_ref(), tag).is_ok()
-        });
-        fits.fold(false, |any, fits| any | fits)
+    /// Whether one of `tags` is what `made` makes of one of them: once for each, as bodies are long. All are tried, whichever
+    /// fits.
+    fn tried(&self, tags: &[impl AsRef<[u8]>], made: impl Fn(&[u8]) -> hmac::Tag) -> bool {
+        let mut any = false;
+        for made in self.0.iter().map(|key| made(key)) {
+            for tag in tags {
+                let (made, tag) = (made.as_ref(), tag.as_ref());
+                any |= aws_lc_rs::constant_time::verify_slices_are_equal(made, tag).is_ok();
+            }
+        }
+        any
     }
 
     /// Whether one of them is `shown`. Compared are MACs of both under a key made for it, so that neither content nor length
@@ -84,7 +88,7 @@ impl Keys {
         }
         let blind = hmac::Key::new(hmac::HMAC_SHA256, &blind);
         let shown = hmac::sign(&blind, shown);
-        self.tried(shown.as_ref(), |key| hmac::sign(&blind, key))
+        self.tried(&[shown], |key| hmac::sign(&blind, key))
     }
 
     /// The same secrets as Standard Webhooks writes them: `whsec_` and base64 of the key. One written otherwise is the key.
@@ -132,18 +136,18 @@ impl Signed {
             HookKind::GitHub => {
                 let tag = prefixed(header(headers, "x-hub-signature-256")?)?;
                 let delivery = id(headers, &["x-github-delivery"]);
-                of_body(kind, keys, &tag, body, delivery)
+                of_body(kind, keys, tag, body, delivery)
             }
             HookKind::Gitea => {
                 let tag = header(headers, "x-forgejo-signature")
                     .or_else(|| header(headers, "x-gitea-signature"));
                 let delivery = id(headers, &["x-forgejo-delivery", "x-gitea-delivery"]);
-                of_body(kind, keys, &unhex(tag?)?, body, delivery)
+                of_body(kind, keys, unhex(tag?)?, body, delivery)
             }
             HookKind::Bitbucket => {
                 let tag = prefixed(header(headers, "x-hub-signature")?)?;
                 let delivery = id(headers, &["x-request-uuid", "x-request-id"]);
-                of_body(kind, keys, &tag, body, delivery)
+                of_body(kind, keys, tag, body, delivery)
             }
             // A bad signature is not mended by a good token.
             HookKind::GitLab if headers.contains_key("webhook-signature") => {
@@ -189,11 +193,11 @@ impl Signed {
 fn of_body(
     kind: HookKind,
     keys: &Keys,
-    tag: &[u8],
+    tag: Vec<u8>,
     body: &[u8],
     delivery: Option<String>,
 ) -> Option<Signed> {
-    keys.signed(&[body], tag)
+    keys.signed(&[body], &[tag])
         .then(|| Signed::new(kind, &[body], delivery))
 }
 
@@ -207,7 +211,8 @@ fn standard(keys: &Keys, headers: &HeaderMap, body: &[u8], now: SystemTime) -> O
     let tags = header(headers, "webhook-signature")?.split(' ');
     let tags = tags.filter_map(|tag| STANDARD.decode(tag.strip_prefix("v1,")?).ok());
     // Three are more than a change of secrets needs.
-    let signed = tags.take(3).any(|tag| keys.signed(&parts, &tag));
+    let tags: Vec<_> = tags.take(3).collect();
+    let signed = keys.signed(&parts, &tags);
     let delivery = id(headers, &["webhook-id"]);
     signed.then(|| Signed::new(HookKind::GitLab, &[name.as_bytes()], delivery))
 }
@@ -227,7 +232,7 @@ fn stamped(keys: &Keys, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Op
     is_timely(time, now)?;
     let tag = prefixed(header(headers, "x-slipway-signature")?)?;
     let delivery = id(headers, &["x-slipway-delivery"]);
-    keys.signed(&[time.as_bytes(), b".", body], &tag)
+    keys.signed(&[time.as_bytes(), b".", body], &[tag])
         .then(|| Signed::new(HookKind::Generic, &[time.as_bytes(), body], delivery))
 }
 

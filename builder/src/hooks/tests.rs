@@ -380,6 +380,37 @@ fn tags_default_branches_and_pinned_commits() {
     assert_eq!(starts(&verdict), Some(""));
 }
 
+/// One call tells of all that was pushed at once.
+#[test]
+fn what_starts_nothing_hides_nothing_that_does() {
+    let gone = json!({
+        "new": null, "closed": true, "created": false, "forced": false,
+        "old": {"type": "branch", "name": "old", "target": {"type": "commit", "hash": GONE}}
+    });
+    let pushed = &cloud_branch("main", "Begin")[0];
+    let skipped = &cloud_branch("next", "wip [skip ci]")[0];
+    for changes in [
+        json!([gone, pushed]),
+        json!([pushed, gone]),
+        json!([skipped, pushed]),
+        json!([gone, skipped, pushed]),
+    ] {
+        let verdict = verdict(
+            HookKind::Bitbucket,
+            "repo:push",
+            &bitbucket_cloud(&changes),
+            "",
+        );
+        assert_eq!(verdict, Verdict::Start(None), "{changes}");
+    }
+    let nothing = bitbucket_cloud(&json!([gone, skipped]));
+    let verdict = verdict(HookKind::Bitbucket, "repo:push", &nothing, "");
+    assert_eq!(
+        verdict,
+        Verdict::Nothing("the branch or tag was deleted".to_owned())
+    );
+}
+
 #[test]
 fn another_repository_starts_nothing() {
     let mut body = github("refs/heads/main", COMMIT, "m");

@@ -45,17 +45,28 @@ pub fn judge(spec: &BuildSpec, event: &Event) -> Verdict {
     let Some(changes) = &push.changes else {
         return Verdict::Start(None);
     };
-    let Some(change) = changes.iter().find(|change| is_of(&revision, change, push)) else {
-        return nothing("the push is of another branch or tag than the build's");
-    };
+    let mut why = None;
+    for change in changes
+        .iter()
+        .filter(|change| is_of(&revision, change, push))
+    {
+        match idle(change) {
+            // One that starts nothing hides no other of the push.
+            Some(idle) => why = why.or(Some(idle)),
+            None => return Verdict::Start(commit(&revision, change, push)),
+        }
+    }
+    nothing(why.unwrap_or("the push is of another branch or tag than the build's"))
+}
+
+/// Why a change starts nothing, whichever branch or tag it is of.
+fn idle(change: &Change) -> Option<&'static str> {
     if change.deleted {
-        return nothing("the branch or tag was deleted");
+        return Some("the branch or tag was deleted");
     }
     let message = change.message.as_deref().unwrap_or_default();
-    if SKIP.iter().any(|mark| message.contains(mark)) {
-        return nothing("the commit's message asks for no run");
-    }
-    Verdict::Start(commit(&revision, change, push))
+    let is_skipped = SKIP.iter().any(|mark| message.contains(mark));
+    is_skipped.then_some("the commit's message asks for no run")
 }
 
 fn is_of(revision: &Revision, change: &Change, push: &Push) -> bool {

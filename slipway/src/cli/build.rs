@@ -50,6 +50,9 @@ pub(crate) enum BuildCommand {
     Set(Box<SetBuild>),
     /// Make builds as files say, and change those that are there.
     ///
+    /// Whoever applies a build is its owner from then on, also where it stays as it is: what starts by itself has their rights, and if
+    /// they came by an API token those of the token, until it ends.
+    ///
     /// A file says metadata.name, metadata.namespace and spec, as `slipway build show --json` does. docs/build-spec.md has all
     /// fields; a server's /api/openapi.json has them for programs.
     #[command(after_help = "Examples:

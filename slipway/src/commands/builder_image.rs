@@ -62,9 +62,11 @@ async fn add(args: AddBuilderImage) -> anyhow::Result<()> {
     let public = public::named(args.public.as_deref())?;
     let name = args.name.as_deref().or(public.map(|public| public.name));
     let name = name.context("which entry?")?;
-    let image = match public {
-        Some(public) => public::bring(&client, public, &args, name).await?,
-        None => args.image.clone().context("--image is needed")?,
+    let image = if let Some(public) = public {
+        public::bring(&client, public, &args, name).await?
+    } else {
+        let image = args.image.as_deref().context("--image is needed")?;
+        local(image, client.server()).to_owned()
     };
     let path = Place(args.of.namespace.as_deref()).path(&format!("builderimages/{name}"));
     let language = public.map(|public| public.language.to_owned());

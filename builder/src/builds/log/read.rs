@@ -82,6 +82,11 @@ impl LogReader {
         self.from = offset;
     }
 
+    /// Goes to an offset, unless it is behind it already.
+    pub fn go_on(&mut self, offset: u64) {
+        self.seek(self.from.max(offset));
+    }
+
     /// Goes to the beginning of a phase (of its last try) and says where it ends: `None` if it has not begun, and
     /// [`u64::MAX`] as its end if no other has begun after it.
     pub fn seek_phase(&mut self, phase: Phase) -> io::Result<Option<u64>> {

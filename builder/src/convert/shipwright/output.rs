@@ -53,32 +53,36 @@ pub(super) fn retained(mut retention: Fields, build: &mut Value, notes: &mut Not
             build["retention"][kept] = count.into();
         }
     }
-    let fields = ["ttlAfterSucceeded", "ttlAfterFailed"];
-    let mut longest: Option<u64> = None;
     let mut said = Vec::new();
-    for name in fields {
+    for name in ["ttlAfterSucceeded", "ttlAfterFailed"] {
         let Some(text) = retention.text(name, notes) else {
             continue;
         };
         match amounts::seconds(&text) {
-            Some(seconds) => {
-                said.push(seconds);
-                longest = longest.max(Some(seconds));
-            }
+            Some(seconds) => said.push((name, seconds)),
             None => notes.error(
                 retention.at(name),
                 format!("{text:?} is no duration that is read"),
             ),
         }
     }
-    if let Some(seconds) = longest {
-        build["retention"]["seconds"] = seconds.into();
-        if said != [seconds, seconds] {
+    match said[..] {
+        [(_, one), (_, other)] if one == other => build["retention"]["seconds"] = one.into(),
+        [(name, one), (_, other)] => {
+            let longer = one.max(other);
+            build["retention"]["seconds"] = longer.into();
             let message = format!(
-                "there is one time for runs that succeeded and those that did not: {seconds} s, the longer"
+                "there is one time for runs that succeeded and those that did not: {longer} s, the longer"
             );
-            notes.warning(retention.at(fields[0]), message);
+            notes.warning(retention.at(name), message);
         }
+        // The longer of a time and none is none.
+        [(name, _)] => {
+            let message = "there is one time for runs that succeeded and those that did not, and of one of both there is none \
+                           here: it is left out";
+            notes.warning(retention.at(name), message);
+        }
+        _ => {}
     }
     // Runs go with their build, always.
     if retention.flag("atBuildDeletion", notes) == Some(false) {

@@ -70,6 +70,14 @@ impl GitUrl {
         }
     }
 
+    /// The host, with its port where that is not the scheme's own: as a secret names the server.
+    pub(crate) fn server(&self) -> String {
+        if self.port() == self.usual_port() {
+            return self.host.clone();
+        }
+        format!("{}:{}", self.host, self.port())
+    }
+
     /// Whether both are one server spoken to in one way, so that a credential for the one may be shown to the other.
     pub fn same_server(&self, other: &Self) -> bool {
         (self.scheme, &self.host, self.port()) == (other.scheme, &other.host, other.port())

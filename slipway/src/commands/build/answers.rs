@@ -27,7 +27,13 @@ impl Metadata {
 pub(super) struct Build {
     pub(super) metadata: Metadata,
     pub(super) revision: u64,
-    pub(super) owner: String,
+    owner: String,
+    #[serde(
+        rename = "ownerToken",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    owner_token: Option<String>,
     pub(super) spec: Value,
     pub(super) status: Value,
     #[serde(
@@ -118,6 +124,29 @@ pub(super) struct RunResult {
 }
 
 impl Build {
+    /// Whose rights runs have that no person started.
+    pub(super) fn whose(&self) -> String {
+        let owner = &self.owner;
+        match &self.owner_token {
+            Some(id) => clean(&format!("{owner} by the API token {id}")),
+            None => clean(owner),
+        }
+    }
+
+    /// What has become of it, which was `known`: saving what is the same may make it another's, too.
+    pub(super) fn what_since(&self, known: &Self) -> String {
+        let what = if self.spec == known.spec {
+            "unchanged"
+        } else {
+            "changed"
+        };
+        let (is, was) = (self.whose(), known.whose());
+        if is == was {
+            return what.to_owned();
+        }
+        format!("{what}; its owner is {is} now, and was {was}")
+    }
+
     /// What it names and is not there, a sentence each.
     pub(super) fn lacks(&self) -> impl Iterator<Item = String> {
         let namespace = &self.metadata.namespace;

@@ -59,8 +59,8 @@ pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
         };
         let output = start::placed(&output, &namespace, client.server());
         start::within(&output, &namespace)?;
-        let builder = start::local(&builder, client.server()).to_owned();
         let mut spec = json!(spec::spec(source, builder, &output, args.spec)?);
+        start::place_images(&mut spec, &namespace, client.server());
         lay_over(&mut spec, spec::kept(args.kept));
         vec![(namespace, json!({"name": args.name, "spec": spec}))]
     };
@@ -90,7 +90,7 @@ pub(super) async fn apply(
     let json = printing.form() == Output::Json;
     for (namespace, definition) in definitions {
         let (build, what) = applied(&client, &namespace, definition).await?;
-        said(&client, &build, what, json)?;
+        said(&client, &build, &what, json)?;
     }
     Ok(())
 }
@@ -99,7 +99,7 @@ async fn applied(
     client: &Client,
     namespace: &str,
     definition: Definition,
-) -> anyhow::Result<(Build, &'static str)> {
+) -> anyhow::Result<(Build, String)> {
     let place = Place(Some(namespace));
     let name = &definition.metadata.name;
     let path = place.path(&format!("builds/{name}"));
@@ -108,14 +108,14 @@ async fn applied(
         None => {
             let wanted = json!({"name": name, "spec": definition.spec});
             let made = client.post(&place.path("builds"), &wanted).await?;
-            Ok((made, "created"))
+            Ok((made, "created".to_owned()))
         }
         Some(known) => {
             let revision = definition.revision.or(Some(known.revision));
             let wanted = json!({ "spec": definition.spec });
             let changed: Build = client.put(&path, &wanted, revision).await?;
-            let is_same = changed.spec == known.spec;
-            Ok((changed, if is_same { "unchanged" } else { "changed" }))
+            let what = changed.what_since(&known);
+            Ok((changed, what))
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
 use super::answers::clean;
@@ -26,8 +26,25 @@ struct Page {
     items: Vec<Event>,
 }
 
-#[derive(Debug, Clone, Deserialize, Serialize)]
+/// As it came, which is what programs get, and what is read of it.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Value")]
 struct Event {
+    came: Value,
+    known: Known,
+}
+
+impl TryFrom<Value> for Event {
+    type Error = serde_json::Error;
+
+    fn try_from(came: Value) -> Result<Self, Self::Error> {
+        let known = Known::deserialize(&came)?;
+        Ok(Self { came, known })
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Known {
     id: String,
     position: u64,
     kind: String,
@@ -35,12 +52,10 @@ struct Event {
     at: u64,
     #[serde(flatten)]
     what: What,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
 }
 
 /// What is printed of it.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum What {
     Published {
@@ -57,7 +72,7 @@ enum What {
     Other {},
 }
 
-impl Event {
+impl Known {
     fn row(&self) -> Vec<String> {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(self.at);
         let (result, tags) = match &self.what {
@@ -120,6 +135,7 @@ pub(super) async fn list(args: EventsArgs) -> anyhow::Result<()> {
     let query = query.unwrap_or_default();
     let events: Vec<Event> = place.list(&client, "buildevents", &query, MOST).await?;
     if is_json {
+        let events: Vec<_> = events.into_iter().map(|event| event.came).collect();
         return print::json(&json!({ "items": events }));
     }
     let mut rows = vec![
@@ -127,7 +143,7 @@ pub(super) async fn list(args: EventsArgs) -> anyhow::Result<()> {
             .map(str::to_owned)
             .to_vec(),
     ];
-    rows.extend(events.iter().map(Event::row));
+    rows.extend(events.iter().map(|event| event.known.row()));
     print::whole(table::lines(&rows).as_bytes())
 }
 
@@ -154,21 +170,21 @@ async fn follow(
         }
         let events = page.map(|page| page.items).unwrap_or_default();
         let is_full = events.len() == PAGE;
-        for event in events {
+        for Event { came, known } in events {
             let before = last.as_ref().map(|last| last.position);
-            if let Some((first, to)) = missed(before, event.position) {
+            if let Some((first, to)) = missed(before, known.position) {
                 eprintln!(
                     "events {first} to {to} were removed before they were read here, or are such as the server cannot read"
                 );
             }
             last = Some(Read {
-                position: event.position,
-                id: Some(event.id.clone()),
+                position: known.position,
+                id: Some(known.id.clone()),
             });
             let line = if is_json {
-                serde_json::to_string(&event)?
+                came.to_string()
             } else {
-                event.row().join("  ")
+                known.row().join("  ")
             };
             if !print::tame(format!("{line}\n").as_bytes())? {
                 return Ok(());

@@ -200,7 +200,7 @@ fn of_build(client: &Client, build: &Build) -> anyhow::Result<String> {
     let mut lines = String::new();
     let place = format!("{}/{}", build.metadata.namespace, build.metadata.name);
     line(&mut lines, "build", &place);
-    line(&mut lines, "owner", &build.owner);
+    line(&mut lines, "owner", &build.whose());
     line(&mut lines, "source", &source(spec));
     line(&mut lines, "builder", &text(&spec["builder"]));
     line(&mut lines, "output", &text(&spec["output"]["image"]));

@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::answers::Build;
 use super::definitions::said;
+use super::start::{local, place_images};
 use super::{Place, connect, spec};
 use crate::cli::{GitArgs, SetBuild, SpecArgs};
+use crate::client::Server;
 
 /// Where an option's value is in a spec.
 const FIELDS: [(&str, &str); 43] = [
@@ -65,12 +67,14 @@ pub(super) async fn set(args: SetBuild) -> anyhow::Result<()> {
     let (unset, json) = (args.unset.clone(), args.json);
     let path = Place(Some(&args.what.of.namespace)).path(&format!("builds/{}", args.what.name));
     let (what, remote) = (args.what.name.clone(), args.remote.clone());
-    let (source, given) = given(args)?;
+    let namespace = args.what.of.namespace.clone();
+    let (mut source, mut given) = given(args)?;
     anyhow::ensure!(
         source.is_some() || !unset.is_empty() || given != json!({}),
         "what is to be set? slipway build set --help names the options"
     );
     let client = connect(remote).await?;
+    here(&mut source, &mut given, &namespace, client.server());
     let known: Option<Build> = client.find(&path).await?;
     let known = known.with_context(|| format!("there is no build {what}"))?;
     let mut spec = known.spec.clone();
@@ -87,9 +91,7 @@ pub(super) async fn set(args: SetBuild) -> anyhow::Result<()> {
     let changed: Build = client
         .put(&path, &json!({ "spec": spec }), Some(known.revision))
         .await?;
-    let is_same = changed.spec == known.spec;
-    let what = if is_same { "unchanged" } else { "changed" };
-    said(&client, &changed, what, json)
+    said(&client, &changed, &changed.what_since(&known), json)
 }
 
 /// What is said of the source.
@@ -170,6 +172,15 @@ fn given(args: SetBuild) -> anyhow::Result<(Option<Source>, Value)> {
         given["output"]["image"] = output.into();
     }
     Ok((source, given))
+}
+
+/// Images as the server calls its own.
+fn here(source: &mut Option<Source>, given: &mut Value, namespace: &str, server: &Server) {
+    place_images(given, namespace, server);
+    let new = source.as_mut().and_then(|source| source.new.as_mut());
+    if let Some(SourceSpec::Image { reference }) = new {
+        *reference = local(reference, server).to_owned();
+    }
 }
 
 /// What of `one` is not so in `other`.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use builder::s2i::IgnoreMode;
 use oci::RepoName;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answers::{Run, clean};
 use super::follow::{follow, image, summary};
@@ -56,8 +56,8 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
             source::upload(&client, auth_file, repository, dir, ignore).await?
         }
     };
-    let builder = local(&args.builder, client.server()).to_owned();
-    let spec = spec::spec(source, builder, &output, args.spec)?;
+    let mut spec = json!(spec::spec(source, args.builder, &output, args.spec)?);
+    place_images(&mut spec, &namespace, client.server());
     let wanted = json!({
         "name": args.name,
         "spec": spec,
@@ -76,7 +76,10 @@ pub(super) async fn start(args: StartBuild) -> anyhow::Result<ExitCode> {
     let auth_file = copied(&args.remote);
     let client = connect(args.remote).await?;
     let source = match &args.dir {
-        None => args.source.map(spec::image),
+        None => {
+            let source = args.source.as_deref();
+            source.map(|source| spec::image(local(source, client.server()).to_owned()))
+        }
         Some(dir) => {
             // As the build reads it: what this leaves out nobody brings back.
             let path = Place(Some(&namespace)).path(&format!("builds/{name}"));
@@ -245,6 +248,18 @@ pub(super) fn placed(output: &str, namespace: &str, server: &Server) -> String {
     }
 }
 
+/// All images that a spec names, or a part of one, as the server calls its own.
+pub(super) fn place_images(spec: &mut Value, namespace: &str, server: &Server) {
+    for field in ["/builder", "/source/reference", "/runtime/image"] {
+        if let Some(Value::String(image)) = spec.pointer_mut(field) {
+            *image = local(image, server).to_owned();
+        }
+    }
+    if let Some(Value::String(output)) = spec.pointer_mut("/output/image") {
+        *output = placed(output, namespace, server);
+    }
+}
+
 /// Refuses a result in another namespace than that which was given apart, which a variable may have done.
 pub(super) fn within(output: &str, namespace: &str) -> anyhow::Result<()> {
     match output.split_once('/') {
@@ -293,7 +308,9 @@ fn copied(remote: &Remote) -> AuthFile {
 
 #[cfg(test)]
 mod tests {
-    use super::{Server, local, namespace_of, placed, short_name};
+    use serde_json::json;
+
+    use super::{Server, local, namespace_of, place_images, placed, short_name};
 
     #[test]
     fn the_servers_own_name_and_a_namespace_given_apart_are_not_said_twice() {
@@ -312,6 +329,28 @@ mod tests {
             "slipway/go:1.24"
         );
         assert_eq!(local("site", &server), "site");
+    }
+
+    #[test]
+    fn every_image_of_a_spec_is_called_as_the_server_calls_its_own() {
+        let server = Server::parse("127.0.0.1:5000").unwrap();
+        let mut spec = json!({
+            "builder": "127.0.0.1:5000/slipway/go:1.24",
+            "source": {"kind": "image", "reference": "127.0.0.1:5000/team/sources/app:1"},
+            "runtime": {"image": "127.0.0.1:5000/slipway/static:1", "artifacts": []},
+            "output": {"image": "app:v1", "tags": []},
+        });
+        place_images(&mut spec, "team", &server);
+        let expected = json!({
+            "builder": "slipway/go:1.24",
+            "source": {"kind": "image", "reference": "team/sources/app:1"},
+            "runtime": {"image": "slipway/static:1", "artifacts": []},
+            "output": {"image": "team/app:v1", "tags": []},
+        });
+        assert_eq!(spec, expected);
+        let mut part = json!({"runtime": {"artifacts": []}});
+        place_images(&mut part, "team", &server);
+        assert_eq!(part, json!({"runtime": {"artifacts": []}}));
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(super) fn absent() -> Router {
     });
     Router::new()
         .route("/api/v1/namespaces/{*rest}", refused.clone())
+        .route("/api/v1/builds", refused.clone())
         .route("/api/v1/builderimages", refused.clone())
         .route("/api/v1/builderimages/{*rest}", refused)
 }

@@ -1,8 +1,9 @@
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::{Value, json};
 
-use super::{FIELDS, given, lay_over, take_away};
+use super::{FIELDS, given, here, lay_over, take_away};
 use crate::cli::{BuildCommand, Cli, Command};
+use crate::client::Server;
 
 fn known() -> Value {
     json!({
@@ -30,12 +31,27 @@ fn set(options: &[&str]) -> anyhow::Result<Value> {
     for text in &args.unset {
         take_away(&mut spec, text)?;
     }
-    let (source, given) = given(*args)?;
+    let (mut source, mut given) = given(*args)?;
+    let server = Server::parse("127.0.0.1:5000")?;
+    here(&mut source, &mut given, "team", &server);
     if let Some(source) = source {
         source.into(&mut spec["source"])?;
     }
     lay_over(&mut spec, given);
     Ok(spec)
+}
+
+#[test]
+fn images_may_be_named_with_the_server_before_them() {
+    let spec = set(&[
+        "--builder=127.0.0.1:5000/slipway/go:1.24",
+        "--output=app:v1",
+        "--source=127.0.0.1:5000/team/sources/app:1",
+    ])
+    .unwrap();
+    assert_eq!(spec["builder"], "slipway/go:1.24");
+    assert_eq!(spec["output"]["image"], "team/app:v1");
+    assert_eq!(spec["source"]["reference"], "team/sources/app:1");
 }
 
 #[test]

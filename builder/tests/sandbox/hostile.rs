@@ -4,7 +4,7 @@ use std::fs;
 
 use builder::sandbox::{Capabilities, Mount, Source};
 
-use super::lab::{Lab, script, script_as};
+use super::lab::{Lab, compile, script, script_as};
 
 /// Each must fail, as `app` and as root inside with all that root may ever have.
 const ESCAPES: &[(&str, &str)] = &[
@@ -249,18 +249,6 @@ async fn refused_system_calls_are_refused() {
         let said = lab.run(&root, &process).await.unwrap();
         assert_eq!(said.out(), "done\n", "{:?}", said.lines);
     }
-}
-
-fn compile(text: &str) -> tempfile::TempDir {
-    tests::toolbox::needs(&["cc"]);
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("program.c"), text).unwrap();
-    let status = std::process::Command::new("cc")
-        .args(["-static", "-o", "program", "program.c"])
-        .current_dir(folder.path())
-        .status();
-    assert!(status.unwrap().success(), "cc has no static C library");
-    folder
 }
 
 const CALLS: &str = r#"

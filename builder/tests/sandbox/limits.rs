@@ -6,7 +6,7 @@ use std::time::Duration;
 use builder::sandbox::{Mount, Reason, Source, Stream};
 use tokio_util::sync::CancellationToken;
 
-use super::lab::{Lab, script};
+use super::lab::{Lab, compile, script};
 
 #[tokio::test]
 async fn too_much_memory_is_named() {
@@ -156,3 +156,36 @@ async fn endless_output_is_cut_and_harmless() {
     assert!(said.outcome.usage.output_dropped > 2_900_000);
     assert!(said.outcome.succeeded());
 }
+
+/// What is counted for the server's user is everybody's: one run has a part of it.
+#[tokio::test]
+async fn a_run_does_not_take_all_that_watches_files() {
+    let lab = Lab::new().await;
+    let program = compile(WATCHES);
+    let root = lab.root("root");
+    fs::copy(program.path().join("program"), root.join("bin/watches")).unwrap();
+    let all = |what| {
+        let all = fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{what}"));
+        all.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let bound = |what, least| (all(what) / 8).max(least).min(all(what));
+    let wanted = format!("{}\n{}\n", bound("instances", 8), bound("watches", 4096));
+    // Twice, as what the first took is free again.
+    for _ in 0..2 {
+        let watches = script("/bin/watches; cat /proc/sys/user/max_inotify_watches");
+        let said = lab.run(&root, &watches).await.unwrap();
+        assert_eq!(said.out(), wanted, "{:?}", said.lines);
+    }
+}
+
+/// How many instances there are.
+const WATCHES: &str = r#"
+#include <stdio.h>
+#include <sys/inotify.h>
+int main(void) {
+    int instances = 0;
+    while (inotify_init() >= 0) instances++;
+    printf("%d\n", instances);
+    return 0;
+}
+"#;

@@ -291,6 +291,8 @@ int main(void) {
     TRY(clone3, ENOSYS, buffer, 64);
     TRY(clone, ENOSYS, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
     TRY(clone, ENOSYS, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
+    TRY(clone, ENOSYS, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, buffer + 4096, 0, 0, 0);
+    TRY(close_range, ENOSYS, 100, 200, 2);
     TRY(socket, ENOSYS, 40, SOCK_STREAM, 0);
     TRY(socket, ENOSYS, 38, SOCK_SEQPACKET, 0);
     TRY(socket, ENOSYS, 17, SOCK_RAW, 0);

@@ -29,6 +29,9 @@ const EOPNOTSUPP: u32 = 95;
 
 /// Every `CLONE_NEW…` flag of `clone(2)`.
 const CLONE_NEW: u64 = 0x7E02_0000;
+const CLONE_FILES: u64 = 0x400;
+const CLONE_THREAD: u64 = 0x1_0000;
+const CLOSE_RANGE_UNSHARE: u64 = 2;
 /// `FALLOC_FL_KEEP_SIZE` and `FALLOC_FL_PUNCH_HOLE`.
 const HOLE: u64 = 3;
 /// Where an `ioctl(2)` says whose it is.
@@ -37,10 +40,20 @@ const FAMILY: u64 = 0xFF00;
 const OF_XFS: u64 = 0x5800;
 
 pub(super) const PARTLY: &[Partly] = &[
+    // No namespaces, and no thread that has open files of its own, which nobody would find: what threads share they share for ever.
     Partly {
         name: "clone",
         argument: 0,
-        allowed: &[bits(CLONE_NEW, 0)],
+        allowed: &[
+            bits(CLONE_NEW | CLONE_THREAD, 0),
+            bits(CLONE_NEW | CLONE_FILES, CLONE_FILES),
+        ],
+        otherwise: None,
+    },
+    Partly {
+        name: "close_range",
+        argument: 2,
+        allowed: &[bits(CLOSE_RANGE_UNSHARE, 0)],
         otherwise: None,
     },
     // PER_LINUX, UNAME26, ADDR_NO_RANDOMIZE, and the question which one is set (personality(2)).

@@ -6,13 +6,12 @@
 //!
 //! Measuring costs a walk, so free space is asked ten times a second and a walk made only when free space has gone down by as
 //! much as the run has left, or when a while has passed. A run can therefore overshoot by what it writes in a tenth of a
-//! second and the time of one walk; not without end. Deleted files that are still open count. Each name counts 1 KiB
-//! besides its blocks, so that empty files are not free.
+//! second and the time of one walk; not without end. Deleted files that are still open or mapped count (`disk/held.rs`); what is known to be
+//! held where nobody can look makes the measure unknown to who asks how much there is. Each name counts 1 KiB besides its blocks, so that
+//! empty files are not free.
 
-use std::collections::{BTreeSet, HashSet};
-use std::fs;
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,8 +19,10 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::cgroup::Cgroup;
 use super::error::SandboxError;
 
+mod held;
 #[cfg(test)]
 mod tests;
 
@@ -60,24 +61,33 @@ impl Disk {
             at_start: 0,
             last: Arc::default(),
         };
-        disk.at_start = disk.measure(BTreeSet::new(), None).await?.unwrap_or(0);
+        disk.at_start = match disk.measure(&Cgroup::default(), None).await? {
+            Look::All(bytes) | Look::AtLeast(bytes) => bytes,
+            Look::Late => 0,
+        };
         Ok(disk)
     }
 
-    /// By how much they have grown; `open` are the processes whose deleted files count too.
-    pub(super) async fn grown(&self, open: BTreeSet<u32>) -> Result<u64, SandboxError> {
-        let bytes = self.measure(open, None).await?.unwrap_or(u64::MAX);
-        Ok(self.note(bytes))
+    /// By how much they have grown, at least; what `members` hold of deleted files counts too.
+    pub(super) async fn grown(&self, members: &Cgroup) -> Result<u64, SandboxError> {
+        let look = self.note(self.measure(members, None).await?);
+        Ok(match look {
+            Look::All(bytes) | Look::AtLeast(bytes) => bytes.saturating_sub(self.at_start),
+            Look::Late => u64::MAX,
+        })
     }
 
-    /// The same, if it is known by `until`.
+    /// The same, if all of it is known by `until`.
     pub(super) async fn grown_by(
         &self,
         until: Instant,
-        open: BTreeSet<u32>,
+        members: &Cgroup,
     ) -> Result<Option<u64>, SandboxError> {
-        let bytes = self.measure(open, Some(until)).await?;
-        Ok(bytes.map(|bytes| self.note(bytes)))
+        let look = self.note(self.measure(members, Some(until)).await?);
+        Ok(match look {
+            Look::All(bytes) => Some(bytes.saturating_sub(self.at_start)),
+            Look::AtLeast(_) | Look::Late => None,
+        })
     }
 
     /// What was measured last, whoever asked for it.
@@ -85,19 +95,23 @@ impl Disk {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, bytes: u64) -> u64 {
-        let bytes = bytes.saturating_sub(self.at_start);
-        let at = Instant::now();
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Measure { at, bytes });
-        bytes
+    /// What was measured before is believed no more where some is hidden now.
+    fn note(&self, look: Look) -> Look {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match look {
+            Look::All(bytes) => {
+                let bytes = bytes.saturating_sub(self.at_start);
+                let at = Instant::now();
+                *last = Some(Measure { at, bytes });
+            }
+            Look::AtLeast(_) => *last = None,
+            Look::Late => {}
+        }
+        look
     }
 
     /// Ends once they have grown beyond `limit`.
-    pub(super) async fn exceeded(
-        &self,
-        limit: u64,
-        processes: impl Fn() -> BTreeSet<u32>,
-    ) -> Result<(), SandboxError> {
+    pub(super) async fn exceeded(&self, limit: u64, members: &Cgroup) -> Result<(), SandboxError> {
         let mut grown = 0;
         let mut free = self.free()?;
         let mut measured = Instant::now();
@@ -112,7 +126,7 @@ impl Disk {
             }
             free = self.free()?;
             let begun = Instant::now();
-            grown = self.grown(processes()).await?;
+            grown = self.grown(members).await?;
             measured = Instant::now();
             took = measured - begun;
             if grown > limit {
@@ -138,13 +152,14 @@ impl Disk {
         Ok(free)
     }
 
-    /// All that is there. `None`: it took longer than `until`.
+    /// All that is there.
     async fn measure(
         &self,
-        processes: BTreeSet<u32>,
+        members: &Cgroup,
         until: Option<Instant>,
-    ) -> Result<Option<u64>, SandboxError> {
+    ) -> Result<Look, SandboxError> {
         let folders = Arc::clone(&self.folders);
+        let members = members.clone();
         let measured = tokio::task::spawn_blocking(move || {
             let mut counted = Counted {
                 until,
@@ -153,16 +168,24 @@ impl Disk {
             for folder in folders.iter() {
                 counted.tree(folder)?;
             }
-            for pid in processes {
-                counted.deleted(pid);
-            }
-            Ok((!counted.is_late()).then_some(counted.bytes))
+            counted.held(&members);
+            Ok(counted.found())
         });
         let measured = measured
             .await
             .map_err(SandboxError::io("measure the run's folders"))?;
         measured.map_err(|error: Errno| SandboxError::io("measure the run's folders")(error))
     }
+}
+
+/// What was found.
+#[derive(Clone, Copy)]
+enum Look {
+    All(u64),
+    /// There is more, which nobody can look at.
+    AtLeast(u64),
+    /// It took too long.
+    Late,
 }
 
 #[derive(Default)]
@@ -173,9 +196,21 @@ struct Counted {
     devices: HashSet<u64>,
     /// Nothing is counted from then on.
     until: Option<Instant>,
+    /// Open files and mappings so far.
+    looked: u32,
+    /// Some is where nobody can look.
+    is_part: bool,
 }
 
 impl Counted {
+    fn found(&self) -> Look {
+        match (self.is_late(), self.is_part) {
+            (true, _) => Look::Late,
+            (false, true) => Look::AtLeast(self.bytes),
+            (false, false) => Look::All(self.bytes),
+        }
+    }
+
     fn is_late(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
@@ -225,31 +260,6 @@ impl Counted {
             self.add(stat.st_blocks);
         }
         Ok(None)
-    }
-
-    /// Adds what a process holds open although it has no name any more.
-    fn deleted(&mut self, pid: u32) {
-        let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else {
-            return;
-        };
-        for file in files.flatten() {
-            if self.is_late() {
-                return;
-            }
-            let Ok(metadata) = fs::metadata(file.path()) else {
-                continue;
-            };
-            let gone = metadata.is_file() && metadata.nlink() == 0;
-            // On an overlay a file has the device of the layer that it was written to, or the overlay's own.
-            let on_disk =
-                self.devices.contains(&metadata.dev()) || rustix::fs::major(metadata.dev()) == 0;
-            let name = fs::read_link(file.path()).unwrap_or_default();
-            let in_memory = name.starts_with("/memfd:") || name.starts_with("/dev");
-            if gone && on_disk && !in_memory && self.linked.insert((metadata.dev(), metadata.ino()))
-            {
-                self.bytes = self.bytes.saturating_add(metadata.blocks() * BLOCK);
-            }
-        }
     }
 
     fn add(&mut self, blocks: i64) {

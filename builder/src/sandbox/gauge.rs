@@ -28,8 +28,8 @@ impl Gauge {
     }
 
     /// Bytes by which the process's folders have grown, deleted files that it holds open among them. A walk through those folders,
-    /// which ends after `most`: then it is what was measured last, if that is no older than a minute. `None`: nobody knows, or the
-    /// folders cannot be read.
+    /// which ends after `most`: then it is what was measured last, if that is no older than a minute. `None`: nobody knows, as
+    /// the folders cannot be read, or files are held where nobody can look.
     pub async fn written(&self, most: Duration) -> Option<u64> {
         let shown = || {
             self.0
@@ -40,7 +40,7 @@ impl Gauge {
         let Some((disk, cgroup)) = shown() else {
             return Some(0);
         };
-        let grown = disk.grown_by(Instant::now() + most, cgroup.processes());
+        let grown = disk.grown_by(Instant::now() + most, &cgroup);
         // A disk that does not answer keeps even one step of the walk from ending.
         match tokio::time::timeout(most * 2, grown).await {
             Ok(Ok(Some(bytes))) => Some(bytes),

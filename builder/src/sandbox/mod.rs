@@ -41,6 +41,7 @@ mod tool;
 mod trust;
 mod user;
 mod view;
+mod watching;
 
 pub use doctor::{Check, Standing, enforces_limits, examine, examine_folder, examine_room};
 pub use egress::{AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream};

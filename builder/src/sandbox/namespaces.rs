@@ -4,7 +4,7 @@
 //! sh gate.sh                         waits while we put it into the cgroup; then becomes
 //!   nsenter --user                   root of the user namespace that we have filled with ids; becomes
 //!     unshare --mount --net --pid …  which stays, and whose child is
-//!       sh init.sh                   PID 1: says "ready", waits for our word, starts runc, and ends when our pipe does
+//!       sh init.sh                   PID 1: bounds what is watched, says "ready", waits for our word, starts runc, and ends when our pipe does
 //!         runc run                   whose container has a PID and mount namespace of its own inside these
 //! ```
 //!
@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use super::cgroup::Cgroup;
 use super::error::SandboxError;
 use super::ids::SandboxIds;
-use super::tool;
+use super::{tool, watching};
 
 const GATE: &str = include_str!("gate.sh");
 const INIT: &str = include_str!("init.sh");
@@ -75,7 +75,8 @@ impl Namespaces {
             "--mount-proc",
             "--",
         ]);
-        gate.args(["sh", "-c", INIT, "sh"]).args(command);
+        gate.args(["sh", "-c", INIT, "sh"]).args(watching::bounds());
+        gate.arg("--").args(command);
         gate.stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

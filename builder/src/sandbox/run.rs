@@ -1,6 +1,5 @@
 //! One run, from nothing to nothing.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -186,7 +185,7 @@ impl Run<'_> {
         let mut deadline = std::pin::pin!(sleep_or_never(limits.wall));
         let mut full = std::pin::pin!(async {
             match limits.disk {
-                Some(limit) => disk.exceeded(limit, || self.cgroup.processes()).await,
+                Some(limit) => disk.exceeded(limit, self.cgroup).await,
                 None => std::future::pending().await,
             }
         });
@@ -206,7 +205,7 @@ impl Run<'_> {
             Some(read) => read,
             None => pump.await?,
         };
-        let mut grown = disk.grown(BTreeSet::new()).await?;
+        let mut grown = disk.grown(&Cgroup::default()).await?;
         if ended == Err(Stop::Disk) {
             // Deleted files that were open are gone by now.
             grown = grown.max(limits.disk.unwrap_or(0));

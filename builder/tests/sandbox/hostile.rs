@@ -4,7 +4,7 @@ use std::fs;
 
 use builder::sandbox::{Capabilities, Mount, Source};
 
-use super::lab::{Lab, script, script_as};
+use super::lab::{Lab, compile, script, script_as};
 
 /// Each must fail, as `app` and as root inside with all that root may ever have.
 const ESCAPES: &[(&str, &str)] = &[
@@ -251,25 +251,16 @@ async fn refused_system_calls_are_refused() {
     }
 }
 
-fn compile(text: &str) -> tempfile::TempDir {
-    tests::toolbox::needs(&["cc"]);
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("program.c"), text).unwrap();
-    let status = std::process::Command::new("cc")
-        .args(["-static", "-o", "program", "program.c"])
-        .current_dir(folder.path())
-        .status();
-    assert!(status.unwrap().success(), "cc has no static C library");
-    folder
-}
-
 const CALLS: &str = r#"
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 static void refused(const char *name, long result, int wanted) {
@@ -300,6 +291,8 @@ int main(void) {
     TRY(clone3, ENOSYS, buffer, 64);
     TRY(clone, ENOSYS, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
     TRY(clone, ENOSYS, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
+    TRY(clone, ENOSYS, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, buffer + 4096, 0, 0, 0);
+    TRY(close_range, ENOSYS, 100, 200, 2);
     TRY(socket, ENOSYS, 40, SOCK_STREAM, 0);
     TRY(socket, ENOSYS, 38, SOCK_SEQPACKET, 0);
     TRY(socket, ENOSYS, 17, SOCK_RAW, 0);
@@ -307,6 +300,19 @@ int main(void) {
     if (unknown != -1 || errno != ENOSYS) printf("unknown: %ld, errno %d\n", unknown, errno);
     if (socket(AF_UNIX, SOCK_STREAM, 0) < 0 || socket(AF_INET, SOCK_STREAM, 0) < 0) printf("no sockets\n");
     if (syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) _exit(0);
+    // Nothing reserves room; holes are made, and what C libraries do instead of reserving works.
+    int file = open("/tmp/file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    for (long mode = 0; mode < 128; mode++) if (mode != 3) { TRY(fallocate, EOPNOTSUPP, file, mode, 0L, 1L << 20); }
+    TRY(fallocate, EOPNOTSUPP, file, 1L << 32 | 1, 0L, 1L << 20);
+    struct { short type, whence; long start, length; int rest[6]; } room = {0, 0, 0, 1 << 20, {0}};
+    long reserve[] = {0x40305828, 0x4030582A, 0x40305839, 0x401C5820, 1L << 32 | 0x4030582A};
+    for (int i = 0; i < 5; i++) { TRY(ioctl, ENOTTY, file, reserve[i], &room); }
+    struct stat found;
+    if (fstat(file, &found) != 0 || found.st_blocks != 0) printf("%ld blocks\n", (long)found.st_blocks);
+    if (posix_fallocate(file, 0, 1 << 20) != 0 || fstat(file, &found) != 0 || found.st_blocks < 2048) puts("no room");
+    if (fallocate(file, 3, 0, 1 << 20) != 0 || fstat(file, &found) != 0 || found.st_blocks > 16) puts("no hole");
+    int waiting = -1;
+    if (ioctl(file, FIONREAD, &waiting) != 0 || waiting != 1 << 20) puts("no ioctl");
     puts("done");
     return 0;
 }

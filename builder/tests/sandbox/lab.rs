@@ -192,3 +192,16 @@ pub(crate) fn script_as(user: &str, text: &str) -> Process {
     )]);
     Process::new(words.into(), environment, user, "/work").unwrap()
 }
+
+/// A program in C, as the file `program` of a folder.
+pub(crate) fn compile(text: &str) -> TempDir {
+    tests::toolbox::needs(&["cc"]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("program.c"), text).unwrap();
+    let status = Command::new("cc")
+        .args(["-static", "-o", "program", "program.c"])
+        .current_dir(folder.path())
+        .status();
+    assert!(status.unwrap().success(), "cc has no static C library");
+    folder
+}

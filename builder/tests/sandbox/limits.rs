@@ -6,7 +6,7 @@ use std::time::Duration;
 use builder::sandbox::{Mount, Reason, Source, Stream};
 use tokio_util::sync::CancellationToken;
 
-use super::lab::{Lab, script};
+use super::lab::{Lab, compile, script, script_as};
 
 #[tokio::test]
 async fn too_much_memory_is_named() {
@@ -156,3 +156,89 @@ async fn endless_output_is_cut_and_harmless() {
     assert!(said.outcome.usage.output_dropped > 2_900_000);
     assert!(said.outcome.succeeded());
 }
+
+/// What is counted for the server's user is everybody's: one run has a part of it.
+#[tokio::test]
+async fn a_run_does_not_take_all_that_watches_files() {
+    let lab = Lab::new().await;
+    let program = compile(WATCHES);
+    let root = lab.root("root");
+    fs::copy(program.path().join("program"), root.join("bin/watches")).unwrap();
+    let all = |what| {
+        let all = fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{what}"));
+        all.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let bound = |what, least| (all(what) / 8).max(least).min(all(what));
+    let wanted = format!("{}\n{}\n", bound("instances", 8), bound("watches", 4096));
+    // Twice, as what the first took is free again.
+    for _ in 0..2 {
+        let watches = script("/bin/watches; cat /proc/sys/user/max_inotify_watches");
+        let said = lab.run(&root, &watches).await.unwrap();
+        assert_eq!(said.out(), wanted, "{:?}", said.lines);
+    }
+}
+
+/// How many instances there are.
+const WATCHES: &str = r#"
+#include <stdio.h>
+#include <sys/inotify.h>
+int main(void) {
+    int instances = 0;
+    while (inotify_init() >= 0) instances++;
+    printf("%d\n", instances);
+    return 0;
+}
+"#;
+
+/// Files that have no name, each held in another way.
+#[tokio::test]
+async fn what_is_held_without_a_name_counts() {
+    let lab = Lab::new().await;
+    let program = compile(HOLDS);
+    for how in ["mapped", "low", "thread", "named"] {
+        let root = lab.root(how);
+        fs::copy(program.path().join("program"), root.join("bin/holds")).unwrap();
+        let mut process = script_as("root", &format!("exec /bin/holds {how}"));
+        process.limits.disk = Some(16 << 20);
+        process.limits.wall = Some(Duration::from_secs(60));
+        let said = lab.run(&root, &process).await.unwrap();
+        let outcome = said.outcome;
+        assert_eq!(outcome.reason, Reason::DiskFull, "{how} {outcome:?}");
+    }
+}
+
+/// Writes three files of 15 MiB that are only mapped, at addresses of seven digits too, that a thread holds whose process's first has ended, or that
+/// were called as files in memory are.
+const HOLDS: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+static const char *how;
+static void *hold(void *unused) {
+    static char buffer[1 << 20];
+    memset(buffer, 1, sizeof buffer);
+    for (long number = 0; number < 3; number++) {
+        const char *name = strcmp(how, "named") == 0 ? "/memfd:file" : "/work/file";
+        int file = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (file < 0 || unlink(name) != 0) exit(1);
+        for (int i = 0; i < 15; i++) if (write(file, buffer, sizeof buffer) < 0) exit(2);
+        if (strcmp(how, "thread") == 0 || strcmp(how, "named") == 0) continue;
+        void *at = strcmp(how, "low") == 0 ? (void *)(0x1000000 + number * 0x10000) : NULL;
+        if (mmap(at, 4096, PROT_READ, MAP_SHARED | (at ? MAP_FIXED_NOREPLACE : 0), file, 0) == MAP_FAILED) exit(3);
+        close(file);
+    }
+    for (;;) pause();
+    return unused;
+}
+int main(int count, char **words) {
+    pthread_t thread;
+    how = words[count - 1];
+    if (strcmp(how, "thread") != 0) hold(NULL);
+    if (pthread_create(&thread, NULL, hold, NULL) != 0) return 4;
+    pthread_exit(NULL);
+}
+"#;

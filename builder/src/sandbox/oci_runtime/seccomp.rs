@@ -11,10 +11,12 @@
 use serde::Serialize;
 
 mod calls;
+mod partly;
 #[cfg(test)]
 mod tests;
 mod thread;
 
+use partly::{Else, Is, PARTLY, Partly};
 pub(crate) use thread::ThreadFilter;
 
 /// The filter as the runtime takes it.
@@ -51,13 +53,6 @@ const ALLOW: &str = "SCMP_ACT_ALLOW";
 const ERRNO: &str = "SCMP_ACT_ERRNO";
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;
-/// Every `CLONE_NEW…` flag of `clone(2)`.
-const CLONE_NEW: u64 = 0x7E02_0000;
-/// `AF_UNIX`, `AF_INET`, `AF_INET6`, and `AF_NETLINK` for the list of interfaces. Not the hypervisor's (`AF_VSOCK`), the
-/// kernel's ciphers' (`AF_ALG`) nor any other of forty.
-const FAMILIES: [u64; 4] = [1, 2, 10, 16];
-/// `PER_LINUX`, `UNAME26`, `ADDR_NO_RANDOMIZE`, and the question which one is set (`personality(2)`).
-const PERSONALITIES: [u64; 4] = [0, 0x0002_0000, 0x0004_0000, 0xFFFF_FFFF];
 
 impl Seccomp {
     /// The filter for this machine's processor.
@@ -79,31 +74,44 @@ impl Seccomp {
         syscalls.push(refuse(calls::REFUSED, EPERM));
         // Its flags are in memory, where a filter cannot look: programs then use clone.
         syscalls.push(refuse("clone3", ENOSYS));
-        syscalls.push(Rule {
-            args: vec![Argument {
-                index: 0,
-                value: CLONE_NEW,
-                value_two: 0,
-                op: "SCMP_CMP_MASKED_EQ",
-            }],
-            ..allow("clone")
-        });
-        let first_is = |names, value| Rule {
-            args: vec![Argument {
-                index: 0,
-                value,
-                value_two: 0,
-                op: "SCMP_CMP_EQ",
-            }],
-            ..allow(names)
-        };
-        syscalls.extend(PERSONALITIES.map(|value| first_is("personality", value)));
-        syscalls.extend(FAMILIES.map(|value| first_is("socket", value)));
+        for call in PARTLY {
+            let only = |argument, rule| Rule {
+                args: vec![argument],
+                ..rule
+            };
+            let allowed = call.allowed.iter();
+            syscalls.extend(allowed.map(|&is| only(call.is(is), allow(call.name))));
+            if let Some((other, errno)) = call.otherwise {
+                syscalls.push(only(call.is_else(other), refuse(call.name, errno)));
+            }
+        }
         Self {
             default_action: ERRNO,
             default_errno_ret: ENOSYS,
             architectures: ARCHITECTURES,
             syscalls,
+        }
+    }
+}
+
+impl Partly {
+    fn is(&self, Is { mask, value }: Is) -> Argument {
+        self.argument(mask, value, "SCMP_CMP_MASKED_EQ")
+    }
+
+    fn is_else(&self, other: Else) -> Argument {
+        match other {
+            Else::Is(is) => self.is(is),
+            Else::Not(value) => self.argument(value, 0, "SCMP_CMP_NE"),
+        }
+    }
+
+    fn argument(&self, value: u64, value_two: u64, op: &'static str) -> Argument {
+        Argument {
+            index: self.argument.into(),
+            value,
+            value_two,
+            op,
         }
     }
 }

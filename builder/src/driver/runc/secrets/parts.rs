@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 mod keys;
+mod urls;
 
 /// Bytes of a file that are looked for in one piece.
 const PIECE: usize = 1 << 10;
@@ -56,7 +57,7 @@ impl Part {
 
 /// The parts of a file without blanks around it: the whole, in pieces if it is long; the keys in PEM blocks, however their lines
 /// are broken, and as the bytes that they stand for; each line; each word that looks like no word of a language; what stands
-/// behind a key such as `password`.
+/// behind a key such as `password`, and what that stands for in base64; the passwords in URLs.
 pub(super) fn parts(content: &[u8]) -> Vec<Part> {
     let content = &content[..content.len().min(MOST)];
     let pieces = content.chunks(PIECE).enumerate();
@@ -80,9 +81,11 @@ pub(super) fn parts(content: &[u8]) -> Vec<Part> {
             // Of a certificate everybody may have each line.
             if block.as_ref().is_none_or(|block| block.is_private) {
                 parts.extend(words(line));
-                parts.extend(
-                    keys::values(line).map(|value| Part::of(1, Weight::Doubtful, head(value))),
-                );
+                let doubtful = |value: &[u8]| Part::of(1, Weight::Doubtful, head(value));
+                parts.extend(keys::values(line).map(doubtful));
+                let meant = keys::values(line).filter_map(urls::encoded);
+                let meant = meant.chain(urls::passwords(line));
+                parts.extend(meant.map(|value| doubtful(&value)));
             }
         }
     }
@@ -121,7 +124,7 @@ fn head(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(PIECE)]
 }
 
-/// What stands between blanks, quotes and signs: the value of `key=value`, of a member of JSON, of an element of XML, the password
+/// What stands between blanks, quotes and signs: the value of `key=value`, of a member of JSON, of an element of XML, a token
 /// in a URL.
 fn words(line: &[u8]) -> impl Iterator<Item = Part> {
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`,;:<>=@".contains(byte);

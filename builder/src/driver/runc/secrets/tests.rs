@@ -351,3 +351,28 @@ proptest! {
         prop_assert_eq!(found, Some(OWNER));
     }
 }
+
+/// Tools write what they were configured with elsewhere, in their own words.
+#[test]
+fn a_password_in_a_url_is_found_by_itself() {
+    let pip = b"[global]\nindex-url = https://ci:Summer-2024x@pypi.example.com/simple\n";
+    let auth = STANDARD.encode("ci:Summer-2024x");
+    let npm = format!("registry=https://npm.example.com/\n//npm.example.com/:_auth={auth}\n");
+    for file in [&pip[..], npm.as_bytes()] {
+        for text in [
+            "machine pypi.example.com login ci password Summer-2024x",
+            &auth,
+        ] {
+            assert_eq!(find(&secrets(file), text.as_bytes()), Some(OWNER), "{text}");
+        }
+        assert_eq!(
+            find(&secrets(file), b"https://pypi.example.com/simple/x"),
+            None
+        );
+    }
+    let weak = secrets(b"[global]\nindex-url = https://admin:admin@pypi.example.com/simple\n");
+    assert_eq!(
+        find(&weak, b"admin:x:0:0::/home/admin:/bin/sh administrators"),
+        None
+    );
+}

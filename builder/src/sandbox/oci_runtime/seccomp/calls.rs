@@ -1,9 +1,9 @@
 //! The system calls by what they are for, with blanks between (`syscalls(2)`).
 
 pub(super) const FILES: &str = "\
-    access chdir close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 \
-    fallocate fchdir fcntl fdatasync flock fstat fstatfs fsync ftruncate getcwd getdents getdents64 \
-    inotify_add_watch inotify_init inotify_init1 inotify_rm_watch ioctl link linkat lseek lstat mkdir \
+    access chdir close copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 \
+    fchdir fcntl fdatasync flock fstat fstatfs fsync ftruncate getcwd getdents getdents64 \
+    inotify_add_watch inotify_init inotify_init1 inotify_rm_watch link linkat lseek lstat mkdir \
     mkdirat mknod mknodat newfstatat open openat openat2 pipe pipe2 pread64 preadv preadv2 pwrite64 \
     pwritev pwritev2 read readahead readlink readlinkat readv rename renameat renameat2 rmdir sendfile \
     splice stat statfs statx symlink symlinkat sync sync_file_range syncfs tee truncate umask unlink \

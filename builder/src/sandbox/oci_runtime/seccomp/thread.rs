@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use seccompiler::SeccompCmpArgLen::{Dword, Qword};
+use seccompiler::SeccompCmpArgLen::Qword;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, apply_filter,
 };
 use syscalls::Sysno;
 
-use super::{ALLOWED, CLONE_NEW, ENOSYS, FAMILIES, PERSONALITIES};
+use super::partly::{Is, PARTLY};
+use super::{ALLOWED, ENOSYS};
 
 #[cfg(test)]
 mod tests;
@@ -39,18 +40,15 @@ impl ThreadFilter {
             let numbers = names.split_whitespace().filter_map(number);
             rules.extend(numbers.map(|number| (number, Vec::new())));
         }
-        let of_none = SeccompCondition::new(0, Qword, SeccompCmpOp::MaskedEq(CLONE_NEW), 0)?;
-        rules.insert(Sysno::clone.id().into(), vec![one(of_none)?]);
-        let is = |value| SeccompCondition::new(0, Dword, SeccompCmpOp::Eq, value).map(one);
-        for (call, values) in [
-            (Sysno::personality, PERSONALITIES),
-            (Sysno::socket, FAMILIES),
-        ] {
-            let mut of = Vec::new();
-            for value in values {
-                of.push(is(value)??);
-            }
-            rules.insert(call.id().into(), of);
+        for call in PARTLY {
+            let is = |is: &Is| {
+                let masked = SeccompCmpOp::MaskedEq(is.mask);
+                let condition = SeccompCondition::new(call.argument, Qword, masked, is.value)?;
+                SeccompRule::new(vec![condition])
+            };
+            let allowed = call.allowed.iter().map(is);
+            let allowed: Vec<_> = allowed.collect::<Result<_, BackendError>>()?;
+            rules.extend(number(call.name).map(|number| (number, allowed)));
         }
         let refused = SeccompAction::Errno(ENOSYS);
         let filter = SeccompFilter::new(rules, refused, SeccompAction::Allow, ARCHITECTURE)?;
@@ -61,10 +59,6 @@ impl ThreadFilter {
     pub(crate) fn apply(&self) -> io::Result<()> {
         apply_filter(&self.0).map_err(io::Error::other)
     }
-}
-
-fn one(condition: SeccompCondition) -> Result<SeccompRule, BackendError> {
-    SeccompRule::new(vec![condition])
 }
 
 fn number(name: &str) -> Option<i64> {

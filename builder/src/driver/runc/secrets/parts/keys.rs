@@ -67,7 +67,8 @@ fn value(behind: &[u8]) -> &[u8] {
     }
 }
 
-fn is_secret(value: &[u8]) -> bool {
+/// Whether it is none of a placeholder, a path, a URL, a short name and what is found everywhere.
+pub(super) fn is_secret(value: &[u8]) -> bool {
     let is_of_name = |byte: &u8| byte.is_ascii_lowercase() || b"-_./ ".contains(byte);
     let is_placeholder = value.first().is_some_and(|byte| b"$%{<".contains(byte));
     let is_path = value.starts_with(b"/") && value[1..].contains(&b'/');

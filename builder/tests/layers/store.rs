@@ -200,7 +200,16 @@ fn a_full_disk_is_named_and_leaves_nothing() {
     for folder in ["incoming", "layers", "trash"] {
         assert_eq!(count(&small, folder), 0, "{folder}");
     }
-    assert!(take(&numbered(1)).is_ok(), "there is room again");
+    // What another test starts has our files open until it has become its program.
+    let mut again = take(&numbered(1)).map(drop);
+    for _ in 0..500 {
+        let Err(UnpackError::Disk { .. }) = again else {
+            break;
+        };
+        std::thread::sleep(Duration::from_millis(10));
+        again = take(&numbered(1)).map(drop);
+    }
+    assert!(again.is_ok(), "there is room again: {again:?}");
     drop(store);
     rustix::mount::unmount(&small, rustix::mount::UnmountFlags::DETACH).unwrap();
 }

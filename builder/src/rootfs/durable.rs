@@ -2,7 +2,8 @@
 //!
 //! What was written into a folder is there for every process of this boot, synced or not. To wait until tens of thousands of
 //! files are on the disk would be most of the time of a first build, so a folder that is written to carries a mark with the id
-//! of the boot: after a crash of the machine it counts as absent. Sweeping syncs all of them at once and takes the marks away.
+//! of the boot: after a crash of the machine it counts as absent. From time to time all of them are synced at once and the marks
+//! taken away, without a lock that anybody waits for: it may take minutes.
 //! File systems with a journal keep the order of mark, names and renames.
 
 use std::io::{self, ErrorKind};
@@ -15,7 +16,14 @@ pub(crate) fn mark(folder: &Path) -> io::Result<()> {
     if is_unsynced(folder)? {
         return Ok(());
     }
-    std::fs::write(folder.join(MARK), boot()?)
+    // In one step: half a mark, on a disk that is full, would say that the folder is damaged.
+    let incoming = folder.join("unsynced.new");
+    let written = std::fs::write(&incoming, boot()?)
+        .and_then(|()| std::fs::rename(&incoming, folder.join(MARK)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&incoming);
+    }
+    written
 }
 
 /// Whether a folder is there with all that is in it: it was synced, or the machine has not stopped since it was written to.
@@ -52,3 +60,26 @@ fn boot() -> io::Result<Vec<u8>> {
 }
 
 const MARK: &str = "unsynced";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_whole_or_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_way = folder.path().join("unsynced.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        mark(folder.path()).unwrap_err();
+        assert!(!is_unsynced(folder.path()).unwrap());
+        assert!(
+            is_whole(folder.path()).unwrap(),
+            "nothing was written to it"
+        );
+        std::fs::remove_dir(&in_the_way).unwrap();
+        mark(folder.path()).unwrap();
+        assert!(is_unsynced(folder.path()).unwrap());
+        unmark(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

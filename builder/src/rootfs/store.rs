@@ -218,10 +218,15 @@ impl LayerStore {
     }
 
     /// Removes layers that nobody uses, the longest unused first, until those that stay have at most `keep` bytes, and
-    /// what processes that were killed and crashes of the machine left behind. Syncs what stays: a layer that was not swept past once counts as absent
-    /// after a crash of the machine.
+    /// what processes that were killed and crashes of the machine left behind.
     pub fn sweep(&self, keep: u64) -> io::Result<Swept> {
         sweep::sweep(self, keep)
+    }
+
+    /// Syncs the layers that are not, all at once, which may take minutes: one that never was counts as absent after a crash of the
+    /// machine.
+    pub fn settle(&self) -> io::Result<()> {
+        sweep::settle(self)
     }
 
     pub(super) fn marks(&self) -> Marks {

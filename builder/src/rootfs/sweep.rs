@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -44,22 +45,31 @@ pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
         swept.layers += 1;
     }
     locks(store)?;
-    settle(store)?;
     Ok(swept)
 }
 
-/// Syncs the layers that are not, all at once.
-fn settle(store: &LayerStore) -> io::Result<()> {
+/// See [`LayerStore::settle`].
+pub(super) fn settle(store: &LayerStore) -> io::Result<()> {
     let mut unsynced = Vec::new();
     for layer in children(&store.folder("layers"))? {
         if durable::is_unsynced(&layer)? {
-            unsynced.push(layer);
+            unsynced.push((inode(&layer), layer));
         }
     }
     if !unsynced.is_empty() {
         durable::sync(&store.folder("layers"))?;
     }
-    unsynced.iter().try_for_each(|layer| durable::unmark(layer))
+    for (before, layer) in unsynced {
+        // What was made anew meanwhile is synced the next time.
+        if before.is_some() && inode(&layer) == before {
+            durable::unmark(&layer)?;
+        }
+    }
+    Ok(())
+}
+
+fn inode(layer: &Path) -> Option<u64> {
+    Some(std::fs::metadata(layer).ok()?.ino())
 }
 
 /// A layer that could be removed.

@@ -1,6 +1,7 @@
 //! How much of the disk stays free while runs are at work, and when they have ended.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use builder::plan::{Cache, Image};
@@ -164,16 +165,24 @@ async fn who_has_had_the_most_unpacked_is_stopped_when_others_write() {
     let large = lab.builder("shop/large:1", &scripts, &[layer]).await;
     let small = format!("head -c 4194304 /dev/zero > a; {waits}");
     let small = lab.assembling(&small).await;
-    let source = lab.source(&[("a", "b")]);
     let asked = |image, id| {
+        // One file each: who reads it moves where the next reads.
+        let source = lab.source(&[("a", "b")]);
         let mut asked = cached(Lab::asked(image, &source), id, "/gate");
         asked.request.limits.seconds = Some(120);
         asked
     };
     let stop = CancellationToken::new();
+    let pushed = AtomicBool::new(false);
+    let run = async |asked| {
+        let ran = lab.run_beside(asked).await;
+        let text = ran.text();
+        assert!(pushed.load(SeqCst), "too soon: {:?}: {text}", ran.result);
+        ran
+    };
     let runs = async {
         let large = async {
-            let large = lab.run_beside(asked(&large, "large")).await;
+            let large = run(asked(&large, "large")).await;
             // Its layers go, which nobody uses any more.
             disk.has_room().await;
             open_gate(&disk);
@@ -181,8 +190,8 @@ async fn who_has_had_the_most_unpacked_is_stopped_when_others_write() {
         };
         let (large, mut small, ()) = tokio::join!(
             large,
-            lab.run_beside(asked(&small, "small")),
-            others_write(&disk)
+            run(asked(&small, "small")),
+            others_write(&disk, &pushed)
         );
         is_evicted(&large);
         small.built();
@@ -192,7 +201,7 @@ async fn who_has_had_the_most_unpacked_is_stopped_when_others_write() {
 }
 
 /// Leaves less than the floor once two runs have what they need.
-async fn others_write(disk: &Disk) {
+async fn others_write(disk: &Disk, are_to: &AtomicBool) {
     let entries = disk.0.join("caches/entries");
     let taken = || std::fs::read_dir(&entries).map_or(0, Iterator::count);
     let mut tries = 0..600;
@@ -202,6 +211,7 @@ async fn others_write(disk: &Disk) {
     assert_eq!(taken(), 2);
     // Also the small one's.
     tokio::time::sleep(Duration::from_secs(1)).await;
+    are_to.store(true, SeqCst);
     let pushed = disk.free() - FLOOR + (4 << 20);
     let pushed = vec![7; usize::try_from(pushed).unwrap()];
     std::fs::write(disk.0.join("pushed"), pushed).unwrap();

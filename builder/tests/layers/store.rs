@@ -273,7 +273,7 @@ fn a_layer_that_a_crash_of_the_machine_may_have_damaged_is_unpacked_again() {
         assert!(!is_damaged());
     }
     assert!(folder.join("unsynced").exists());
-    lab.store.sweep(u64::MAX).unwrap();
+    lab.store.settle().unwrap();
     assert!(!folder.join("unsynced").exists());
     damage();
     drop(take());

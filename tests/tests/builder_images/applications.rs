@@ -102,6 +102,19 @@ fn python_with_requirements() {
     });
 }
 
+/// A package that Python imports when it starts, which would write byte code with the time of this build in it.
+#[test]
+fn python_with_a_package_that_is_imported_at_start() {
+    builds_and_runs(&Sample {
+        folder: "python-pth",
+        language: "python",
+        says: "Hello, Ada, from Python by itself.",
+        offline: NOWHERE,
+        greeting: "app.py",
+        ..PLAIN
+    });
+}
+
 #[test]
 fn python_with_the_lock_of_uv() {
     builds_and_runs(&Sample {

@@ -234,9 +234,8 @@ impl Caches {
         Ok(())
     }
 
-    /// Syncs the caches that are not and that nobody uses, all at once.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        let _alone = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Syncs the caches that are not and that nobody uses, all at once, which may take minutes.
+    pub(super) fn settle(&self) -> io::Result<()> {
         let entries = self.root.join("entries");
         let mut unsynced = Vec::new();
         for path in children(&entries)? {
@@ -252,9 +251,11 @@ impl Caches {
         if !unsynced.is_empty() {
             durable::sync(&entries)?;
         }
+        let _alone = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
         for (used, path, lock) in unsynced {
-            // What was used between the look and now is synced the next time.
-            if let Some(held) = Lock::try_take(&lock, Mode::Exclusive)?
+            // What was used between the look and now is synced the next time. A lock without its cache would stay.
+            if path.exists()
+                && let Some(held) = Lock::try_take(&lock, Mode::Exclusive)?
                 && held.stamped()? == used
             {
                 durable::unmark(&path)?;

@@ -94,6 +94,7 @@ impl Runc {
         let open = move || -> io::Result<Machine> {
             let layers = LayerStore::open(&settings.layers(), host.ids().map().clone())?;
             let kept = layers.sweep(settings.keep_layers)?.kept;
+            layers.settle()?;
             let caches = Caches::open(&settings.caches(), settings.keep_caches)?;
             std::fs::create_dir_all(settings.scratch())?;
             Ok(Machine {
@@ -113,15 +114,20 @@ impl Runc {
     }
 
     /// Removes layers, mirrors and caches beyond what the settings keep, the longest unused first, and syncs what stays: layers and
-    /// caches that were not swept past since they were written to are gone after a crash of the machine. Runs go on meanwhile.
+    /// caches that were not synced since they were written to are gone after a crash of the machine. Runs go on meanwhile.
     pub async fn sweep(&self) -> io::Result<()> {
         let own = Arc::clone(&self.0);
         let swept = tokio::task::spawn_blocking(move || {
-            let _alone = own.removing.lock().unwrap_or_else(PoisonError::into_inner);
-            own.sweep_layers(own.settings.keep_layers)?;
-            own.prune_mirrors(own.settings.keep_mirrors)?;
-            own.caches.prune()?;
-            own.caches.sync()
+            let alone = own.removing.lock().unwrap_or_else(PoisonError::into_inner);
+            let layers = own.sweep_layers(own.settings.keep_layers);
+            let mirrors = own.prune_mirrors(own.settings.keep_mirrors);
+            let caches = own.caches.prune();
+            // Who makes room does not wait for what takes long.
+            drop(alone);
+            let removed = [layers, mirrors, caches].map(|kept| kept.map(drop));
+            let settled = [own.layers.settle(), own.caches.settle()];
+            // What failed keeps nothing else from being done.
+            removed.into_iter().chain(settled).collect()
         });
         swept
             .await
@@ -212,10 +218,18 @@ impl Machine {
             Some(most) => self.caches.prune_to(most),
             None => self.caches.prune(),
         };
-        self.remove(layers)?;
-        self.remove(mirrors)?;
-        self.remove(caches)?;
-        self.lacking()
+        let removed = [
+            self.remove(layers),
+            self.remove(mirrors),
+            self.remove(caches),
+        ];
+        match self.lacking()? {
+            None => Ok(None),
+            lacking => removed
+                .into_iter()
+                .collect::<io::Result<()>>()
+                .map(|()| lacking),
+        }
     }
 
     /// Lets `keep` remove what is too much, then what is lacking, until there is room or nothing goes any more: sizes are of files, and

@@ -163,7 +163,8 @@ impl Mirrors {
     /// `before`. Those in use stay. Gives the bytes that are left. Blocks.
     pub fn prune(&self, most: u64, before: SystemTime) -> io::Result<u64> {
         let mut found = Vec::new();
-        for namespace in read_dir(&self.root)? {
+        let folders = read_dir(&self.root)?;
+        for namespace in folders.into_iter().filter(|path| path.is_dir()) {
             for file in read_dir(&namespace)? {
                 if file.extension().is_some_and(|kind| kind == "lock") {
                     let used = std::fs::metadata(&file)?.modified()?;
@@ -174,18 +175,23 @@ impl Mirrors {
         }
         found.sort();
         let mut left: u64 = found.iter().map(|(_, size, ..)| size).sum();
+        let mut failed = Ok(());
         for (used, size, lock, folder) in found {
             if left <= most && used >= before {
                 continue;
             }
             let lock = File::open(&lock)?;
             // The lock's file stays: who waits for it holds this very file.
-            if is_free(&lock) && folder.exists() {
-                std::fs::remove_dir_all(&folder)?;
-                left -= size;
+            if !is_free(&lock) || !folder.exists() {
+                continue;
+            }
+            // Others may go though one cannot.
+            match std::fs::remove_dir_all(&folder) {
+                Ok(()) => left -= size,
+                Err(error) => failed = failed.and(Err(error)),
             }
         }
-        Ok(left)
+        failed.map(|()| left)
     }
 }
 

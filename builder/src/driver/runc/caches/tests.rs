@@ -255,14 +255,14 @@ fn what_was_synced_after_its_last_use_outlives_a_loss_of_power() {
         assert!(mark(id), "{id}");
     }
     let used = take(&caches, "used", None);
-    caches.sync().unwrap();
+    caches.settle().unwrap();
     assert_eq!(["unused", "used", "again"].map(mark), [false, true, false]);
     let again = take(&caches, "again", None);
     assert!(mark("again"), "before anything changes in it");
     for cache in [used, again] {
         cache.settle().unwrap();
     }
-    caches.sync().unwrap();
+    caches.settle().unwrap();
     assert!(!mark("used") && !mark("again"));
     let left = take(&caches, "unused", None).files();
     assert_eq!(fs::read(left.join("file")).unwrap(), [b'x'; 10]);

@@ -72,7 +72,7 @@ pub(super) const PARTLY: &[Partly] = &[
         otherwise: None,
     },
     // Room is taken by writing, at a speed that whoever measures it keeps up with, and not reserved: that fills a disk at once.
-    // C libraries and databases write instead when a file system cannot reserve.
+    // glibc and most programs write instead, as where a file system cannot reserve; musl hands the error on.
     Partly {
         name: "fallocate",
         argument: 1,

@@ -65,6 +65,8 @@ async fn the_longest_unused_go_first_and_those_in_use_stay() {
         folders.iter().map(|f| f.exists()).collect::<Vec<_>>(),
         [false, true, true]
     );
+    // What is no namespace's folder is in nobody's way.
+    std::fs::write(root.path().join("stray"), "").unwrap();
     mirrors.prune(u64::MAX, SystemTime::now()).unwrap();
     assert_eq!(
         folders.iter().map(|f| f.exists()).collect::<Vec<_>>(),

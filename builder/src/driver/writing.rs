@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::records::OwnReason;
 use crate::room::{NoRoom, Written};
-use crate::sandbox::Gauge;
+use crate::sandbox::{Gauge, Reading};
 
 /// One run's part of the disk, from before it fetches anything until it publishes. Clones are of one run, which is over when the last
 /// is dropped, and with it whatever its threads count in: only then is what it wrote gone.
@@ -156,10 +156,14 @@ impl Writer {
                 return known;
             };
             match gauge.written(most).await {
-                Some(now) => return known.saturating_add(now),
+                Reading::Bytes(now) => return known.saturating_add(now),
                 // It has ended in between, and its folders may be gone.
-                None if !self.programs().is_at_work(&gauge) => {}
-                None => return self.limit.get().map_or(u64::MAX, |limit| known.max(*limit)),
+                _ if !self.programs().is_at_work(&gauge) => {}
+                // Its limit is its author's to choose, and says nothing of what is hidden.
+                Reading::Hidden => return u64::MAX,
+                Reading::Unknown => {
+                    return self.limit.get().map_or(u64::MAX, |limit| known.max(*limit));
+                }
             }
         }
     }

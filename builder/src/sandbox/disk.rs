@@ -7,13 +7,13 @@
 //! Measuring costs a walk, so free space is asked ten times a second and a walk made only when free space has gone down by as
 //! much as the run has left, or when a while has passed. A run can therefore overshoot by what it writes in a tenth of a
 //! second and the time of one walk; not without end. Deleted files that are still open or mapped count (`disk/held.rs`); what is known to be
-//! held where nobody can look makes the measure unknown to who asks how much there is. Each name counts 1 KiB besides its blocks, so that
+//! held where nobody can look is told apart, and ends the run if it stays there. Each name counts 1 KiB besides its blocks, so that
 //! empty files are not free.
 
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
@@ -24,7 +24,7 @@ use super::error::SandboxError;
 
 mod held;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// How often free space is asked.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,6 +32,10 @@ const TICK: Duration = Duration::from_millis(100);
 const BELIEVED: Duration = Duration::from_secs(5);
 /// A walk is followed by a pause of so many times its own length.
 const REST: u32 = 10;
+/// Some is hidden from so many looks running before that counts as beyond the limit: what is handed over arrives.
+const PATIENCE: u32 = 5;
+/// The pause between them.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Deeper trees are beyond any limit: they could hide from a measure, and nothing that is built has them.
 const MAX_DEPTH: usize = 256;
 /// What a name costs besides its blocks.
@@ -50,7 +54,26 @@ pub(super) struct Disk {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measure {
     pub(super) at: Instant,
-    pub(super) bytes: u64,
+    pub(super) look: Look,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    All(u64),
+    /// There is more, which nobody can look at.
+    AtLeast(u64),
+    /// It took too long.
+    Late,
+}
+
+/// Why they are too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Excess {
+    /// They have grown beyond the limit.
+    Known,
+    /// Some was where nobody can look, and stayed there.
+    Hidden,
 }
 
 impl Disk {
@@ -61,58 +84,50 @@ impl Disk {
             at_start: 0,
             last: Arc::default(),
         };
-        disk.at_start = match disk.measure(&Cgroup::default(), None).await? {
-            Look::All(bytes) | Look::AtLeast(bytes) => bytes,
-            Look::Late => 0,
-        };
+        let look = disk.measure(&Cgroup::default(), None).await?;
+        disk.at_start = look.bytes();
         Ok(disk)
     }
 
     /// By how much they have grown, at least; what `members` hold of deleted files counts too.
     pub(super) async fn grown(&self, members: &Cgroup) -> Result<u64, SandboxError> {
-        let look = self.note(self.measure(members, None).await?);
-        Ok(match look {
-            Look::All(bytes) | Look::AtLeast(bytes) => bytes.saturating_sub(self.at_start),
-            Look::Late => u64::MAX,
-        })
+        let look = self.look(members, None).await?;
+        Ok(look.bytes())
     }
 
-    /// The same, if all of it is known by `until`.
-    pub(super) async fn grown_by(
+    /// The same, and whether that is all; by `until`.
+    pub(super) async fn look(
         &self,
-        until: Instant,
         members: &Cgroup,
-    ) -> Result<Option<u64>, SandboxError> {
-        let look = self.note(self.measure(members, Some(until)).await?);
-        Ok(match look {
-            Look::All(bytes) => Some(bytes.saturating_sub(self.at_start)),
-            Look::AtLeast(_) | Look::Late => None,
-        })
+        until: Option<Instant>,
+    ) -> Result<Look, SandboxError> {
+        let look = match self.measure(members, until).await? {
+            Look::All(bytes) => Look::All(bytes.saturating_sub(self.at_start)),
+            Look::AtLeast(bytes) => Look::AtLeast(bytes.saturating_sub(self.at_start)),
+            Look::Late => return Ok(Look::Late),
+        };
+        let at = Instant::now();
+        *self.noted() = Some(Measure { at, look });
+        Ok(look)
     }
 
     /// What was measured last, whoever asked for it.
     pub(super) fn last(&self) -> Option<Measure> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.noted()
     }
 
-    /// What was measured before is believed no more where some is hidden now.
-    fn note(&self, look: Look) -> Look {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match look {
-            Look::All(bytes) => {
-                let bytes = bytes.saturating_sub(self.at_start);
-                let at = Instant::now();
-                *last = Some(Measure { at, bytes });
-            }
-            Look::AtLeast(_) => *last = None,
-            Look::Late => {}
-        }
-        look
+    fn noted(&self) -> MutexGuard<'_, Option<Measure>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends once they have grown beyond `limit`.
-    pub(super) async fn exceeded(&self, limit: u64, members: &Cgroup) -> Result<(), SandboxError> {
+    /// Ends once they have grown beyond `limit`, or may have.
+    pub(super) async fn exceeded(
+        &self,
+        limit: u64,
+        members: &Cgroup,
+    ) -> Result<Excess, SandboxError> {
         let mut grown = 0;
+        let mut hidden = 0;
         let mut free = self.free()?;
         let mut measured = Instant::now();
         let mut took = Duration::ZERO;
@@ -121,16 +136,25 @@ impl Disk {
             let lost = free.saturating_sub(self.free()?);
             let old = measured.elapsed() > BELIEVED.max(took * REST);
             let near = lost >= limit.saturating_sub(grown) && measured.elapsed() > took;
-            if !old && !near {
+            let again = hidden > 0 && measured.elapsed() > AGAIN.max(took);
+            if !old && !near && !again {
                 continue;
             }
             free = self.free()?;
             let begun = Instant::now();
-            grown = self.grown(members).await?;
+            let look = self.look(members, None).await?;
             measured = Instant::now();
             took = measured - begun;
+            grown = look.bytes();
             if grown > limit {
-                return Ok(());
+                return Ok(Excess::Known);
+            }
+            hidden = match look {
+                Look::AtLeast(_) => hidden + 1,
+                Look::All(_) | Look::Late => 0,
+            };
+            if hidden >= PATIENCE {
+                return Ok(Excess::Hidden);
             }
         }
     }
@@ -178,14 +202,14 @@ impl Disk {
     }
 }
 
-/// What was found.
-#[derive(Clone, Copy)]
-enum Look {
-    All(u64),
-    /// There is more, which nobody can look at.
-    AtLeast(u64),
-    /// It took too long.
-    Late,
+impl Look {
+    /// What is known.
+    fn bytes(self) -> u64 {
+        match self {
+            Self::All(bytes) | Self::AtLeast(bytes) => bytes,
+            Self::Late => u64::MAX,
+        }
+    }
 }
 
 #[derive(Default)]

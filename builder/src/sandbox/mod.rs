@@ -46,7 +46,7 @@ mod watching;
 pub use doctor::{Check, Standing, enforces_limits, examine, examine_folder, examine_room};
 pub use egress::{AddressRules, Egress, HostRule, InvalidHostRule, InvalidUpstream, Upstream};
 pub use error::SandboxError;
-pub use gauge::Gauge;
+pub use gauge::{Gauge, Reading};
 pub use host::{Host, Settings};
 pub use ids::{InvalidIds, SandboxIds};
 pub use nest::nested;

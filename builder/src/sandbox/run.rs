@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bundle;
 use super::cgroup::Cgroup;
-use super::disk::Disk;
+use super::disk::{Disk, Excess};
 use super::egress::Gateway;
 use super::error::SandboxError;
 use super::host::Host;
@@ -22,10 +22,14 @@ use super::root::Root;
 use super::rootfs::{Made, Rootfs};
 use super::view::{self, LOG, Log, View};
 
+/// What the output says of a run that was ended for what nobody can measure.
+const HIDDEN: &str = "[open files were under way between sockets for seconds, or too many were open or mapped, where nobody can \
+     measure them: that counts as more than the limit of the disk; let the program receive what is sent to it, or hold fewer]";
+
 /// Why a run was ended before it ended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    Disk,
+    Disk(Excess),
     Time,
     Cancel,
 }
@@ -195,7 +199,7 @@ impl Run<'_> {
                 exit = namespaces.wait() => break Ok(exit?),
                 () = &mut deadline => break Err(Stop::Time),
                 () = cancel.cancelled() => break Err(Stop::Cancel),
-                result = &mut full => { result?; break Err(Stop::Disk) }
+                result = &mut full => break Err(Stop::Disk(result?)),
             }
         };
         let wall = begun.elapsed();
@@ -206,9 +210,14 @@ impl Run<'_> {
             None => pump.await?,
         };
         let mut grown = disk.grown(&Cgroup::default()).await?;
-        if ended == Err(Stop::Disk) {
+        if matches!(ended, Err(Stop::Disk(_))) {
             // Deleted files that were open are gone by now.
             grown = grown.max(limits.disk.unwrap_or(0));
+        }
+        if ended == Err(Stop::Disk(Excess::Hidden)) {
+            let text = HIDDEN.to_owned();
+            let stream = Stream::Sandbox;
+            let _ = lines.send(Line { stream, text }).await;
         }
         for refused in gateway.refused() {
             let text = format!(
@@ -247,7 +256,7 @@ impl Run<'_> {
 /// Only a failure has a limit to blame: a build may have lived with a refusal.
 fn reason(exit: Option<u8>, stop: Option<Stop>, usage: &Usage, over_disk: bool) -> Reason {
     match (stop, exit) {
-        (Some(Stop::Disk), _) => Reason::DiskFull,
+        (Some(Stop::Disk(_)), _) => Reason::DiskFull,
         (Some(Stop::Time), _) => Reason::TimedOut,
         (Some(Stop::Cancel), _) => Reason::Cancelled,
         // What it left is beyond the limit, even if it was done before it was seen.

@@ -2,6 +2,7 @@ use std::fs;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
+use std::process::{Child, Command};
 
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -56,8 +57,58 @@ async fn a_tree_too_deep_to_measure_is_beyond_any_limit() {
 
 /// A group that this process is all of.
 fn own(folder: &Path) -> Cgroup {
-    fs::write(folder.join("cgroup.procs"), std::process::id().to_string()).unwrap();
+    of(folder, std::process::id())
+}
+
+fn of(folder: &Path, process: u32) -> Cgroup {
+    fs::write(folder.join("cgroup.procs"), process.to_string()).unwrap();
     Cgroup::of(vec![folder.to_owned()])
+}
+
+/// A process with a socket that a file is under way to.
+pub(in crate::sandbox) struct Hides {
+    child: Child,
+    cgroup: Cgroup,
+    _folder: tempfile::TempDir,
+}
+
+impl Hides {
+    pub(in crate::sandbox) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = sent(&tempfile::tempfile().unwrap());
+        let mut child = Command::new("sleep");
+        let child = child.arg("600").stdin(socket).spawn().unwrap();
+        let cgroup = of(folder.path(), child.id());
+        Self {
+            child,
+            cgroup,
+            _folder: folder,
+        }
+    }
+
+    pub(in crate::sandbox) fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+}
+
+impl Drop for Hides {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where the file is to arrive.
+fn sent(file: &fs::File) -> OwnedFd {
+    let flags = SocketFlags::CLOEXEC;
+    let (one, two) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut space);
+    let files = [file.as_fd()];
+    assert!(message.push(SendAncillaryMessage::ScmRights(&files)));
+    let data = [IoSlice::new(b".")];
+    sendmsg(&one, &data, &mut message, SendFlags::empty()).unwrap();
+    two
 }
 
 #[tokio::test]
@@ -68,23 +119,19 @@ async fn what_is_under_way_between_sockets_is_not_known() {
     let own = own(processes.path());
     let path = folder.path().join("file");
     fs::write(&path, vec![1; 1 << 20]).unwrap();
-    let soon = || Instant::now() + Duration::from_secs(60);
-    assert!(disk.grown_by(soon(), &own).await.unwrap() >= Some(1 << 20));
-    assert!(disk.last().is_some());
+    let soon = || Some(Instant::now() + Duration::from_secs(60));
+    let look = disk.look(&own, soon()).await.unwrap();
+    assert!(matches!(look, Look::All(bytes) if bytes >= 1 << 20));
+    assert_eq!(disk.last().unwrap().look, look);
 
     let held = fs::File::open(&path).unwrap();
     fs::remove_file(&path).unwrap();
-    let flags = SocketFlags::CLOEXEC;
-    let (one, two) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut sent = SendAncillaryBuffer::new(&mut space);
-    let files = [held.as_fd()];
-    assert!(sent.push(SendAncillaryMessage::ScmRights(&files)));
-    sendmsg(&one, &[IoSlice::new(b".")], &mut sent, SendFlags::empty()).unwrap();
+    let socket = sent(&held);
     drop(held);
-    assert_eq!(disk.grown_by(soon(), &own).await.unwrap(), None);
-    assert!(disk.last().is_none());
+    let look = disk.look(&own, soon()).await.unwrap();
+    assert_eq!(look, Look::AtLeast(0));
+    assert_eq!(disk.last().unwrap().look, look);
     // What arrives unasked for is closed.
-    recv(&two, &mut [0; 1], rustix::net::RecvFlags::empty()).unwrap();
-    assert_eq!(disk.grown_by(soon(), &own).await.unwrap(), Some(0));
+    recv(&socket, &mut [0; 1], rustix::net::RecvFlags::empty()).unwrap();
+    assert_eq!(disk.look(&own, soon()).await.unwrap(), Look::All(0));
 }

@@ -110,6 +110,18 @@ async fn who_cannot_be_measured_counts_as_its_limit() {
 }
 
 #[tokio::test]
+async fn who_hides_what_it_has_written_goes_first_whatever_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let writers = Writers::default();
+    let hidden = enter(&writers, Some(1 << 20));
+    let (gauge, _hides) = Gauge::hiding(folder.path()).await;
+    hidden.begins(&gauge);
+    let honest = writing(&writers, &folder.path().join("honest"), 7 << 20).await;
+    assert!(writers.stop_largest(LACKING).await);
+    assert_eq!(are_stopped([&hidden, &honest]), [true, false]);
+}
+
+#[tokio::test]
 async fn nobody_else_is_stopped_while_one_that_was_is_there() {
     let writers = Writers::default();
     let one = enter(&writers, None);

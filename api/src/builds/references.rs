@@ -20,6 +20,8 @@ use crate::{Body, Builder, Caller, Permission, Reply, Route};
 const ANY: &str = "/api/v1/namespaces/{namespace}/references";
 const OF_BUILD: &str = "/api/v1/namespaces/{namespace}/builds/{name}/references";
 
+/// Answers of both, in the document's words.
+const WRONG_SECRET: &str = "The secret is not for this server, or is for something else";
 const NOT_TO_BE_HAD: &str =
     "The repository is not to be had; the detail begins with the reason that a run would have";
 
@@ -35,13 +37,13 @@ pub(super) fn routes(building: &Building) -> Vec<Route> {
             .summary("What a repository offers to be built, asked of its server with a secret of the namespace")
             .body::<Probe>()
             .reply::<References>(StatusCode::OK)
-            .or(StatusCode::CONFLICT, "The secret is not for this server, or is for something else")
+            .or(StatusCode::CONFLICT, WRONG_SECRET)
             .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
         Route::get(OF_BUILD, "probe-build", may, of_build, building.clone())
             .summary("What a build's repository offers to be built, asked of its server with the build's secret")
             .reply::<References>(StatusCode::OK)
             .or(StatusCode::NOT_FOUND, "There is no such build, or no such secret")
-            .or(StatusCode::CONFLICT, "The secret is not for this server, or is for something else")
+            .or(StatusCode::CONFLICT, WRONG_SECRET)
             .or(StatusCode::UNPROCESSABLE_ENTITY, NOT_TO_BE_HAD),
     ]
 }

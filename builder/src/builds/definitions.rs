@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::record::{Page, PageOf, Recorded, Walk};
-use super::runs::{is_of, prefix};
+use super::brief::Brief;
+use super::record::{Page, PageOf, Recorded};
+use super::runs::prefix;
 use super::{Builds, BuildsError, Invalid, Settings, Timeout, name, spec};
-use crate::hooks::forget;
+use crate::hooks::{forget, taken_by};
 use crate::ledger::Kind;
 use crate::records::{Actor, Build, BuildSpec, Metadata, Run, Status};
 
@@ -112,6 +113,13 @@ impl Builds {
     /// Removes a build, with its runs, their logs and what is remembered of its webhooks' calls; images stay. [`BuildsError::Busy`] if one of its runs waits or is
     /// at work.
     pub async fn remove(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
+        // Listed before the build goes: from then on a new one of its name may have its own.
+        let taken = taken_by(self.store().ledger(), namespace, name).await?;
+        let mut runs = Vec::new();
+        let look = |run: Brief| {
+            runs.extend(run.is_of(name).then_some((run.name, run.uid)));
+        };
+        self.store().look(namespace, &prefix(name), look).await?;
         let found = self.store().get_to_remove::<Build>(namespace, name).await?;
         let open = self.newest(
             namespace,
@@ -126,17 +134,18 @@ impl Builds {
                 open.value.metadata.name
             )));
         }
-        // The build first: without it no new run can come, and what it leaves can be removed at leisure.
+        // The build first: without it none of these can become more, and they can be removed at leisure.
         if let Some(found) = found {
             self.store().remove(&found).await?;
         }
-        forget(self.store().ledger(), namespace, name).await?;
-        let prefix = prefix(name);
-        let mut walk = Walk::new(namespace, &prefix);
-        while let Some(runs) = self.store().more::<Run>(&mut walk).await? {
-            let own = runs.iter().filter(|run| is_of(&run.value, name));
-            for run in own {
-                self.remove_ended(run).await?;
+        forget(self.store().ledger(), &taken).await?;
+        for (run, uid) in runs {
+            let run = match self.store().find::<Run>(namespace, &run).await {
+                Err(BuildsError::Unreadable { .. }) => None,
+                found => found?.filter(|run| run.value.uid == uid),
+            };
+            if let Some(run) = run {
+                self.remove_ended(&run).await?;
             }
         }
         Ok(())

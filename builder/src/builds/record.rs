@@ -137,27 +137,6 @@ pub(super) struct Store {
     making: Turns,
 }
 
-/// A way through records of a namespace whose names begin with a prefix, some at a time.
-#[derive(Debug)]
-pub(super) struct Walk<'a> {
-    namespace: &'a str,
-    prefix: &'a str,
-    after: Option<String>,
-}
-
-impl<'a> Walk<'a> {
-    pub(super) fn new(namespace: &'a str, prefix: &'a str) -> Self {
-        Self {
-            namespace,
-            prefix,
-            after: None,
-        }
-    }
-}
-
-/// Records of a [`Walk`] at a time.
-const STRIDE: usize = 100;
-
 /// Unreadable records that are remembered as told of.
 const MOST_TOLD: usize = 1_000;
 
@@ -239,45 +218,22 @@ impl Store {
         namespace: &str,
         page: &PageOf,
     ) -> Result<Page<T>, BuildsError> {
-        let mut walk = Walk::new(namespace, "");
-        walk.after.clone_from(&page.after);
-        // An empty page would be the end.
-        while let Some(items) = self.next(&mut walk, page.limit()).await? {
-            if !items.is_empty() {
-                return Ok(Page { items, more: true });
+        let mut after = page.after.clone();
+        loop {
+            let (kind, limit) = (T::WHAT.kind(), page.limit());
+            let kept = self
+                .ledger
+                .list(kind, namespace, "", after.as_deref(), limit)
+                .await?;
+            let items: Vec<_> = kept.iter().filter_map(|kept| self.readable(kept)).collect();
+            let last = kept.last().map(|last| last.key.name.clone());
+            // An empty page would be the end.
+            if last.is_none() || !items.is_empty() {
+                let more = last.is_some();
+                return Ok(Page { items, more });
             }
+            after = last;
         }
-        Ok(Page {
-            items: Vec::new(),
-            more: false,
-        })
-    }
-
-    /// The next records of a walk, at most `limit`, less those that cannot be read; `None` after the last.
-    async fn next<T: Record>(
-        &self,
-        walk: &mut Walk<'_>,
-        limit: usize,
-    ) -> Result<Option<Vec<Recorded<T>>>, BuildsError> {
-        let (kind, after) = (T::WHAT.kind(), walk.after.as_deref());
-        let kept = self
-            .ledger
-            .list(kind, walk.namespace, walk.prefix, after, limit)
-            .await?;
-        let Some(last) = kept.last() else {
-            return Ok(None);
-        };
-        walk.after = Some(last.key.name.clone());
-        let records = kept.iter().filter_map(|kept| self.readable(kept));
-        Ok(Some(records.collect()))
-    }
-
-    /// Some more records of a walk; `None` after the last.
-    pub(super) async fn more<T: Record>(
-        &self,
-        walk: &mut Walk<'_>,
-    ) -> Result<Option<Vec<Recorded<T>>>, BuildsError> {
-        self.next(walk, STRIDE).await
     }
 
     /// Makes a record where there must be none, in a namespace that may have at most `most` of them.

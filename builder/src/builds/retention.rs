@@ -28,7 +28,30 @@ struct Old {
     asked: Age,
     /// In milliseconds since 1970.
     ended: Option<u64>,
-    has_succeeded: bool,
+    outcome: Outcome,
+}
+
+/// What is counted apart: a result makes room for newer results alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Outcome {
+    Result,
+    /// It has shown whether something reproduces.
+    Check,
+    Failure,
+}
+
+impl Outcome {
+    fn of(run: &Brief) -> Self {
+        match run.state {
+            StateKind::Succeeded if run.has_result() => Self::Result,
+            StateKind::Succeeded => Self::Check,
+            _ => Self::Failure,
+        }
+    }
+
+    fn has_succeeded(self) -> bool {
+        self != Self::Failure
+    }
 }
 
 impl Old {
@@ -39,7 +62,7 @@ impl Old {
             group: Group::of(run, hosts),
             asked: run.age(),
             ended: run.ended,
-            has_succeeded: run.state == StateKind::Succeeded,
+            outcome: Outcome::of(run),
         })
     }
 }
@@ -166,7 +189,7 @@ impl Builds {
 
     /// Whether a run is its build's newest success.
     async fn is_newest(&self, namespace: &str, run: &Old) -> Result<bool, BuildsError> {
-        let (true, Some(build)) = (run.has_succeeded, run.group.build()) else {
+        let (true, Some(build)) = (run.outcome.has_succeeded(), run.group.build()) else {
             return Ok(false);
         };
         match self.store().find::<Build>(namespace, build).await {
@@ -226,16 +249,13 @@ fn folders(logs: &Path) -> Vec<(String, HashMap<String, PathBuf>)> {
 /// Of a group's runs those that are not kept. The newest one of a build that succeeded is.
 fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec<Old> {
     runs.sort_by(|one, other| other.asked.cmp(&one.asked));
-    let (mut succeeded, mut failed) = (0, 0);
+    let mut counts = HashMap::new();
     runs.retain(|run| {
-        let nth = if run.has_succeeded {
-            &mut succeeded
-        } else {
-            &mut failed
-        };
+        let nth = counts.entry(run.outcome).or_insert(0);
         *nth += 1;
         let age = now.saturating_sub(run.ended.unwrap_or(now)) / 1000;
-        keep.is_over(run.has_succeeded, *nth, age) && Some(run.name.as_str()) != newest
+        let has_succeeded = run.outcome.has_succeeded();
+        keep.is_over(has_succeeded, *nth, age) && Some(run.name.as_str()) != newest
     });
     runs
 }
@@ -244,13 +264,27 @@ fn beyond(mut runs: Vec<Old>, keep: Keep, newest: Option<&str>, now: u64) -> Vec
 mod tests {
     use super::super::tests::run_record;
     use super::*;
-    use crate::records::{OwnReason, Retention, State};
+    use crate::records::{Cause, OwnReason, Retention, State};
 
-    fn ended(number: u64, state: State) -> Option<Old> {
+    fn record(number: u64, state: State) -> Run {
         let mut run = run_record("team", &format!("app-{number}"));
         run.asked = number;
         run.ended = Some(number * 1000);
         run.state = state;
+        run
+    }
+
+    fn ended(number: u64, state: State) -> Option<Old> {
+        Old::of(&Brief::of(&record(number, state)), &[])
+    }
+
+    fn check(number: u64) -> Option<Old> {
+        let mut run = record(number, State::Succeeded);
+        run.cause = Cause::Again {
+            run: "app-1".to_owned(),
+            same: true,
+            by: "ann".to_owned(),
+        };
         Old::of(&Brief::of(&run), &[])
     }
 
@@ -290,5 +324,23 @@ mod tests {
         });
         let gone = beyond(runs, short, Some("app-3"), 9000);
         assert_eq!(names(&gone), ["app-4", "app-2", "app-1"]);
+    }
+
+    #[test]
+    fn runs_that_only_ask_whether_something_reproduces_push_no_result_out() {
+        let runs = [
+            ended(1, State::Succeeded),
+            ended(2, State::Succeeded),
+            check(3),
+            check(4),
+            check(5),
+        ];
+        let runs = runs.into_iter().flatten().collect();
+        let two = Retention {
+            succeeded: Some(2),
+            ..Retention::default()
+        };
+        let keep = Keep::new(two, Retention::default(), Duration::ZERO);
+        assert_eq!(names(&beyond(runs, keep, None, 9000)), ["app-3"]);
     }
 }

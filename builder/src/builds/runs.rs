@@ -284,11 +284,6 @@ pub(super) fn prefix(build: &str) -> String {
     format!("{build}-")
 }
 
-/// Whether a run is one of a build.
-pub(super) fn is_of(run: &Run, build: &str) -> bool {
-    run.build.as_deref() == Some(build)
-}
-
 /// The number in a run's name.
 pub(super) fn number(run: &Run) -> u64 {
     let name = run.metadata.name.rsplit_once('-');

@@ -46,27 +46,49 @@ pub(super) fn taking(key: Key, now: SystemTime) -> Write {
     }
 }
 
-/// Forgets what a build has taken that is gone: a new one of its name has taken nothing.
-pub(crate) async fn forget(
+/// What a build has taken so far, to be [forgotten](forget) once it is gone.
+pub(crate) async fn taken_by(
     ledger: &dyn Ledger,
     namespace: &str,
     build: &str,
-) -> Result<(), LedgerError> {
+) -> Result<Vec<(Key, u64)>, LedgerError> {
     let prefix = format!("{build}.");
+    let (mut all, mut after) = (Vec::new(), None::<String>);
     loop {
-        let page = ledger.list(Kind::Delivery, namespace, &prefix, None, STRIDE);
+        let page = ledger.list(Kind::Delivery, namespace, &prefix, after.as_deref(), STRIDE);
         let page = page.await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        let removed = page
-            .into_iter()
-            .map(|Kept { key, revision, .. }| Write::Remove { key, revision });
-        match ledger.write(removed.collect()).await {
-            // Somebody else forgets it, too.
-            Ok(()) | Err(LedgerError::Conflict(_)) => {}
+        let Some(last) = page.last() else {
+            return Ok(all);
+        };
+        after = Some(last.key.name.clone());
+        all.extend(page.into_iter().map(|kept| (kept.key, kept.revision)));
+    }
+}
+
+/// Forgets these.
+pub(crate) async fn forget(ledger: &dyn Ledger, taken: &[(Key, u64)]) -> Result<(), LedgerError> {
+    for some in taken.chunks(STRIDE) {
+        match ledger.write(some.iter().map(removal).collect()).await {
+            Ok(()) => continue,
+            Err(LedgerError::Conflict(_)) => {}
             Err(error) => return Err(error),
         }
+        // One is gone, so that none was removed: each by itself.
+        for one in some {
+            match ledger.write(vec![removal(one)]).await {
+                // What another replica has removed is no fault.
+                Ok(()) | Err(LedgerError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn removal((key, revision): &(Key, u64)) -> Write {
+    Write::Remove {
+        key: key.clone(),
+        revision: *revision,
     }
 }
 
@@ -89,13 +111,7 @@ pub(crate) async fn prune(
         for namespace in &found {
             let old = too_many(ledger, namespace, oldest, most).await?;
             removed += old.len();
-            for (key, revision) in old {
-                // One that another replica has removed is no fault.
-                match ledger.write(vec![Write::Remove { key, revision }]).await {
-                    Ok(()) | Err(LedgerError::Conflict(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+            forget(ledger, &old).await?;
         }
     }
 }

@@ -27,7 +27,7 @@ mod verdict;
 mod tests;
 
 pub use deliveries::{KEPT_FOR, MOST_KEPT};
-pub(crate) use deliveries::{forget, prune};
+pub(crate) use deliveries::{forget, prune, taken_by};
 pub use event::{Change, Event, GitRef, Push, Unreadable};
 pub use receive::{Answer, HookError, Hooks};
 pub use signature::{Keys, Signed, WINDOW};

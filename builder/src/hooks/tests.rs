@@ -702,6 +702,45 @@ async fn what_a_removed_build_has_taken_keeps_no_new_one_of_its_name_from_starti
 }
 
 #[tokio::test]
+async fn removing_a_build_leaves_alone_what_a_new_one_of_its_name_has() {
+    let (lab, hooks) = lab().await;
+    let call = async |message: &str| {
+        let body = github("refs/heads/main", COMMIT, message).to_string();
+        let headers = signed(HookKind::GitHub, "push", SECRET, &body, at(NOW));
+        let place = (NAMESPACE, "app");
+        let call = hooks.call(place, HookKind::GitHub, &headers, body.as_bytes(), at(NOW));
+        call.await.unwrap()
+    };
+    call("old").await;
+    let run = lab.builds.cancel(NAMESPACE, "app-1", "ann", at(NOW));
+    run.await.unwrap();
+    let build = lab.builds.build(NAMESPACE, "app").await.unwrap().value;
+
+    let mut removal = std::pin::pin!(lab.builds.remove(NAMESPACE, "app"));
+    while lab.builds.build(NAMESPACE, "app").await.is_ok() {
+        // One step of it, up to its next write.
+        tokio::select! {
+            biased;
+            removed = &mut removal => removed.unwrap(),
+            () = std::future::ready(()) => {}
+        }
+    }
+    let made = lab
+        .builds
+        .create(NAMESPACE, "app", build.spec, owner(), at(NOW));
+    made.await.unwrap();
+    let Answer::Started { run, .. } = call("new").await else {
+        panic!("the new build takes calls");
+    };
+    removal.await.unwrap();
+
+    let runs = lab.runs().await;
+    assert_eq!(runs.keys().collect::<Vec<_>>(), [&run]);
+    assert_eq!(call("new").await, Answer::Known { run: Some(run) });
+    assert!(matches!(call("old").await, Answer::Started { .. }));
+}
+
+#[tokio::test]
 async fn deliveries_of_builds_that_are_gone_are_forgotten() {
     let (lab, _) = lab().await;
     for build in ["app", "gone"] {

@@ -31,15 +31,8 @@ impl MemoryLedger {
         let wanted = kept.values().filter(|entry| wanted(&entry.kept));
         wanted.take(limit).map(|entry| entry.kept.clone()).collect()
     }
-}
 
-#[async_trait]
-impl Ledger for MemoryLedger {
-    async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError> {
-        Ok(self.kept().get(key).map(|entry| entry.kept.clone()))
-    }
-
-    async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
+    fn write_all(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
         let bytes: usize = writes.iter().map(bytes).sum();
         if writes.len() > MAX_WRITES || bytes > MAX_BATCH_BYTES {
             return Err(LedgerError::Refused("too much at once".to_owned()));
@@ -88,6 +81,20 @@ impl Ledger for MemoryLedger {
         }
         *kept = next;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError> {
+        Ok(self.kept().get(key).map(|entry| entry.kept.clone()))
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
+        let written = self.write_all(writes);
+        // As with real storage, others have a turn before who wrote goes on.
+        tokio::task::yield_now().await;
+        written
     }
 
     async fn list(

@@ -68,7 +68,7 @@ impl Keep {
         }
     }
 
-    /// Whether a run goes that ended `age` seconds ago, as the `nth` newest (from 1) of those that succeeded, or that did not.
+    /// Whether a run goes that ended `age` seconds ago, as the `nth` newest (from 1) of those that it is counted with.
     pub(super) fn is_over(&self, has_succeeded: bool, nth: u32, age: u64) -> bool {
         let count = if has_succeeded {
             self.succeeded

@@ -60,7 +60,7 @@ pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
         let output = start::placed(&output, &namespace, client.server());
         start::within(&output, &namespace)?;
         let mut spec = json!(spec::spec(source, builder, &output, args.spec)?);
-        start::place_images(&mut spec, &namespace, client.server());
+        start::local_images(&mut spec, client.server());
         lay_over(&mut spec, spec::kept(args.kept));
         vec![(namespace, json!({"name": args.name, "spec": spec}))]
     };

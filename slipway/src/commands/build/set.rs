@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers::Build;
 use super::definitions::said;
-use super::start::{local, place_images};
+use super::start::{local, local_images, placed};
 use super::{Place, connect, spec};
 use crate::cli::{GitArgs, SetBuild, SpecArgs};
 use crate::client::Server;
@@ -176,7 +176,10 @@ fn given(args: SetBuild) -> anyhow::Result<(Option<Source>, Value)> {
 
 /// Images as the server calls its own.
 fn here(source: &mut Option<Source>, given: &mut Value, namespace: &str, server: &Server) {
-    place_images(given, namespace, server);
+    local_images(given, server);
+    if let Some(Value::String(output)) = given.pointer_mut("/output/image") {
+        *output = placed(output, namespace, server);
+    }
     let new = source.as_mut().and_then(|source| source.new.as_mut());
     if let Some(SourceSpec::Image { reference }) = new {
         *reference = local(reference, server).to_owned();

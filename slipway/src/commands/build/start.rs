@@ -57,7 +57,7 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
         }
     };
     let mut spec = json!(spec::spec(source, args.builder, &output, args.spec)?);
-    place_images(&mut spec, &namespace, client.server());
+    local_images(&mut spec, client.server());
     let wanted = json!({
         "name": args.name,
         "spec": spec,
@@ -248,15 +248,12 @@ pub(super) fn placed(output: &str, namespace: &str, server: &Server) -> String {
     }
 }
 
-/// All images that a spec names, or a part of one, as the server calls its own.
-pub(super) fn place_images(spec: &mut Value, namespace: &str, server: &Server) {
+/// The images that a spec, or a part of one, builds from, as the server calls its own. Where the result goes [`placed`] says.
+pub(super) fn local_images(spec: &mut Value, server: &Server) {
     for field in ["/builder", "/source/reference", "/runtime/image"] {
         if let Some(Value::String(image)) = spec.pointer_mut(field) {
             *image = local(image, server).to_owned();
         }
-    }
-    if let Some(Value::String(output)) = spec.pointer_mut("/output/image") {
-        *output = placed(output, namespace, server);
     }
 }
 
@@ -310,7 +307,7 @@ fn copied(remote: &Remote) -> AuthFile {
 mod tests {
     use serde_json::json;
 
-    use super::{Server, local, namespace_of, place_images, placed, short_name};
+    use super::{Server, local, local_images, namespace_of, placed, short_name};
 
     #[test]
     fn the_servers_own_name_and_a_namespace_given_apart_are_not_said_twice() {
@@ -332,24 +329,22 @@ mod tests {
     }
 
     #[test]
-    fn every_image_of_a_spec_is_called_as_the_server_calls_its_own() {
+    fn images_that_a_spec_builds_from_are_called_as_the_server_calls_its_own() {
         let server = Server::parse("127.0.0.1:5000").unwrap();
         let mut spec = json!({
             "builder": "127.0.0.1:5000/slipway/go:1.24",
             "source": {"kind": "image", "reference": "127.0.0.1:5000/team/sources/app:1"},
             "runtime": {"image": "127.0.0.1:5000/slipway/static:1", "artifacts": []},
-            "output": {"image": "app:v1", "tags": []},
         });
-        place_images(&mut spec, "team", &server);
+        local_images(&mut spec, &server);
         let expected = json!({
             "builder": "slipway/go:1.24",
             "source": {"kind": "image", "reference": "team/sources/app:1"},
             "runtime": {"image": "slipway/static:1", "artifacts": []},
-            "output": {"image": "team/app:v1", "tags": []},
         });
         assert_eq!(spec, expected);
         let mut part = json!({"runtime": {"artifacts": []}});
-        place_images(&mut part, "team", &server);
+        local_images(&mut part, &server);
         assert_eq!(part, json!({"runtime": {"artifacts": []}}));
     }
 

@@ -10,7 +10,7 @@ class Greeter(BaseHTTPRequestHandler):
         name = parse_qs(urlsplit(self.path).query).get("name", ["you"])[0]
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(f"Hello, {name}, from Python by itself.\n".encode())
+        self.wfile.write(f"Hello, {name}, from Python by itself.".encode())
 
 
 ThreadingHTTPServer(("", int(os.environ.get("PORT", "8080"))), Greeter).serve_forever()

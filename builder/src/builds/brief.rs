@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record as _, Store, key};
+use super::reproduce::is_check;
 use super::runs::Age;
-use super::submit::is_check;
 use super::{BuildsError, What};
 use crate::images::ImageName;
 use crate::ledger::{self, Kept, LedgerError, MAX_BATCH_BYTES, MAX_BODY_BYTES, Write};

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::submit::is_check;
+use super::reproduce::is_check;
 use super::{Builds, BuildsError};
 use crate::images::ImageName;
 use crate::ledger::{Key, Kind, Write};

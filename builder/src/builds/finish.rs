@@ -3,8 +3,8 @@
 use super::event::Occurrence;
 use super::progress::Progress;
 use super::record::{Recorded, put};
+use super::reproduce::is_check;
 use super::scribe::end_phase;
-use super::submit::is_check;
 use super::{Builds, BuildsError};
 use crate::driver::Failure;
 use crate::ledger::Write;

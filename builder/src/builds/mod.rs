@@ -36,6 +36,7 @@ mod queue;
 mod reason;
 mod record;
 mod recover;
+mod reproduce;
 mod retention;
 mod runs;
 mod scribe;

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use super::brief::Brief;
 use super::definitions::seconds;
+use super::reproduce::has_result;
 use super::spec::Wanted;
-use super::submit::has_result;
 use super::{Builds, BuildsError, PageOf, Recorded};
 use crate::images::{BaseImage, ImageName, Platform, ReadError};
 use crate::ledger::{Kept, Kind, Ledger};

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Pipeline;
 use crate::Compression;
 use crate::builds::reason::failure;
-use crate::builds::submit::against;
+use crate::builds::reproduce::against;
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName};
 use crate::records::{Against, Cause, OwnReason, Run};

@@ -3,7 +3,7 @@
 use super::Pipeline;
 use super::plan::Planned;
 use crate::builds::brief::Brief;
-use crate::builds::submit::has_result;
+use crate::builds::reproduce::has_result;
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::records::{Run, RunResult};

@@ -14,7 +14,7 @@ use super::{Pipeline, stopped};
 use crate::Compression;
 use crate::builds::progress::insist;
 use crate::builds::reason::failure;
-use crate::builds::submit::is_check;
+use crate::builds::reproduce::is_check;
 use crate::driver::{Built, Failure, Used};
 use crate::images::{BaseImage, ImageName, ImagesError};
 use crate::records::{Build, OwnReason, Run, RunResult};

@@ -1,8 +1,8 @@
 //! Names of images become digests.
 
 use crate::builds::reason;
+use crate::builds::reproduce::is_check;
 use crate::builds::spec::BuilderName;
-use crate::builds::submit::is_check;
 use crate::builds::{Builds, BuildsError};
 use crate::driver::Failure;
 use crate::images::{BaseImage, ImageName, Platform};

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Pipeline, keep};
 use crate::builds::reason::machine;
-use crate::builds::submit::is_check;
+use crate::builds::reproduce::is_check;
 use crate::driver::Failure;
 use crate::images::ImageName;
 use crate::records::Run;

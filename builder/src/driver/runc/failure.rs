@@ -176,27 +176,29 @@ pub(super) fn program(
 /// What a program that succeeded had to live with: what it made may not be whole.
 pub(super) fn endured(outcome: &Outcome, limits: &Limits) -> Vec<String> {
     let usage = &outcome.usage;
-    let mut endured = Vec::new();
-    if !outcome.succeeded() {
-        return endured;
-    }
-    if usage.memory_kills > 0 {
-        endured.push(format!(
-            "processes were killed for memory ({}, limit{}), and the build went on: if the result is not whole, raise \
-             limits.memoryBytes (--memory)",
+    let met = [
+        (
             usage.memory_kills,
-            mebibytes(limits.memory)
-        ));
-    }
-    if usage.process_refusals > 0 {
-        endured.push(format!(
-            "processes or threads were refused ({}, limit{}), and the build went on: if the result is not whole, raise \
-             limits.pids (--pids)",
+            "processes were killed for memory",
+            mebibytes(limits.memory),
+            "limits.memoryBytes (--memory)",
+        ),
+        (
             usage.process_refusals,
-            number(limits.processes)
-        ));
-    }
-    endured
+            "processes or threads were refused",
+            number(limits.processes),
+            "limits.pids (--pids)",
+        ),
+    ];
+    let endured = met
+        .into_iter()
+        .filter(|(count, ..)| *count > 0 && outcome.succeeded());
+    let said = endured.map(|(count, what, limit, key)| {
+        format!(
+            "{what} ({count}, limit{limit}), and the build went on: if the result is not whole, raise {key}"
+        )
+    });
+    said.collect()
 }
 
 /// A program that could not be run.

@@ -95,7 +95,7 @@ impl Writing {
         Some(Failure {
             reason: OwnReason::Evicted.into(),
             message: format!(
-                "the build was stopped: it had written the most of all at work when the server's disk for builds had {} MiB left, less \
+                "the build was stopped: it had written the most of all at work, or hidden how much, when the server's disk for builds had {} MiB left, less \
                  than the {} that are kept free (builder.minFreeBytes); let it write less, or ask whoever runs the server for more room",
                 lacking.free >> 20,
                 lacking.keep >> 20

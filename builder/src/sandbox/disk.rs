@@ -6,8 +6,8 @@
 //!
 //! Measuring costs a walk, so free space is asked ten times a second and a walk made only when free space has gone down by as
 //! much as the run has left, or when a while has passed. A run can therefore overshoot by what it writes in a tenth of a
-//! second and the time of one walk; not without end. Deleted files that are still open or mapped count (`disk/held.rs`); what is known to be
-//! held where nobody can look is told apart, and ends the run if it stays there. Each name counts 1 KiB besides its blocks, so that
+//! second and the time of one walk; not without end. Deleted files that are still open, mapped or executed count (`disk/held.rs`), mapped ones only
+//! where the server is root; what is known to be under way where nobody can look is told apart, and ends the run if it stays there. Each name counts 1 KiB besides its blocks, so that
 //! empty files are not free.
 
 use std::collections::HashSet;
@@ -32,7 +32,8 @@ const TICK: Duration = Duration::from_millis(100);
 const BELIEVED: Duration = Duration::from_secs(5);
 /// A walk is followed by a pause of so many times its own length.
 const REST: u32 = 10;
-/// Some is hidden from so many looks running before that counts as beyond the limit: what is handed over arrives.
+/// So many more looks have to find some hidden than find nothing, each of which counts half, before that counts as beyond the limit: what is
+/// handed over arrives.
 const PATIENCE: u32 = 5;
 /// The pause between them.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -127,7 +128,7 @@ impl Disk {
         members: &Cgroup,
     ) -> Result<Excess, SandboxError> {
         let mut grown = 0;
-        let mut hidden = 0;
+        let mut hidden = 0_u32;
         let mut free = self.free()?;
         let mut measured = Instant::now();
         let mut took = Duration::ZERO;
@@ -150,10 +151,10 @@ impl Disk {
                 return Ok(Excess::Known);
             }
             hidden = match look {
-                Look::AtLeast(_) => hidden + 1,
-                Look::All(_) | Look::Late => 0,
+                Look::AtLeast(_) => hidden + 2,
+                Look::All(_) | Look::Late => hidden.saturating_sub(1),
             };
-            if hidden >= PATIENCE {
+            if hidden >= 2 * PATIENCE {
                 return Ok(Excess::Hidden);
             }
         }

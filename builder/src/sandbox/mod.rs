@@ -50,7 +50,7 @@ pub use gauge::{Gauge, Reading};
 pub use host::{Host, Settings};
 pub use ids::{InvalidIds, SandboxIds};
 pub use nest::nested;
-pub use outcome::{Outcome, Reason, Usage};
+pub use outcome::{Outcome, Reason, UNMEASURED, Usage};
 pub use output::{Line, Output, Raw, Stream};
 pub use process::{Capabilities, InvalidProcess, Limits, Mount, Process, SecretFile, Source};
 pub use record::Recovered;

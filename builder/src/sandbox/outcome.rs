@@ -24,6 +24,10 @@ impl Outcome {
     }
 }
 
+/// What [`Reason::DiskUnmeasured`] means, and how to mend it.
+pub const UNMEASURED: &str = "open files were under way between sockets for seconds, or too many were open or mapped, where nobody can \
+     measure them: that counts as more than the limit of the disk; let the program receive what is sent to it, or hold fewer";
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -37,6 +41,8 @@ pub enum Reason {
     TooManyProcesses,
     /// Its files grew beyond the limit, and it was stopped.
     DiskFull,
+    /// It was stopped because some of its files were where nobody can measure them: see [`UNMEASURED`].
+    DiskUnmeasured,
     /// It did not end in time, and was stopped.
     TimedOut,
     /// Whoever started it did not want it any more.

@@ -13,7 +13,7 @@ use super::egress::Gateway;
 use super::error::SandboxError;
 use super::host::Host;
 use super::namespaces::{Namespaces, Outputs};
-use super::outcome::{Outcome, Reason, Usage};
+use super::outcome::{Outcome, Reason, UNMEASURED, Usage};
 use super::output::{self, Line, Output, Stream};
 use super::prepare::Preparation;
 use super::process::{Mount, Process, Source};
@@ -21,10 +21,6 @@ use super::record::Record;
 use super::root::Root;
 use super::rootfs::{Made, Rootfs};
 use super::view::{self, LOG, Log, View};
-
-/// What the output says of a run that was ended for what nobody can measure.
-const HIDDEN: &str = "[open files were under way between sockets for seconds, or too many were open or mapped, where nobody can \
-     measure them: that counts as more than the limit of the disk; let the program receive what is sent to it, or hold fewer]";
 
 /// Why a run was ended before it ended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +211,7 @@ impl Run<'_> {
             grown = grown.max(limits.disk.unwrap_or(0));
         }
         if ended == Err(Stop::Disk(Excess::Hidden)) {
-            let text = HIDDEN.to_owned();
+            let text = format!("[{UNMEASURED}]");
             let stream = Stream::Sandbox;
             let _ = lines.send(Line { stream, text }).await;
         }
@@ -256,7 +252,8 @@ impl Run<'_> {
 /// Only a failure has a limit to blame: a build may have lived with a refusal.
 fn reason(exit: Option<u8>, stop: Option<Stop>, usage: &Usage, over_disk: bool) -> Reason {
     match (stop, exit) {
-        (Some(Stop::Disk(_)), _) => Reason::DiskFull,
+        (Some(Stop::Disk(Excess::Known)), _) => Reason::DiskFull,
+        (Some(Stop::Disk(Excess::Hidden)), _) => Reason::DiskUnmeasured,
         (Some(Stop::Time), _) => Reason::TimedOut,
         (Some(Stop::Cancel), _) => Reason::Cancelled,
         // What it left is beyond the limit, even if it was done before it was seen.

@@ -293,6 +293,9 @@ int main(void) {
     TRY(clone, ENOSYS, CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
     TRY(clone, ENOSYS, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, buffer + 4096, 0, 0, 0);
     TRY(close_range, ENOSYS, 100, 200, 2);
+    TRY(landlock_create_ruleset, ENOSYS, 0, 0, 1);
+    TRY(landlock_add_rule, ENOSYS, 0, 1, buffer, 0);
+    TRY(landlock_restrict_self, ENOSYS, 0, 0);
     TRY(socket, ENOSYS, 40, SOCK_STREAM, 0);
     TRY(socket, ENOSYS, 38, SOCK_SEQPACKET, 0);
     TRY(socket, ENOSYS, 17, SOCK_RAW, 0);

@@ -32,7 +32,7 @@ use crate::records::{FailureReason, OwnReason};
 use crate::room::{NoRoom, full, is_full};
 use crate::rootfs::{FilesError, UnpackError};
 use crate::s2i::{ASSEMBLE_USER, Reason, Refusal, SCRIPTS_URL};
-use crate::sandbox::{self, Limits, Outcome, SandboxError};
+use crate::sandbox::{self, Limits, Outcome, SandboxError, UNMEASURED};
 
 pub(super) fn new(reason: impl Into<FailureReason>, message: impl Into<String>) -> Failure {
     Failure {
@@ -158,6 +158,10 @@ pub(super) fn program(
                 "{program} wrote more to disk than its limit{}: raise limits.diskBytes (--disk), or write less",
                 mebibytes(limits.disk)
             ),
+        ),
+        sandbox::Reason::DiskUnmeasured => new(
+            OwnReason::DiskLimitExceeded,
+            format!("{program} was ended: {UNMEASURED}"),
         ),
         sandbox::Reason::Succeeded | sandbox::Reason::Failed => {
             let code = match outcome.exit {
@@ -301,4 +305,29 @@ pub(super) fn export(error: &ExportError) -> Failure {
 
 pub(super) fn refusal(refusal: &Refusal) -> Failure {
     new(refusal.reason(), refusal.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Usage;
+
+    #[test]
+    fn what_nobody_could_measure_is_not_put_down_to_the_limit() {
+        let outcome = Outcome {
+            exit: None,
+            reason: sandbox::Reason::DiskUnmeasured,
+            usage: Usage::default(),
+            left_behind: Vec::new(),
+        };
+        let reason = Reason::AssembleFailed.into();
+        let failure = program(reason, "assemble", &outcome, &Limits::default());
+        assert_eq!(failure.reason.as_str(), "DiskLimitExceeded");
+        assert!(
+            failure.message.contains("under way between sockets"),
+            "{}",
+            failure.message
+        );
+        assert!(!failure.message.contains("--disk"), "{}", failure.message);
+    }
 }

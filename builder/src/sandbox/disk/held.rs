@@ -1,14 +1,14 @@
 //! What a run holds of files that have no name any more.
 //!
-//! They are found where processes hold them: open, or only mapped. All threads of a process share what is open, as system calls that end
-//! that are refused ([`super::super::oci_runtime`]). What is under way from one socket to another is nowhere to be seen; the kernel says
-//! only that there is some.
+//! They are found where processes hold them: open, only mapped, or executed. All threads of a process share what is open, as system calls
+//! that end that are refused ([`super::super::oci_runtime`]), and so are those by which rules hold files. What is under way from one socket
+//! to another is nowhere to be seen; the kernel says only that there is some.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, Metadata};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{BLOCK, Counted};
@@ -18,48 +18,56 @@ use crate::sandbox::cgroup::Cgroup;
 const MOST: u32 = 1 << 20;
 /// So often is asked who is there: processes begin others and end while they are looked at.
 const ROUNDS: u32 = 4;
-/// What is under way in all of so many looks, so far apart, is not going to arrive.
+/// What is under way is looked for again so often, so far apart: what is handed over arrives.
 const LOOKS: u32 = 4;
 const ARRIVES: Duration = Duration::from_millis(50);
+/// Something is hidden if so many of them found it under way: what is sent on and on is not where it is looked for each time.
+const FOUND: usize = 2;
 /// `OVERLAYFS_SUPER_MAGIC`.
 const OVERLAY: i64 = 0x794C_7630;
 
 impl Counted {
     /// Adds what they hold.
     pub(super) fn held(&mut self, members: &Cgroup) {
-        let is_hidden = (0..LOOKS).all(|earlier| {
-            if earlier > 0 {
+        let mut found = 0;
+        if self.look(members) {
+            let again = (1..LOOKS).filter(|_| {
                 std::thread::sleep(ARRIVES);
-            }
-            self.look(members)
-        });
-        self.is_part = is_hidden || self.looked >= MOST;
+                self.look(members)
+            });
+            found = 1 + again.count();
+        }
+        self.is_part = found >= FOUND || self.looked >= MOST;
     }
 
-    /// Whether there is something that cannot be looked at.
+    /// Whether something is under way.
     fn look(&mut self, members: &Cgroup) -> bool {
         let mut seen = BTreeSet::new();
-        let mut sockets = HashSet::new();
-        let mut is_hidden = false;
+        let mut sockets = HashMap::new();
         for _ in 0..ROUNDS {
             let new: Vec<_> = members.processes().difference(&seen).copied().collect();
             if new.is_empty() {
                 break;
             }
             for &process in &new {
-                is_hidden |= self.process(process, &mut sockets);
+                self.process(process, &mut sockets);
             }
             seen.extend(new);
         }
-        is_hidden
+        // One right after the other, and in the map's order, which nobody can foresee: what moves on could be ahead of any other.
+        sockets.values().any(|socket| has_under_way(socket))
     }
 
-    fn process(&mut self, process: u32, sockets: &mut HashSet<u64>) -> bool {
+    fn process(&mut self, process: u32, sockets: &mut HashMap<u64, PathBuf>) {
         let (thread, maps) = living(process).map_or((process, None), |(id, maps)| (id, Some(maps)));
         if let Some(maps) = maps {
             self.mapped(thread, maps);
         }
-        self.open(thread, sockets)
+        let executed = PathBuf::from(format!("/proc/{thread}/exe"));
+        if let Ok(metadata) = fs::metadata(&executed) {
+            self.nameless(&executed, &metadata);
+        }
+        self.open(thread, sockets);
     }
 
     /// Adds what is mapped, where this process may ask: as root of a user namespace it may not.
@@ -78,9 +86,8 @@ impl Counted {
         }
     }
 
-    /// Adds what is open; whether something is under way to one of its sockets.
-    fn open(&mut self, thread: u32, sockets: &mut HashSet<u64>) -> bool {
-        let mut is_hidden = false;
+    /// Adds what is open, and to `sockets` what the kernel says of its sockets.
+    fn open(&mut self, thread: u32, sockets: &mut HashMap<u64, PathBuf>) {
         let files = fs::read_dir(format!("/proc/{thread}/fd"));
         for file in files.into_iter().flatten().flatten() {
             if !self.goes_on() {
@@ -91,18 +98,14 @@ impl Counted {
                 continue;
             };
             if metadata.file_type().is_socket() {
-                let file = file.file_name();
-                is_hidden |= sockets.insert(metadata.ino())
-                    && has_under_way(
-                        &Path::new("/proc")
-                            .join(format!("{thread}/fdinfo"))
-                            .join(file),
-                    );
+                let folder = PathBuf::from(format!("/proc/{thread}/fdinfo"));
+                sockets
+                    .entry(metadata.ino())
+                    .or_insert_with(|| folder.join(file.file_name()));
             } else {
                 self.nameless(&path, &metadata);
             }
         }
-        is_hidden
     }
 
     fn nameless(&mut self, path: &Path, metadata: &Metadata) {

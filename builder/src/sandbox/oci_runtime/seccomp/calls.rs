@@ -19,15 +19,15 @@ pub(super) const MEMORY: &str = "\
     mmap mprotect mremap mseal msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect \
     remap_file_pages set_mempolicy mbind";
 
+/// Without Landlock: a rule of it holds the file that it names, also when that is deleted, where nobody can look.
 pub(super) const PROCESSES: &str = "\
     arch_prctl execve execveat exit exit_group fork futex futex_requeue futex_wait futex_waitv \
     futex_wake get_robust_list get_thread_area getcpu getpgid getpgrp getpid getppid getpriority \
-    getrlimit getrusage getsid gettid ioprio_get ioprio_set landlock_add_rule landlock_create_ruleset \
-    landlock_restrict_self pidfd_open pidfd_send_signal prctl prlimit64 rseq sched_get_priority_max \
-    sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler \
-    sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield \
-    seccomp set_robust_list set_thread_area set_tid_address setpgid setpriority setrlimit setsid vfork \
-    wait4 waitid";
+    getrlimit getrusage getsid gettid ioprio_get ioprio_set pidfd_open pidfd_send_signal prctl prlimit64 \
+    rseq sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam \
+    sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam \
+    sched_setscheduler sched_yield seccomp set_robust_list set_thread_area set_tid_address setpgid \
+    setpriority setrlimit setsid vfork wait4 waitid";
 
 /// `chroot` and the changes of user need a capability, which only `Capabilities::Packages` gives, to root alone.
 pub(super) const IDENTITY: &str = "\

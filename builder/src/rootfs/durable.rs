@@ -6,8 +6,10 @@
 //! taken away, without a lock that anybody waits for: it may take minutes.
 //! File systems with a journal keep the order of mark, names and renames.
 
-use std::io::{self, ErrorKind};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::tree::Tree;
 
@@ -37,8 +39,22 @@ pub(crate) fn is_whole(folder: &Path) -> io::Result<bool> {
 
 /// Whether a folder was written to in this boot and may not be on the disk yet.
 pub(crate) fn is_unsynced(folder: &Path) -> io::Result<bool> {
+    Ok(marked(folder)?.is_some())
+}
+
+/// When a folder was marked, if that was in this boot: one made anew in its place has another time.
+pub(crate) fn marked(folder: &Path) -> io::Result<Option<SystemTime>> {
     let this_boot = boot()?;
-    Ok(std::fs::read(folder.join(MARK)).is_ok_and(|of| of == this_boot))
+    let read = || {
+        let mut mark = File::open(folder.join(MARK))?;
+        let mut of = Vec::new();
+        mark.read_to_end(&mut of)?;
+        Ok::<_, io::Error>((of, mark.metadata()?.modified()?))
+    };
+    Ok(read()
+        .ok()
+        .filter(|(of, _)| *of == this_boot)
+        .map(|(_, at)| at))
 }
 
 /// Waits until all that was written to the file system of `folder` is on the disk.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -52,24 +51,26 @@ pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
 pub(super) fn settle(store: &LayerStore) -> io::Result<()> {
     let mut unsynced = Vec::new();
     for layer in children(&store.folder("layers"))? {
-        if durable::is_unsynced(&layer)? {
-            unsynced.push((inode(&layer), layer));
+        if let Some(marked) = durable::marked(&layer)? {
+            unsynced.push((marked, layer));
         }
     }
     if !unsynced.is_empty() {
         durable::sync(&store.folder("layers"))?;
     }
-    for (before, layer) in unsynced {
-        // What was made anew meanwhile is synced the next time.
-        if before.is_some() && inode(&layer) == before {
+    for (marked, layer) in unsynced {
+        let Some(name) = layer.file_name() else {
+            continue;
+        };
+        // Nobody makes or removes it now. What was made anew meanwhile is synced the next time.
+        if layer.exists()
+            && let Some(_held) = Lock::try_take(&store.folder("locks").join(name), Mode::Shared)?
+            && durable::marked(&layer)? == Some(marked)
+        {
             durable::unmark(&layer)?;
         }
     }
     Ok(())
-}
-
-fn inode(layer: &Path) -> Option<u64> {
-    Some(std::fs::metadata(layer).ok()?.ino())
 }
 
 /// A layer that could be removed.

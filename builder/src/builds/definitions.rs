@@ -113,31 +113,30 @@ impl Builds {
     /// Removes a build, with its runs, their logs and what is remembered of its webhooks' calls; images stay. [`BuildsError::Busy`] if one of its runs waits or is
     /// at work.
     pub async fn remove(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
-        // Listed before the build goes: from then on a new one of its name may have its own.
-        let taken = taken_by(self.store().ledger(), namespace, name).await?;
-        let mut runs = Vec::new();
-        let look = |run: Brief| {
-            runs.extend(run.is_of(name).then_some((run.name, run.uid)));
+        let (taken, runs) = loop {
+            // First: a run that is asked for from here on changes the build, and then all this begins anew.
+            let found = match self.store().get::<Build>(namespace, name).await {
+                Err(BuildsError::Unreadable { .. }) => None,
+                found => Some(found?),
+            };
+            // Listed before the build goes: from then on a new one of its name may have its own.
+            let taken = taken_by(self.store().ledger(), namespace, name).await?;
+            let mut runs = Vec::new();
+            let look = |run: Brief| {
+                runs.extend(run.is_of(name).then_some((run.name, run.uid)));
+            };
+            self.store().look(namespace, &prefix(name), look).await?;
+            self.is_idle(namespace, name).await?;
+            // The build first: without it none of these can become more, and they can be removed at leisure.
+            let removed = match found {
+                Some(found) => self.store().remove(&found).await,
+                None => self.store().remove_unread::<Build>(namespace, name).await,
+            };
+            match removed {
+                Err(BuildsError::Changed { .. }) => {}
+                removed => break removed.map(|()| (taken, runs))?,
+            }
         };
-        self.store().look(namespace, &prefix(name), look).await?;
-        let found = self.store().get_to_remove::<Build>(namespace, name).await?;
-        let open = self.newest(
-            namespace,
-            Some(name),
-            1,
-            |run| !run.has_ended(),
-            |run| !run.state.has_ended(),
-        );
-        if let Some(open) = open.await?.first() {
-            return Err(BuildsError::Busy(format!(
-                "its run {} has not ended: cancel it first",
-                open.value.metadata.name
-            )));
-        }
-        // The build first: without it none of these can become more, and they can be removed at leisure.
-        if let Some(found) = found {
-            self.store().remove(&found).await?;
-        }
         forget(self.store().ledger(), &taken).await?;
         for (run, uid) in runs {
             let run = match self.store().find::<Run>(namespace, &run).await {
@@ -149,6 +148,24 @@ impl Builds {
             }
         }
         Ok(())
+    }
+
+    /// [`BuildsError::Busy`] if one of a build's runs has not ended.
+    async fn is_idle(&self, namespace: &str, name: &str) -> Result<(), BuildsError> {
+        let open = self.newest(
+            namespace,
+            Some(name),
+            1,
+            |run| !run.has_ended(),
+            |run| !run.state.has_ended(),
+        );
+        match open.await?.first() {
+            None => Ok(()),
+            Some(open) => Err(BuildsError::Busy(format!(
+                "its run {} has not ended: cancel it first",
+                open.value.metadata.name
+            ))),
+        }
     }
 }
 

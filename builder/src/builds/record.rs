@@ -199,9 +199,20 @@ impl Store {
         name: &str,
     ) -> Result<Option<Recorded<T>>, BuildsError> {
         match self.get(namespace, name).await {
-            Err(BuildsError::Unreadable { .. }) => {}
-            other => return other.map(Some),
+            Err(BuildsError::Unreadable { .. }) => {
+                self.remove_unread::<T>(namespace, name).await?;
+                Ok(None)
+            }
+            other => other.map(Some),
         }
+    }
+
+    /// Removes a record as it is, which nobody could read.
+    pub(super) async fn remove_unread<T: Record>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), BuildsError> {
         let key = key::<T>(namespace, name);
         if let Some(Kept { key, revision, .. }) = self.ledger.get(&key).await? {
             self.ledger
@@ -210,7 +221,7 @@ impl Store {
         }
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.remove(&key);
-        Ok(None)
+        Ok(())
     }
 
     pub(super) async fn page<T: Record>(

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::deliveries::{taken, taking};
 use super::{Answer, Event, HookError, Hooks, Keys, Signed, Verdict, judge, prune};
+use crate::builds::Asked;
 use crate::ledger::{Kind, Ledger as _};
 use crate::records::{Cause, HookKind, SecretUse};
 use crate::source::git::ObjectId;
@@ -738,6 +739,40 @@ async fn removing_a_build_leaves_alone_what_a_new_one_of_its_name_has() {
     assert_eq!(runs.keys().collect::<Vec<_>>(), [&run]);
     assert_eq!(call("new").await, Answer::Known { run: Some(run) });
     assert!(matches!(call("old").await, Answer::Started { .. }));
+}
+
+/// Wherever a removal is when a run comes and ends: it goes with the build, or is a new one's.
+#[tokio::test]
+async fn removing_a_build_leaves_no_run_of_it() {
+    for steps in 0.. {
+        let (lab, _) = lab().await;
+        let mut removal = std::pin::pin!(lab.builds.remove(NAMESPACE, "app"));
+        for _ in 0..steps {
+            // Up to what it waits for next.
+            tokio::select! {
+                biased;
+                removed = &mut removal => {
+                    assert!(steps > 5, "it has more steps");
+                    return removed.unwrap();
+                }
+                () = std::future::ready(()) => {}
+            }
+        }
+        let asked = Asked::new(
+            owner(),
+            Cause::Asked {
+                by: "ann".to_owned(),
+            },
+        );
+        if let Ok(run) = lab.builds.start(NAMESPACE, "app", asked, at(NOW)).await {
+            let name = run.value.metadata.name;
+            let ended = lab.builds.cancel(NAMESPACE, &name, "ann", at(NOW)).await;
+            ended.unwrap();
+        }
+        removal.await.unwrap();
+        let runs = lab.runs().await;
+        assert!(runs.is_empty(), "after {steps} steps: {runs:?}");
+    }
 }
 
 #[tokio::test]

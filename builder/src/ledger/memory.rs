@@ -87,14 +87,12 @@ impl MemoryLedger {
 #[async_trait]
 impl Ledger for MemoryLedger {
     async fn get(&self, key: &Key) -> Result<Option<Kept>, LedgerError> {
-        Ok(self.kept().get(key).map(|entry| entry.kept.clone()))
+        let found = self.kept().get(key).map(|entry| entry.kept.clone());
+        turn(Ok(found)).await
     }
 
     async fn write(&self, writes: Vec<Write>) -> Result<(), LedgerError> {
-        let written = self.write_all(writes);
-        // As with real storage, others have a turn before who wrote goes on.
-        tokio::task::yield_now().await;
-        written
+        turn(self.write_all(writes)).await
     }
 
     async fn list(
@@ -105,12 +103,13 @@ impl Ledger for MemoryLedger {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Kept>, LedgerError> {
-        Ok(self.page(limit, |Kept { key, .. }| {
+        let page = self.page(limit, |Kept { key, .. }| {
             key.kind == kind
                 && key.namespace == namespace
                 && key.name.starts_with(prefix)
                 && after.is_none_or(|after| key.name.as_str() > after)
-        }))
+        });
+        turn(Ok(page)).await
     }
 
     async fn briefs(
@@ -161,6 +160,12 @@ impl Ledger for MemoryLedger {
         let of = |key: &&Key| key.kind == kind && key.namespace == namespace;
         Ok(self.kept().keys().filter(of).count())
     }
+}
+
+/// As with real storage, others have a turn before who asked goes on.
+async fn turn<T>(answer: T) -> T {
+    tokio::task::yield_now().await;
+    answer
 }
 
 fn bytes(write: &Write) -> usize {

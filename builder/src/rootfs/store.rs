@@ -18,6 +18,7 @@ use super::record::Record;
 use super::unpack::unpack;
 use super::{UnpackError, durable, sweep};
 use crate::overlay::Marks;
+use crate::pruned::Pruned;
 use crate::room::Written;
 use crate::tree::{Tree, remove_tree};
 use crate::{Compression, IdMap, Range};
@@ -219,7 +220,7 @@ impl LayerStore {
 
     /// Removes layers that nobody uses, the longest unused first, until those that stay have at most `keep` bytes, and
     /// what processes that were killed and crashes of the machine left behind.
-    pub fn sweep(&self, keep: u64) -> io::Result<Swept> {
+    pub fn sweep(&self, keep: u64) -> Pruned<Swept> {
         sweep::sweep(self, keep)
     }
 

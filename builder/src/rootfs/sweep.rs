@@ -12,15 +12,17 @@ use super::lock::{Lock, Mode};
 use super::record::Record;
 use super::store::{LayerStore, Swept};
 use crate::overlay::detach_below;
+use crate::pruned::{Failures, Pruned, children};
 use crate::tree::{Tree, remove_tree};
 
 /// See [`LayerStore::sweep`].
-pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
-    let mut swept = Swept {
-        leftovers: runs(store)? + incoming(store)? + trash(store)?,
-        ..Swept::default()
-    };
-    let (mut layers, damaged) = layers(store)?;
+pub(super) fn sweep(store: &LayerStore, keep: u64) -> Pruned<Swept> {
+    let mut failures = Failures::none();
+    let mut swept = Swept::default();
+    for left in [runs, incoming, trash] {
+        swept.leftovers += left(store, &mut failures);
+    }
+    let (mut layers, damaged) = layers(store, &mut failures);
     swept.leftovers += damaged;
     swept.kept = layers.iter().map(|layer| layer.bytes).sum();
     layers.sort_unstable_by_key(|layer| layer.used);
@@ -28,23 +30,30 @@ pub(super) fn sweep(store: &LayerStore, keep: u64) -> io::Result<Swept> {
         if swept.kept <= keep {
             break;
         }
-        let lock = store.folder("locks").join(&layer.name);
-        // Held: somebody uses it.
-        let Some(held) = Lock::try_take(&lock, Mode::Exclusive)? else {
-            continue;
-        };
-        // Used between the look and now.
-        if held.stamped()? > layer.used {
-            continue;
+        if failures.note(remove(store, &layer)) == Some(true) {
+            swept.kept -= layer.bytes;
+            swept.bytes += layer.bytes;
+            swept.layers += 1;
         }
-        store.discard(&store.folder("layers").join(&layer.name))?;
-        std::fs::remove_file(&lock)?;
-        swept.kept -= layer.bytes;
-        swept.bytes += layer.bytes;
-        swept.layers += 1;
     }
-    locks(store)?;
-    Ok(swept)
+    locks(store, &mut failures);
+    failures.beside(swept)
+}
+
+/// Removes a layer, if nobody uses it; whether it is gone.
+fn remove(store: &LayerStore, layer: &Candidate) -> io::Result<bool> {
+    let lock = store.folder("locks").join(&layer.name);
+    // Held: somebody uses it.
+    let Some(held) = Lock::try_take(&lock, Mode::Exclusive)? else {
+        return Ok(false);
+    };
+    // Used between the look and now.
+    if held.stamped()? > layer.used {
+        return Ok(false);
+    }
+    store.discard(&store.folder("layers").join(&layer.name))?;
+    std::fs::remove_file(&lock)?;
+    Ok(true)
 }
 
 /// See [`LayerStore::settle`].
@@ -81,25 +90,28 @@ struct Candidate {
 }
 
 /// The layers that are whole, and how many were removed because they were not.
-fn layers(store: &LayerStore) -> io::Result<(Vec<Candidate>, usize)> {
+fn layers(store: &LayerStore, failures: &mut Failures) -> (Vec<Candidate>, usize) {
     let (mut found, mut damaged) = (Vec::new(), 0);
-    for path in children(&store.folder("layers"))? {
+    for path in failures.children(&store.folder("layers")) {
         let Some(name) = path.file_name() else {
             continue;
         };
         let lock = store.folder("locks").join(name);
         let used = std::fs::metadata(&lock).and_then(|lock| lock.modified());
-        let Some(record) = Record::of_whole(&path)? else {
-            damaged += usize::from(discard_damaged(store, &path, &lock)?);
-            continue;
-        };
-        found.push(Candidate {
-            name: name.to_owned(),
-            bytes: record.bytes,
-            used: used.unwrap_or(SystemTime::UNIX_EPOCH),
-        });
+        match failures.note(Record::of_whole(&path)) {
+            Some(Some(record)) => found.push(Candidate {
+                name: name.to_owned(),
+                bytes: record.bytes,
+                used: used.unwrap_or(SystemTime::UNIX_EPOCH),
+            }),
+            Some(None) => {
+                let gone = failures.note(discard_damaged(store, &path, &lock));
+                damaged += usize::from(gone == Some(true));
+            }
+            None => {}
+        }
     }
-    Ok((found, damaged))
+    (found, damaged)
 }
 
 /// Removes a layer that is not whole, unless somebody is making it anew or did meanwhile.
@@ -116,75 +128,83 @@ fn discard_damaged(store: &LayerStore, layer: &Path, lock: &Path) -> io::Result<
 }
 
 /// The folders of builds whose process is gone, with what is mounted there.
-fn runs(store: &LayerStore) -> io::Result<usize> {
-    let mut removed = 0;
+fn runs(store: &LayerStore, failures: &mut Failures) -> usize {
     // Each begins and ends with its lock, so that may be there alone.
-    let folders = children(&store.folder("runs"))?.into_iter();
+    let folders = failures.children(&store.folder("runs")).into_iter();
     let folders: BTreeSet<_> = folders.map(|path| path.with_extension("")).collect();
-    for folder in folders {
+    let discard = |folder: PathBuf| {
         let lock = folder.with_extension("lock");
-        if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
-            if folder.exists() {
-                detach_below(&folder)?;
-            }
-            store.discard(&folder)?;
-            std::fs::remove_file(&lock)?;
-            removed += 1;
+        let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? else {
+            return Ok(false);
+        };
+        if folder.exists() {
+            detach_below(&folder)?;
         }
-    }
-    Ok(removed)
+        store.discard(&folder)?;
+        std::fs::remove_file(&lock)?;
+        Ok(true)
+    };
+    count(folders, discard, failures)
 }
 
 /// Half layers whose unpacking process is gone.
-fn incoming(store: &LayerStore) -> io::Result<usize> {
-    let mut removed = 0;
-    for path in children(&store.folder("incoming"))? {
-        let Some(name) = path.file_name() else {
-            continue;
+fn incoming(store: &LayerStore, failures: &mut Failures) -> usize {
+    let discard = |path: PathBuf| {
+        let lock = path
+            .file_name()
+            .map(|name| store.folder("locks").join(name));
+        let Some(_held) = lock.map_or(Ok(None), |lock| Lock::try_take(&lock, Mode::Exclusive))?
+        else {
+            return Ok(false);
         };
-        let lock = store.folder("locks").join(name);
-        if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
-            store.discard(&path)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
+        store.discard(&path)?;
+        Ok(true)
+    };
+    count(
+        failures.children(&store.folder("incoming")),
+        discard,
+        failures,
+    )
 }
 
 /// What nobody finished removing. Two that remove the same do not hinder each other.
-fn trash(store: &LayerStore) -> io::Result<usize> {
+fn trash(store: &LayerStore, failures: &mut Failures) -> usize {
     let folder = store.folder("trash");
-    let tree = Tree::open(&folder)?;
-    let left = children(&folder)?;
-    for path in &left {
-        if let Some(name) = path.file_name() {
-            remove_tree(tree.fd(), name.as_bytes())?;
-        }
-    }
-    Ok(left.len())
+    let Some(tree) = failures.note(Tree::open(&folder)) else {
+        return 0;
+    };
+    let discard = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        remove_tree(tree.fd(), name.as_bytes())?;
+        Ok(true)
+    };
+    count(failures.children(&folder), discard, failures)
 }
 
 /// The locks of layers that were refused or are gone.
-fn locks(store: &LayerStore) -> io::Result<()> {
-    for lock in children(&store.folder("locks"))? {
-        let Some(name) = lock.file_name() else {
-            continue;
-        };
-        let layer = store.folder("layers").join(name);
-        if layer.exists() {
-            continue;
-        }
-        if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)?
+fn locks(store: &LayerStore, failures: &mut Failures) {
+    let discard = |lock: PathBuf| {
+        let layer = store
+            .folder("layers")
+            .join(lock.file_name().unwrap_or_default());
+        if !layer.exists()
+            && let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)?
             && !layer.exists()
         {
             std::fs::remove_file(&lock)?;
         }
-    }
-    Ok(())
+        Ok(false)
+    };
+    count(failures.children(&store.folder("locks")), discard, failures);
 }
 
-fn children(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    std::fs::read_dir(folder)?
-        .map(|entry| Ok(entry?.path()))
-        .collect()
+/// How many of them `discard` has removed; a failure at one keeps it from no other.
+fn count(
+    paths: impl IntoIterator<Item = PathBuf>,
+    discard: impl Fn(PathBuf) -> io::Result<bool>,
+    failures: &mut Failures,
+) -> usize {
+    let gone = paths.into_iter();
+    gone.filter(|path| failures.note(discard(path.clone())) == Some(true))
+        .count()
 }

@@ -417,13 +417,13 @@ fn devices_are_skipped_kept_or_refused() {
             }
             Err(error) => assert!(!is_initial, "{error}"),
         }
-        watched.lab.store.sweep(0).unwrap();
+        watched.lab.store.sweep(0).whole().unwrap();
         assert!(
             !watched
                 .mounted(vec![with(Devices::Skip).unwrap()])
                 .contains_key(&b"node"[..])
         );
-        watched.lab.store.sweep(0).unwrap();
+        watched.lab.store.sweep(0).whole().unwrap();
     }
 }
 
@@ -887,7 +887,7 @@ fn t70_damaged_and_cut_streams_are_refused() {
         let extended = [&packed[..], b"more"].concat();
         assert!(unpack(&extended).is_err());
         assert!(unpack(&packed).is_ok());
-        watched.lab.store.sweep(0).unwrap();
+        watched.lab.store.sweep(0).whole().unwrap();
     }
 }
 

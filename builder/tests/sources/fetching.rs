@@ -664,8 +664,14 @@ async fn fetches_at_the_same_time_and_a_pruned_cache() {
         assert_eq!(only_file(&snapshot.unwrap()), format!("content {}", i % 4));
     }
     let mirrors = Mirrors::new(servers.mirrors());
-    assert!(mirrors.prune(u64::MAX, SystemTime::UNIX_EPOCH).unwrap() > 0);
-    assert_eq!(mirrors.prune(0, SystemTime::UNIX_EPOCH).unwrap(), 0);
+    assert!(
+        mirrors
+            .prune(u64::MAX, SystemTime::UNIX_EPOCH)
+            .whole()
+            .unwrap()
+            > 0
+    );
+    assert_eq!(mirrors.prune(0, SystemTime::UNIX_EPOCH).whole().unwrap(), 0);
     let mut again = app;
     again.revision = "b1".parse().unwrap();
     assert_eq!(

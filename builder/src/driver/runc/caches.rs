@@ -19,8 +19,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use oci::{Algorithm, Digest};
@@ -31,6 +31,7 @@ use crate::archive::Mtime;
 use crate::rootfs::{Lock, Mode, durable};
 use crate::tree::{Tree, copy_tree, remove_tree, tree_bytes};
 
+mod prune;
 #[cfg(test)]
 mod tests;
 
@@ -88,7 +89,9 @@ impl Caches {
             bytes: AtomicU64::new(0),
             pruning: Mutex::default(),
         };
-        caches.prune()?;
+        if let Err(error) = caches.prune().failed {
+            tracing::warn!(%error, "caches that are not used could not be removed");
+        }
         Ok(caches)
     }
 
@@ -153,115 +156,6 @@ impl Caches {
             since: a_moment_ago(),
             _lock: lock,
         }))
-    }
-
-    /// Removes caches that nobody uses, the longest unused first, until those that stay have at most as many bytes as are kept; and
-    /// what processes that were killed left. How many bytes stay.
-    pub(super) fn prune(&self) -> io::Result<u64> {
-        self.prune_to(self.keep)
-    }
-
-    /// The same, with `keep` bytes to stay.
-    pub(super) fn prune_to(&self, keep: u64) -> io::Result<u64> {
-        let _alone = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
-        for path in children(&self.root.join("incoming"))? {
-            let lock = self.root.join("locks").join(name(&path));
-            if let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? {
-                self.discard(&path)?;
-            }
-        }
-        let trash = self.root.join("trash");
-        for path in children(&trash)? {
-            remove_tree(Tree::open(&trash)?.fd(), name(&path).as_encoded_bytes())?;
-        }
-        let mut all = Vec::new();
-        for path in children(&self.root.join("entries"))? {
-            let lock = self.root.join("locks").join(name(&path));
-            if !durable::is_whole(&path)? {
-                self.discard_damaged(&path, &lock)?;
-                continue;
-            }
-            let used = match fs::metadata(&lock) {
-                Ok(lock) => lock.modified()?,
-                Err(_) => SystemTime::UNIX_EPOCH,
-            };
-            let bytes = if let Some(record) = Record::read(&path) {
-                record.bytes
-            } else {
-                // In use: it cannot go, and who uses it notes what it has then, which would be long to count again and again.
-                let Some(_held) = Lock::try_take(&lock, Mode::Exclusive)? else {
-                    continue;
-                };
-                // Its program or the server was killed.
-                let Ok(bytes) = tree_bytes(&path.join(FILES)) else {
-                    // Too deep to be measured: it would never be too large.
-                    self.discard(&path)?;
-                    continue;
-                };
-                bytes
-            };
-            all.push((used, bytes, path, lock));
-        }
-        all.sort_unstable();
-        let mut kept: u64 = all.iter().map(|(_, bytes, ..)| bytes).sum();
-        for (used, bytes, path, lock) in all {
-            if kept <= keep {
-                break;
-            }
-            let Some(held) = Lock::try_take(&lock, Mode::Exclusive)? else {
-                continue;
-            };
-            // Used between the look and now.
-            if used != SystemTime::UNIX_EPOCH && held.stamped()? > used {
-                continue;
-            }
-            self.discard(&path)?;
-            fs::remove_file(&lock)?;
-            kept -= bytes;
-        }
-        self.bytes.store(kept, Ordering::Relaxed);
-        Ok(kept)
-    }
-
-    /// Removes what a crash of the machine may have damaged, unless somebody takes it now, who does the same.
-    fn discard_damaged(&self, path: &Path, lock: &Path) -> io::Result<()> {
-        if let Some(_held) = Lock::try_take(lock, Mode::Exclusive)?
-            && !durable::is_whole(path)?
-        {
-            self.discard(path)?;
-            fs::remove_file(lock)?;
-        }
-        Ok(())
-    }
-
-    /// Syncs the caches that are not and that nobody uses, all at once, which may take minutes.
-    pub(super) fn settle(&self) -> io::Result<()> {
-        let entries = self.root.join("entries");
-        let mut unsynced = Vec::new();
-        for path in children(&entries)? {
-            let lock = self.root.join("locks").join(name(&path));
-            // In this order: whoever takes it removes the record before they stamp the lock.
-            let Ok(used) = fs::metadata(&lock).and_then(|lock| lock.modified()) else {
-                continue;
-            };
-            if durable::is_unsynced(&path)? && Record::read(&path).is_some() {
-                unsynced.push((used, path, lock));
-            }
-        }
-        if !unsynced.is_empty() {
-            durable::sync(&entries)?;
-        }
-        let _alone = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
-        for (used, path, lock) in unsynced {
-            // What was used between the look and now is synced the next time. A lock without its cache would stay.
-            if path.exists()
-                && let Some(held) = Lock::try_take(&lock, Mode::Exclusive)?
-                && held.stamped()? == used
-            {
-                durable::unmark(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// How many bytes they had when they were last [pruned](Self::prune).
@@ -390,10 +284,4 @@ fn name_of(namespace: &str, id: &str) -> String {
 
 fn name(path: &Path) -> &OsStr {
     path.file_name().unwrap_or_default()
-}
-
-fn children(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    fs::read_dir(folder)?
-        .map(|entry| Ok(entry?.path()))
-        .collect()
 }

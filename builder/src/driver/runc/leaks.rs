@@ -80,7 +80,7 @@ impl Work<'_> {
         }
         // One that was not counted has no record, and is measured here.
         let pruned = self.machine.caches.prune();
-        let results = settled.into_iter().chain([pruned.map(drop)]);
+        let results = settled.into_iter().chain([pruned.failed]);
         for error in results.filter_map(Result::err) {
             tracing::warn!(%error, "caches of builds could not be counted or removed");
         }

@@ -32,6 +32,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{Built, Driver, Failure, Job, Writing};
+use crate::pruned::Pruned;
 use crate::room::NoRoom;
 use crate::rootfs::LayerStore;
 use crate::sandbox::{Host, Recovered, SandboxError};
@@ -93,14 +94,17 @@ impl Runc {
         let folder = settings.folder.display().to_string();
         let open = move || -> io::Result<Machine> {
             let layers = LayerStore::open(&settings.layers(), host.ids().map().clone())?;
-            let kept = layers.sweep(settings.keep_layers)?.kept;
+            let Pruned { kept, failed } = layers.sweep(settings.keep_layers);
+            if let Err(error) = failed {
+                tracing::warn!(%error, "what builds have left could not be removed");
+            }
             layers.settle()?;
             let caches = Caches::open(&settings.caches(), settings.keep_caches)?;
             std::fs::create_dir_all(settings.scratch())?;
             Ok(Machine {
                 host,
                 layers,
-                layer_bytes: AtomicU64::new(kept),
+                layer_bytes: AtomicU64::new(kept.kept),
                 caches,
                 writers: Writers::default(),
                 removing: Mutex::default(),
@@ -124,7 +128,7 @@ impl Runc {
             let caches = own.caches.prune();
             // Who makes room does not wait for what takes long.
             drop(alone);
-            let removed = [layers, mirrors, caches].map(|kept| kept.map(drop));
+            let removed = [layers, mirrors, caches].map(|pruned| pruned.failed);
             let settled = [own.layers.settle(), own.caches.settle()];
             // What failed keeps nothing else from being done.
             removed.into_iter().chain(settled).collect()
@@ -185,14 +189,15 @@ impl Runc {
 
 impl Machine {
     /// Removes layers beyond `keep` bytes; how many stay.
-    fn sweep_layers(&self, keep: u64) -> io::Result<u64> {
-        let kept = self.layers.sweep(keep)?.kept;
+    fn sweep_layers(&self, keep: u64) -> Pruned {
+        let Pruned { kept, failed } = self.layers.sweep(keep);
+        let kept = kept.kept;
         self.layer_bytes.store(kept, Ordering::Relaxed);
-        Ok(kept)
+        Pruned { kept, failed }
     }
 
     /// Removes mirrors beyond `keep` bytes, and those that nobody used for long; how many bytes stay.
-    fn prune_mirrors(&self, keep: u64) -> io::Result<u64> {
+    fn prune_mirrors(&self, keep: u64) -> Pruned {
         let before = SystemTime::now().checked_sub(MIRRORS_KEPT);
         let before = before.unwrap_or(SystemTime::UNIX_EPOCH);
         self.settings.mirrors.prune(keep, before)
@@ -234,19 +239,19 @@ impl Machine {
 
     /// Lets `keep` remove what is too much, then what is lacking, until there is room or nothing goes any more: sizes are of files, and
     /// what those take on the disk may be less.
-    fn remove(&self, keep: impl Fn(Option<u64>) -> io::Result<u64>) -> io::Result<()> {
+    fn remove(&self, keep: impl Fn(Option<u64>) -> Pruned) -> io::Result<()> {
         if self.lacking()?.is_none() {
             return Ok(());
         }
-        let mut kept = keep(None)?;
+        let mut pruned = keep(None);
         while let Some(lacking) = self.lacking()? {
-            let left = keep(Some(kept.saturating_sub(lacking.missing())))?;
-            if left >= kept {
+            let kept = pruned.kept;
+            pruned = keep(Some(kept.saturating_sub(lacking.missing())));
+            if pruned.kept >= kept {
                 break;
             }
-            kept = left;
         }
-        Ok(())
+        pruned.failed
     }
 }
 

@@ -13,6 +13,7 @@ use super::confinement::User;
 use super::process::{size_of, timed_out};
 use super::sessions::Sessions;
 use super::url::GitUrl;
+use crate::pruned::{Failures, Pruned};
 use crate::room::Written;
 use crate::sandbox::SandboxIds;
 use crate::source::Fault;
@@ -161,37 +162,37 @@ impl Mirrors {
 
     /// Removes mirrors, the longest unused first, until all together have at most `most` bytes; and those unused since
     /// `before`. Those in use stay. Gives the bytes that are left. Blocks.
-    pub fn prune(&self, most: u64, before: SystemTime) -> io::Result<u64> {
+    pub fn prune(&self, most: u64, before: SystemTime) -> Pruned {
+        let mut failures = Failures::none();
         let mut found = Vec::new();
-        let folders = read_dir(&self.root)?;
+        let folders = failures.note(read_dir(&self.root)).unwrap_or_default();
         for namespace in folders.into_iter().filter(|path| path.is_dir()) {
-            for file in read_dir(&namespace)? {
+            for file in failures.note(read_dir(&namespace)).unwrap_or_default() {
                 if file.extension().is_some_and(|kind| kind == "lock") {
-                    let used = std::fs::metadata(&file)?.modified()?;
+                    let used = std::fs::metadata(&file).and_then(|lock| lock.modified());
                     let folder = file.with_extension("git");
-                    found.push((used, size_of(&folder), file, folder));
+                    let used = failures.note(used);
+                    found.extend(used.map(|used| (used, size_of(&folder), file, folder)));
                 }
             }
         }
         found.sort();
         let mut left: u64 = found.iter().map(|(_, size, ..)| size).sum();
-        let mut failed = Ok(());
+        // The lock's file stays: who waits for it holds this very file.
+        let remove = |lock: &Path, folder: &Path| {
+            let is_gone = is_free(&File::open(lock)?) && folder.exists();
+            if is_gone {
+                std::fs::remove_dir_all(folder)?;
+            }
+            Ok(is_gone)
+        };
         for (used, size, lock, folder) in found {
-            if left <= most && used >= before {
-                continue;
-            }
-            let lock = File::open(&lock)?;
-            // The lock's file stays: who waits for it holds this very file.
-            if !is_free(&lock) || !folder.exists() {
-                continue;
-            }
-            // Others may go though one cannot.
-            match std::fs::remove_dir_all(&folder) {
-                Ok(()) => left -= size,
-                Err(error) => failed = failed.and(Err(error)),
+            if (left > most || used < before) && failures.note(remove(&lock, &folder)) == Some(true)
+            {
+                left -= size;
             }
         }
-        failed.map(|()| left)
+        failures.beside(left)
     }
 }
 

@@ -177,11 +177,27 @@ fn the_longest_unused_go_first_and_none_that_is_in_use() {
     }
     let lock = caches.root.join("locks").join(name_of("shop", "used"));
     let held = crate::rootfs::Lock::try_take(&lock, crate::rootfs::Mode::Shared).unwrap();
-    caches.prune().unwrap();
+    caches.prune().whole().unwrap();
     let there = ["used", "old", "older", "new"].map(|id| is_there(&caches, id));
     assert_eq!(there, [true, false, false, true]);
     drop(held);
     assert_eq!(fs::read_dir(caches.root.join("trash")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_cannot_be_removed_keeps_nothing_else_from_going() {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Caches::open(folder.path(), 250_000).unwrap();
+    write(&caches, "pip", 100_000);
+    fs::create_dir_all(caches.root.join("incoming/stuck")).unwrap();
+    fs::create_dir_all(caches.root.join("entries/stuck")).unwrap();
+    fs::create_dir(caches.root.join("locks/stuck")).unwrap();
+    fs::create_dir(caches.root.join("trash/1.2")).unwrap();
+    let pruned = caches.prune_to(0);
+    pruned.failed.unwrap_err();
+    assert_eq!(pruned.kept, 0);
+    assert!(!is_there(&caches, "pip"));
+    assert!(!caches.root.join("trash/1.2").exists());
 }
 
 /// A process that was killed while it made one, used one, and removed one.
@@ -280,10 +296,10 @@ fn what_cannot_be_measured_is_not_kept() {
         let inner = rustix::fs::openat(at.fd(), "d", flags, rustix::fs::Mode::empty());
         at = crate::tree::Tree::of(inner.unwrap());
     }
-    caches.prune().unwrap();
+    caches.prune().whole().unwrap();
     assert!(is_there(&caches, "deep"), "it is in use");
     assert!(cache.settle().is_err());
-    caches.prune().unwrap();
+    caches.prune().whole().unwrap();
     assert!(!is_there(&caches, "deep"));
 }
 
@@ -319,7 +335,7 @@ fn what_a_use_adds_is_counted_although_it_was_not_noted() {
     let cache = take(&caches, "pip", None);
     fs::write(cache.files().join("more"), vec![b'x'; 100_000]).unwrap();
     drop(cache);
-    caches.prune().unwrap();
+    caches.prune().whole().unwrap();
     assert!(!is_there(&caches, "pip"));
 }
 

@@ -654,7 +654,9 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
         fs::write(config, text.replace("127.0.0.1:0", &host)).unwrap();
     });
     ticks(&scene);
-    interrupted_twice(&scene, &args);
+    // Whoever presses Ctrl-C twice means it, and so does a pipeline that ends its steps.
+    cancelled_by(&scene, &args, ("r2", "-INT", 3));
+    cancelled_by(&scene, &args, ("r3", "-TERM", 143));
     let refused = error_line(&scene.run("bob", &["build", "cancel", "r1", "-n", "team"]));
     assert!(refused.contains("may not create builds"), "{refused}");
     scene.done("ada", &["build", "cancel", "r1", "-n", "team"]);
@@ -691,18 +693,18 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
     );
 }
 
-/// Whoever presses Ctrl-C twice means it.
-fn interrupted_twice(scene: &Scene, args: &[&str]) {
-    let args = [&["build", "run", "r2"], &args[3..]].concat();
+/// Sends a signal to who follows a run of their own, again and again.
+fn cancelled_by(scene: &Scene, args: &[&str], (name, signal, code): (&str, &'static str, i32)) {
+    let args = [&["build", "run", name], &args[3..]].concat();
     let mut command = scene.command("ada", &args);
     command.stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut twice = command.spawn().unwrap();
-    let told = BufReader::new(twice.stderr.take().unwrap()).lines();
-    let pid = twice.id().to_string();
-    // Again and again: no machine is so slow that two of them are far apart.
+    let mut following = command.spawn().unwrap();
+    let told = BufReader::new(following.stderr.take().unwrap()).lines();
+    let pid = following.id().to_string();
+    // No machine is so slow that two of them are far apart.
     let interrupt = move || {
         let mut kill = Command::new("kill");
-        kill.args(["-INT", &pid]).stderr(Stdio::null());
+        kill.args([signal, &pid]).stderr(Stdio::null());
         while kill.status().unwrap().success() {
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -719,7 +721,8 @@ fn interrupted_twice(scene: &Scene, args: &[&str]) {
             ends
         };
     }
-    assert_eq!((twice.wait().unwrap().code(), ends), (Some(3), "cancelled"));
+    assert_eq!(following.wait().unwrap().code(), Some(code));
+    assert_eq!(ends, "cancelled");
 }
 
 #[test]

@@ -22,9 +22,9 @@ pub(crate) enum BuildCommand {
     ///
     /// The server builds, with your rights: it pulls the builder image and pushes the result as you might. What the build
     /// says goes to standard error as it is said, and the image's name by digest to standard output when it is done. Ctrl-C
-    /// lets go of it; it goes on, unless Ctrl-C is pressed once more, which cancels it. Of a folder is sent what .gitignore and .s2iignore do not name.
+    /// lets go of it; it goes on, unless Ctrl-C is pressed once more, which cancels it, as SIGTERM does. Of a folder is sent what .gitignore and .s2iignore do not name.
     ///
-    /// Exits with 0 when the image is published, 1 when the build failed, 3 when it was cancelled, 130 when you let go.
+    /// Exits with 0 when the image is published, 1 when the build failed, 3 when it was cancelled, 130 when you let go, 143 after SIGTERM.
     #[command(after_help = "Examples:
   slipway build run --git https://git.example.com/team/app.git#main --builder slipway/python:3.13 --output team/app:v1
   slipway build run --dir . --builder slipway/go:1.24 --output team/app:dev

@@ -8,6 +8,7 @@ use builder::s2i::IgnoreMode;
 use oci::RepoName;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::answers::{Run, clean};
 use super::follow::{follow, image, summary};
@@ -20,6 +21,7 @@ use crate::commands::print;
 /// Exit codes besides 0 and 1, which are a published image and a failure.
 const CANCELLED: u8 = 3;
 const LET_GO: u8 = 130;
+const TERMINATED: u8 = 143;
 
 /// How long a second Ctrl-C is waited for.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -178,8 +180,15 @@ async fn wait(client: &Client, run: Run, following: &Following) -> anyhow::Resul
         return Ok(ExitCode::SUCCESS);
     }
     let mut screen = Screen::new();
+    let mut terminate = signal(SignalKind::terminate())?;
     let followed = tokio::select! {
         followed = follow(client, namespace, name, &mut screen) => followed,
+        // A pipeline that is aborted does not want the image any more; a person who hangs up may.
+        _ = terminate.recv() => {
+            screen.end();
+            eprintln!("{}", cancel_one(client, namespace, name).await?);
+            return Ok(ExitCode::from(TERMINATED));
+        }
         interrupt = tokio::signal::ctrl_c() => {
             interrupt?;
             screen.end();

@@ -5,7 +5,9 @@
 mod support;
 
 use std::convert::Infallible;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -15,6 +17,7 @@ use futures_util::stream::{self, StreamExt as _};
 use http::{Method, Request, StatusCode};
 use serde_json::json;
 use support::{Answer, Server, request, user};
+use tokio::sync::Barrier;
 
 const SECRET: &str = "canary-of-a-webhook-secret";
 const HOOK: &str = "/hooks/team/app/generic";
@@ -194,14 +197,20 @@ async fn who_is_turned_away_does_not_learn_what_is_there_either() {
         secure: false,
         outlet: sendfile::Outlet::default(),
     };
-    // What is long takes its time to arrive.
-    let call = async |path: &str| {
+    // What is long takes its time to arrive: the last byte comes when all have come so far, or were answered.
+    let call = async |path: &str, all: &Arc<Barrier>| {
         let frames = [long.clone(), bytes::Bytes::from_static(b"x")];
-        let frames = stream::iter(frames).then(async |bytes| {
-            if bytes.len() == 1 {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+        let has_come = Arc::new(AtomicBool::new(false));
+        let gate = (Arc::clone(all), Arc::clone(&has_come));
+        let frames = stream::iter(frames).then(move |bytes| {
+            let (all, has_come) = gate.clone();
+            async move {
+                if bytes.len() == 1 {
+                    has_come.store(true, Ordering::Relaxed);
+                    all.wait().await;
+                }
+                Ok::<_, Infallible>(bytes)
             }
-            Ok::<_, Infallible>(bytes)
         });
         let signature = format!("sha256={}", "0".repeat(64));
         let request = Request::post(path)
@@ -211,7 +220,11 @@ async fn who_is_turned_away_does_not_learn_what_is_there_either() {
             .header("x-github-delivery", "1")
             .body(axum::body::Body::from_stream(frames))
             .unwrap();
-        server.front.respond(request, &connection).await.status()
+        let status = server.front.respond(request, &connection).await.status();
+        if !has_come.load(Ordering::Relaxed) {
+            all.wait().await;
+        }
+        status
     };
     for path in [
         "/hooks/team/forge/github",
@@ -219,7 +232,10 @@ async fn who_is_turned_away_does_not_learn_what_is_there_either() {
         "/hooks/team/none/github",
         "/hooks/none/forge/github",
     ] {
-        let calls = |count| join_all((0..count).map(|_| call(path)));
+        let calls = async |count| {
+            let all = Arc::new(Barrier::new(count));
+            join_all((0..count).map(|_| call(path, &all))).await
+        };
         let mut statuses = calls(3).await;
         statuses.sort();
         let (refused, full) = (StatusCode::NOT_FOUND, StatusCode::TOO_MANY_REQUESTS);

@@ -77,7 +77,20 @@ async fn stall(file: &Arc<File>, by_sendfile: bool) -> Vec<TcpStream> {
     for client in &clients {
         client.readable().await.unwrap();
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Until each has begun and nothing moves any more.
+    let sent = || -> Vec<u64> { outlets.iter().map(Outlet::sendfile_bytes).collect() };
+    let is_still = async {
+        let mut before = sent();
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let now = sent();
+            if now == before && (!by_sendfile || !now.contains(&0)) {
+                return;
+            }
+            before = now;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(60), is_still).await;
     for outlet in &outlets {
         let sent = outlet.sendfile_bytes();
         assert_eq!(sent > 0, by_sendfile);

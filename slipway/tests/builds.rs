@@ -604,7 +604,7 @@ fn a_run_is_let_go_of_taken_up_across_a_restart_and_cancelled() {
             ("hello", ""),
             (
                 "before",
-                "for i in 1 2 3 4 5 6 7 8 9; do echo tick $i; sleep 5; done\n",
+                "for i in $(seq 1000); do echo tick $i; sleep 5; done\n",
             ),
         ],
     );

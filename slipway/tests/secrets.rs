@@ -79,7 +79,7 @@ impl Program {
 
     /// The log, once it holds `text`.
     fn log_with(&self, text: &str) -> String {
-        for _ in 0..600 {
+        for _ in 0..2400 {
             let log = read(&self.path("log"));
             if log.contains(text) {
                 return log;

@@ -167,24 +167,23 @@ fn it_ends_well_when_told() {
 /// Slow-loris: a header that never ends, a connection that never speaks, an idle keep-alive.
 #[test]
 fn silent_connections_are_closed() {
-    let server = Server::start("limits: {headerTimeout: 1s}\n");
-    for start in ["", "P", "PRI", "GET /v2/ HTTP/1.1\r\nhost: x\r\n"] {
+    let server = Server::start("limits: {headerTimeout: 5s}\n");
+    let begin = |start: &str| {
         let mut stream = TcpStream::connect(&server.host).unwrap();
         stream.write_all(start.as_bytes()).unwrap();
+        let patience = Some(Duration::from_secs(30));
+        stream.set_read_timeout(patience).unwrap();
         stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
+    };
+    let mut idle = begin("GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n");
+    let starts = ["", "P", "PRI", "GET /v2/ HTTP/1.1\r\nhost: x\r\n"];
+    for (start, mut stream) in starts.map(|start| (start, begin(start))) {
         let mut rest = Vec::new();
         let read = stream.read_to_end(&mut rest);
         // Closed or reset, but not waited for by this client until its own patience ends.
         let waited = read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         assert!(!waited, "{start:?}");
     }
-    let mut idle = TcpStream::connect(&server.host).unwrap();
-    idle.set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
-    idle.write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n")
-        .unwrap();
     let mut answer = Vec::new();
     idle.read_to_end(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"));
@@ -248,11 +247,15 @@ fn clients_that_begin_and_stop_wake_nobody() {
         })
         .collect();
     server.get("/v2/", "");
-    let before = server.wakes();
-    thread::sleep(Duration::from_secs(1));
-    let woken = server.wakes() - before;
+    // The least of some looks: threads that end take their figures along, and a machine that stands still adds to them.
+    let looks = (0..5).map(|_| {
+        let before = server.wakes();
+        thread::sleep(Duration::from_secs(1));
+        server.wakes().checked_sub(before)
+    });
+    let mut woken = looks.flatten();
     // A look every 5 ms would be 8000, one every 100 ms 400.
-    assert!(woken < 100, "woken {woken} times");
+    assert!(woken.any(|woken| woken < 100), "woken all the time");
     drop(waiting);
 }
 
@@ -307,7 +310,7 @@ fn requests_are_traced_to_a_collector() {
     let parent = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01\r\n");
     server.get("/v2/a/manifests/v1", &parent);
     server.terminate();
-    let (head, body) = received.recv_timeout(Duration::from_secs(30)).unwrap();
+    let (head, body) = received.recv_timeout(Duration::from_secs(120)).unwrap();
     assert!(head.starts_with("post /v1/traces "), "{head}");
     assert!(head.contains("application/x-protobuf"), "{head}");
     let holds = |bytes: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);

@@ -130,7 +130,8 @@ fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
     };
     let (_server, at) = registry_under_test(lab, &settings);
     let program = home.join("slipway");
-    std::fs::copy(server::binary(), &program).or_fail("copy the program");
+    // Not by ourselves: what another test starts meanwhile would hold the file open for writing (`ETXTBSY`).
+    lab.program("cp").arg(server::binary()).arg(&program).ok();
     let made = lab
         .program("setpriv")
         .args(["--reuid", USER, "--regid", USER, "--init-groups"])

@@ -57,5 +57,5 @@ pub use program::Program;
 pub use provider::Provider;
 pub use repository::Repository;
 pub use server::{Server, Settings, registry_under_test};
-pub use wait::{eventually, eventually_or, until};
+pub use wait::{eventually, eventually_or, until, until_within};
 pub use weather::{Proxy, Weather};

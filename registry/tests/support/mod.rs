@@ -232,29 +232,40 @@ impl Server {
         self.ask(Method::GET, path, &Who::Nobody, b"").await
     }
 
-    /// Sends raw bytes and reads until the server closes, or is silent for a second.
+    /// Sends raw bytes and reads until the server closes, or is silent for a second behind a whole answer.
     pub async fn raw(&self, bytes: &[u8]) -> String {
+        self.raw_for(bytes, 1).await
+    }
+
+    /// The same for requests that have so many answers.
+    pub async fn raw_for(&self, bytes: &[u8], answers: usize) -> String {
+        let is_head = bytes.starts_with(b"HEAD ");
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
         let mut buffer = [0; 4096];
-        while let Ok(Ok(read)) =
-            tokio::time::timeout(Duration::from_secs(1), stream.read(&mut buffer)).await
-        {
-            if read == 0 {
-                break;
+        loop {
+            // Before that, silence says nothing but that the machine has much to do.
+            let seconds = if whole(&answer, is_head) < answers {
+                60
+            } else {
+                1
+            };
+            let read = stream.read(&mut buffer);
+            match tokio::time::timeout(Duration::from_secs(seconds), read).await {
+                Ok(Ok(read @ 1..)) => answer.extend_from_slice(&buffer[..read]),
+                _ => break,
             }
-            answer.extend_from_slice(&buffer[..read]);
         }
         String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// A connection on which `head` and `body` spaces were sent, and nothing more will be.
-    pub async fn hold(&self, head: &[u8], body: usize) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head).await.unwrap();
-        stream.write_all(&vec![b' '; body]).await.unwrap();
-        stream
+    pub async fn hold(&self, head: &[u8], body: usize) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        stream.write_all(head).await?;
+        stream.write_all(&vec![b' '; body]).await?;
+        Ok(stream)
     }
 
     /// Pushes a blob by `who`.
@@ -292,6 +303,22 @@ pub fn image(config: &Digest, config_size: usize, layer: &Digest, layer_size: us
         r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}","size":{config_size}}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer}","size":{layer_size}}}]}}"#
     )
     .into_bytes()
+}
+
+/// How many answers are there to their end; those to HEAD have no body, whatever they announce.
+fn whole(answers: &[u8], is_head: bool) -> usize {
+    let text = String::from_utf8_lossy(answers).to_ascii_lowercase();
+    let (mut rest, mut count) = (text.as_str(), 0);
+    while let Some((head, body)) = rest.split_once("\r\n\r\n") {
+        let mut lines = head.lines().filter(|_| !is_head);
+        let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.map_or(0, |length| length.parse().unwrap());
+        let Some(next) = body.get(length..) else {
+            break;
+        };
+        (rest, count) = (next, count + 1);
+    }
+    count
 }
 
 async fn accept(listener: TcpListener, front: Arc<Front>) {

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// How long a server may take to say where it listens.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(120);
 
 /// The program, without the variables of whoever runs the tests.
 pub fn slipway() -> Command {

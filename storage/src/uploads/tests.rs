@@ -74,7 +74,7 @@ impl House {
 /// Opens the files once what was open of them is closed: work in the background ends a moment after its storage.
 async fn unlocked(folder: &TempDir) -> FsStore {
     let root = folder.path().join("objects");
-    for _ in 0..10_000 {
+    for _ in 0..60_000 {
         match FsStore::open(&root) {
             Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -73,11 +73,27 @@ impl House {
     }
 
     pub(crate) async fn open(&self) -> Storage {
-        let store = Arc::new(FsStore::open(&self.objects()).unwrap());
+        let store = Arc::new(self.unlocked().await);
         let index = Arc::new(SqliteIndex::open(&self.index_file()).unwrap());
         Storage::open(store, index, Limits::default())
             .await
             .unwrap()
+    }
+
+    /// Opens the files once what was open of them is closed: work in the background ends a moment after its storage.
+    async fn unlocked(&self) -> FsStore {
+        let mut tries = 0..60_000;
+        loop {
+            match FsStore::open(&self.objects()) {
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::ResourceBusy
+                        && tries.next().is_some() =>
+                {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tests::api::Reply;
 use tests::{Api, Cluster, Lab, OrFail, Proxy, Server, Weather, daemon, server, until};
 
-use super::{api_as, bind, registry, staffed};
+use super::{access_of, api_as, bind, registry, staffed};
 
 const BAD: [Weather; 6] = [
     Weather::Down,
@@ -29,8 +29,21 @@ fn scene(name: &str, more: &str) -> Scene {
     let lab = Lab::new(name);
     let cluster = staffed(&lab);
     let proxy = cluster.proxy();
-    let server = registry(&lab, &cluster.kubeconfig_by(&lab, &proxy), more);
-    api_as(server.endpoint(), "alice").push_image("team/app", "v1", &[b"layer".to_vec()]);
+    let mut server = registry(&lab, &cluster.kubeconfig_by(&lab, &proxy), more);
+    let alice = api_as(server.endpoint(), "alice");
+    // Where it is given little time, a cluster that has much to do may be late with its first answers: all begins anew then.
+    until("alice may push", || {
+        let path = "/auth/token?scope=repository:team/app:pull,push";
+        let reply = alice.get(path).or_fail("ask for a token");
+        let may_push = |access: &serde_json::Value| access["actions"].to_string().contains("push");
+        let is_answered = reply.status == 200 && access_of(&reply).iter().any(may_push);
+        if !is_answered {
+            server.stop();
+            server.start_again();
+        }
+        is_answered
+    });
+    alice.push_image("team/app", "v1", &[b"layer".to_vec()]);
     Scene {
         lab,
         cluster,
@@ -90,8 +103,12 @@ fn t58_what_is_not_known_is_refused_and_what_is_known_holds_to_its_end() {
     }
     scene.proxy.set(Weather::Fair);
     until("recovery", || scene.pull("bob").status == 200);
-    // The stranger is answered as ever: it is known what they may not.
-    assert_eq!(scene.pull("carol").status, 403);
+    // The stranger is answered as ever: it is known what they may not, though perhaps not within a second.
+    until("the stranger is known", || {
+        let status = scene.pull("carol").status;
+        assert!(status == 403 || status == 503, "carol gets {status}");
+        status == 403
+    });
     let log = scene.server.log();
     for part in [" decides\n", " does not decide: ", " decides again\n"] {
         assert!(log.contains(part), "{part}\n{log}");
@@ -123,7 +140,10 @@ fn commands_say_that_the_api_server_is_away() {
             .env("KUBECONFIG", scene.lab.path("cluster/proxied.kubeconfig"))
     };
     let login = || slipway().args(["login", "--token-stdin", &host]);
-    login().stdin("bob").ok();
+    // The cluster has a second for each answer.
+    until("bob is known", || {
+        login().stdin("bob").run().status.success()
+    });
     scene.proxy.set(Weather::Down);
     let image = format!("{host}/team/app:v1");
     // Who bob is, is known for as long as the cluster's answer holds.

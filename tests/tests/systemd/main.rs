@@ -30,7 +30,7 @@ if systemd-analyze verify slipway.service 2>&1 | grep slipway; then exit 1; fi
 test \"$(systemctl is-enabled slipway)\" = enabled
 first=\"$(systemctl show --property MainPID --value slipway)\"
 kill -KILL \"$first\"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   now=\"$(systemctl show --property MainPID --value slipway)\"
   case \"$now\" in 0 | \"$first\") sleep 0.1 ;; *) break ;; esac
 done
@@ -68,7 +68,7 @@ begun() {
 begun 1
 systemctl restart slipway
 begun 2
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   if pkill --exact busybox; then break; fi
   sleep 0.1
 done
@@ -79,7 +79,7 @@ slipway ls team/app | grep -x v2
 systemctl stop slipway
 # The kernel takes a moment to empty them.
 groups() { find /sys/fs/cgroup -path '*/slipway/*' -type d; }
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   if [ -z \"$(groups)\" ]; then break; fi
   sleep 0.1
 done

@@ -201,20 +201,20 @@ async fn keys_are_fetched_before_anybody_asks_and_again_later() {
     let watching = tokio::spawn(lab.tokens.watch());
     let patience = std::time::Instant::now();
     while lab.tokens.failures() < 1 {
-        assert!(patience.elapsed() < Duration::from_secs(30));
+        assert!(patience.elapsed() < Duration::from_secs(120));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     lab.provider.set(Weather::Fair);
     later(16).await;
     while lab.tokens.fetches() < 2 || lab.provider.asked() < 1 {
-        assert!(patience.elapsed() < Duration::from_secs(30));
+        assert!(patience.elapsed() < Duration::from_secs(120));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(lab.knows(&lab.token()).await.name(), "ada");
     let asked = lab.provider.asked();
     later(601).await;
     while lab.provider.asked() == asked {
-        assert!(patience.elapsed() < Duration::from_secs(30));
+        assert!(patience.elapsed() < Duration::from_secs(120));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     watching.abort();

@@ -1,8 +1,7 @@
 //! What is wrong with a configuration, in the words of its keys rather than of the parser.
 
+use builder::meant;
 use serde_json::Value;
-
-use super::names::edits;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 60;
@@ -196,7 +195,7 @@ impl<'a> Form<'a> {
             return format!("{path}: there is no such key");
         };
         let keys = self.keys(&above);
-        if let Some(meant) = meant(written, &keys) {
+        if let Some(meant) = meant(written, keys.iter().copied()) {
             return format!(
                 "{path}: there is no such key: did you mean {}?",
                 above.with(meant)
@@ -287,12 +286,4 @@ impl<'a> Form<'a> {
             "a text".to_owned()
         }
     }
-}
-
-/// The key that a misspelt one was meant to be.
-fn meant<'a>(written: &str, keys: &[&'a str]) -> Option<&'a str> {
-    let distance = |key: &str| edits(&written.to_lowercase(), &key.to_lowercase());
-    let near = keys.iter().map(|key| (distance(key), *key));
-    let (distance, key) = near.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (key.len() / 3).min(2)).then_some(key)
 }

@@ -369,6 +369,59 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_key_of_a_source_is_named_where_it_stands() {
+        let text = |source: &str| {
+            format!(
+                "metadata: {{name: a}}\nspec:\n  builder: b\n  output: {{image: t/a}}\n{source}\n"
+            )
+        };
+        for (source, said) in [
+            (
+                "  source:\n    kind: git\n    url: u\n    contextdir: x",
+                "y.yaml:8:5: spec.source.contextdir: there is no such key: did you mean spec.source.contextDir?",
+            ),
+            (
+                "  source:\n    uri: u\n    kind: git",
+                "y.yaml:6:5: spec.source.uri: there is no such key: did you mean spec.source.url?",
+            ),
+            (
+                "  source:\n    reference: r\n    kind: git\n    url: u",
+                "y.yaml:6:5: spec.source.reference: there is no such key; there are contextDir, kind, lfs, revision, secret, submodules, url",
+            ),
+            (
+                "  source: {kind: image, reference: r, url: u}",
+                "y.yaml:5:39: spec.source.url: there is no such key; there are kind, reference",
+            ),
+            (
+                "  source: {kind: git}",
+                "spec.source.url: is missing: add a text",
+            ),
+            (
+                "  source: {kind: svn, url: u}",
+                "y.yaml:5:18: spec.source.kind: \"svn\" is not right: write git or image",
+            ),
+            (
+                "  source: {kind: git, url: u, lfs: often}",
+                "y.yaml:5:36: spec.source.lfs: \"often\" is not right: write true or false",
+            ),
+            (
+                "  source: u",
+                "spec.source: \"u\" is not right: write keys below it: kind: git with url, or kind: image with reference",
+            ),
+            (
+                "",
+                "spec.source: is missing: add keys below it: kind: git with url, or kind: image with reference",
+            ),
+        ] {
+            let error = refused(&text(source));
+            assert!(
+                error.starts_with("y.yaml:") && error.ends_with(said),
+                "{error}"
+            );
+        }
+    }
+
     /// What a server prints, by the table of docs/build-spec.md, which a test of the API holds against it.
     #[test]
     fn what_is_shown_of_a_build_may_stand_in_a_file() {

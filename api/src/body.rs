@@ -55,7 +55,11 @@ fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
         if path == "." || !error.is_data() {
             return why;
         }
-        let place: String = path.escape_debug().take(SHOWN).collect();
+        let place = match unknown(error).filter(|field| !path.ends_with(&**field)) {
+            Some(field) => format!("{path}.{field}"),
+            None => path,
+        };
+        let place: String = place.escape_debug().take(SHOWN).collect();
         format!("{place}: {why}")
     })?;
     reader.end().map_err(|error| without_value(&error))?;
@@ -86,6 +90,13 @@ fn without_value(error: &serde_json::Error) -> String {
         _ => "it does not have the form that belongs there".to_owned(),
     };
     format!("{kept} (line {line}, column {column})")
+}
+
+/// The field that an error in serde's words says is unknown.
+fn unknown(error: &serde_json::Error) -> Option<String> {
+    let said = error.to_string();
+    let (field, _) = said.strip_prefix("unknown field `")?.split_once('`')?;
+    Some(field.to_owned())
 }
 
 fn is_json(request: &Request) -> bool {

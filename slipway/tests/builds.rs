@@ -576,6 +576,11 @@ fn who_may_not_push_a_builder_image_is_told_before_it_is_made() {
     );
     let said = error_line(&said);
     assert!(said.contains(&output) && said.contains("may not"), "{said}");
+    // Without a login the server is that which is named.
+    let mut command = scene.command("stranger", &["builder-image", "create", "go"]);
+    let said = error_line(&run(command.env("SLIPWAY_SERVER", &scene.server.host), ""));
+    let output = format!("{}/slipway/go:", scene.server.host);
+    assert!(said.contains(&output), "{said}");
 }
 
 /// Whether a file below the folder has these bytes.
@@ -763,7 +768,21 @@ fn a_run_that_waits_says_why_to_who_looks_and_who_follows() {
         "{refused}"
     );
     scene.done("bob", &["build", "show", "kept", "-n", "team"]);
-    for run in ["r2", "r1"] {
+    let cancel = ["build", "cancel", "kept", "-n", "team"];
+    let ended = error_line(&scene.run("ada", &cancel));
+    assert!(
+        ended.contains("kept is a build, and none of its runs"),
+        "{ended}"
+    );
+    scene.done("ada", &["build", "start", "kept", "-n", "team", "--detach"]);
+    let named = error_line(&scene.run("ada", &cancel));
+    assert!(
+        named.ends_with(": slipway build cancel kept-1 -n team\n"),
+        "{named}"
+    );
+    let refused = error_line(&scene.run("bob", &cancel));
+    assert!(refused.contains("may not create builds"), "{refused}");
+    for run in ["kept-1", "r2", "r1"] {
         scene.done("ada", &["build", "cancel", run, "-n", "team"]);
     }
     assert_eq!(following.wait().unwrap().code(), Some(3));
@@ -918,6 +937,12 @@ fn set_in_place(scene: &Scene, known: &Value) {
     assert_eq!(said, expected);
     let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
     assert!(shown.contains(&webhook), "{shown}");
+    assert!(
+        shown.contains("schedule    30 3 * * *\nnext start  20"),
+        "{shown}"
+    );
+    assert!(shown.contains("T03:30:00Z\n"), "{shown}");
+    assert!(!shown.contains("image moved"), "{shown}");
     let build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
     let mut spec = known["spec"].clone();
     spec["clean"] = false.into();
@@ -930,6 +955,10 @@ fn set_in_place(scene: &Scene, known: &Value) {
     });
     assert_eq!(build["spec"], spec, "the rest is as it was");
     assert!(scene.done("ada", &set).contains("is unchanged"));
+    let moves = ["build", "set", "app", "-n", "team", "--on-image-move"];
+    scene.done("ada", &moves);
+    let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
+    assert!(shown.contains("image moved starts a run"), "{shown}");
     let nothing = error_line(&scene.run("ada", &["build", "set", "app", "-n", "team"]));
     assert!(nothing.contains("what is to be set?"), "{nothing}");
 }
@@ -1096,7 +1125,7 @@ fn a_builder_image_is_asked_by_every_word_that_builds_have_for_it() {
     for (name, word) in [("one", "small"), ("two", "busy:1"), ("three", "team/no:1")] {
         assert_eq!(stderr(&create(name, word)), "", "{word}");
     }
-    let note = "there is no builder image nosuch for team yet\n";
+    let note = "there is no builder image nosuch for team yet: slipway builder-image list -n team shows those that there are\n";
     assert_eq!(stderr(&create("four", "nosuch")), format!("note: {note}"));
     let show = ["build", "show", "four", "-n", "team"];
     let shown = scene.done("bob", &show);
@@ -1119,6 +1148,17 @@ fn a_refusal_names_what_is_wrong() {
             [&run[..], &["Bad_Name", "--dir", "src"], &of, &["team/x:1"]].concat(),
             "slipway: \"Bad_Name\" is no name of a run",
         ),
+        // Of the client itself, and so before the source is sent.
+        (
+            [
+                &run[..],
+                &["--dir", "src"],
+                &of,
+                &["team/x:1", "--env", "NOT_SET_HERE"],
+            ]
+            .concat(),
+            "slipway: --env NOT_SET_HERE: NOT_SET_HERE is not set here: write --env NOT_SET_HERE=VALUE, or set it",
+        ),
         (
             [&run[..], &git, &of, &["other/x:1"]].concat(),
             "slipway: --output other/x:1: it must lie in the namespace of the build, which is team, as -n or SLIPWAY_NAMESPACE says",
@@ -1129,6 +1169,30 @@ fn a_refusal_names_what_is_wrong() {
         let error = error_line(&output);
         assert!(error.starts_with(said), "{error}");
     }
+    let elsewhere = [&run[..], &git, &of, &["other.example.com/team/x:1"]].concat();
+    let error = error_line(&scene.run("ada", &elsewhere));
+    let said = ": spec.output.image: other.example.com is another registry";
+    assert!(error.contains(said), "{error}");
+    let create = [
+        &["build", "create", "told"],
+        &git[..],
+        &of,
+        &["team/told:1"],
+    ]
+    .concat();
+    let env = ["--env", "PIP_INDEX_URL=http://ada:hidden@host/simple"];
+    let told = scene.run("ada", &[&create[..], &env].concat());
+    assert!(told.status.success(), "{}", stderr(&told));
+    let told = stderr(&told);
+    assert!(
+        told.starts_with("warning: the variable PIP_INDEX_URL has a URL with a password"),
+        "{told}"
+    );
+    assert!(
+        told.contains("--secret") && !told.contains("hidden"),
+        "{told}"
+    );
+
     let theirs =
         "apiVersion: build.openshift.io/v1\nkind: BuildConfig\nmetadata: {name: a}\nspec: {}\n";
     let file = scene.folder.path().join("theirs.yaml");

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use builder::records::BuildSpec;
 use serde::Deserialize;
 
 use super::*;
@@ -78,9 +79,55 @@ fn an_error_names_the_place_and_what_belongs_there() {
 }
 
 #[test]
+fn an_error_of_a_source_names_the_very_field() {
+    let said = |source: &str| {
+        let json =
+            format!(r#"{{"source": {source}, "builder": "b", "output": {{"image": "t/a"}}}}"#);
+        read::<BuildSpec>(json.as_bytes()).unwrap_err()
+    };
+    for (source, begins) in [
+        (
+            r#"{"kind": "git", "url": "u", "contextdir": "c"}"#,
+            "source.contextdir: there is no such field: expected is one of `kind`, `url`, `revision`, `contextDir`,",
+        ),
+        (
+            r#"{"uri": "u", "kind": "git"}"#,
+            "source.uri: there is no such field: expected is one of `kind`, `url`,",
+        ),
+        (
+            r#"{"reference": "r", "kind": "git", "url": "u"}"#,
+            "source.reference: there is no such field: expected is one of `kind`, `url`,",
+        ),
+        (
+            r#"{"kind": "image", "reference": "r", "lfs": false}"#,
+            "source.lfs: there is no such field: expected is `kind` or `reference` (line",
+        ),
+        (
+            r#"{"kind": "git", "url": 7}"#,
+            "source.url: something else stands there: expected is a string",
+        ),
+        (r#"{"kind": "git"}"#, "source: missing field `url`"),
+        (r#"{"kind": "image"}"#, "source: missing field `reference`"),
+        (r#"{"url": "u"}"#, "source: missing field `kind`"),
+        (
+            r#"{"kind": "svn"}"#,
+            "source.kind: something else stands there: expected is `git` or `image`",
+        ),
+    ] {
+        let said = said(source);
+        assert!(said.starts_with(begins), "{said}");
+    }
+}
+
+#[test]
 fn no_error_quotes_a_value() {
     // Also one that is made to look like the end of an error.
-    for value in ["hunter2", "x, expected hunter2", "missing field hunter2"] {
+    for value in [
+        "hunter2",
+        "x, expected hunter2",
+        "missing field hunter2",
+        "unknown field `hunter2`, expected x",
+    ] {
         for json in [
             format!(r#""{value}""#),
             format!(r#"["{value}"]"#),

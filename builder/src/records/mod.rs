@@ -9,6 +9,7 @@ mod image;
 mod reason;
 mod run;
 mod secret;
+mod source;
 mod spec;
 
 pub use actor::Actor;
@@ -19,7 +20,8 @@ pub use run::{
     Against, Cause, Ingredients, PhaseTiming, Resolved, Run, RunResult, State, StateKind,
 };
 pub use secret::{Secret, SecretUse};
+pub use source::SourceSpec;
 pub use spec::{
     BuildSpec, CacheSpec, EnvSpec, HookKind, HookSpec, InjectionSpec, OutputSpec, Retention,
-    RunPolicy, RuntimeSpec, SecretMount, SourceSpec, TestSpec, Timeouts, Triggers,
+    RunPolicy, RuntimeSpec, SecretMount, TestSpec, Timeouts, Triggers,
 };

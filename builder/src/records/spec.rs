@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::SourceSpec;
 use crate::plan::{Limits, Network};
 use crate::s2i::IgnoreMode;
 
@@ -88,57 +89,6 @@ impl BuildSpec {
         let hooks = self.triggers.webhooks.iter().map(|hook| &*hook.secret);
         let all = git.into_iter().chain(mounted).chain(injected).chain(hooks);
         all.collect()
-    }
-}
-
-/// Where the source is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", tag = "kind", deny_unknown_fields)]
-pub enum SourceSpec {
-    /// A git repository.
-    #[serde(rename_all = "camelCase")]
-    Git {
-        /// `https://…`, `ssh://…` or `user@host:path`.
-        url: String,
-        /// A branch, a tag or a commit; absent: the repository's default branch.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        revision: Option<String>,
-        /// The folder of the repository to build.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        context_dir: Option<String>,
-        /// The secret for the server: `username` and `password`, or `ssh-privatekey` (and `known_hosts`). Its file `hosts` names
-        /// the servers that it may be shown to, one a line.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        secret: Option<String>,
-        /// Whether submodules come too.
-        #[serde(default)]
-        submodules: bool,
-        /// Whether files of Git LFS come too.
-        #[serde(default)]
-        lfs: bool,
-    },
-    /// A source snapshot in this registry: what `slipway build run --dir` sends, and what every run keeps.
-    #[serde(rename_all = "camelCase")]
-    Image {
-        /// `repository@digest` or `repository:tag` of an artifact with one layer, a tar.
-        reference: String,
-    },
-}
-
-impl SourceSpec {
-    /// Whether the same commit of both is the same source: they differ in nothing but which commit is meant, and by which secret.
-    pub(crate) fn is_alike(&self, other: &Self) -> bool {
-        let alike = |source: &Self| {
-            let mut source = source.clone();
-            if let Self::Git {
-                revision, secret, ..
-            } = &mut source
-            {
-                (*revision, *secret) = (None, None);
-            }
-            source
-        };
-        alike(self) == alike(other)
     }
 }
 

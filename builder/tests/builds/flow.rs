@@ -516,6 +516,32 @@ async fn a_builder_image_is_found_by_its_entry() {
         Err(BuildsError::Invalid(_))
     ));
 
+    // Without scripts of its own it would stand before everybody's, and fail whoever builds by it.
+    let mut mute = execution();
+    mute["Labels"] = serde_json::json!({"io.openshift.tags": "builder,python"});
+    push(&lab.images, "shop/mute:1", &[b"mute".to_vec()], mute).await;
+    let refused = put("shop", "shop/mute:1").await.unwrap_err().to_string();
+    assert!(
+        refused.starts_with("image: shop/mute:1 does not say where its scripts are: give it the label io.openshift.s2i.scripts-url"),
+        "{refused}"
+    );
+
+    for (word, near) in [
+        ("pyton", "did you mean python? "),
+        ("python:3.14", ""),
+        ("rust", ""),
+    ] {
+        let mut wanted = spec(&source, "x");
+        wanted.builder = word.to_owned();
+        let asked = lab.builds.run_once("shop", None, wanted, asked(), now());
+        let (run, _) = lab.ended(&asked.await.unwrap().value).await;
+        let State::Failed { message, .. } = run.state else {
+            panic!("{word}");
+        };
+        let list = format!(": {near}slipway builder-image list -n shop shows what it has");
+        assert!(message.contains(&list), "{message}");
+    }
+
     let mut wanted = spec(&source, "x");
     wanted.builder = "python".to_owned();
     lab.build(wanted).await;

@@ -1,11 +1,12 @@
 //! What is wrong with a configuration, in the words of its keys rather than of the parser.
 
+use builder::meant;
 use serde_json::Value;
-
-use super::names::edits;
 
 /// Characters of a value that are shown.
 const SHOWN: usize = 60;
+/// serde's words, of which the formats make no others.
+const UNKNOWN: &str = "unknown field `";
 /// What else than its type says how a value is written, by the beginning of its key.
 const WRITTEN: [(&str, &str); 6] = [
     (
@@ -60,6 +61,21 @@ impl KeyPath {
         &self.0
     }
 
+    /// With the key that an error in serde's words says is unknown, where the parser stood above it.
+    pub(super) fn to_unknown(&self, said: &str) -> Option<Self> {
+        let key = between(said, UNKNOWN, "`")?;
+        let is_there = matches!(self.0.last(), Some(Step::Key(last)) if last == key);
+        (!is_there).then(|| self.with(key))
+    }
+
+    /// What stands there.
+    fn of_document<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        self.0.iter().try_fold(document, |value, step| match step {
+            Step::Key(key) => value.get(key),
+            Step::Index(index) => value.get(index),
+        })
+    }
+
     fn with(&self, key: &str) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Key(key.to_owned()));
@@ -88,9 +104,11 @@ pub(super) fn explain(
     document: &Value,
     (schema, what): (&Value, &str),
 ) -> String {
-    let form = Form { root: schema };
-    // serde's words, of which the formats make no others.
-    if said.contains("unknown field `") {
+    let form = Form {
+        root: schema,
+        document,
+    };
+    if said.contains(UNKNOWN) {
         return form.unknown(path);
     }
     if let Some(key) = between(said, "missing field `", "`") {
@@ -112,10 +130,7 @@ pub(super) fn explain(
         path.0.pop();
     }
     let path = &path;
-    let found = path.0.iter().try_fold(document, |value, step| match step {
-        Step::Key(key) => value.get(key),
-        Step::Index(index) => value.get(index),
-    });
+    let found = path.of_document(document);
     let found = found.map_or_else(|| "this".to_owned(), shown);
     let expected = form.expected(path);
     if path.0.is_empty() {
@@ -140,6 +155,8 @@ fn shown(value: &Value) -> String {
 /// The form of the file, as its schema has it.
 struct Form<'a> {
     root: &'a Value,
+    /// What was read, which says of which kind something is.
+    document: &'a Value,
 }
 
 impl<'a> Form<'a> {
@@ -180,10 +197,19 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The keys that may be below a path.
+    /// The keys that may be below a path; where a key there says of which kind it is, those of that.
     fn keys(&self, path: &KeyPath) -> Vec<&'a str> {
-        let forms = self.at(path).into_iter();
-        let keys = forms.filter_map(|form| form["properties"].as_object());
+        let (mut forms, there) = (self.at(path), path.of_document(self.document));
+        let is_of = |form: &&Value| {
+            tag(form)
+                .is_some_and(|(key, kind)| there.and_then(|there| there.get(key)) == Some(kind))
+        };
+        if forms.iter().any(is_of) {
+            forms.retain(is_of);
+        }
+        let keys = forms
+            .iter()
+            .filter_map(|form| form["properties"].as_object());
         keys.flat_map(|keys| keys.keys().map(String::as_str))
             .collect()
     }
@@ -196,7 +222,7 @@ impl<'a> Form<'a> {
             return format!("{path}: there is no such key");
         };
         let keys = self.keys(&above);
-        if let Some(meant) = meant(written, &keys) {
+        if let Some(meant) = meant(written, keys.iter().copied()) {
             return format!(
                 "{path}: there is no such key: did you mean {}?",
                 above.with(meant)
@@ -252,6 +278,10 @@ impl<'a> Form<'a> {
             })
         };
         let keys = self.keys(path);
+        let kinds: Vec<_> = forms.iter().filter_map(|form| kind(form)).collect();
+        if !kinds.is_empty() {
+            return format!("keys below it: {}", kinds.join(", or "));
+        }
         if !keys.is_empty() {
             let kinds = forms.iter().filter(|form| form["properties"].is_object());
             let which = match kinds.count() {
@@ -289,10 +319,21 @@ impl<'a> Form<'a> {
     }
 }
 
-/// The key that a misspelt one was meant to be.
-fn meant<'a>(written: &str, keys: &[&'a str]) -> Option<&'a str> {
-    let distance = |key: &str| edits(&written.to_lowercase(), &key.to_lowercase());
-    let near = keys.iter().map(|key| (distance(key), *key));
-    let (distance, key) = near.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (key.len() / 3).min(2)).then_some(key)
+/// The key that says of which kind something of this form is, and what it says.
+fn tag(form: &Value) -> Option<(&str, &Value)> {
+    let mut keys = form["properties"].as_object()?.iter();
+    keys.find_map(|(key, form)| Some((&**key, form.get("const")?)))
+}
+
+/// What a form with such a key must have: `kind: git with url`.
+fn kind(form: &Value) -> Option<String> {
+    let (key, kind) = tag(form)?;
+    let required = form["required"].as_array().into_iter().flatten();
+    let required = required.filter_map(Value::as_str);
+    let others: Vec<_> = required.filter(|other| *other != key).collect();
+    let (kind, others) = (kind.as_str()?, others.join(" and "));
+    Some(match &*others {
+        "" => format!("{key}: {kind}"),
+        others => format!("{key}: {kind} with {others}"),
+    })
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Config;
 use super::environment::{Variable, ours, overlay};
 use super::explain::{KeyPath, explain};
-use super::locate::locate;
+use super::locate::{locate, locate_key};
 
 /// What errors call it.
 const CONFIGURATION: &str = "configuration";
@@ -109,11 +109,13 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
     read.map_err(|error| {
         let said = one_line(&error);
         match serde_saphyr::from_str::<Value>(text) {
-            Ok(document) => format!(
-                "{}{}",
-                place(&error),
-                explain(&path, &said, &document, form)
-            ),
+            Ok(document) => {
+                let unknown = path.to_unknown(&said);
+                let at = unknown.as_ref().and_then(|path| locate_key(text, path));
+                let at = at.map_or_else(|| place(&error), |(line, at)| format!("{line}:{at}: "));
+                let path = unknown.unwrap_or(path);
+                format!("{at}{}", explain(&path, &said, &document, form))
+            }
             Err(_) if said.contains("duplicate mapping key") => {
                 format!(
                     "{}{}",

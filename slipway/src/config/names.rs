@@ -1,5 +1,6 @@
 //! The names of all variables, and which of them a misspelt one was meant to be.
 
+use builder::edits;
 use schemars::schema_for;
 use serde_json::Value;
 
@@ -58,27 +59,6 @@ pub(super) fn is_of_commands(written: &str) -> bool {
     COMMANDS.contains(&written)
 }
 
-/// How many letters were left out, added, replaced, or swapped with the next (optimal string alignment).
-pub(super) fn edits(a: &str, b: &str) -> usize {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let mut before_last = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let replaced = last[j] + usize::from(a[i] != b[j]);
-            let mut fewest = replaced.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                let swapped: &Vec<usize> = &before_last;
-                fewest = fewest.min(swapped[j - 1] + 1);
-            }
-            row.push(fewest);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
-}
-
 /// `certFile` → `CERT_FILE`.
 fn upper(camel: &str) -> String {
     let mut upper = String::with_capacity(camel.len() + 1);
@@ -95,7 +75,7 @@ fn upper(camel: &str) -> String {
 mod tests {
     use clap::CommandFactory as _;
 
-    use super::{all, edits, is_of_commands, meant};
+    use super::{all, is_of_commands, meant};
     use crate::cli::Cli;
 
     #[test]
@@ -127,15 +107,6 @@ mod tests {
         let mut found = 0;
         look(&Cli::command(), &mut found);
         assert!(found > 3, "{found}");
-    }
-
-    #[test]
-    fn mistakes_are_counted() {
-        assert_eq!(edits("LISTEN", "LISTEN"), 0);
-        assert_eq!(edits("LISTENN", "LISTEN"), 1);
-        assert_eq!(edits("ATUH", "AUTH"), 1);
-        assert_eq!(edits("", "TLS"), 3);
-        assert_eq!(edits("PORT", "LOG"), 3);
     }
 
     #[test]

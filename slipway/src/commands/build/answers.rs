@@ -155,7 +155,7 @@ impl Build {
             secrets.map(move |name| format!("there is no secret {name} in {namespace} yet"));
         let builder = self.missing_builder.iter();
         let builder = builder
-            .map(move |word| format!("there is no builder image {word} for {namespace} yet"));
+            .map(move |word| format!("there is no builder image {word} for {namespace} yet: slipway builder-image list -n {namespace} shows those that there are"));
         secrets.chain(builder).map(|said| clean(&said))
     }
 
@@ -177,6 +177,12 @@ impl Run {
     pub(super) fn took(&self, now: u64) -> Option<Duration> {
         let since = self.ended.unwrap_or(now).saturating_sub(self.started?);
         Some(Duration::from_millis(since))
+    }
+
+    /// How often it was begun.
+    pub(super) fn attempts(&self) -> u64 {
+        let attempts = self.rest.get("attempts").and_then(Value::as_u64);
+        attempts.unwrap_or_default()
     }
 
     /// How it stands, in a word or two.

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use builder::records::BuildSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::answers::{Build, clean};
@@ -20,20 +21,45 @@ use crate::config;
 /// More than any definition.
 const MAX_FILE: u64 = 1 << 20;
 
-/// A build in a file: what `slipway build show --json` prints, of which nothing but this counts.
+/// A build in a file: what `slipway build show --json` prints. What is [`Shown`] there may stand in it and counts for nothing; another key
+/// stands where it was not meant to.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Definition {
     metadata: Metadata,
     /// If it says one, the build is changed only if it is of that.
     revision: Option<u64>,
     spec: BuildSpec,
+    #[schemars(skip)]
+    #[serde(default, rename = "owner")]
+    _owner: Shown,
+    #[schemars(skip)]
+    #[serde(default, rename = "ownerToken")]
+    _owner_token: Shown,
+    #[schemars(skip)]
+    #[serde(default, rename = "status")]
+    _status: Shown,
+    #[schemars(skip)]
+    #[serde(default, rename = "missingSecrets")]
+    _missing_secrets: Shown,
+    #[schemars(skip)]
+    #[serde(default, rename = "missingBuilder")]
+    _missing_builder: Shown,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Metadata {
     name: String,
     namespace: Option<String>,
+    #[schemars(skip)]
+    #[serde(default, rename = "created")]
+    _created: Shown,
 }
+
+/// What a server says of a build, and nobody else does.
+#[derive(Debug, Default, Deserialize)]
+struct Shown(IgnoredAny);
 
 pub(super) async fn create(args: CreateBuild) -> anyhow::Result<()> {
     let json = args.json;
@@ -141,13 +167,7 @@ pub(super) async fn delete(
 
 /// Before anything is removed: the server refuses one build after the other, and what was removed by then is gone.
 async fn refuse_open(client: &Client, place: Place<'_>) -> anyhow::Result<()> {
-    let runs: Vec<Value> = place.list(client, "buildruns", "", usize::MAX).await?;
-    let is_open = |run: &&Value| matches!(run["state"]["is"].as_str(), Some("queued" | "running"));
-    let open = runs.iter().filter(is_open);
-    let open: Vec<_> = open
-        .filter_map(|run| run["metadata"]["name"].as_str())
-        .map(clean)
-        .collect();
+    let open = start::open_runs(client, place, "").await?;
     let namespace = place.0.unwrap_or_default();
     anyhow::ensure!(
         open.is_empty(),
@@ -289,7 +309,144 @@ pub(super) fn said(client: &Client, build: &Build, what: &str, json: bool) -> an
 mod tests {
     use std::fs;
 
+    use serde_json::json;
+
     use super::read;
+
+    const SPEC: &str =
+        "spec:\n  source: {kind: git, url: u}\n  builder: b\n  output: {image: t/a}\n";
+
+    fn refused(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("y.yaml");
+        fs::write(&file, text).unwrap();
+        let error = format!("{:#}", read(&file).unwrap_err());
+        let place = format!("{}/", folder.path().display());
+        error.replace(&place, "")
+    }
+
+    #[test]
+    fn a_key_that_is_of_no_build_is_named_where_it_stands() {
+        for (more, said) in [
+            (
+                "triggers: {schedule: '0 3 * * *'}\n",
+                "y.yaml:6:1: triggers: there is no such key here: did you mean spec.triggers?",
+            ),
+            (
+                "policy: parallel\n",
+                "y.yaml:6:1: policy: there is no such key here: did you mean spec.policy?",
+            ),
+            (
+                "spce: {}\n",
+                "y.yaml:6:1: spce: there is no such key: did you mean spec?",
+            ),
+            (
+                "apiVersion: v1\n",
+                "y.yaml:6:1: apiVersion: there is no such key; there are metadata, revision, spec",
+            ),
+        ] {
+            let text = format!("metadata: {{name: a}}\n{SPEC}{more}");
+            assert_eq!(refused(&text), said);
+        }
+        for (more, said) in [
+            (
+                "lables: {a: b}",
+                "y.yaml:1:21: metadata.lables: there is no such key; there are name, namespace",
+            ),
+            (
+                "labels: {a: b}",
+                "y.yaml:1:21: metadata.labels: there is no such key here: did you mean spec.output.labels?",
+            ),
+        ] {
+            let text = format!("metadata: {{name: a, {more}}}\n{SPEC}");
+            assert_eq!(refused(&text), said);
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_source_is_named_where_it_stands() {
+        let text = |source: &str| {
+            format!(
+                "metadata: {{name: a}}\nspec:\n  builder: b\n  output: {{image: t/a}}\n{source}\n"
+            )
+        };
+        for (source, said) in [
+            (
+                "  source:\n    kind: git\n    url: u\n    contextdir: x",
+                "y.yaml:8:5: spec.source.contextdir: there is no such key: did you mean spec.source.contextDir?",
+            ),
+            (
+                "  source:\n    uri: u\n    kind: git",
+                "y.yaml:6:5: spec.source.uri: there is no such key: did you mean spec.source.url?",
+            ),
+            (
+                "  source:\n    reference: r\n    kind: git\n    url: u",
+                "y.yaml:6:5: spec.source.reference: there is no such key; there are contextDir, kind, lfs, revision, secret, submodules, url",
+            ),
+            (
+                "  source: {kind: image, reference: r, url: u}",
+                "y.yaml:5:39: spec.source.url: there is no such key; there are kind, reference",
+            ),
+            (
+                "  source: {kind: git}",
+                "spec.source.url: is missing: add a text",
+            ),
+            (
+                "  source: {kind: svn, url: u}",
+                "y.yaml:5:18: spec.source.kind: \"svn\" is not right: write git or image",
+            ),
+            (
+                "  source: {kind: git, url: u, lfs: often}",
+                "y.yaml:5:36: spec.source.lfs: \"often\" is not right: write true or false",
+            ),
+            (
+                "  source: u",
+                "spec.source: \"u\" is not right: write keys below it: kind: git with url, or kind: image with reference",
+            ),
+            (
+                "",
+                "spec.source: is missing: add keys below it: kind: git with url, or kind: image with reference",
+            ),
+        ] {
+            let error = refused(&text(source));
+            assert!(
+                error.starts_with("y.yaml:") && error.ends_with(said),
+                "{error}"
+            );
+        }
+    }
+
+    /// What a server prints, by the table of docs/build-spec.md, which a test of the API holds against it.
+    #[test]
+    fn what_is_shown_of_a_build_may_stand_in_a_file() {
+        let text = include_str!("../../../../docs/build-spec.md");
+        let (_, table) = text.split_once("## What is known of a build\n").unwrap();
+        let (table, _) = table.split_once("\n## ").unwrap();
+        let rows = table.lines().filter_map(|row| row.strip_prefix("| `"));
+        let keys: Vec<_> = rows.map(|row| row.split_once('`').unwrap().0).collect();
+        assert!(keys.contains(&"missingBuilder"), "{keys:?}");
+        let mut shown = json!({"spec": {
+            "source": {"kind": "git", "url": "u"}, "builder": "b", "output": {"image": "t/a"},
+        }});
+        for key in keys {
+            let pointer = format!("/{}", key.replace('.', "/"));
+            let value = match key {
+                "spec" => continue,
+                "revision" => json!(1),
+                _ => json!("a"),
+            };
+            let (above, name) = pointer.rsplit_once('/').unwrap();
+            if !above.is_empty() && shown.pointer(above).is_none() {
+                let (over, name) = above.rsplit_once('/').unwrap();
+                shown.pointer_mut(over).unwrap()[name] = json!({});
+            }
+            shown.pointer_mut(above).unwrap()[name] = value;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.json");
+        fs::write(&file, shown.to_string()).unwrap();
+        assert_eq!(read(&file).unwrap().len(), 1);
+    }
 
     #[test]
     fn a_file_has_a_build_in_each_document() {

@@ -46,19 +46,22 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
             "--tag {tag}: a folder has no commit: name the tag, or build the repository with --git"
         );
     }
+    // Before anything is sent: what is wrong with an option.
+    let nothing = spec::image(String::new());
+    let mut spec = spec::spec(nothing, args.builder, &args.output, args.spec)?;
     let client = connect(args.remote).await?;
     let output = placed(&args.output, &namespace, client.server());
     within(&output, &namespace)?;
-    let source = match (named, &args.dir) {
+    spec.source = match (named, &args.dir) {
         (Some(named), _) => named,
         (None, dir) => {
             let repository = sources_of(&namespace, args.name.as_deref(), &output)?;
             let dir = dir.as_deref().context("--dir")?;
-            let ignore = spec::ignore(args.spec.ignore);
-            source::upload(&client, auth_file, repository, dir, ignore).await?
+            source::upload(&client, auth_file, repository, dir, spec.ignore).await?
         }
     };
-    let mut spec = json!(spec::spec(source, args.builder, &output, args.spec)?);
+    spec.output.image = output;
+    let mut spec = json!(spec);
     local_images(&mut spec, client.server());
     let wanted = json!({
         "name": args.name,
@@ -155,12 +158,51 @@ pub(super) async fn cancel(names: &[String], of: &Namespace, remote: Remote) -> 
 /// Asks for a run's end, and says what came of it.
 async fn cancel_one(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
     let path = Place(Some(namespace)).path(&format!("buildruns/{name}/cancel"));
-    let run: Run = client.post(&path, &json!({})).await?;
+    let run: Option<Run> = client.post_found(&path, &json!({})).await?;
+    let Some(run) = run else {
+        anyhow::bail!(no_run(client, namespace, name).await?);
+    };
     let said = match &*run.state.is {
         "running" => "is being cancelled".to_owned(),
         _ => run.outcome(),
     };
     Ok(format!("{name}: {said}"))
+}
+
+/// Why `name` cannot be cancelled: it is a build's, whose runs may be meant, or nothing's.
+async fn no_run(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
+    let place = Place(Some(namespace));
+    let build: Option<Value> = client.find(&place.path(&format!("builds/{name}"))).await?;
+    if build.is_none() {
+        return Ok(format!("there is no run {name} in namespace {namespace}"));
+    }
+    let open = open_runs(client, place, &format!("&build={name}")).await?;
+    Ok(if open.is_empty() {
+        format!("{name} is a build, and none of its runs waits or is at work")
+    } else {
+        format!(
+            "{name} is a build; of its runs these wait or are at work: slipway build cancel {} -n {namespace}",
+            open.join(" ")
+        )
+    })
+}
+
+/// The runs that have not ended, of those that the query's parameters say.
+pub(super) async fn open_runs(
+    client: &Client,
+    place: Place<'_>,
+    query: &str,
+) -> anyhow::Result<Vec<String>> {
+    let mut open = Vec::new();
+    for state in ["queued", "running"] {
+        let query = format!("{query}&state={state}");
+        let runs: Vec<Value> = place.list(client, "buildruns", &query, usize::MAX).await?;
+        let names = runs
+            .iter()
+            .filter_map(|run| run["metadata"]["name"].as_str());
+        open.extend(names.map(clean));
+    }
+    Ok(open)
 }
 
 /// Waits for a run that one has asked for, unless one does not want to.

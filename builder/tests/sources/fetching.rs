@@ -484,6 +484,13 @@ async fn an_authority_that_is_not_ours_is_not_trusted() {
     own.authorities.clone_from(&servers.ca);
     let fetched = servers.fetcher(nothing.clone()).fetch("shop", &own).await;
     assert!(fetched.is_ok(), "{fetched:?}");
+    own.url = format!("https://127.0.0.2:{}/public/app.git", servers.port)
+        .parse()
+        .unwrap();
+    let fault = servers.fetcher(nothing.clone()).fetch("shop", &own).await;
+    let said = fault.unwrap_err().to_string();
+    assert!(said.contains("is of another name"), "{said}");
+    assert!(!said.contains("ca.crt"), "{said}");
     let mut by_number = app.clone();
     by_number.url = format!("https://127.0.0.1:{}/public/app.git", servers.port)
         .parse()

@@ -77,6 +77,13 @@ const WORDS: &[(&str, FaultClass)] = &[
     ("no space left on device", FaultClass::DiskPressure),
 ];
 
+/// Whether the server's certificate is another name's, in words of curl's.
+fn is_misnamed(printed: &str) -> bool {
+    ["does not match target host", "subject name matches target"]
+        .iter()
+        .any(|words| printed.contains(words))
+}
+
 /// Whether the server sent us elsewhere.
 pub(crate) fn is_redirect(printed: &str) -> bool {
     let printed = printed.to_ascii_lowercase();
@@ -122,6 +129,9 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
         }
         FaultClass::GitHostKeyChanged => {
             "the server's ssh key is another than the known one: somebody may answer in the server's place; compare the key with those that the forge publishes, and only if it is one of them, write that one for the old one into the secret (file known_hosts) or the server's configuration (builder.git.knownHostsFile)"
+        }
+        FaultClass::GitCertificateUntrusted if https && is_misnamed(&lower) => {
+            "the server's certificate is of another name, and no authority mends that: write the name that it is of into the URL, or give the server one of this name"
         }
         FaultClass::GitCertificateUntrusted if https => {
             "the server's certificate is not trusted: put its authority into the secret (file ca.crt), or an administrator adds it to the server's configuration (builder.git.authorities)"

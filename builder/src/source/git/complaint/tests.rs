@@ -57,6 +57,24 @@ fn words_of_git_ssh_and_servers_have_their_class() {
 }
 
 #[test]
+fn a_certificate_of_another_name_is_not_mended_by_an_authority() {
+    let url: GitUrl = "https://host/a".parse().unwrap();
+    for words in [
+        "SSL: certificate subject name (ca) does not match target host name 'host'",
+        "SSL: certificate subject name 'ca' does not match target hostname 'host'",
+        "SSL: no alternative certificate subject name matches target host name 'host'",
+        "SSL: no alternative certificate subject name matches target ipv4 address '10.0.0.1'",
+    ] {
+        let printed = format!("fatal: unable to access 'https://host/a/': {words}");
+        let fault = understand(&url, true, &printed);
+        assert_eq!(fault.class(), FaultClass::GitCertificateUntrusted);
+        let said = fault.to_string();
+        assert!(said.contains("of another name"), "{said}");
+        assert!(!said.contains("ca.crt"), "{said}");
+    }
+}
+
+#[test]
 fn a_refused_key_that_was_never_given_is_a_missing_secret() {
     let url: GitUrl = "git@host:a".parse().unwrap();
     let fault = understand(&url, false, "git@host: Permission denied (publickey).");

@@ -370,6 +370,11 @@ async fn a_new_ssh_server_is_held_to_its_first_word() {
     assert_eq!(fault.class(), FaultClass::GitHostKeyChanged, "{fault}");
     let said = fault.to_string();
     assert!(said.contains("in the server's place"), "{said}");
+    assert!(said.contains("it shows the key SHA256:"), "{said}");
+    assert!(
+        !said.contains("@@") && !said.contains("known_hosts\""),
+        "{said}"
+    );
     assert!(!said.contains("keyscan"), "{said}");
 }
 

@@ -78,17 +78,30 @@ pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
     let filter = |level: &str| {
         EnvFilter::try_new(level).with_context(|| format!("log.level: {level:?} is no filter"))
     };
-    let named = filter(level)?;
-    if level.contains("kube_") {
-        return Ok(named);
+    filter(level)?;
+    let quiet = OURS_TO_TELL
+        .iter()
+        .filter(|(named, _)| !level.contains(named));
+    let mut all = level.clone();
+    for (_, directives) in quiet {
+        all.push(',');
+        all.push_str(directives);
     }
-    filter(&format!("{level},{OURS_TO_TELL}"))
+    filter(&all)
 }
 
-/// What the library of Kubernetes says of each failed request names neither address nor question, and may quote an answer:
-/// whoever asked says it, and not with every request. Its word on certificates nobody else has.
-const OURS_TO_TELL: &str =
-    "kube_client::client=off,kube_client::client::tls=warn,kube_runtime::watcher=off";
+/// Libraries that are quiet unless the filter names them, since whoever called them says it, and not with every request: they
+/// name neither address nor question. That of Kubernetes may quote an answer too; its word on certificates nobody else has.
+const OURS_TO_TELL: [(&str, &str); 2] = [
+    (
+        "kube_",
+        "kube_client::client=off,kube_client::client::tls=warn,kube_runtime::watcher=off",
+    ),
+    (
+        "rustls_platform_verifier",
+        "rustls_platform_verifier::verification=off",
+    ),
+];
 
 /// The directives, which `tracing` parts at every comma, that say nothing of modules, spans or fields.
 fn words(filter: &str) -> impl Iterator<Item = &str> {
@@ -103,12 +116,16 @@ mod tests {
     use super::{Log, filter};
 
     #[test]
-    fn the_library_of_kubernetes_speaks_where_it_is_named() {
+    fn libraries_speak_where_they_are_named() {
         for (level, speaks, is_close) in [
             ("info", false, false),
             ("debug", false, true),
             ("info,auth::kubernetes=debug", false, true),
-            ("info,kube_client=debug,kube_runtime=warn", true, false),
+            (
+                "info,kube_client=debug,kube_runtime=warn,rustls_platform_verifier=error",
+                true,
+                false,
+            ),
         ] {
             let filter = filter(&Log {
                 level: level.to_owned(),
@@ -125,6 +142,7 @@ mod tests {
                 tracing::error!(target: "kube_client::client::builder", "failed with error");
                 tracing::warn!(target: "kube_client::client::tls", "failed to reload");
                 tracing::warn!(target: "kube_runtime::watcher", "watcher error 403");
+                tracing::error!(target: "rustls_platform_verifier::verification::others", "CaUsedAsEndEntity");
                 tracing::error!(target: "auth::kubernetes::cluster", "does not decide");
                 tracing::debug!(target: "auth::kubernetes::cluster", "asked");
             });
@@ -135,6 +153,8 @@ mod tests {
                 "{level}: {text}"
             );
             assert_eq!(text.contains("403"), speaks, "{level}: {text}");
+            let certificate = text.contains("CaUsedAsEndEntity");
+            assert_eq!(certificate, speaks, "{level}: {text}");
             assert!(text.contains("failed to reload"), "{level}: {text}");
             assert!(text.contains("does not decide"), "{level}: {text}");
             assert_eq!(text.contains("asked"), is_close, "{level}: {text}");

@@ -113,6 +113,8 @@ mod tests {
             file: tempfile::tempfile().unwrap(),
             digest: Digest::of(oci::Algorithm::Sha256, b"tar"),
             size: 3,
+            files: 1,
+            left_out: 0,
             scripts,
             environment: environment.map(<[u8]>::to_vec),
             warnings: (0..warnings).map(warning).collect(),

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub(crate) file: File,
     pub(crate) digest: Digest,
     pub(crate) size: u64,
+    pub(crate) files: usize,
+    pub(crate) left_out: usize,
     pub(crate) scripts: SourceScripts,
     pub(crate) environment: Option<Vec<u8>>,
     pub(crate) warnings: Vec<Warning>,
@@ -52,6 +54,16 @@ impl Snapshot {
     /// The tar's length in bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// How many files and links are in it.
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// How many files and folders were left out, since they are to be ignored; what is in such a folder is not counted.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The tar from its beginning. There is one position for all readers of a snapshot.
@@ -95,8 +107,9 @@ pub(crate) fn write<C>(
     stop: &CancellationToken,
 ) -> Result<Snapshot, Fault> {
     let mut warnings = Vec::new();
+    let mut left_out = 0;
     if let Some(file) = small(&tree, contents, b".s2iignore", Ignore::MAX_BYTES)? {
-        tree.ignore(mode, &file, &mut warnings, stop)?;
+        left_out = tree.ignore(mode, &file, &mut warnings, stop)?;
     }
     if let Some(Node::Link { .. }) = tree.get(b".s2iignore") {
         warnings.push(Warning::new(
@@ -118,6 +131,8 @@ pub(crate) fn write<C>(
     let failed = |error: io::Error| Fault::machine("the source's snapshot", &error);
     let file = tempfile::tempfile_in(scratch).map_err(failed)?;
     let mut archive = tar::Builder::new(HashingFile::new(file, written));
+    let is_file = |(_, node): &(&[u8], &Node<C>)| !matches!(node, Node::Folder);
+    let files = tree.iter().filter(is_file).count();
     for (path, node) in tree.iter() {
         append(&mut archive, contents, (path, node), stop)?;
     }
@@ -129,6 +144,8 @@ pub(crate) fn write<C>(
         file,
         digest,
         size,
+        files,
+        left_out,
         scripts,
         environment,
         warnings,

@@ -182,15 +182,15 @@ impl<C> Tree<C> {
         Ok(scripts)
     }
 
-    /// Takes out what `.s2iignore` (its content) names. Scripts stay: the program takes them out of the source before
-    /// it looks at the file.
+    /// Takes out what `.s2iignore` (its content) names, and says how many that were, a folder with all that is in it as one.
+    /// Scripts stay: the program takes them out of the source before it looks at the file.
     pub(crate) fn ignore(
         &mut self,
         mode: IgnoreMode,
         file: &[u8],
         warnings: &mut Vec<Warning>,
         stop: &CancellationToken,
-    ) -> Result<(), Fault> {
+    ) -> Result<usize, Fault> {
         let unread = |error| match error {
             IgnoreError::Stopped => Fault::stopped(),
             error @ (IgnoreError::TooManyRules | IgnoreError::TooMuchWork) => {
@@ -200,11 +200,11 @@ impl<C> Tree<C> {
         let ignore = Ignore::parse(mode, file, warnings).map_err(unread)?;
         let paths: Vec<&[u8]> = self.nodes.keys().map(|path| &**path).collect();
         let left_out = ignore.left_out(&paths, || stop.is_cancelled());
-        let mut left_out = left_out.map_err(unread)?.into_iter();
-        let scripts: Vec<Box<[u8]>> = paths
-            .into_iter()
+        let left_out = left_out.map_err(unread)?;
+        let scripts: Vec<&[u8]> = paths
+            .iter()
+            .copied()
             .filter(|path| is_script(path))
-            .map(Into::into)
             .collect();
         let holds_script = |folder: &[u8]| {
             scripts.iter().any(|script| {
@@ -212,10 +212,22 @@ impl<C> Tree<C> {
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
             })
         };
+        let asked = paths.iter().zip(left_out);
+        let gone: Vec<bool> = asked
+            .map(|(path, out)| out && !holds_script(path))
+            .collect();
+        let goes_with_folder = |path: &[u8]| {
+            let end = path.iter().rposition(|byte| *byte == b'/');
+            let folder = end.and_then(|end| paths.binary_search(&&path[..end]).ok());
+            folder.is_some_and(|folder| gone[folder])
+        };
+        let first = paths.iter().zip(&gone);
+        let first = first.filter(|(path, gone)| **gone && !goes_with_folder(path));
+        let count = first.count();
         // In the order of their bytes, as they were asked about.
-        self.nodes
-            .retain(|path, _| left_out.next() != Some(true) || holds_script(path));
-        Ok(())
+        let mut gone = gone.into_iter();
+        self.nodes.retain(|_, _| gone.next() != Some(true));
+        Ok(count)
     }
 }
 

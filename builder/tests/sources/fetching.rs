@@ -370,6 +370,11 @@ async fn a_new_ssh_server_is_held_to_its_first_word() {
     assert_eq!(fault.class(), FaultClass::GitHostKeyChanged, "{fault}");
     let said = fault.to_string();
     assert!(said.contains("in the server's place"), "{said}");
+    assert!(said.contains("it shows the key SHA256:"), "{said}");
+    assert!(
+        !said.contains("@@") && !said.contains("known_hosts\""),
+        "{said}"
+    );
     assert!(!said.contains("keyscan"), "{said}");
 }
 
@@ -484,6 +489,13 @@ async fn an_authority_that_is_not_ours_is_not_trusted() {
     own.authorities.clone_from(&servers.ca);
     let fetched = servers.fetcher(nothing.clone()).fetch("shop", &own).await;
     assert!(fetched.is_ok(), "{fetched:?}");
+    own.url = format!("https://127.0.0.2:{}/public/app.git", servers.port)
+        .parse()
+        .unwrap();
+    let fault = servers.fetcher(nothing.clone()).fetch("shop", &own).await;
+    let said = fault.unwrap_err().to_string();
+    assert!(said.contains("is of another name"), "{said}");
+    assert!(!said.contains("ca.crt"), "{said}");
     let mut by_number = app.clone();
     by_number.url = format!("https://127.0.0.1:{}/public/app.git", servers.port)
         .parse()

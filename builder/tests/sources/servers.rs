@@ -277,6 +277,8 @@ http {
     }
     server {
         listen 127.0.0.1:@PORT@ ssl;
+        # A name that its certificate does not have.
+        listen 127.0.0.2:@PORT@ ssl;
         listen 127.0.0.1:@PLAIN@;
         ssl_certificate @CERT@;
         ssl_certificate_key @KEY@;

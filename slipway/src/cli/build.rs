@@ -22,7 +22,8 @@ pub(crate) enum BuildCommand {
     ///
     /// The server builds, with your rights: it pulls the builder image and pushes the result as you might. What the build
     /// says goes to standard error as it is said, and the image's name by digest to standard output when it is done. Ctrl-C
-    /// lets go of it; it goes on, unless Ctrl-C is pressed once more, which cancels it, as SIGTERM does. Of a folder is sent what .gitignore and .s2iignore do not name.
+    /// lets go of it; it goes on, unless Ctrl-C is pressed once more, which cancels it, as SIGTERM does. Of a
+    /// folder is sent what git does not ignore there, and .s2iignore does not name.
     ///
     /// Exits with 0 when the image is published, 1 when the build failed, 3 when it was cancelled, 130 when you let go, 143 after SIGTERM.
     #[command(after_help = "Examples:

@@ -77,6 +77,20 @@ const WORDS: &[(&str, FaultClass)] = &[
     ("no space left on device", FaultClass::DiskPressure),
 ];
 
+/// Whether the server's certificate is another name's, in words of curl's.
+fn is_misnamed(printed: &str) -> bool {
+    ["does not match target host", "subject name matches target"]
+        .iter()
+        .any(|words| printed.contains(words))
+}
+
+/// The key that an ssh server showed, by its sum.
+fn shown_key(printed: &str) -> Option<&str> {
+    let mut words = printed.split_whitespace();
+    let sum = words.find(|word| word.starts_with("SHA256:"));
+    sum.map(|sum| sum.trim_end_matches('.'))
+}
+
 /// Whether the server sent us elsewhere.
 pub(crate) fn is_redirect(printed: &str) -> bool {
     let printed = printed.to_ascii_lowercase();
@@ -117,11 +131,17 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
         }
         FaultClass::GitRemoteRepositoryNotFound => "there is no such repository, or it is private",
         FaultClass::GitRevisionNotFound => "there is no such branch, tag or commit",
+        FaultClass::GitHostKeyUnknown if lower.contains("no matching host key type") => {
+            "the server has no ssh key of a kind that is still taken"
+        }
         FaultClass::GitHostKeyUnknown => {
             "the server's ssh key is not among the known ones: put its line of known_hosts, which ssh-keyscan prints, into the secret (file known_hosts) or the server's configuration (builder.git.knownHostsFile)"
         }
         FaultClass::GitHostKeyChanged => {
             "the server's ssh key is another than the known one: somebody may answer in the server's place; compare the key with those that the forge publishes, and only if it is one of them, write that one for the old one into the secret (file known_hosts) or the server's configuration (builder.git.knownHostsFile)"
+        }
+        FaultClass::GitCertificateUntrusted if https && is_misnamed(&lower) => {
+            "the server's certificate is of another name, and no authority mends that: write the name that it is of into the URL, or give the server one of this name"
         }
         FaultClass::GitCertificateUntrusted if https => {
             "the server's certificate is not trusted: put its authority into the secret (file ca.crt), or an administrator adds it to the server's configuration (builder.git.authorities)"
@@ -133,6 +153,17 @@ pub(crate) fn understand(url: &GitUrl, has_credential: bool, printed: &str) -> F
             "the server sends us elsewhere, which is not followed: use the new URL"
         }
         _ => "git failed",
+    };
+    let is_of_ssh = lower.contains("host key verification failed");
+    let printed = match class {
+        // A banner, and how to change a file that nobody has: of it only the key helps, to compare.
+        FaultClass::GitHostKeyUnknown | FaultClass::GitHostKeyChanged if is_of_ssh => {
+            let Some(key) = shown_key(printed) else {
+                return Fault::new(class, format!("{url}: {advice}"));
+            };
+            format!("it shows the key {key}")
+        }
+        _ => printed.to_owned(),
     };
     Fault::new(class, format!("{url}: {advice} ({printed})"))
 }

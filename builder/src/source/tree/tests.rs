@@ -161,14 +161,22 @@ fn another_node_is_counted_for_the_one_in_whose_place_it_is() {
 #[test]
 fn ignoring_leaves_scripts() {
     let mut tree = tree();
-    for path in ["keep", "x.log", ".s2i/bin/run", ".s2i/environment", "d/x"] {
+    let files = [
+        "keep",
+        "x.log",
+        ".s2i/bin/run",
+        ".s2i/environment",
+        "d/x",
+        "d/y/z",
+    ];
+    for path in files {
         tree.insert(path.as_bytes(), file()).unwrap();
     }
     let ignored = b"*.log\n.s2i\nd\n";
     let never = CancellationToken::new();
-    tree.ignore(IgnoreMode::Classic, ignored, &mut Vec::new(), &never)
-        .unwrap();
+    let count = tree.ignore(IgnoreMode::Classic, ignored, &mut Vec::new(), &never);
     assert_eq!(paths(&tree), [".s2i", ".s2i/bin", ".s2i/bin/run", "keep"]);
+    assert_eq!(count.unwrap(), 3, "x.log, .s2i/environment and d");
 }
 
 fn tree_of(nodes: &[(&str, Option<&str>)]) -> Tree<()> {

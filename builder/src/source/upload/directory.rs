@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use ignore::gitignore::gitconfig_excludes_path;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio_util::sync::CancellationToken;
 
@@ -15,21 +16,38 @@ use crate::source::snapshot::{self, Contents};
 use crate::source::tree::{Node, Tree};
 use crate::source::{Fault, FaultClass, Snapshot, SourceLimits};
 
+mod repository;
+mod rules;
 #[cfg(test)]
 mod tests;
+mod walk;
 
-/// Makes a snapshot of a folder, without `.git` and what the folder's `.gitignore` files and `.s2iignore` name. Links
+use walk::Walk;
+
+/// Makes a snapshot of a folder, without `.git`, what git ignores in it, and what its `.s2iignore` names. Links
 /// stay links; sockets, pipes and devices are left out with a warning.
 ///
-/// The snapshot is written in the folder `scratch`, which must not be within the one that is read.
+/// Git ignores what the `.gitignore` files of the folder, of those in it and, up to the top of the repository, above it
+/// name, what the repository's `info/exclude` does, and the user's own `core.excludesFile`: a file that nobody means to
+/// commit is not sent either. What is committed is sent whatever they name, so that a checkout is the same for all users. In a folder that is in
+/// no repository its own `.gitignore` files count.
 ///
-/// The user's own `core.excludesFile` and `.git/info/exclude` do not count: two people who send the same files get the
-/// same snapshot.
+/// The snapshot is written in the folder `scratch`, which must not be within the one that is read.
 pub fn directory(
     folder: &Path,
     mode: IgnoreMode,
     limits: SourceLimits,
     scratch: &Path,
+) -> Result<Snapshot, Fault> {
+    let excludes = gitconfig_excludes_path();
+    taken(folder, mode, limits, (scratch, excludes.as_deref()))
+}
+
+fn taken(
+    folder: &Path,
+    mode: IgnoreMode,
+    limits: SourceLimits,
+    (scratch, excludes): (&Path, Option<&Path>),
 ) -> Result<Snapshot, Fault> {
     let failed = |error: &dyn std::fmt::Display| {
         let message = format!("the folder {} cannot be read: {error}", folder.display());
@@ -38,17 +56,11 @@ pub fn directory(
     let root = File::open(folder).map_err(|error| failed(&error))?;
     let mut tree = Tree::new(limits);
     let mut warnings = Vec::new();
-    for entry in walk(folder) {
-        let entry = entry.map_err(|error| failed(&error))?;
-        let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-        if path.as_os_str().is_empty() {
-            continue;
-        }
-        let metadata = entry.metadata().map_err(|error| failed(&error))?;
+    let walked = Walk::new(folder, excludes)?.run(|path, metadata| {
         let node = if metadata.is_dir() {
             Node::Folder
         } else if metadata.is_symlink() {
-            let target = std::fs::read_link(entry.path()).map_err(|error| failed(&error))?;
+            let target = std::fs::read_link(folder.join(path)).map_err(|error| failed(&error))?;
             Node::Link {
                 target: target.as_os_str().as_bytes().into(),
             }
@@ -63,10 +75,11 @@ pub fn directory(
                 "{} is no file, folder or link and is left out",
                 path.display()
             )));
-            continue;
+            return Ok(());
         };
-        tree.insert(path.as_os_str().as_bytes(), node)?;
-    }
+        tree.insert(path.as_os_str().as_bytes(), node)
+    })?;
+    warnings.extend(walked.warnings);
     // It is the user's own program, which ends with all that it does.
     let never = CancellationToken::new();
     let mut snapshot = snapshot::write(
@@ -78,17 +91,8 @@ pub fn directory(
     )?;
     warnings.append(&mut snapshot.warnings);
     snapshot.warnings = warnings;
+    snapshot.left_out += walked.left_out;
     Ok(snapshot)
-}
-
-fn walk(folder: &Path) -> ignore::Walk {
-    ignore::WalkBuilder::new(folder)
-        .standard_filters(false)
-        .git_ignore(true)
-        .require_git(false)
-        .follow_links(false)
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .build()
 }
 
 /// An open folder, whose files are read beneath it: one that became a link meanwhile is not followed.

@@ -43,12 +43,7 @@ pub(super) async fn upload(
     for warning in packed.snapshot.warnings() {
         eprintln!("note: {warning}");
     }
-    eprintln!(
-        "source: {} of {}, {} to send",
-        human(packed.snapshot.size()),
-        from.display(),
-        human(packed.size)
-    );
+    eprintln!("{}", line(from, &packed));
     let reference = format!("{repository}@{}", packed.manifest);
     let plan = Plan {
         from: Place::Layout {
@@ -73,6 +68,26 @@ struct Packed {
     manifest: Digest,
     /// Bytes of the layer as it is sent.
     size: u64,
+}
+
+/// What is about to be sent, for people.
+fn line(from: &Path, packed: &Packed) -> String {
+    let files = match packed.snapshot.files() {
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
+    };
+    let size = human(packed.size);
+    let by = if from.is_dir() {
+        ".gitignore and .s2iignore"
+    } else {
+        ".s2iignore"
+    };
+    let left_out = match packed.snapshot.left_out() {
+        0 => String::new(),
+        count => format!(" ({count} left out by {by})"),
+    };
+    let from = from.display();
+    format!("source: {files} of {from}, {size} to send{left_out}")
 }
 
 /// The snapshot of a folder, or of a tar.
@@ -144,7 +159,7 @@ mod tests {
     use builder::s2i::IgnoreMode;
     use oci::{Expected, Manifest, MediaType};
 
-    use super::{ARTIFACT_TYPE, blob, pack};
+    use super::{ARTIFACT_TYPE, blob, line, pack};
 
     #[test]
     fn a_folder_is_one_artifact_and_the_same_one_each_time() {
@@ -173,6 +188,10 @@ mod tests {
                 .map(|entry| entry.unwrap().path().unwrap().display().to_string())
                 .collect();
             assert_eq!(names, [".gitignore", "a.txt"]);
+            let said = line(from.path(), &packed);
+            assert!(said.starts_with("source: 2 files of /"), "{said}");
+            let end = " to send (1 left out by .gitignore and .s2iignore)";
+            assert!(said.ends_with(end), "{said}");
             digests.push(packed.manifest);
         }
         assert_eq!(digests[0], digests[1]);
@@ -190,7 +209,11 @@ mod tests {
         let zstd = zstd::encode_all(&*tar, 1).unwrap();
         let packed = |from: &Path| {
             let to = tempfile::tempdir().unwrap();
-            pack(from, IgnoreMode::default(), to.path()).map(|packed| packed.manifest)
+            let packed = pack(from, IgnoreMode::default(), to.path())?;
+            let said = line(from, &packed);
+            assert!(said.starts_with("source: 1 file of /"), "{said}");
+            assert!(said.ends_with("B to send"), "{said}");
+            Ok::<_, anyhow::Error>(packed.manifest)
         };
         let expected = packed(&from).unwrap();
         let file = folder.path().join("app.tar");

@@ -230,7 +230,7 @@ impl<'a> Compilation<'a> {
         let request = self.request;
         let mut mounts = Vec::new();
         for injection in request.injections.iter().filter(|i| !i.keep()) {
-            mounts.push(Mount::Secret {
+            mounts.push(Mount::Injection {
                 name: injection.source().to_owned(),
                 revision: injection.revision().map(str::to_owned),
                 at: injection.destination(self.contract.working_dir())?,

@@ -312,7 +312,7 @@ fn nothing_of_a_secret_is_in_a_plan_but_its_name() {
             Step::Run(run) => Some(run),
             _ => None,
         });
-    let expected = Mount::Secret {
+    let expected = Mount::Injection {
         name: "npmrc".to_owned(),
         revision: None,
         at: path("/etc/npm"),

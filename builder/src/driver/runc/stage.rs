@@ -119,7 +119,7 @@ impl<'m> Work<'m> {
             .iter()
             .filter_map(|mount| match mount {
                 Mount::Cache { id, from, .. } => Some((id, from.as_deref())),
-                Mount::Secret { .. } => None,
+                Mount::Secret { .. } | Mount::Injection { .. } => None,
             })
             .enumerate()
             .collect();
@@ -294,7 +294,7 @@ fn mountpoints(stage: &Stage) -> Vec<TreePath> {
         .flat_map(|run| &run.mounts)
         .filter_map(|mount| match mount {
             Mount::Cache { at, .. } => Some(at.as_str()),
-            Mount::Secret { .. } => None,
+            Mount::Secret { .. } | Mount::Injection { .. } => None,
         });
     let all = ["/proc", "/sys", "/dev"].into_iter().chain(caches);
     // A container's path is always one of a tree, unless a name in it is too long; then mounting fails with better words.

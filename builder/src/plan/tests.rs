@@ -503,6 +503,8 @@ fn a_secret_hides_neither_source_nor_application() {
             Ok(_) => assert!(free, "{at}"),
             Err(refusal) => {
                 assert!(!free, "{at}: {refusal}");
+                // It is no fault of this machine.
+                assert_eq!(refusal.reason(), Reason::GenericS2IBuildFailed);
                 assert!(
                     refusal.to_string().contains("/run/secrets/npmrc"),
                     "{refusal}"

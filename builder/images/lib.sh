@@ -144,7 +144,16 @@ start() {
 	exec "$@"
 }
 
-# Whoever runs the container, it is of group 0.
+# Whoever runs the container, it is of group 0. What is mounted while building is in no image, and secrets are only read.
 share_with_group() {
-	find "$HOME" -path "$HOME/.cache" -prune -o ! -type l -user "$(id -u)" -exec chmod g=u {} +
+	local mounted=() path
+	while read -r path; do
+		mounted+=(-path "$path" -prune -o)
+	done < <(mounts_below "$HOME")
+	find "$HOME" -path "$HOME/.cache" -prune -o "${mounted[@]}" ! -type l -user "$(id -u)" -exec chmod g=u {} +
+}
+
+# As patterns of find: blanks and the like are octal digits in mountinfo(5).
+mounts_below() {
+	awk -v folder="$1/" 'index($5, folder) == 1 { gsub(/\\[0-7][0-7][0-7]/, "?", $5); print $5 }' /proc/self/mountinfo 2>/dev/null
 }

@@ -9,7 +9,7 @@ use oci::{RepoName, Tag};
 use self::limits::{limits, timeout, unenforced};
 use super::{Invalid, Settings, is_entry_name, name};
 use crate::images::{ImageName, InvalidImageName};
-use crate::plan::{Limits, Network};
+use crate::plan::{Limits, Network, Secret};
 use crate::records::{BuildSpec, EnvSpec, OutputSpec, SourceSpec, Triggers};
 use crate::s2i::{
     Artifact, ContainerPath, Injection, Scope, ScriptsUrl, User, Variable, check_label_namespace,
@@ -35,7 +35,7 @@ pub(super) struct Wanted {
     pub(super) runtime: Option<(ImageName, Vec<Artifact>)>,
     pub(super) runtime_user: Option<User>,
     pub(super) env: Vec<Variable>,
-    pub(super) secrets: Vec<(String, ContainerPath)>,
+    pub(super) secrets: Vec<Secret>,
     pub(super) injections: Vec<Injection>,
     pub(super) scripts_url: Option<ScriptsUrl>,
     pub(super) destination: Option<ContainerPath>,
@@ -155,6 +155,8 @@ impl Wanted {
             (None, Some(seconds)) => run_timeout.max(Duration::from_secs(seconds)),
             _ => run_timeout,
         };
+        let destination = spec.destination.as_deref();
+        let destination = optional("spec.destination", destination, ContainerPath::parse)?;
         Ok(Self {
             source: source(&spec.source, hosts)?,
             builder: builder(&spec.builder, hosts)?,
@@ -162,14 +164,10 @@ impl Wanted {
             runtime: runtime.transpose()?,
             runtime_user: optional("spec.runtime.assembleUser", runtime_user, User::parse)?,
             env: env(&spec.env, settings)?,
-            secrets: files::secrets(&spec.secrets)?,
+            secrets: files::secrets(&spec.secrets, destination.as_ref())?,
             injections: files::injections(&spec.injections)?,
             scripts_url: optional("spec.scriptsUrl", spec.scripts_url.as_deref(), str::parse)?,
-            destination: optional(
-                "spec.destination",
-                spec.destination.as_deref(),
-                ContainerPath::parse,
-            )?,
+            destination,
             assemble_user: optional(
                 "spec.assembleUser",
                 spec.assemble_user.as_deref(),

@@ -5,7 +5,7 @@ mod variables;
 
 use self::variables::{dated, variables};
 use super::step::{Base, Content, IfItFails, Mount, Place, Run, Stage, StageName, Step};
-use super::{Image, Plan, Recipe, Request, Secret};
+use super::{Image, Plan, Recipe, Request};
 use crate::s2i::result::environment;
 use crate::s2i::{
     AllowedUids, ContainerPath, Contract, ExecutionConfig, Generated, METADATA_PATH, Origin,
@@ -230,14 +230,15 @@ impl<'a> Compilation<'a> {
         let request = self.request;
         let mut mounts = Vec::new();
         for injection in request.injections.iter().filter(|i| !i.keep()) {
-            mounts.push(Mount::Secret {
+            mounts.push(Mount::Injection {
                 name: injection.source().to_owned(),
                 revision: injection.revision().map(str::to_owned),
                 at: injection.destination(self.contract.working_dir())?,
             });
         }
         for secret in &request.secrets {
-            self.check_free(secret)?;
+            let application = Some(self.contract.working_dir());
+            secret.check_place(Some(&self.destination), application)?;
         }
         mounts.extend(request.secrets.iter().map(|secret| Mount::Secret {
             name: secret.name.clone(),
@@ -250,30 +251,6 @@ impl<'a> Compilation<'a> {
             at: cache.at.clone(),
         }));
         Ok(mounts)
-    }
-
-    /// Refuses a secret whose folder would hide what `assemble` works upon or what it makes.
-    fn check_free(&self, secret: &Secret) -> Result<(), Refusal> {
-        let folder = |name| path(self.destination.join(name));
-        let (source, scripts) = (folder("src")?, folder("scripts")?);
-        let taken = [
-            (&source, "the source"),
-            (&scripts, "the scripts"),
-            (self.contract.working_dir(), "the application"),
-        ];
-        let hidden = taken
-            .into_iter()
-            .find(|(taken, _)| taken.is_within(&secret.at));
-        let Some((taken, what)) = hidden else {
-            return Ok(());
-        };
-        let (name, at) = (&secret.name, &secret.at);
-        Err(Refusal::new(
-            Reason::FileSystemOperationFailed,
-            format!(
-                "the secret {name} at {at} would hide {what} in {taken}: give it a folder of its own, or none, for /run/secrets/{name}"
-            ),
-        ))
     }
 
     fn labels(&self) -> Generated<'a> {

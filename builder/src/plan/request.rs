@@ -6,8 +6,8 @@ use oci::Digest;
 
 use super::{Limits, Network, Source};
 use crate::s2i::{
-    AllowedUids, Artifact, ContainerPath, EnvFilter, ImageConfig, Injection, Script, ScriptsUrl,
-    User, Variable,
+    AllowedUids, Artifact, ContainerPath, EnvFilter, ImageConfig, Injection, Reason, Refusal,
+    Script, ScriptsUrl, User, Variable,
 };
 
 /// An image that a build uses: its name for people and labels, and what it was at the time.
@@ -105,6 +105,41 @@ pub struct Cache {
     pub from: Option<String>,
     /// Where it is.
     pub at: ContainerPath,
+}
+
+impl Secret {
+    /// Refuses a folder that would hide what `assemble` works upon, as far as it is known: where the source goes
+    /// ([`Request::destination`]), and where the application is.
+    pub fn check_place(
+        &self,
+        destination: Option<&ContainerPath>,
+        application: Option<&ContainerPath>,
+    ) -> Result<(), Refusal> {
+        let refuse = |text: String| Refusal::new(Reason::GenericS2IBuildFailed, text);
+        let below = |name| {
+            let folder = destination.map(|destination| destination.join(name));
+            folder
+                .transpose()
+                .map_err(|error| refuse(error.to_string()))
+        };
+        let (source, scripts) = (below("src")?, below("scripts")?);
+        let root = ContainerPath::parse("/").map_err(|error| refuse(error.to_string()))?;
+        let taken = [
+            (source.as_ref(), "the source"),
+            (scripts.as_ref(), "the scripts"),
+            (application, "the application"),
+            (Some(&root), "all files"),
+        ];
+        let taken = taken.into_iter();
+        let mut taken = taken.filter_map(|(taken, what)| Some((taken?, what)));
+        let Some((taken, what)) = taken.find(|(taken, _)| taken.is_within(&self.at)) else {
+            return Ok(());
+        };
+        let (name, at) = (&self.name, &self.at);
+        Err(refuse(format!(
+            "the secret {name} at {at} would hide {what} in {taken}: give it a folder of its own, or none, for /run/secrets/{name}"
+        )))
+    }
 }
 
 impl Request {

@@ -135,9 +135,20 @@ pub struct Run {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mount {
-    /// A secret in memory, readable for the user that runs: a file, or files in a folder beside what is there.
+    /// A secret in memory, readable for the user that runs: files in a folder beside what is there.
     #[serde(rename_all = "camelCase")]
     Secret {
+        /// Its name. What is in it is no part of a plan.
+        name: String,
+        /// Changes whenever its content does, as far as whoever keeps it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+        /// Where.
+        at: ContainerPath,
+    },
+    /// The same for the running user to change: the run's own copy, gone with it.
+    #[serde(rename_all = "camelCase")]
+    Injection {
         /// Its name. What is in it is no part of a plan.
         name: String,
         /// Changes whenever its content does, as far as whoever keeps it says so.

@@ -242,6 +242,17 @@ impl Preparation<'_> {
                         false,
                     )
                 }
+                Source::Injected(file) => {
+                    let room = self.process.injected();
+                    let own = view.own_file(&file.content, user.uid, user.gid, room);
+                    (
+                        From::Path {
+                            path: own.await?,
+                            writable: true,
+                        },
+                        false,
+                    )
+                }
             };
             wanted.push(Wanted {
                 target: mount.target.clone(),

@@ -103,7 +103,7 @@ impl Process {
         Ok(())
     }
 
-    /// How many bytes of files it is given in memory.
+    /// How many bytes of files it is given in memory, but for those that it may change.
     pub(super) fn in_memory(&self) -> u64 {
         let secret = |mount: &Mount| match &mount.source {
             Source::Secret(secret) => secret.content.len(),
@@ -113,6 +113,15 @@ impl Process {
         // Java's store is no longer than the bundle.
         let certificates = self.certificates.as_ref().map_or(0, |pem| 2 * pem.len());
         (secrets + certificates) as u64
+    }
+
+    /// How many bytes of files it may change in memory.
+    pub(super) fn injected(&self) -> u64 {
+        let file = |mount: &Mount| match &mount.source {
+            Source::Injected(file) => file.content.len() as u64,
+            _ => 0,
+        };
+        self.mounts.iter().map(file).sum()
     }
 }
 
@@ -148,16 +157,18 @@ pub enum Source {
     },
     /// A file in memory that is gone with the run and never in the root.
     Secret(SecretFile),
+    /// The same for the run's user to change: to rewrite, to give another mode or group.
+    Injected(SecretFile),
 }
 
-/// A file's content that must not be seen.
+/// A file's content that must not be seen. The run's user, and nobody else, may read the file.
 #[derive(Clone)]
 pub struct SecretFile {
     pub(super) content: Zeroizing<Vec<u8>>,
 }
 
 impl SecretFile {
-    /// Takes the content over; it is wiped when dropped. The run's user, and nobody else, may read the file.
+    /// Takes the content over; it is wiped when dropped.
     pub fn new(content: Vec<u8>) -> Self {
         Self {
             content: Zeroizing::new(content),

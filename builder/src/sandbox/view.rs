@@ -1,4 +1,5 @@
-//! What a run's mount namespace has besides the host's files: one file system in memory.
+//! What a run's mount namespace has besides the host's files: one file system in memory, and one in it for what the run may
+//! change.
 //!
 //! It holds the root's mount, the sources of the mounts, secrets, and the runtime's state. All of it is gone with the mount
 //! namespace, and none of it was ever on a disk. It hides a folder that every Linux has, that everyone may enter
@@ -23,6 +24,8 @@ use super::tool;
 pub(super) const VIEW: &str = "/dev/shm";
 /// For everything but secrets.
 const BASE_BYTES: u64 = 16 << 20;
+/// For what a run makes of the files that it may change.
+const OWN_BYTES: u64 = 16 << 20;
 /// The end of the runtime's log that is worth reading.
 const LOG_BYTES: u64 = 64 << 10;
 
@@ -37,6 +40,8 @@ pub(super) struct View<'a> {
     ids: &'a SandboxIds,
     /// How many mount sources there are.
     sources: usize,
+    /// Whether there is a file system for what the run may change.
+    has_own: bool,
 }
 
 impl<'a> View<'a> {
@@ -55,6 +60,7 @@ impl<'a> View<'a> {
             namespaces,
             ids,
             sources: 0,
+            has_own: false,
         };
         // The runtime, root inside, makes its log and state here.
         view.give(Path::new(VIEW), 0, 0)?;
@@ -122,6 +128,32 @@ impl<'a> View<'a> {
     ) -> Result<PathBuf, SandboxError> {
         let place = self.next();
         self.write(&place, content, mode)?;
+        self.give(&place, uid, gid)?;
+        Ok(place)
+    }
+
+    /// The same, for `uid` to write to as well. What a run may change has a file system of its own, lest it fill the runtime's;
+    /// `bytes` are those of all such files.
+    pub(super) async fn own_file(
+        &mut self,
+        content: &[u8],
+        uid: u32,
+        gid: u32,
+        bytes: u64,
+    ) -> Result<PathBuf, SandboxError> {
+        let folder = Path::new(VIEW).join("own");
+        if !self.has_own {
+            self.folder(&folder)?;
+            let mut mount = self.namespaces.command("mount");
+            let options = format!("mode=0755,nosuid,nodev,size={}", OWN_BYTES + bytes);
+            mount.args(["-n", "-t", "tmpfs", "-o", &options, "sandbox"]);
+            mount.arg(&folder);
+            tool::run(mount, "mount", b"").await?;
+            self.has_own = true;
+        }
+        self.sources += 1;
+        let place = folder.join(self.sources.to_string());
+        self.write(&place, content, 0o600)?;
         self.give(&place, uid, gid)?;
         Ok(place)
     }

@@ -55,7 +55,7 @@ fn caches(job: &Job) -> Vec<String> {
             let from = from.as_deref().unwrap_or("nothing");
             Some(format!("cache {id} of {from}"))
         }
-        Mount::Secret { .. } => None,
+        Mount::Secret { .. } | Mount::Injection { .. } => None,
     });
     caches.collect()
 }

@@ -107,16 +107,20 @@ async fn a_base_that_cannot_be_one_is_refused() {
             .starts_with("there is no image shop/builder@sha256:")
     );
 
-    let mut config = execution();
-    config["User"] = json!("nobody-knows");
-    let image = lab
-        .image("shop/builder:2", &[("assemble", "true"), RUN], &[], config)
-        .await;
-    let ran = lab.run(Lab::asked(&image, &source)).await;
-    let failure = ran.failure();
-    assert_eq!(failure.reason.as_str(), "PullBuilderImageFailed");
-    for word in ["user \"nobody-knows\"", "/etc/passwd", "its USER"] {
-        assert!(failure.message.contains(word), "{failure:?}");
+    // The result starts as its user, whoever assembles.
+    for assembles in ["", "1001"] {
+        let mut config = execution();
+        config["User"] = json!("nobody-knows");
+        config["Labels"]["io.openshift.s2i.assemble-user"] = json!(assembles);
+        let scripts = [("assemble", "echo assembling"), RUN];
+        let image = lab.image("shop/builder:2", &scripts, &[], config).await;
+        let ran = lab.run(Lab::asked(&image, &source)).await;
+        assert!(!ran.text().contains("assembling"), "{assembles}");
+        let failure = ran.failure();
+        assert_eq!(failure.reason.as_str(), "PullBuilderImageFailed");
+        for word in ["user \"nobody-knows\"", "/etc/passwd", "its USER"] {
+            assert!(failure.message.contains(word), "{failure:?}");
+        }
     }
 
     let image = lab.builder("shop/builder:3", &[RUN], &[]).await;

@@ -165,6 +165,57 @@ async fn what_is_injected_stays_and_what_is_secret_does_not() {
     assert_eq!(ran.phases().last(), Some(&Phase::Scan));
 }
 
+/// What is injected for `assemble` alone is the run's own: scripts of builder images change all files of the application.
+#[tokio::test]
+async fn what_is_injected_may_be_changed_and_does_not_stay() {
+    let lab = Lab::new().await;
+    // Each is a mount, which can be emptied and not removed, and has no room for ever more.
+    let assemble = "set -e; cd /opt/app; ls -ln top conf/settings > list; cat conf/settings > /dev/null; \
+         chgrp -R 0 .; chmod -R g=u .; find . -exec chmod g+rw {} +; ls -ln top conf/settings >> list; \
+         echo colour=green-and-blue >> conf/settings; grep -q green conf/settings; \
+         echo rewritten > top; grep -q rewritten top; : > conf/other; [ ! -s conf/other ]; \
+         if rm -rf conf || head -c 100000000 /dev/zero > conf/other; then exit 3; fi";
+    let image = lab.assembling(assemble).await;
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+    asked.request.clean = true;
+    let injected = ["conf:conf", "other:conf", "top", "own:/opt/app/.config/own"];
+    let injected = injected.map(|text| Injection::parse(text, false).unwrap());
+    asked.request.injections = injected.to_vec();
+    asked.content("conf", "settings", b"colour=blue-of-the-canary\n");
+    asked.content("other", "other", b"another canary of an injection\n");
+    asked.content("top", "top", b"top of the canaries\n");
+    asked.content("own", "own", b"own of the canaries\n");
+    let mut ran = lab.run(asked).await;
+    let found = listing(ran.built());
+    let names = found.keys().filter(|path| path.starts_with("opt/app/"));
+    assert_eq!(names.collect::<Vec<_>>(), ["opt/app/", "opt/app/list"]);
+    let list = &found["opt/app/list"].1;
+    assert_eq!(
+        list.matches("-rw-------    1 1001     0 ").count(),
+        2,
+        "{list}"
+    );
+    assert_eq!(
+        list.matches("-rw-rw----    1 1001     0 ").count(),
+        2,
+        "{list}"
+    );
+    let history = String::from_utf8_lossy(&ran.built().config).into_owned();
+    for word in ["canar", "green", "rewritten"] {
+        assert!(
+            !history.contains(word) && !ran.text().contains(word),
+            "{word}"
+        );
+    }
+
+    let image = lab.assembling("cp top/top out").await;
+    let mut asked = Lab::asked(&image, &lab.source(&[("x", "x")]));
+    asked.request.injections = vec![Injection::parse("top:top", false).unwrap()];
+    asked.content("top", "top", b"top of the canaries\n");
+    let ran = lab.run(asked).await;
+    assert_eq!(ran.failure().reason.as_str(), "SecretInResult");
+}
+
 #[tokio::test]
 async fn labels_are_those_that_the_script_asked_for() {
     let lab = Lab::new().await;

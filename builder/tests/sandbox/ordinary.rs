@@ -44,14 +44,17 @@ async fn inside() {
     let lab = Lab { host, folder };
     let root = lab.root("root");
 
-    let mut process =
-        script("id; echo mine > /tmp/file; cat /run/secret; grep CapEff /proc/self/status; exit 3");
+    let mut process = script(
+        "id; echo mine > /tmp/file; cat /run/secret; chmod 660 /run/injected; echo more >> /run/injected; \
+                cat /run/injected; grep CapEff /proc/self/status; exit 3",
+    );
     let secret = Source::Secret(SecretFile::new(b"hunter2\n".to_vec()));
-    process
-        .mount(Mount::new("/run/secret", secret).unwrap())
-        .unwrap();
+    let injected = Source::Injected(SecretFile::new(b"colour\n".to_vec()));
+    for (at, source) in [("/run/secret", secret), ("/run/injected", injected)] {
+        process.mount(Mount::new(at, source).unwrap()).unwrap();
+    }
     let said = lab.run(&root, &process).await.unwrap();
-    let wanted = "uid=1001(app) gid=0(root) groups=50(staff)\nhunter2\nCapEff:\t0000000000000000\n";
+    let wanted = "uid=1001(app) gid=0(root) groups=50(staff)\nhunter2\ncolour\nmore\nCapEff:\t0000000000000000\n";
     assert_eq!(said.out(), wanted, "{:?}", said.lines);
     assert_eq!(
         (said.outcome.exit, said.outcome.reason),

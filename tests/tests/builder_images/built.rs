@@ -1,5 +1,6 @@
 //! Applications built by the reference program.
 
+use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,9 @@ use tests::{Lab, OrFail, Program, packages};
 
 /// Where builds find this machine's certificate authorities.
 const AUTHORITIES: &str = "/run/authorities.pem";
+
+/// Where builds find a secret that they may only read, in what they give to the application's group.
+const SECRET: &str = "/opt/app-root/a secret";
 
 /// By which tools are told of authorities.
 const TRUST: &[&str] = &["NODE_EXTRA_CA_CERTS", "PIP_CERT", "SSL_CERT_FILE"];
@@ -88,6 +92,10 @@ impl Build<'_> {
         if let Some(file) = authorities {
             buildah = buildah.arg(format!("--volume={}:{AUTHORITIES}:ro", file.display()));
         }
+        let secret = self.lab.path("a secret");
+        std::fs::write(&secret, "secret").or_fail("write a secret");
+        chown(&secret, Some(1001), Some(0)).or_fail("give the secret away");
+        buildah = buildah.arg(format!("--volume={}:{SECRET}:ro", secret.display()));
         if let Some(cache) = &self.cache {
             buildah = buildah.arg(format!("--volume={}:/opt/app-root/.cache", cache.display()));
         }
@@ -110,6 +118,6 @@ fn layers(storage: &Storage<'_>, image: &str) -> Vec<String> {
 /// A folder as a builder would mount it: the assemble user's.
 pub(crate) fn cache(lab: &Lab) -> PathBuf {
     let cache = lab.dir("cache");
-    std::os::unix::fs::chown(&cache, Some(1001), Some(0)).or_fail("give the cache away");
+    chown(&cache, Some(1001), Some(0)).or_fail("give the cache away");
     cache
 }

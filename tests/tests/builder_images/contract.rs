@@ -207,9 +207,51 @@ fn what_a_compiler_may_lack_for_is_said_with_the_way_to_one() {
         let mut said: Value = serde_json::from_slice(&said).or_fail("JSON");
         said["scripts"]["postinstall"] = "exit 1".into();
         std::fs::write(&package, said.to_string()).or_fail("write package.json");
-        let said = refused(&lab, &storage, source);
+        let said = refused(&lab, &storage, "nodejs", source, &[]);
         let way = "slipway builder-image create nodejs --package gcc";
         assert!(said.contains(way), "{folder}: {said}");
+    }
+}
+
+/// Said of a package that is not built and of no other failure.
+#[test]
+fn what_a_compiler_may_lack_for_in_python_is_no_package_that_is_not_had() {
+    let lab = Lab::new("compiler");
+    let storage = storage(&lab);
+    let source = sample(&lab, "python");
+    let requirements = source.join("requirements.txt");
+    let way = "slipway builder-image create python --package gcc";
+    let refused = |names: &str| {
+        std::fs::write(&requirements, names).or_fail("write requirements.txt");
+        refused(
+            &lab,
+            &storage,
+            "python",
+            source.clone(),
+            &[("PIP_NO_INDEX", "1")],
+        )
+    };
+    let said = refused("nowhere-to-be-found==1\n");
+    assert!(said.contains("nowhere-to-be-found"), "{said}");
+    assert!(!said.contains(way), "{said}");
+
+    // One that has no wheel, built by itself.
+    let project =
+        "[build-system]\nrequires = []\nbuild-backend = \"own\"\nbackend-path = [\".\"]\n";
+    lab.write("source/native/pyproject.toml", project);
+    let metadata = "def prepare_metadata_for_build_wheel(to, settings=None):\n    import os\n    os.mkdir(to + '/n-1.dist-info')\n    \
+                    open(to + '/n-1.dist-info/METADATA', 'w').write('Metadata-Version: 2.1\\nName: n\\nVersion: 1\\n')\n    return 'n-1.dist-info'\n";
+    for step in [
+        "get_requires_for_build_wheel",
+        "prepare_metadata_for_build_wheel",
+        "build_wheel",
+    ] {
+        let raises =
+            format!("def {step}(*_, **__):\n    raise SystemExit('no compiler in {step}')\n");
+        lab.write("source/native/own.py", format!("{metadata}{raises}"));
+        let said = refused("./native\n");
+        assert!(said.contains(&format!("no compiler in {step}")), "{said}");
+        assert!(said.contains(way), "{step}: {said}");
     }
 }
 
@@ -221,21 +263,27 @@ fn a_package_manager_is_held_to_its_hash() {
         let storage = storage(&lab);
         let source = sample(&lab, folder);
         replace(&source.join("package.json"), "+sha512.", "+sha512.0");
-        let said = refused(&lab, &storage, source);
+        let said = refused(&lab, &storage, "nodejs", source, &[]);
         let why = "is not what packageManager in package.json names";
         assert!(said.contains(why), "{folder}: {said}");
     }
 }
 
-/// What is said of a source for Node.js that is not built.
-fn refused(lab: &Lab, storage: &Storage<'_>, source: PathBuf) -> String {
+/// What is said of a source that is not built.
+fn refused(
+    lab: &Lab,
+    storage: &Storage<'_>,
+    language: &str,
+    source: PathBuf,
+    variables: &[(&str, &str)],
+) -> String {
     let build = Build {
         lab,
         storage,
-        builder: builder_image::loaded(lab, "nodejs"),
+        builder: builder_image::loaded(lab, language),
         source,
         cache: None,
-        variables: &[],
+        variables,
         is_incremental: false,
     };
     build.refused()

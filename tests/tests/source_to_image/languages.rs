@@ -36,11 +36,17 @@ fn builds(language: &Language) {
     push_builder(&lab, &site, language.name, &builder);
     let source = sample(&lab, language.name);
     let repository = Repository::serve(&lab, source);
-    let mirrors: Vec<_> = packages::mirrors()
-        .into_iter()
-        .map(|(name, value)| format!("--build-env={name}={value}"))
-        .collect();
-    site.create(&repository.url, &builder, &mirrors);
+    let mirrors = packages::mirrors().into_iter();
+    let mirrors = mirrors.map(|(name, value)| format!("--build-env={name}={value}"));
+    let set = site.slipway("secret set settings -n team --from-stdin settings.ini");
+    set.stdin("canary of settings").ok();
+    // Of the application, whose files all become its group's, but in no image.
+    let beside = [
+        "--inject=settings:conf",
+        "--secret=settings:/opt/app-root/src/.own",
+    ];
+    let options: Vec<_> = mirrors.chain(beside.map(str::to_owned)).collect();
+    site.create(&repository.url, &builder, &options);
     let change = |changes: &[[&str; 3]]| {
         for [file, from, to] in changes {
             replace(&repository.worktree.join(file), from, to);

@@ -103,17 +103,17 @@ impl Pipeline<'_> {
     async fn secrets(&self) -> Result<(Vec<Secret>, BTreeMap<String, SecretFiles>), Failure> {
         let mut mounts = Vec::new();
         let mut contents = BTreeMap::new();
-        for (name, at) in &self.wanted.secrets {
+        for secret in &self.wanted.secrets {
+            let name = &secret.name;
             let opened = self
                 .builds
                 .open_revision(self.namespace(), name, SecretUse::Build);
             let (files, revision) = opened.await.map_err(reason::secret)?;
-            mounts.push(Secret {
-                name: name.clone(),
-                revision: Some(revision),
-                at: at.clone(),
-            });
             contents.insert(name.clone(), files);
+            mounts.push(Secret {
+                revision: Some(revision),
+                ..secret.clone()
+            });
         }
         Ok((mounts, contents))
     }

@@ -3,19 +3,30 @@
 use std::fmt::Display;
 
 use super::{Invalid, bounded, secret_name};
+use crate::plan::Secret;
 use crate::records::{InjectionSpec, SecretMount};
 use crate::s2i::{ContainerPath, Injection};
 
-pub(super) fn secrets(mounts: &[SecretMount]) -> Result<Vec<(String, ContainerPath)>, Invalid> {
+/// Secrets and their folders, in a build whose source goes below `destination` if it is the spec that says where.
+pub(super) fn secrets(
+    mounts: &[SecretMount],
+    destination: Option<&ContainerPath>,
+) -> Result<Vec<Secret>, Invalid> {
     bounded("spec.secrets", mounts.len())?;
     let mounts = mounts.iter().enumerate().map(|(index, mount)| {
         let field = format!("spec.secrets[{index}]");
         let name = secret_name(&format!("{field}.name"))(&mount.name)?;
         let custom = format!("/run/secrets/{name}");
         let path = mount.path.as_deref().unwrap_or(&custom);
-        let at = ContainerPath::parse(path);
-        let at = at.map_err(|error| Invalid::new(format!("{field}.path"), error))?;
-        Ok((name, at))
+        let wrong = |error: &dyn Display| Invalid::new(format!("{field}.path"), error);
+        let secret = Secret {
+            at: ContainerPath::parse(path).map_err(|error| wrong(&error))?,
+            revision: None,
+            name,
+        };
+        let placed = secret.check_place(destination, None);
+        placed.map_err(|error| wrong(&error))?;
+        Ok(secret)
     });
     mounts.collect()
 }

@@ -115,13 +115,17 @@ fn errors_name_the_field() {
         }]),
         "spec.env[0].name"
     );
-    assert_eq!(
-        field_of(|spec| spec.secrets = vec![SecretMount {
-            name: "npm".to_owned(),
-            path: Some("relative".to_owned()),
-        }]),
-        "spec.secrets[0].path"
-    );
+    // Where the source goes the image says, unless the spec does.
+    for path in ["relative", "/", "/build", "/build/src"] {
+        let field = field_of(|spec| {
+            spec.destination = Some("/build".to_owned());
+            spec.secrets = vec![SecretMount {
+                name: "npm".to_owned(),
+                path: Some(path.to_owned()),
+            }];
+        });
+        assert_eq!(field, "spec.secrets[0].path", "{path}");
+    }
     assert_eq!(
         field_of(|spec| spec.test = Some(TestSpec {
             command: Vec::new()

@@ -25,14 +25,18 @@ pub(super) fn planned(
     let mut caches = caches.iter();
     for mount in &run.mounts {
         match mount {
-            Planned::Secret { name, at, .. } => {
+            Planned::Secret { name, at, .. } | Planned::Injection { name, at, .. } => {
                 let files = secrets.get(name).ok_or_else(|| {
                     let text = format!("there is no secret {name} in this namespace");
                     failure::new(reason.clone(), text)
                 })?;
                 for (file, content) in &files.0 {
                     let at = Path::new(at.as_str()).join(file_name(name, file, &reason)?);
-                    let source = Source::Secret(SecretFile::new(content.to_vec()));
+                    let content = SecretFile::new(content.to_vec());
+                    let source = match mount {
+                        Planned::Injection { .. } => Source::Injected(content),
+                        _ => Source::Secret(content),
+                    };
                     add(&mut process, &at, source, &reason)?;
                 }
             }

@@ -73,7 +73,7 @@ impl Secrets {
         });
         let seen: BTreeSet<_> = mounts
             .filter_map(|mount| match mount {
-                Mount::Secret { name, .. } => Some(name),
+                Mount::Secret { name, .. } | Mount::Injection { name, .. } => Some(name),
                 Mount::Cache { .. } => None,
             })
             .collect();

@@ -10,7 +10,7 @@ use crate::overlay::Mount as Mounted;
 use crate::plan::{Content, Mount, Place, Run, Stage, StageName, Step};
 use crate::records::FailureReason;
 use crate::rootfs::{Bounds, Files, FilesError, Owner, Rootfs, StoredLayer};
-use crate::s2i::{ContainerPath, Origin, Reason};
+use crate::s2i::{ContainerPath, Origin, Reason, User};
 use crate::sandbox::Root;
 use crate::scratch;
 use crate::tree::TreePath;
@@ -38,7 +38,7 @@ impl<'m> Work<'m> {
         let store = &self.machine.layers;
         let rootfs = Rootfs::prepare(store, &name, layers, &mountpoints(stage));
         let rootfs = rootfs.map_err(|error| failure::layers(stage.name, &error))?;
-        users(stage, &files(&rootfs)?)?;
+        self.users(stage, &files(&rootfs)?)?;
         let mut artifacts = None;
         for step in &stage.steps {
             if self.cancel.is_cancelled() {
@@ -75,6 +75,28 @@ impl<'m> Work<'m> {
             }
         }
         Ok(Done { rootfs, artifacts })
+    }
+
+    /// Whether all who own or run something in a stage are in its image, and whom the result starts as.
+    fn users(&self, stage: &Stage, files: &Files) -> Result<(), Failure> {
+        let users = stage.steps.iter().filter_map(|step| match step {
+            Step::Place(place) => Some(&place.owner),
+            Step::Run(run) => Some(&run.user),
+            Step::Copy(_) | Step::Remove(_) => None,
+        });
+        let recipe = &self.job.plan.recipe;
+        let is_last = recipe
+            .stages
+            .last()
+            .is_some_and(|last| last.name == stage.name);
+        let own = is_last.then(|| User::parse(recipe.config.user()));
+        let own = own.transpose();
+        let own = own.map_err(|error| failure::internal(&error.to_string()))?;
+        for user in users.chain(&own) {
+            let found = files.owner(user);
+            found.map_err(|error| failure::user(stage.name, &error))?;
+        }
+        Ok(())
     }
 
     fn program(&mut self, rootfs: &Rootfs<'_>, run: &Run) -> Result<Option<Artifacts>, Failure> {
@@ -119,7 +141,7 @@ impl<'m> Work<'m> {
             .iter()
             .filter_map(|mount| match mount {
                 Mount::Cache { id, from, .. } => Some((id, from.as_deref())),
-                Mount::Secret { .. } => None,
+                Mount::Secret { .. } | Mount::Injection { .. } => None,
             })
             .enumerate()
             .collect();
@@ -254,20 +276,6 @@ impl<'m> Work<'m> {
     }
 }
 
-/// Whether all who own or run something in a stage are in its image.
-fn users(stage: &Stage, files: &Files) -> Result<(), Failure> {
-    let users = stage.steps.iter().filter_map(|step| match step {
-        Step::Place(place) => Some(&place.owner),
-        Step::Run(run) => Some(&run.user),
-        Step::Copy(_) | Step::Remove(_) => None,
-    });
-    for user in users {
-        let found = files.owner(user);
-        found.map_err(|error| failure::user(stage.name, &error))?;
-    }
-    Ok(())
-}
-
 /// Whether the script that runs is there.
 fn script(stage: StageName, files: &Files, run: &Run) -> Result<(), Failure> {
     let Some(path) = run.argv.first().filter(|path| path.starts_with('/')) else {
@@ -294,7 +302,7 @@ fn mountpoints(stage: &Stage) -> Vec<TreePath> {
         .flat_map(|run| &run.mounts)
         .filter_map(|mount| match mount {
             Mount::Cache { at, .. } => Some(at.as_str()),
-            Mount::Secret { .. } => None,
+            Mount::Secret { .. } | Mount::Injection { .. } => None,
         });
     let all = ["/proc", "/sys", "/dev"].into_iter().chain(caches);
     // A container's path is always one of a tree, unless a name in it is too long; then mounting fails with better words.

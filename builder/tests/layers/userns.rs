@@ -23,7 +23,7 @@ fn all_of_it_holds_inside_a_user_namespace() {
     let namespace = Namespace::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let exe = folder.path().join("layers");
-    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    tests::machine::copy_program(&std::env::current_exe().unwrap(), &exe);
     for path in [folder.path(), &exe] {
         chown(path, Some(OUTSIDE), Some(OUTSIDE)).unwrap();
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use builder::sandbox::{Mount, Reason, Source, Stream};
+use tests::machine::copy_program;
 use tokio_util::sync::CancellationToken;
 
 use super::lab::{Lab, compile, script, script_as};
@@ -163,7 +164,7 @@ async fn a_run_does_not_take_all_that_watches_files() {
     let lab = Lab::new().await;
     let program = compile(WATCHES);
     let root = lab.root("root");
-    fs::copy(program.path().join("program"), root.join("bin/watches")).unwrap();
+    copy_program(&program.path().join("program"), &root.join("bin/watches"));
     let all = |what| {
         let all = fs::read_to_string(format!("/proc/sys/fs/inotify/max_user_{what}"));
         all.unwrap().trim().parse::<u64>().unwrap()
@@ -197,7 +198,7 @@ async fn what_is_held_without_a_name_counts() {
     let program = compile(HOLDS);
     for how in ["mapped", "low", "thread", "named", "sent"] {
         let root = lab.root(how);
-        fs::copy(program.path().join("program"), root.join("bin/holds")).unwrap();
+        copy_program(&program.path().join("program"), &root.join("bin/holds"));
         let mut process = script_as("root", &format!("exec /bin/holds {how}"));
         process.limits.disk = Some(16 << 20);
         process.limits.wall = Some(Duration::from_secs(60));

@@ -60,7 +60,7 @@ impl Namespace {
         let (own, mut tries) = (link("self")?, 0);
         while link(&pid)? == own {
             tries += 1;
-            if tries > 500 {
+            if tries > 12_000 {
                 return Err(std::io::Error::other("unshare(1) made none"));
             }
             std::thread::sleep(std::time::Duration::from_millis(10));

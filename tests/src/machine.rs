@@ -74,11 +74,10 @@ pub fn again_as_ordinary_user(test: &str, through: &[&str]) {
         std::fs::set_permissions(open, std::fs::Permissions::from_mode(0o777))
             .or_fail("open a folder");
     }
-    // The build's folder may be closed to others. Not copied by ourselves: what another test starts meanwhile would
-    // hold the file open for writing (`ETXTBSY`).
+    // The build's folder may be closed to others.
     let program = folder.join("test");
     let own = std::env::current_exe().or_fail("find the running test");
-    lab.program("cp").arg(own).arg(&program).ok();
+    copy_program(&own, &program);
     let said = in_folder(lab.program("setpriv"), &folder)
         .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--"])
         .args(through)
@@ -88,6 +87,16 @@ pub fn again_as_ordinary_user(test: &str, through: &[&str]) {
         .ok();
     if !said.contains("test result: ok. 1 passed") {
         fail(format!("there is no test {test}: {said}"));
+    }
+}
+
+/// Copies a program that is to be executed. Not by this process: what another test starts meanwhile would hold the file
+/// open for writing (`ETXTBSY`).
+#[track_caller]
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status();
+    if !copied.or_fail("start cp").success() {
+        fail(format!("copy {} to {}", from.display(), to.display()));
     }
 }
 

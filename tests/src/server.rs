@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::machine::copy_program;
 use crate::{Access, Api, Daemon, Endpoint, Lab, OrFail, fail, peer::Peer, tls, toolbox};
 
 /// What a registry is started with. The default is open, plain HTTP, on files.
@@ -228,8 +229,7 @@ pub fn registry_under_test(lab: &Lab, settings: &Settings) -> (Box<dyn std::any:
 /// How a user starts a copy of the program that it can get at, with a data folder of its own.
 fn as_user(lab: &Lab, user: &str, data: &Path) -> Vec<OsString> {
     let program = lab.path(format!("slipway-of-{user}"));
-    // Not by ourselves: what another test starts meanwhile would hold the file open for writing (`ETXTBSY`).
-    lab.program("cp").arg(binary()).arg(&program).ok();
+    copy_program(&binary(), &program);
     std::fs::create_dir_all(data).or_fail("make a data folder");
     lab.program("chown").arg(user).arg(data).ok();
     lab.program("chmod").arg("a+rx").arg(lab.root()).ok();

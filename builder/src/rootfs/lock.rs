@@ -91,4 +91,30 @@ impl Lock {
     }
 }
 
+/// A process that is being started has a copy of every open file for a moment: closed, the lock would stay as long as that.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // What fails here is closed all the same.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_though_somebody_has_a_copy_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        for mode in [Mode::Shared, Mode::Exclusive] {
+            let lock = Lock::try_take(&path, mode).unwrap().unwrap();
+            let _copy = lock.0.try_clone().unwrap();
+            assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_none());
+            drop(lock);
+            assert!(Lock::try_take(&path, Mode::Exclusive).unwrap().is_some());
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Who fills the disk of builds before it builds.
 
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,24 +25,37 @@ use crate::watched::{Watch, Watched};
 /// What stays free, of 64 MiB.
 const FLOOR: u64 = 32 << 20;
 
-/// A registry that takes its time: a disk of builds does not fill at once.
+/// A registry that takes its time: the disk of builds, which is in this folder, does not fill at once.
 #[derive(Debug)]
-struct Slow;
+struct Slow(PathBuf);
 
-struct Slowly(Box<dyn Read + Send>);
+struct Slowly {
+    blob: Box<dyn Read + Send>,
+    taken: usize,
+    disk: PathBuf,
+}
 
 impl Watch for Slow {
     fn read(&self, blob: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
-        Box::new(Slowly(blob))
+        let disk = self.0.clone();
+        Box::new(Slowly {
+            blob,
+            taken: 0,
+            disk,
+        })
     }
 }
 
-/// Some 10 MiB a second.
+/// Some 10 MiB a second, and 1 MiB of what is large where room is lacking: who reads that is to be stopped before there is none.
 impl Read for Slowly {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        std::thread::sleep(Duration::from_millis(6));
+        let is_to_end = self.taken > 8 << 20 && !has_room(&self.disk);
+        let pause = if is_to_end { 60 } else { 6 };
+        std::thread::sleep(Duration::from_millis(pause));
         let most = buffer.len().min(64 << 10);
-        self.0.read(&mut buffer[..most])
+        let read = self.blob.read(&mut buffer[..most])?;
+        self.taken += read;
+        Ok(read)
     }
 }
 
@@ -60,7 +74,7 @@ async fn lab(images: &TempDir, network: SourceNetwork) -> Option<(Lab, Arc<Runc>
     let images = Layouts::new(images.path().join("images"));
     let served = Watched {
         images: images.clone(),
-        watch: Arc::new(Slow),
+        watch: Arc::new(Slow(folder.path().to_owned())),
     };
     let unused = driver(folder.path());
     let lab = Lab::at(
@@ -74,9 +88,9 @@ async fn lab(images: &TempDir, network: SourceNetwork) -> Option<(Lab, Arc<Runc>
     Some((lab.await, runc, disk))
 }
 
-/// Whether there is as much room as is to stay free.
-fn has_room(lab: &Lab) -> bool {
-    let found = statvfs(lab.folder.path()).unwrap();
+/// Whether the disk of this folder has as much room as is to stay free.
+fn has_room(folder: &Path) -> bool {
+    let found = statvfs(folder).unwrap();
     found.f_bavail * found.f_frsize >= FLOOR
 }
 
@@ -125,7 +139,10 @@ async fn who_fills_the_disk_by_fetching_is_stopped_and_not_who_builds() {
         assert_eq!(reason(&greedy), "Evicted", "{}", said(&lines));
         assert!(said(&lines).contains("had written the most"));
         // Threads that read for it let go of what they have, and only then is another looked for.
-        eventually("there is room", async || has_room(&lab).then_some(())).await;
+        eventually("there is room", async || {
+            has_room(lab.folder.path()).then_some(())
+        })
+        .await;
         open_gate(&lab);
         let (modest, lines) = lab.ended(&modest).await;
         assert_eq!(modest.state, State::Succeeded, "{}", said(&lines));
@@ -177,7 +194,10 @@ async fn what_was_fetched_by_git_goes_when_room_is_lacking() {
         let reasons = ["Evicted", "DiskPressure"];
         assert!(reasons.contains(&reason(&large).as_str()), "{said}");
         for name in several {
-            eventually("there is room", async || has_room(&lab).then_some(())).await;
+            eventually("there is room", async || {
+                has_room(lab.folder.path()).then_some(())
+            })
+            .await;
             let (run, said) = run(name).await;
             assert_eq!(run.state, State::Succeeded, "{said}");
         }

@@ -29,7 +29,7 @@ impl Owners for Everybody {
 
 /// A call as a forge makes it that tries again while it is told that there is no answer at the moment.
 async fn taken(hooks: &Hooks, commit: &str) -> Answer {
-    for _ in 0..20 {
+    for _ in 0..200 {
         if let Ok(answer) = call(hooks, commit).await {
             return answer;
         }

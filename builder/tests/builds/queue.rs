@@ -127,12 +127,19 @@ async fn runs_side_by_side() {
     assert_eq!(status.succeeded.as_deref(), Some("app-2"));
 }
 
+/// Lets the time of runs pass, and none of this test's.
+async fn passes(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 #[tokio::test]
 async fn whoever_takes_or_waits_too_long_has_failed() {
     let lab = waiting(RunPolicy::Serial).await;
     let build = lab.builds.build("shop", "app").await.unwrap().value;
     let mut wanted = build.spec;
-    wanted.timeouts.run = Some(5);
+    wanted.timeouts.run = Some(600);
     let replaced = lab.builds.replace(
         "shop",
         "app",
@@ -143,6 +150,7 @@ async fn whoever_takes_or_waits_too_long_has_failed() {
     );
     replaced.await.unwrap();
     let first = lab.start().await;
+    lab.says(&first, "working with wait").await;
     wanted.timeouts.queue = Some(1);
     wanted.timeouts.run = None;
     let replaced = lab
@@ -158,6 +166,7 @@ async fn whoever_takes_or_waits_too_long_has_failed() {
         .unwrap()
         .value;
     assert_eq!(reason(&lab.ended(&second).await.0), "QueueTimeout");
+    passes(Duration::from_secs(601)).await;
     assert_eq!(reason(&lab.ended(&first).await.0), "RunTimeout");
     let told = lab.failures().await;
     let told = told
@@ -174,17 +183,19 @@ async fn why_a_run_did_not_end_in_time_is_said() {
     let lab = Lab::new().await;
     let source = lab.source(&[("app.py", "print()")]).await;
     let mut wanted = spec(&source, "fork");
-    // The driver has to be reached in that.
-    wanted.timeouts.run = Some(10);
+    wanted.timeouts.run = Some(600);
     lab.build(wanted).await;
-    let ended = lab.ended(&lab.start().await).await.0;
+    let run = lab.start().await;
+    lab.says(&run, "working with fork").await;
+    passes(Duration::from_secs(601)).await;
+    let ended = lab.ended(&run).await.0;
     assert_eq!(reason(&ended), "TooManyProcesses");
     let State::Failed { message, .. } = &ended.state else {
         panic!("{ended:?}");
     };
     for word in [
         "it was refused processes",
-        "the 10 seconds of spec.timeouts.run",
+        "the 600 seconds of spec.timeouts.run",
     ] {
         assert!(message.contains(word), "{message}");
     }

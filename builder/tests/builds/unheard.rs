@@ -212,6 +212,8 @@ async fn a_failure_is_recorded_once() {
 #[tokio::test]
 async fn the_end_of_a_run_that_waited_is_recorded_once() {
     let lab = losing("wait", StateKind::Failed).await;
+    let working = lab.start().await;
+    lab.says(&working, "working with wait").await;
     let mut build = lab.builds.build("shop", "app").await.unwrap().value;
     build.spec.timeouts.queue = Some(1);
     let by = crate::lab::actor();
@@ -219,8 +221,6 @@ async fn the_end_of_a_run_that_waited_is_recorded_once() {
         .builds
         .replace("shop", "app", build.spec, by, None, now());
     replaced.await.unwrap();
-    let working = lab.start().await;
-    lab.says(&working, "working with wait").await;
     let late = lab.start().await;
     let (late, _) = lab.ended(&late).await;
     assert_eq!(reason(&late), "QueueTimeout");

@@ -8,7 +8,7 @@ use builder::s2i::ContainerPath;
 use tokio_util::sync::CancellationToken;
 
 use super::image::listing;
-use super::lab::{Asked, Lab};
+use super::lab::{Asked, Lab, Ran};
 
 fn asked(lab: &Lab, image: &Image, cache: (&str, Option<&str>)) -> Asked {
     let mut asked = Lab::asked(image, &lab.source(&[("x", "x")]));
@@ -149,22 +149,22 @@ async fn a_run_that_waits_for_a_cache_says_so_and_not_for_longer_than_it_may() {
     let cancel = CancellationToken::new();
     let (job, mut said) = holding.job("holds".to_owned(), Arc::new(lab.images.clone()));
     let hold = lab.driver.run(job, &cancel);
+    let note = "waiting for another run to be done with cache main";
     let wait = async {
         while let Some(event) = said.recv().await {
             if matches!(event, Event::Line(line) if line.text == "has it") {
                 break;
             }
         }
-        let mut waiting = asked(&lab, &image, ("main", None));
-        waiting.request.limits.seconds = Some(1);
-        let waited = lab.run_beside(waiting).await;
+        let waiting = || asked(&lab, &image, ("main", None));
+        let waits = |ran: &Ran| ran.text().contains(note);
+        let waited = lab.run_out_of_time(1, waiting, waits).await;
         cancel.cancel();
         waited
     };
     let (holder, waited) = tokio::join!(hold, wait);
     assert_eq!(holder.unwrap_err().reason.as_str(), "Cancelled");
     assert_eq!(waited.failure().reason.as_str(), "TimedOut");
-    let note = "waiting for another run to be done with cache main";
     assert_eq!(waited.text().matches(note).count(), 1, "{}", waited.text());
     lab.nothing_is_left();
 }

@@ -35,7 +35,7 @@ impl Disk {
 
     /// Waits until there is as much as stays free.
     async fn has_room(&self) {
-        let mut tries = 0..300;
+        let mut tries = 0..1200;
         while self.free() < FLOOR && tries.next().is_some() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -23,7 +23,7 @@ fn all_of_it_holds_inside_a_user_namespace() {
     let namespace = Namespace::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let exe = folder.path().join("layers");
-    fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
+    tests::machine::copy_program(&std::env::current_exe().unwrap(), &exe);
     for path in [folder.path(), &exe] {
         chown(path, Some(OUTSIDE), Some(OUTSIDE)).unwrap();
     }
@@ -60,7 +60,7 @@ impl Namespace {
         let (own, mut tries) = (link("self")?, 0);
         while link(&pid)? == own {
             tries += 1;
-            if tries > 500 {
+            if tries > 12_000 {
                 return Err(std::io::Error::other("unshare(1) made none"));
             }
             std::thread::sleep(std::time::Duration::from_millis(10));

@@ -3,6 +3,7 @@
 use std::fs;
 
 use builder::sandbox::{Capabilities, Mount, Source};
+use tests::machine::copy_program;
 
 use super::lab::{Lab, compile, script, script_as};
 
@@ -174,7 +175,7 @@ async fn t71_builds_that_share_a_cache_cannot_move_each_others_mounts() {
     for number in 0..3 {
         let ready = |name: &str, other: &str| {
             let root = lab.root(&format!("{name}{number}"));
-            fs::copy(program.path().join("program"), root.join("bin/rounds")).unwrap();
+            copy_program(&program.path().join("program"), &root.join("bin/rounds"));
             let outside = lab.folder.path().display();
             let text = format!("/bin/rounds {name}{number} {other}{number} {outside}");
             let mut process = script_as("root", &text);
@@ -242,7 +243,7 @@ async fn refused_system_calls_are_refused() {
     let program = compile(CALLS);
     let lab = Lab::new().await;
     let root = lab.root("root");
-    fs::copy(program.path().join("program"), root.join("bin/calls")).unwrap();
+    copy_program(&program.path().join("program"), &root.join("bin/calls"));
     for user in ["app", "root"] {
         let mut process = script_as(user, "/bin/calls");
         process.capabilities = Capabilities::Packages;

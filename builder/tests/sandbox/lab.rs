@@ -10,6 +10,7 @@ use builder::sandbox::{
     Host, Line, Mount, Outcome, Output, Process, Root, SandboxError, Settings, Source, Stream,
 };
 use tempfile::TempDir;
+use tests::machine::copy_program;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -153,7 +154,7 @@ pub(crate) fn make_root(root: &Path) {
         .output()
         .unwrap();
     let busybox = String::from_utf8(busybox.stdout).unwrap();
-    fs::copy(busybox.trim(), root.join("bin/busybox")).unwrap();
+    copy_program(Path::new(busybox.trim()), &root.join("bin/busybox"));
     let list = Command::new(busybox.trim()).arg("--list").output().unwrap();
     for applet in String::from_utf8(list.stdout).unwrap().lines() {
         // busybox itself is a file already.

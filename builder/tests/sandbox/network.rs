@@ -2,12 +2,20 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use builder::sandbox::{AddressRules, Egress, Stream, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::lab::{Lab, programs, script};
+
+/// Says `own` by way of its own loopback, for half a second at least. From a file: nc(1) ends with the other, which may be before
+/// there is anything in a pipe.
+const TALKS: &str = "echo own > own; nc -l -p 4000 < own & sleep 0.5; \
+                     until nc 127.0.0.1 4000 </dev/null 2>/dev/null; do sleep 0.1; done";
+/// How long that may take: it has an end where it is in vain.
+const IN_VAIN: Option<Duration> = Some(Duration::from_secs(120));
 
 /// A server on the host's loopback that answers every request with its own name.
 pub(crate) async fn server(name: &'static str) -> SocketAddr {
@@ -44,13 +52,14 @@ async fn none_is_none_but_the_loopback_works() {
     let lab = Lab::new().await;
     let root = lab.root("root");
     let host = server("host").await;
-    let process = script(&format!(
+    let mut process = script(&format!(
         "nc {} {} </dev/null || echo refused; nc -w 2 1.1.1.1 80 </dev/null || echo unreachable; \
-         (echo own | nc -l -p 4000) & sleep 0.3; nc 127.0.0.1 4000 </dev/null; \
+         {TALKS}; \
          ip -o address | grep -v ' lo '; ip route",
         host.ip(),
         host.port()
     ));
+    process.limits.wall = IN_VAIN;
     let said = lab.run(&root, &process).await.unwrap();
     assert_eq!(
         said.out(),
@@ -69,7 +78,7 @@ async fn registries_are_reached_by_name_and_nothing_else_is() {
     let name = host_name();
     // No /bin/sh of the host's needs more than its libraries.
     let mut process = programs(&format!(
-        "get() {{ curl -sS -m 9 http://$1/ || echo no; }}; get {name}:{port}; get {name}:{other}; \
+        "get() {{ curl -sS -m 60 http://$1/ || echo no; }}; get {name}:{port}; get {name}:{other}; \
          get 127.0.0.1:{port}; get example.com; get 169.254.169.254; get '[::1]:{port}'; get '[2606:4700::1111]'; get 1.1.1.1; \
          bash -c 'echo x > /dev/udp/1.1.1.1/4000' 2>/dev/null || echo no"
     ));
@@ -105,7 +114,7 @@ async fn t61_a_name_that_leads_to_a_private_address_is_refused() {
     let port = server("private").await.port();
     let name = host_name();
     let mut process = programs(&format!(
-        "curl -sS -m 9 http://{name}:{port}/ 2>/dev/null || echo refused"
+        "curl -sS -m 60 http://{name}:{port}/ 2>/dev/null || echo refused"
     ));
     process.egress = registries(&[&format!("{name}:{port}")], &[]);
     let said = lab.run(&root, &process).await.unwrap();
@@ -172,13 +181,14 @@ async fn runs_do_not_meet() {
         .map(|number| lab.root(&format!("root{number}")))
         .collect();
     // The same address and port, and the same names of abstract sockets, at the same time.
-    let text = "grep -c @ /proc/net/unix; (echo mine | nc -l -p 4000) & sleep 0.5; nc 127.0.0.1 4000 </dev/null; sleep 0.5";
-    let mut process = script(text);
+    let text = format!("grep -c @ /proc/net/unix; {TALKS}; sleep 0.5");
+    let mut process = script(&text);
+    process.limits.wall = IN_VAIN;
     process.egress = registries(&["localhost"], &[]);
     let runs = roots.iter().map(|root| lab.run(root, &process));
     for said in futures_util::future::join_all(runs).await {
         let said = said.unwrap();
-        assert_eq!(said.out(), "0\nmine\n", "{:?}", said.lines);
+        assert_eq!(said.out(), "0\nown\n", "{:?}", said.lines);
     }
 }
 
@@ -201,7 +211,7 @@ async fn connections_go_through_the_servers_proxy() {
     let upstream = Upstream::parse(&format!("http://me:hunter2@127.0.0.1:{port}"), Vec::new());
     let lab = Lab::with(|settings| settings.upstream = Some(upstream.unwrap())).await;
     let root = lab.debian("root");
-    let mut process = programs("curl -sS -m 9 http://registry.example/; env");
+    let mut process = programs("curl -sS -m 60 http://registry.example/; env");
     process.egress = registries(&["registry.example"], &[]);
     let said = lab.run(&root, &process).await.unwrap();
     assert!(said.out().starts_with("proxied\n"), "{:?}", said.lines);
@@ -252,7 +262,7 @@ async fn a_proxy_is_asked_by_name_and_spares_what_is_direct() {
     let lab = Lab::with(|settings| settings.upstream = Some(upstream.unwrap())).await;
     let root = lab.debian("root");
     let mut process = programs(&format!(
-        "get() {{ curl -sS -m 9 http://$1/ || echo no; }}; get outside.example; get {rule}; get 169.254.169.254"
+        "get() {{ curl -sS -m 60 http://$1/ || echo no; }}; get outside.example; get {rule}; get 169.254.169.254"
     ));
     let loopback = || vec!["127.0.0.0/8".parse().unwrap()];
     let full = |addresses| Egress::Full { addresses };
@@ -271,7 +281,7 @@ async fn a_proxy_is_asked_by_name_and_spares_what_is_direct() {
     }
     // What this machine knows of a name is judged all the same, through the proxy or not.
     process = programs(&format!(
-        "curl -sS -m 9 http://{rule}/ || echo no; curl -sS -m 9 http://{own}:81/ || echo no"
+        "curl -sS -m 60 http://{rule}/ || echo no; curl -sS -m 60 http://{own}:81/ || echo no"
     ));
     process.egress = full(AddressRules::default());
     let said = lab.run(&root, &process).await.unwrap();

@@ -38,24 +38,32 @@ async fn no_process_shows_a_password() {
     }
     let mut app = servers.source("private/app.git");
     app.credential = Some(basic(PASSWORD));
+    let is_ours = |environment: &str| environment.contains("/mirrors/sessions/session-");
     let stop = Arc::new(AtomicBool::new(false));
-    let ended = stop.clone();
+    let is_met = Arc::new(AtomicBool::new(false));
+    let (ended, meets) = (stop.clone(), is_met.clone());
     let watcher = std::thread::spawn(move || {
         let mut seen = Vec::new();
         while !ended.load(Ordering::Relaxed) {
-            seen.extend(processes());
+            let found = processes();
+            if found.iter().any(|(_, environment)| is_ours(environment)) {
+                meets.store(true, Ordering::Relaxed);
+            }
+            seen.extend(found);
         }
         seen
     });
-    for _ in 0..5 {
+    // On a busy machine the watcher may be too slow for the first ones.
+    for number in 0..1_000 {
+        if number >= 5 && is_met.load(Ordering::Relaxed) {
+            break;
+        }
         servers.fetch(&app).await.unwrap();
     }
     stop.store(true, Ordering::Relaxed);
     let seen = watcher.join().unwrap();
-    let ours = seen
-        .iter()
-        .filter(|(_, environment)| environment.contains("/mirrors/sessions/session-"));
-    assert!(ours.count() > 0, "the watcher saw what it was to watch");
+    let saw = seen.iter().any(|(_, environment)| is_ours(environment));
+    assert!(saw, "the watcher saw what it was to watch");
     for (line, environment) in &seen {
         for canary in ["canary-p", "canary%2Dp"] {
             assert!(!line.contains(canary), "{line}");
@@ -92,7 +100,7 @@ async fn nothing_of_a_password_stays_behind() {
     let mode = std::fs::metadata(&sessions).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     // What reads the mirror may end a moment later than what waited for it.
-    for _ in 0..500 {
+    for _ in 0..6_000 {
         if std::fs::read_dir(&sessions).unwrap().next().is_none() {
             return;
         }

@@ -74,8 +74,14 @@ pub(in crate::sandbox) struct Hides {
 
 impl Hides {
     pub(in crate::sandbox) fn start() -> Self {
+        let (one, two) = sockets();
+        send(&one, &tempfile::tempfile().unwrap());
+        Self::holding(two)
+    }
+
+    /// This process would have open what other tests have open in it.
+    fn holding(socket: OwnedFd) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let socket = sent(&tempfile::tempfile().unwrap());
         let mut child = Command::new("sleep");
         let child = child.arg("600").stdin(socket).spawn().unwrap();
         let cgroup = of(folder.path(), child.id());
@@ -98,40 +104,43 @@ impl Drop for Hides {
     }
 }
 
-/// Where the file is to arrive.
-fn sent(file: &fs::File) -> OwnedFd {
+fn sockets() -> (OwnedFd, OwnedFd) {
     let flags = SocketFlags::CLOEXEC;
-    let (one, two) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+}
+
+/// Sends a file to where the other socket is.
+fn send(socket: &OwnedFd, file: &fs::File) {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut message = SendAncillaryBuffer::new(&mut space);
     let files = [file.as_fd()];
     assert!(message.push(SendAncillaryMessage::ScmRights(&files)));
     let data = [IoSlice::new(b".")];
-    sendmsg(&one, &data, &mut message, SendFlags::empty()).unwrap();
-    two
+    sendmsg(socket, &data, &mut message, SendFlags::empty()).unwrap();
 }
 
 #[tokio::test]
 async fn what_is_under_way_between_sockets_is_not_known() {
     let folder = tempfile::tempdir().unwrap();
     let disk = Disk::start(vec![folder.path().to_owned()]).await.unwrap();
-    let processes = tempfile::tempdir().unwrap();
-    let own = own(processes.path());
+    let (one, two) = sockets();
+    let holder = Hides::holding(two.try_clone().unwrap());
     let path = folder.path().join("file");
     fs::write(&path, vec![1; 1 << 20]).unwrap();
     let soon = || Some(Instant::now() + Duration::from_secs(60));
-    let look = disk.look(&own, soon()).await.unwrap();
+    let look = disk.look(holder.cgroup(), soon()).await.unwrap();
     assert!(matches!(look, Look::All(bytes) if bytes >= 1 << 20));
     assert_eq!(disk.last().unwrap().look, look);
 
     let held = fs::File::open(&path).unwrap();
     fs::remove_file(&path).unwrap();
-    let socket = sent(&held);
+    send(&one, &held);
     drop(held);
-    let look = disk.look(&own, soon()).await.unwrap();
+    let look = disk.look(holder.cgroup(), soon()).await.unwrap();
     assert_eq!(look, Look::AtLeast(0));
     assert_eq!(disk.last().unwrap().look, look);
     // What arrives unasked for is closed.
-    recv(&socket, &mut [0; 1], rustix::net::RecvFlags::empty()).unwrap();
-    assert_eq!(disk.look(&own, soon()).await.unwrap(), Look::All(0));
+    recv(&two, &mut [0; 1], rustix::net::RecvFlags::empty()).unwrap();
+    let look = disk.look(holder.cgroup(), soon()).await.unwrap();
+    assert_eq!(look, Look::All(0));
 }

@@ -1,5 +1,6 @@
 //! A process of a run is killed: the runtime, what made its namespaces, the script, or what that has started.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -8,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tests::remains::control_groups;
 use tests::{Lab, OrFail, eventually, fail, kills, until};
 
-use super::rounds;
 use super::scene::{Scene, sandboxes};
+use super::{correct, rounds};
 
 const ASSEMBLE: &str = "
 (trap '' TERM HUP; exec busybox setsid busybox sleep MARK) > /dev/null 2>&1 &
@@ -35,13 +36,13 @@ fn a_kill_within_the_sandbox_ends_its_run_and_nothing_else() {
     let mut scene = Scene::new(&lab, ASSEMBLE, &more);
     let first = scene.site.run("");
     // Not up to its end, so that few kills come too late.
-    let lasts = first.lasted_at("assemble");
+    let lasts = Cell::new(first.lasted_at("assemble"));
     let mut random = kills::random(rounds());
     let (mut ends, mut failed) = (BTreeMap::new(), 0);
     for round in 1..=rounds() {
         let name = scene.start();
         until("it runs a program", || !processes(&scene).is_empty());
-        std::thread::sleep(lasts.mul_f64(random.f64()));
+        std::thread::sleep(lasts.get().mul_f64(random.f64()));
         let before = scene.log(&name);
         let seen = sandboxes(&scene.folder);
         let victim = eventually("a process is killed, or all have ended", || {
@@ -52,6 +53,7 @@ fn a_kill_within_the_sandbox_ends_its_run_and_nothing_else() {
         });
 
         let (run, followed) = scene.followed(&name);
+        correct(&lasts, &run, |run| run.lasted_at("assemble"));
         let log = scene.log(&name);
         assert!(
             log.starts_with(&before),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tests::{Lab, OrFail, eventually, fail, kills};
 
-use super::rounds;
 use super::scene::{Scene, sandboxes};
+use super::{correct, rounds};
 use crate::site::Run;
 
 /// Says enough for its log to be more than one frame, leaves a process that does not listen to it, and takes its time.
@@ -63,16 +63,6 @@ fn a_run_outlives_kills_of_the_server_while_it_publishes() {
     });
     let meant = reached.get("publish").copied().unwrap_or_default();
     assert!(meant * 4 > rounds(), "few kills came while it published");
-}
-
-/// A run that was over before its kill says how long the next may take: the first one of all, on a machine that has just
-/// begun, tells little of them. Others are given a little longer.
-fn correct(lasts: &Cell<Duration>, run: &Run, measured: impl Fn(&Run) -> Duration) {
-    if run.state() == "succeeded" {
-        lasts.set(measured(run));
-    } else {
-        lasts.set(lasts.get().mul_f64(1.1));
-    }
 }
 
 /// Kills the server again and again when `wait` has waited for the moment, starts it again, and looks. At which steps runs

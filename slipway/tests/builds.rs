@@ -1126,6 +1126,11 @@ fn a_refusal_names_what_is_wrong() {
         let error = error_line(&output);
         assert!(error.starts_with(said), "{error}");
     }
+    let elsewhere = [&run[..], &git, &of, &["other.example.com/team/x:1"]].concat();
+    let error = error_line(&scene.run("ada", &elsewhere));
+    let said = ": spec.output.image: other.example.com is another registry";
+    assert!(error.contains(said), "{error}");
+
     let theirs =
         "apiVersion: build.openshift.io/v1\nkind: BuildConfig\nmetadata: {name: a}\nspec: {}\n";
     let file = scene.folder.path().join("theirs.yaml");

@@ -8,7 +8,7 @@ use oci::{RepoName, Tag};
 
 use self::limits::{limits, timeout, unenforced};
 use super::{Invalid, Settings, is_entry_name, name};
-use crate::images::ImageName;
+use crate::images::{ImageName, InvalidImageName};
 use crate::plan::{Limits, Network};
 use crate::records::{BuildSpec, EnvSpec, OutputSpec, SourceSpec, Triggers};
 use crate::s2i::{
@@ -234,9 +234,22 @@ pub(super) fn builder(text: &str, hosts: &[String]) -> Result<BuilderName, Inval
 
 fn output(namespace: &str, spec: &OutputSpec, hosts: &[String]) -> Result<OutputName, Invalid> {
     let field = "spec.output.image";
-    let image = name::image(&spec.image, hosts, field)?;
-    let of_namespace = image.repo().namespace() == namespace && !image.repo().rest().is_empty();
-    if !of_namespace {
+    let elsewhere = |host: &str| {
+        let message = format!(
+            "{host} is another registry, by the names that this one has (hosts in the server's configuration): a result goes \
+             into this one, as {namespace}/<name>:<tag>"
+        );
+        Invalid::new(field, message)
+    };
+    let image = match ImageName::parse(&spec.image, hosts) {
+        Err(InvalidImageName::Elsewhere(host)) => return Err(elsewhere(&host)),
+        image => image.map_err(|error| Invalid::new(field, error))?,
+    };
+    let own = image.repo().namespace();
+    if own != namespace && (own.contains('.') || own == "localhost") {
+        return Err(elsewhere(own));
+    }
+    if own != namespace || image.repo().rest().is_empty() {
         let message =
             format!("the result must lie in the build's namespace: {namespace}/<name>:<tag>");
         return Err(Invalid::new(field, message));

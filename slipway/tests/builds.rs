@@ -1093,7 +1093,7 @@ fn a_builder_image_is_asked_by_every_word_that_builds_have_for_it() {
     for (name, word) in [("one", "small"), ("two", "busy:1"), ("three", "team/no:1")] {
         assert_eq!(stderr(&create(name, word)), "", "{word}");
     }
-    let note = "there is no builder image nosuch for team yet\n";
+    let note = "there is no builder image nosuch for team yet: slipway builder-image list -n team shows those that there are\n";
     assert_eq!(stderr(&create("four", "nosuch")), format!("note: {note}"));
     let show = ["build", "show", "four", "-n", "team"];
     let shown = scene.done("bob", &show);

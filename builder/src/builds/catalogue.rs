@@ -1,5 +1,6 @@
 //! The catalogue of builder images.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use super::definitions::metadata;
@@ -7,6 +8,7 @@ use super::record::{Page, PageOf, Recorded};
 use super::version::Version;
 use super::{Builds, BuildsError, Invalid, What, name, spec};
 use crate::images::{BaseImage, ImageName, ImagesError, Platform, ReadError};
+use crate::meant;
 use crate::records::{Actor, BuilderImage};
 use crate::s2i::ExecutionConfig;
 
@@ -126,6 +128,7 @@ impl Builds {
         language: &str,
         version: Option<&str>,
     ) -> Result<BuilderImage, BuildsError> {
+        let mut words = BTreeSet::new();
         for namespace in [namespace, ""] {
             let mut page = PageOf {
                 after: None,
@@ -137,6 +140,7 @@ impl Builds {
                 let last = found.items.last();
                 page.after = last.map(|last| last.value.metadata.name.clone());
                 let entries = found.items.into_iter().map(|entry| entry.value);
+                let entries = entries.inspect(|entry| words.extend(words_for(entry)));
                 newest = newer(newest.into_iter().chain(entries), language, version);
                 if !found.more {
                     break;
@@ -147,15 +151,22 @@ impl Builds {
             }
         }
         // Not a repository of that name, which a stranger may have made.
-        let message = match version {
-            None => format!(
-                "the catalogue has no entry {language:?}, nor one of that language: write repository:tag for an image"
+        let (written, lacks) = match version {
+            None => (
+                language.to_owned(),
+                format!("{language:?}, nor one of that language"),
             ),
-            Some(version) => format!(
-                "the catalogue has no entry of language {language:?} and version {version:?}: an image is written with its \
-                 namespace"
+            Some(version) => (
+                format!("{language}:{version}"),
+                format!("of language {language:?} and version {version:?}"),
             ),
         };
+        let near = meant(&written, words.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
+        let message = format!(
+            "the catalogue has no entry {lacks}: {near}slipway builder-image list -n {namespace} shows what it has; an image \
+             is written as namespace/name:tag"
+        );
         Err(Invalid::new("spec.builder", message).into())
     }
 
@@ -221,6 +232,15 @@ fn newer(
             newest
         }
     })
+}
+
+/// What builds may call an entry: by its name, by its language, and by that with its version.
+fn words_for(entry: &BuilderImage) -> impl Iterator<Item = String> {
+    let (language, version) = (entry.language.clone(), entry.version.as_ref());
+    let with_version = language.as_ref().zip(version);
+    let with_version = with_version.map(|(language, version)| format!("{language}:{version}"));
+    let name = Some(entry.metadata.name.clone());
+    [name, language, with_version].into_iter().flatten()
 }
 
 /// Fills in what an entry does not say: from our own labels, else from those that images of S2I have.

@@ -516,6 +516,22 @@ async fn a_builder_image_is_found_by_its_entry() {
         Err(BuildsError::Invalid(_))
     ));
 
+    for (word, near) in [
+        ("pyton", "did you mean python? "),
+        ("python:3.14", ""),
+        ("rust", ""),
+    ] {
+        let mut wanted = spec(&source, "x");
+        wanted.builder = word.to_owned();
+        let asked = lab.builds.run_once("shop", None, wanted, asked(), now());
+        let (run, _) = lab.ended(&asked.await.unwrap().value).await;
+        let State::Failed { message, .. } = run.state else {
+            panic!("{word}");
+        };
+        let list = format!(": {near}slipway builder-image list -n shop shows what it has");
+        assert!(message.contains(&list), "{message}");
+    }
+
     let mut wanted = spec(&source, "x");
     wanted.builder = "python".to_owned();
     lab.build(wanted).await;

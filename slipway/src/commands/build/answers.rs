@@ -155,7 +155,7 @@ impl Build {
             secrets.map(move |name| format!("there is no secret {name} in {namespace} yet"));
         let builder = self.missing_builder.iter();
         let builder = builder
-            .map(move |word| format!("there is no builder image {word} for {namespace} yet"));
+            .map(move |word| format!("there is no builder image {word} for {namespace} yet: slipway builder-image list -n {namespace} shows those that there are"));
         secrets.chain(builder).map(|said| clean(&said))
     }
 

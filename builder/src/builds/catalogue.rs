@@ -10,7 +10,7 @@ use super::{Builds, BuildsError, Invalid, What, name, spec};
 use crate::images::{BaseImage, ImageName, ImagesError, Platform, ReadError};
 use crate::meant;
 use crate::records::{Actor, BuilderImage};
-use crate::s2i::ExecutionConfig;
+use crate::s2i::{Contract, ExecutionConfig};
 
 /// Languages by the words that images' tags have for them.
 const LANGUAGES: [(&str, &str); 12] = [
@@ -44,10 +44,10 @@ impl Builds {
         }
         let named = name::image(&image.image, &self.settings().hosts, "image")?;
         let read = self.image(&named, actor).await?;
-        describe(
-            &mut image,
-            &read.plan_image(named.to_string()).config.execution(),
-        );
+        let plan = read.plan_image(named.to_string());
+        let says = plan.config.execution();
+        has_scripts(&named, &says)?;
+        describe(&mut image, &says);
         let quota = self.settings().quota.builder_images;
         let known = self
             .store()
@@ -232,6 +232,22 @@ fn newer(
             newest
         }
     })
+}
+
+/// Refuses an image that has no scripts of its own: whoever builds by the entry, or by its language, would fail. What brings its scripts
+/// itself names the image.
+fn has_scripts(image: &ImageName, says: &ExecutionConfig) -> Result<(), Invalid> {
+    let contract = Contract::of("builder image", says, &mut Vec::new());
+    let contract = contract.map_err(|refusal| Invalid::new("image", refusal))?;
+    if contract.scripts_dir().is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "{image} does not say where its scripts are: give it the label io.openshift.s2i.scripts-url, such as \
+         image:///usr/libexec/s2i; builds with scripts of their own (scriptsUrl, or .s2i/bin in the source) take it without an \
+         entry, as {image}"
+    );
+    Err(Invalid::new("image", message))
 }
 
 /// What builds may call an entry: by its name, by its language, and by that with its version.

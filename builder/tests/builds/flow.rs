@@ -516,6 +516,16 @@ async fn a_builder_image_is_found_by_its_entry() {
         Err(BuildsError::Invalid(_))
     ));
 
+    // Without scripts of its own it would stand before everybody's, and fail whoever builds by it.
+    let mut mute = execution();
+    mute["Labels"] = serde_json::json!({"io.openshift.tags": "builder,python"});
+    push(&lab.images, "shop/mute:1", &[b"mute".to_vec()], mute).await;
+    let refused = put("shop", "shop/mute:1").await.unwrap_err().to_string();
+    assert!(
+        refused.starts_with("image: shop/mute:1 does not say where its scripts are: give it the label io.openshift.s2i.scripts-url"),
+        "{refused}"
+    );
+
     for (word, near) in [
         ("pyton", "did you mean python? "),
         ("python:3.14", ""),

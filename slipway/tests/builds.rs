@@ -915,6 +915,12 @@ fn set_in_place(scene: &Scene, known: &Value) {
     assert_eq!(said, expected);
     let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
     assert!(shown.contains(&webhook), "{shown}");
+    assert!(
+        shown.contains("schedule    30 3 * * *\nnext start  20"),
+        "{shown}"
+    );
+    assert!(shown.contains("T03:30:00Z\n"), "{shown}");
+    assert!(!shown.contains("image moved"), "{shown}");
     let build = scene.json("bob", &["build", "show", "app", "-n", "team"]);
     let mut spec = known["spec"].clone();
     spec["clean"] = false.into();
@@ -927,6 +933,10 @@ fn set_in_place(scene: &Scene, known: &Value) {
     });
     assert_eq!(build["spec"], spec, "the rest is as it was");
     assert!(scene.done("ada", &set).contains("is unchanged"));
+    let moves = ["build", "set", "app", "-n", "team", "--on-image-move"];
+    scene.done("ada", &moves);
+    let shown = scene.done("bob", &["build", "show", "app", "-n", "team"]);
+    assert!(shown.contains("image moved starts a run"), "{shown}");
     let nothing = error_line(&scene.run("ada", &["build", "set", "app", "-n", "team"]));
     assert!(nothing.contains("what is to be set?"), "{nothing}");
 }

@@ -22,10 +22,13 @@ impl Schedule {
     /// The newest time at which it came due after `since`, up to and with `now`. However many were missed, one is due.
     pub fn due(&self, since: SystemTime, now: SystemTime) -> Option<SystemTime> {
         let due = self.0.find_previous_occurrence(&civil(now)?, true).ok()?;
-        let due = TimeZone::UTC.to_timestamp(due).ok()?;
-        let due = u64::try_from(due.as_second()).ok()?;
-        let due = SystemTime::UNIX_EPOCH + Duration::from_secs(due);
-        (due > since).then_some(due)
+        instant(due).filter(|due| *due > since)
+    }
+
+    /// When it comes due next after `now`; `None` if that is beyond what can be told.
+    pub fn next(&self, now: SystemTime) -> Option<SystemTime> {
+        let next = self.0.find_next_occurrence(&civil(now)?, false).ok()?;
+        instant(next)
     }
 }
 
@@ -86,6 +89,12 @@ fn wrong(text: &str, parser: CronParser) -> Option<(&'static str, &str)> {
 fn civil(at: SystemTime) -> Option<DateTime> {
     let at = Timestamp::try_from(at).ok()?;
     Some(TimeZone::UTC.to_datetime(at))
+}
+
+fn instant(at: DateTime) -> Option<SystemTime> {
+    let at = TimeZone::UTC.to_timestamp(at).ok()?;
+    let since = u64::try_from(at.as_second()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
 }
 
 /// The text is no schedule.

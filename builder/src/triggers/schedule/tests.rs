@@ -34,6 +34,18 @@ fn it_is_due_at_its_minute_and_not_before() {
 }
 
 #[test]
+fn it_comes_due_next_after_now() {
+    let schedule: Schedule = "30 3 * * 1-5".parse().unwrap();
+    for (now, next) in [
+        ("2026-11-20T03:29:59.999Z", "2026-11-20T03:30:00Z"),
+        ("2026-11-20T03:30:00Z", "2026-11-23T03:30:00Z"),
+        ("2026-11-20T03:30:00.5Z", "2026-11-23T03:30:00Z"),
+    ] {
+        assert_eq!(schedule.next(at(now)), Some(at(next)), "{now}");
+    }
+}
+
+#[test]
 fn of_all_that_was_missed_the_newest_is_due() {
     let found = due(
         "*/10 * * * *",

@@ -179,6 +179,12 @@ impl Run {
         Some(Duration::from_millis(since))
     }
 
+    /// How often it was begun.
+    pub(super) fn attempts(&self) -> u64 {
+        let attempts = self.rest.get("attempts").and_then(Value::as_u64);
+        attempts.unwrap_or_default()
+    }
+
     /// How it stands, in a word or two.
     pub(super) fn standing(&self) -> String {
         match (&self.state.reason, &self.waits) {

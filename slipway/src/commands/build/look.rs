@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use builder::triggers::Schedule;
 use humantime::format_rfc3339_seconds;
 use serde_json::{Value, json};
 
@@ -211,7 +212,18 @@ fn of_build(client: &Client, build: &Build) -> anyhow::Result<String> {
     for lack in build.lacks() {
         line(&mut lines, "note", &lack);
     }
-    line(&mut lines, "schedule", &text(&spec["triggers"]["schedule"]));
+    let triggers = &spec["triggers"];
+    if triggers["image"] == true {
+        let said = "starts a run when the builder image, or the runtime image, is another";
+        line(&mut lines, "image moved", said);
+    }
+    let schedule = text(&triggers["schedule"]);
+    line(&mut lines, "schedule", &schedule);
+    line(
+        &mut lines,
+        "next start",
+        &next(&schedule, SystemTime::now()),
+    );
     if let Some(since) = build.status["missed"]["since"].as_u64() {
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(since);
         let why = text(&build.status["missed"]["why"]);
@@ -219,11 +231,9 @@ fn of_build(client: &Client, build: &Build) -> anyhow::Result<String> {
             "starts nothing since {}: {why}",
             format_rfc3339_seconds(since)
         );
-        let has_schedule = spec["triggers"]["schedule"].is_string();
-        let trigger = if has_schedule {
-            "schedule"
-        } else {
-            "image moved"
+        let trigger = match &*schedule {
+            "" => "image moved",
+            _ => "schedule",
         };
         line(&mut lines, trigger, &said);
     }
@@ -246,6 +256,7 @@ fn of_run(client: &Client, run: &Run) -> String {
     line(&mut lines, "asked", &at(run.metadata.created()));
     line(&mut lines, "began", &at(run.started));
     line(&mut lines, "ended", &at(run.ended));
+    line(&mut lines, "attempts", &attempts(run));
     for name in ["commit", "source", "builder", "runtime", "previous"] {
         let shown = if name == "source" { "snapshot" } else { name };
         line(&mut lines, shown, &text(&run.resolved[name]));
@@ -282,10 +293,27 @@ fn of_run(client: &Client, run: &Run) -> String {
     lines
 }
 
+/// How often a run was begun, where that is worth a word.
+fn attempts(run: &Run) -> String {
+    match run.attempts() {
+        0 | 1 => String::new(),
+        attempts => format!("{attempts}: a server was killed while it was at work"),
+    }
+}
+
+/// When a schedule comes due next, for people; nothing where there is none, or this program does not understand it.
+fn next(schedule: &str, now: SystemTime) -> String {
+    let schedule = schedule.parse::<Schedule>();
+    said(schedule.ok().and_then(|schedule| schedule.next(now)))
+}
+
 /// A time for people; nothing where there is none.
 fn at(millis: Option<u64>) -> String {
     let since = millis.map(Duration::from_millis);
-    let at = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+    said(since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)))
+}
+
+fn said(at: Option<SystemTime>) -> String {
     let mut text = String::new();
     if let Some(at) = at
         && write!(text, "{}", format_rfc3339_seconds(at)).is_err()
@@ -362,7 +390,25 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{age, at};
+    use std::time::{Duration, SystemTime};
+
+    use serde_json::json;
+
+    use super::{Run, age, at, attempts, next};
+
+    #[test]
+    fn a_run_that_was_begun_anew_says_so() {
+        let run = |attempts: u32| -> Run {
+            let run = json!({
+                "metadata": {"namespace": "team", "name": "app-1"}, "state": {"is": "running"},
+                "cause": {}, "spec": {}, "attempts": attempts,
+            });
+            serde_json::from_value(run).unwrap()
+        };
+        assert_eq!(attempts(&run(1)), "");
+        let said = "2: a server was killed while it was at work";
+        assert_eq!(attempts(&run(2)), said);
+    }
 
     #[test]
     fn times_are_said_in_one_unit_and_in_full() {
@@ -383,5 +429,9 @@ mod tests {
         assert_eq!(at(Some(1_000_000_000_000)), "2001-09-09T01:46:40Z");
         assert_eq!(at(None), "");
         assert_eq!(at(Some(u64::MAX)), "");
+        // 2001-09-09 is a Sunday.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now);
+        assert_eq!(next("30 3 * * 1-5", now), "2001-09-10T03:30:00Z");
+        assert_eq!(next("every day", now), "");
     }
 }

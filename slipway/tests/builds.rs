@@ -760,7 +760,21 @@ fn a_run_that_waits_says_why_to_who_looks_and_who_follows() {
         "{refused}"
     );
     scene.done("bob", &["build", "show", "kept", "-n", "team"]);
-    for run in ["r2", "r1"] {
+    let cancel = ["build", "cancel", "kept", "-n", "team"];
+    let ended = error_line(&scene.run("ada", &cancel));
+    assert!(
+        ended.contains("kept is a build, and none of its runs"),
+        "{ended}"
+    );
+    scene.done("ada", &["build", "start", "kept", "-n", "team", "--detach"]);
+    let named = error_line(&scene.run("ada", &cancel));
+    assert!(
+        named.ends_with(": slipway build cancel kept-1 -n team\n"),
+        "{named}"
+    );
+    let refused = error_line(&scene.run("bob", &cancel));
+    assert!(refused.contains("may not create builds"), "{refused}");
+    for run in ["kept-1", "r2", "r1"] {
         scene.done("ada", &["build", "cancel", run, "-n", "team"]);
     }
     assert_eq!(following.wait().unwrap().code(), Some(3));

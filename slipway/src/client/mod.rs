@@ -130,6 +130,16 @@ impl Client {
             .await
     }
 
+    /// The same; `None` where there is nothing to post to.
+    pub(crate) async fn post_found<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<Option<T>> {
+        let request = self.request(Method::POST, path)?.json(body);
+        self.found(request).await
+    }
+
     /// The answer to `GET path`, for which the server waits for others.
     pub(crate) async fn get_patiently<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let request = self.request(Method::GET, path)?;
@@ -148,7 +158,14 @@ impl Client {
 
     /// The answer to `GET path`; `None` where there is no such thing.
     pub(crate) async fn find<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
-        let answer = self.reply_to(self.request(Method::GET, path)?).await?;
+        self.found(self.request(Method::GET, path)?).await
+    }
+
+    async fn found<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> anyhow::Result<Option<T>> {
+        let answer = self.reply_to(request).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }

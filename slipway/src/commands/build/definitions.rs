@@ -167,13 +167,7 @@ pub(super) async fn delete(
 
 /// Before anything is removed: the server refuses one build after the other, and what was removed by then is gone.
 async fn refuse_open(client: &Client, place: Place<'_>) -> anyhow::Result<()> {
-    let runs: Vec<Value> = place.list(client, "buildruns", "", usize::MAX).await?;
-    let is_open = |run: &&Value| matches!(run["state"]["is"].as_str(), Some("queued" | "running"));
-    let open = runs.iter().filter(is_open);
-    let open: Vec<_> = open
-        .filter_map(|run| run["metadata"]["name"].as_str())
-        .map(clean)
-        .collect();
+    let open = start::open_runs(client, place, "").await?;
     let namespace = place.0.unwrap_or_default();
     anyhow::ensure!(
         open.is_empty(),

@@ -153,12 +153,51 @@ pub(super) async fn cancel(names: &[String], of: &Namespace, remote: Remote) -> 
 /// Asks for a run's end, and says what came of it.
 async fn cancel_one(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
     let path = Place(Some(namespace)).path(&format!("buildruns/{name}/cancel"));
-    let run: Run = client.post(&path, &json!({})).await?;
+    let run: Option<Run> = client.post_found(&path, &json!({})).await?;
+    let Some(run) = run else {
+        anyhow::bail!(no_run(client, namespace, name).await?);
+    };
     let said = match &*run.state.is {
         "running" => "is being cancelled".to_owned(),
         _ => run.outcome(),
     };
     Ok(format!("{name}: {said}"))
+}
+
+/// Why `name` cannot be cancelled: it is a build's, whose runs may be meant, or nothing's.
+async fn no_run(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
+    let place = Place(Some(namespace));
+    let build: Option<Value> = client.find(&place.path(&format!("builds/{name}"))).await?;
+    if build.is_none() {
+        return Ok(format!("there is no run {name} in namespace {namespace}"));
+    }
+    let open = open_runs(client, place, &format!("&build={name}")).await?;
+    Ok(if open.is_empty() {
+        format!("{name} is a build, and none of its runs waits or is at work")
+    } else {
+        format!(
+            "{name} is a build; of its runs these wait or are at work: slipway build cancel {} -n {namespace}",
+            open.join(" ")
+        )
+    })
+}
+
+/// The runs that have not ended, of those that the query's parameters say.
+pub(super) async fn open_runs(
+    client: &Client,
+    place: Place<'_>,
+    query: &str,
+) -> anyhow::Result<Vec<String>> {
+    let mut open = Vec::new();
+    for state in ["queued", "running"] {
+        let query = format!("{query}&state={state}");
+        let runs: Vec<Value> = place.list(client, "buildruns", &query, usize::MAX).await?;
+        let names = runs
+            .iter()
+            .filter_map(|run| run["metadata"]["name"].as_str());
+        open.extend(names.map(clean));
+    }
+    Ok(open)
 }
 
 /// Waits for a run that one has asked for, unless one does not want to.

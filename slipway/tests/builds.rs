@@ -576,6 +576,11 @@ fn who_may_not_push_a_builder_image_is_told_before_it_is_made() {
     );
     let said = error_line(&said);
     assert!(said.contains(&output) && said.contains("may not"), "{said}");
+    // Without a login the server is that which is named.
+    let mut command = scene.command("stranger", &["builder-image", "create", "go"]);
+    let said = error_line(&run(command.env("SLIPWAY_SERVER", &scene.server.host), ""));
+    let output = format!("{}/slipway/go:", scene.server.host);
+    assert!(said.contains(&output), "{said}");
 }
 
 /// Whether a file below the folder has these bytes.

@@ -20,7 +20,7 @@ pub(crate) enum BuilderImageCommand {
     /// of the same versions give the same image. A builder image's usage is what it prints when it runs.
     #[command(after_help = "Examples:
   slipway builder-image create --list                  languages and versions
-  slipway builder-image create python                  to SERVER/slipway/python:3.13, the server of the last login
+  slipway builder-image create python                  to SERVER/slipway/python:3.13
   slipway builder-image create nodejs --version 18 --output registry.example.com/builders/node:18
   slipway builder-image create go --output oci-archive:go.tar
   slipway builder-image create go --add                and everybody can build with go, or go:1.24

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
+use crate::cli::Remote;
 use crate::cli::build::plain;
-use crate::cli::{AuthFile, Transport};
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateBuilderImage {
@@ -20,7 +20,7 @@ pub(crate) struct CreateBuilderImage {
     #[arg(long, value_name = "SUITE")]
     pub(crate) suite: Option<String>,
     /// Where to: an image in a registry, oci:DIR:TAG or oci-archive:FILE:TAG (:TAG may be left out). Default:
-    /// SERVER/slipway/LANGUAGE:VERSION at the server of the last login.
+    /// SERVER/slipway/LANGUAGE:VERSION.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) output: Option<String>,
     /// One more Debian package to install; may be given more than once.
@@ -42,9 +42,7 @@ pub(crate) struct CreateBuilderImage {
     #[arg(long, short, value_name = "NAMESPACE", value_parser = plain, requires = "add")]
     pub(crate) namespace: Option<String>,
     #[command(flatten)]
-    pub(crate) auth_file: AuthFile,
-    #[command(flatten)]
-    pub(crate) transport: Transport,
+    pub(crate) remote: Remote,
     /// Print JSON. (`--output` is where the image goes.)
     #[arg(long)]
     pub(crate) json: bool,

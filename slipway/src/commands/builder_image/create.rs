@@ -9,10 +9,10 @@ use builder::debian::{Created, Language, Mirrors, Recipe, create};
 use serde_json::{Value, json};
 
 use crate::cli::{CreateBuilderImage, Remote, Transport};
+use crate::client::Server;
 use crate::client::images::{self, ImageName, Place, Plan, Repository, Session};
-use crate::client::last_server;
 use crate::commands::build::{Place as Catalogue, connect};
-use crate::commands::images::{human, interruptible};
+use crate::commands::images::{default_server, human, interruptible};
 use crate::commands::print;
 
 pub(super) async fn run(args: CreateBuilderImage) -> anyhow::Result<()> {
@@ -82,7 +82,7 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
     // Before a minute of work, not after it: where it goes, and whether it may.
     let to = match &args.output {
         Some(text) => Place::parse(text)?,
-        None => Place::parse(&default_output(name, &release.version)?)?,
+        None => Place::Registry(default_output(&args.remote, name, &release.version)?),
     };
     let entry = args.add.then(|| catalogue(&args, &to)).transpose()?;
     let client = match &entry {
@@ -117,12 +117,12 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
         is_demanded: false,
         referrers: false,
         jobs: 4,
-        auth_file: args.auth_file,
+        auth_file: args.remote.auth_file,
         source: Transport {
             plain_http: false,
             ca_file: None,
         },
-        target: args.transport,
+        target: args.remote.transport,
     };
     let to = plan.to.to_string();
     interruptible(images::copy(plan)).await?;
@@ -138,7 +138,8 @@ async fn make(args: CreateBuilderImage) -> anyhow::Result<()> {
 
 /// Fails in the registry's words where the image would not be taken.
 async fn may_push(to: &ImageName, args: &CreateBuilderImage) -> anyhow::Result<()> {
-    let session = Session::open(to.server(), &args.auth_file, &args.transport).await?;
+    let session =
+        Session::open(to.server(), &args.remote.auth_file, &args.remote.transport).await?;
     let there = Repository::new(Arc::new(session), to.repository().clone(), "pull,push");
     there.may_push().await.with_context(|| to.to_string())
 }
@@ -150,10 +151,15 @@ fn catalogue(args: &CreateBuilderImage, to: &Place) -> anyhow::Result<(Remote, S
             "--add: {to} is in no registry, and the catalogue has images of its own alone"
         );
     };
+    // As it is named, where that is a URL.
+    let named = args.remote.server.clone().filter(|text| {
+        let server = Server::parse(text);
+        server.is_ok_and(|server| server == *name.server())
+    });
     let remote = Remote {
-        server: Some(name.server().name().to_owned()),
-        auth_file: args.auth_file.clone(),
-        transport: args.transport.clone(),
+        server: named.or_else(|| Some(name.server().name().to_owned())),
+        auth_file: args.remote.auth_file.clone(),
+        transport: args.remote.transport.clone(),
     };
     let reference = name.reference()?;
     let separator = if name.digest().is_some() { '@' } else { ':' };
@@ -191,10 +197,11 @@ fn language(name: &str) -> anyhow::Result<Language> {
     })
 }
 
-fn default_output(language: &str, version: &str) -> anyhow::Result<String> {
-    let server = last_server()?.context(
-        "where to? Give --output (an image in a registry, oci:DIR or oci-archive:FILE), or log in: \
+/// Where the image goes that is said no place: to the server that is named, else to that of the last login.
+fn default_output(remote: &Remote, language: &str, version: &str) -> anyhow::Result<ImageName> {
+    let server = default_server(remote)?.context(
+        "where to? Give --output (an image in a registry, oci:DIR or oci-archive:FILE), --server or SLIPWAY_SERVER, or log in: \
          slipway login SERVER",
     )?;
-    Ok(format!("{}/slipway/{language}:{version}", server.name()))
+    ImageName::parse(&format!("slipway/{language}:{version}"), Some(&server))
 }

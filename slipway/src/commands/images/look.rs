@@ -223,7 +223,7 @@ async fn session(server: &Server, remote: &Remote) -> anyhow::Result<Arc<Session
 }
 
 /// The registry of names that say none: the one that was named apart, or of the last login.
-fn default_server(remote: &Remote) -> anyhow::Result<Option<Server>> {
+pub(in super::super) fn default_server(remote: &Remote) -> anyhow::Result<Option<Server>> {
     match &remote.server {
         Some(text) => Server::parse(text).map(Some),
         None => last_server(),

@@ -7,7 +7,7 @@ mod size;
 
 pub(super) use copy::{copy, push};
 pub(super) use engine::pull;
-pub(super) use look::{inspect, ls, rm, tag};
+pub(super) use look::{default_server, inspect, ls, rm, tag};
 pub(super) use size::human;
 
 /// Ends the work when the user does, so that what it made for the time being is cleared up.

@@ -1145,6 +1145,17 @@ fn a_refusal_names_what_is_wrong() {
             [&run[..], &["Bad_Name", "--dir", "src"], &of, &["team/x:1"]].concat(),
             "slipway: \"Bad_Name\" is no name of a run",
         ),
+        // Of the client itself, and so before the source is sent.
+        (
+            [
+                &run[..],
+                &["--dir", "src"],
+                &of,
+                &["team/x:1", "--env", "NOT_SET_HERE"],
+            ]
+            .concat(),
+            "slipway: --env NOT_SET_HERE: NOT_SET_HERE is not set here: write --env NOT_SET_HERE=VALUE, or set it",
+        ),
         (
             [&run[..], &git, &of, &["other/x:1"]].concat(),
             "slipway: --output other/x:1: it must lie in the namespace of the build, which is team, as -n or SLIPWAY_NAMESPACE says",
@@ -1159,6 +1170,25 @@ fn a_refusal_names_what_is_wrong() {
     let error = error_line(&scene.run("ada", &elsewhere));
     let said = ": spec.output.image: other.example.com is another registry";
     assert!(error.contains(said), "{error}");
+    let create = [
+        &["build", "create", "told"],
+        &git[..],
+        &of,
+        &["team/told:1"],
+    ]
+    .concat();
+    let env = ["--env", "PIP_INDEX_URL=http://ada:hidden@host/simple"];
+    let told = scene.run("ada", &[&create[..], &env].concat());
+    assert!(told.status.success(), "{}", stderr(&told));
+    let told = stderr(&told);
+    assert!(
+        told.starts_with("warning: the variable PIP_INDEX_URL has a URL with a password"),
+        "{told}"
+    );
+    assert!(
+        told.contains("--secret") && !told.contains("hidden"),
+        "{told}"
+    );
 
     let theirs =
         "apiVersion: build.openshift.io/v1\nkind: BuildConfig\nmetadata: {name: a}\nspec: {}\n";

@@ -1,5 +1,6 @@
 //! From options to a spec.
 
+use std::env::VarError;
 use std::fs;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use builder::records::{
 };
 use builder::s2i::{EnvironmentFile, IgnoreMode};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::set::object;
 use crate::cli::{GitArgs, IgnoreArg, KeptArgs, NetworkArg, SpecArgs};
@@ -169,13 +171,33 @@ fn env(args: &SpecArgs) -> anyhow::Result<Vec<EnvSpec>> {
             if let Some((name, value)) = text.split_once('=') {
                 set(name, value.to_owned(), build_only);
             } else {
-                let value = std::env::var(text);
-                let value = value.with_context(|| format!("{text} has no value, here neither"))?;
+                let option = if build_only { "--build-env" } else { "--env" };
+                let value = std::env::var(text).map_err(|error| match error {
+                    VarError::NotPresent => anyhow::anyhow!(
+                        "{option} {text}: {text} is not set here: write {option} {text}=VALUE, or set it"
+                    ),
+                    VarError::NotUnicode(_) => {
+                        anyhow::anyhow!("{option} {text}: what {text} is here is no UTF-8")
+                    }
+                })?;
                 set(text, value, build_only);
             }
         }
     }
+    for EnvSpec { name, .. } in all.iter().filter(|set| has_password(&set.value)) {
+        eprintln!(
+            "warning: the variable {name} has a URL with a password, which is kept in the clear, and which everybody sees who may \
+             see builds of this namespace: put it into a secret (slipway secret set), which the build finds as a file by --secret"
+        );
+    }
     Ok(all)
+}
+
+/// Whether a value is a URL with a password, or a list that has one.
+fn has_password(value: &str) -> bool {
+    let words = value.split(|char: char| char.is_whitespace() || ",|;".contains(char));
+    let mut urls = words.filter(|word| word.contains("://"));
+    urls.any(|word| Url::parse(word).is_ok_and(|url| url.password().is_some()))
 }
 
 fn injection(text: &str, keep: bool) -> InjectionSpec {
@@ -209,7 +231,7 @@ fn mount(text: &str) -> SecretMount {
 mod tests {
     use builder::records::SourceSpec;
 
-    use super::{env, git, mount, spec};
+    use super::{env, git, has_password, mount, spec};
     use crate::cli::{GitArgs, SpecArgs};
 
     fn of(url: &str) -> SourceSpec {
@@ -278,7 +300,32 @@ mod tests {
             env: vec!["THERE_IS_NO_SUCH_VARIABLE".to_owned()],
             ..SpecArgs::default()
         };
-        assert!(env(&nowhere).is_err());
+        let error = env(&nowhere).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "--env THERE_IS_NO_SUCH_VARIABLE: THERE_IS_NO_SUCH_VARIABLE is not set here: write --env \
+             THERE_IS_NO_SUCH_VARIABLE=VALUE, or set it"
+        );
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_seen() {
+        for value in [
+            "http://ada:secret@host/simple",
+            "https://host/a http://ada:secret@host/simple",
+            "https://ada:secret@proxy,direct",
+        ] {
+            assert!(has_password(value), "{value}");
+        }
+        for value in [
+            "",
+            "a:b@c",
+            "http://host:80/a@b",
+            "http://ada@host/",
+            "x://",
+        ] {
+            assert!(!has_password(value), "{value}");
+        }
     }
 
     #[test]

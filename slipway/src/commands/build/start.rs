@@ -44,19 +44,22 @@ pub(super) async fn run(args: RunBuild) -> anyhow::Result<ExitCode> {
             "--tag {tag}: a folder has no commit: name the tag, or build the repository with --git"
         );
     }
+    // Before anything is sent: what is wrong with an option.
+    let nothing = spec::image(String::new());
+    let mut spec = spec::spec(nothing, args.builder, &args.output, args.spec)?;
     let client = connect(args.remote).await?;
     let output = placed(&args.output, &namespace, client.server());
     within(&output, &namespace)?;
-    let source = match (named, &args.dir) {
+    spec.source = match (named, &args.dir) {
         (Some(named), _) => named,
         (None, dir) => {
             let repository = sources_of(&namespace, args.name.as_deref(), &output)?;
             let dir = dir.as_deref().context("--dir")?;
-            let ignore = spec::ignore(args.spec.ignore);
-            source::upload(&client, auth_file, repository, dir, ignore).await?
+            source::upload(&client, auth_file, repository, dir, spec.ignore).await?
         }
     };
-    let mut spec = json!(spec::spec(source, args.builder, &output, args.spec)?);
+    spec.output.image = output;
+    let mut spec = json!(spec);
     local_images(&mut spec, client.server());
     let wanted = json!({
         "name": args.name,

@@ -53,6 +53,29 @@ fn a_builder_is_an_entry_a_version_of_a_language_or_an_image() {
 }
 
 #[test]
+fn a_result_in_another_registry_is_said_to_be_there() {
+    for (image, host) in [
+        ("other.example.com/team/bad:v1", "other.example.com"),
+        (
+            "other.example.com:5000/team/bad:v1",
+            "other.example.com:5000",
+        ),
+        ("localhost/team/bad:v1", "localhost"),
+    ] {
+        let mut spec = spec();
+        image.clone_into(&mut spec.output.image);
+        let refused = Wanted::parse("team", &spec, &settings()).unwrap_err();
+        assert_eq!(refused.field, "spec.output.image");
+        let said = format!("{host} is another registry, by the names that this one has");
+        assert!(refused.message.starts_with(&said), "{refused}");
+        assert!(
+            refused.message.ends_with("as team/<name>:<tag>"),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn errors_name_the_field() {
     assert_eq!(
         field_of(|spec| spec.source = SourceSpec::Git {

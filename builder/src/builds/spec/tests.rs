@@ -107,25 +107,6 @@ fn errors_name_the_field() {
             "spec.output.image"
         );
     }
-    for (image, host) in [
-        ("other.example.com/team/bad:v1", "other.example.com"),
-        (
-            "other.example.com:5000/team/bad:v1",
-            "other.example.com:5000",
-        ),
-        ("localhost/team/bad:v1", "localhost"),
-    ] {
-        let mut spec = spec();
-        image.clone_into(&mut spec.output.image);
-        let refused = Wanted::parse("team", &spec, &settings()).unwrap_err();
-        assert_eq!(refused.field, "spec.output.image");
-        let said = format!("{host} is another registry, by the names that this one has");
-        assert!(refused.message.starts_with(&said), "{refused}");
-        assert!(
-            refused.message.ends_with("as team/<name>:<tag>"),
-            "{refused}"
-        );
-    }
     assert_eq!(
         field_of(|spec| spec.output.tags = vec!["ok-{run}".to_owned(), "no tag".to_owned()]),
         "spec.output.tags[1]"

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::machine::copy_program;
 use crate::podman::Storage;
 use crate::{
     Api, Lab, OrFail, Settings, api::digest_of, fail, registry_under_test, server, toolbox,
@@ -130,8 +131,7 @@ fn as_ordinary_user(lab: &Lab, language: &str, by_root: &Value) {
     };
     let (_server, at) = registry_under_test(lab, &settings);
     let program = home.join("slipway");
-    // Not by ourselves: what another test starts meanwhile would hold the file open for writing (`ETXTBSY`).
-    lab.program("cp").arg(server::binary()).arg(&program).ok();
+    copy_program(&server::binary(), &program);
     let made = lab
         .program("setpriv")
         .args(["--reuid", USER, "--regid", USER, "--init-groups"])

@@ -18,6 +18,7 @@ inside() {
 	# None of what this machine starts and mounts, and no user of an earlier try.
 	rm -rf "$root"/etc/systemd/system/*.wants "$root"/etc/systemd/system/slipway.service* "$root/var/log/journal"
 	: > "$root/etc/fstab"
+	mask "$root/etc/systemd/system" systemd-sysctl systemd-modules-load systemd-binfmt procps
 	mount -t proc proc "$root/proc"
 	mount -t sysfs sysfs "$root/sys"
 	control_groups "$root/sys/fs/cgroup"
@@ -38,6 +39,11 @@ inside() {
 	umount --lazy /run/before
 	exec env --ignore-environment container=namespaces PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		/lib/systemd/systemd --unit=multi-user.target < /dev/null
+}
+
+# What would set up the kernel, which is this machine's, too.
+mask() {
+	for unit in "${@:2}"; do ln -sf /dev/null "$1/$unit.service"; done
 }
 
 # The trees that this machine has, each as if the group were its root. No more: what systemd mounts besides, it would take from this machine.

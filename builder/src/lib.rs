@@ -49,6 +49,7 @@ pub mod ledger;
 mod misspelt;
 mod overlay;
 pub mod plan;
+mod programs;
 mod pruned;
 mod public_images;
 pub mod records;

@@ -9,6 +9,7 @@ use super::host::{Settings, is_initial};
 use super::ids::SandboxIds;
 use super::nest::nested;
 use super::{egress, namespaces, tool, view};
+use crate::programs;
 
 mod place;
 #[cfg(test)]
@@ -147,14 +148,9 @@ fn version(text: &str) -> Option<(u32, u32, u32)> {
 }
 
 fn programs() -> Check {
-    let exists = |program: &str| {
-        tool::PATH
-            .split(':')
-            .any(|folder| Path::new(folder).join(program).exists())
-    };
     let missing: Vec<_> = PROGRAMS
         .iter()
-        .filter(|(program, _)| !exists(program))
+        .filter(|(program, _)| programs::find(program).is_none())
         .collect();
     if missing.is_empty() {
         return check("programs", Standing::Good, "all are there");

@@ -1,12 +1,13 @@
 //! A server that an ordinary user starts, as root of a user namespace of the user's.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::error::SandboxError;
 use super::host::check_granted;
 use super::tool;
+use crate::programs;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,7 @@ pub fn nested() -> Result<Vec<OsString>, SandboxError> {
         .args(&words[1..])
         .args(["id", "-u"])
         .env_clear()
-        .env("PATH", tool::PATH)
+        .env("PATH", programs::PATH)
         .current_dir("/")
         .stdin(Stdio::null())
         .output();
@@ -57,11 +58,8 @@ pub fn nested() -> Result<Vec<OsString>, SandboxError> {
 }
 
 fn find(program: &str) -> Result<PathBuf, SandboxError> {
-    let mut paths = tool::PATH
-        .split(':')
-        .map(|folder| Path::new(folder).join(program));
     let missing = || SandboxError::Unsupported(format!("{program} is not there"));
-    paths.find(|path| path.is_file()).ok_or_else(missing)
+    programs::find(program).ok_or_else(missing)
 }
 
 /// Whether a process may do anything that its user by itself may not (`proc(5)`).

@@ -13,7 +13,8 @@ pub enum Root {
         lower: Vec<PathBuf>,
         /// What the run writes.
         upper: PathBuf,
-        /// overlayfs' own, empty, on `upper`'s file system.
+        /// overlayfs' own, empty, on `upper`'s file system. The mark that syncs were not waited for (`work/incompat` in it) is to be
+        /// removed before the next run.
         work: PathBuf,
     },
 }

@@ -72,12 +72,13 @@ impl Run<'_> {
         output: Output,
         cancel: &CancellationToken,
     ) -> Result<Outcome, SandboxError> {
-        let disk = Disk::start(self.written()).await?;
-        self.process.gauge.show(&disk, self.cgroup);
         self.cgroup.make(&self.process.limits)?;
         let ids = &self.host.settings.ids;
         let command = self.command();
-        let (mut namespaces, outputs) = Namespaces::make(ids, self.cgroup, &command).await?;
+        let namespaces = Namespaces::make(ids, self.cgroup, &command);
+        let (disk, (mut namespaces, outputs)) =
+            tokio::try_join!(Disk::start(self.written()), namespaces)?;
+        self.process.gauge.show(&disk, self.cgroup);
         let view = View::make(&namespaces, ids, self.process.in_memory()).await?;
         view.root(self.root).await?;
         let rootfs = Rootfs::open(&namespaces.path(view::ROOT))?;
@@ -121,12 +122,12 @@ impl Run<'_> {
         mut view: View<'_>,
         mut preparation: Preparation<'_>,
     ) -> Result<(Gateway, Log), SandboxError> {
-        let found = preparation.prepare(&mut view).await?;
+        let gateway = Gateway::open(namespaces, self.host, &self.process.egress);
+        let (found, gateway) = tokio::try_join!(preparation.prepare(&mut view), gateway)?;
         let configuration = bundle::configuration(self.process, &found);
         let text = serde_json::to_vec(&configuration);
         let text = text.map_err(SandboxError::io("write the runtime's configuration"))?;
         view.configuration(&text)?;
-        let gateway = Gateway::open(namespaces, self.host, &self.process.egress).await?;
         self.check(namespaces)?;
         Ok((gateway, Log::hold(namespaces)?))
     }

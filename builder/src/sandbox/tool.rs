@@ -9,19 +9,17 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::error::SandboxError;
-
-/// Where programs of the host are looked for, whatever the server's own environment says.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use crate::programs;
 
 /// None of them takes longer than milliseconds; this is for a machine that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program that inherits nothing of the server's environment, which may hold secrets.
 pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
+    let mut command = Command::new(programs::to_start(program));
     command
         .env_clear()
-        .env("PATH", PATH)
+        .env("PATH", programs::PATH)
         .current_dir("/")
         .stdin(Stdio::null())
         .kill_on_drop(true);

@@ -253,7 +253,8 @@ fn check_visible(path: &Path) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// `mount(8)`'s words for overlayfs. The features that rewrite what a layer means are off, whatever the kernel's default.
+/// `mount(8)`'s words for overlayfs. The features that rewrite what a layer means are off, whatever the kernel's default. Syncs are not
+/// waited for (`volatile`): the kernel would write out all that is dirty on the disk when the mount goes, whoever it is of.
 fn overlay_options(
     lower: &[PathBuf],
     upper: &Path,
@@ -271,7 +272,7 @@ fn overlay_options(
     } else {
         "redirect_dir=off,metacopy=off,index=off"
     };
-    let options = format!("lowerdir={lower},upperdir={upper},workdir={work},{features}");
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work},volatile,{features}");
     if options.len() >= 4096 {
         return Err(SandboxError::refused(
             "the paths of the root's layers are longer than the kernel takes; mount it first and give its folder",

@@ -196,7 +196,7 @@ async fn an_overlay_is_written_above() {
     };
     let process = script_as(
         "root",
-        "cat /file; echo changed > /file; rm /etc/group; printf '\\0\\033['",
+        "cat /file; echo changed > /file; rm /etc/group; grep -q '^overlay / .*volatile' /proc/mounts && printf '\\0\\033['",
     );
     let outcome = lab
         .host

@@ -25,6 +25,7 @@ use std::process::Command;
 
 use super::launch::Namespaces;
 use super::process::MEMORY;
+use crate::programs;
 use crate::sandbox::{SandboxIds, Settings};
 
 #[cfg(test)]
@@ -211,7 +212,7 @@ impl Confinement {
             None => (OsStr::new("sh"), OsStr::new(""), 0),
             Some(view) => (view.table.as_os_str(), view.root.as_os_str(), view.user),
         };
-        let mut command = Command::new("sh");
+        let mut command = Command::new(programs::to_start("sh"));
         command.arg("-c").arg(CONFINE).arg(table).arg(root);
         command.args([&user.to_string(), &memory, &blocks]);
         command

@@ -1,10 +1,8 @@
 //! What this machine lacks for fetching from git.
 
-use std::path::Path;
-
 use super::confinement::User;
-use super::session::PATH;
 use super::version;
+use crate::programs;
 use crate::sandbox::{Check, Standing};
 
 /// Looks for `git`, in a version that can be used, and for `ssh`. Builds of other sources need neither.
@@ -13,8 +11,7 @@ pub async fn examine() -> [Check; 2] {
         Ok(found) => standing(found),
         Err(fault) => (Standing::Limited, format!("no builds from git: {fault}")),
     };
-    let ssh = |folder: &str| Path::new(folder).join("ssh").is_file();
-    let ssh = if PATH.split(':').any(ssh) {
+    let ssh = if programs::find("ssh").is_some() {
         (Standing::Good, "is there".to_owned())
     } else {
         let detail = "no builds from git over ssh: install it (apt-get install openssh-client)";

@@ -22,6 +22,7 @@ use super::launch;
 use super::sessions::Sessions;
 use super::ssh;
 use super::url::{GitUrl, Scheme};
+use crate::programs;
 use crate::sandbox::{InvalidUpstream, Upstream};
 use crate::source::{Fault, FaultClass, SourceNetwork};
 
@@ -213,7 +214,7 @@ fn environment_of(
     write_private(&file, config.text())?;
     let home = home.as_os_str();
     let fixed: [(&str, &OsStr); 20] = [
-        ("PATH", OsStr::new(PATH)),
+        ("PATH", OsStr::new(programs::PATH)),
         ("HOME", home),
         ("XDG_CONFIG_HOME", home),
         ("TMPDIR", home),
@@ -241,9 +242,6 @@ fn environment_of(
 fn unprepared(error: &io::Error) -> Fault {
     Fault::machine("a temporary folder for git", error)
 }
-
-/// Where `git` and `ssh` are looked for, whatever this process's own path is.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The proxy on the way to a server, past which nothing goes.
 pub(super) fn proxy_of(url: &GitUrl, network: &SourceNetwork) -> Result<Option<Upstream>, Fault> {

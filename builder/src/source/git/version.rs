@@ -5,7 +5,8 @@ use std::process::Stdio;
 use tokio::sync::OnceCell;
 
 use super::confinement::User;
-use super::session::{PATH, not_started};
+use super::session::not_started;
+use crate::programs;
 use crate::source::{Fault, FaultClass};
 
 /// The oldest that does all that it is told: `http.curloptResolve` came with it. An older one would pass over the setting and
@@ -50,7 +51,7 @@ async fn ask(user: User) -> Result<Version, Fault> {
         .args(words)
         .args(["--", "git", "version"])
         .env_clear()
-        .env("PATH", PATH)
+        .env("PATH", programs::PATH)
         .current_dir("/")
         .stdin(Stdio::null())
         .output()

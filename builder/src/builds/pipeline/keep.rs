@@ -47,10 +47,14 @@ impl Pipeline<'_> {
             config.map_err(|error| machine("the source's config", &io::Error::from(error)))?;
         let actor = &self.run.actor;
         let images = self.images();
-        let digest = self.put_small(&repo, &config).await?;
+        let tar = async {
+            let put = images.put_blob(actor, &repo, &layer.digest, file);
+            put.await.map_err(Failure::from)
+        };
+        // What is made durable at the same time is made so at once.
+        let (digest, ()) = tokio::try_join!(self.put_small(&repo, &config), tar)?;
         let config = json!({"mediaType": CONFIG_TYPE, "digest": digest, "size": config.len()});
         let manifest = manifest(snapshot, &config, &layer)?;
-        images.put_blob(actor, &repo, &layer.digest, file).await?;
         images.put_manifest(actor, &repo, &manifest, &[]).await?;
         Ok(ImageName::pinned(repo, manifest.digest()))
     }

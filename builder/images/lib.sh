@@ -150,7 +150,10 @@ share_with_group() {
 	while read -r path; do
 		mounted+=(-path "$path" -prune -o)
 	done < <(mounts_below "$HOME")
-	find "$HOME" -path "$HOME/.cache" -prune -o "${mounted[@]}" ! -type l -user "$(id -u)" -exec chmod g=u {} +
+	# Most have the group's rights by the mask; looking is faster than setting what is set.
+	local differs=(-perm -u=r ! -perm -g=r -o ! -perm -u=r -perm -g=r -o -perm -u=w ! -perm -g=w -o ! -perm -u=w -perm -g=w
+		-o -perm -u=x ! -perm -g=x -o ! -perm -u=x -perm -g=x)
+	find "$HOME" -path "$HOME/.cache" -prune -o "${mounted[@]}" ! -type l -user "$(id -u)" \( "${differs[@]}" \) -exec chmod g=u {} +
 }
 
 # As patterns of find: blanks and the like are octal digits in mountinfo(5).

@@ -76,7 +76,7 @@ fn the_bytes_are_these() {
     };
     assert_eq!(
         digest(Compression::Gzip),
-        "sha256:9b05428c84291f44f97b983e4552190f0c411c0bfa11b7298da875a8f740b53e"
+        "sha256:d057c9744c1e5b221b6faef34737d3a6b07d14b0bd95eaaafe15cdd6a28caf0f"
     );
     assert_eq!(
         digest(Compression::Zstd),

@@ -1,6 +1,7 @@
 //! Programs of the host: where they are, whatever the server's own environment says.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where they are looked for.
@@ -11,7 +12,10 @@ pub(crate) fn find(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     let mut paths = PATH
         .split(':')
         .map(|folder| Path::new(folder).join(name.as_ref()));
-    paths.find(|path| path.is_file())
+    paths.find(|path| {
+        let found = path.metadata();
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    })
 }
 
 /// What to start for a program: its path. What is not found keeps its name, and says so when it is started.

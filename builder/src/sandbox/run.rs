@@ -76,8 +76,9 @@ impl Run<'_> {
         let ids = &self.host.settings.ids;
         let command = self.command();
         let namespaces = Namespaces::make(ids, self.cgroup, &command);
-        let (disk, (mut namespaces, outputs)) =
-            tokio::try_join!(Disk::start(self.written()), namespaces)?;
+        // Both to their ends, also if one fails: what is begun is not left behind.
+        let (disk, namespaces) = tokio::join!(Disk::start(self.written()), namespaces);
+        let (disk, (mut namespaces, outputs)) = (disk?, namespaces?);
         self.process.gauge.show(&disk, self.cgroup);
         let view = View::make(&namespaces, ids, self.process.in_memory()).await?;
         view.root(self.root).await?;
@@ -123,7 +124,8 @@ impl Run<'_> {
         mut preparation: Preparation<'_>,
     ) -> Result<(Gateway, Log), SandboxError> {
         let gateway = Gateway::open(namespaces, self.host, &self.process.egress);
-        let (found, gateway) = tokio::try_join!(preparation.prepare(&mut view), gateway)?;
+        let (found, gateway) = tokio::join!(preparation.prepare(&mut view), gateway);
+        let (found, gateway) = (found?, gateway?);
         let configuration = bundle::configuration(self.process, &found);
         let text = serde_json::to_vec(&configuration);
         let text = text.map_err(SandboxError::io("write the runtime's configuration"))?;

@@ -51,7 +51,7 @@ impl Pipeline<'_> {
             let put = images.put_blob(actor, &repo, &layer.digest, file);
             put.await.map_err(Failure::from)
         };
-        // What is made durable at the same time is made so at once.
+        // Their syncs overlap.
         let (digest, ()) = tokio::try_join!(self.put_small(&repo, &config), tar)?;
         let config = json!({"mediaType": CONFIG_TYPE, "digest": digest, "size": config.len()});
         let manifest = manifest(snapshot, &config, &layer)?;

@@ -80,7 +80,7 @@ impl Pipeline<'_> {
         Ok(result)
     }
 
-    /// Makes the base's layers the repository's. Several at a time, as what is made durable at the same time is made so at once.
+    /// Makes the base's layers the repository's. Several at a time: their syncs overlap.
     async fn mount_layers(&self, base: &BaseImage) -> Result<(), Failure> {
         let (images, actor) = (self.images(), &self.run.actor);
         let layers = stream::iter(base.manifest().layers().iter().map(Ok));

@@ -126,13 +126,13 @@ impl Cgroup {
 
     /// Kills every process at once: none can fork away meanwhile.
     pub(super) fn kill(&self) {
-        // Freezing makes the kernel change its own code, which takes all processors' time.
-        if self.processes().is_empty() {
-            return;
-        }
         for folder in &self.folders {
             // Since Linux 5.14, and only in version 2; there it is all that is needed.
             let _ = fs::write(folder.join("cgroup.kill"), "1");
+        }
+        // Version 1's freezer makes the kernel change its own code, which takes all processors' time.
+        if self.processes().is_empty() {
+            return;
         }
         let set = |state: &str| {
             if let Some(freezer) = &self.freezer {

@@ -47,7 +47,7 @@ pub(super) fn is_mended((major, minor, patch): Version) -> bool {
 
 async fn ask(user: User) -> Result<Version, Fault> {
     let mut words = user.words().into_iter();
-    let output = tokio::process::Command::new(words.next().unwrap_or_default())
+    let output = tokio::process::Command::new(programs::to_start(words.next().unwrap_or_default()))
         .args(words)
         .args(["--", "git", "version"])
         .env_clear()
